@@ -1,0 +1,3 @@
+//! Archives Genesys Cloud recordings into S3.
+#[cfg(feature = "sim")]
+pub mod sim;

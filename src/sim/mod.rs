@@ -1,0 +1,2 @@
+//! Simulated services on loopback.
+pub mod wire;
