@@ -1,0 +1,333 @@
+//! A job: what somebody wants archived.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::format::Format;
+use super::recording::{ConversationId, RecordingId, Segment};
+use crate::config::RecordingApi;
+use crate::error::{Error, ErrorKind};
+
+/// What somebody wants archived, checked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Job {
+    /// The conversation.
+    pub conversation: ConversationId,
+    /// Only this recording of it; `None`: all.
+    pub recording: Option<RecordingId>,
+    /// Another format than the configured one.
+    pub format: Option<Format>,
+    /// Only this part of it.
+    pub segment: Option<Segment>,
+    /// What the bytes must hash to, in lower-case hex.
+    pub expected_sha256: Option<String>,
+    /// Who asked, in their own words.
+    pub requested_by: Option<String>,
+    /// How often it was deferred.
+    pub deferrals: u32,
+    /// When it was asked for first, or when the conversation ended: readiness is counted from here.
+    pub first_seen: Option<Timestamp>,
+}
+
+/// The job as users and queues write it (contract section 1).
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Wire {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    conversation_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    interaction_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    recording_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    format: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    start_time: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    end_time: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expected_sha256: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    requested_by: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    deferrals: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    first_seen: Option<String>,
+}
+
+/// Longest `requestedBy`; it is kept as given in every audit event.
+const LONGEST_REQUESTER: usize = 256;
+
+impl Job {
+    /// A job for all recordings of a conversation.
+    pub fn new(conversation: ConversationId) -> Self {
+        Self {
+            conversation,
+            recording: None,
+            format: None,
+            segment: None,
+            expected_sha256: None,
+            requested_by: None,
+            deferrals: 0,
+            first_seen: None,
+        }
+    }
+
+    /// Reads a job for this API. The error names the field, what it holds and what it may hold.
+    pub fn parse(value: &serde_json::Value, api: RecordingApi) -> Result<Self, Error> {
+        let malformed = |message: String| Error::new(ErrorKind::MalformedJob, format!("the job's {message}"));
+        if !value.is_object() {
+            return Err(Error::new(
+                ErrorKind::MalformedJob,
+                format!(
+                    "a job is a JSON object such as {{\"conversationId\":\"UUID\"}}, not {}",
+                    kind_of(value)
+                ),
+            ));
+        }
+        let wire = Wire::deserialize(value).map_err(|error| {
+            Error::new(
+                ErrorKind::MalformedJob,
+                format!(
+                    "the job is malformed: {}",
+                    crate::redact::people(&error.to_string())
+                ),
+            )
+        })?;
+        let conversation = match (wire.conversation_id, wire.interaction_id) {
+            (Some(one), Some(other)) if !one.eq_ignore_ascii_case(&other) => {
+                return Err(malformed(
+                    "conversationId and interactionId differ; they are synonyms, give one".into(),
+                ));
+            }
+            (Some(id), _) => {
+                ConversationId::parse(&id).map_err(|e| malformed(format!("conversationId {e}")))?
+            }
+            (None, Some(id)) => {
+                ConversationId::parse(&id).map_err(|e| malformed(format!("interactionId {e}")))?
+            }
+            (None, None) => return Err(malformed("conversationId is missing".into())),
+        };
+        let recording = wire
+            .recording_id
+            .map(|id| RecordingId::parse(&id).map_err(|e| malformed(format!("recordingId {e}"))))
+            .transpose()?;
+        let format = wire
+            .format
+            .map(|text| {
+                api.parse_format(&text).map_err(|accepted| {
+                    malformed(format!(
+                        "format is {}; accepted: {accepted}",
+                        crate::redact::quote(&text)
+                    ))
+                })
+            })
+            .transpose()?;
+        let segment = segment(wire.start_time, wire.end_time, api).map_err(malformed)?;
+        let expected_sha256 = wire.expected_sha256.map(|hash| hash.to_ascii_lowercase());
+        if let Some(hash) = &expected_sha256
+            && !(hash.len() == 64 && hash.bytes().all(|b| b.is_ascii_hexdigit()))
+        {
+            return Err(malformed(format!(
+                "expectedSha256 must be 64 hex digits, but is {}",
+                crate::redact::quote(hash)
+            )));
+        }
+        if wire
+            .requested_by
+            .as_ref()
+            .is_some_and(|who| who.chars().count() > LONGEST_REQUESTER)
+        {
+            return Err(malformed(format!(
+                "requestedBy is longer than {LONGEST_REQUESTER} characters"
+            )));
+        }
+        let first_seen = wire
+            .first_seen
+            .map(|text| {
+                text.parse::<Timestamp>().map_err(|_| {
+                    malformed(format!(
+                        "firstSeen must be a time such as 2026-01-15T10:20:30Z (RFC 3339), but is {}",
+                        crate::redact::quote(&text)
+                    ))
+                })
+            })
+            .transpose()?;
+        Ok(Self {
+            conversation,
+            recording,
+            format,
+            segment,
+            expected_sha256,
+            requested_by: wire.requested_by,
+            deferrals: wire.deferrals.unwrap_or(0),
+            first_seen,
+        })
+    }
+
+    /// The job as a queue message.
+    pub fn to_json(&self) -> serde_json::Value {
+        let wire = Wire {
+            conversation_id: Some(self.conversation.to_string()),
+            interaction_id: None,
+            recording_id: self.recording.map(|id| id.to_string()),
+            format: self.format.map(|format| format.as_str().to_owned()),
+            start_time: self.segment.map(|segment| segment.start),
+            end_time: self.segment.map(|segment| segment.end),
+            expected_sha256: self.expected_sha256.clone(),
+            requested_by: self.requested_by.clone(),
+            deferrals: Some(self.deferrals),
+            first_seen: self.first_seen.map(|time| time.to_string()),
+        };
+        // A struct of strings and numbers always serialises.
+        serde_json::to_value(wire).unwrap_or_default()
+    }
+}
+
+/// `startTime`/`endTime` in milliseconds from the recording's start. Both 0 or absent: the whole recording.
+fn segment(start: Option<u64>, end: Option<u64>, api: RecordingApi) -> Result<Option<Segment>, String> {
+    match (start.unwrap_or(0), end.unwrap_or(0)) {
+        (0, 0) => Ok(None),
+        _ if api == RecordingApi::Conversations => {
+            Err("startTime and endTime need GENESYS_RECORDING_API=interactions: the conversations API gives whole \
+                 recordings only"
+                .to_owned())
+        }
+        (start, end) if end > start => Ok(Some(Segment { start, end })),
+        (start, end) => Err(format!("endTime ({end}) must be greater than startTime ({start}), in milliseconds")),
+    }
+}
+
+fn kind_of(value: &serde_json::Value) -> &'static str {
+    match value {
+        serde_json::Value::Null => "null",
+        serde_json::Value::Bool(_) => "a boolean",
+        serde_json::Value::Number(_) => "a number",
+        serde_json::Value::String(_) => "a string",
+        serde_json::Value::Array(_) => "an array",
+        serde_json::Value::Object(_) => "an object",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    const ID: &str = "c0000000-0000-4000-8000-000000000001";
+
+    #[track_caller]
+    fn refused(job: serde_json::Value, mentions: &[&str]) {
+        let error = Job::parse(&job, RecordingApi::Conversations).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::MalformedJob);
+        for mention in mentions {
+            assert!(error.to_string().contains(mention), "{error} lacks {mention}");
+        }
+    }
+
+    #[test]
+    fn a_full_job_survives_the_queue() {
+        let job = json!({"conversationId": ID, "recordingId": "e0000000-0000-4000-8000-000000000101", "format": "WAV",
+            "startTime": 1000, "endTime": 3000, "expectedSha256": "AB".repeat(32), "requestedBy": "anna@example.com",
+            "deferrals": 2, "firstSeen": "2026-01-15T10:20:30Z"});
+        let parsed = Job::parse(&job, RecordingApi::Interactions).unwrap();
+        assert_eq!(
+            Job::parse(&parsed.to_json(), RecordingApi::Interactions).unwrap(),
+            parsed
+        );
+        assert_eq!(
+            parsed.requested_by.as_deref(),
+            Some("anna@example.com"),
+            "kept as given"
+        );
+    }
+
+    #[test]
+    fn interaction_id_is_a_synonym() {
+        let by = |job| {
+            Job::parse(&job, RecordingApi::Conversations)
+                .unwrap()
+                .conversation
+                .to_string()
+        };
+        assert_eq!(by(json!({"interactionId": ID})), ID);
+        assert_eq!(by(json!({"interactionId": ID, "conversationId": ID})), ID);
+        refused(
+            json!({"interactionId": ID, "conversationId": ID.replace('1', "2")}),
+            &["differ"],
+        );
+    }
+
+    #[test]
+    fn every_fault_is_named() {
+        refused(json!([]), &["a job is a JSON object", "an array"]);
+        refused(json!({}), &["conversationId is missing"]);
+        refused(
+            json!({"conversationId": ID, "recordngId": "x"}),
+            &["unknown field `recordngId`", "recordingId"],
+        );
+        refused(
+            json!({"conversationId": "../../etc/passwd"}),
+            &["conversationId must be a UUID", "../../etc/passwd"],
+        );
+        refused(
+            json!({"conversationId": ID, "recordingId": "%2e%2e"}),
+            &["recordingId must be a UUID"],
+        );
+        refused(json!({"conversationId": 7}), &["malformed", "string"]);
+        refused(
+            json!({"conversationId": ID, "format": "flac"}),
+            &["format is \"flac\"", "ogg_opus"],
+        );
+        refused(
+            json!({"conversationId": ID, "startTime": 1, "endTime": 2}),
+            &["startTime", "interactions"],
+        );
+        refused(
+            json!({"conversationId": ID, "expectedSha256": "beef"}),
+            &["expectedSha256 must be 64 hex digits"],
+        );
+        refused(
+            json!({"conversationId": ID, "firstSeen": "yesterday"}),
+            &["firstSeen", "yesterday"],
+        );
+        refused(json!({"conversationId": ID, "deferrals": -1}), &["malformed"]);
+        refused(
+            json!({"conversationId": ID, "requestedBy": "x".repeat(257)}),
+            &["requestedBy"],
+        );
+        refused(json!({"conversationId": "tel:+15555550100"}), &["[redacted]"]);
+    }
+
+    #[test]
+    fn segments_belong_to_the_tutorials_api_and_an_empty_one_is_none() {
+        let job = |start: u64, end: u64, api| {
+            Job::parse(
+                &json!({"conversationId": ID, "startTime": start, "endTime": end}),
+                api,
+            )
+            .map(|job| job.segment)
+        };
+        assert_eq!(job(0, 0, RecordingApi::Conversations).unwrap(), None);
+        assert_eq!(
+            job(1, 3, RecordingApi::Interactions).unwrap(),
+            Some(Segment { start: 1, end: 3 })
+        );
+        assert!(
+            job(3, 1, RecordingApi::Interactions)
+                .unwrap_err()
+                .to_string()
+                .contains("endTime (1)")
+        );
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn parsing_arbitrary_json_never_panics(text in "[\\[\\]{}\":,a-zA-Z0-9\\-]{0,100}") {
+            if let Ok(value) = serde_json::from_str(&text) {
+                let _ = Job::parse(&value, RecordingApi::Conversations);
+            }
+        }
+    }
+}

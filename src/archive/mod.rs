@@ -1,0 +1,481 @@
+//! The use case: archive what a job asks for. Read [`Archiver::archive`] from top to bottom; whoever calls it,
+//! there is no other way into the archive.
+
+pub mod audit;
+pub mod digest;
+pub mod format;
+pub mod job;
+pub mod outcome;
+pub mod parts;
+pub mod recording;
+mod transfer;
+
+use std::collections::HashSet;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_config::SdkConfig;
+use futures_util::FutureExt as _;
+use tokio::time::Instant;
+
+use self::audit::{Action, Actor, Entry};
+use self::format::{Format, MediaKind};
+use self::job::Job;
+use self::outcome::{Figures, Outcome, RecordingResult, Verdict, verdict};
+use self::recording::{ArchivedFile, RecordingRef};
+use crate::aws::ledger::{Claim, Lease, Ledger, Record, State};
+use crate::aws::queues::Queues;
+use crate::aws::secrets::Secrets;
+use crate::aws::storage::Storage;
+use crate::clock::{Clock, Deadline};
+use crate::config::Config;
+use crate::error::{Error, ErrorKind};
+use crate::genesys::{Availability, Genesys, Listed};
+use crate::retry::RetryPolicy;
+use crate::telemetry::{Counters, Lines};
+use crate::webhook::{News, Webhook};
+
+/// Takes recordings out of Genesys Cloud into S3, and remembers what it did. One for the life of a container.
+#[derive(Debug)]
+pub struct Archiver {
+    config: Config,
+    clock: Clock,
+    policy: RetryPolicy,
+    genesys: Genesys,
+    ledger: Ledger,
+    storage: Storage,
+    webhook: Option<Webhook>,
+    queues: Queues,
+    counters: Arc<Counters>,
+}
+
+/// One run: what is asked for, by whom, and until when.
+#[derive(Debug, Clone, Copy)]
+pub struct Run<'a> {
+    /// What is asked for.
+    pub job: &'a Job,
+    /// Who made it happen.
+    pub actor: &'a Actor,
+    /// Until when.
+    pub deadline: &'a Deadline,
+}
+
+/// How long a webhook's receiver that does not take the news is tried again, from the time of archiving.
+const WEBHOOK_PATIENCE: Duration = Duration::from_secs(72 * 3600);
+
+impl Archiver {
+    /// Wires everything together. Nothing is sent yet. Audit lines go to `lines`.
+    pub fn connect(config: Config, sdk: &SdkConfig, clock: Clock, lines: Lines) -> Result<Self, Error> {
+        let counters = Arc::new(Counters::default());
+        let policy = RetryPolicy::new(config.limits.max_attempts, config.limits.backoff_base);
+        let secrets = aws_sdk_secretsmanager::Client::new(sdk);
+        let secrets = Arc::new(Secrets::new(secrets, config.genesys.secret_id.clone()));
+        let webhook = config.webhook_url.clone().map(|url| {
+            Webhook::new(
+                url,
+                secrets.clone(),
+                &config.limits,
+                clock.clone(),
+                counters.clone(),
+            )
+        });
+        let s3 = aws_sdk_s3::config::Builder::from(sdk)
+            .force_path_style(config.storage.path_style)
+            .build();
+        let storage = Storage::new(
+            aws_sdk_s3::Client::from_conf(s3),
+            config.storage.clone(),
+            counters.clone(),
+        );
+        let dynamodb = aws_sdk_dynamodb::Client::new(sdk);
+        let ledger = Ledger::new(dynamodb, config.tables.clone(), policy, clock.clone(), lines);
+        Ok(Self {
+            genesys: Genesys::new(&config, secrets, counters.clone())?,
+            queues: Queues::new(aws_sdk_sqs::Client::new(sdk), config.queues.clone()),
+            webhook: webhook.transpose()?,
+            config,
+            clock,
+            policy,
+            ledger,
+            storage,
+            counters,
+        })
+    }
+
+    /// The configuration it was made of.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// What happened deep inside since it was asked last.
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// Where deferred jobs and exceptions go.
+    pub fn queues(&self) -> &Queues {
+        &self.queues
+    }
+
+    /// Its clock.
+    pub fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    /// Archives every recording that the job asks for, one after another. Never fails as a whole: what went wrong
+    /// stands in the result of the recording that it went wrong with.
+    pub async fn archive(&self, run: Run<'_>) -> Vec<RecordingResult> {
+        if run.job.recording.is_some() {
+            // The recording is named, so the ledger is asked first: what is archived needs no word of Genesys.
+            return vec![self.archive_recording(run, None).await];
+        }
+        let of = RecordingRef {
+            conversation: run.job.conversation,
+            recording: None,
+            segment: None,
+        };
+        let listed = match self
+            .in_time(run, self.genesys.recordings(run.job, run.deadline))
+            .await
+        {
+            Ok(listed) => listed,
+            Err(error) => return vec![self.conclude_unclaimed(run, of, error).await],
+        };
+        let (wanted, others): (Vec<_>, Vec<_>) = listed
+            .into_iter()
+            .partition(|recording| self.wants(recording.media));
+        if run.job.expected_sha256.is_some() && wanted.len() > 1 {
+            let message = format!(
+                "the job's expectedSha256 is for one recording, but there are {}: name its recordingId",
+                wanted.len()
+            );
+            return vec![
+                self.conclude_unclaimed(run, of, Error::new(ErrorKind::MalformedJob, message))
+                    .await,
+            ];
+        }
+        let mut results = Vec::new();
+        for recording in &others {
+            let of = RecordingRef {
+                recording: Some(recording.id),
+                segment: run.job.segment,
+                ..of
+            };
+            results.push(
+                self.conclude_unclaimed(run, of, filtered_out(of, recording.media))
+                    .await,
+            );
+        }
+        for recording in wanted {
+            results.push(self.archive_recording(run, Some(recording)).await);
+        }
+        results
+    }
+
+    /// Claims one recording and sees it through: downloaded, stored, verified, told.
+    async fn archive_recording(&self, run: Run<'_>, listed: Option<Listed>) -> RecordingResult {
+        let recording = listed.as_ref().map(|listed| listed.id).or(run.job.recording);
+        let of = RecordingRef {
+            conversation: run.job.conversation,
+            recording,
+            segment: run.job.segment,
+        };
+        if !run.deadline.allows_new_work() {
+            let error = Error::new(ErrorKind::DeadlineNear, format!("no time left to begin {of}"));
+            return RecordingResult::ended(of, Outcome::Retry, error);
+        }
+        let mut entry = self.entry(run, Action::DownloadInitiated, State::Claimed.as_str());
+        if let Some(listed) = &listed {
+            entry.genesys = listed.notes.clone();
+        }
+        let claim = self
+            .ledger
+            .claim(of, run.actor, &entry, self.webhook.is_some(), run.deadline)
+            .await;
+        let mut lease = match claim {
+            Ok(Claim::Granted(lease)) => lease,
+            Ok(Claim::Done(record)) => return self.already_archived(run, of, *record),
+            Ok(Claim::Busy { remaining }) => {
+                let error = Error::new(ErrorKind::Busy { remaining }, format!("another run is at {of}"));
+                return RecordingResult::ended(of, Outcome::Deferred, error);
+            }
+            Err(error) => return RecordingResult::ended(of, Outcome::Retry, error),
+        };
+        let mut outcome = Outcome::AlreadyArchived;
+        let mut figures = Figures::default();
+        if !lease.record().is_archived() {
+            match self.store(run, of, &mut lease, listed).await {
+                Ok(cost) => (outcome, figures) = (Outcome::Archived, cost),
+                Err(error) => return self.conclude(run, of, lease, error).await,
+            }
+        }
+        let files = lease.record().files.clone();
+        match self.notify(run, of, lease).await {
+            Ok(()) if outcome == Outcome::AlreadyArchived => {
+                let record = RecordingResult::done(of, outcome, files, figures);
+                self.as_expected(run, record)
+            }
+            Ok(()) => RecordingResult::done(of, outcome, files, figures),
+            Err(ended) => RecordingResult {
+                files,
+                figures,
+                ..ended
+            },
+        }
+    }
+
+    /// Downloads every file of a claimed recording and makes it visible, or finds that a former run got that far.
+    async fn store(
+        &self,
+        run: Run<'_>,
+        of: RecordingRef,
+        lease: &mut Lease,
+        listed: Option<Listed>,
+    ) -> Result<Figures, Error> {
+        let begun = Instant::now();
+        let mut figures = Figures::default();
+        let mut stored = self.adopt_former(lease).await?;
+        let mut end = None;
+        if !has_all(lease.record(), &stored) {
+            let listed = match listed {
+                Some(listed) => listed,
+                None => self
+                    .in_time(run, self.genesys.recordings(run.job, run.deadline))
+                    .await?
+                    .swap_remove(0),
+            };
+            if !self.wants(listed.media) {
+                return Err(filtered_out(of, listed.media));
+            }
+            if let Availability::Not(kind, text) = &listed.availability {
+                return Err(Error::new(*kind, text.clone()));
+            }
+            end = listed.end;
+            figures.download = Some(self.transfer_all(run, of, lease, &listed, &mut stored).await?);
+        }
+        figures.archive = Some(begun.elapsed());
+        figures.age = end
+            .or(run.job.first_seen)
+            .and_then(|end| self.clock.now().duration_since(end).try_into().ok());
+        let stored_entry = self.entry(run, Action::ArchiveStored, State::Archived.as_str());
+        let entries: Vec<Entry> = stored
+            .iter()
+            .map(|file| Entry {
+                file: Some(file.clone()),
+                latency: figures.archive,
+                ..stored_entry.clone()
+            })
+            .collect();
+        self.ledger
+            .archived(lease, stored, &entries, self.webhook.is_some(), run.deadline)
+            .await?;
+        tracing::info!(interaction_id = %of.conversation, recording_id = of.recording_key(), "recording archived");
+        Ok(figures)
+    }
+
+    /// Tells the webhook's receiver, if there is one. The recording is archived whatever comes of it.
+    async fn notify(&self, run: Run<'_>, of: RecordingRef, lease: Lease) -> Result<(), RecordingResult> {
+        let Some(webhook) = &self.webhook else {
+            return Ok(());
+        };
+        let record = lease.record();
+        let archived_at = record.archived_at.unwrap_or(record.updated_at);
+        let news = News {
+            of,
+            files: record.files.clone(),
+            format: record.format.clone(),
+            archived_at,
+        };
+        let begun = Instant::now();
+        if let Err(error) = webhook.deliver(&news, run.deadline).await {
+            let patience =
+                jiff::SignedDuration::try_from(WEBHOOK_PATIENCE).unwrap_or(jiff::SignedDuration::MAX);
+            let error = if error.kind() == ErrorKind::WebhookDown
+                && self.clock.now().duration_since(archived_at) > patience
+            {
+                let message = format!("{of} is archived, but its webhook was not taken for 72 hours");
+                Error::new(ErrorKind::WebhookUndeliverable, message).caused_by(error)
+            } else {
+                error
+            };
+            return Err(self.conclude(run, of, lease, error).await);
+        }
+        let mut entry = self.entry(run, Action::WebhookDelivered, State::Notified.as_str());
+        entry.latency = Some(begun.elapsed());
+        match self
+            .ledger
+            .release(lease, Some(State::Notified), &entry, run.deadline)
+            .await
+        {
+            Ok(_) => Ok(()),
+            Err(error) => Err(RecordingResult::ended(of, Outcome::Retry, error)),
+        }
+    }
+
+    /// Writes down why a claimed recording's run ended, and ends the lease.
+    async fn conclude(&self, run: Run<'_>, of: RecordingRef, lease: Lease, error: Error) -> RecordingResult {
+        let error = self.judged(run, error);
+        let Verdict {
+            outcome,
+            state,
+            action,
+        } = verdict(error.kind());
+        log_end(of, outcome, &error);
+        // Whoever took the lease over writes from here on.
+        if error.kind() == ErrorKind::LeaseLost {
+            return RecordingResult::ended(of, outcome, error);
+        }
+        let mut entry = self.entry(run, action, state.unwrap_or(lease.record().state).as_str());
+        entry.error = Some(error.to_string());
+        match self.ledger.release(lease, state, &entry, run.deadline).await {
+            Ok(_) => RecordingResult::ended(of, outcome, error),
+            Err(unwritten) => {
+                let message =
+                    format!("writing down the end of a run failed ({unwritten}); it had ended with");
+                RecordingResult::ended(of, Outcome::Retry, Error::transient(message).caused_by(error))
+            }
+        }
+    }
+
+    /// Writes down why nothing was claimed: a conversation without recordings, or a kind that nobody wants.
+    async fn conclude_unclaimed(&self, run: Run<'_>, of: RecordingRef, error: Error) -> RecordingResult {
+        let error = self.judged(run, error);
+        let Verdict {
+            outcome,
+            state,
+            action,
+        } = verdict(error.kind());
+        log_end(of, outcome, &error);
+        if let Some(state) = state {
+            let entry = Entry {
+                error: Some(error.to_string()),
+                ..self.entry(run, action, state.as_str())
+            };
+            let repeated = state != State::Skipped;
+            if let Err(error) = self
+                .ledger
+                .note(of, run.actor, state, repeated, &entry, run.deadline)
+                .await
+            {
+                return RecordingResult::ended(of, Outcome::Retry, error);
+            }
+        }
+        RecordingResult::ended(of, outcome, error)
+    }
+
+    /// "Not ready" is believed until the readiness deadline; after that it is a failure.
+    fn judged(&self, run: Run<'_>, error: Error) -> Error {
+        let ErrorKind::NotReady { .. } = error.kind() else {
+            return error;
+        };
+        let since = run.job.first_seen.unwrap_or_else(|| self.clock.now());
+        let waited: Duration = self
+            .clock
+            .now()
+            .duration_since(since)
+            .try_into()
+            .unwrap_or_default();
+        if waited <= self.config.limits.readiness {
+            return error;
+        }
+        let minutes = self.config.limits.readiness.as_secs() / 60;
+        let message = format!(
+            "no recording was ready within {minutes} minutes of {since} (READINESS_DEADLINE_MINUTES)"
+        );
+        Error::new(ErrorKind::NeverReady, message).caused_by(error)
+    }
+
+    fn already_archived(&self, run: Run<'_>, of: RecordingRef, record: Record) -> RecordingResult {
+        self.as_expected(
+            run,
+            RecordingResult::done(of, Outcome::AlreadyArchived, record.files, Figures::default()),
+        )
+    }
+
+    /// Holds what a former run archived against the hash that this job expects.
+    fn as_expected(&self, run: Run<'_>, result: RecordingResult) -> RecordingResult {
+        let Some(expected) = &run.job.expected_sha256 else {
+            return result;
+        };
+        if result.files.iter().any(|file| file.sha256 == *expected) {
+            return result;
+        }
+        let hashes: Vec<_> = result.files.iter().map(|file| file.sha256.as_str()).collect();
+        let message = format!(
+            "{} is archived with SHA-256 {}, not the expected {expected}",
+            result.of,
+            hashes.join(", ")
+        );
+        let error = Error::new(ErrorKind::HashMismatch, message);
+        log_end(result.of, Outcome::Failed, &error);
+        RecordingResult {
+            outcome: Outcome::Failed,
+            error: Some(error),
+            ..result
+        }
+    }
+
+    fn wants(&self, media: MediaKind) -> bool {
+        self.config.recording.media.contains(&media)
+    }
+
+    fn format(&self, run: Run<'_>) -> Format {
+        run.job.format.unwrap_or(self.config.recording.format)
+    }
+
+    fn entry(&self, run: Run<'_>, action: Action, status: &'static str) -> Entry {
+        Entry::new(action, status, self.format(run).as_str())
+    }
+
+    /// Does `work` until the working time ends, and turns a panic into an error, so that what `work` began can be
+    /// undone by whoever called.
+    async fn in_time<T>(
+        &self,
+        run: Run<'_>,
+        work: impl Future<Output = Result<T, Error>>,
+    ) -> Result<T, Error> {
+        tokio::select! {
+            done = AssertUnwindSafe(work).catch_unwind() => done.unwrap_or_else(|panic| {
+                Err(Error::new(ErrorKind::Panic, format!("a defect was caught: {}", panic_text(&*panic))))
+            }),
+            () = run.deadline.work_ends() => {
+                Err(Error::new(ErrorKind::DeadlineNear, "the invocation ends before the work does"))
+            }
+        }
+    }
+}
+
+/// Whether all files of a recording are visible; not known before a run once saw how many there are.
+fn has_all(record: &Record, stored: &[ArchivedFile]) -> bool {
+    let channels: HashSet<_> = stored.iter().map(|file| file.channel).collect();
+    record.former_file_count > 0 && channels.len() >= record.former_file_count
+}
+
+fn filtered_out(of: RecordingRef, media: MediaKind) -> Error {
+    Error::new(
+        ErrorKind::FilteredOut,
+        format!("{of} is {media}, which RECORDING_MEDIA does not name"),
+    )
+}
+
+/// What a panic said.
+pub(crate) fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic
+        .downcast_ref::<String>()
+        .map(String::as_str)
+        .or_else(|| panic.downcast_ref::<&str>().copied());
+    text.unwrap_or("no message").to_owned()
+}
+
+fn log_end(of: RecordingRef, outcome: Outcome, error: &Error) {
+    let error_text = crate::redact::people(&error.to_string());
+    tracing::warn!(
+        interaction_id = %of.conversation,
+        recording_id = of.recording_key(),
+        outcome = outcome.as_str(),
+        code = error.kind().code(),
+        error = error_text,
+        "recording not archived in this run"
+    );
+}

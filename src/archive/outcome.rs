@@ -1,0 +1,123 @@
+//! How a recording's run ended, and what an error means for ledger, audit and trigger.
+
+use std::time::Duration;
+
+use super::audit::Action;
+use super::recording::{ArchivedFile, RecordingRef};
+use crate::aws::ledger::State;
+use crate::error::{Disposition, Error, ErrorKind};
+
+/// How a recording's run ended; the table in contract section 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Outcome {
+    /// In S3, verified, audited, webhook delivered.
+    Archived,
+    /// A former run did it.
+    AlreadyArchived,
+    /// Comes again by the work queue.
+    Deferred,
+    /// Gone at the source.
+    Expired,
+    /// Filtered out by configuration.
+    Skipped,
+    /// Cannot be archived until somebody mends the cause.
+    Failed,
+    /// Ended by something passing; the trigger redelivers.
+    Retry,
+}
+
+impl Outcome {
+    /// The name in summaries, metrics and event files.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Archived => "archived",
+            Self::AlreadyArchived => "already_archived",
+            Self::Deferred => "deferred",
+            Self::Expired => "expired",
+            Self::Skipped => "skipped",
+            Self::Failed => "failed",
+            Self::Retry => "retry",
+        }
+    }
+}
+
+/// What came of one recording, or of a conversation without one.
+#[derive(Debug)]
+pub struct RecordingResult {
+    /// What it is about.
+    pub of: RecordingRef,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// What lies in S3 of it.
+    pub files: Vec<ArchivedFile>,
+    /// Why it ended as it did, unless all went well.
+    pub error: Option<Error>,
+    /// What it cost; nothing where nothing was archived in this run.
+    pub figures: Figures,
+}
+
+/// What a run's archiving cost, for capacity planning.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Figures {
+    /// From the first request for media to the last byte checked.
+    pub download: Option<Duration>,
+    /// From the claim to the object verified.
+    pub archive: Option<Duration>,
+    /// From the end of the conversation to the object verified.
+    pub age: Option<Duration>,
+}
+
+impl RecordingResult {
+    /// An archived recording.
+    pub fn done(of: RecordingRef, outcome: Outcome, files: Vec<ArchivedFile>, figures: Figures) -> Self {
+        Self {
+            of,
+            outcome,
+            files,
+            error: None,
+            figures,
+        }
+    }
+
+    /// Anything else.
+    pub fn ended(of: RecordingRef, outcome: Outcome, error: Error) -> Self {
+        Self {
+            of,
+            outcome,
+            files: Vec::new(),
+            error: Some(error),
+            figures: Figures::default(),
+        }
+    }
+}
+
+/// What an error means for whoever has to write it down.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Verdict {
+    pub(super) outcome: Outcome,
+    /// `None`: the ledger's state stays as it is.
+    pub(super) state: Option<State>,
+    pub(super) action: Action,
+}
+
+/// The meaning of an error that ended a recording's run.
+pub(super) fn verdict(kind: ErrorKind) -> Verdict {
+    let verdict = |outcome, state, action| Verdict {
+        outcome,
+        state,
+        action,
+    };
+    match (kind, kind.disposition()) {
+        (ErrorKind::Expired, _) => verdict(Outcome::Expired, Some(State::Expired), Action::DownloadExpired),
+        (ErrorKind::FilteredOut, _) => {
+            verdict(Outcome::Skipped, Some(State::Skipped), Action::DownloadSkipped)
+        }
+        (ErrorKind::WebhookUndeliverable, _) => verdict(Outcome::Failed, None, Action::WebhookFailed),
+        (ErrorKind::WebhookDown, _) => verdict(Outcome::Deferred, None, Action::WebhookFailed),
+        (_, Disposition::Discard) => verdict(Outcome::Failed, Some(State::Failed), Action::DownloadFailed),
+        (_, Disposition::Defer) => {
+            verdict(Outcome::Deferred, Some(State::Deferred), Action::DownloadDeferred)
+        }
+        (_, Disposition::Retry) => verdict(Outcome::Retry, None, Action::DownloadFailed),
+    }
+}

@@ -1,0 +1,245 @@
+//! From the media host into the bucket: download, hash, send, verify, make visible.
+
+use std::time::Duration;
+
+use futures_util::TryStreamExt as _;
+use tokio::time::Instant;
+
+use super::audit::{Action, Entry};
+use super::digest::{Digest, Hashed};
+use super::parts::PartBuffer;
+use super::recording::{ArchivedFile, KeyParts, RecordingRef, file_type};
+use super::{Archiver, Run};
+use crate::aws::ledger::{Lease, State};
+use crate::aws::storage::{ObjectFacts, Prepared, Published, Upload};
+use crate::error::{Error, ErrorKind};
+use crate::genesys::{Listed, Media, Opened, Source};
+use crate::retry::Retry;
+
+impl Archiver {
+    /// Transfers every file of the recording that is not in `stored` yet, and adds it there. Whatever may be better
+    /// next time is tried again, each time with fresh URLs. Gives how long the downloads took.
+    pub(super) async fn transfer_all(
+        &self,
+        run: Run<'_>,
+        of: RecordingRef,
+        lease: &mut Lease,
+        listed: &Listed,
+        stored: &mut Vec<ArchivedFile>,
+    ) -> Result<Duration, Error> {
+        let mut retry = Retry::new(self.policy, run.deadline);
+        let mut downloading = Duration::ZERO;
+        loop {
+            let tried = self
+                .try_transfer_all(run, of, lease, listed, stored, &mut downloading)
+                .await;
+            match tried {
+                Ok(()) => return Ok(downloading),
+                Err(error) if matches!(error.kind(), ErrorKind::Transient | ErrorKind::HashMismatch) => {
+                    tracing::info!(error = %error, attempt = retry.attempt(), "transfer failed");
+                    retry.wait(error, None).await?;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    async fn try_transfer_all(
+        &self,
+        run: Run<'_>,
+        of: RecordingRef,
+        lease: &mut Lease,
+        listed: &Listed,
+        stored: &mut Vec<ArchivedFile>,
+        downloading: &mut Duration,
+    ) -> Result<(), Error> {
+        let opening = self.genesys.open(run.job, listed, self.format(run), run.deadline);
+        let opened = self.in_time(run, opening).await?;
+        if run.job.expected_sha256.is_some() && opened.sources.len() > 1 {
+            let message = format!(
+                "the job's expectedSha256 is for one file, but {of} has {}",
+                opened.sources.len()
+            );
+            return Err(Error::new(ErrorKind::MalformedJob, message));
+        }
+        for source in &opened.sources {
+            if stored.iter().any(|file| file.channel == source.channel) {
+                continue;
+            }
+            let begun = Instant::now();
+            let prepared = self.download(run, of, lease, listed, &opened, source).await?;
+            let took = begun.elapsed();
+            *downloading += took;
+            let file = self
+                .make_visible(run, lease, prepared, stored, source.channel, &opened, took)
+                .await?;
+            stored.push(file);
+        }
+        Ok(())
+    }
+
+    /// Streams one file into the bucket, short of making it visible, and checks its hash. On every way out that is
+    /// not a success, whatever was sent is undone.
+    async fn download(
+        &self,
+        run: Run<'_>,
+        of: RecordingRef,
+        lease: &Lease,
+        listed: &Listed,
+        opened: &Opened,
+        source: &Source,
+    ) -> Result<Prepared, Error> {
+        let media = self
+            .in_time(run, self.genesys.fetch(source, run.deadline))
+            .await?;
+        let (extension, content_type) = file_type(source.format, &media.head, media.content_type.as_deref());
+        let now = self.clock.now();
+        let parts = KeyParts {
+            of,
+            channel: source.channel,
+            extension: &extension,
+            start: opened
+                .start
+                .or(listed.start)
+                .or(listed.end)
+                .or(run.job.first_seen)
+                .unwrap_or(now),
+            region: &self.config.genesys.region,
+        };
+        let mut upload = self.storage.upload(ObjectFacts {
+            key: self.config.storage.key_template.key(parts),
+            of,
+            attempt: lease.attempt(),
+            content_type,
+            archived_at: now,
+        });
+        let streamed = self
+            .in_time(run, stream(media, &mut upload, self.config.storage.part_size))
+            .await;
+        let checked = streamed.and_then(|digest| match &run.job.expected_sha256 {
+            Some(expected) if *expected != digest.hex() => {
+                let message = format!("{of} has SHA-256 {}, not the expected {expected}", digest.hex());
+                Err(Error::new(ErrorKind::HashMismatch, message))
+            }
+            _ => Ok(digest),
+        });
+        match checked {
+            Ok(digest) => Ok(upload.verified(digest)),
+            Err(error) => {
+                upload.abort().await;
+                Err(error)
+            }
+        }
+    }
+
+    /// Writes down what is about to appear, then lets it appear.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "each is a thing of its own, and this is the only caller's next step"
+    )]
+    async fn make_visible(
+        &self,
+        run: Run<'_>,
+        lease: &mut Lease,
+        prepared: Prepared,
+        stored: &[ArchivedFile],
+        channel: Option<u32>,
+        opened: &Opened,
+        took: Duration,
+    ) -> Result<ArchivedFile, Error> {
+        let file = prepared.file(channel);
+        let mut files = stored.to_vec();
+        files.push(file.clone());
+        let entry = Entry {
+            file: Some(file.clone()),
+            latency: Some(took),
+            genesys: opened.notes.clone(),
+            ..self.entry(run, Action::DownloadCompleted, State::Storing.as_str())
+        };
+        if let Err(error) = self
+            .ledger
+            .storing(lease, files, opened.sources.len(), &entry, run.deadline)
+            .await
+        {
+            prepared.abort().await;
+            return Err(error);
+        }
+        let published = prepared.publish().await;
+        let visible = match &published {
+            Ok(Published::Visible) => Some(file.clone()),
+            // Occupied, or the answer was lost: whose object lies there decides.
+            Ok(Published::Occupied) | Err(_) => self.find_ours(&file, &lease.record().former_files).await?,
+        };
+        match (visible, published) {
+            (Some(visible), _) => {
+                if visible.attempt_id != file.attempt_id {
+                    prepared.abort().await;
+                }
+                if visible.crc64nvme.is_some() {
+                    self.storage.tag(&visible).await?;
+                }
+                Ok(visible)
+            }
+            (None, Ok(_)) => {
+                prepared.abort().await;
+                let message = format!(
+                    "{} holds an object that this archiver did not write; it was kept",
+                    file.archive_key
+                );
+                Err(Error::new(ErrorKind::ForeignObject, message))
+            }
+            (None, Err(error)) => {
+                prepared.abort().await;
+                Err(error)
+            }
+        }
+    }
+
+    /// Which of our own attempts' objects lies under the key, if any does.
+    async fn find_ours(
+        &self,
+        file: &ArchivedFile,
+        former: &[ArchivedFile],
+    ) -> Result<Option<ArchivedFile>, Error> {
+        let same_place = former.iter().filter(|old| old.archive_key == file.archive_key);
+        for candidate in std::iter::once(file).chain(same_place) {
+            if self.storage.holds(candidate).await? == Some(true) {
+                return Ok(Some(candidate.clone()));
+            }
+        }
+        Ok(None)
+    }
+
+    /// What former attempts made visible before they died, found in S3 and taken over.
+    pub(super) async fn adopt_former(&self, lease: &Lease) -> Result<Vec<ArchivedFile>, Error> {
+        let mut adopted: Vec<ArchivedFile> = Vec::new();
+        for file in &lease.record().former_files {
+            let known = adopted.iter().any(|other| other.archive_key == file.archive_key);
+            if !known && self.storage.holds(file).await? == Some(true) {
+                // A crash between completion and tagging left a multipart object without its hash.
+                if file.crc64nvme.is_some() {
+                    self.storage.tag(file).await?;
+                }
+                tracing::info!(archive_key = file.archive_key, "adopted what a former run stored");
+                adopted.push(file.clone());
+            }
+        }
+        Ok(adopted)
+    }
+}
+
+/// The one data path: every byte is hashed, cut into parts and sent. Memory: one part being filled, one waiting,
+/// and `UPLOAD_CONCURRENCY` in flight.
+async fn stream(media: Media<'_>, upload: &mut Upload, part_size: usize) -> Result<Digest, Error> {
+    let mut hashed = Hashed::new(media.into_stream());
+    let mut buffer = PartBuffer::new(part_size);
+    while let Some(mut chunk) = hashed.try_next().await? {
+        while !chunk.is_empty() {
+            if let Some(part) = buffer.take_from(&mut chunk) {
+                upload.put_part(part).await?;
+            }
+        }
+    }
+    upload.prepare(buffer.finish()).await?;
+    Ok(hashed.finish())
+}

@@ -1,0 +1,556 @@
+//! The ledger: who is at which recording, how far they got, and the audit event of every step.
+//!
+//! A state and its audit events are one `TransactWriteItems`: neither can exist without the other. Each write is
+//! conditional on the record being exactly as this run last saw it, so a run that lost its lease cannot write.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
+use aws_sdk_dynamodb::types::{
+    AttributeValue, CancellationReason, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem,
+};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use uuid::Uuid;
+
+use crate::archive::audit::{Actor, AuditItem, Chain, Entry};
+use crate::archive::recording::{ArchivedFile, RecordingRef};
+use crate::clock::{Clock, Deadline};
+use crate::config::TableConfig;
+use crate::error::{Error, ErrorKind};
+use crate::retry::{Retry, RetryPolicy};
+use crate::telemetry::Lines;
+
+/// How far a recording got.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    /// A run is downloading, or was until it died or gave up for now.
+    Claimed,
+    /// All bytes were checked; the objects named in `files` may be visible.
+    Storing,
+    /// The objects named in `files` are visible and verified.
+    Archived,
+    /// Archived, and the webhook's receiver knows.
+    Notified,
+    /// Not ready at the source; the job comes again.
+    Deferred,
+    /// Filtered out by configuration.
+    Skipped,
+    /// Cannot be archived until somebody mends the cause.
+    Failed,
+    /// Gone at the source.
+    Expired,
+}
+
+impl State {
+    /// The value of the attribute `state`, and of `status` in the audit.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Claimed => "claimed",
+            Self::Storing => "storing",
+            Self::Archived => "archived",
+            Self::Notified => "notified",
+            Self::Deferred => "deferred",
+            Self::Skipped => "skipped",
+            Self::Failed => "failed",
+            Self::Expired => "expired",
+        }
+    }
+}
+
+/// One item of the ledger table.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Record {
+    /// Partition key.
+    pub interaction_id: String,
+    /// Sort key: see [`RecordingRef::recording_key`].
+    pub recording_id: String,
+    /// How far it got.
+    pub state: State,
+    /// Attempt id of the run that holds the lease, or held it last.
+    pub lease_owner: Uuid,
+    /// End of the lease in milliseconds since the epoch; 0: released.
+    pub lease_expires_at: i64,
+    /// Runs that began to download.
+    pub attempts: u32,
+    /// `eventHash` of the last audit event.
+    pub chain_head: String,
+    /// `seq` of the last audit event.
+    pub seq: u64,
+    /// `storing`: what is about to become visible; `archived` and `notified`: what is.
+    #[serde(default)]
+    pub files: Vec<ArchivedFile>,
+    /// How many files the recording has, once known.
+    #[serde(default)]
+    pub file_count: usize,
+    /// What former attempts were about to make visible when they died; one of them may lie in S3.
+    #[serde(default)]
+    pub former_files: Vec<ArchivedFile>,
+    /// How many files the attempt of `former_files` saw.
+    #[serde(default)]
+    pub former_file_count: usize,
+    /// The format of the files.
+    pub format: String,
+    /// When the objects were verified to be visible.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub archived_at: Option<Timestamp>,
+    /// When this item was written.
+    pub updated_at: Timestamp,
+}
+
+impl Record {
+    fn chain(&self) -> Chain {
+        Chain {
+            head: self.chain_head.clone(),
+            seq: self.seq,
+        }
+    }
+
+    /// Remembers the files that were about to become visible and are not among those that are now: whether they
+    /// did become visible is not known.
+    fn retire_files(&mut self, kept: &[ArchivedFile]) {
+        for file in std::mem::take(&mut self.files) {
+            if !kept.contains(&file) && !self.former_files.contains(&file) {
+                self.former_files.push(file);
+            }
+        }
+        if self.file_count > 0 {
+            self.former_file_count = std::mem::take(&mut self.file_count);
+        }
+    }
+
+    /// Whether a former run finished with this recording, so far as downloading is concerned.
+    pub fn is_archived(&self) -> bool {
+        matches!(self.state, State::Archived | State::Notified)
+    }
+}
+
+/// What came of asking for a recording. The caller has to deal with each.
+#[derive(Debug)]
+pub enum Claim {
+    /// It is ours until the lease ends.
+    Granted(Lease),
+    /// A former run did everything there is to do.
+    Done(Box<Record>),
+    /// Another run is at it.
+    Busy {
+        /// How long its lease still runs.
+        remaining: Duration,
+    },
+}
+
+/// The right to write one record, until its end. Only the ledger makes them.
+#[derive(Debug)]
+pub struct Lease {
+    of: RecordingRef,
+    actor: Actor,
+    record: Record,
+}
+
+impl Lease {
+    /// The record as this run last wrote it.
+    pub fn record(&self) -> &Record {
+        &self.record
+    }
+
+    /// This attempt's id; unique to the run.
+    pub fn attempt(&self) -> Uuid {
+        self.record.lease_owner
+    }
+}
+
+/// Both DynamoDB tables.
+#[derive(Debug, Clone)]
+pub struct Ledger {
+    client: Client,
+    tables: TableConfig,
+    policy: RetryPolicy,
+    clock: Clock,
+    lines: Lines,
+}
+
+/// What the record has to be like for a write to go through.
+enum Expect<'a> {
+    /// There is none.
+    Absent,
+    /// Nobody wrote to it since this state of it was read.
+    Unchanged(&'a Record),
+    /// As before, and the lease, which is ours, still runs.
+    Held(&'a Record),
+}
+
+enum CommitError {
+    /// The record is not as expected, but like this.
+    Conflict(Option<Box<Record>>),
+    Failed(Error),
+}
+
+impl Ledger {
+    /// A ledger over these tables. Audit events are also written to `lines`.
+    pub fn new(client: Client, tables: TableConfig, policy: RetryPolicy, clock: Clock, lines: Lines) -> Self {
+        Self {
+            client,
+            tables,
+            policy,
+            clock,
+            lines,
+        }
+    }
+
+    /// Asks for a recording until the invocation ends.
+    ///
+    /// `notify`: an archived recording whose webhook is not delivered yet is granted again, without an audit
+    /// event, as its state does not change. Otherwise `entry` is written as the audit event of the claim.
+    pub async fn claim(
+        &self,
+        of: RecordingRef,
+        actor: &Actor,
+        entry: &Entry,
+        notify: bool,
+        deadline: &Deadline,
+    ) -> Result<Claim, Error> {
+        let owner = Uuid::new_v4();
+        let mut seen: Option<Box<Record>> = None;
+        let mut retry = Retry::new(self.policy, deadline);
+        loop {
+            let now = self.clock.now_ms();
+            if let Some(record) = &seen {
+                let done = record.state == State::Notified || (record.state == State::Archived && !notify);
+                if done {
+                    return Ok(Claim::Done(record.clone()));
+                }
+                if record.lease_expires_at > now {
+                    let remaining = Duration::from_millis(record.lease_expires_at.abs_diff(now));
+                    return Ok(Claim::Busy { remaining });
+                }
+            }
+            let mut next = self.next(&of, seen.as_deref(), entry);
+            next.lease_owner = owner;
+            next.lease_expires_at = now.saturating_add_unsigned(millis(deadline.remaining()));
+            let archived = next.is_archived();
+            if !archived {
+                next.state = State::Claimed;
+                next.attempts += 1;
+                next.retire_files(&[]);
+            }
+            let entries = if archived {
+                &[][..]
+            } else {
+                std::slice::from_ref(entry)
+            };
+            let expect = seen.as_deref().map_or(Expect::Absent, Expect::Unchanged);
+            match self.commit(&of, actor, expect, next, entries, deadline).await {
+                Ok(record) => {
+                    return Ok(Claim::Granted(Lease {
+                        of,
+                        actor: actor.clone(),
+                        record,
+                    }));
+                }
+                Err(CommitError::Failed(error)) => return Err(error),
+                Err(CommitError::Conflict(now_there)) => {
+                    if seen.is_some() || now_there.is_none() {
+                        retry
+                            .wait(
+                                Error::transient(format!("several runs ask for {of} at once")),
+                                None,
+                            )
+                            .await?;
+                    }
+                    seen = now_there;
+                }
+            }
+        }
+    }
+
+    /// All bytes of `files` (of `count` in all) are here and checked; the last of them becomes visible next.
+    pub async fn storing(
+        &self,
+        lease: &mut Lease,
+        files: Vec<ArchivedFile>,
+        count: usize,
+        entry: &Entry,
+        deadline: &Deadline,
+    ) -> Result<(), Error> {
+        let mut next = lease.record.clone();
+        next.state = State::Storing;
+        next.retire_files(&files);
+        next.files = files;
+        next.file_count = count;
+        self.write(lease, next, std::slice::from_ref(entry), deadline)
+            .await
+    }
+
+    /// All of `files` are visible and verified.
+    pub async fn archived(
+        &self,
+        lease: &mut Lease,
+        files: Vec<ArchivedFile>,
+        entries: &[Entry],
+        keep_lease: bool,
+        deadline: &Deadline,
+    ) -> Result<(), Error> {
+        let mut next = lease.record.clone();
+        next.state = State::Archived;
+        next.file_count = files.len();
+        next.files = files;
+        next.former_files = Vec::new();
+        next.former_file_count = 0;
+        next.archived_at = Some(self.clock.now());
+        if !keep_lease {
+            next.lease_expires_at = 0;
+        }
+        self.write(lease, next, entries, deadline).await
+    }
+
+    /// Ends the lease: the record goes to `state`, or stays where it is, and `entry` says why.
+    pub async fn release(
+        &self,
+        mut lease: Lease,
+        state: Option<State>,
+        entry: &Entry,
+        deadline: &Deadline,
+    ) -> Result<Record, Error> {
+        let mut next = lease.record.clone();
+        next.state = state.unwrap_or(next.state);
+        next.lease_expires_at = 0;
+        self.write(&mut lease, next, std::slice::from_ref(entry), deadline)
+            .await?;
+        Ok(lease.record)
+    }
+
+    /// Writes down what concerns a conversation as a whole, or a recording that is not begun.
+    ///
+    /// Leaves alone what another run is at, and what is archived or in `state` already and not to be `repeated`.
+    pub async fn note(
+        &self,
+        of: RecordingRef,
+        actor: &Actor,
+        state: State,
+        repeated: bool,
+        entry: &Entry,
+        deadline: &Deadline,
+    ) -> Result<(), Error> {
+        let mut seen: Option<Box<Record>> = None;
+        let mut retry = Retry::new(self.policy, deadline);
+        loop {
+            if let Some(record) = &seen {
+                let busy = record.lease_expires_at > self.clock.now_ms();
+                if busy || record.is_archived() || (record.state == state && !repeated) {
+                    return Ok(());
+                }
+            }
+            let mut next = self.next(&of, seen.as_deref(), entry);
+            next.state = state;
+            next.lease_expires_at = 0;
+            let expect = seen.as_deref().map_or(Expect::Absent, Expect::Unchanged);
+            match self
+                .commit(&of, actor, expect, next, std::slice::from_ref(entry), deadline)
+                .await
+            {
+                Ok(_) => return Ok(()),
+                Err(CommitError::Failed(error)) => return Err(error),
+                Err(CommitError::Conflict(now_there)) => {
+                    if seen.is_some() {
+                        retry
+                            .wait(
+                                Error::transient(format!("several runs write about {of} at once")),
+                                None,
+                            )
+                            .await?;
+                    }
+                    seen = now_there;
+                }
+            }
+        }
+    }
+
+    /// The record that follows `seen`, or the first one.
+    fn next(&self, of: &RecordingRef, seen: Option<&Record>, entry: &Entry) -> Record {
+        let Chain { head, seq } = Chain::default();
+        let mut next = seen.cloned().unwrap_or_else(|| Record {
+            interaction_id: of.conversation.to_string(),
+            recording_id: of.recording_key(),
+            state: State::Claimed,
+            lease_owner: Uuid::nil(),
+            lease_expires_at: 0,
+            attempts: 0,
+            chain_head: head,
+            seq,
+            files: Vec::new(),
+            file_count: 0,
+            former_files: Vec::new(),
+            former_file_count: 0,
+            format: String::new(),
+            archived_at: None,
+            updated_at: self.clock.now(),
+        });
+        if !next.is_archived() {
+            next.format = entry.format.to_owned();
+        }
+        next
+    }
+
+    async fn write(
+        &self,
+        lease: &mut Lease,
+        next: Record,
+        entries: &[Entry],
+        deadline: &Deadline,
+    ) -> Result<(), Error> {
+        let expect = Expect::Held(&lease.record);
+        match self
+            .commit(&lease.of, &lease.actor, expect, next, entries, deadline)
+            .await
+        {
+            Ok(record) => {
+                lease.record = record;
+                Ok(())
+            }
+            Err(CommitError::Failed(error)) => Err(error),
+            Err(CommitError::Conflict(_)) => Err(Error::new(
+                ErrorKind::LeaseLost,
+                format!("the lease on {} ended or went to another run", lease.of),
+            )),
+        }
+    }
+
+    /// One transaction: the record and its audit events. Gives the record as written.
+    async fn commit(
+        &self,
+        of: &RecordingRef,
+        actor: &Actor,
+        expect: Expect<'_>,
+        mut next: Record,
+        entries: &[Entry],
+        deadline: &Deadline,
+    ) -> Result<Record, CommitError> {
+        let now = self.clock.now();
+        let mut chain = next.chain();
+        let mut events = Vec::with_capacity(entries.len());
+        for entry in entries {
+            let (event, longer) = chain.append(of, entry, actor, now);
+            events.push(event);
+            chain = longer;
+        }
+        (next.chain_head, next.seq, next.updated_at) = (chain.head, chain.seq, now);
+        let ledger_put = self
+            .ledger_put(&expect, &next, now)
+            .map_err(CommitError::Failed)?;
+        let mut puts = vec![ledger_put];
+        for event in &events {
+            puts.push(self.audit_put(event).map_err(CommitError::Failed)?);
+        }
+        let mut retry = Retry::new(self.policy, deadline);
+        loop {
+            let request = self
+                .client
+                .transact_write_items()
+                .set_transact_items(Some(puts.clone()));
+            let error = match request.send().await {
+                Ok(_) => break,
+                Err(error) => error,
+            };
+            let doing = format!(
+                "writing ledger and audit of {of} (tables {}, {})",
+                self.tables.ledger, self.tables.audit
+            );
+            let Some(reasons) = cancellation(error.as_service_error()) else {
+                return Err(CommitError::Failed(super::failed(&doing, error)));
+            };
+            if reasons.first().and_then(CancellationReason::code) == Some("ConditionalCheckFailed") {
+                let there = reasons[0]
+                    .item()
+                    .map(|item| from_item::<Record>(item.clone()))
+                    .transpose();
+                match there.map_err(CommitError::Failed)? {
+                    // This very write went through before, though its answer was lost.
+                    Some(record) if record == next => break,
+                    there => return Err(CommitError::Conflict(there.map(Box::new))),
+                }
+            }
+            let codes: Vec<_> = reasons.iter().filter_map(CancellationReason::code).collect();
+            let error = Error::transient(format!("{doing} was cancelled: {}", codes.join(", ")));
+            // TransactionConflict, ThrottlingError and the like: nothing was written.
+            retry.wait(error, None).await.map_err(CommitError::Failed)?;
+        }
+        for event in events {
+            self.lines.audit(event);
+        }
+        Ok(next)
+    }
+
+    fn ledger_put(
+        &self,
+        expect: &Expect<'_>,
+        next: &Record,
+        now: Timestamp,
+    ) -> Result<TransactWriteItem, Error> {
+        let put = Put::builder()
+            .table_name(&self.tables.ledger)
+            .set_item(Some(to_item(next)?))
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        let put = match expect {
+            Expect::Absent => put.condition_expression("attribute_not_exists(interactionId)"),
+            Expect::Unchanged(old) => put
+                .condition_expression("seq = :seq AND leaseOwner = :owner AND leaseExpiresAt = :expires")
+                .expression_attribute_values(":expires", AttributeValue::N(old.lease_expires_at.to_string())),
+            Expect::Held(_) => put
+                .condition_expression("seq = :seq AND leaseOwner = :owner AND leaseExpiresAt > :now")
+                .expression_attribute_values(":now", AttributeValue::N(now.as_millisecond().to_string())),
+        };
+        let put = match expect {
+            Expect::Absent => put,
+            Expect::Unchanged(old) | Expect::Held(old) => put
+                .expression_attribute_values(":seq", AttributeValue::N(old.seq.to_string()))
+                .expression_attribute_values(":owner", AttributeValue::S(old.lease_owner.to_string())),
+        };
+        transact(put)
+    }
+
+    fn audit_put(&self, event: &AuditItem) -> Result<TransactWriteItem, Error> {
+        transact(
+            Put::builder()
+                .table_name(&self.tables.audit)
+                .set_item(Some(to_item(&Value::Object(event.clone()))?))
+                .condition_expression("attribute_not_exists(eventId)"),
+        )
+    }
+}
+
+fn transact(put: aws_sdk_dynamodb::types::builders::PutBuilder) -> Result<TransactWriteItem, Error> {
+    let put = put
+        .build()
+        .map_err(|error| Error::transient("building a DynamoDB request failed").caused_by(error))?;
+    Ok(TransactWriteItem::builder().put(put).build())
+}
+
+fn cancellation(error: Option<&TransactWriteItemsError>) -> Option<Vec<CancellationReason>> {
+    match error? {
+        TransactWriteItemsError::TransactionCanceledException(cancelled) => {
+            Some(cancelled.cancellation_reasons().to_vec())
+        }
+        _ => None,
+    }
+}
+
+fn to_item(value: &impl Serialize) -> Result<HashMap<String, AttributeValue>, Error> {
+    serde_dynamo::aws_sdk_dynamodb_1::to_item(value)
+        .map_err(|error| Error::transient("an item does not fit DynamoDB").caused_by(error))
+}
+
+/// Reads an item of either table.
+pub fn from_item<T: serde::de::DeserializeOwned>(item: HashMap<String, AttributeValue>) -> Result<T, Error> {
+    serde_dynamo::aws_sdk_dynamodb_1::from_item(item).map_err(|error| {
+        Error::transient("an item of the ledger or audit table cannot be read").caused_by(error)
+    })
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,50 @@
+//! AWS: where recordings go, what is remembered of them, and who else is told.
+
+pub mod ledger;
+pub mod queues;
+pub mod secrets;
+pub mod storage;
+
+use aws_sdk_s3::error::{DisplayErrorContext, ProvideErrorMetadata};
+
+use std::time::Duration;
+
+use aws_config::retry::RetryConfig;
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{BehaviorVersion, ConfigLoader};
+
+use crate::config::LimitConfig;
+use crate::error::Error;
+
+/// The SDK's configuration: region, credentials and endpoints as the standard variables say, tries as ours do.
+pub fn sdk_config(limits: &LimitConfig) -> ConfigLoader {
+    aws_config::defaults(BehaviorVersion::latest())
+        .retry_config(
+            RetryConfig::standard()
+                .with_max_attempts(limits.max_attempts)
+                .with_initial_backoff(limits.backoff_base),
+        )
+        .timeout_config(
+            TimeoutConfig::builder()
+                .connect_timeout(Duration::from_secs(3))
+                // Long enough for a part on a slow line, short enough to try again before the invocation ends.
+                .operation_attempt_timeout(Duration::from_secs(60))
+                .build(),
+        )
+}
+
+/// A failed AWS call as an error of ours. Transient whatever it was: a missing permission, table or queue is
+/// mended by people, and until then the trigger keeps the job.
+pub(crate) fn failed<E>(doing: &str, error: E) -> Error
+where
+    E: std::error::Error + ProvideErrorMetadata + Send + Sync + 'static,
+{
+    let hint = match error.code() {
+        Some("AccessDenied" | "AccessDeniedException") => " (the function's role lacks this permission)",
+        Some("ResourceNotFoundException" | "NoSuchBucket" | "AWS.SimpleQueueService.NonExistentQueue") => {
+            " (check the name in the configuration)"
+        }
+        _ => "",
+    };
+    Error::transient(format!("{doing} failed{hint}: {}", DisplayErrorContext(&error)))
+}

@@ -1,0 +1,212 @@
+//! SQS: jobs that have to come again, and cases for people.
+
+use std::time::Duration;
+
+use aws_sdk_sqs::Client;
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use crate::archive::job::Job;
+use crate::config::QueueConfig;
+use crate::error::{Error, ErrorKind};
+
+/// SQS delays a message by at most 15 minutes:
+/// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-delay-queues.html>.
+const LONGEST_DELAY: Duration = Duration::from_secs(900);
+
+/// Delay of the first deferral; doubles from there.
+const FIRST_DELAY: Duration = Duration::from_secs(30);
+
+/// The work queue and the exception queue; each may be missing.
+#[derive(Debug, Clone)]
+pub struct Queues {
+    client: Client,
+    config: QueueConfig,
+}
+
+/// What is handed over: a job that was understood, or the body of a message that was not.
+#[derive(Debug)]
+pub enum Handover<'a> {
+    /// Can be replayed as it is.
+    Job(&'a Job),
+    /// As it came, people's addresses taken out.
+    Body(&'a str),
+}
+
+/// A case for people: everything needed to understand it and to replay it by hand.
+#[derive(Debug)]
+pub struct Exception<'a> {
+    /// What went wrong for good.
+    pub error: &'a Error,
+    /// The conversation, when known.
+    pub interaction_id: Option<String>,
+    /// The recording, when known.
+    pub recording_id: Option<String>,
+    /// What to replay.
+    pub handover: Handover<'a>,
+    /// When.
+    pub timestamp: Timestamp,
+    /// Lambda's request id, to find the log lines by.
+    pub request_id: &'a str,
+}
+
+impl Queues {
+    /// The queues of a configuration.
+    pub fn new(client: Client, config: QueueConfig) -> Self {
+        Self { client, config }
+    }
+
+    /// Whether jobs can be deferred at all.
+    pub fn can_defer(&self) -> bool {
+        self.config.work.is_some()
+    }
+
+    /// Whether there is somewhere to hand exceptions over to.
+    pub fn has_exception_queue(&self) -> bool {
+        self.config.exceptions.is_some()
+    }
+
+    /// Puts a job on the work queue again: `deferrals` grows by one, and the delay with it, but it is never
+    /// shorter than the source `asked` for.
+    pub async fn defer(&self, job: &Job, asked: Option<Duration>) -> Result<(), Error> {
+        let Some(url) = &self.config.work else {
+            return Err(Error::transient(
+                "a job has to wait, but WORK_QUEUE_URL is not set",
+            ));
+        };
+        let delay = delay(job.deferrals)
+            .max(asked.unwrap_or_default())
+            .min(LONGEST_DELAY);
+        let again = Job {
+            deferrals: job.deferrals.saturating_add(1),
+            ..job.clone()
+        };
+        self.client
+            .send_message()
+            .queue_url(url)
+            .message_body(again.to_json().to_string())
+            .delay_seconds(i32::try_from(delay.as_secs()).unwrap_or(900))
+            .send()
+            .await
+            .map_err(|error| super::failed("sending a job to the work queue (WORK_QUEUE_URL)", error))?;
+        Ok(())
+    }
+
+    /// Hands a case over to people.
+    pub async fn hand_over(&self, exception: &Exception<'_>) -> Result<(), Error> {
+        let Some(url) = &self.config.exceptions else {
+            return Err(Error::transient(
+                "a case for people, but EXCEPTION_QUEUE_URL is not set",
+            ));
+        };
+        self.client
+            .send_message()
+            .queue_url(url)
+            .message_body(body(exception).to_string())
+            .send()
+            .await
+            .map_err(|error| super::failed("sending to the exception queue (EXCEPTION_QUEUE_URL)", error))?;
+        Ok(())
+    }
+}
+
+/// How long the `deferrals`-th deferral waits: 30 s, 60 s, ... up to 900 s.
+pub fn delay(deferrals: u32) -> Duration {
+    FIRST_DELAY
+        .saturating_mul(1 << deferrals.min(10))
+        .min(LONGEST_DELAY)
+}
+
+fn body(exception: &Exception<'_>) -> Value {
+    let mut body = json!({
+        "reason": reason(exception.error.kind()),
+        "code": exception.error.kind().code(),
+        "interactionId": exception.interaction_id,
+        "error": crate::redact::people(&exception.error.to_string()),
+        "timestamp": exception.timestamp.to_string(),
+        "requestId": exception.request_id,
+    });
+    if let Some(id) = &exception.recording_id {
+        body["recordingId"] = json!(id);
+    }
+    match exception.handover {
+        Handover::Job(job) => body["job"] = job.to_json(),
+        // A body that is JSON stays JSON: `requestedBy` keeps its place in it.
+        Handover::Body(text) => {
+            body["body"] = match serde_json::from_str::<Value>(text) {
+                Ok(mut value) => {
+                    crate::redact::people_in_json(&mut value);
+                    json!(value.to_string())
+                }
+                Err(_) => json!(crate::redact::people(text)),
+            };
+        }
+    }
+    body
+}
+
+/// One sentence for the person who opens the message: what it means and what to do.
+fn reason(kind: ErrorKind) -> &'static str {
+    match kind {
+        ErrorKind::MalformedJob => "The job cannot be read. Correct it and send it to the work queue again.",
+        ErrorKind::Forbidden => {
+            "The OAuth client may not read this recording. Grant the permission or division, then replay the job."
+        }
+        ErrorKind::UnknownConversation => {
+            "Genesys does not know this conversation. Check the id and the organisation."
+        }
+        ErrorKind::Rejected => "Genesys refuses this request for good. The error says why.",
+        ErrorKind::NeverReady => {
+            "No recording was ready within READINESS_DEADLINE_MINUTES. Check at Genesys whether there is one, then replay the job."
+        }
+        ErrorKind::ArchivedAtSource => {
+            "The recording is in Genesys' cold storage. Restore it there, then replay the job."
+        }
+        ErrorKind::BrokenAtSource => {
+            "Genesys reports the recording itself as broken. Open a case with Genesys."
+        }
+        ErrorKind::HashMismatch => {
+            "The bytes are not those that were expected. Compare with the source of the expected hash."
+        }
+        ErrorKind::ForeignObject => {
+            "An object that the archiver did not write lies under the key. It was left alone."
+        }
+        ErrorKind::WebhookUndeliverable => {
+            "The recording is archived, but the webhook's receiver never took the news. Mend it, then replay the job."
+        }
+        ErrorKind::Expired => "The recording is gone at Genesys under its retention policy.",
+        _ => "The recording could not be archived.",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn delays_grow_up_to_what_sqs_takes() {
+        let seconds: Vec<_> = (0..7).map(|n| delay(n).as_secs()).collect();
+        assert_eq!(seconds, [30, 60, 120, 240, 480, 900, 900]);
+        assert_eq!(delay(u32::MAX).as_secs(), 900);
+    }
+
+    #[test]
+    fn a_body_is_handed_over_without_the_parties_addresses() {
+        let error = Error::new(ErrorKind::MalformedJob, "no id near tel:+15555550100");
+        let exception = Exception {
+            error: &error,
+            interaction_id: None,
+            recording_id: None,
+            handover: Handover::Body(r#"{"ani":"tel:+15555550100","requestedBy":"anna@example.com"}"#),
+            timestamp: Timestamp::UNIX_EPOCH,
+            request_id: "r-1",
+        };
+        let body = body(&exception);
+        assert_eq!(
+            body["body"],
+            r#"{"ani":"[redacted]","requestedBy":"anna@example.com"}"#
+        );
+        assert_eq!(body["error"], "no id near [redacted]");
+        assert_eq!(body["code"], "malformed_job");
+    }
+}

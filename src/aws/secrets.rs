@@ -1,0 +1,164 @@
+//! Secrets Manager: the credentials, read once and once more when somebody says they are stale.
+
+use std::sync::Arc;
+
+use aws_sdk_secretsmanager::Client;
+use secrecy::SecretString;
+use serde_json::Value;
+use tokio::sync::Mutex;
+
+use crate::error::Error;
+
+/// What the secret holds.
+#[derive(Debug)]
+pub struct Credentials {
+    /// OAuth client id.
+    pub client_id: String,
+    /// OAuth client secret.
+    pub client_secret: SecretString,
+    /// Key of the webhook's signature, in the form of Standard Webhooks.
+    pub webhook_secret: Option<SecretString>,
+}
+
+/// The secret, cached for the life of the container.
+#[derive(Debug)]
+pub struct Secrets {
+    client: Client,
+    secret_id: String,
+    cached: Mutex<Option<Arc<Credentials>>>,
+}
+
+impl Secrets {
+    /// A cache over one secret, given by name or ARN.
+    pub fn new(client: Client, secret_id: String) -> Self {
+        Self {
+            client,
+            secret_id,
+            cached: Mutex::new(None),
+        }
+    }
+
+    /// The credentials as last read.
+    pub async fn get(&self) -> Result<Arc<Credentials>, Error> {
+        let mut cached = self.cached.lock().await;
+        if let Some(credentials) = &*cached {
+            return Ok(credentials.clone());
+        }
+        let fresh = Arc::new(self.read().await?);
+        *cached = Some(fresh.clone());
+        Ok(fresh)
+    }
+
+    /// Credentials newer than `stale`: read again, unless somebody else just did.
+    pub async fn renew(&self, stale: &Arc<Credentials>) -> Result<Arc<Credentials>, Error> {
+        let mut cached = self.cached.lock().await;
+        if let Some(credentials) = cached
+            .as_ref()
+            .filter(|credentials| !Arc::ptr_eq(credentials, stale))
+        {
+            return Ok(credentials.clone());
+        }
+        let fresh = Arc::new(self.read().await?);
+        *cached = Some(fresh.clone());
+        Ok(fresh)
+    }
+
+    async fn read(&self) -> Result<Credentials, Error> {
+        let id = &self.secret_id;
+        let answer = self
+            .client
+            .get_secret_value()
+            .secret_id(id)
+            .send()
+            .await
+            .map_err(|error| super::failed(&format!("reading the secret {id} (GENESYS_SECRET_ID)"), error))?;
+        let text = answer
+            .secret_string()
+            .ok_or_else(|| Error::transient(format!("the secret {id} is binary; it must be JSON text")))?;
+        parse(text).map_err(|fault| Error::transient(format!("the secret {id} {fault}")))
+    }
+}
+
+/// Reads the secret's JSON. The error never holds a part of it.
+fn parse(text: &str) -> Result<Credentials, String> {
+    let shape = "it must be {\"clientId\":\"...\",\"clientSecret\":\"...\",\"webhookSecret\":\"whsec_... (optional)\"}";
+    let value: Value = serde_json::from_str(text).map_err(|_| format!("is not valid JSON; {shape}"))?;
+    let Value::Object(fields) = value else {
+        return Err(format!("is not a JSON object; {shape}"));
+    };
+    let field = |names: &[&str]| -> Result<Option<String>, String> {
+        match names.iter().find_map(|name| fields.get(*name)) {
+            None | Some(Value::Null) => Ok(None),
+            Some(Value::String(text)) if !text.trim().is_empty() => Ok(Some(text.trim().to_owned())),
+            Some(_) => Err(format!(
+                "has a {} that is not a non-empty string; {shape}",
+                names[0]
+            )),
+        }
+    };
+    let required = |names: &[&str]| field(names)?.ok_or_else(|| format!("has no {}; {shape}", names[0]));
+    let client_id = required(&["clientId", "GENESYS_CLOUD_CLIENT_ID"])?;
+    let client_secret = required(&["clientSecret", "GENESYS_CLOUD_CLIENT_SECRET"])?.into();
+    let webhook_secret = field(&["webhookSecret"])?;
+    if let Some(secret) = &webhook_secret
+        && standardwebhooks::Webhook::new(secret).is_err()
+    {
+        return Err("has a webhookSecret that is not base64, with or without the prefix whsec_".to_owned());
+    }
+    Ok(Credentials {
+        client_id,
+        client_secret,
+        webhook_secret: webhook_secret.map(SecretString::from),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use secrecy::ExposeSecret as _;
+
+    use super::*;
+
+    #[test]
+    fn both_spellings_are_read() {
+        for text in [
+            r#"{"clientId":"id","clientSecret":"s3","webhookSecret":"whsec_aGVsbG8="}"#,
+            r#"{"GENESYS_CLOUD_CLIENT_ID":"id","GENESYS_CLOUD_CLIENT_SECRET":"s3","other":1}"#,
+        ] {
+            let credentials = parse(text).unwrap();
+            assert_eq!(credentials.client_id, "id");
+            assert_eq!(credentials.client_secret.expose_secret(), "s3");
+        }
+    }
+
+    #[test]
+    fn a_bad_secret_is_described_but_never_shown() {
+        for (text, mentions) in [
+            ("hunter2", "not valid JSON"),
+            (r#"["hunter2"]"#, "not a JSON object"),
+            (r#"{"clientSecret":"hunter2"}"#, "no clientId"),
+            (r#"{"clientId":"hunter2"}"#, "no clientSecret"),
+            (
+                r#"{"clientId":7,"clientSecret":"hunter2"}"#,
+                "clientId that is not a non-empty string",
+            ),
+            (
+                r#"{"clientId":"x","clientSecret":"hunter2","webhookSecret":"hunter2!"}"#,
+                "webhookSecret that is not base64",
+            ),
+        ] {
+            let error = parse(text).unwrap_err();
+            assert!(error.contains(mentions) && !error.contains("hunter2"), "{error}");
+        }
+    }
+
+    #[test]
+    fn debug_output_hides_the_secrets() {
+        let credentials =
+            parse(r#"{"clientId":"id","clientSecret":"hunter2","webhookSecret":"aHVudGVyMg=="}"#).unwrap();
+        let text = format!("{credentials:?}");
+        assert!(
+            !text.contains("hunter2") && !text.contains("aHVudGVyMg"),
+            "{text}"
+        );
+    }
+}

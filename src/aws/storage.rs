@@ -1,0 +1,608 @@
+//! S3: an object appears complete and verified, or not at all.
+//!
+//! A file of up to one part is one `PutObject` that S3 checks by SHA-256. A longer one is a multipart upload that S3
+//! checks by CRC64NVME over each part and over the whole. Neither ever replaces an object (`If-None-Match: *`).
+
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+
+use aws_sdk_s3::Client;
+use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_s3::operation::head_object::HeadObjectError;
+use aws_sdk_s3::primitives::{ByteStream, DateTime};
+use aws_sdk_s3::types::{
+    ChecksumAlgorithm, ChecksumMode, ChecksumType, CompletedMultipartUpload, CompletedPart, ObjectLockMode,
+    ServerSideEncryption, StorageClass,
+};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use bytes::Bytes;
+use crc_fast::CrcAlgorithm::Crc64Nvme;
+use jiff::Timestamp;
+use tokio::task::JoinSet;
+use uuid::Uuid;
+
+use crate::archive::digest::Digest;
+use crate::archive::parts::MAX_PARTS;
+use crate::archive::recording::{ArchivedFile, RecordingRef};
+use crate::config::StorageConfig;
+use crate::error::{Error, ErrorKind};
+use crate::telemetry::Counters;
+
+/// The archive bucket.
+#[derive(Debug, Clone)]
+pub struct Storage {
+    client: Client,
+    config: StorageConfig,
+    counters: Arc<Counters>,
+}
+
+/// What an object says of itself, known before its first byte is sent.
+#[derive(Debug, Clone)]
+pub struct ObjectFacts {
+    /// Object key.
+    pub key: String,
+    /// Whose recording it is.
+    pub of: RecordingRef,
+    /// The attempt that writes it.
+    pub attempt: Uuid,
+    /// `Content-Type` of the media.
+    pub content_type: String,
+    /// Start of the attempt; also where the object lock's retention counts from.
+    pub archived_at: Timestamp,
+}
+
+impl Storage {
+    /// The bucket of this configuration.
+    pub fn new(client: Client, config: StorageConfig, counters: Arc<Counters>) -> Self {
+        Self {
+            client,
+            config,
+            counters,
+        }
+    }
+
+    /// How the archive is configured.
+    pub fn config(&self) -> &StorageConfig {
+        &self.config
+    }
+
+    /// `s3://bucket/key`.
+    pub fn archive_key(&self, key: &str) -> String {
+        format!("s3://{}/{key}", self.config.bucket)
+    }
+
+    /// Begins an upload; nothing is sent before the first part is.
+    pub fn upload(&self, facts: ObjectFacts) -> Upload {
+        Upload {
+            storage: self.clone(),
+            facts,
+            held: Bytes::new(),
+            multipart: None,
+        }
+    }
+
+    /// Whether the very object that `file` describes lies under its key: same attempt, length and, where known,
+    /// checksum. `Some(false)`: another object does. `None`: none does.
+    pub async fn holds(&self, file: &ArchivedFile) -> Result<Option<bool>, Error> {
+        let (bucket, key) = file.location();
+        let head = self
+            .client
+            .head_object()
+            .bucket(bucket)
+            .key(key)
+            .checksum_mode(ChecksumMode::Enabled)
+            .send();
+        let head = match head.await {
+            Ok(head) => head,
+            Err(SdkError::ServiceError(error)) if matches!(error.err(), HeadObjectError::NotFound(_)) => {
+                return Ok(None);
+            }
+            Err(error) => return Err(super::failed(&format!("looking for {}", file.archive_key), error)),
+        };
+        let attempt = head.metadata().and_then(|metadata| metadata.get(ATTEMPT_ID));
+        let size = head.content_length().and_then(|size| u64::try_from(size).ok());
+        let checksum = match (
+            &file.crc64nvme,
+            head.checksum_crc64_nvme(),
+            head.checksum_sha256(),
+        ) {
+            (Some(ours), Some(there), _) => ours == there,
+            (None, _, Some(there)) => {
+                hex::decode(&file.sha256).is_ok_and(|ours| BASE64.encode(ours) == there)
+            }
+            // A store that does not report the checksum still checked it when the bytes came in.
+            _ => true,
+        };
+        let ours = attempt == Some(&file.attempt_id.to_string()) && size == Some(file.size_bytes) && checksum;
+        Ok(Some(ours))
+    }
+
+    /// Sets the tags of an object that is visible already.
+    pub async fn tag(&self, file: &ArchivedFile) -> Result<(), Error> {
+        let (bucket, key) = file.location();
+        let tags = tags(&file.sha256)
+            .into_iter()
+            .map(|(key, value)| aws_sdk_s3::types::Tag::builder().key(key).value(value).build());
+        let tags = tags
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(|e| Error::transient("building tags").caused_by(e))?;
+        let tagging = aws_sdk_s3::types::Tagging::builder()
+            .set_tag_set(Some(tags))
+            .build();
+        let tagging = tagging.map_err(|error| Error::transient("building tags").caused_by(error))?;
+        let tagged = self
+            .client
+            .put_object_tagging()
+            .bucket(bucket)
+            .key(key)
+            .tagging(tagging)
+            .send()
+            .await;
+        tagged.map_err(|error| super::failed(&format!("tagging {}", file.archive_key), error))?;
+        Ok(())
+    }
+}
+
+const ATTEMPT_ID: &str = "attempt-id";
+
+/// `compliance=archive` marks what this archiver wrote; the hash makes an object provable without any table.
+fn tags(sha256: &str) -> [(&'static str, String); 2] {
+    [
+        ("compliance", "archive".to_owned()),
+        ("sha256", sha256.to_owned()),
+    ]
+}
+
+/// One file on its way into the bucket. Ends in [`Prepared`] or in [`Upload::abort`].
+#[derive(Debug)]
+pub struct Upload {
+    storage: Storage,
+    facts: ObjectFacts,
+    /// What is not sent as a part: the whole of a file that turns out to be no longer than one.
+    held: Bytes,
+    multipart: Option<Multipart>,
+}
+
+#[derive(Debug)]
+struct Multipart {
+    id: String,
+    sending: JoinSet<Result<SentPart, Error>>,
+    sent: Vec<SentPart>,
+    begun: usize,
+}
+
+#[derive(Debug)]
+struct SentPart {
+    number: i32,
+    e_tag: String,
+    crc: u64,
+    size: u64,
+}
+
+/// All bytes are in S3 or at hand, verified, and none is visible yet.
+#[derive(Debug)]
+pub struct Prepared {
+    upload: Upload,
+    digest: Digest,
+}
+
+impl Upload {
+    /// Takes a full part. The first is held back, as it may be all there is; the others are sent as soon as fewer
+    /// than `UPLOAD_CONCURRENCY` are in flight.
+    pub async fn put_part(&mut self, bytes: Bytes) -> Result<(), Error> {
+        if self.multipart.is_none() {
+            if self.held.is_empty() {
+                self.held = bytes;
+                return Ok(());
+            }
+            let id = self.create().await?;
+            self.multipart = Some(Multipart {
+                id,
+                sending: JoinSet::new(),
+                sent: Vec::new(),
+                begun: 0,
+            });
+            let first = std::mem::take(&mut self.held);
+            self.send(first).await?;
+        }
+        self.send(bytes).await
+    }
+
+    /// Takes what is left of the stream and waits until everything is sent, short of making the object visible.
+    /// Call [`Upload::abort`] when it fails.
+    pub async fn prepare(&mut self, rest: Bytes) -> Result<(), Error> {
+        if !rest.is_empty() {
+            self.put_part(rest).await?;
+        }
+        match &mut self.multipart {
+            Some(multipart) => multipart.wait_for_all().await,
+            None => Ok(()),
+        }
+    }
+
+    /// What was uploaded, once its digest is known to be right.
+    pub fn verified(self, digest: Digest) -> Prepared {
+        Prepared { upload: self, digest }
+    }
+
+    async fn send(&mut self, bytes: Bytes) -> Result<(), Error> {
+        let Some(multipart) = &mut self.multipart else {
+            return Ok(());
+        };
+        if multipart.begun == MAX_PARTS {
+            let longest = MAX_PARTS * self.storage.config.part_size / (1024 * 1024 * 1024);
+            let message = format!("the recording is longer than {longest} GiB; raise UPLOAD_PART_SIZE_MIB");
+            return Err(Error::new(ErrorKind::Rejected, message));
+        }
+        multipart.wait_for_slot(self.storage.config.concurrency).await?;
+        multipart.begun += 1;
+        let number = i32::try_from(multipart.begun).unwrap_or(i32::MAX);
+        let part = send_part(
+            self.storage.clone(),
+            self.facts.key.clone(),
+            multipart.id.clone(),
+            number,
+            bytes,
+        );
+        multipart.sending.spawn(part);
+        Ok(())
+    }
+
+    /// Undoes the upload. Failing to is counted, not reported: the bucket's lifecycle rule is the net.
+    pub async fn abort(self) {
+        let Some(mut multipart) = self.multipart else {
+            return;
+        };
+        // Parts still in flight would be kept, and paid for, after the abort.
+        multipart.sending.shutdown().await;
+        let Storage {
+            client,
+            config,
+            counters,
+        } = &self.storage;
+        let abort = client
+            .abort_multipart_upload()
+            .bucket(&config.bucket)
+            .key(&self.facts.key);
+        if let Err(error) = abort.upload_id(&multipart.id).send().await
+            && error.code() != Some("NoSuchUpload")
+        {
+            counters.abort_failures.add_one();
+            let error = super::failed("aborting a multipart upload", error);
+            tracing::warn!(key = self.facts.key, %error, "a multipart upload is left to the lifecycle rule");
+        }
+    }
+
+    async fn create(&self) -> Result<String, Error> {
+        let (config, facts) = (&self.storage.config, &self.facts);
+        let answer = self
+            .storage
+            .client
+            .create_multipart_upload()
+            .bucket(&config.bucket)
+            .key(&facts.key)
+            .content_type(&facts.content_type)
+            .checksum_algorithm(ChecksumAlgorithm::Crc64Nvme)
+            .checksum_type(ChecksumType::FullObject)
+            .set_metadata(Some(facts.metadata()))
+            .tagging("compliance=archive")
+            .set_server_side_encryption(config.kms_key_id.as_ref().map(|_| ServerSideEncryption::AwsKms))
+            .set_ssekms_key_id(config.kms_key_id.clone())
+            .set_storage_class(config.storage_class.as_deref().map(StorageClass::from))
+            .set_object_lock_mode(
+                config
+                    .object_lock
+                    .as_ref()
+                    .map(|lock| ObjectLockMode::from(lock.mode.as_str())),
+            )
+            .set_object_lock_retain_until_date(self.retain_until())
+            .send()
+            .await
+            .map_err(|error| super::failed("beginning a multipart upload", error))?;
+        answer
+            .upload_id
+            .ok_or_else(|| Error::transient("S3 began a multipart upload without an id"))
+    }
+
+    fn retain_until(&self) -> Option<DateTime> {
+        let lock = self.storage.config.object_lock.as_ref()?;
+        let until = self.facts.archived_at.as_second() + i64::from(lock.days) * 86_400;
+        Some(DateTime::from_secs(until))
+    }
+}
+
+impl Multipart {
+    async fn wait_for_slot(&mut self, concurrency: NonZeroUsize) -> Result<(), Error> {
+        while self.sending.len() >= concurrency.get() {
+            self.wait_for_one().await?;
+        }
+        Ok(())
+    }
+
+    async fn wait_for_all(&mut self) -> Result<(), Error> {
+        while !self.sending.is_empty() {
+            self.wait_for_one().await?;
+        }
+        Ok(())
+    }
+
+    async fn wait_for_one(&mut self) -> Result<(), Error> {
+        match self.sending.join_next().await {
+            None => {}
+            Some(Ok(sent)) => self.sent.push(sent?),
+            Some(Err(panic)) => {
+                return Err(Error::new(ErrorKind::Panic, "sending a part panicked").caused_by(panic));
+            }
+        }
+        Ok(())
+    }
+}
+
+async fn send_part(
+    storage: Storage,
+    key: String,
+    id: String,
+    number: i32,
+    bytes: Bytes,
+) -> Result<SentPart, Error> {
+    let crc = crc_fast::checksum(Crc64Nvme, &bytes);
+    let size = bytes.len() as u64;
+    let answer = storage
+        .client
+        .upload_part()
+        .bucket(&storage.config.bucket)
+        .key(&key)
+        .upload_id(id)
+        .part_number(number)
+        .checksum_crc64_nvme(crc_base64(crc))
+        .body(ByteStream::from(bytes))
+        .customize()
+        // The checksum proves the bytes; hashing them once more for the signature would only burn CPU.
+        .disable_payload_signing()
+        .send()
+        .await
+        .map_err(|error| super::failed(&format!("sending part {number}"), error))?;
+    let e_tag = answer
+        .e_tag
+        .ok_or_else(|| Error::transient(format!("S3 took part {number} without an ETag")))?;
+    Ok(SentPart {
+        number,
+        e_tag,
+        crc,
+        size,
+    })
+}
+
+/// S3 wants CRC64NVME as its 8 bytes, most significant first, in base64.
+fn crc_base64(crc: u64) -> String {
+    BASE64.encode(crc.to_be_bytes())
+}
+
+impl ObjectFacts {
+    fn metadata(&self) -> std::collections::HashMap<String, String> {
+        [
+            ("interaction-id", self.of.conversation.to_string()),
+            ("recording-id", self.of.recording_key()),
+            ("archived-at", self.archived_at.to_string()),
+            (ATTEMPT_ID, self.attempt.to_string()),
+        ]
+        .map(|(name, value)| (name.to_owned(), value))
+        .into()
+    }
+}
+
+/// How making an object visible ended.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Published {
+    /// It is there.
+    Visible,
+    /// An object lies under the key already; this one was not stored.
+    Occupied,
+}
+
+impl Prepared {
+    /// The file as it will be.
+    pub fn file(&self, channel: Option<u32>) -> ArchivedFile {
+        ArchivedFile {
+            archive_key: self.upload.storage.archive_key(&self.upload.facts.key),
+            sha256: self.digest.hex(),
+            size_bytes: self.digest.size,
+            attempt_id: self.upload.facts.attempt,
+            channel,
+            crc64nvme: self
+                .upload
+                .multipart
+                .as_ref()
+                .map(|multipart| crc_base64(multipart.crc())),
+        }
+    }
+
+    /// Undoes the upload.
+    pub async fn abort(self) {
+        self.upload.abort().await;
+    }
+
+    /// Makes the object visible. On an error nothing is known: look with [`Storage::holds`] before trying anything else.
+    pub async fn publish(&self) -> Result<Published, Error> {
+        let published = match &self.upload.multipart {
+            Some(multipart) => self.complete(multipart).await,
+            None => self.put(self.upload.held.clone()).await,
+        };
+        match published {
+            Ok(()) => Ok(Published::Visible),
+            Err((Some(code), _)) if code == "PreconditionFailed" => Ok(Published::Occupied),
+            Err((_, error)) => Err(error),
+        }
+    }
+
+    async fn put(&self, bytes: Bytes) -> Result<(), (Option<String>, Error)> {
+        let (config, facts) = (&self.upload.storage.config, &self.upload.facts);
+        let mut metadata = facts.metadata();
+        metadata.insert("sha256".to_owned(), self.digest.hex());
+        metadata.insert("size-bytes".to_owned(), self.digest.size.to_string());
+        let put = self
+            .upload
+            .storage
+            .client
+            .put_object()
+            .bucket(&config.bucket)
+            .key(&facts.key)
+            .if_none_match("*")
+            .content_type(&facts.content_type)
+            .checksum_sha256(BASE64.encode(self.digest.sha256))
+            .set_metadata(Some(metadata))
+            .tagging(
+                tags(&self.digest.hex())
+                    .map(|(key, value)| format!("{key}={value}"))
+                    .join("&"),
+            )
+            .set_server_side_encryption(config.kms_key_id.as_ref().map(|_| ServerSideEncryption::AwsKms))
+            .set_ssekms_key_id(config.kms_key_id.clone())
+            .set_storage_class(config.storage_class.as_deref().map(StorageClass::from))
+            .set_object_lock_mode(
+                config
+                    .object_lock
+                    .as_ref()
+                    .map(|lock| ObjectLockMode::from(lock.mode.as_str())),
+            )
+            .set_object_lock_retain_until_date(self.upload.retain_until())
+            .body(ByteStream::from(bytes))
+            .customize()
+            .disable_payload_signing()
+            .send()
+            .await;
+        put.map(drop).map_err(|error| {
+            (
+                error.code().map(str::to_owned),
+                super::failed(&format!("storing {}", facts.key), error),
+            )
+        })
+    }
+
+    async fn complete(&self, multipart: &Multipart) -> Result<(), (Option<String>, Error)> {
+        let (config, facts) = (&self.upload.storage.config, &self.upload.facts);
+        if let Err(error) = multipart.review(self.digest.size) {
+            return Err((None, error));
+        }
+        let parts = multipart.in_order().into_iter().map(|part| {
+            CompletedPart::builder()
+                .part_number(part.number)
+                .e_tag(&part.e_tag)
+                .checksum_crc64_nvme(crc_base64(part.crc))
+                .build()
+        });
+        let complete = self
+            .upload
+            .storage
+            .client
+            .complete_multipart_upload()
+            .bucket(&config.bucket)
+            .key(&facts.key)
+            .upload_id(&multipart.id)
+            .if_none_match("*")
+            .checksum_crc64_nvme(crc_base64(multipart.crc()))
+            .checksum_type(ChecksumType::FullObject)
+            .mpu_object_size(i64::try_from(self.digest.size).unwrap_or(i64::MAX))
+            .multipart_upload(
+                CompletedMultipartUpload::builder()
+                    .set_parts(Some(parts.collect()))
+                    .build(),
+            )
+            .send()
+            .await;
+        complete.map(drop).map_err(|error| {
+            (
+                error.code().map(str::to_owned),
+                super::failed(&format!("completing the upload of {}", facts.key), error),
+            )
+        })
+    }
+}
+
+impl Multipart {
+    fn in_order(&self) -> Vec<&SentPart> {
+        let mut parts: Vec<_> = self.sent.iter().collect();
+        parts.sort_by_key(|part| part.number);
+        parts
+    }
+
+    /// CRC64NVME of the whole object, put together from those of the parts.
+    fn crc(&self) -> u64 {
+        self.in_order()
+            .into_iter()
+            .fold(crc_fast::checksum(Crc64Nvme, b""), |crc, part| {
+                crc_fast::checksum_combine(Crc64Nvme, crc, part.crc, part.size)
+            })
+    }
+
+    /// The last look before the object becomes visible: every part is there once, and together they are all bytes.
+    fn review(&self, size: u64) -> Result<(), Error> {
+        let in_order = self
+            .in_order()
+            .iter()
+            .enumerate()
+            .all(|(at, part)| usize::try_from(part.number) == Ok(at + 1));
+        let sent: u64 = self.sent.iter().map(|part| part.size).sum();
+        if in_order && self.sent.len() == self.begun && sent == size {
+            return Ok(());
+        }
+        Err(Error::new(
+            ErrorKind::Panic,
+            format!(
+                "{} of {} parts with {sent} of {size} bytes were sent",
+                self.sent.len(),
+                self.begun
+            ),
+        ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_checksum_of_the_parts_is_that_of_the_whole() {
+        let whole: Vec<u8> = (0..100_000_u32).flat_map(u32::to_le_bytes).collect();
+        let part = |number: i32, bytes: &[u8]| SentPart {
+            number,
+            e_tag: String::new(),
+            crc: crc_fast::checksum(Crc64Nvme, bytes),
+            size: bytes.len() as u64,
+        };
+        let multipart = Multipart {
+            id: String::new(),
+            sending: JoinSet::new(),
+            sent: vec![part(2, &whole[150_000..]), part(1, &whole[..150_000])],
+            begun: 2,
+        };
+        assert_eq!(multipart.crc(), crc_fast::checksum(Crc64Nvme, &whole));
+    }
+
+    #[test]
+    fn crc64nvme_is_the_published_one() {
+        // Check value of CRC-64/NVME: https://reveng.sourceforge.io/crc-catalogue/17plus.htm#crc.cat.crc-64-nvme
+        assert_eq!(crc_fast::checksum(Crc64Nvme, b"123456789"), 0xae8b_1486_0a79_9888);
+    }
+
+    #[test]
+    fn a_missing_part_is_noticed_before_completion() {
+        let part = |number: i32| SentPart {
+            number,
+            e_tag: String::new(),
+            crc: 0,
+            size: 5,
+        };
+        let upload = |sent: Vec<SentPart>| Multipart {
+            id: String::new(),
+            sending: JoinSet::new(),
+            sent,
+            begun: 2,
+        };
+        assert!(upload(vec![part(1), part(2)]).review(10).is_ok());
+        assert!(upload(vec![part(1)]).review(5).is_err());
+        assert!(upload(vec![part(1), part(1)]).review(10).is_err());
+        assert!(upload(vec![part(1), part(2)]).review(11).is_err());
+    }
+}

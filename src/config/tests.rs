@@ -1,0 +1,184 @@
+use super::*;
+
+const MINIMUM: [(&str, &str); 4] = [
+    ("GENESYS_SECRET_ID", "genesys/archiver"),
+    ("S3_BUCKET_NAME", "archive"),
+    ("AUDIT_TABLE_NAME", "audit"),
+    ("LEDGER_TABLE_NAME", "ledger"),
+];
+
+fn read(changes: &[(&str, &str)]) -> Result<Config, ConfigError> {
+    Config::from_lookup(|name| {
+        let all = changes.iter().chain(&MINIMUM);
+        all.into_iter()
+            .find(|(key, _)| *key == name)
+            .map(|(_, value)| (*value).to_owned())
+    })
+}
+
+#[track_caller]
+fn refused(name: &str, value: &str, mentions: &[&str]) {
+    let message = read(&[(name, value)]).unwrap_err().to_string();
+    assert!(message.contains(name), "{message}");
+    for mention in mentions {
+        assert!(message.contains(mention), "{message} lacks {mention}");
+    }
+}
+
+#[test]
+fn the_minimum_gives_the_documented_defaults() {
+    let config = read(&[]).unwrap();
+    assert_eq!(config.genesys.api_base.as_str(), "https://api.mypurecloud.com/");
+    assert_eq!(
+        config.genesys.login_base.as_str(),
+        "https://login.mypurecloud.com/"
+    );
+    assert_eq!(config.genesys.api, RecordingApi::Conversations);
+    assert_eq!(config.recording.format, Format::Wav);
+    assert!(!config.recording.split_channels);
+    assert_eq!(config.recording.media, [MediaKind::Audio]);
+    assert_eq!(config.storage.part_size, 8 * 1024 * 1024);
+    assert_eq!(config.storage.concurrency.get(), 4);
+    assert_eq!(config.limits.record_concurrency.get(), 4);
+    assert_eq!(config.limits.readiness, Duration::from_secs(86_400));
+    assert_eq!(config.limits.max_attempts, 3);
+    assert_eq!(config.log_level, "info");
+    assert!(
+        config.webhook_url.is_none() && config.queues.work.is_none() && config.storage.object_lock.is_none()
+    );
+}
+
+#[test]
+fn an_empty_environment_names_every_missing_variable_at_once() {
+    let message = Config::from_lookup(|_| None).unwrap_err().to_string();
+    for (name, _) in MINIMUM {
+        assert!(message.contains(&format!("{name} is not set")), "{message}");
+    }
+}
+
+#[test]
+fn a_region_may_be_a_name_or_a_domain() {
+    for (region, api) in [
+        ("eu-central-1", "https://api.mypurecloud.de/"),
+        ("mypurecloud.ie", "https://api.mypurecloud.ie/"),
+        ("edee1.eusc-pure.cloud", "https://api.edee1.eusc-pure.cloud/"),
+    ] {
+        assert_eq!(
+            read(&[("GENESYS_CLOUD_REGION", region)])
+                .unwrap()
+                .genesys
+                .api_base
+                .as_str(),
+            api
+        );
+    }
+    refused(
+        "GENESYS_CLOUD_REGION",
+        "eu-nowhere-9",
+        &["eu-nowhere-9", "eu-central-1", "mypurecloud.de"],
+    );
+    let named = read(&[
+        ("GENESYS_CLOUD_REGION", "eu-nowhere-9"),
+        ("GENESYS_API_BASE_URL", "https://api.example"),
+        ("GENESYS_LOGIN_BASE_URL", "https://login.example"),
+    ]);
+    assert_eq!(
+        named.unwrap().genesys.region,
+        "eu-nowhere-9",
+        "a new region needs no release"
+    );
+}
+
+#[test]
+fn a_format_the_chosen_api_cannot_give_is_refused_with_those_it_can() {
+    refused(
+        "RECORDING_FORMAT",
+        "flac",
+        &["conversations", "wav", "ogg_opus", "original"],
+    );
+    refused("RECORDING_FORMAT", "aiff", &["aiff", "mp3"]);
+    let tutorial = |format: &str| {
+        read(&[
+            ("GENESYS_RECORDING_API", "interactions"),
+            ("RECORDING_FORMAT", format),
+        ])
+    };
+    assert_eq!(tutorial("FLAC").unwrap().recording.format, Format::Flac);
+    assert!(
+        tutorial("webm")
+            .unwrap_err()
+            .to_string()
+            .contains("wav, mp3, flac")
+    );
+}
+
+#[test]
+fn bad_values_are_named_with_what_was_found_and_what_is_accepted() {
+    refused(
+        "GENESYS_RECORDING_API",
+        "v1",
+        &["\"v1\"", "conversations or interactions"],
+    );
+    refused("RECORDING_CHANNELS", "both", &["\"both\"", "merged or split"]);
+    refused("RECORDING_MEDIA", "audio,fax", &["audio,fax", "screen"]);
+    refused("S3_BUCKET_NAME", "s3://archive", &["not a URL"]);
+    refused(
+        "S3_KEY_TEMPLATE",
+        "{interactionId}.{ext}",
+        &["one key", "{recordingId}"],
+    );
+    refused("S3_KEY_TEMPLATE", "../{recordingId}", &[".."]);
+    refused("S3_OBJECT_LOCK_MODE", "FOREVER", &["GOVERNANCE or COMPLIANCE"]);
+    refused("S3_OBJECT_LOCK_DAYS", "10", &["S3_OBJECT_LOCK_MODE is not set"]);
+    refused("UPLOAD_PART_SIZE_MIB", "4", &["from 5 to 512"]);
+    refused("UPLOAD_CONCURRENCY", "0", &["from 1 to 64"]);
+    refused("RECORD_CONCURRENCY", "many", &["\"many\""]);
+    refused("WEBHOOK_URL", "http://example.com/hook", &["https"]);
+    refused("WORK_QUEUE_URL", "work", &["URL of an SQS queue"]);
+    refused("READINESS_DEADLINE_MINUTES", "-1", &["whole number"]);
+    refused("MAX_ATTEMPTS", "1e3", &["whole number"]);
+    refused("LOG_LEVEL", "loud=very", &["tracing filter"]);
+    refused("LEDGER_TABLE_NAME", "audit", &["another table"]);
+    refused("GENESYS_API_BASE_URL", "http://api.example", &["https"]);
+}
+
+#[test]
+fn http_is_accepted_to_this_machine_only() {
+    for local in [
+        "http://127.0.0.1:9/hook",
+        "http://localhost/hook",
+        "http://[::1]:9/",
+        "http://host.docker.internal:9/",
+    ] {
+        assert!(read(&[("WEBHOOK_URL", local)]).is_ok(), "{local}");
+    }
+}
+
+#[test]
+fn secrets_pasted_into_the_wrong_place_are_not_echoed() {
+    for (name, value) in [
+        (
+            "GENESYS_SECRET_ID",
+            r#"{"clientId":"x","clientSecret":"hunter2"}"#,
+        ),
+        ("WEBHOOK_URL", "http://user:hunter2@example.com/hook"),
+        ("GENESYS_API_BASE_URL", "https://api.example/?token=hunter2"),
+    ] {
+        let message = read(&[(name, value)]).unwrap_err().to_string();
+        assert!(
+            message.contains(name) && !message.contains("hunter2"),
+            "{message}"
+        );
+    }
+}
+
+#[test]
+fn blank_values_count_as_unset() {
+    let config = read(&[
+        ("WEBHOOK_URL", "  "),
+        ("S3_SSE_KMS_KEY_ID", ""),
+        ("MAX_ATTEMPTS", ""),
+    ])
+    .unwrap();
+    assert!(config.webhook_url.is_none() && config.storage.kms_key_id.is_none());
+}

@@ -1,0 +1,200 @@
+//! What went wrong, sorted by what to do next.
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::time::Duration;
+
+type Source = Box<dyn StdError + Send + Sync>;
+
+/// A failure: its kind decides what happens next, its text says what happened and what to do about it.
+#[derive(Debug)]
+pub struct Error {
+    kind: ErrorKind,
+    message: String,
+    source: Option<Source>,
+}
+
+/// Every way in which a run ends without an archived recording.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ErrorKind {
+    /// The job itself is wrong: no retry can mend it.
+    MalformedJob,
+    /// 403: a permission or division is missing.
+    Forbidden,
+    /// Genesys does not know the conversation.
+    UnknownConversation,
+    /// Genesys refuses the request for good (400 and other client errors).
+    Rejected,
+    /// Still "not ready" when the readiness deadline has passed.
+    NeverReady,
+    /// In cold storage at Genesys: somebody has to restore it.
+    ArchivedAtSource,
+    /// Genesys reports the recording itself as broken.
+    BrokenAtSource,
+    /// The bytes are not those that the job expects.
+    HashMismatch,
+    /// Somebody else's object lies under the key.
+    ForeignObject,
+    /// Archived, but the webhook's receiver never took the news.
+    WebhookUndeliverable,
+    /// Gone under its retention policy.
+    Expired,
+    /// Not of a wanted kind, by configuration.
+    FilteredOut,
+    /// Not ready yet; ask again later, not before `after` when Genesys said so.
+    NotReady {
+        /// What the source asked for in `Retry-After`.
+        after: Option<Duration>,
+    },
+    /// Archived; the webhook's receiver is to be told later.
+    WebhookDown,
+    /// Another run is at it until its lease ends.
+    Busy {
+        /// How long that lease still runs.
+        remaining: Duration,
+    },
+    /// The lease ended or went to another run; whatever was begun is undone.
+    LeaseLost,
+    /// The invocation's time is (nearly) up.
+    DeadlineNear,
+    /// Network, 5xx, throttling, a broken answer: another run may succeed.
+    Transient,
+    /// A defect of this program, caught before it took neighbours down.
+    Panic,
+}
+
+/// What to do next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Disposition {
+    /// Leave the trigger to redeliver.
+    Retry,
+    /// Put the job on the work queue again.
+    Defer,
+    /// No run can mend it; where it is somebody's case, hand it over to people.
+    Discard,
+}
+
+impl ErrorKind {
+    /// What to do next. The table of outcomes in contract section 1.
+    pub fn disposition(self) -> Disposition {
+        match self {
+            Self::MalformedJob
+            | Self::Forbidden
+            | Self::UnknownConversation
+            | Self::Rejected
+            | Self::NeverReady
+            | Self::ArchivedAtSource
+            | Self::BrokenAtSource
+            | Self::HashMismatch
+            | Self::ForeignObject
+            | Self::WebhookUndeliverable
+            | Self::Expired
+            | Self::FilteredOut => Disposition::Discard,
+            Self::NotReady { .. } | Self::WebhookDown | Self::Busy { .. } => Disposition::Defer,
+            Self::LeaseLost | Self::DeadlineNear | Self::Transient | Self::Panic => Disposition::Retry,
+        }
+    }
+
+    /// The stable name of this kind: `code` in exception messages and logs.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::MalformedJob => "malformed_job",
+            Self::Forbidden => "forbidden",
+            Self::UnknownConversation => "unknown_conversation",
+            Self::Rejected => "rejected",
+            Self::NeverReady => "never_ready",
+            Self::ArchivedAtSource => "archived_at_source",
+            Self::BrokenAtSource => "broken_at_source",
+            Self::HashMismatch => "hash_mismatch",
+            Self::ForeignObject => "foreign_object",
+            Self::WebhookUndeliverable => "webhook_undeliverable",
+            Self::Expired => "expired",
+            Self::FilteredOut => "filtered_out",
+            Self::NotReady { .. } => "not_ready",
+            Self::WebhookDown => "webhook_down",
+            Self::Busy { .. } => "busy",
+            Self::LeaseLost => "lease_lost",
+            Self::DeadlineNear => "deadline_near",
+            Self::Transient => "transient",
+            Self::Panic => "panic",
+        }
+    }
+}
+
+impl Error {
+    /// An error that needs no other to explain it.
+    pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Self {
+            kind,
+            message: message.into(),
+            source: None,
+        }
+    }
+
+    /// A transient error: another run may succeed.
+    pub fn transient(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Transient, message)
+    }
+
+    /// The same error with what caused it. The source must not carry URLs with signatures
+    /// (`reqwest::Error::without_url`) nor secrets.
+    #[must_use]
+    pub fn caused_by(mut self, source: impl Into<Source>) -> Self {
+        self.source = Some(source.into());
+        self
+    }
+
+    /// What kind of error this is.
+    pub fn kind(&self) -> ErrorKind {
+        self.kind
+    }
+
+    /// What to do next.
+    pub fn disposition(&self) -> Disposition {
+        self.kind.disposition()
+    }
+}
+
+/// The message and all its causes, on one line.
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)?;
+        if let Some(source) = &self.source {
+            write!(f, ": {}", chain(source.as_ref()))?;
+        }
+        Ok(())
+    }
+}
+
+// `source` stays the default `None`: Display has told the causes already, and each is to be told once.
+impl StdError for Error {}
+
+/// An error and its causes on one line, a cause that its parent's text already holds told once.
+pub fn chain(error: &(dyn StdError + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text.push_str(": ");
+            text.push_str(&cause_text);
+        }
+        next = cause.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_text_tells_every_cause_once() {
+        let io = std::io::Error::other("connection reset");
+        let error = Error::transient("the media host closed the connection").caused_by(io);
+        assert_eq!(
+            error.to_string(),
+            "the media host closed the connection: connection reset"
+        );
+    }
+}

@@ -1,0 +1,319 @@
+//! One authorised call to Genesys' API: token, retries, throttling, and errors that say what to do.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use reqwest::{Client, Method, RequestBuilder, Response, StatusCode, Url};
+use secrecy::ExposeSecret as _;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use super::auth::{Token, Tokens};
+use crate::aws::secrets::Secrets;
+use crate::clock::Deadline;
+use crate::config::GenesysConfig;
+use crate::error::{Error, ErrorKind};
+use crate::retry::{Retry, RetryPolicy, retry_after};
+use crate::telemetry::Counters;
+
+/// A connection to one organisation's API.
+#[derive(Debug)]
+pub(super) struct Api {
+    http: Client,
+    base: Url,
+    tokens: Tokens,
+    policy: RetryPolicy,
+    counters: Arc<Counters>,
+}
+
+/// A success of the API, read whole.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) status: StatusCode,
+    pub(super) retry_after: Option<Duration>,
+    body: Vec<u8>,
+}
+
+/// Longest answer that is read. Wave-form data makes them long; a recording itself is never read this way.
+const LONGEST_ANSWER: usize = 32 * 1024 * 1024;
+
+/// Longest wait for one answer; the list call alone may take 5 s for transcoding.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
+
+impl Api {
+    pub(super) fn new(
+        config: &GenesysConfig,
+        secrets: Arc<Secrets>,
+        policy: RetryPolicy,
+        counters: Arc<Counters>,
+    ) -> Result<Self, Error> {
+        let http = Client::builder()
+            .redirect(reqwest::redirect::Policy::none())
+            .connect_timeout(Duration::from_secs(5))
+            .timeout(ANSWER_TIMEOUT)
+            .user_agent(USER_AGENT)
+            .build()
+            .map_err(|error| Error::transient("starting the HTTP client failed").caused_by(error))?;
+        let tokens = Tokens::new(http.clone(), &config.login_base, secrets, policy);
+        Ok(Self {
+            http,
+            base: config.api_base.clone(),
+            tokens,
+            policy,
+            counters,
+        })
+    }
+
+    /// GETs `path`. `what` names the thing in errors.
+    pub(super) async fn get(
+        &self,
+        path: &str,
+        query: &[(&str, &str)],
+        what: &str,
+        deadline: &Deadline,
+    ) -> Result<Answer, Error> {
+        let mut url = join(&self.base, path);
+        if !query.is_empty() {
+            url.query_pairs_mut().extend_pairs(query);
+        }
+        let (status, headers, response) = self
+            .authorised(what, deadline, |token| {
+                bearer(self.http.request(Method::GET, url.clone()), token)
+            })
+            .await?;
+        let body = read_limited(response, LONGEST_ANSWER).await.map_err(|error| {
+            Error::transient(format!(
+                "Genesys' answer about {what} broke off{}",
+                correlation(&headers)
+            ))
+            .caused_by(error)
+        })?;
+        Ok(Answer {
+            status,
+            retry_after: retry_after(&headers),
+            body,
+        })
+    }
+
+    /// Sends what `build` makes of the token until it succeeds (2xx) or fails for good.
+    ///
+    /// 401: a fresh token once. 429, 5xx and broken connections: again, as patiently as asked for.
+    pub(super) async fn authorised(
+        &self,
+        what: &str,
+        deadline: &Deadline,
+        build: impl Fn(&Token) -> RequestBuilder,
+    ) -> Result<(StatusCode, HeaderMap, Response), Error> {
+        let mut retry = Retry::new(self.policy, deadline);
+        let mut token = self.tokens.get(deadline).await?;
+        let mut renewed = false;
+        loop {
+            self.counters.genesys_requests.add_one();
+            let response = match build(&token).send().await {
+                Ok(response) => response,
+                Err(error) => {
+                    let error = Error::transient(format!("asking Genesys for {what} failed"))
+                        .caused_by(error.without_url());
+                    retry.wait(error, None).await?;
+                    continue;
+                }
+            };
+            let (status, headers) = (response.status(), response.headers().clone());
+            if status.is_success() {
+                return Ok((status, headers, response));
+            }
+            if status == StatusCode::TOO_MANY_REQUESTS {
+                self.counters.genesys_throttled.add_one();
+            }
+            let body = read_limited(response, LONGEST_ERROR).await.unwrap_or_default();
+            let error = refusal(what, status, &headers, &body);
+            if status == StatusCode::UNAUTHORIZED && !renewed {
+                token = self.tokens.renew(&token, deadline).await?;
+                renewed = true;
+            } else if error.kind() == ErrorKind::Transient && status != StatusCode::UNAUTHORIZED {
+                retry.wait(error, retry_after(&headers)).await?;
+            } else {
+                return Err(error);
+            }
+        }
+    }
+}
+
+/// Sets the bearer token of a request.
+pub(super) fn bearer(request: RequestBuilder, token: &Token) -> RequestBuilder {
+    request.bearer_auth(token.bearer.expose_secret())
+}
+
+/// `User-Agent` of every request.
+pub(super) const USER_AGENT: &str = concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION"));
+
+/// Longest error body that is read.
+const LONGEST_ERROR: usize = 64 * 1024;
+
+impl Answer {
+    /// Whether there is anything to read: 202 answers come empty or as `null`.
+    pub(super) fn is_blank(&self) -> bool {
+        matches!(self.body.trim_ascii(), b"" | b"null")
+    }
+
+    /// Reads the body as JSON. An answer that is not what the API documents may be better next time.
+    pub(super) fn json<T: DeserializeOwned>(&self, what: &str) -> Result<T, Error> {
+        serde_json::from_slice(&self.body).map_err(|error| {
+            let start = String::from_utf8_lossy(&self.body[..self.body.len().min(60)]).into_owned();
+            let start = crate::redact::quote(start.split('?').next().unwrap_or_default());
+            Error::transient(format!(
+                "Genesys' answer about {what} is not what the API documents (it starts with {start})"
+            ))
+            .caused_by(std::io::Error::other(crate::redact::people(&error.to_string())))
+        })
+    }
+}
+
+/// `path` below a base URL that may have a path of its own.
+pub(super) fn join(base: &Url, path: &str) -> Url {
+    let mut url = base.clone();
+    url.set_path(&format!("{}{path}", base.path().trim_end_matches('/')));
+    url
+}
+
+async fn read_limited(mut response: Response, limit: usize) -> Result<Vec<u8>, std::io::Error> {
+    let mut body = Vec::new();
+    while let Some(chunk) = response
+        .chunk()
+        .await
+        .map_err(|error| std::io::Error::other(error.without_url()))?
+    {
+        if body.len() + chunk.len() > limit {
+            return Err(std::io::Error::other(format!(
+                "the answer is longer than {limit} bytes"
+            )));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
+}
+
+/// Genesys' error body; every field may be missing.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct ErrorBody {
+    message: Option<String>,
+    code: Option<String>,
+    #[serde(rename = "contextId")]
+    context_id: Option<String>,
+}
+
+/// What a status other than 2xx means.
+fn refusal(what: &str, status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Error {
+    let body: ErrorBody = serde_json::from_slice(body).unwrap_or_default();
+    let code = body.code.as_deref().unwrap_or_default();
+    let mut told = format!("Genesys answered {} about {what}", status.as_u16());
+    if !code.is_empty() {
+        told.push_str(&format!(", {}", crate::redact::clip(code)));
+    }
+    if let Some(message) = &body.message {
+        told.push_str(&format!(": {}", crate::redact::quote(message)));
+    }
+    told.push_str(&match &body.context_id {
+        Some(id) if !headers.contains_key(CORRELATION[0]) => {
+            format!(" (correlation id {})", crate::redact::clip(id))
+        }
+        _ => correlation(headers),
+    });
+    let (kind, hint) = match status.as_u16() {
+        401 => (
+            ErrorKind::Transient,
+            "; a fresh token did not help: check that the OAuth client is active",
+        ),
+        403 => (
+            ErrorKind::Forbidden,
+            "; grant the OAuth client a role with recording:recording:view (or recording:recordingSegment:view), \
+             and that role the conversation's division",
+        ),
+        404 if code == "conversation.not.found" => (ErrorKind::UnknownConversation, ""),
+        // Also how "no recording yet" can look: an empty list is the other way.
+        404 => (ErrorKind::NotReady { after: None }, ""),
+        410 => (ErrorKind::Expired, "; the retention period is over"),
+        408 | 409 | 425 | 429 | 500.. => (ErrorKind::Transient, ""),
+        _ => (ErrorKind::Rejected, ""),
+    };
+    Error::new(kind, format!("{told}{hint}"))
+}
+
+/// The header goes by either name: one client reads the newer one first.
+const CORRELATION: [&str; 2] = ["inin-correlation-id", "genesys-correlation-id"];
+
+fn correlation(headers: &HeaderMap) -> String {
+    let id = CORRELATION
+        .iter()
+        .find_map(|name| headers.get(HeaderName::from_static(name)));
+    let id = id.map(HeaderValue::as_bytes).map(String::from_utf8_lossy);
+    id.map_or_else(String::new, |id| {
+        format!(" (correlation id {})", crate::redact::clip(&id))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(status: u16, body: &str) -> Error {
+        refusal(
+            "x",
+            StatusCode::from_u16(status).unwrap(),
+            &HeaderMap::new(),
+            body.as_bytes(),
+        )
+    }
+
+    #[test]
+    fn each_status_leads_where_the_contract_says() {
+        assert_eq!(of(403, "").kind(), ErrorKind::Forbidden);
+        assert_eq!(
+            of(404, r#"{"code":"conversation.not.found"}"#).kind(),
+            ErrorKind::UnknownConversation
+        );
+        assert_eq!(
+            of(404, r#"{"code":"not.found"}"#).kind(),
+            ErrorKind::NotReady { after: None }
+        );
+        assert_eq!(of(410, "").kind(), ErrorKind::Expired);
+        assert_eq!(of(400, "").kind(), ErrorKind::Rejected);
+        for transient in [401, 408, 409, 429, 500, 502, 503, 504] {
+            assert_eq!(
+                of(transient, "<html>").kind(),
+                ErrorKind::Transient,
+                "{transient}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_403_names_the_permission_and_what_genesys_said() {
+        let error = of(
+            403,
+            r#"{"code":"missing.permissions","message":"no","contextId":"7d-8e"}"#,
+        )
+        .to_string();
+        for part in [
+            "403",
+            "missing.permissions",
+            "\"no\"",
+            "7d-8e",
+            "recording:recording:view",
+            "division",
+        ] {
+            assert!(error.contains(part), "{error} lacks {part}");
+        }
+    }
+
+    #[test]
+    fn a_base_with_a_path_keeps_it() {
+        let base = Url::parse("https://proxy.example/genesys/").unwrap();
+        assert_eq!(
+            join(&base, "/api/v2/x").as_str(),
+            "https://proxy.example/genesys/api/v2/x"
+        );
+    }
+}

@@ -1,0 +1,440 @@
+//! The download: from a signed URL or from the tutorial's endpoint, checked for error pages, resumed where it broke.
+
+use std::fmt;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use futures_util::stream::{BoxStream, StreamExt as _};
+use reqwest::header::{self, HeaderMap};
+use reqwest::redirect::Policy;
+use reqwest::{Client, RequestBuilder, Response, StatusCode, Url};
+
+use super::api::{self, Api};
+use super::{Location, Source};
+use crate::archive::format::MediaKind;
+use crate::clock::Deadline;
+use crate::config::GenesysConfig;
+use crate::error::{Error, ErrorKind};
+use crate::retry::{Retry, RetryPolicy, retry_after};
+
+/// A signed media URL. Whoever has it has the recording, so it never shows itself.
+pub(super) struct SignedUrl(String);
+
+impl SignedUrl {
+    pub(super) fn new(url: String) -> Self {
+        Self(url)
+    }
+}
+
+impl fmt::Debug for SignedUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SignedUrl")
+    }
+}
+
+/// The client for media hosts.
+#[derive(Debug)]
+pub(super) struct MediaClient {
+    http: Client,
+    base: Url,
+    policy: RetryPolicy,
+}
+
+/// The body of one file on its way in.
+pub struct Media<'a> {
+    /// `Content-Type` as sent, without parameters, in lower case.
+    pub content_type: Option<String>,
+    /// The first bytes, which the stream gives too.
+    pub head: Bytes,
+    stream: BoxStream<'a, Result<Bytes, Error>>,
+}
+
+impl fmt::Debug for Media<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Media")
+            .field("content_type", &self.content_type)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<'a> Media<'a> {
+    /// All bytes from the first to the last. Ends with an error when they are not all that was announced.
+    pub fn into_stream(self) -> BoxStream<'a, Result<Bytes, Error>> {
+        self.stream
+    }
+}
+
+/// How many redirects are followed.
+const MOST_REDIRECTS: usize = 5;
+
+impl MediaClient {
+    pub(super) fn new(config: &GenesysConfig, policy: RetryPolicy, idle: Duration) -> Result<Self, Error> {
+        let redirects = Policy::custom(|attempt| {
+            let first = attempt.previous().first();
+            let same_scheme = first.is_some_and(|first| first.scheme() == attempt.url().scheme());
+            if same_scheme && attempt.previous().len() <= MOST_REDIRECTS {
+                attempt.follow()
+            } else {
+                attempt.error("redirects to another scheme, and more than five, are not followed")
+            }
+        });
+        let http = Client::builder()
+            .redirect(redirects)
+            // A Referer would carry the signature to the next host.
+            .referer(false)
+            .connect_timeout(super::CONNECT_TIMEOUT)
+            // The timer is on the source: it starts anew with every byte, however long the recording.
+            .read_timeout(idle)
+            .user_agent(api::USER_AGENT)
+            .build()
+            .map_err(|error| Error::transient("starting the HTTP client failed").caused_by(error))?;
+        Ok(Self {
+            http,
+            base: config.api_base.clone(),
+            policy,
+        })
+    }
+
+    pub(super) async fn fetch<'a>(
+        &'a self,
+        api: &'a Api,
+        source: &'a Source,
+        deadline: &'a Deadline,
+    ) -> Result<Media<'a>, Error> {
+        let response = self.send(api, source, None, deadline).await?;
+        let headers = response.headers();
+        let content_type = content_type(headers);
+        check_headers(response.status(), headers, content_type.as_deref())?;
+        let mut download = Download {
+            total: content_length(headers),
+            e_tag: strong_e_tag(headers),
+            received: 0,
+            head: Bytes::new(),
+            client: self,
+            api,
+            source,
+            deadline,
+            retry: Retry::new(self.policy, deadline),
+            response,
+        };
+        let head = download.read_head().await?;
+        check_head(&head, source.media)?;
+        let rest = futures_util::stream::try_unfold(download, |mut download| async move {
+            Ok(download.next().await?.map(|bytes| (bytes, download)))
+        });
+        let first = futures_util::stream::once(std::future::ready(Ok(head.clone())));
+        Ok(Media {
+            content_type,
+            head,
+            stream: first.chain(rest).boxed(),
+        })
+    }
+
+    /// Sends the request, from byte `from` on if the object is still the one with that ETag.
+    async fn send(
+        &self,
+        api: &Api,
+        source: &Source,
+        from: Option<(u64, &str)>,
+        deadline: &Deadline,
+    ) -> Result<Response, Error> {
+        let range = |request: RequestBuilder| match from {
+            None => request,
+            Some((byte, e_tag)) => request
+                .header(header::RANGE, format!("bytes={byte}-"))
+                .header(header::IF_RANGE, e_tag),
+        };
+        match &source.location {
+            Location::Api { path, query, accept } => {
+                let mut url = api::join(&self.base, path);
+                url.query_pairs_mut().extend_pairs(query);
+                let build = |token: &_| {
+                    range(api::bearer(self.http.get(url.clone()), token)).header(header::ACCEPT, *accept)
+                };
+                Ok(api.authorised("the recording's media", deadline, build).await?.2)
+            }
+            Location::Signed(signed) => {
+                let url = self.checked(signed)?;
+                let mut retry = Retry::new(self.policy, deadline);
+                loop {
+                    let (error, asked) = match range(self.http.get(url.clone())).send().await {
+                        Ok(response) if response.status().is_success() => return Ok(response),
+                        Ok(response) => {
+                            let (status, asked) = (response.status(), retry_after(response.headers()));
+                            if !(status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS) {
+                                return Err(refusal(status));
+                            }
+                            (refusal(status), asked)
+                        }
+                        Err(error) => (
+                            Error::transient("asking the media host failed").caused_by(error.without_url()),
+                            None,
+                        ),
+                    };
+                    retry.wait(error, asked).await?;
+                }
+            }
+        }
+    }
+
+    /// The URL, if it can be sent byte for byte as it was signed, and by a safe road.
+    fn checked(&self, signed: &SignedUrl) -> Result<Url, Error> {
+        let refuse = |why: &str| Err(Error::transient(format!("Genesys gave a media URL that {why}")));
+        let Ok(url) = Url::parse(&signed.0) else {
+            return refuse("is not a URL");
+        };
+        if url.scheme() != "https" && url.scheme() != self.base.scheme() {
+            return refuse("is not https");
+        }
+        // Parsing may rewrite what is signed (`..`, spaces, quotes): better to know than to be refused.
+        let after_host = signed
+            .0
+            .find("://")
+            .and_then(|at| signed.0[at + 3..].find('/').map(|slash| at + 3 + slash));
+        let as_signed = after_host.map(|at| &signed.0[at..]);
+        let as_sent = url.query().map_or_else(
+            || url.path().to_owned(),
+            |query| format!("{}?{query}", url.path()),
+        );
+        if as_signed != Some(as_sent.as_str()) {
+            return refuse("cannot be sent byte for byte as it was signed");
+        }
+        Ok(url)
+    }
+}
+
+/// One download under way; survives broken connections where the server allows it.
+struct Download<'a> {
+    client: &'a MediaClient,
+    api: &'a Api,
+    source: &'a Source,
+    deadline: &'a Deadline,
+    retry: Retry<'a>,
+    response: Response,
+    head: Bytes,
+    received: u64,
+    total: Option<u64>,
+    e_tag: Option<String>,
+}
+
+impl Download<'_> {
+    /// The next bytes; `None` once all that was announced is here.
+    async fn next(&mut self) -> Result<Option<Bytes>, Error> {
+        loop {
+            let broken = match self.response.chunk().await {
+                Ok(Some(chunk)) => {
+                    self.received += chunk.len() as u64;
+                    self.retry.progressed();
+                    return Ok(Some(chunk));
+                }
+                Ok(None) if self.total.is_none_or(|total| total == self.received) => {
+                    self.check_riff()?;
+                    return Ok(None);
+                }
+                Ok(None) => Error::transient("the body ended early"),
+                Err(error) => Error::transient("the connection broke").caused_by(error.without_url()),
+            };
+            let of = self
+                .total
+                .map_or_else(String::new, |total| format!(" of {total}"));
+            let broken = Error::transient(format!("the media broke off at byte {}{of}", self.received))
+                .caused_by(broken);
+            self.resume(broken).await?;
+        }
+    }
+
+    /// Goes on from the next byte, if the server can prove that it is still the same object. Anything else is an
+    /// error: then the whole file has to be fetched anew, as the hash of what came so far may be of other bytes.
+    async fn resume(&mut self, broken: Error) -> Result<(), Error> {
+        let Some(e_tag) = self.e_tag.clone() else {
+            return Err(broken);
+        };
+        self.retry.wait(broken, None).await?;
+        let response = self
+            .client
+            .send(
+                self.api,
+                self.source,
+                Some((self.received, &e_tag)),
+                self.deadline,
+            )
+            .await?;
+        let continues = response.status() == StatusCode::PARTIAL_CONTENT
+            && content_range(response.headers()) == Some((self.received, self.total))
+            && strong_e_tag(response.headers()).is_none_or(|now| now == e_tag);
+        if !continues {
+            return Err(Error::transient(format!(
+                "the media cannot be resumed at byte {}: it changed, or the host does not serve ranges",
+                self.received
+            )));
+        }
+        tracing::info!(from_byte = self.received, "media download resumed");
+        self.response = response;
+        Ok(())
+    }
+
+    /// Reads until there is enough to tell media from an error page.
+    async fn read_head(&mut self) -> Result<Bytes, Error> {
+        let mut head = BytesMut::new();
+        while head.len() < HEAD {
+            match self.next().await? {
+                Some(chunk) => head.extend_from_slice(&chunk),
+                None => break,
+            }
+            self.head = head.clone().freeze();
+        }
+        Ok(head.freeze())
+    }
+
+    /// A WAV file says how long it is: less than that is a truncated one, even where HTTP announced no length.
+    /// Streaming encoders that do not know write 0 or the maximum. <https://www.mmsp.ece.mcgill.ca/Documents/AudioFormats/WAVE/WAVE.html>
+    fn check_riff(&self) -> Result<(), Error> {
+        let head = &self.head;
+        let riff = head.len() >= 16 && &head[..4] == b"RIFF" && &head[8..16] == b"WAVEfmt ";
+        let announced = match head.get(4..8) {
+            Some(&[a, b, c, d]) if riff => u64::from(u32::from_le_bytes([a, b, c, d])),
+            _ => return Ok(()),
+        };
+        if announced == 0 || announced == u64::from(u32::MAX) || announced + 8 <= self.received {
+            return Ok(());
+        }
+        Err(Error::transient(format!(
+            "the media is truncated: its WAV header announces {} bytes, {} came",
+            announced + 8,
+            self.received
+        )))
+    }
+}
+
+/// Enough for every signature in [`crate::archive::format::sniff`].
+const HEAD: usize = 64;
+
+fn refusal(status: StatusCode) -> Error {
+    match status {
+        StatusCode::GONE => Error::new(
+            ErrorKind::Expired,
+            "the media host answered 410: the recording is gone",
+        ),
+        // CloudFront's answer to an expired or wrong signature: a new URL may do.
+        StatusCode::FORBIDDEN => {
+            Error::transient("the media host answered 403: the signed URL is expired or refused")
+        }
+        _ => Error::transient(format!("the media host answered {}", status.as_u16())),
+    }
+}
+
+fn check_headers(status: StatusCode, headers: &HeaderMap, content_type: Option<&str>) -> Result<(), Error> {
+    if status != StatusCode::OK {
+        return Err(Error::transient(format!(
+            "the media host answered {} to a plain GET",
+            status.as_u16()
+        )));
+    }
+    if headers
+        .get(header::CONTENT_ENCODING)
+        .is_some_and(|encoding| encoding != "identity")
+    {
+        return Err(Error::transient(
+            "the media host sent an encoded body, though none was asked for",
+        ));
+    }
+    match content_type {
+        Some(
+            "text/html" | "application/xml" | "text/xml" | "application/json" | "application/problem+json",
+        ) => {
+            let found = content_type.unwrap_or_default();
+            Err(Error::transient(format!(
+                "the media host sent {found} instead of media: an error page"
+            )))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn check_head(head: &[u8], media: MediaKind) -> Result<(), Error> {
+    if head.is_empty() {
+        return Err(Error::transient("the media host sent an empty body"));
+    }
+    // An e-mail is text and may begin with anything.
+    let text = media != MediaKind::Email && matches!(head.trim_ascii_start().first(), Some(b'<' | b'{'));
+    if text {
+        return Err(Error::transient(
+            "the media host sent markup or JSON instead of media: an error page",
+        ));
+    }
+    Ok(())
+}
+
+fn content_type(headers: &HeaderMap) -> Option<String> {
+    let value = headers.get(header::CONTENT_TYPE)?.to_str().ok()?;
+    Some(
+        value
+            .split(';')
+            .next()
+            .unwrap_or_default()
+            .trim()
+            .to_ascii_lowercase(),
+    )
+}
+
+fn content_length(headers: &HeaderMap) -> Option<u64> {
+    headers
+        .get(header::CONTENT_LENGTH)?
+        .to_str()
+        .ok()?
+        .trim()
+        .parse()
+        .ok()
+}
+
+/// Only a strong validator proves that two answers are of the same bytes: <https://www.rfc-editor.org/rfc/rfc9110#section-13.1.5>.
+fn strong_e_tag(headers: &HeaderMap) -> Option<String> {
+    let tag = headers.get(header::ETAG)?.to_str().ok()?;
+    (tag.starts_with('"') && tag.len() > 2).then(|| tag.to_owned())
+}
+
+/// First byte and total length of a partial answer.
+fn content_range(headers: &HeaderMap) -> Option<(u64, Option<u64>)> {
+    let value = headers
+        .get(header::CONTENT_RANGE)?
+        .to_str()
+        .ok()?
+        .strip_prefix("bytes ")?;
+    let (range, total) = value.split_once('/')?;
+    let (first, _last) = range.split_once('-')?;
+    Some((first.parse().ok()?, total.parse().ok()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn error_pages_are_told_from_media_by_their_first_byte() {
+        for page in [&b"<html>"[..], b" \n<?xml", b"{\"message\":1}", b""] {
+            assert!(check_head(page, MediaKind::Audio).is_err());
+        }
+        assert!(check_head(b"RIFF", MediaKind::Audio).is_ok());
+        assert!(check_head(b"<anna@example.com> wrote", MediaKind::Email).is_ok());
+    }
+
+    #[test]
+    fn a_signed_url_never_shows_itself() {
+        assert_eq!(
+            format!("{:?}", SignedUrl::new("https://x/?Signature=abc".into())),
+            "SignedUrl"
+        );
+    }
+
+    #[test]
+    fn only_strong_etags_allow_resuming() {
+        let tag = |value: &'static str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::ETAG, header::HeaderValue::from_static(value));
+            strong_e_tag(&headers)
+        };
+        assert_eq!(tag("\"abc\"").as_deref(), Some("\"abc\""));
+        assert_eq!(tag("W/\"abc\""), None);
+        assert_eq!(tag("\"\""), None);
+    }
+}

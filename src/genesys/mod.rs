@@ -1,0 +1,157 @@
+//! Genesys Cloud: which recordings a conversation has, and their media.
+//!
+//! Two APIs, one meaning: the public one of today ([`conversations`](self)), and the tutorial's. Facts about the
+//! public one come from the official SDKs; whatever they leave open is taken either way.
+
+mod api;
+mod auth;
+mod conversations;
+mod interactions;
+mod media;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde_json::{Map, Value};
+
+use crate::archive::format::{Format, MediaKind};
+use crate::archive::job::Job;
+use crate::archive::recording::RecordingId;
+use crate::aws::secrets::Secrets;
+use crate::clock::Deadline;
+use crate::config::{Config, RecordingApi};
+use crate::error::{Error, ErrorKind};
+use crate::retry::RetryPolicy;
+use crate::telemetry::Counters;
+
+pub use media::Media;
+
+/// One organisation's recordings.
+#[derive(Debug)]
+pub struct Genesys {
+    api: api::Api,
+    variant: RecordingApi,
+    split_channels: bool,
+    media: media::MediaClient,
+}
+
+/// A recording as the metadata tells it, before anything is downloaded.
+#[derive(Debug, Clone)]
+pub struct Listed {
+    /// Its id.
+    pub id: RecordingId,
+    /// What was recorded.
+    pub media: MediaKind,
+    /// Whether it can be had.
+    pub availability: Availability,
+    /// When it began, as far as the metadata says.
+    pub start: Option<Timestamp>,
+    /// When it ended, as far as the metadata says.
+    pub end: Option<Timestamp>,
+    /// What the audit notes of it: retention policy, region, dates.
+    pub notes: Map<String, Value>,
+}
+
+/// Whether a recording can be had.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Availability {
+    /// Now.
+    Ready,
+    /// Not now, or never: the kind says which, the text why.
+    Not(ErrorKind, String),
+}
+
+/// A recording whose media can be fetched.
+#[derive(Debug)]
+pub struct Opened {
+    /// Its files, at least one.
+    pub sources: Vec<Source>,
+    /// When it began.
+    pub start: Option<Timestamp>,
+    /// What the audit notes of it, beyond what the metadata told.
+    pub notes: Map<String, Value>,
+}
+
+/// Where the bytes of one file come from.
+#[derive(Debug)]
+pub struct Source {
+    /// `None` for the only file of a recording.
+    pub channel: Option<u32>,
+    /// The format that the request decided; `None`: look at the bytes.
+    pub format: Option<Format>,
+    /// What is recorded in it.
+    pub media: MediaKind,
+    location: Location,
+}
+
+#[derive(Debug)]
+enum Location {
+    /// A signed URL: a secret in itself, fetched without the token.
+    Signed(media::SignedUrl),
+    /// A path of the API, fetched with the token and an `Accept`.
+    Api {
+        path: String,
+        query: Vec<(&'static str, String)>,
+        accept: &'static str,
+    },
+}
+
+impl Genesys {
+    /// A client for the organisation and the API of this configuration. Nothing is sent yet.
+    pub fn new(config: &Config, secrets: Arc<Secrets>, counters: Arc<Counters>) -> Result<Self, Error> {
+        let policy = RetryPolicy::new(config.limits.max_attempts, config.limits.backoff_base);
+        Ok(Self {
+            api: api::Api::new(&config.genesys, secrets, policy, counters)?,
+            variant: config.genesys.api,
+            split_channels: config.recording.split_channels,
+            media: media::MediaClient::new(&config.genesys, policy, config.limits.media_idle)?,
+        })
+    }
+
+    /// All recordings of the job's conversation that Genesys knows of; only the job's one if it names one.
+    ///
+    /// None at all is [`ErrorKind::NotReady`]: shortly after a call an empty list proves nothing.
+    pub async fn recordings(&self, job: &Job, deadline: &Deadline) -> Result<Vec<Listed>, Error> {
+        let mut listed = match self.variant {
+            RecordingApi::Conversations => conversations::list(&self.api, job.conversation, deadline).await?,
+            RecordingApi::Interactions => interactions::list(&self.api, job.conversation, deadline).await?,
+        };
+        if let Some(wanted) = job.recording {
+            listed.retain(|recording| recording.id == wanted);
+        }
+        if listed.is_empty() {
+            let what = job
+                .recording
+                .map_or_else(|| "no recording".to_owned(), |id| format!("no recording {id}"));
+            let message = format!("Genesys lists {what} for conversation {}", job.conversation);
+            return Err(Error::new(ErrorKind::NotReady { after: None }, message));
+        }
+        Ok(listed)
+    }
+
+    /// Asks for the media of one recording. Still transcoding is [`ErrorKind::NotReady`].
+    pub async fn open(
+        &self,
+        job: &Job,
+        listed: &Listed,
+        format: Format,
+        deadline: &Deadline,
+    ) -> Result<Opened, Error> {
+        match self.variant {
+            RecordingApi::Conversations => {
+                let split = self.split_channels;
+                conversations::open(&self.api, job.conversation, listed, format, split, deadline).await
+            }
+            RecordingApi::Interactions => Ok(interactions::open(job, format)),
+        }
+    }
+
+    /// Begins the download of one file.
+    pub async fn fetch<'a>(&'a self, source: &'a Source, deadline: &'a Deadline) -> Result<Media<'a>, Error> {
+        self.media.fetch(&self.api, source, deadline).await
+    }
+}
+
+/// Longest silence of the media host before the download counts as stalled, and how long connecting may take.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);

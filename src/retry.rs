@@ -1,0 +1,164 @@
+//! Retry: the policy as data, its progress as a value.
+
+use std::time::Duration;
+
+use crate::clock::Deadline;
+use crate::error::{Error, ErrorKind};
+
+/// How often and how patiently one HTTP step is tried within a run.
+#[derive(Debug, Clone, Copy)]
+pub struct RetryPolicy {
+    /// Tries in all, at least 1.
+    pub max_attempts: u32,
+    /// Ceiling of the first backoff; doubles with each try.
+    pub base: Duration,
+    /// Ceiling of every backoff.
+    pub cap: Duration,
+}
+
+impl RetryPolicy {
+    /// A policy with this many tries and this first backoff, never waiting longer than 20 s at a time.
+    pub fn new(max_attempts: u32, base: Duration) -> Self {
+        Self {
+            max_attempts,
+            base,
+            cap: Duration::from_secs(20),
+        }
+    }
+
+    /// Exponential backoff with full jitter: anything from nothing to the ceiling, `unit` from 0 to 1.
+    /// <https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/>
+    pub fn backoff(&self, attempt: u32, unit: f64) -> Duration {
+        let ceiling = self
+            .base
+            .saturating_mul(1 << attempt.saturating_sub(1).min(20))
+            .min(self.cap);
+        ceiling.mul_f64(unit.clamp(0.0, 1.0))
+    }
+}
+
+/// The tries of one step so far.
+#[derive(Debug)]
+pub struct Retry<'a> {
+    policy: RetryPolicy,
+    deadline: &'a Deadline,
+    attempt: u32,
+}
+
+impl<'a> Retry<'a> {
+    /// Before the first try.
+    pub fn new(policy: RetryPolicy, deadline: &'a Deadline) -> Self {
+        Self {
+            policy,
+            deadline,
+            attempt: 1,
+        }
+    }
+
+    /// The try under way, from 1.
+    pub fn attempt(&self) -> u32 {
+        self.attempt
+    }
+
+    /// Starts the count anew, because the last try made progress.
+    pub fn progressed(&mut self) {
+        self.attempt = 1;
+    }
+
+    /// Waits before the next try: as long as the other side asked for, else with backoff.
+    ///
+    /// Gives `error` back when the tries are used up, and when the wait would outlast the working time:
+    /// waiting for what cannot happen only keeps others from working.
+    pub async fn wait(&mut self, error: Error, asked: Option<Duration>) -> Result<(), Error> {
+        if self.attempt >= self.policy.max_attempts {
+            return Err(error);
+        }
+        let wait = asked.unwrap_or_else(|| self.policy.backoff(self.attempt, random_unit()));
+        if wait >= self.deadline.working_time() {
+            let message = format!("no time left to try again in {} s", wait.as_secs());
+            return Err(Error::new(ErrorKind::DeadlineNear, message).caused_by(error));
+        }
+        self.attempt += 1;
+        tokio::select! {
+            () = tokio::time::sleep(wait) => Ok(()),
+            () = self.deadline.work_ends() => {
+                Err(Error::new(ErrorKind::DeadlineNear, "the invocation ends").caused_by(error))
+            }
+        }
+    }
+}
+
+/// A random number from 0 to 1; spread is all that is asked of it.
+fn random_unit() -> f64 {
+    let high = u32::try_from(uuid::Uuid::new_v4().as_u128() >> 96).unwrap_or(0);
+    f64::from(high) / f64::from(u32::MAX)
+}
+
+/// Reads `Retry-After` in seconds. Genesys sends whole seconds; the date form of RFC 9110 is not used there.
+pub fn retry_after(headers: &reqwest::header::HeaderMap) -> Option<Duration> {
+    headers
+        .get(reqwest::header::RETRY_AFTER)?
+        .to_str()
+        .ok()?
+        .trim()
+        .parse()
+        .ok()
+        .map(Duration::from_secs)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Stop;
+
+    #[test]
+    fn backoff_doubles_up_to_its_cap_and_jitter_spreads_all_of_it() {
+        let policy = RetryPolicy::new(9, Duration::from_millis(200));
+        assert_eq!(policy.backoff(1, 1.0), Duration::from_millis(200));
+        assert_eq!(policy.backoff(4, 1.0), Duration::from_millis(1600));
+        assert_eq!(policy.backoff(4, 0.5), Duration::from_millis(800));
+        assert_eq!(policy.backoff(30, 1.0), Duration::from_secs(20));
+        assert_eq!(policy.backoff(4, 0.0), Duration::ZERO);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_wait_that_outlasts_the_deadline_is_not_begun() {
+        let stop = Stop::default();
+        let deadline = Deadline::new(Duration::from_secs(100), &stop);
+        let mut retry = Retry::new(RetryPolicy::new(3, Duration::from_millis(1)), &deadline);
+        let before = tokio::time::Instant::now();
+        let error = retry
+            .wait(Error::transient("429"), Some(Duration::from_secs(95)))
+            .await
+            .unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::DeadlineNear);
+        assert_eq!(before.elapsed(), Duration::ZERO);
+        retry
+            .wait(Error::transient("429"), Some(Duration::from_secs(12)))
+            .await
+            .unwrap();
+        assert_eq!(
+            before.elapsed(),
+            Duration::from_secs(12),
+            "exactly what was asked for"
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn tries_are_counted() {
+        let stop = Stop::default();
+        let deadline = Deadline::new(Duration::from_secs(100), &stop);
+        let mut retry = Retry::new(RetryPolicy::new(3, Duration::from_millis(1)), &deadline);
+        assert!(retry.wait(Error::transient("one"), None).await.is_ok());
+        assert!(retry.wait(Error::transient("two"), None).await.is_ok());
+        assert_eq!(retry.attempt(), 3);
+        assert_eq!(
+            retry
+                .wait(Error::transient("three"), None)
+                .await
+                .unwrap_err()
+                .to_string(),
+            "three"
+        );
+    }
+}

@@ -1,0 +1,90 @@
+//! What goes to stdout: log lines, audit lines and metrics, each a line of JSON in Lambda.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use serde_json::{Value, json};
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+
+use crate::archive::audit::AuditItem;
+
+/// Starts logging in Lambda: one JSON object a line on stdout, filtered by `LOG_LEVEL`.
+pub fn init(level: &str) {
+    let filter: Targets = level.parse().unwrap_or_default();
+    let json = tracing_subscriber::fmt::layer()
+        .json()
+        .flatten_event(true)
+        .with_current_span(true)
+        .with_span_list(false);
+    // An error means that a subscriber is set already, as in tests: then that one is wanted.
+    let _ = tracing_subscriber::registry().with(json).with(filter).try_init();
+}
+
+/// Where audit and metric lines go: stdout in Lambda, which `LOG_LEVEL` must not silence.
+#[derive(Clone)]
+pub struct Lines(Arc<dyn Fn(String) + Send + Sync>);
+
+impl Lines {
+    /// Every line goes to `write`, without its line end.
+    pub fn new(write: impl Fn(String) + Send + Sync + 'static) -> Self {
+        Self(Arc::new(write))
+    }
+
+    /// Every line goes to stdout.
+    pub fn stdout() -> Self {
+        Self::new(|line| {
+            use std::io::Write as _;
+            // One write a line, so that lines of concurrent records never mix. A closed stdout is nothing to die of.
+            let _ = std::io::stdout().lock().write_all(format!("{line}\n").as_bytes());
+        })
+    }
+
+    /// One line of JSON.
+    pub fn json(&self, value: &Value) {
+        (self.0)(value.to_string());
+    }
+
+    /// An audit event as a line for a SIEM: the item itself and `"audit": true`.
+    pub fn audit(&self, mut event: AuditItem) {
+        event.insert("audit".to_owned(), json!(true));
+        self.json(&Value::Object(event));
+    }
+}
+
+impl fmt::Debug for Lines {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Lines")
+    }
+}
+
+/// Counts what happens deep inside; the edge turns them into metrics once per invocation.
+#[derive(Debug, Default)]
+pub struct Counters {
+    /// Requests to Genesys' API, each try counted.
+    pub genesys_requests: Counter,
+    /// 429 answers of Genesys.
+    pub genesys_throttled: Counter,
+    /// Webhook deliveries that the receiver did not take, each try counted.
+    pub webhook_failures: Counter,
+    /// Multipart uploads that could not be aborted; the bucket's lifecycle rule removes them.
+    pub abort_failures: Counter,
+}
+
+/// A number that only grows until it is taken.
+#[derive(Debug, Default)]
+pub struct Counter(AtomicU64);
+
+impl Counter {
+    /// One more.
+    pub fn add_one(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// What was counted since this was called last.
+    pub fn take(&self) -> u64 {
+        self.0.swap(0, Ordering::Relaxed)
+    }
+}

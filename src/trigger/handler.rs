@@ -1,0 +1,407 @@
+//! From a payload to an answer: each record by itself, each outcome settled where the contract says.
+
+use std::collections::HashMap;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_lambda_events::sqs::SqsMessage;
+use futures_util::FutureExt as _;
+use serde_json::{Value, json};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+
+use super::event::{self, Request, Trigger};
+use super::metrics::Tally;
+use crate::archive::audit::Actor;
+use crate::archive::job::Job;
+use crate::archive::outcome::{Outcome, RecordingResult};
+use crate::archive::{Archiver, Run, panic_text};
+use crate::aws::queues::{Exception, Handover};
+use crate::clock::{Deadline, Stop};
+use crate::error::{Error, ErrorKind};
+use crate::telemetry::Lines;
+
+/// Answers invocations. One for the life of a container; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Handler {
+    archiver: Arc<Archiver>,
+    stop: Arc<Stop>,
+    lines: Lines,
+}
+
+/// What the runtime says of an invocation.
+#[derive(Debug, Clone)]
+pub struct Invocation {
+    /// Lambda's request id.
+    pub request_id: String,
+    /// Lambda's function version.
+    pub function_version: String,
+    /// Until the invocation is cut off.
+    pub remaining: Duration,
+}
+
+/// What came of one message, event or job.
+#[derive(Debug)]
+struct Settled {
+    results: Vec<RecordingResult>,
+    ignored: bool,
+    /// An error: the trigger has to come again.
+    verdict: Result<(), Error>,
+}
+
+impl Handler {
+    /// A handler over this archiver; metric lines go to `lines`.
+    pub fn new(archiver: Archiver, lines: Lines) -> Self {
+        Self {
+            archiver: Arc::new(archiver),
+            stop: Arc::default(),
+            lines,
+        }
+    }
+
+    /// Pulled on SIGTERM: invocations under way clean up and answer.
+    pub fn stop(&self) -> &Arc<Stop> {
+        &self.stop
+    }
+
+    /// The archiver it calls.
+    pub fn archiver(&self) -> &Archiver {
+        &self.archiver
+    }
+
+    /// Answers one invocation. SQS: always an answer, naming the messages to redeliver. EventBridge and direct: the
+    /// summary, or an error if the trigger has to come again.
+    pub async fn handle(&self, payload: Value, invocation: &Invocation) -> Result<Value, Error> {
+        let deadline = Deadline::new(invocation.remaining, &self.stop);
+        let mut tally = Tally::default();
+        let actor = |source| Actor {
+            source,
+            request_id: invocation.request_id.clone(),
+            function_version: invocation.function_version.clone(),
+            ..Actor::default()
+        };
+        let answer = match event::trigger(payload) {
+            Err(error) => Err(error),
+            Ok(Trigger::Sqs(messages)) => Ok(self.batch(messages, actor("sqs"), &deadline, &mut tally).await),
+            Ok(Trigger::EventBridge(value)) => {
+                let request = event::from_event(&value, self.archiver.config());
+                self.single(request, actor("eventbridge"), &deadline, &mut tally)
+                    .await
+            }
+            Ok(Trigger::Direct(value)) => {
+                let request = event::from_job(&value, self.archiver.config());
+                self.single(request, actor("direct"), &deadline, &mut tally).await
+            }
+        };
+        if let Err(error) = &answer {
+            let text = crate::redact::people(&error.to_string());
+            tracing::error!(
+                request_id = invocation.request_id,
+                code = error.kind().code(),
+                error = text,
+                "invocation failed"
+            );
+        }
+        for line in tally.lines(self.archiver.counters(), self.archiver.clock().now_ms()) {
+            self.lines.json(&line);
+        }
+        answer
+    }
+
+    /// One event or job: its summary.
+    async fn single(
+        &self,
+        request: Result<Request, Error>,
+        actor: Actor,
+        deadline: &Deadline,
+        tally: &mut Tally,
+    ) -> Result<Value, Error> {
+        let Settled {
+            results,
+            ignored,
+            verdict,
+        } = match request {
+            Ok(request) => self.guarded(request, actor, deadline).await,
+            Err(error) => Settled {
+                results: Vec::new(),
+                ignored: false,
+                verdict: Err(error),
+            },
+        };
+        count(tally, &results, ignored, &verdict);
+        verdict.map(|()| summary(&results))
+    }
+
+    /// A batch: messages of one conversation one after another, as they are about the same objects; all else side
+    /// by side. The answer names the messages to redeliver, in the order of the batch.
+    async fn batch(
+        &self,
+        messages: Vec<SqsMessage>,
+        actor: Actor,
+        deadline: &Deadline,
+        tally: &mut Tally,
+    ) -> Value {
+        let mut groups: Vec<Vec<(usize, SqsMessage, Result<Request, Error>)>> = Vec::new();
+        let mut group_of = HashMap::new();
+        let ids: Vec<String> = messages
+            .iter()
+            .map(|message| message.message_id.clone().unwrap_or_default())
+            .collect();
+        for (index, message) in messages.into_iter().enumerate() {
+            let request = event::from_body(message.body.as_deref(), self.archiver.config());
+            let group = match &request {
+                Ok(Request::Archive { job, .. }) => *group_of.entry(job.conversation).or_insert(groups.len()),
+                _ => groups.len(),
+            };
+            if group == groups.len() {
+                groups.push(Vec::new());
+            }
+            groups[group].push((index, message, request));
+        }
+        let slots = Arc::new(Semaphore::new(
+            self.archiver.config().limits.record_concurrency.get(),
+        ));
+        // Tasks of their own, so that hashing spreads over the cores; dropped with the set if the invocation is.
+        let mut running = JoinSet::new();
+        for group in groups {
+            let (handler, slots, actor, deadline) =
+                (self.clone(), slots.clone(), actor.clone(), deadline.clone());
+            running.spawn(async move {
+                let mut settled = Vec::new();
+                let _slot = slots.acquire().await;
+                for (index, message, request) in group {
+                    settled.push((
+                        index,
+                        handler.message(message, request, actor.clone(), &deadline).await,
+                    ));
+                }
+                settled
+            });
+        }
+        let mut settled: Vec<(usize, Settled)> = running.join_all().await.into_iter().flatten().collect();
+        settled.sort_by_key(|(index, _)| *index);
+        let mut failures = Vec::new();
+        for (
+            index,
+            Settled {
+                results,
+                ignored,
+                verdict,
+            },
+        ) in &settled
+        {
+            count(tally, results, *ignored, verdict);
+            if let Err(error) = verdict {
+                let text = crate::redact::people(&error.to_string());
+                tracing::warn!(
+                    message_id = ids[*index],
+                    code = error.kind().code(),
+                    error = text,
+                    "message left to SQS"
+                );
+                failures.push(json!({"itemIdentifier": ids[*index]}));
+                tally.item_failures += 1;
+            }
+        }
+        json!({"batchItemFailures": failures})
+    }
+
+    /// One message: what cannot be read goes to the exception queue as it came.
+    async fn message(
+        &self,
+        message: SqsMessage,
+        request: Result<Request, Error>,
+        actor: Actor,
+        deadline: &Deadline,
+    ) -> Settled {
+        let actor = Actor {
+            message_id: message.message_id,
+            ..actor
+        };
+        let error = match request {
+            Ok(request) => return self.guarded(request, actor, deadline).await,
+            Err(error) => error,
+        };
+        let body = message.body.unwrap_or_default();
+        let verdict = self
+            .hand_over(&error, None, None, Handover::Body(&body), &actor)
+            .await;
+        let verdict = verdict.and_then(|handed| if handed { Ok(()) } else { Err(error) });
+        Settled {
+            results: Vec::new(),
+            ignored: false,
+            verdict,
+        }
+    }
+
+    /// Sees a request through, and lets no panic out. Boxed, as the whole data path is in this one future.
+    async fn guarded(&self, request: Request, actor: Actor, deadline: &Deadline) -> Settled {
+        let settled = AssertUnwindSafe(self.settle(request, actor, deadline).boxed())
+            .catch_unwind()
+            .await;
+        settled.unwrap_or_else(|panic| {
+            let message = format!("a defect was caught: {}", panic_text(&*panic));
+            Settled {
+                results: Vec::new(),
+                ignored: false,
+                verdict: Err(Error::new(ErrorKind::Panic, message)),
+            }
+        })
+    }
+
+    async fn settle(&self, request: Request, mut actor: Actor, deadline: &Deadline) -> Settled {
+        let (mut job, event_id) = match request {
+            Request::Archive { job, event_id } => (job, event_id),
+            Request::Nothing { why } => {
+                tracing::info!(why, "event ignored");
+                return Settled {
+                    results: Vec::new(),
+                    ignored: true,
+                    verdict: Ok(()),
+                };
+            }
+        };
+        actor.event_id = event_id;
+        actor.requested_by.clone_from(&job.requested_by);
+        // From here on readiness is counted, however often the job is deferred.
+        job.first_seen.get_or_insert_with(|| self.archiver.clock().now());
+        if !deadline.allows_new_work() {
+            let error = Error::new(ErrorKind::DeadlineNear, "no time left to begin another recording");
+            return Settled {
+                results: Vec::new(),
+                ignored: false,
+                verdict: Err(error),
+            };
+        }
+        let mut results = self
+            .archiver
+            .archive(Run {
+                job: &job,
+                actor: &actor,
+                deadline,
+            })
+            .await;
+        let verdict = self.dispatch(&job, &actor, &mut results).await;
+        Settled {
+            results,
+            ignored: false,
+            verdict,
+        }
+    }
+
+    /// Sends each result where it has to go. When the trigger has to come again, nothing is sent: the next run
+    /// meets the same results, and would send them twice.
+    async fn dispatch(&self, job: &Job, actor: &Actor, results: &mut [RecordingResult]) -> Result<(), Error> {
+        if let Some(again) = results.iter_mut().find(|result| result.outcome == Outcome::Retry) {
+            return Err(again
+                .error
+                .take()
+                .unwrap_or_else(|| Error::transient("another run is needed")));
+        }
+        for result in results {
+            let Some(error) = &result.error else { continue };
+            match result.outcome {
+                Outcome::Failed if actor.source != "sqs" && error.kind() == ErrorKind::MalformedJob => {
+                    return Err(Error::new(ErrorKind::MalformedJob, error.to_string()));
+                }
+                Outcome::Failed | Outcome::Expired => {
+                    let recording = result.of.recording.map(|id| id.to_string());
+                    let conversation = Some(result.of.conversation.to_string());
+                    let handover = Handover::Job(job);
+                    let handed = self
+                        .hand_over(error, conversation, recording, handover, actor)
+                        .await?;
+                    if !handed && result.outcome == Outcome::Failed && actor.source == "sqs" {
+                        return Err(Error::new(error.kind(), error.to_string()));
+                    }
+                }
+                Outcome::Deferred => {
+                    let asked = match error.kind() {
+                        ErrorKind::NotReady { after } => after,
+                        ErrorKind::Busy { remaining } => Some(remaining + Duration::from_secs(1)),
+                        _ => None,
+                    };
+                    if !self.archiver.queues().can_defer() {
+                        let message =
+                            format!("{error}; with WORK_QUEUE_URL set, the job would have been deferred");
+                        return Err(Error::new(error.kind(), message));
+                    }
+                    // Only this recording has to come again, not those that are done.
+                    let again = Job {
+                        recording: result.of.recording.or(job.recording),
+                        ..job.clone()
+                    };
+                    self.archiver.queues().defer(&again, asked).await?;
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Hands a case over to people, if there is a queue for it.
+    async fn hand_over(
+        &self,
+        error: &Error,
+        interaction_id: Option<String>,
+        recording_id: Option<String>,
+        handover: Handover<'_>,
+        actor: &Actor,
+    ) -> Result<bool, Error> {
+        if !self.archiver.queues().has_exception_queue() {
+            return Ok(false);
+        }
+        let exception = Exception {
+            error,
+            interaction_id,
+            recording_id,
+            handover,
+            timestamp: self.archiver.clock().now(),
+            request_id: &actor.request_id,
+        };
+        self.archiver.queues().hand_over(&exception).await?;
+        Ok(true)
+    }
+}
+
+fn count(tally: &mut Tally, results: &[RecordingResult], ignored: bool, verdict: &Result<(), Error>) {
+    results.iter().for_each(|result| tally.count(result));
+    tally.ignored += u64::from(ignored);
+    if results.is_empty() && !ignored {
+        let malformed = verdict
+            .as_ref()
+            .err()
+            .is_none_or(|error| error.kind() == ErrorKind::MalformedJob);
+        tally.count_unreadable(if malformed {
+            Outcome::Failed
+        } else {
+            Outcome::Retry
+        });
+    }
+}
+
+/// The answer to EventBridge and direct invocations.
+fn summary(results: &[RecordingResult]) -> Value {
+    let results: Vec<Value> = results
+        .iter()
+        .map(|result| {
+            let files: Vec<Value> = result
+                .files
+                .iter()
+                .map(|file| json!({"archiveKey": file.archive_key, "sha256": file.sha256, "sizeBytes": file.size_bytes}))
+                .collect();
+            let mut summary = json!({
+                "interactionId": result.of.conversation.to_string(),
+                "recordingId": result.of.recording.map(|_| result.of.recording_key()),
+                "outcome": result.outcome.as_str(),
+                "files": files,
+            });
+            if let Some(error) = &result.error {
+                summary["reason"] = crate::redact::people(&error.to_string()).into();
+            }
+            summary
+        })
+        .collect();
+    json!({"results": results})
+}

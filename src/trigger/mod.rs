@@ -1,0 +1,5 @@
+//! The edge: what comes in, what goes back, what is counted.
+
+pub mod event;
+pub mod handler;
+pub mod metrics;

@@ -1,0 +1,203 @@
+//! The webhook: tells the receiver where a recording lies, signed as Standard Webhooks says
+//! (<https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md>).
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use reqwest::{Client, Url};
+use secrecy::ExposeSecret as _;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::archive::recording::{ArchivedFile, RecordingRef};
+use crate::aws::secrets::Secrets;
+use crate::clock::{Clock, Deadline};
+use crate::config::LimitConfig;
+use crate::error::{Error, ErrorKind};
+use crate::retry::{Retry, RetryPolicy, retry_after};
+use crate::telemetry::Counters;
+
+/// The receiver of the news.
+#[derive(Debug)]
+pub struct Webhook {
+    http: Client,
+    url: Url,
+    secrets: Arc<Secrets>,
+    policy: RetryPolicy,
+    clock: Clock,
+    counters: Arc<Counters>,
+}
+
+/// What the receiver is told; the same whenever it is told again.
+#[derive(Debug, Clone)]
+pub struct News {
+    /// The recording.
+    pub of: RecordingRef,
+    /// Its files, at least one.
+    pub files: Vec<ArchivedFile>,
+    /// Their format.
+    pub format: String,
+    /// When they were archived.
+    pub archived_at: Timestamp,
+}
+
+impl News {
+    /// `webhook-id`: made of the recording alone, so that it stays the same across tries, runs and years.
+    pub fn id(&self) -> String {
+        let name = format!("{}/{}", self.of.conversation, self.of.recording_key());
+        format!(
+            "msg_{}",
+            Uuid::new_v5(&Uuid::NAMESPACE_URL, name.as_bytes()).simple()
+        )
+    }
+
+    /// The body.
+    pub fn body(&self) -> Value {
+        let files: Vec<Value> = self
+            .files
+            .iter()
+            .map(|file| json!({"archiveKey": file.archive_key, "hash": file.sha256, "sizeBytes": file.size_bytes}))
+            .collect();
+        let first = files.first().cloned().unwrap_or_default();
+        json!({
+            "event": "recording.download.complete",
+            "interactionId": self.of.conversation.to_string(),
+            "recordingId": self.of.recording_key(),
+            "archiveKey": first["archiveKey"],
+            "hash": first["hash"],
+            "sizeBytes": first["sizeBytes"],
+            "format": self.format,
+            "timestamp": self.archived_at.to_string(),
+            "files": files,
+        })
+    }
+}
+
+impl Webhook {
+    /// A receiver at `url`. Redirects are not followed: the news goes where it was configured to go, or nowhere.
+    pub fn new(
+        url: Url,
+        secrets: Arc<Secrets>,
+        limits: &LimitConfig,
+        clock: Clock,
+        counters: Arc<Counters>,
+    ) -> Result<Self, Error> {
+        let http = Client::builder()
+            .redirect(reqwest::redirect::Policy::none())
+            .timeout(limits.webhook_timeout)
+            .user_agent(concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION")))
+            .build()
+            .map_err(|error| Error::transient("starting the HTTP client failed").caused_by(error))?;
+        let policy = RetryPolicy::new(limits.max_attempts, limits.backoff_base);
+        Ok(Self {
+            http,
+            url,
+            secrets,
+            policy,
+            clock,
+            counters,
+        })
+    }
+
+    /// Tells the receiver; 2xx means that it took the news. Anything else is tried again within the run, and is
+    /// [`ErrorKind::WebhookDown`] in the end.
+    pub async fn deliver(&self, news: &News, deadline: &Deadline) -> Result<(), Error> {
+        let (id, body) = (news.id(), news.body().to_string());
+        let mut retry = Retry::new(self.policy, deadline);
+        loop {
+            // Signed anew each time: the receiver refuses old timestamps.
+            let timestamp = self.clock.now().as_second();
+            let mut request = self
+                .http
+                .post(self.url.clone())
+                .header("content-type", "application/json")
+                .header(standardwebhooks::HEADER_WEBHOOK_ID, &id)
+                .header(standardwebhooks::HEADER_WEBHOOK_TIMESTAMP, timestamp.to_string())
+                .body(body.clone());
+            if let Some(signature) = self.sign(&id, timestamp, &body).await? {
+                request = request.header(standardwebhooks::HEADER_WEBHOOK_SIGNATURE, signature);
+            }
+            let (error, asked) = match request.send().await {
+                Ok(response) if response.status().is_success() => return Ok(()),
+                Ok(response) => {
+                    let message = format!("the webhook's receiver answered {}", response.status().as_u16());
+                    (
+                        Error::new(ErrorKind::WebhookDown, message),
+                        retry_after(response.headers()),
+                    )
+                }
+                Err(error) => {
+                    let error =
+                        Error::new(ErrorKind::WebhookDown, "the webhook's receiver cannot be reached")
+                            .caused_by(crate::error::chain(&error.without_url()));
+                    (error, None)
+                }
+            };
+            self.counters.webhook_failures.add_one();
+            retry
+                .wait(error, asked)
+                .await
+                .map_err(|error| match error.kind() {
+                    ErrorKind::WebhookDown => error,
+                    // No time left in this run: the next one goes on.
+                    _ => Error::new(ErrorKind::WebhookDown, error.to_string()),
+                })?;
+        }
+    }
+
+    async fn sign(&self, id: &str, timestamp: i64, body: &str) -> Result<Option<String>, Error> {
+        let credentials = self.secrets.get().await?;
+        let Some(secret) = &credentials.webhook_secret else {
+            return Ok(None);
+        };
+        let signed = standardwebhooks::Webhook::new(secret.expose_secret())
+            .and_then(|webhook| webhook.sign(id, timestamp, body.as_bytes()));
+        signed.map(Some).map_err(|error| {
+            Error::transient("the webhookSecret in the secret GENESYS_SECRET_ID cannot sign").caused_by(error)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::archive::recording::{ConversationId, RecordingId};
+
+    #[test]
+    fn the_body_reads_as_documented_and_the_id_is_the_recordings_own() {
+        let file = |name: &str| ArchivedFile {
+            archive_key: format!("s3://archive/{name}"),
+            sha256: "ab".repeat(32),
+            size_bytes: 7,
+            attempt_id: Uuid::nil(),
+            channel: None,
+            crc64nvme: None,
+        };
+        let mut news = News {
+            of: RecordingRef {
+                conversation: ConversationId::parse("c0000000-0000-4000-8000-000000000001").unwrap(),
+                recording: Some(RecordingId::parse("e0000000-0000-4000-8000-000000000101").unwrap()),
+                segment: None,
+            },
+            files: vec![file("a"), file("b")],
+            format: "wav".into(),
+            archived_at: "2026-01-15T10:20:30Z".parse().unwrap(),
+        };
+        let hash = "ab".repeat(32);
+        assert_eq!(
+            news.body(),
+            json!({
+                "event": "recording.download.complete",
+                "interactionId": "c0000000-0000-4000-8000-000000000001",
+                "recordingId": "e0000000-0000-4000-8000-000000000101",
+                "archiveKey": "s3://archive/a", "hash": hash, "sizeBytes": 7, "format": "wav",
+                "timestamp": "2026-01-15T10:20:30Z",
+                "files": [{"archiveKey": "s3://archive/a", "hash": hash, "sizeBytes": 7},
+                          {"archiveKey": "s3://archive/b", "hash": hash, "sizeBytes": 7}],
+            })
+        );
+        let id = news.id();
+        news.archived_at = Timestamp::UNIX_EPOCH;
+        assert_eq!(news.id(), id);
+    }
+}
