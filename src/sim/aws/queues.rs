@@ -121,6 +121,10 @@ fn refusal(messages: &[SentMessage]) -> Option<(&'static str, String)> {
             ),
         ));
     }
+    if messages.iter().any(|message| message.body.is_empty()) {
+        let reason = "The request must contain the parameter MessageBody.";
+        return Some(("MissingParameter", reason.to_owned()));
+    }
     let bytes: usize = messages.iter().map(|message| message.body.len()).sum();
     let delay = messages
         .iter()

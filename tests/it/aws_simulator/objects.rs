@@ -146,6 +146,42 @@ async fn the_sdk_adds_no_second_checksum_to_one_given_by_hand() {
 }
 
 #[tokio::test]
+async fn a_streamed_body_is_checked_by_the_checksum_in_its_trailer() {
+    let (wire, aws, s3) = simulator().await;
+    s3.put_object()
+        .bucket(BUCKET)
+        .key(KEY)
+        .body(vec![7; 100_000].into())
+        .send()
+        .await
+        .unwrap();
+    let body = ByteStream::from_path(aws.object_path(BUCKET, KEY)).await.unwrap();
+    s3.put_object()
+        .bucket(BUCKET)
+        .key("copy")
+        .body(body)
+        .send()
+        .await
+        .unwrap();
+    let put = wire.exchanges().pop().unwrap();
+    assert_eq!(put.headers["x-amz-trailer"], "x-amz-checksum-crc32");
+    assert_eq!(
+        std::fs::read(aws.object_path(BUCKET, "copy")).unwrap(),
+        vec![7; 100_000]
+    );
+    let head = s3
+        .head_object()
+        .bucket(BUCKET)
+        .key("copy")
+        .checksum_mode(ChecksumMode::Enabled)
+        .send()
+        .await
+        .unwrap();
+    assert!(head.checksum_crc32().is_some());
+    assert_eq!(head.content_encoding(), None);
+}
+
+#[tokio::test]
 async fn a_wrong_signature_is_refused() {
     let (_wire, aws, _s3) = simulator().await;
     let other = aws_sdk_s3::config::Credentials::new("test", "wrong", None, None, "test");

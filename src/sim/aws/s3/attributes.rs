@@ -39,7 +39,7 @@ macro_rules! named_attributes {
         Attributes {
             content_type: $input.content_type.clone(),
             content_disposition: $input.content_disposition.clone(),
-            content_encoding: $input.content_encoding.clone(),
+            content_encoding: object_encoding($input.content_encoding.as_deref()),
             content_language: $input.content_language.clone(),
             cache_control: $input.cache_control.clone(),
             metadata: $input
@@ -174,6 +174,15 @@ impl Attributes {
         };
         self.tags.iter().map(tag).collect()
     }
+}
+
+/// `aws-chunked` belongs to the request, not to the object.
+///
+/// <https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-streaming.html>
+pub(super) fn object_encoding(header: Option<&str>) -> Option<String> {
+    let encodings = header?.split(',').map(str::trim);
+    let kept: Vec<_> = encodings.filter(|encoding| *encoding != "aws-chunked").collect();
+    (!kept.is_empty()).then(|| kept.join(","))
 }
 
 /// The `x-amz-tagging` header, encoded like a query.

@@ -13,8 +13,10 @@ mod macros;
 #[macro_use]
 mod attributes;
 mod checksum;
+mod completion;
 mod disk;
 mod listing;
+mod objects;
 mod uploads;
 
 use std::io;
@@ -26,10 +28,12 @@ use s3s::dto::*;
 use s3s::service::{S3Service, S3ServiceBuilder};
 use s3s::{S3, S3Request, S3Response, S3Result, s3_error};
 
-use attributes::{Attributes, checked_tags, parse_tags};
-use checksum::{Declared, Hashing};
-use disk::{Disk, internal};
-use uploads::{Completion, Uploads};
+use attributes::{Attributes, checked_tags, object_encoding, parse_tags};
+use checksum::Declared;
+use completion::Completion;
+use disk::Disk;
+use objects::only_if_absent;
+use uploads::Uploads;
 
 /// The state of the simulated S3; cheap to clone.
 #[derive(Debug, Clone)]
@@ -62,19 +66,6 @@ impl Store {
     }
 }
 
-/// `If-None-Match` on writes knows only `*`.
-///
-/// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html>
-fn only_if_absent(if_none_match: Option<&ETagCondition>, if_match: Option<&ETagCondition>) -> S3Result<bool> {
-    if if_match.is_some() || if_none_match.is_some_and(|condition| !condition.is_any()) {
-        return Err(s3_error!(
-            NotImplemented,
-            "A header you provided implies functionality that is not implemented"
-        ));
-    }
-    Ok(if_none_match.is_some())
-}
-
 #[async_trait::async_trait]
 impl S3 for Store {
     async fn create_bucket(
@@ -84,7 +75,6 @@ impl S3 for Store {
         self.disk.create_bucket(&req.input.bucket)?;
         Ok(S3Response::new(CreateBucketOutput {
             location: Some(format!("/{}", req.input.bucket)),
-            ..CreateBucketOutput::default()
         }))
     }
 
@@ -108,92 +98,15 @@ impl S3 for Store {
     }
 
     async fn put_object(&self, req: S3Request<PutObjectInput>) -> S3Result<S3Response<PutObjectOutput>> {
-        let declared = Declared::of(&req)?;
-        let input = req.input;
-        self.disk.bucket(&input.bucket)?;
-        let only_if_absent = only_if_absent(input.if_none_match.as_ref(), input.if_match.as_ref())?;
-        let named = named_attributes!(input);
-        if named.is_locked() && !declared.protects_the_body() {
-            return Err(s3_error!(
-                InvalidRequest,
-                "Content-MD5 OR x-amz-checksum- HTTP header is required for Put Object requests with Object Lock parameters"
-            ));
-        }
-        let body = input.body.ok_or_else(|| s3_error!(IncompleteBody))?;
-        let (incoming, digest) = self.disk.receive(body, Hashing::with(declared.algorithm)).await?;
-        declared.verify(&digest)?;
-        let attributes = Attributes {
-            e_tag: hex::encode(digest.md5),
-            checksums: digest.checksums,
-            checksum_type: Some(ChecksumType::FULL_OBJECT.to_owned()),
-            ..named
-        };
-        self.disk.publish(
-            &incoming,
-            (&input.bucket, &input.key),
-            &attributes,
-            only_if_absent,
-        )?;
-        let mut output = PutObjectOutput {
-            e_tag: Some(ETag::Strong(attributes.e_tag.clone())),
-            checksum_type: attributes.checksum_type.clone().map(Into::into),
-            server_side_encryption: Some(attributes.server_side_encryption()),
-            ssekms_key_id: attributes.kms_key_id.clone(),
-            ..PutObjectOutput::default()
-        };
-        fill_checksums!(output, &attributes.checksums);
-        Ok(S3Response::new(output))
+        objects::put(&self.disk, req).await
     }
 
     async fn head_object(&self, req: S3Request<HeadObjectInput>) -> S3Result<S3Response<HeadObjectOutput>> {
-        let stored = self.disk.stored(&req.input.bucket, &req.input.key)?;
-        let mut output = HeadObjectOutput {
-            content_length: i64::try_from(stored.meta.len()).ok(),
-            last_modified: Some(stored.meta.modified().map_err(internal)?.into()),
-            ..HeadObjectOutput::default()
-        };
-        if req.input.checksum_mode.is_some() {
-            fill_checksums!(output, &stored.attributes.checksums);
-            output.checksum_type = stored.attributes.checksum_type.clone().map(Into::into);
-        }
-        fill_attributes!(output, stored.attributes);
-        Ok(S3Response::new(output))
+        objects::head(&self.disk, &req.input)
     }
 
     async fn get_object(&self, req: S3Request<GetObjectInput>) -> S3Result<S3Response<GetObjectOutput>> {
-        let stored = self.disk.stored(&req.input.bucket, &req.input.key)?;
-        let size = stored.meta.len();
-        let range = req
-            .input
-            .range
-            .as_ref()
-            .map(|range| range.check(size))
-            .transpose()?;
-        let wanted = range.clone().unwrap_or(0..size);
-        let mut file = tokio::fs::File::from_std(stored.file);
-        tokio::io::AsyncSeekExt::seek(&mut file, io::SeekFrom::Start(wanted.start))
-            .await
-            .map_err(internal)?;
-        let length = wanted.end - wanted.start;
-        let mut output = GetObjectOutput {
-            body: Some(StreamingBlob::wrap(disk::chunks(file, length))),
-            content_length: i64::try_from(length).ok(),
-            content_range: range
-                .as_ref()
-                .map(|r| format!("bytes {}-{}/{size}", r.start, r.end - 1)),
-            last_modified: Some(stored.meta.modified().map_err(internal)?.into()),
-            tag_count: i32::try_from(stored.attributes.tags.len())
-                .ok()
-                .filter(|count| *count > 0),
-            ..GetObjectOutput::default()
-        };
-        // The checksum is that of the whole object.
-        if req.input.checksum_mode.is_some() && range.is_none() {
-            fill_checksums!(output, &stored.attributes.checksums);
-            output.checksum_type = stored.attributes.checksum_type.clone().map(Into::into);
-        }
-        fill_attributes!(output, stored.attributes);
-        Ok(S3Response::new(output))
+        objects::get(&self.disk, &req.input).await
     }
 
     async fn delete_object(
