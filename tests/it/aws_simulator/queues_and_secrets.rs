@@ -80,7 +80,7 @@ async fn delayed_messages_are_known_to_the_test_but_not_received() {
     let entry = |id: &str| SendMessageBatchRequestEntry::builder().id(id).message_body(id);
     let batch = sqs.send_message_batch().queue_url(&url);
     let batch = batch
-        .entries(entry("a").delay_seconds(5).build().unwrap())
+        .entries(entry("a").delay_seconds(600).build().unwrap())
         .entries(entry("b").build().unwrap());
     batch.send().await.unwrap();
     let received = sqs
@@ -98,7 +98,7 @@ async fn delayed_messages_are_known_to_the_test_but_not_received() {
     assert_eq!(bodies, ["b"]);
     assert_eq!(
         aws.messages(&url),
-        [sent("later", Some(900)), sent("a", Some(5)), sent("b", None)]
+        [sent("later", Some(900)), sent("a", Some(600)), sent("b", None)]
     );
     assert!(aws.messages(&other).is_empty());
 }
