@@ -1,2 +1,3 @@
 //! Simulated services on loopback.
+pub mod aws;
 pub mod wire;

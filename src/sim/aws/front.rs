@@ -1,0 +1,138 @@
+//! The front: whose request is it, and what does it ask for?
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::http::{Method, Request, Response, StatusCode, request::Parts};
+use s3s::service::S3Service;
+use tower::ServiceExt as _;
+use winterbaume_core::{MockResponse, MockService as _};
+use winterbaume_secretsmanager::SecretsManagerService;
+
+use super::{dynamodb, queues};
+use crate::sim::wire::Service;
+
+/// More than any of the JSON services accepts.
+const MAX_JSON: usize = 32 * 1024 * 1024;
+
+/// The services behind the endpoint.
+#[derive(Clone)]
+pub(super) struct Services {
+    pub(super) s3: S3Service,
+    pub(super) dynamodb: dynamodb::Inner,
+    pub(super) queues: Arc<queues::Queues>,
+    pub(super) secrets: Arc<SecretsManagerService>,
+}
+
+/// One router for everything: AWS tells services apart by host name, we by `X-Amz-Target`.
+pub(super) fn router(services: Services) -> Router {
+    Router::new().fallback(move |request: Request<Body>| services.clone().dispatch(request))
+}
+
+/// Names service and operation for the wire.
+pub(super) fn classify(parts: &Parts) -> Option<(Service, String)> {
+    let (service, operation) = target(parts).unwrap_or_else(|| (Service::S3, s3_operation(parts)));
+    Some((service, operation.to_owned()))
+}
+
+fn target(parts: &Parts) -> Option<(Service, &str)> {
+    let (prefix, operation) = parts
+        .headers
+        .get("x-amz-target")?
+        .to_str()
+        .ok()?
+        .split_once('.')?;
+    let service = match prefix {
+        "DynamoDB_20120810" => Service::DynamoDb,
+        "AmazonSQS" => Service::Sqs,
+        "secretsmanager" => Service::SecretsManager,
+        _ => return None,
+    };
+    Some((service, operation))
+}
+
+/// The S3 operation by method, path depth, query and headers.
+///
+/// <https://docs.aws.amazon.com/AmazonS3/latest/API/API_Operations_Amazon_Simple_Storage_Service.html>
+fn s3_operation(parts: &Parts) -> &'static str {
+    let query = parts.uri.query().unwrap_or_default();
+    let has = |name: &str| query.split('&').any(|pair| pair.split('=').next() == Some(name));
+    let (bucket, key) = match parts.uri.path().trim_start_matches('/').split_once('/') {
+        Some((bucket, key)) => (bucket, !key.is_empty()),
+        None => (parts.uri.path().trim_start_matches('/'), false),
+    };
+    let copy = parts.headers.contains_key("x-amz-copy-source");
+    match (parts.method.as_str(), key) {
+        ("GET", false) if bucket.is_empty() => "ListBuckets",
+        ("GET", false) if has("uploads") => "ListMultipartUploads",
+        ("GET", false) if has("location") => "GetBucketLocation",
+        ("GET", false) if has("versions") => "ListObjectVersions",
+        ("GET", false) if has("list-type") => "ListObjectsV2",
+        ("GET", false) => "ListObjects",
+        ("PUT", false) => "CreateBucket",
+        ("HEAD", false) => "HeadBucket",
+        ("DELETE", false) => "DeleteBucket",
+        ("POST", false) if has("delete") => "DeleteObjects",
+        ("GET", true) if has("uploadId") => "ListParts",
+        ("GET", true) if has("tagging") => "GetObjectTagging",
+        ("GET", true) if has("attributes") => "GetObjectAttributes",
+        ("GET", true) if has("retention") => "GetObjectRetention",
+        ("GET", true) => "GetObject",
+        ("HEAD", true) => "HeadObject",
+        ("PUT", true) if has("uploadId") && copy => "UploadPartCopy",
+        ("PUT", true) if has("uploadId") => "UploadPart",
+        ("PUT", true) if has("tagging") => "PutObjectTagging",
+        ("PUT", true) if has("retention") => "PutObjectRetention",
+        ("PUT", true) if copy => "CopyObject",
+        ("PUT", true) => "PutObject",
+        ("POST", true) if has("uploads") => "CreateMultipartUpload",
+        ("POST", true) if has("uploadId") => "CompleteMultipartUpload",
+        ("DELETE", true) if has("uploadId") => "AbortMultipartUpload",
+        ("DELETE", true) if has("tagging") => "DeleteObjectTagging",
+        ("DELETE", true) => "DeleteObject",
+        _ => "Unknown",
+    }
+}
+
+impl Services {
+    async fn dispatch(self, request: Request<Body>) -> Response<Body> {
+        let (parts, body) = request.into_parts();
+        let Some((service, operation)) = target(&parts) else {
+            return self.object_storage(Request::from_parts(parts, body)).await;
+        };
+        let operation = operation.to_owned();
+        let body: Bytes = match axum::body::to_bytes(body, MAX_JSON).await {
+            Ok(body) if parts.method == Method::POST => body,
+            _ => return plain(StatusCode::BAD_REQUEST, "expected a POST with a small body"),
+        };
+        match service {
+            Service::DynamoDb => self.dynamodb.call(parts, body).await,
+            Service::Sqs => answer(self.queues.call(&operation, parts, body).await),
+            _ => answer(self.secrets.handle(queues::mock_request(&parts, body)).await),
+        }
+    }
+
+    async fn object_storage(self, request: Request<Body>) -> Response<Body> {
+        match self.s3.oneshot(request).await {
+            Ok(response) => response.map(Body::new),
+            Err(error) => plain(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                &format!("S3 simulator: {error:?}"),
+            ),
+        }
+    }
+}
+
+fn answer(mock: MockResponse) -> Response<Body> {
+    let mut response = Response::new(Body::from(mock.body));
+    *response.status_mut() = StatusCode::from_u16(mock.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    *response.headers_mut() = mock.headers;
+    response
+}
+
+fn plain(status: StatusCode, text: &str) -> Response<Body> {
+    let mut response = Response::new(Body::from(text.to_owned()));
+    *response.status_mut() = status;
+    response
+}

@@ -1,0 +1,238 @@
+//! One loopback endpoint that is S3, DynamoDB, SQS and Secrets Manager together.
+//!
+//! `AWS_ENDPOINT_URL=http://127.0.0.1:PORT` with the credentials below is all an AWS SDK or the `aws`
+//! command line needs. Every request passes the [`Wire`], so tests can count and disturb it.
+
+mod dynamodb;
+mod front;
+mod queues;
+mod s3;
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_sdk_dynamodb::types::{
+    AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType,
+};
+use aws_sdk_s3::config::{Credentials, SharedCredentialsProvider};
+use tokio::task::JoinHandle;
+use uuid::Uuid;
+use winterbaume_secretsmanager::SecretsManagerService;
+
+use super::wire::{Wire, bind};
+pub use queues::SentMessage;
+
+/// The only access key the simulated S3 knows.
+pub const ACCESS_KEY_ID: &str = "test";
+/// The secret of [`ACCESS_KEY_ID`]; S3 verifies signatures with it.
+pub const SECRET_ACCESS_KEY: &str = "test";
+/// The region of everything.
+pub const REGION: &str = "us-east-1";
+
+/// Where DynamoDB keeps its tables. Objects are always files, queues and secrets never.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Storage {
+    /// Gone with the simulator.
+    Memory,
+    /// `dynamodb.sqlite` in the simulator's folder.
+    Folder,
+}
+
+/// A running simulator; cheap to clone, stops with its last clone.
+#[derive(Debug, Clone)]
+pub struct Aws {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    address: SocketAddr,
+    store: s3::Store,
+    queues: Arc<queues::Queues>,
+    tasks: [JoinHandle<()>; 2],
+    /// Removed at the end.
+    temporary_folder: Option<PathBuf>,
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.tasks.iter().for_each(JoinHandle::abort);
+        if let Some(folder) = &self.temporary_folder {
+            let _ = std::fs::remove_dir_all(folder);
+        }
+    }
+}
+
+impl Aws {
+    /// Serves on `port` of loopback (0: any free one) and keeps objects and tables below `folder`.
+    pub async fn start(wire: &Wire, port: u16, folder: &Path) -> io::Result<Self> {
+        Self::start_with(wire, port, folder, Storage::Folder).await
+    }
+
+    /// Like [`start`](Self::start), with a choice of where the tables live.
+    pub async fn start_with(wire: &Wire, port: u16, folder: &Path, storage: Storage) -> io::Result<Self> {
+        Self::launch(wire, port, folder, storage, None).await
+    }
+
+    /// For tests: any free port, tables in memory, objects in a folder that goes away with the simulator.
+    pub async fn temporary(wire: &Wire) -> io::Result<Self> {
+        let folder = std::env::temp_dir().join(format!("recording-archiver-{}", Uuid::new_v4()));
+        Self::launch(wire, 0, &folder, Storage::Memory, Some(folder.clone())).await
+    }
+
+    async fn launch(
+        wire: &Wire,
+        port: u16,
+        folder: &Path,
+        storage: Storage,
+        temporary_folder: Option<PathBuf>,
+    ) -> io::Result<Self> {
+        let store = s3::Store::open(folder)?;
+        let (listener, address) = bind(port).await?;
+        let (dynamodb, tables) = match storage {
+            Storage::Memory => dynamodb::start(None).await?,
+            Storage::Folder => dynamodb::start(Some(&folder.join("dynamodb.sqlite"))).await?,
+        };
+        let queues = Arc::new(queues::Queues::new(format!("http://{address}")));
+        let router = front::router(front::Services {
+            s3: store.service(ACCESS_KEY_ID, SECRET_ACCESS_KEY),
+            dynamodb,
+            queues: queues.clone(),
+            secrets: Arc::new(SecretsManagerService::new()),
+        });
+        let front = wire.serve(listener, router, front::classify);
+        Ok(Self {
+            inner: Arc::new(Inner {
+                address,
+                store,
+                queues,
+                tasks: [front, tables],
+                temporary_folder,
+            }),
+        })
+    }
+
+    /// The value for `AWS_ENDPOINT_URL`.
+    pub fn endpoint_url(&self) -> String {
+        format!("http://{}", self.inner.address)
+    }
+
+    /// A configuration for any SDK client; it reads nothing from the environment.
+    pub fn sdk_config(&self) -> SdkConfig {
+        let credentials = Credentials::new(ACCESS_KEY_ID, SECRET_ACCESS_KEY, None, None, "simulator");
+        SdkConfig::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::from_static(REGION))
+            .endpoint_url(self.endpoint_url())
+            .credentials_provider(SharedCredentialsProvider::new(credentials))
+            .build()
+    }
+
+    /// A client of the simulated S3.
+    pub fn s3(&self) -> aws_sdk_s3::Client {
+        let config = aws_sdk_s3::config::Builder::from(&self.sdk_config());
+        aws_sdk_s3::Client::from_conf(config.force_path_style(true).build())
+    }
+
+    /// A client of the simulated DynamoDB.
+    pub fn dynamodb(&self) -> aws_sdk_dynamodb::Client {
+        aws_sdk_dynamodb::Client::new(&self.sdk_config())
+    }
+
+    /// A client of the simulated SQS.
+    pub fn sqs(&self) -> aws_sdk_sqs::Client {
+        aws_sdk_sqs::Client::new(&self.sdk_config())
+    }
+
+    /// A client of the simulated Secrets Manager.
+    pub fn secrets(&self) -> aws_sdk_secretsmanager::Client {
+        aws_sdk_secretsmanager::Client::new(&self.sdk_config())
+    }
+
+    /// Creates a bucket, unless an earlier run left it in the folder.
+    pub async fn create_bucket(&self, name: &str) -> Result<(), aws_sdk_s3::Error> {
+        match self.s3().create_bucket().bucket(name).send().await {
+            Ok(_) => Ok(()),
+            Err(error) => match error.into() {
+                aws_sdk_s3::Error::BucketAlreadyOwnedByYou(_) => Ok(()),
+                error => Err(error),
+            },
+        }
+    }
+
+    /// Creates the audit and the ledger table, unless an earlier run left them in the folder.
+    pub async fn create_tables(&self, audit: &str, ledger: &str) -> Result<(), aws_sdk_dynamodb::Error> {
+        for (table, sort_key) in [(audit, "eventId"), (ledger, "recordingId")] {
+            let mut request = self.dynamodb().create_table().table_name(table);
+            for (name, kind) in [("interactionId", KeyType::Hash), (sort_key, KeyType::Range)] {
+                let key = KeySchemaElement::builder()
+                    .attribute_name(name)
+                    .key_type(kind)
+                    .build()?;
+                let attribute = AttributeDefinition::builder()
+                    .attribute_name(name)
+                    .attribute_type(ScalarAttributeType::S);
+                request = request.key_schema(key).attribute_definitions(attribute.build()?);
+            }
+            match request
+                .billing_mode(BillingMode::PayPerRequest)
+                .send()
+                .await
+                .map_err(Into::into)
+            {
+                Ok(_) | Err(aws_sdk_dynamodb::Error::ResourceInUseException(_)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// Creates a queue and returns its URL, which is on this endpoint.
+    pub async fn create_queue(&self, name: &str) -> Result<String, aws_sdk_sqs::Error> {
+        let created = self.sqs().create_queue().queue_name(name).send().await?;
+        Ok(created.queue_url.unwrap_or_default())
+    }
+
+    /// Creates a secret or gives it a new value.
+    pub async fn put_secret(&self, name: &str, value: &str) -> Result<(), aws_sdk_secretsmanager::Error> {
+        let client = self.secrets();
+        match client
+            .create_secret()
+            .name(name)
+            .secret_string(value)
+            .send()
+            .await
+            .map_err(Into::into)
+        {
+            Ok(_) => Ok(()),
+            Err(aws_sdk_secretsmanager::Error::ResourceExistsException(_)) => {
+                client
+                    .put_secret_value()
+                    .secret_id(name)
+                    .secret_string(value)
+                    .send()
+                    .await?;
+                Ok(())
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The file that is, or would be, this object.
+    pub fn object_path(&self, bucket: &str, key: &str) -> PathBuf {
+        self.inner.store.object_path(bucket, key)
+    }
+
+    /// The keys of all multipart uploads neither completed nor aborted.
+    pub async fn uploads_in_progress(&self, bucket: &str) -> Vec<String> {
+        self.inner.store.uploads_in_progress(bucket).await
+    }
+
+    /// All messages ever sent to a queue, in order: delayed, received and deleted ones, too.
+    pub fn messages(&self, queue_url: &str) -> Vec<SentMessage> {
+        self.inner.queues.sent(queue_url)
+    }
+}

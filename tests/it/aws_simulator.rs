@@ -1,0 +1,35 @@
+//! The simulated AWS, asked by the real SDK clients over real sockets.
+#![expect(clippy::unwrap_used, reason = "a helper of a test fails like the test")]
+
+mod dynamodb;
+mod multipart;
+mod objects;
+mod queues_and_secrets;
+
+use aws_sdk_s3::Client;
+use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+use recording_archiver::sim::aws::Aws;
+use recording_archiver::sim::wire::Wire;
+
+const BUCKET: &str = "archive-bucket";
+const KEY: &str = "recordings/a/b.wav";
+
+/// A fresh simulator with a bucket.
+async fn simulator() -> (Wire, Aws, Client) {
+    let wire = Wire::default();
+    let aws = Aws::temporary(&wire).await.unwrap();
+    aws.create_bucket(BUCKET).await.unwrap();
+    let s3 = aws.s3();
+    (wire, aws, s3)
+}
+
+/// The error code of a request that has to fail.
+fn code<T: std::fmt::Debug, E: ProvideErrorMetadata + std::fmt::Debug, R: std::fmt::Debug>(
+    result: Result<T, SdkError<E, R>>,
+) -> String {
+    let error = result.expect_err("the request should fail");
+    error
+        .code()
+        .unwrap_or_else(|| panic!("no code in {error:?}"))
+        .to_owned()
+}

@@ -1,0 +1,3 @@
+//! Everything that needs sockets: the simulators, and the archiver against them.
+
+mod aws_simulator;
