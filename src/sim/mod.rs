@@ -2,6 +2,7 @@
 //!
 //! They know the wire formats only and share no code with the archiver, so that a mistake made twice
 //! cannot cancel itself out.
+pub mod genesys;
 mod hmac;
 pub mod webhook;
 pub mod wire;
