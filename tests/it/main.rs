@@ -1,0 +1,3 @@
+//! Everything that is tested over real sockets.
+mod openapi;
+mod simulator;
