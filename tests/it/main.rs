@@ -1,3 +1,5 @@
-//! Everything that needs sockets: the simulators, and the archiver against them.
+//! Everything that is tested over real sockets: the simulators, and the archiver against them.
 
 mod aws_simulator;
+mod openapi;
+mod simulator;

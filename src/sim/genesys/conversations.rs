@@ -1,0 +1,178 @@
+//! The public API of today: recordings of a conversation (Genesys facts, 1.1 and 1.2).
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::{Path, Query, State};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+use serde_json::{Value, json};
+
+use super::answer::{ApiError, time};
+use super::bodies::{Access, metadata_of, recording_of};
+use super::model::{Conversation, Recording, TranscodingBody};
+use super::wish::Wish;
+use super::{Shared, State as Simulated, lock};
+
+type Answer = Result<Response, ApiError>;
+type Parameters = Query<Vec<(String, String)>>;
+
+/// `GET /conversations/{id}`.
+pub(super) async fn conversation(State(shared): State<Shared>, Path(id): Path<String>) -> Answer {
+    let mut state = lock(&shared);
+    let conversation = known(&mut state, &id)?;
+    let mut body = json!({
+        "id": id,
+        "startTime": time(conversation.start),
+        "participants": [],
+        "recordingState": if conversation.end.is_some() { "NONE" } else { "ACTIVE" },
+        "selfUri": format!("/api/v2/conversations/{id}"),
+    });
+    if let Some(end) = conversation.end {
+        body["endTime"] = json!(time(end));
+    }
+    Ok(Json(body).into_response())
+}
+
+/// `GET /conversations/{id}/recordingmetadata`.
+pub(super) async fn metadata_list(State(shared): State<Shared>, Path(id): Path<String>) -> Answer {
+    let mut state = lock(&shared);
+    let conversation = known(&mut state, &id)?;
+    conversation.looks += 1;
+    let list: Vec<_> = conversation
+        .visible()
+        .map(|recording| {
+            recording.looks += 1;
+            metadata_of(&id, recording)
+        })
+        .collect();
+    Ok(Json(list).into_response())
+}
+
+/// `GET /conversations/{id}/recordingmetadata/{recording}`.
+pub(super) async fn metadata(
+    State(shared): State<Shared>,
+    Path((id, recording)): Path<(String, String)>,
+) -> Answer {
+    let mut state = lock(&shared);
+    let recording = known_recording(&mut state, &id, &recording)?;
+    recording.looks += 1;
+    Ok(Json(metadata_of(&id, recording)).into_response())
+}
+
+/// `GET /conversations/{id}/recordings`: 202 without a body while any of them is being transcoded.
+pub(super) async fn recordings(
+    State(shared): State<Shared>,
+    Path(id): Path<String>,
+    Query(parameters): Parameters,
+) -> Answer {
+    let wish = Wish::parse(&parameters)?;
+    let mut state = lock(&shared);
+    let now = state.now();
+    let conversation = known(&mut state, &id)?;
+    conversation.looks += 1;
+    let mut pending = false;
+    for recording in conversation.visible() {
+        pending |= still_transcoding(recording, &wish);
+    }
+    if pending {
+        return Ok(StatusCode::ACCEPTED.into_response());
+    }
+    let Simulated {
+        conversations,
+        signer,
+        media_url,
+        ..
+    } = &mut *state;
+    let access = Access {
+        wish: &wish,
+        signer,
+        media_url,
+        now,
+    };
+    let list: Vec<_> = conversations
+        .get_mut(&id)
+        .into_iter()
+        .flat_map(Conversation::visible)
+        .map(|recording| recording_of(&id, recording, Some(&access)))
+        .collect();
+    Ok(Json(list).into_response())
+}
+
+/// `GET /conversations/{id}/recordings/{recording}`.
+pub(super) async fn recording(
+    State(shared): State<Shared>,
+    Path((id, recording_id)): Path<(String, String)>,
+    Query(parameters): Parameters,
+) -> Answer {
+    let wish = Wish::parse(&parameters)?;
+    let mut state = lock(&shared);
+    let now = state.now();
+    let recording = known_recording(&mut state, &id, &recording_id)?;
+    if still_transcoding(recording, &wish) {
+        let mut response = match recording.transcoding_body {
+            TranscodingBody::Empty => Body::empty().into_response(),
+            TranscodingBody::Null => Json(Value::Null).into_response(),
+            TranscodingBody::Stub => Json(recording_of(&id, recording, None)).into_response(),
+        };
+        *response.status_mut() = StatusCode::ACCEPTED;
+        if let Some(seconds) = recording.transcoding_retry_after {
+            response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+        }
+        return Ok(response);
+    }
+    let recording = recording.clone();
+    let access = Access {
+        wish: &wish,
+        signer: &state.signer,
+        media_url: &state.media_url,
+        now,
+    };
+    Ok(Json(recording_of(&id, &recording, Some(&access))).into_response())
+}
+
+/// `GET /recording/settings`.
+pub(super) async fn settings(State(shared): State<Shared>) -> Response {
+    let minutes = lock(&shared).signer.lifetime.as_secs().div_ceil(60);
+    Json(json!({
+        "maxSimultaneousStreams": 1,
+        "maxConfigurableScreenRecordingStreams": 4,
+        "regionalRecordingStorageEnabled": false,
+        "recordingPlaybackUrlTtl": minutes,
+        "recordingBatchDownloadUrlTtl": minutes,
+    }))
+    .into_response()
+}
+
+fn known<'a>(state: &'a mut Simulated, id: &str) -> Result<&'a mut Conversation, ApiError> {
+    let conversation = state.conversations.get_mut(id).ok_or_else(|| {
+        let message = format!("The conversation [{id}] was not found");
+        ApiError::new(StatusCode::NOT_FOUND, "conversation.not.found", message)
+    })?;
+    match &conversation.denied {
+        None => Ok(conversation),
+        Some(code) => Err(ApiError::new(
+            StatusCode::FORBIDDEN,
+            code,
+            "Unable to perform the requested action. You must have at least one of the following permissions \
+             assigned: recording:recording:view, recording:recordingSegment:view",
+        )),
+    }
+}
+
+fn known_recording<'a>(
+    state: &'a mut Simulated,
+    id: &str,
+    recording_id: &str,
+) -> Result<&'a mut Recording, ApiError> {
+    known(state, id)?
+        .find(recording_id)
+        .ok_or_else(|| ApiError::not_found(&format!("The recording [{recording_id}]")))
+}
+
+/// Counts a request for the media, which starts the transcoding of its format.
+fn still_transcoding(recording: &mut Recording, wish: &Wish) -> bool {
+    let playable = recording.current_state().playable();
+    let requests = recording.requests.entry(wish.audio).or_default();
+    *requests += 1;
+    playable && *requests <= recording.transcoding
+}

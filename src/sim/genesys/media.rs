@@ -1,0 +1,255 @@
+//! A media file and how it is delivered; everything can be changed while the simulator runs.
+
+use std::collections::VecDeque;
+use std::io;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use sha2::{Digest as _, Sha256};
+use uuid::Uuid;
+
+use super::content::{CHUNK, Content};
+use super::wav;
+
+/// One media file; clones are handles to the same file.
+#[derive(Debug, Clone)]
+pub struct Media(Arc<Mutex<Inner>>);
+
+#[derive(Debug)]
+struct Inner {
+    content: Content,
+    tag: Uuid,
+    delivery: Delivery,
+    script: VecDeque<Mishap>,
+    always: Mishap,
+    requests: usize,
+}
+
+/// How the host delivers a file. Nothing of this is documented for Genesys; the default is what a
+/// CDN over S3 does (Genesys facts, 1.3).
+#[derive(Debug, Clone)]
+pub struct Delivery {
+    /// Whether `Range` and `If-Range` are honoured; if not, every answer is the whole file.
+    pub ranges: bool,
+    /// What identifies this version of the file.
+    pub etag: Etag,
+    /// What the answer says about its length.
+    pub length: Length,
+    /// Instead of the content type of the format.
+    pub content_type: Option<String>,
+}
+
+impl Default for Delivery {
+    fn default() -> Self {
+        Self {
+            ranges: true,
+            etag: Etag::Strong,
+            length: Length::Exact,
+            content_type: None,
+        }
+    }
+}
+
+/// The entity tag of an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Etag {
+    /// No header.
+    None,
+    /// `W/"..."`: not good enough for `If-Range`.
+    Weak,
+    /// `"..."`.
+    Strong,
+}
+
+/// The length an answer announces.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Length {
+    /// `Content-Length` is right.
+    Exact,
+    /// No `Content-Length`: the body is chunked.
+    Absent,
+    /// `Content-Length` is wrong by so many bytes. Too long a claim ends in a closed connection, too
+    /// short a one truncates the body without a trace.
+    OffBy(i64),
+}
+
+/// What one request for a file meets.
+#[derive(Debug, Clone)]
+pub enum Mishap {
+    /// The ordinary answer.
+    Nothing,
+    /// The connection closes after the bytes before this offset of the file.
+    CutAt(u64),
+    /// From this offset of the file on no byte comes, for so long or (`None`) for ever.
+    StallAt(u64, Option<Duration>),
+    /// Another answer, whatever was asked.
+    Instead {
+        /// Status code.
+        status: u16,
+        /// Content type.
+        content_type: String,
+        /// Body.
+        body: Bytes,
+    },
+    /// The file becomes another one, with another entity tag, and is then delivered.
+    ChangesTo(Media),
+    /// The answer to an expired URL, though its time is not over.
+    Expired,
+    /// `302 Found`.
+    Redirect(Redirect),
+}
+
+impl Mishap {
+    /// A 200 with other content: an error page, a JSON error, nothing at all.
+    pub fn instead(content_type: &str, body: impl Into<Bytes>) -> Self {
+        Self::Instead {
+            status: 200,
+            content_type: content_type.to_owned(),
+            body: body.into(),
+        }
+    }
+}
+
+/// Where a redirect leads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Redirect {
+    /// To the URL just asked; with [`Media::always`] a loop.
+    Back,
+    /// To the URL just asked, under another scheme.
+    Scheme(String),
+    /// To this URL.
+    To(String),
+}
+
+impl Media {
+    /// A file with these bytes.
+    pub fn bytes(bytes: impl Into<Bytes>) -> Self {
+        Self::new(Content::Bytes(bytes.into()))
+    }
+
+    /// A file on disk; it is read while it is served.
+    pub fn file(path: impl Into<PathBuf>) -> Self {
+        Self::new(Content::File(path.into()))
+    }
+
+    /// A WAV of `bytes` bytes including its header (cut down to whole frames, 4 GiB at most): stereo,
+    /// 8 kHz, 16 bits, computed while it is served. The same seed gives the same bytes.
+    pub fn generated_wav(bytes: u64, seed: u64) -> Self {
+        Self::new(Content::call(bytes, seed))
+    }
+
+    /// Like [`Media::generated_wav`], of this duration.
+    pub fn generated_call(duration: Duration, seed: u64) -> Self {
+        Self::generated_wav(wav::HEADER as u64 + duration.as_secs() * wav::PER_SECOND, seed)
+    }
+
+    fn new(content: Content) -> Self {
+        Self(Arc::new(Mutex::new(Inner {
+            content,
+            tag: Uuid::new_v4(),
+            delivery: Delivery::default(),
+            script: VecDeque::new(),
+            always: Mishap::Nothing,
+            requests: 0,
+        })))
+    }
+
+    /// Changes how the file is delivered.
+    pub fn deliver(&self, change: impl FnOnce(&mut Delivery)) -> &Self {
+        change(&mut self.lock().delivery);
+        self
+    }
+
+    /// What the next requests meet, one each, in this order.
+    pub fn script(&self, mishaps: impl IntoIterator<Item = Mishap>) -> &Self {
+        self.lock().script.extend(mishaps);
+        self
+    }
+
+    /// What every request meets once the script is over.
+    pub fn always(&self, mishap: Mishap) -> &Self {
+        self.lock().always = mishap;
+        self
+    }
+
+    /// The file takes the content of `other`, and another entity tag.
+    pub fn replace_with(&self, other: &Self) {
+        let content = other.content();
+        let mut inner = self.lock();
+        inner.content = content;
+        inner.tag = Uuid::new_v4();
+    }
+
+    /// How many requests this file has met.
+    pub fn requests(&self) -> usize {
+        self.lock().requests
+    }
+
+    /// Length of the file in bytes.
+    pub fn len(&self) -> io::Result<u64> {
+        self.content().len()
+    }
+
+    /// Whether the file has no bytes.
+    pub fn is_empty(&self) -> io::Result<bool> {
+        Ok(self.len()? == 0)
+    }
+
+    /// SHA-256 of the file in hexadecimal: what an archive of it has to have.
+    pub fn sha256(&self) -> io::Result<String> {
+        let (content, mut hash, mut at) = (self.content(), Sha256::new(), 0);
+        loop {
+            let chunk = content.read(at, CHUNK)?;
+            if chunk.is_empty() {
+                return Ok(hex::encode(hash.finalize()));
+            }
+            hash.update(&chunk);
+            at += chunk.len() as u64;
+        }
+    }
+
+    /// How long a WAV lasts, in milliseconds; `None` for anything else.
+    pub fn millis(&self) -> Option<u64> {
+        self.content().millis()
+    }
+
+    /// Counts one request and says what it meets.
+    pub(super) fn turn(&self) -> Turn {
+        let mut inner = self.lock();
+        inner.requests += 1;
+        let mishap = match inner.script.pop_front() {
+            Some(mishap) => mishap,
+            None => inner.always.clone(),
+        };
+        drop(inner);
+        if let Mishap::ChangesTo(other) = &mishap {
+            self.replace_with(other);
+        }
+        let inner = self.lock();
+        Turn {
+            content: inner.content.clone(),
+            tag: inner.tag.simple().to_string(),
+            delivery: inner.delivery.clone(),
+            mishap,
+        }
+    }
+
+    fn content(&self) -> Content {
+        self.lock().content.clone()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The file as one request meets it.
+#[derive(Debug)]
+pub(super) struct Turn {
+    pub(super) content: Content,
+    pub(super) tag: String,
+    pub(super) delivery: Delivery,
+    pub(super) mishap: Mishap,
+}

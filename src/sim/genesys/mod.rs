@@ -1,0 +1,233 @@
+//! Genesys Cloud: login and API on one port, the host of the signed media URLs on another.
+//!
+//! Built after `genesys-api.md` ("Genesys facts" in the comments here). Where that says unverified, the
+//! simulator is strict or configurable. A [`Genesys`] is a handle: what it simulates can be changed
+//! while it runs, time included ([`Genesys::advance`]), so that no test needs to wait.
+
+mod answer;
+mod api;
+mod bodies;
+mod content;
+mod conversations;
+mod delivery;
+mod format;
+mod interactions;
+mod limit;
+mod media;
+mod model;
+mod oauth;
+mod signing;
+mod wav;
+mod wish;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use tokio::task::JoinHandle;
+
+use super::wire::{Wire, bind};
+use limit::Limiter;
+use oauth::Login;
+use signing::Signer;
+
+pub use answer::failure;
+pub use format::Format;
+pub use interactions::{Interaction, Retention, Status};
+pub use media::{Delivery, Etag, Length, Media, Mishap, Redirect};
+pub use model::{Conversation, FileState, Kind, Recording, TranscodingBody};
+
+/// A running Genesys Cloud; clones are handles to the same one, and it stops with the last of them.
+#[derive(Debug, Clone)]
+pub struct Genesys {
+    state: Shared,
+    running: Arc<Running>,
+}
+
+#[derive(Debug)]
+struct Running {
+    api: SocketAddr,
+    tasks: [JoinHandle<()>; 2],
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+impl Running {
+    fn stop(&self) {
+        self.tasks.iter().for_each(JoinHandle::abort);
+    }
+}
+
+/// What all requests work on.
+type Shared = Arc<Mutex<State>>;
+
+#[derive(Debug)]
+struct State {
+    /// How far the simulated clock is ahead.
+    ahead: Duration,
+    login: Login,
+    limiter: Limiter,
+    signer: Signer,
+    media_url: String,
+    conversations: BTreeMap<String, Conversation>,
+    interactions: BTreeMap<String, Interaction>,
+}
+
+impl State {
+    /// Time since 1970.
+    fn now(&self) -> Duration {
+        SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default() + self.ahead
+    }
+}
+
+/// A panic in a test that holds the lock shall not hide behind poison errors elsewhere.
+fn lock(shared: &Shared) -> MutexGuard<'_, State> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Genesys {
+    /// Starts API and login on one port, the media host on another (0: any free one).
+    pub async fn start(wire: &Wire, api_port: u16, media_port: u16) -> std::io::Result<Self> {
+        let (api_listener, api) = bind(api_port).await?;
+        let (media_listener, media) = bind(media_port).await?;
+        let state = Arc::new(Mutex::new(State {
+            ahead: Duration::ZERO,
+            login: Login {
+                client_id: "c11e0000-0000-4000-8000-000000000001".to_owned(),
+                secret: "simulated-client-secret".to_owned(),
+                lifetime: Duration::from_secs(86_400),
+                issued: 0,
+                tokens: BTreeMap::new(),
+            },
+            limiter: Limiter {
+                allowed: 300,
+                retry_after: true,
+                windows: BTreeMap::new(),
+            },
+            signer: Signer {
+                lifetime: Duration::from_secs(3600),
+                generation: 0,
+            },
+            media_url: format!("http://{media}"),
+            conversations: BTreeMap::new(),
+            interactions: BTreeMap::new(),
+        }));
+        let tasks = [
+            wire.serve(api_listener, api::router(state.clone()), api::classify),
+            wire.serve(
+                media_listener,
+                api::media_router(state.clone()),
+                api::classify_media,
+            ),
+        ];
+        Ok(Self {
+            state,
+            running: Arc::new(Running { api, tasks }),
+        })
+    }
+
+    /// Base URL of API and login.
+    pub fn base_url(&self) -> String {
+        format!("http://{}", self.running.api)
+    }
+
+    /// Base URL of the media host.
+    pub fn media_base_url(&self) -> String {
+        lock(&self.state).media_url.clone()
+    }
+
+    /// Stops serving, whoever else holds a handle.
+    pub fn shutdown(&self) {
+        self.running.stop();
+    }
+
+    /// Lets time pass for tokens, signed URLs and the rate limit.
+    pub fn advance(&self, time: Duration) {
+        lock(&self.state).ahead += time;
+    }
+
+    /// Adds a conversation, in the place of one with the same id.
+    pub fn add(&self, conversation: Conversation) {
+        lock(&self.state)
+            .conversations
+            .insert(conversation.id.clone(), conversation);
+    }
+
+    /// Changes a conversation; `None` if there is none of this id.
+    pub fn conversation<T>(&self, id: &str, change: impl FnOnce(&mut Conversation) -> T) -> Option<T> {
+        lock(&self.state).conversations.get_mut(id).map(change)
+    }
+
+    /// Changes a recording, wherever it is; `None` if there is none of this id.
+    pub fn recording<T>(&self, id: &str, change: impl FnOnce(&mut Recording) -> T) -> Option<T> {
+        let mut state = lock(&self.state);
+        let mut recordings = state
+            .conversations
+            .values_mut()
+            .flat_map(|c| c.recordings.iter_mut());
+        recordings.find(|recording| recording.id == id).map(change)
+    }
+
+    /// Adds an interaction, in the place of one with the same id.
+    pub fn add_interaction(&self, interaction: Interaction) {
+        lock(&self.state)
+            .interactions
+            .insert(interaction.id.clone(), interaction);
+    }
+
+    /// Changes an interaction; `None` if there is none of this id.
+    pub fn interaction<T>(&self, id: &str, change: impl FnOnce(&mut Interaction) -> T) -> Option<T> {
+        lock(&self.state).interactions.get_mut(id).map(change)
+    }
+
+    /// Id and secret that the login accepts now.
+    pub fn credentials(&self) -> (String, String) {
+        let state = lock(&self.state);
+        (state.login.client_id.clone(), state.login.secret.clone())
+    }
+
+    /// From now on only `secret` is accepted; tokens issued before stay valid.
+    pub fn rotate_secret(&self, secret: &str) {
+        lock(&self.state).login.secret = secret.to_owned();
+    }
+
+    /// All tokens issued so far are unknown from now on.
+    pub fn revoke_tokens(&self) {
+        lock(&self.state).login.tokens.clear();
+    }
+
+    /// How long new tokens are valid.
+    pub fn set_token_lifetime(&self, lifetime: Duration) {
+        lock(&self.state).login.lifetime = lifetime;
+    }
+
+    /// How many tokens have been issued.
+    pub fn tokens_issued(&self) -> usize {
+        lock(&self.state).login.issued
+    }
+
+    /// Requests per token and minute.
+    pub fn set_rate_limit(&self, allowed: u32) {
+        lock(&self.state).limiter.allowed = allowed;
+    }
+
+    /// Whether a 429 says when to come back.
+    pub fn send_retry_after(&self, send: bool) {
+        lock(&self.state).limiter.retry_after = send;
+    }
+
+    /// How long new signed URLs are valid; zero: never.
+    pub fn set_url_lifetime(&self, lifetime: Duration) {
+        lock(&self.state).signer.lifetime = lifetime;
+    }
+
+    /// All signed URLs issued so far are refused from now on.
+    pub fn expire_urls(&self) {
+        lock(&self.state).signer.generation += 1;
+    }
+}

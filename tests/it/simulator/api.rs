@@ -1,0 +1,195 @@
+//! Recordings of a conversation.
+
+use recording_archiver::sim::genesys::{Conversation, FileState, Kind, Media, Recording, TranscodingBody};
+use recording_archiver::sim::wire::Service;
+use serde_json::{Value, json};
+
+use super::{CONVERSATION, Cloud, RECORDING, call, uri};
+use crate::openapi::assert_declared;
+
+const METADATA: &str = "/api/v2/conversations/{conversationId}/recordingmetadata";
+const METADATA_ONE: &str = "/api/v2/conversations/{conversationId}/recordingmetadata/{recordingId}";
+const RECORDINGS: &str = "/api/v2/conversations/{conversationId}/recordings";
+const ONE: &str = "/api/v2/conversations/{conversationId}/recordings/{recordingId}";
+const SECOND: &str = "e0000000-0000-4000-8000-000000000002";
+
+fn states(metadata: &Value) -> Vec<&str> {
+    let list = metadata.as_array().unwrap().iter();
+    list.map(|recording| recording["fileState"].as_str().unwrap())
+        .collect()
+}
+
+#[tokio::test]
+async fn metadata_and_recording_are_as_declared_in_every_state() {
+    for state in FileState::ALL {
+        let cloud = Cloud::with(call(&Media::generated_wav(1000, 1)).state(state)).await;
+        let list = cloud.metadata().await;
+        assert_eq!(list.status, 200);
+        assert_declared("get", METADATA, 200, &list.body);
+        assert_eq!(states(&list.json()), [state.as_str()]);
+        assert_eq!(list.json()[0]["region"], "eu-central-1");
+        assert!(list.json()[0].get("mediaUris").is_none());
+
+        let one = METADATA_ONE.replace("{conversationId}", CONVERSATION);
+        let one = cloud.get(&one.replace("{recordingId}", RECORDING)).await;
+        assert_declared("get", METADATA_ONE, 200, &one.body);
+
+        let recording = cloud.recording("?formatId=WAV&download=true").await;
+        assert_eq!(recording.status, 200);
+        assert_declared("get", ONE, 200, &recording.body);
+        let playable = matches!(state, FileState::Available | FileState::Restored);
+        for field in ["mediaUris", "startTime", "endTime", "sessionId"] {
+            assert_eq!(
+                recording.json().get(field).is_some(),
+                playable,
+                "{field} in {state:?}"
+            );
+        }
+        let all = cloud.recordings().await;
+        assert_declared("get", RECORDINGS, 200, &all.body);
+        assert_eq!(states(&all.json()), [state.as_str()]);
+    }
+}
+
+#[tokio::test]
+async fn each_channel_has_a_file_and_a_download_is_merged() {
+    let (left, right) = (Media::generated_wav(1000, 1), Media::generated_wav(1000, 2));
+    let merged = Media::generated_wav(2000, 3);
+    let cloud = Cloud::with(Recording::audio(RECORDING, [left, right]).merged(merged)).await;
+    let split = cloud.recording("?formatId=WAV").await.json();
+    let keys: Vec<_> = split["mediaUris"].as_object().unwrap().keys().collect();
+    assert_eq!(keys, ["0", "1"]);
+    assert_eq!(split["outputSizeInBytes"], 2000);
+    let whole = cloud.recording("?formatId=WAV&download=true").await.json();
+    let keys: Vec<_> = whole["mediaUris"].as_object().unwrap().keys().collect();
+    assert_eq!(keys, ["S"]);
+    assert_ne!(uri(&split, "0"), uri(&split, "1"));
+    assert!(uri(&whole, "S").starts_with(&cloud.genesys.media_base_url()));
+    assert!(uri(&whole, "S").contains("/isDownloading%3Atrue_format%3AWAV_"));
+}
+
+#[tokio::test]
+async fn a_recording_is_transcoded_for_each_format_anew() {
+    for (body, bytes) in [
+        (TranscodingBody::Empty, Some("")),
+        (TranscodingBody::Null, Some("null")),
+        (TranscodingBody::Stub, None),
+    ] {
+        let recording = call(&Media::bytes("RIFF")).transcoding(2, body);
+        let cloud = Cloud::with(recording).await;
+        for format in ["WAV", "MP3"] {
+            for _ in 0..2 {
+                let answer = cloud.recording(&format!("?formatId={format}")).await;
+                assert_eq!(answer.status, 202);
+                match bytes {
+                    Some(bytes) => assert_eq!(answer.body, bytes.as_bytes()),
+                    None => {
+                        assert_declared("get", ONE, 202, &answer.body);
+                        assert!(answer.json().get("mediaUris").is_none());
+                    }
+                }
+            }
+            let answer = cloud.recording(&format!("?formatId={format}")).await;
+            assert_eq!(answer.status, 200);
+        }
+        assert_eq!(cloud.wire.count(Service::Genesys, "recording"), 6);
+    }
+}
+
+#[tokio::test]
+async fn the_list_says_202_without_a_body_while_one_is_transcoded() {
+    let cloud = Cloud::with(call(&Media::bytes("RIFF")).transcoding(1, TranscodingBody::Stub)).await;
+    let first = cloud.recordings().await;
+    assert_eq!(first.status, 202);
+    assert_declared("get", RECORDINGS, 202, &first.body);
+    assert_eq!(cloud.recordings().await.status, 200);
+}
+
+#[tokio::test]
+async fn recordings_turn_up_one_after_another_and_become_available() {
+    let late = Recording::audio(SECOND, [Media::bytes("RIFF")]).appears_after(2);
+    let restored = call(&Media::bytes("RIFF"))
+        .state(FileState::Restoring)
+        .then_after(1, FileState::Available);
+    let cloud = Cloud::start().await;
+    let conversation = Conversation::new(CONVERSATION)
+        .recording(restored)
+        .recording(late);
+    cloud.genesys.add(conversation.empty_for(1));
+    let mut seen = Vec::new();
+    for _ in 0..4 {
+        let list = cloud.metadata().await;
+        assert_declared("get", METADATA, 200, &list.body);
+        seen.push(states(&list.json()).join(" "));
+    }
+    assert_eq!(
+        seen,
+        ["", "RESTORING", "AVAILABLE AVAILABLE", "AVAILABLE AVAILABLE"]
+    );
+}
+
+#[tokio::test]
+async fn fields_can_be_null_missing_or_unknown() {
+    let recording = call(&Media::bytes("RIFF"))
+        .field("mediaUris", Value::Null)
+        .field("somethingNew", json!({ "deep": [1] }))
+        .without("sessionId")
+        .metadata_field("region", "eu-west-3")
+        .metadata_without("media");
+    let cloud = Cloud::with(recording).await;
+    let body = cloud.recording("").await.json();
+    assert_eq!(body.get("mediaUris"), Some(&Value::Null));
+    assert_eq!(body["somethingNew"]["deep"][0], 1);
+    assert_eq!(body.get("sessionId"), None);
+    let metadata = cloud.metadata().await.json();
+    assert_eq!(metadata[0]["region"], "eu-west-3");
+    assert_eq!(metadata[0].get("media"), None);
+}
+
+#[tokio::test]
+async fn unknown_and_denied_conversations_are_errors_as_declared() {
+    let cloud = Cloud::with(call(&Media::bytes("RIFF"))).await;
+    let unknown = cloud.get(&METADATA.replace("{conversationId}", SECOND)).await;
+    assert_declared("get", METADATA, 404, &unknown.body);
+    assert_eq!(unknown.json()["code"], "conversation.not.found");
+    let path = ONE.replace("{conversationId}", CONVERSATION);
+    let unknown = cloud.get(&path.replace("{recordingId}", SECOND)).await;
+    assert_declared("get", ONE, 404, &unknown.body);
+    assert_eq!(unknown.json()["code"], "not.found");
+    let bad = cloud.recording("?formatId=AIFF").await;
+    assert_eq!(bad.status, 400);
+    assert_declared("get", ONE, 400, &bad.body);
+    let deny = |conversation: &mut Conversation| conversation.denied = Some("missing.any.permissions".into());
+    cloud.genesys.conversation(CONVERSATION, deny).unwrap();
+    for answer in [cloud.metadata().await, cloud.recordings().await] {
+        assert_eq!(answer.status, 403);
+        assert_declared("get", METADATA, 403, &answer.body);
+        assert_eq!(answer.json()["code"], "missing.any.permissions");
+    }
+}
+
+#[tokio::test]
+async fn messages_have_one_name_in_metadata_and_another_in_the_recording() {
+    let media = Media::bytes("PK");
+    let cloud = Cloud::with(Recording::text(RECORDING, Kind::Message, media)).await;
+    assert_eq!(cloud.metadata().await.json()[0]["media"], "message");
+    let recording = cloud.recording("").await.json();
+    assert_eq!(recording["media"], "messaging");
+    assert!(uri(&recording, "0").contains(".ZIP?"));
+}
+
+#[tokio::test]
+async fn a_conversation_has_an_end_once_it_is_over() {
+    const PATH: &str = "/api/v2/conversations/{conversationId}";
+    let cloud = Cloud::start().await;
+    cloud.genesys.add(Conversation::new(CONVERSATION).ongoing());
+    let going_on = cloud.get(&PATH.replace("{conversationId}", CONVERSATION)).await;
+    assert_declared("get", PATH, 200, &going_on.body);
+    assert_eq!(going_on.json().get("endTime"), None);
+    cloud.genesys.conversation(CONVERSATION, |conversation| {
+        conversation.end = Some(conversation.start)
+    });
+    let over = cloud.get(&PATH.replace("{conversationId}", CONVERSATION)).await;
+    assert_declared("get", PATH, 200, &over.body);
+    assert_eq!(over.json()["endTime"], "2026-01-15T10:14:20.014Z");
+}
