@@ -147,6 +147,11 @@ impl Wire {
         self.lock().exchanges.clone()
     }
 
+    /// Forgets all requests so far; those to come are numbered from 1 again.
+    pub fn forget(&self) {
+        self.lock().exchanges.clear();
+    }
+
     /// How many requests of one operation have arrived.
     pub fn count(&self, service: Service, operation: &str) -> usize {
         self.lock()
@@ -204,7 +209,12 @@ impl Wire {
     }
 
     fn answered(&self, seq: usize, status: StatusCode) {
-        if let Some(exchange) = self.lock().exchanges.get_mut(seq - 1) {
+        if let Some(exchange) = self
+            .lock()
+            .exchanges
+            .iter_mut()
+            .find(|exchange| exchange.seq == seq)
+        {
             exchange.status = Some(status.as_u16());
         }
         self.changed.notify_waiters();
