@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 /// Longest piece of foreign text that an error echoes, in characters.
-const ECHO: usize = 80;
+const ECHO: usize = 200;
 
 /// The first characters of a foreign text, control characters escaped.
 pub fn clip(text: &str) -> String {

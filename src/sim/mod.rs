@@ -16,7 +16,7 @@ use std::path::Path;
 use serde_json::json;
 
 /// Name of the simulated bucket.
-pub const BUCKET: &str = "recordings";
+pub const BUCKET: &str = "calls";
 /// Name of the simulated audit table.
 pub const AUDIT_TABLE: &str = "recording-audit";
 /// Name of the simulated ledger table.

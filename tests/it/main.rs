@@ -1,5 +1,12 @@
 //! Everything that is tested over real sockets: the simulators, and the archiver against them.
+#![expect(clippy::unwrap_used, reason = "a test may panic, its helpers too")]
 
+mod archive;
 mod aws_simulator;
+mod bad_input;
+mod binary;
+mod events;
 mod openapi;
 mod simulator;
+mod support;
+mod template;

@@ -51,3 +51,24 @@ fn assert_valid(schema: &Value, value: &Value) {
         .collect();
     assert!(errors.is_empty(), "{errors:#?}\nin {value:#}");
 }
+
+#[test]
+#[should_panic(expected = "invented")]
+fn a_field_that_is_not_in_the_document_is_noticed() {
+    assert_is(
+        "RecordingMetadata",
+        &json!({ "fileState": "AVAILABLE", "invented": 1 }),
+    );
+}
+
+#[test]
+#[should_panic(expected = "/fileState")]
+fn a_value_that_is_not_in_the_document_is_noticed() {
+    assert_is("RecordingMetadata", &json!({ "fileState": "available" }));
+}
+
+#[test]
+#[should_panic(expected = "/deleteDate")]
+fn a_date_that_is_none_is_noticed() {
+    assert_is("RecordingMetadata", &json!({ "deleteDate": "tomorrow" }));
+}

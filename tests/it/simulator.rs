@@ -1,6 +1,7 @@
 //! The simulators do what the documents say: who tests against them has to be able to trust them.
 
 mod api;
+mod events;
 mod interactions;
 mod login;
 mod media;

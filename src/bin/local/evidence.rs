@@ -38,9 +38,7 @@ pub(crate) async fn of_invocation(world: &World, lines: &[Value], answer: Option
         .into_iter()
         .flatten()
     {
-        if let Some(reason) = result["reason"].as_str() {
-            report.lines.push(format!("    reason   {reason}"));
-        } else if result["outcome"] == "already_archived" {
+        if result["outcome"] == "already_archived" {
             report.lines.push(format!(
                 "    nothing downloaded again: {}",
                 result["files"][0]["archiveKey"]

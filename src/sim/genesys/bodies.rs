@@ -8,7 +8,8 @@ use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use super::answer::time;
-use super::model::{Kind, MERGED, Recording};
+use super::model::Kind;
+use super::recording::{MERGED, Recording};
 use super::signing::{Address, Signer};
 use super::wish::Wish;
 

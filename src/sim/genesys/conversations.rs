@@ -9,7 +9,8 @@ use serde_json::{Value, json};
 
 use super::answer::{ApiError, time};
 use super::bodies::{Access, metadata_of, recording_of};
-use super::model::{Conversation, Recording, TranscodingBody};
+use super::model::{Conversation, TranscodingBody};
+use super::recording::Recording;
 use super::wish::Wish;
 use super::{Shared, State as Simulated, lock};
 

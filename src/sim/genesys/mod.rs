@@ -10,12 +10,14 @@ mod bodies;
 mod content;
 mod conversations;
 mod delivery;
+mod events;
 mod format;
 mod interactions;
 mod limit;
 mod media;
 mod model;
 mod oauth;
+mod recording;
 mod signing;
 mod wav;
 mod wish;
@@ -33,10 +35,12 @@ use oauth::Login;
 use signing::Signer;
 
 pub use answer::failure;
+pub use events::{Topic, event};
 pub use format::Format;
 pub use interactions::{Interaction, Retention, Status};
 pub use media::{Delivery, Etag, Length, Media, Mishap, Redirect};
-pub use model::{Conversation, FileState, Kind, Recording, TranscodingBody};
+pub use model::{Conversation, FileState, Kind, TranscodingBody};
+pub use recording::Recording;
 
 /// A running Genesys Cloud; clones are handles to the same one, and it stops with the last of them.
 #[derive(Debug, Clone)]

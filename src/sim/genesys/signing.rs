@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE;
 
 use super::format::Format;
-use super::model::MERGED;
+use super::recording::MERGED;
 use crate::sim::hmac::hmac_sha256;
 
 const KEY_PAIR: &str = "&Key-Pair-Id=K0000000000000";

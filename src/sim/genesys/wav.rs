@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-/// Bytes of the header that [`header`] writes for the usual 16-byte `fmt ` chunk.
+/// Bytes of the header that [`Layout::header`] writes for the usual 16-byte `fmt ` chunk.
 pub(super) const HEADER: usize = 44;
 /// Bytes of one moment of a generated call: two channels of 16 bits.
 pub(super) const FRAME: u64 = 4;

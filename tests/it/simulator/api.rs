@@ -97,6 +97,30 @@ async fn a_recording_is_transcoded_for_each_format_anew() {
 }
 
 #[tokio::test]
+async fn a_202_can_say_when_to_come_back() {
+    let cloud = Cloud::with(call(&Media::bytes("RIFF")).transcoding(2, TranscodingBody::Empty)).await;
+    assert_eq!(cloud.recording("").await.header("retry-after"), None);
+    let say = |recording: &mut Recording| recording.transcoding_retry_after = Some(7);
+    cloud.genesys.recording(RECORDING, say).unwrap();
+    assert_eq!(cloud.recording("").await.header("retry-after"), Some("7"));
+}
+
+#[tokio::test]
+async fn dates_of_retention_are_in_metadata_and_recording() {
+    let mut recording = call(&Media::bytes("RIFF"));
+    recording.archive_date = Some("2026-04-15T00:00:00Z".parse().unwrap());
+    recording.delete_date = Some("2027-01-15T00:00:00Z".parse().unwrap());
+    let cloud = Cloud::with(recording).await;
+    let (list, one) = (cloud.metadata().await, cloud.recording("").await);
+    assert_declared("get", METADATA, 200, &list.body);
+    assert_declared("get", ONE, 200, &one.body);
+    for body in [&list.json()[0], &one.json()] {
+        assert_eq!(body["archiveDate"], "2026-04-15T00:00:00.000Z");
+        assert_eq!(body["deleteDate"], "2027-01-15T00:00:00.000Z");
+    }
+}
+
+#[tokio::test]
 async fn the_list_says_202_without_a_body_while_one_is_transcoded() {
     let cloud = Cloud::with(call(&Media::bytes("RIFF")).transcoding(1, TranscodingBody::Stub)).await;
     let first = cloud.recordings().await;
@@ -187,7 +211,7 @@ async fn a_conversation_has_an_end_once_it_is_over() {
     assert_declared("get", PATH, 200, &going_on.body);
     assert_eq!(going_on.json().get("endTime"), None);
     cloud.genesys.conversation(CONVERSATION, |conversation| {
-        conversation.end = Some(conversation.start)
+        conversation.end = Some(conversation.start);
     });
     let over = cloud.get(&PATH.replace("{conversationId}", CONVERSATION)).await;
     assert_declared("get", PATH, 200, &over.body);

@@ -95,7 +95,7 @@ async fn a_recording_whose_retention_is_over_is_gone() {
     assert_eq!(gone.status, 410);
     assert_is("ErrorBody", &gone.json());
     cloud.genesys.interaction(CONVERSATION, |interaction| {
-        interaction.retention = Retention::Nothing
+        interaction.retention = Retention::Nothing;
     });
     assert_eq!(look(&cloud).await.status, 410);
 }

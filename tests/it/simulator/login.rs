@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use recording_archiver::sim::genesys::failure;
 use recording_archiver::sim::wire::Service;
+use tokio::net::TcpStream;
 
 use super::{Answer, CONVERSATION, Cloud};
 use crate::openapi::{assert_declared, assert_is};
@@ -115,4 +116,15 @@ async fn a_failure_on_the_wire_has_a_proper_error_body() {
     let answer = cloud.get(&path.replace("{conversationId}", CONVERSATION)).await;
     assert_eq!(answer.status, 503);
     assert_declared("get", path, 503, &answer.body);
+}
+
+#[tokio::test]
+async fn it_stops_with_its_last_handle() {
+    let cloud = Cloud::start().await;
+    let authority = cloud.genesys.base_url().replace("http://", "");
+    let second = cloud.genesys.clone();
+    drop(cloud);
+    assert!(TcpStream::connect(&authority).await.is_ok());
+    drop(second);
+    while TcpStream::connect(&authority).await.is_ok() {}
 }

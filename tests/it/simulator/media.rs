@@ -333,6 +333,29 @@ fn generated_sound_depends_on_the_seed_and_on_nothing_else() {
 }
 
 #[tokio::test]
+async fn generated_sound_is_a_wav_of_a_stereo_telephone_call() {
+    let cloud = Cloud::with(call(&sample())).await;
+    let header = fetch(&cloud, &cloud.media_url().await, &[("range", "bytes=0-43")])
+        .await
+        .body;
+    let expected: [&[u8]; 12] = [
+        b"RIFF",
+        &200_036_u32.to_le_bytes(), // all that follows
+        b"WAVEfmt ",
+        &16_u32.to_le_bytes(),
+        &1_u16.to_le_bytes(), // PCM
+        &2_u16.to_le_bytes(), // channels
+        &8000_u32.to_le_bytes(),
+        &32_000_u32.to_le_bytes(), // bytes a second
+        &4_u16.to_le_bytes(),
+        &16_u16.to_le_bytes(), // bits
+        b"data",
+        &200_000_u32.to_le_bytes(),
+    ];
+    assert_eq!(header, expected.concat());
+}
+
+#[tokio::test]
 async fn a_file_on_disk_is_served_while_it_is_read() {
     let media = Media::file(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/genesys-openapi.json"));
     let cloud = Cloud::with(call(&media)).await;

@@ -1,0 +1,318 @@
+//! A world of simulators, the function in it, and a look at what it left behind.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use aws_config::retry::RetryConfig;
+use aws_sdk_dynamodb::types::AttributeValue;
+use recording_archiver::archive::Archiver;
+use recording_archiver::archive::audit::{self, AuditItem};
+use recording_archiver::aws::ledger::{Record, from_item};
+use recording_archiver::clock::Clock;
+use recording_archiver::config::Config;
+use recording_archiver::error::Error;
+use recording_archiver::sim::genesys::{Conversation, Media, Recording};
+use recording_archiver::sim::{AUDIT_TABLE, BUCKET, LEDGER_TABLE, World};
+use recording_archiver::telemetry::Lines;
+use recording_archiver::trigger::handler::{Handler, Invocation};
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+
+pub(crate) const CONVERSATION: &str = "c0000000-0000-4000-8000-000000000001";
+pub(crate) const RECORDING: &str = "e0000000-0000-4000-8000-000000000101";
+/// The key of that recording with the default template.
+pub(crate) const KEY: &str =
+    "recordings/c0000000-0000-4000-8000-000000000001/e0000000-0000-4000-8000-000000000101.wav";
+
+/// 5 MiB, the smallest part that S3 takes, and the size the tests configure.
+pub(crate) const PART: u64 = 5 * 1024 * 1024;
+
+/// Everything a test needs.
+pub(crate) struct Bench {
+    pub(crate) world: World,
+    pub(crate) clock: Clock,
+    pub(crate) lines: Arc<Mutex<Vec<Value>>>,
+}
+
+/// What an object is like, as S3 tells it.
+pub(crate) struct Object {
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) head: aws_sdk_s3::operation::head_object::HeadObjectOutput,
+    pub(crate) tags: Vec<(String, String)>,
+}
+
+impl Bench {
+    pub(crate) async fn new() -> Self {
+        let world = World::temporary().await.unwrap();
+        Self {
+            world,
+            clock: Clock::default(),
+            lines: Arc::default(),
+        }
+    }
+
+    /// A bench whose conversation has one recording of this media.
+    pub(crate) async fn with_media(media: Media) -> Self {
+        let bench = Self::new().await;
+        let recording = Recording::audio(RECORDING, [media]);
+        bench
+            .world
+            .genesys
+            .add(Conversation::new(CONVERSATION).recording(recording));
+        bench
+    }
+
+    /// A bench whose conversation has one short recording.
+    pub(crate) async fn with_a_call() -> Self {
+        Self::with_media(call()).await
+    }
+
+    /// The function as a new container would start it: default configuration and `changes`, and no patience.
+    pub(crate) fn handler(&self, changes: &[(&str, &str)]) -> Handler {
+        let mut environment = self.world.environment();
+        environment.insert("UPLOAD_PART_SIZE_MIB", "5".to_owned());
+        let mut config = Config::from_lookup(|name| {
+            let changed = changes
+                .iter()
+                .find(|(key, _)| *key == name)
+                .map(|(_, value)| (*value).to_owned());
+            changed.or_else(|| environment.get(name).cloned())
+        })
+        .unwrap();
+        config.limits.backoff_base = Duration::from_millis(1);
+        config.limits.media_idle = Duration::from_millis(500);
+        config.limits.webhook_timeout = Duration::from_millis(500);
+        let retries = RetryConfig::standard().with_initial_backoff(Duration::from_millis(1));
+        let sdk = self
+            .world
+            .aws
+            .sdk_config()
+            .into_builder()
+            .retry_config(retries)
+            .build();
+        let captured = self.lines.clone();
+        let lines = Lines::new(move |line| {
+            captured
+                .lock()
+                .unwrap()
+                .push(serde_json::from_str(&line).unwrap())
+        });
+        Handler::new(
+            Archiver::connect(config, &sdk, self.clock.clone(), lines.clone()).unwrap(),
+            lines,
+        )
+    }
+
+    /// Invokes a new container with the default configuration.
+    pub(crate) async fn invoke(&self, payload: Value) -> Result<Value, Error> {
+        invoke(&self.handler(&[]), payload).await
+    }
+
+    /// Archives [`CONVERSATION`] in a new container and gives the summary's results.
+    pub(crate) async fn archive(&self) -> Vec<Value> {
+        results(self.invoke(job()).await.unwrap())
+    }
+
+    pub(crate) async fn object(&self, key: &str) -> Option<Object> {
+        let s3 = self.world.aws.s3();
+        let get = s3.get_object().bucket(BUCKET).key(key).send().await.ok()?;
+        let bytes = get.body.collect().await.unwrap().to_vec();
+        let head = s3.head_object().bucket(BUCKET).key(key);
+        let head = head
+            .checksum_mode(aws_sdk_s3::types::ChecksumMode::Enabled)
+            .send()
+            .await
+            .unwrap();
+        let tags = s3
+            .get_object_tagging()
+            .bucket(BUCKET)
+            .key(key)
+            .send()
+            .await
+            .unwrap();
+        let tags = tags
+            .tag_set()
+            .iter()
+            .map(|tag| (tag.key().to_owned(), tag.value().to_owned()))
+            .collect();
+        Some(Object { bytes, head, tags })
+    }
+
+    /// All keys in the bucket.
+    pub(crate) async fn keys(&self) -> Vec<String> {
+        let list = self
+            .world
+            .aws
+            .s3()
+            .list_objects_v2()
+            .bucket(BUCKET)
+            .send()
+            .await
+            .unwrap();
+        list.contents()
+            .iter()
+            .filter_map(|object| object.key().map(str::to_owned))
+            .collect()
+    }
+
+    pub(crate) async fn uploads_in_progress(&self) -> Vec<String> {
+        self.world.aws.uploads_in_progress(BUCKET).await
+    }
+
+    /// The audit events of a recording (`-`: of the conversation as a whole), in order, their chain verified.
+    pub(crate) async fn audit(&self, conversation: &str, recording: &str) -> Vec<AuditItem> {
+        let events = self.audit_unverified(conversation, recording).await;
+        let end = audit::verify(&events).unwrap();
+        if let Some(record) = self.record(conversation, recording).await {
+            assert_eq!(
+                (end.head, end.seq),
+                (record.chain_head, record.seq),
+                "the ledger knows the chain's end"
+            );
+        }
+        events
+    }
+
+    pub(crate) async fn audit_unverified(&self, conversation: &str, recording: &str) -> Vec<AuditItem> {
+        let query = self.world.aws.dynamodb().query().table_name(AUDIT_TABLE);
+        let query = query
+            .key_condition_expression("interactionId = :id")
+            .expression_attribute_values(":id", AttributeValue::S(conversation.to_owned()));
+        let items: Vec<_> = query.into_paginator().items().send().try_collect().await.unwrap();
+        let mut events: Vec<AuditItem> = items.into_iter().map(|item| from_item(item).unwrap()).collect();
+        events.retain(|event| event["recordingId"] == recording);
+        events.sort_by_key(|event| event["seq"].as_u64());
+        events
+    }
+
+    /// The actions of those events.
+    pub(crate) async fn actions(&self, conversation: &str, recording: &str) -> Vec<String> {
+        let events = self.audit(conversation, recording).await;
+        events
+            .iter()
+            .map(|event| event["action"].as_str().unwrap().to_owned())
+            .collect()
+    }
+
+    pub(crate) async fn record(&self, conversation: &str, recording: &str) -> Option<Record> {
+        let get = self
+            .world
+            .aws
+            .dynamodb()
+            .get_item()
+            .table_name(LEDGER_TABLE)
+            .consistent_read(true);
+        let get = get.key("interactionId", AttributeValue::S(conversation.to_owned()));
+        let get = get.key("recordingId", AttributeValue::S(recording.to_owned()));
+        get.send()
+            .await
+            .unwrap()
+            .item
+            .map(|item| from_item(item).unwrap())
+    }
+
+    /// What was sent to the exception queue.
+    pub(crate) fn exceptions(&self) -> Vec<Value> {
+        bodies(&self.world, &self.world.exception_queue)
+    }
+
+    /// What was sent to the work queue, with its delay in seconds.
+    pub(crate) fn deferred(&self) -> Vec<(Value, i64)> {
+        let delays = self.world.aws.messages(&self.world.work_queue);
+        let delays = delays
+            .iter()
+            .map(|message| message.delay_seconds.unwrap_or_default())
+            .collect::<Vec<_>>();
+        bodies(&self.world, &self.world.work_queue)
+            .into_iter()
+            .zip(delays)
+            .collect()
+    }
+
+    /// The metric lines of all invocations so far.
+    pub(crate) fn metrics(&self) -> Vec<Value> {
+        self.lines
+            .lock()
+            .unwrap()
+            .iter()
+            .filter(|line| line.get("_aws").is_some())
+            .cloned()
+            .collect()
+    }
+}
+
+fn bodies(world: &World, queue: &str) -> Vec<Value> {
+    world
+        .aws
+        .messages(queue)
+        .iter()
+        .map(|message| serde_json::from_str(&message.body).unwrap())
+        .collect()
+}
+
+/// Invokes a container that is up.
+pub(crate) async fn invoke(handler: &Handler, payload: Value) -> Result<Value, Error> {
+    invoke_for(handler, payload, Duration::from_secs(900)).await
+}
+
+/// Invokes a container that is up, with this much time.
+pub(crate) async fn invoke_for(
+    handler: &Handler,
+    payload: Value,
+    remaining: Duration,
+) -> Result<Value, Error> {
+    let invocation = Invocation {
+        request_id: "request-1".to_owned(),
+        function_version: "7".to_owned(),
+        remaining,
+    };
+    handler.handle(payload, &invocation).await
+}
+
+/// The results of a summary.
+pub(crate) fn results(summary: Value) -> Vec<Value> {
+    summary["results"].as_array().unwrap().clone()
+}
+
+/// The outcomes of a summary's results.
+pub(crate) fn outcomes(summary: &Value) -> Vec<&str> {
+    summary["results"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|result| result["outcome"].as_str().unwrap())
+        .collect()
+}
+
+/// A job for [`CONVERSATION`].
+pub(crate) fn job() -> Value {
+    json!({"conversationId": CONVERSATION})
+}
+
+/// An SQS event of these bodies; message `n` has the id `m-n`, from 0.
+pub(crate) fn sqs(bodies: impl IntoIterator<Item = String>) -> Value {
+    let record = |(n, body): (usize, String)| {
+        json!({"messageId": format!("m-{n}"), "receiptHandle": "handle", "body": body, "attributes": {},
+               "messageAttributes": {}, "md5OfBody": "", "eventSource": "aws:sqs",
+               "eventSourceARN": "arn:aws:sqs:us-east-1:123456789012:work", "awsRegion": "us-east-1"})
+    };
+    json!({"Records": bodies.into_iter().enumerate().map(record).collect::<Vec<_>>()})
+}
+
+/// Genuine speech: the call of the sample events.
+pub(crate) fn call_bytes() -> Vec<u8> {
+    std::fs::read(project().join("src/sim/media/call-01.wav")).unwrap()
+}
+
+pub(crate) fn call() -> Media {
+    Media::bytes(call_bytes())
+}
+
+pub(crate) fn project() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+pub(crate) fn sha256(bytes: &[u8]) -> String {
+    hex::encode(Sha256::digest(bytes))
+}
