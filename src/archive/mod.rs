@@ -195,7 +195,7 @@ impl Archiver {
             .await;
         let mut lease = match claim {
             Ok(Claim::Granted(lease)) => lease,
-            Ok(Claim::Done(record)) => return self.already_archived(run, of, *record),
+            Ok(Claim::Done(record)) => return self.already_archived(run, of, record),
             Ok(Claim::Busy { remaining }) => {
                 let error = Error::new(ErrorKind::Busy { remaining }, format!("another run is at {of}"));
                 return RecordingResult::ended(of, Outcome::Deferred, error);

@@ -96,7 +96,7 @@ impl Bench {
             captured
                 .lock()
                 .unwrap()
-                .push(serde_json::from_str(&line).unwrap())
+                .push(serde_json::from_str(&line).unwrap());
         });
         Handler::new(
             Archiver::connect(config, &sdk, self.clock.clone(), lines.clone()).unwrap(),
