@@ -9,7 +9,7 @@ use std::time::Duration;
 use reqwest::Url;
 
 use crate::archive::format::{Format, MediaKind};
-use crate::archive::recording::KeyTemplate;
+use crate::archive::key::KeyTemplate;
 
 /// Every environment variable the function itself reads; the AWS SDK reads its own besides.
 pub const VARIABLES: [&str; 25] = [

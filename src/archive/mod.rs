@@ -5,6 +5,7 @@ pub mod audit;
 pub mod digest;
 pub mod format;
 pub mod job;
+pub mod key;
 pub mod outcome;
 pub mod parts;
 pub mod recording;

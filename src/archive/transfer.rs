@@ -7,8 +7,10 @@ use tokio::time::Instant;
 
 use super::audit::{Action, Entry};
 use super::digest::{Digest, Hashed};
+use super::format::file_type;
+use super::key::KeyParts;
 use super::parts::PartBuffer;
-use super::recording::{ArchivedFile, KeyParts, RecordingRef, file_type};
+use super::recording::{ArchivedFile, RecordingRef};
 use super::{Archiver, Run};
 use crate::aws::ledger::{Lease, State};
 use crate::aws::storage::{ObjectFacts, Prepared, Published, Upload};
