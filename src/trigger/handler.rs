@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use aws_lambda_events::sqs::SqsMessage;
 use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -51,11 +52,12 @@ struct Settled {
 }
 
 impl Settled {
-    fn failed(error: Error) -> Self {
+    /// Nothing was asked of anyone, or nothing came of it.
+    fn without_results(verdict: Result<(), Error>) -> Self {
         Self {
             results: Vec::new(),
             ignored: false,
-            verdict: Err(error),
+            verdict,
         }
     }
 }
@@ -138,8 +140,8 @@ impl Handler {
         tally: &mut Tally,
     ) -> Result<Value, Error> {
         let settled = match request {
-            Ok(request) => self.guarded(request, actor, deadline).await,
-            Err(error) => Settled::failed(error),
+            Ok(request) => contained(self.settle(request, actor, deadline).boxed(), deadline).await,
+            Err(error) => Settled::without_results(Err(error)),
         };
         count(tally, &settled);
         settled.verdict.map(|()| summary(&settled.results))
@@ -170,7 +172,8 @@ impl Handler {
                 let _slot = slots.acquire().await;
                 let mut settled = Vec::new();
                 for (index, message) in group {
-                    settled.push((index, handler.message(message, actor.clone(), &deadline).await));
+                    let work = handler.message(message, actor.clone(), &deadline);
+                    settled.push((index, contained(work.boxed(), &deadline).await));
                 }
                 settled
             });
@@ -184,8 +187,9 @@ impl Handler {
         let mut failures = Vec::new();
         for (id, settled) in ids.iter().zip(settled) {
             // A message that nothing came of is not done with: SQS keeps it.
-            let settled =
-                settled.unwrap_or_else(|| Settled::failed(Error::new(ErrorKind::Panic, "a task died")));
+            let settled = settled.unwrap_or_else(|| {
+                Settled::without_results(Err(Error::new(ErrorKind::Panic, "a task died")))
+            });
             count(tally, &settled);
             if let Err(error) = &settled.verdict {
                 let text = crate::redact::people(&error.to_string());
@@ -227,41 +231,25 @@ impl Handler {
             ..actor
         };
         let error = match message.request {
-            Ok(request) => return self.guarded(request, actor, deadline).await,
+            Ok(request) => return self.settle(request, actor, deadline).await,
             Err(error) => error,
         };
         let body = message.sqs.body.unwrap_or_default();
         let verdict = self
             .hand_over(&error, None, None, Handover::Body(&body), &actor)
             .await;
-        let verdict = verdict.and_then(|handed| if handed { Ok(()) } else { Err(error) });
-        Settled {
-            results: Vec::new(),
-            ignored: false,
-            verdict,
-        }
+        Settled::without_results(verdict.and_then(|handed| if handed { Ok(()) } else { Err(error) }))
     }
 
-    /// Sees a request through, and lets no panic out. Boxed, as the whole data path is in this one future.
-    async fn guarded(&self, request: Request, actor: Actor, deadline: &Deadline) -> Settled {
-        let settled = AssertUnwindSafe(self.settle(request, actor, deadline).boxed())
-            .catch_unwind()
-            .await;
-        settled.unwrap_or_else(|panic| {
-            let message = format!("a defect was caught: {}", panic_text(&*panic));
-            Settled::failed(Error::new(ErrorKind::Panic, message))
-        })
-    }
-
+    /// Sees a request through.
     async fn settle(&self, request: Request, mut actor: Actor, deadline: &Deadline) -> Settled {
         let (mut job, event_id) = match request {
             Request::Archive { job, event_id } => (job, event_id),
             Request::Nothing { why } => {
                 tracing::info!(why, "event ignored");
                 return Settled {
-                    results: Vec::new(),
                     ignored: true,
-                    verdict: Ok(()),
+                    ..Settled::without_results(Ok(()))
                 };
             }
         };
@@ -271,7 +259,7 @@ impl Handler {
         job.first_seen.get_or_insert_with(|| self.archiver.clock().now());
         if !deadline.allows_new_work() {
             let error = Error::new(ErrorKind::DeadlineNear, "no time left to begin another recording");
-            return Settled::failed(error);
+            return Settled::without_results(Err(error));
         }
         let mut results = self
             .archiver
@@ -362,6 +350,24 @@ impl Handler {
         self.archiver.queues().hand_over(&exception).await?;
         Ok(true)
     }
+}
+
+/// Lets no panic out, and lets nothing that hangs keep the answer in: to be dropped is a crash of this record alone, and
+/// the next run heals it. Boxed, as the whole data path is in this one future.
+async fn contained(work: BoxFuture<'_, Settled>, deadline: &Deadline) -> Settled {
+    let error = tokio::select! {
+        settled = AssertUnwindSafe(work).catch_unwind() => match settled {
+            Ok(settled) => return settled,
+            Err(panic) => {
+                let message = format!("a defect was caught: {}", panic_text(&*panic));
+                Error::new(ErrorKind::Panic, message)
+            }
+        },
+        () = deadline.answer_due() => {
+            Error::new(ErrorKind::DeadlineNear, "the invocation ends, and something still did not answer")
+        }
+    };
+    Settled::without_results(Err(error))
 }
 
 fn count(tally: &mut Tally, settled: &Settled) {
