@@ -7,6 +7,7 @@ pub mod aws;
 pub mod genesys;
 mod hmac;
 pub mod library;
+pub mod runtime;
 pub mod webhook;
 pub mod wire;
 
