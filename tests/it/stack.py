@@ -1,14 +1,13 @@
 """Deploys template.yaml into a moto server on loopback, and holds it there until stdin closes.
 
-Argument: parameters of the stack and the secret's value, `{"parameters": {...}, "secret": "..."}`. Prints one line of
-JSON: the server's address, the stack's outputs, and the environment of the function that the stack made.
+Argument: `{"parameters": {...}, "secret": "...", "events": [...]}`. The secret's value is put in, the events are put on
+the partner's bus. Prints one line of JSON: the server's address, the stack's outputs, and the environment of the
+function that the stack made.
 """
 
 import json
-import logging
 import os
 import sys
-import warnings
 import zipfile
 from io import BytesIO
 from pathlib import Path
@@ -40,7 +39,6 @@ def expanded(template, parameters):
     stack = Translator({}, Parser(), boto_session=boto3.Session()).translate(template, parameters)
     del stack["Outputs"]["DashboardUrl"]
     left_out = [name for name, resource in stack["Resources"].items() if resource["Type"] in UNKNOWN_TO_MOTO]
-    text = stack["Resources"]
     for name in left_out:
         stand_in = UNKNOWN_TO_MOTO[stack["Resources"].pop(name)["Type"]]
         stack = json.loads(json.dumps(stack).replace(json.dumps({"Ref": name}), json.dumps({"Ref": stand_in})))
@@ -71,7 +69,8 @@ def main():
     client("s3").put_object(Bucket=CODE, Key="bootstrap.zip", Body=package.getvalue())
     template["Resources"]["ArchiverFunction"]["Properties"]["CodeUri"] = f"s3://{CODE}/bootstrap.zip"
     # The operator associates the partner event source with a bus of its name. Moto knows a bus by what follows the last slash.
-    client("events").create_event_bus(Name=parameters["PartnerEventBusName"].rsplit("/")[-1])
+    bus = parameters["PartnerEventBusName"].rsplit("/")[-1]
+    client("events").create_event_bus(Name=bus)
 
     cloudformation = client("cloudformation")
     cloudformation.create_stack(
@@ -80,6 +79,10 @@ def main():
         Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()],
         Capabilities=["CAPABILITY_IAM"],
     )
+    for event in wanted["events"]:
+        entry = {"Source": event["source"], "DetailType": event["detail-type"], "Detail": json.dumps(event["detail"])}
+        client("events").put_events(Entries=[entry | {"EventBusName": bus}])
+
     stack = cloudformation.describe_stacks(StackName="archiver")["Stacks"][0]
     outputs = {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
     function = client("lambda").get_function_configuration(FunctionName=outputs["FunctionName"])
