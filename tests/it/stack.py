@@ -6,6 +6,7 @@ function that the stack made.
 """
 
 import json
+import logging
 import os
 import sys
 import zipfile
@@ -47,6 +48,9 @@ def expanded(template, parameters):
 
 def main():
     wanted = json.loads(sys.argv[1])
+    # Nobody but this script is to write to stdout, and of the server's log only errors are of interest.
+    answer, sys.stdout = sys.stdout, sys.stderr
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
     server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
     server.start()
     url = "http://%s:%s" % server.get_host_and_port()
@@ -87,7 +91,7 @@ def main():
     outputs = {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
     function = client("lambda").get_function_configuration(FunctionName=outputs["FunctionName"])
     made = {"url": url, "outputs": outputs, "environment": function["Environment"]["Variables"]}
-    print(json.dumps(made), flush=True)
+    print(json.dumps(made), file=answer, flush=True)
     sys.stdin.read()
     server.stop()
 
