@@ -40,6 +40,16 @@ pub struct Ports {
     pub webhook: u16,
 }
 
+impl Ports {
+    /// Those of `cargo local -- serve`: fixed, so that an environment once written down stays good.
+    pub const SERVE: Self = Self {
+        genesys: 9101,
+        media: 9102,
+        aws: 9103,
+        webhook: 9104,
+    };
+}
+
 /// Everything the archiver talks to, set up and running. Stops when dropped.
 #[derive(Debug, Clone)]
 pub struct World {

@@ -19,14 +19,6 @@ cargo local -- serve           keep the simulators up, for cargo lambda and sam 
 Archived files: target/local/archive/. Genesys, S3, DynamoDB, SQS, Secrets Manager and the
 webhook's receiver are simulated on loopback; nothing leaves this machine.";
 
-/// Fixed, so that environments printed by `serve` stay good.
-const SERVE_PORTS: Ports = Ports {
-    genesys: 9101,
-    media: 9102,
-    aws: 9103,
-    webhook: 9104,
-};
-
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
 // As many threads as a small function has: the memory it prints should not depend on the laptop.
@@ -97,7 +89,7 @@ async fn start(folder: &Path, ports: Ports) -> Result<World> {
 
 /// Keeps the simulators up until Ctrl-C, and says how to use them.
 async fn serve() -> Result<()> {
-    let world = start(&folder(), SERVE_PORTS)
+    let world = start(&folder(), Ports::SERVE)
         .await
         .map_err(|error| format!("{error} (are they up already?)"))?;
     let environment = world.environment();
@@ -108,12 +100,9 @@ async fn serve() -> Result<()> {
     println!("\ncargo lambda watch     # then, in another terminal:");
     println!("cargo lambda invoke recording-archiver --data-file events/12-direct-job.archived.json\n");
     println!(
-        "For `sam local invoke ArchiverFunction --docker-network host --env-vars FILE -e EVENT`, FILE is:\n"
+        "With SAM and Docker: sam build, then in another terminal, with the three AWS_ variables above but the URL:"
     );
-    println!(
-        "{}",
-        serde_json::to_string_pretty(&serde_json::json!({"ArchiverFunction": environment}))?
-    );
+    println!("sam local invoke ArchiverFunction --event events/12-direct-job.archived.json");
     println!(
         "\nArchived files: {}. Ctrl-C stops the simulators.",
         folder().join("archive").display()
