@@ -1,0 +1,212 @@
+//! The naive model: each recording once, with bytes that its source served, and everyone tells the same story.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use recording_archiver::archive::audit::{self, AuditItem};
+use recording_archiver::aws::ledger::{Record, State, from_item};
+use recording_archiver::sim::genesys::Media;
+use recording_archiver::sim::{AUDIT_TABLE, BUCKET, LEDGER_TABLE};
+use sha2::{Digest as _, Sha256};
+
+use super::Result;
+use super::stage::Stage;
+
+/// What is not as it should be; each case in words.
+#[derive(Debug, Default)]
+pub(crate) struct Verdict {
+    pub(crate) files: usize,
+    pub(crate) lost: Vec<String>,
+    pub(crate) duplicated: Vec<String>,
+    pub(crate) corrupt: Vec<String>,
+}
+
+impl Verdict {
+    pub(crate) fn is_clean(&self) -> bool {
+        self.lost.is_empty() && self.duplicated.is_empty() && self.corrupt.is_empty()
+    }
+
+    fn corrupt_unless(&mut self, right: bool, what: impl FnOnce() -> String) {
+        if !right {
+            self.corrupt.push(what());
+        }
+    }
+}
+
+/// Looks at everything that the run left behind.
+pub(crate) async fn judge(stage: &Stage) -> Result<Verdict> {
+    let mut verdict = Verdict::default();
+    if stage.queue.left() > 0 {
+        verdict
+            .lost
+            .push(format!("{} messages were still in the queue", stage.queue.left()));
+    }
+    for exception in stage.world.aws.messages(&stage.world.exception_queue) {
+        verdict
+            .lost
+            .push(format!("handed over to people: {}", exception.body));
+    }
+    let records: Vec<Record> = scan(stage, LEDGER_TABLE).await?;
+    let records: BTreeMap<_, _> = records
+        .into_iter()
+        .map(|record| {
+            (
+                (record.interaction_id.clone(), record.recording_id.clone()),
+                record,
+            )
+        })
+        .collect();
+    let mut events: HashMap<_, Vec<AuditItem>> = HashMap::new();
+    for event in scan::<AuditItem>(stage, AUDIT_TABLE).await? {
+        let text = |name: &str| event[name].as_str().unwrap_or_default().to_owned();
+        events
+            .entry((text("interactionId"), text("recordingId")))
+            .or_default()
+            .push(event);
+    }
+    let mut named = BTreeSet::new();
+    for (id, files) in &stage.truth {
+        verdict.files += files.len();
+        let Some(record) = records.get(id).filter(|record| record.state == State::Notified) else {
+            verdict.lost.push(format!(
+                "{id:?}: {:?}",
+                records.get(id).map(|record| record.state)
+            ));
+            continue;
+        };
+        if record.files.len() != files.len() {
+            verdict
+                .lost
+                .push(format!("{id:?}: {} of {} files", record.files.len(), files.len()));
+            continue;
+        }
+        check_files(stage, record, files, &mut verdict).await?;
+        named.extend(record.files.iter().map(|file| file.location().1.to_owned()));
+        let mut story = events.remove(id).unwrap_or_default();
+        story.sort_by_key(|event| event["seq"].as_u64());
+        check_story(record, &story, &mut verdict);
+    }
+    for key in keys(stage).await?.difference(&named) {
+        verdict
+            .duplicated
+            .push(format!("no record names the object {key}"));
+    }
+    check_news(stage, &records, &mut verdict);
+    Ok(verdict)
+}
+
+async fn check_files(
+    stage: &Stage,
+    record: &Record,
+    files: &[Vec<Media>],
+    verdict: &mut Verdict,
+) -> Result<()> {
+    let s3 = stage.world.aws.s3();
+    for (file, served) in record.files.iter().zip(files) {
+        let (bucket, key) = file.location();
+        let Ok(object) = s3.get_object().bucket(bucket).key(key).send().await else {
+            verdict.lost.push(format!("the object {key} is not there"));
+            continue;
+        };
+        let bytes = object.body.collect().await?.into_bytes();
+        let hash = hex::encode(Sha256::digest(&bytes));
+        let known = served
+            .iter()
+            .any(|media| media.sha256().is_ok_and(|served| served == hash));
+        verdict.corrupt_unless(known, || format!("{key} has bytes that the source never served"));
+        let recorded = file.sha256 == hash && file.size_bytes == bytes.len() as u64;
+        verdict.corrupt_unless(recorded, || format!("{key} is not what its record says"));
+        let tagging = s3.get_object_tagging().bucket(bucket).key(key).send().await?;
+        let tags: BTreeSet<_> = tagging
+            .tag_set()
+            .iter()
+            .map(|tag| (tag.key(), tag.value()))
+            .collect();
+        let right = BTreeSet::from([("compliance", "archive"), ("sha256", hash.as_str())]);
+        verdict.corrupt_unless(tags == right, || format!("{key} has the tags {tags:?}"));
+    }
+    Ok(())
+}
+
+fn check_story(record: &Record, story: &[AuditItem], verdict: &mut Verdict) {
+    let id = &record.recording_id;
+    match audit::verify(story) {
+        Ok(end) => {
+            let same = end.head == record.chain_head && end.seq == record.seq;
+            verdict.corrupt_unless(same, || {
+                format!("the ledger does not know the end of the audit chain of {id}")
+            });
+        }
+        Err(error) => verdict.corrupt.push(format!("audit of {id}: {error}")),
+    }
+    let with = |action: &str| -> Vec<_> {
+        let matching = story.iter().filter(|event| event["action"] == action);
+        matching
+            .map(|event| event.get("hash").and_then(|hash| hash.as_str()))
+            .collect()
+    };
+    let stored = with("archive.stored");
+    if stored.len() > record.files.len() || with("webhook.delivered").len() > 1 {
+        verdict
+            .duplicated
+            .push(format!("the audit of {id} tells one thing twice"));
+    }
+    let files: Vec<_> = record
+        .files
+        .iter()
+        .map(|file| Some(file.sha256.as_str()))
+        .collect();
+    let checked = with("download.completed");
+    let right = stored == files && files.iter().all(|hash| checked.contains(hash));
+    verdict.corrupt_unless(right, || {
+        format!("the audit of {id} is of other bytes than the archive")
+    });
+}
+
+fn check_news(stage: &Stage, records: &BTreeMap<(String, String), Record>, verdict: &mut Verdict) {
+    let mut ids: BTreeMap<(String, String), BTreeSet<String>> = BTreeMap::new();
+    for delivery in stage.world.webhook.deliveries() {
+        let text = |name: &str| delivery.body[name].as_str().unwrap_or_default().to_owned();
+        let about = (text("interactionId"), text("recordingId"));
+        let first = records.get(&about).and_then(|record| record.files.first());
+        let right = delivery.verified && first.is_some_and(|file| file.sha256 == text("hash"));
+        verdict.corrupt_unless(right, || format!("the news of {about:?} is wrong or not signed"));
+        ids.entry(about).or_default().insert(delivery.id);
+    }
+    for id in stage.truth.keys() {
+        match ids.get(id).map(BTreeSet::len) {
+            Some(1) => {}
+            None => verdict.lost.push(format!("nobody was told of {id:?}")),
+            Some(n) => verdict.duplicated.push(format!("the news of {id:?} has {n} ids")),
+        }
+    }
+}
+
+async fn keys(stage: &Stage) -> Result<BTreeSet<String>> {
+    let s3 = stage.world.aws.s3();
+    let pages = s3
+        .list_objects_v2()
+        .bucket(BUCKET)
+        .into_paginator()
+        .send()
+        .try_collect()
+        .await?;
+    let objects = pages.iter().flat_map(|page| page.contents());
+    Ok(objects
+        .filter_map(|object| object.key().map(str::to_owned))
+        .collect())
+}
+
+async fn scan<T: serde::de::DeserializeOwned>(stage: &Stage, table: &str) -> Result<Vec<T>> {
+    let scan = stage
+        .world
+        .aws
+        .dynamodb()
+        .scan()
+        .table_name(table)
+        .consistent_read(true);
+    let items: Vec<HashMap<String, AttributeValue>> =
+        scan.into_paginator().items().send().try_collect().await?;
+    let items: std::result::Result<Vec<T>, _> = items.into_iter().map(from_item).collect();
+    Ok(items?)
+}

@@ -1,0 +1,108 @@
+//! The storm: which fault befalls a request, and how often each did.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use recording_archiver::sim::genesys::{Media, Mishap};
+use recording_archiver::sim::wire::{Exchange, Fault, Service, Wire};
+
+/// One request in so many meets a fault.
+const ONE_IN: u32 = 12;
+
+/// Rages until its end, and counts what it does; cheap to clone.
+#[derive(Debug, Clone)]
+pub(crate) struct Weather {
+    end: Instant,
+    counts: Arc<Mutex<BTreeMap<&'static str, usize>>>,
+}
+
+impl Weather {
+    pub(crate) fn until(end: Instant) -> Self {
+        Self {
+            end,
+            counts: Arc::default(),
+        }
+    }
+
+    pub(crate) fn rages(&self) -> bool {
+        Instant::now() < self.end
+    }
+
+    pub(crate) fn count(&self, kind: &'static str) {
+        *self
+            .counts
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .entry(kind)
+            .or_default() += 1;
+    }
+
+    pub(crate) fn counted(&self) -> BTreeMap<&'static str, usize> {
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// From now on, every request takes its chance.
+    pub(crate) fn disturb(&self, wire: &Wire, mut dice: fastrand::Rng) {
+        let weather = self.clone();
+        wire.disturb(move |exchange| {
+            if !weather.rages() || dice.u32(..ONE_IN) > 0 {
+                return None;
+            }
+            let (kind, fault) = fault(exchange, &mut dice);
+            weather.count(kind);
+            Some(fault)
+        });
+    }
+
+    /// What the next requests for a file meet. Whatever the file turns into is added to `served`.
+    pub(crate) fn spoil(
+        &self,
+        media: &Media,
+        length: u64,
+        served: &mut Vec<Media>,
+        dice: &mut fastrand::Rng,
+    ) {
+        while dice.u32(..4) == 0 {
+            let at = dice.u64(..length);
+            let (kind, mishap) = match dice.u32(..6) {
+                0 | 1 => ("media cut", Mishap::CutAt(at)),
+                2 => (
+                    "media pause",
+                    Mishap::StallAt(at, Some(Duration::from_millis(dice.u64(..200)))),
+                ),
+                3 => ("media stall", Mishap::StallAt(at, None)),
+                4 => (
+                    "media error page",
+                    Mishap::instead("text/html", "<html>Bad Gateway</html>"),
+                ),
+                _ => {
+                    let other = Media::generated_wav(length + dice.u64(..9) * 4, dice.u64(..));
+                    served.push(other.clone());
+                    ("media change", Mishap::ChangesTo(other))
+                }
+            };
+            self.count(kind);
+            media.script([mishap]);
+        }
+    }
+}
+
+fn fault(exchange: &Exchange, dice: &mut fastrand::Rng) -> (&'static str, Fault) {
+    match dice.u32(..10) {
+        0 | 1 => ("reset", Fault::Reset),
+        2 | 3 => ("done, then reset", Fault::ApplyThenReset),
+        4 => ("hang", Fault::Hang),
+        5 => ("done, then hang", Fault::ApplyThenHang),
+        6 => ("500", Fault::status(500)),
+        7 => ("503", Fault::status(503)),
+        8 if matches!(
+            exchange.service,
+            Service::Genesys | Service::Login | Service::Webhook
+        ) =>
+        {
+            ("429", Fault::status(429))
+        }
+        _ => ("delay", Fault::Delay(Duration::from_millis(dice.u64(1..400)))),
+    }
+}
