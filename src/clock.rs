@@ -85,6 +85,11 @@ impl Deadline {
         }
     }
 
+    /// Waits until the answer has to get out, whatever still hangs: half of the margin is left.
+    pub async fn answer_due(&self) {
+        tokio::time::sleep_until(self.end - self.margin / 2).await;
+    }
+
     /// Whether it makes sense to begin another recording: at least as long as cleaning up may take.
     pub fn allows_new_work(&self) -> bool {
         self.working_time() > self.margin
@@ -118,6 +123,8 @@ mod tests {
         );
         deadline.work_ends().await;
         assert_eq!(deadline.remaining(), Duration::from_secs(10));
+        deadline.answer_due().await;
+        assert_eq!(deadline.remaining(), Duration::from_secs(5));
     }
 
     #[tokio::test(start_paused = true)]

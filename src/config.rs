@@ -9,7 +9,7 @@ use std::time::Duration;
 use reqwest::Url;
 
 use crate::archive::format::{Format, MediaKind};
-use crate::archive::recording::KeyTemplate;
+use crate::archive::key::KeyTemplate;
 
 /// Every environment variable the function itself reads; the AWS SDK reads its own besides.
 pub const VARIABLES: [&str; 25] = [
@@ -263,9 +263,11 @@ impl Config {
     }
 }
 
+type Lookup<'a> = Box<dyn Fn(&str) -> Option<String> + 'a>;
+
 /// Reads variables one by one and collects what is wrong with them.
 struct Env<'a> {
-    lookup: Box<dyn Fn(&str) -> Option<String> + 'a>,
+    lookup: Lookup<'a>,
     problems: Vec<String>,
 }
 

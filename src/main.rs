@@ -1,78 +1,8 @@
-//! The Lambda function: wiring, and nothing else.
+//! The Lambda function.
 
 use std::process::ExitCode;
-use std::time::{Duration, SystemTime};
-
-use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
-use recording_archiver::archive::Archiver;
-use recording_archiver::clock::Clock;
-use recording_archiver::config::Config;
-use recording_archiver::telemetry::{self, Lines};
-use recording_archiver::trigger::handler::{Handler, Invocation};
-use recording_archiver::{aws, error::Error};
-use serde_json::Value;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let config = match Config::from_lookup(|name| std::env::var(name).ok()) {
-        Ok(config) => config,
-        Err(error) => return cannot_start(&error),
-    };
-    telemetry::init(&config.log_level);
-    let sdk = aws::sdk_config(&config.limits).load().await;
-    let lines = Lines::stdout();
-    let handler = match Archiver::connect(config, &sdk, Clock::default(), lines.clone()) {
-        Ok(archiver) => Handler::new(archiver, lines),
-        Err(error) => return cannot_start(&error),
-    };
-    stop_on_sigterm(&handler).await;
-    let served = lambda_runtime::run(service_fn(|event| answer(&handler, event))).await;
-    match served {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => cannot_start(&*error),
-    }
-}
-
-async fn answer(handler: &Handler, event: LambdaEvent<Value>) -> Result<Value, Diagnostic> {
-    let invocation = Invocation {
-        remaining: event
-            .context
-            .deadline()
-            .duration_since(SystemTime::now())
-            .unwrap_or_default(),
-        request_id: event.context.request_id,
-        function_version: event.context.env_config.version.clone(),
-    };
-    handler
-        .handle(event.payload, &invocation)
-        .await
-        .map_err(|error: Error| Diagnostic {
-            error_type: error.kind().code().to_owned(),
-            error_message: recording_archiver::redact::people(&error.to_string()),
-        })
-}
-
-/// Lambda sends SIGTERM only to functions with an extension, so the runtime crate registers one that does nothing.
-/// Where it cannot (an emulator without the extensions API), the deadline still bounds every invocation.
-async fn stop_on_sigterm(handler: &Handler) {
-    let stop = handler.stop().clone();
-    let registering = tokio::spawn(lambda_runtime::spawn_graceful_shutdown_handler(
-        move || async move {
-            stop.pull();
-            // Lambda kills the process 500 ms after SIGTERM at the latest; until then uploads are aborted.
-            tokio::time::sleep(Duration::from_millis(400)).await;
-        },
-    ));
-    if !matches!(
-        tokio::time::timeout(Duration::from_secs(2), registering).await,
-        Ok(Ok(()))
-    ) {
-        tracing::warn!("no SIGTERM before shutdown: the extensions API did not answer");
-    }
-}
-
-/// One message on stderr, which Lambda logs, and an exit that fails the deployment's first invocation.
-fn cannot_start(error: &dyn std::error::Error) -> ExitCode {
-    eprintln!("recording-archiver cannot start: {error}");
-    ExitCode::FAILURE
+    recording_archiver::trigger::lambda::run().await
 }

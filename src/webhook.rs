@@ -99,8 +99,7 @@ impl Webhook {
         })
     }
 
-    /// Tells the receiver; 2xx means that it took the news. Anything else is tried again within the run, and is
-    /// [`ErrorKind::WebhookDown`] in the end.
+    /// Tells the receiver; 2xx means that it took the news. Anything else is tried again within the run.
     pub async fn deliver(&self, news: &News, deadline: &Deadline) -> Result<(), Error> {
         let (id, body) = (news.id(), news.body().to_string());
         let mut retry = Retry::new(self.policy, deadline);
@@ -134,14 +133,7 @@ impl Webhook {
                 }
             };
             self.counters.webhook_failures.add_one();
-            retry
-                .wait(error, asked)
-                .await
-                .map_err(|error| match error.kind() {
-                    ErrorKind::WebhookDown => error,
-                    // No time left in this run: the next one goes on.
-                    _ => Error::new(ErrorKind::WebhookDown, error.to_string()),
-                })?;
+            retry.wait(error, asked).await?;
         }
     }
 

@@ -83,7 +83,7 @@ mod tests {
             let stream = futures_util::stream::iter(chunks).map(|c| Ok::<_, std::io::Error>(Bytes::from(c)));
             let mut hashed = Hashed::new(stream);
             let passed = futures_executor(async { (&mut hashed).try_collect::<Vec<_>>().await }).unwrap();
-            prop_assert_eq!(passed.concat(), whole.clone());
+            prop_assert_eq!(&passed.concat(), &whole);
             let digest = hashed.finish();
             prop_assert_eq!(digest.size, whole.len() as u64);
             prop_assert_eq!(digest.hex(), hex::encode(Sha256::digest(&whole)));

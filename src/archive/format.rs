@@ -165,6 +165,27 @@ pub fn sniff(head: &[u8]) -> Option<(&'static str, &'static str)> {
     }
 }
 
+/// The file extension and content type that the archive gives a file of this format, when its first bytes are known.
+pub fn file_type(format: Option<Format>, head: &[u8], declared: Option<&str>) -> (String, String) {
+    let sniffed = sniff(head);
+    let by_format = format.and_then(|f| Some((f.extension()?, f.content_type()?)));
+    let (extension, content_type) = by_format
+        .or(sniffed)
+        .unwrap_or(("bin", "application/octet-stream"));
+    match (by_format, declared) {
+        // Genesys' own word is the best one where the request did not decide the type.
+        (None, Some(declared)) if !declared.is_empty() && declared != "application/octet-stream" => {
+            let extension = match (sniffed, declared) {
+                (Some((extension, _)), _) => extension,
+                (None, "message/rfc822") => "eml",
+                _ => extension,
+            };
+            (extension.to_owned(), declared.to_owned())
+        }
+        _ => (extension.to_owned(), content_type.to_owned()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -5,6 +5,7 @@ pub mod audit;
 pub mod digest;
 pub mod format;
 pub mod job;
+pub mod key;
 pub mod outcome;
 pub mod parts;
 pub mod recording;
@@ -195,7 +196,7 @@ impl Archiver {
             .await;
         let mut lease = match claim {
             Ok(Claim::Granted(lease)) => lease,
-            Ok(Claim::Done(record)) => return self.already_archived(run, of, *record),
+            Ok(Claim::Done(record)) => return self.already_archived(run, of, record),
             Ok(Claim::Busy { remaining }) => {
                 let error = Error::new(ErrorKind::Busy { remaining }, format!("another run is at {of}"));
                 return RecordingResult::ended(of, Outcome::Deferred, error);
@@ -212,11 +213,8 @@ impl Archiver {
         }
         let files = lease.record().files.clone();
         match self.notify(run, of, lease).await {
-            Ok(()) if outcome == Outcome::AlreadyArchived => {
-                let record = RecordingResult::done(of, outcome, files, figures);
-                self.as_expected(run, record)
-            }
-            Ok(()) => RecordingResult::done(of, outcome, files, figures),
+            // Even `archived` may be what a former run made visible, whose job expected something else or nothing.
+            Ok(()) => self.as_expected(run, RecordingResult::done(of, outcome, files, figures)),
             Err(ended) => RecordingResult {
                 files,
                 figures,
@@ -254,6 +252,10 @@ impl Archiver {
             end = listed.end;
             figures.download = Some(self.transfer_all(run, of, lease, &listed, &mut stored).await?);
         }
+        // A multipart object's hash is known too late to be sent along, and who completed it may have died before this.
+        for file in stored.iter().filter(|file| file.crc64nvme.is_some()) {
+            self.in_time(run, self.storage.tag(file)).await?;
+        }
         figures.archive = Some(begun.elapsed());
         figures.age = end
             .or(run.job.first_seen)
@@ -288,12 +290,15 @@ impl Archiver {
             archived_at,
         };
         let begun = Instant::now();
-        if let Err(error) = webhook.deliver(&news, run.deadline).await {
+        if let Err(error) = self.in_time(run, webhook.deliver(&news, run.deadline)).await {
+            // Whatever stood in the way, the recording is archived: only the news has to come again.
+            let error = match error.kind() {
+                ErrorKind::WebhookDown => error,
+                _ => Error::new(ErrorKind::WebhookDown, error.to_string()),
+            };
             let patience =
                 jiff::SignedDuration::try_from(WEBHOOK_PATIENCE).unwrap_or(jiff::SignedDuration::MAX);
-            let error = if error.kind() == ErrorKind::WebhookDown
-                && self.clock.now().duration_since(archived_at) > patience
-            {
+            let error = if self.clock.now().duration_since(archived_at) > patience {
                 let message = format!("{of} is archived, but its webhook was not taken for 72 hours");
                 Error::new(ErrorKind::WebhookUndeliverable, message).caused_by(error)
             } else {
@@ -315,27 +320,26 @@ impl Archiver {
 
     /// Writes down why a claimed recording's run ended, and ends the lease.
     async fn conclude(&self, run: Run<'_>, of: RecordingRef, lease: Lease, error: Error) -> RecordingResult {
-        let error = self.judged(run, error);
+        let mut error = self.judged(run, error);
         let Verdict {
-            outcome,
+            mut outcome,
             state,
             action,
         } = verdict(error.kind());
-        log_end(of, outcome, &error);
         // Whoever took the lease over writes from here on.
-        if error.kind() == ErrorKind::LeaseLost {
-            return RecordingResult::ended(of, outcome, error);
-        }
-        let mut entry = self.entry(run, action, state.unwrap_or(lease.record().state).as_str());
-        entry.error = Some(error.to_string());
-        match self.ledger.release(lease, state, &entry, run.deadline).await {
-            Ok(_) => RecordingResult::ended(of, outcome, error),
-            Err(unwritten) => {
+        if error.kind() != ErrorKind::LeaseLost {
+            let mut entry = self.entry(run, action, state.unwrap_or(lease.record().state).as_str());
+            entry.error = Some(error.to_string());
+            if let Err(unwritten) = self.ledger.release(lease, state, &entry, run.deadline).await {
+                // What is not written down did not happen; without the lease it was not even ours to judge.
                 let message =
                     format!("writing down the end of a run failed ({unwritten}); it had ended with");
-                RecordingResult::ended(of, Outcome::Retry, Error::transient(message).caused_by(error))
+                error = Error::new(unwritten.kind(), message).caused_by(error);
+                outcome = Outcome::Retry;
             }
         }
+        log_end(of, outcome, &error);
+        RecordingResult::ended(of, outcome, error)
     }
 
     /// Writes down why nothing was claimed: a conversation without recordings, or a kind that nobody wants.

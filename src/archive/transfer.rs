@@ -7,8 +7,10 @@ use tokio::time::Instant;
 
 use super::audit::{Action, Entry};
 use super::digest::{Digest, Hashed};
+use super::format::file_type;
+use super::key::KeyParts;
 use super::parts::PartBuffer;
-use super::recording::{ArchivedFile, KeyParts, RecordingRef, file_type};
+use super::recording::{ArchivedFile, RecordingRef};
 use super::{Archiver, Run};
 use crate::aws::ledger::{Lease, State};
 use crate::aws::storage::{ObjectFacts, Prepared, Published, Upload};
@@ -141,7 +143,7 @@ impl Archiver {
         &self,
         run: Run<'_>,
         lease: &mut Lease,
-        prepared: Prepared,
+        mut prepared: Prepared,
         stored: &[ArchivedFile],
         channel: Option<u32>,
         opened: &Opened,
@@ -164,35 +166,23 @@ impl Archiver {
             prepared.abort().await;
             return Err(error);
         }
-        let published = prepared.publish().await;
-        let visible = match &published {
-            Ok(Published::Visible) => Some(file.clone()),
-            // Occupied, or the answer was lost: whose object lies there decides.
-            Ok(Published::Occupied) | Err(_) => self.find_ours(&file, &lease.record().former_files).await?,
-        };
-        match (visible, published) {
-            (Some(visible), _) => {
-                if visible.attempt_id != file.attempt_id {
-                    prepared.abort().await;
-                }
-                if visible.crc64nvme.is_some() {
-                    self.storage.tag(&visible).await?;
-                }
-                Ok(visible)
-            }
-            (None, Ok(_)) => {
-                prepared.abort().await;
+        let error = match self.in_time(run, prepared.publish()).await {
+            Ok(Published::Visible) => return Ok(file),
+            Ok(Published::Occupied) => {
                 let message = format!(
                     "{} holds an object that this archiver did not write; it was kept",
                     file.archive_key
                 );
-                Err(Error::new(ErrorKind::ForeignObject, message))
+                Error::new(ErrorKind::ForeignObject, message)
             }
-            (None, Err(error)) => {
-                prepared.abort().await;
-                Err(error)
-            }
-        }
+            Err(error) => error,
+        };
+        // Or only the answer was lost, or a former attempt's object lies there. What was completed cannot be aborted
+        // any more, and what is aborted cannot be completed: after this, looking once is enough.
+        prepared.abort().await;
+        let former = &lease.record().former_files;
+        let visible = self.in_time(run, self.find_ours(&file, former)).await?;
+        visible.ok_or(error)
     }
 
     /// Which of our own attempts' objects lies under the key, if any does.
@@ -216,10 +206,6 @@ impl Archiver {
         for file in &lease.record().former_files {
             let known = adopted.iter().any(|other| other.archive_key == file.archive_key);
             if !known && self.storage.holds(file).await? == Some(true) {
-                // A crash between completion and tagging left a multipart object without its hash.
-                if file.crc64nvme.is_some() {
-                    self.storage.tag(file).await?;
-                }
                 tracing::info!(archive_key = file.archive_key, "adopted what a former run stored");
                 adopted.push(file.clone());
             }

@@ -136,7 +136,7 @@ pub enum Claim {
     /// It is ours until the lease ends.
     Granted(Lease),
     /// A former run did everything there is to do.
-    Done(Box<Record>),
+    Done(Record),
     /// Another run is at it.
     Busy {
         /// How long its lease still runs.
@@ -222,7 +222,7 @@ impl Ledger {
             if let Some(record) = &seen {
                 let done = record.state == State::Notified || (record.state == State::Archived && !notify);
                 if done {
-                    return Ok(Claim::Done(record.clone()));
+                    return Ok(Claim::Done((**record).clone()));
                 }
                 if record.lease_expires_at > now {
                     let remaining = Duration::from_millis(record.lease_expires_at.abs_diff(now));

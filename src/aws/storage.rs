@@ -154,7 +154,7 @@ fn tags(sha256: &str) -> [(&'static str, String); 2] {
     ]
 }
 
-/// One file on its way into the bucket. Ends in [`Prepared`] or in [`Upload::abort`].
+/// One file on its way into the bucket. Ends in [`Prepared::publish`] or in [`Upload::abort`].
 #[derive(Debug)]
 pub struct Upload {
     storage: Storage,
@@ -162,6 +162,20 @@ pub struct Upload {
     /// What is not sent as a part: the whole of a file that turns out to be no longer than one.
     held: Bytes,
     multipart: Option<Multipart>,
+}
+
+/// What ends in neither way, as a panic, a hanging abort or a refused one make it, is counted, not reported: the bucket's
+/// lifecycle rule is the net.
+impl Drop for Upload {
+    fn drop(&mut self) {
+        if self.multipart.is_some() {
+            self.storage.counters.abort_failures.add_one();
+            tracing::warn!(
+                key = self.facts.key,
+                "a multipart upload is left to the lifecycle rule"
+            );
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -249,28 +263,24 @@ impl Upload {
         Ok(())
     }
 
-    /// Undoes the upload. Failing to is counted, not reported: the bucket's lifecycle rule is the net.
-    pub async fn abort(self) {
-        let Some(mut multipart) = self.multipart else {
+    /// Undoes the upload.
+    pub async fn abort(mut self) {
+        let Some(multipart) = &mut self.multipart else {
             return;
         };
         // Parts still in flight would be kept, and paid for, after the abort.
         multipart.sending.shutdown().await;
-        let Storage {
-            client,
-            config,
-            counters,
-        } = &self.storage;
+        let Storage { client, config, .. } = &self.storage;
         let abort = client
             .abort_multipart_upload()
             .bucket(&config.bucket)
             .key(&self.facts.key);
-        if let Err(error) = abort.upload_id(&multipart.id).send().await
-            && error.code() != Some("NoSuchUpload")
-        {
-            counters.abort_failures.add_one();
-            let error = super::failed("aborting a multipart upload", error);
-            tracing::warn!(key = self.facts.key, %error, "a multipart upload is left to the lifecycle rule");
+        match abort.upload_id(&multipart.id).send().await {
+            Err(error) if error.code() != Some("NoSuchUpload") => {
+                let error = super::failed("aborting a multipart upload", error);
+                tracing::warn!(key = self.facts.key, %error, "a multipart upload could not be aborted");
+            }
+            _ => self.multipart = None,
         }
     }
 
@@ -424,13 +434,16 @@ impl Prepared {
     }
 
     /// Makes the object visible. On an error nothing is known: look with [`Storage::holds`] before trying anything else.
-    pub async fn publish(&self) -> Result<Published, Error> {
+    pub async fn publish(&mut self) -> Result<Published, Error> {
         let published = match &self.upload.multipart {
             Some(multipart) => self.complete(multipart).await,
             None => self.put(self.upload.held.clone()).await,
         };
         match published {
-            Ok(()) => Ok(Published::Visible),
+            Ok(()) => {
+                self.upload.multipart = None;
+                Ok(Published::Visible)
+            }
             Err((Some(code), _)) if code == "PreconditionFailed" => Ok(Published::Occupied),
             Err((_, error)) => Err(error),
         }

@@ -15,6 +15,7 @@ use axum::body::Body;
 use axum::http::{Request, Response, StatusCode, request::Parts};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 use tower::ServiceExt as _;
 
 /// The service a request was for.
@@ -79,6 +80,32 @@ pub enum Fault {
     ApplyThenHang,
     /// The service answers, so much later.
     Delay(Duration),
+    /// The request waits before the service until the gate opens: it comes late, as out of a frozen sandbox.
+    Hold(Gate),
+    /// The service does what was asked; its answer waits until the gate opens.
+    ApplyThenHold(Gate),
+}
+
+/// Holds requests or answers back until it is opened; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Gate(Arc<Semaphore>);
+
+impl Default for Gate {
+    fn default() -> Self {
+        Self(Arc::new(Semaphore::new(0)))
+    }
+}
+
+impl Gate {
+    /// Lets everything pass, now and later.
+    pub fn open(&self) {
+        self.0.close();
+    }
+
+    async fn pass(&self) {
+        // There are no permits: this returns when the semaphore is closed.
+        let _ = self.0.acquire().await;
+    }
 }
 
 impl Fault {
@@ -291,6 +318,16 @@ impl Wire {
             Some(Fault::Delay(delay)) => {
                 tokio::time::sleep(delay).await;
                 apply(router, request).await
+            }
+            Some(Fault::Hold(gate)) => {
+                gate.pass().await;
+                apply(router, request).await
+            }
+            Some(Fault::ApplyThenHold(gate)) => {
+                let response = apply(router, request).await;
+                self.answered(seq, response.status());
+                gate.pass().await;
+                return Ok(response);
             }
         };
         self.answered(seq, response.status());

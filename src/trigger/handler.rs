@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use aws_lambda_events::sqs::SqsMessage;
 use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -50,6 +51,24 @@ struct Settled {
     verdict: Result<(), Error>,
 }
 
+impl Settled {
+    /// Nothing was asked of anyone, or nothing came of it.
+    fn without_results(verdict: Result<(), Error>) -> Self {
+        Self {
+            results: Vec::new(),
+            ignored: false,
+            verdict,
+        }
+    }
+}
+
+/// An SQS message and what it asks for.
+#[derive(Debug)]
+struct Message {
+    sqs: SqsMessage,
+    request: Result<Request, Error>,
+}
+
 impl Handler {
     /// A handler over this archiver; metric lines go to `lines`.
     pub fn new(archiver: Archiver, lines: Lines) -> Self {
@@ -82,7 +101,10 @@ impl Handler {
             ..Actor::default()
         };
         let answer = match event::trigger(payload) {
-            Err(error) => Err(error),
+            Err(error) => {
+                tally.count_unreadable(Outcome::Failed);
+                Err(error)
+            }
             Ok(Trigger::Sqs(messages)) => Ok(self.batch(messages, actor("sqs"), &deadline, &mut tally).await),
             Ok(Trigger::EventBridge(value)) => {
                 let request = event::from_event(&value, self.archiver.config());
@@ -117,20 +139,12 @@ impl Handler {
         deadline: &Deadline,
         tally: &mut Tally,
     ) -> Result<Value, Error> {
-        let Settled {
-            results,
-            ignored,
-            verdict,
-        } = match request {
-            Ok(request) => self.guarded(request, actor, deadline).await,
-            Err(error) => Settled {
-                results: Vec::new(),
-                ignored: false,
-                verdict: Err(error),
-            },
+        let settled = match request {
+            Ok(request) => contained(self.settle(request, actor, deadline).boxed(), deadline).await,
+            Err(error) => Settled::without_results(Err(error)),
         };
-        count(tally, &results, ignored, &verdict);
-        verdict.map(|()| summary(&results))
+        count(tally, &settled);
+        settled.verdict.map(|()| summary(&settled.results))
     }
 
     /// A batch: messages of one conversation one after another, as they are about the same objects; all else side
@@ -142,14 +156,62 @@ impl Handler {
         deadline: &Deadline,
         tally: &mut Tally,
     ) -> Value {
-        let mut groups: Vec<Vec<(usize, SqsMessage, Result<Request, Error>)>> = Vec::new();
-        let mut group_of = HashMap::new();
         let ids: Vec<String> = messages
             .iter()
             .map(|message| message.message_id.clone().unwrap_or_default())
             .collect();
-        for (index, message) in messages.into_iter().enumerate() {
-            let request = event::from_body(message.body.as_deref(), self.archiver.config());
+        let slots = Arc::new(Semaphore::new(
+            self.archiver.config().limits.record_concurrency.get(),
+        ));
+        // Tasks of their own, so that hashing spreads over the cores; dropped with the set if the invocation is.
+        let mut running = JoinSet::new();
+        for group in self.by_conversation(messages) {
+            let (handler, slots, actor, deadline) =
+                (self.clone(), slots.clone(), actor.clone(), deadline.clone());
+            running.spawn(async move {
+                let _slot = slots.acquire().await;
+                let mut settled = Vec::new();
+                for (index, message) in group {
+                    let work = handler.message(message, actor.clone(), &deadline);
+                    settled.push((index, contained(work.boxed(), &deadline).await));
+                }
+                settled
+            });
+        }
+        let mut settled: Vec<Option<Settled>> = ids.iter().map(|_| None).collect();
+        while let Some(group) = running.join_next().await {
+            for (index, message) in group.into_iter().flatten() {
+                settled[index] = Some(message);
+            }
+        }
+        let mut failures = Vec::new();
+        for (id, settled) in ids.iter().zip(settled) {
+            // A message that nothing came of is not done with: SQS keeps it.
+            let settled = settled.unwrap_or_else(|| {
+                Settled::without_results(Err(Error::new(ErrorKind::Panic, "a task died")))
+            });
+            count(tally, &settled);
+            if let Err(error) = &settled.verdict {
+                let text = crate::redact::people(&error.to_string());
+                tracing::warn!(
+                    message_id = id,
+                    code = error.kind().code(),
+                    error = text,
+                    "message left to SQS"
+                );
+                failures.push(json!({"itemIdentifier": id}));
+                tally.item_failures += 1;
+            }
+        }
+        json!({"batchItemFailures": failures})
+    }
+
+    /// Reads the messages and groups them by conversation, each with its place in the batch.
+    fn by_conversation(&self, messages: Vec<SqsMessage>) -> Vec<Vec<(usize, Message)>> {
+        let mut groups: Vec<Vec<(usize, Message)>> = Vec::new();
+        let mut group_of = HashMap::new();
+        for (index, sqs) in messages.into_iter().enumerate() {
+            let request = event::from_body(sqs.body.as_deref(), self.archiver.config());
             let group = match &request {
                 Ok(Request::Archive { job, .. }) => *group_of.entry(job.conversation).or_insert(groups.len()),
                 _ => groups.len(),
@@ -157,108 +219,37 @@ impl Handler {
             if group == groups.len() {
                 groups.push(Vec::new());
             }
-            groups[group].push((index, message, request));
+            groups[group].push((index, Message { sqs, request }));
         }
-        let slots = Arc::new(Semaphore::new(
-            self.archiver.config().limits.record_concurrency.get(),
-        ));
-        // Tasks of their own, so that hashing spreads over the cores; dropped with the set if the invocation is.
-        let mut running = JoinSet::new();
-        for group in groups {
-            let (handler, slots, actor, deadline) =
-                (self.clone(), slots.clone(), actor.clone(), deadline.clone());
-            running.spawn(async move {
-                let mut settled = Vec::new();
-                let _slot = slots.acquire().await;
-                for (index, message, request) in group {
-                    settled.push((
-                        index,
-                        handler.message(message, request, actor.clone(), &deadline).await,
-                    ));
-                }
-                settled
-            });
-        }
-        let mut settled: Vec<(usize, Settled)> = running.join_all().await.into_iter().flatten().collect();
-        settled.sort_by_key(|(index, _)| *index);
-        let mut failures = Vec::new();
-        for (
-            index,
-            Settled {
-                results,
-                ignored,
-                verdict,
-            },
-        ) in &settled
-        {
-            count(tally, results, *ignored, verdict);
-            if let Err(error) = verdict {
-                let text = crate::redact::people(&error.to_string());
-                tracing::warn!(
-                    message_id = ids[*index],
-                    code = error.kind().code(),
-                    error = text,
-                    "message left to SQS"
-                );
-                failures.push(json!({"itemIdentifier": ids[*index]}));
-                tally.item_failures += 1;
-            }
-        }
-        json!({"batchItemFailures": failures})
+        groups
     }
 
     /// One message: what cannot be read goes to the exception queue as it came.
-    async fn message(
-        &self,
-        message: SqsMessage,
-        request: Result<Request, Error>,
-        actor: Actor,
-        deadline: &Deadline,
-    ) -> Settled {
+    async fn message(&self, message: Message, actor: Actor, deadline: &Deadline) -> Settled {
         let actor = Actor {
-            message_id: message.message_id,
+            message_id: message.sqs.message_id,
             ..actor
         };
-        let error = match request {
-            Ok(request) => return self.guarded(request, actor, deadline).await,
+        let error = match message.request {
+            Ok(request) => return self.settle(request, actor, deadline).await,
             Err(error) => error,
         };
-        let body = message.body.unwrap_or_default();
+        let body = message.sqs.body.unwrap_or_default();
         let verdict = self
             .hand_over(&error, None, None, Handover::Body(&body), &actor)
             .await;
-        let verdict = verdict.and_then(|handed| if handed { Ok(()) } else { Err(error) });
-        Settled {
-            results: Vec::new(),
-            ignored: false,
-            verdict,
-        }
+        Settled::without_results(verdict.and_then(|handed| if handed { Ok(()) } else { Err(error) }))
     }
 
-    /// Sees a request through, and lets no panic out. Boxed, as the whole data path is in this one future.
-    async fn guarded(&self, request: Request, actor: Actor, deadline: &Deadline) -> Settled {
-        let settled = AssertUnwindSafe(self.settle(request, actor, deadline).boxed())
-            .catch_unwind()
-            .await;
-        settled.unwrap_or_else(|panic| {
-            let message = format!("a defect was caught: {}", panic_text(&*panic));
-            Settled {
-                results: Vec::new(),
-                ignored: false,
-                verdict: Err(Error::new(ErrorKind::Panic, message)),
-            }
-        })
-    }
-
+    /// Sees a request through.
     async fn settle(&self, request: Request, mut actor: Actor, deadline: &Deadline) -> Settled {
         let (mut job, event_id) = match request {
             Request::Archive { job, event_id } => (job, event_id),
             Request::Nothing { why } => {
                 tracing::info!(why, "event ignored");
                 return Settled {
-                    results: Vec::new(),
                     ignored: true,
-                    verdict: Ok(()),
+                    ..Settled::without_results(Ok(()))
                 };
             }
         };
@@ -268,11 +259,7 @@ impl Handler {
         job.first_seen.get_or_insert_with(|| self.archiver.clock().now());
         if !deadline.allows_new_work() {
             let error = Error::new(ErrorKind::DeadlineNear, "no time left to begin another recording");
-            return Settled {
-                results: Vec::new(),
-                ignored: false,
-                verdict: Err(error),
-            };
+            return Settled::without_results(Err(error));
         }
         let mut results = self
             .archiver
@@ -365,14 +352,30 @@ impl Handler {
     }
 }
 
-fn count(tally: &mut Tally, results: &[RecordingResult], ignored: bool, verdict: &Result<(), Error>) {
-    results.iter().for_each(|result| tally.count(result));
-    tally.ignored += u64::from(ignored);
-    if results.is_empty() && !ignored {
-        let malformed = verdict
-            .as_ref()
-            .err()
-            .is_none_or(|error| error.kind() == ErrorKind::MalformedJob);
+/// Lets no panic out, and lets nothing that hangs keep the answer in: to be dropped is a crash of this record alone, and
+/// the next run heals it. Boxed, as the whole data path is in this one future.
+async fn contained(work: BoxFuture<'_, Settled>, deadline: &Deadline) -> Settled {
+    let error = tokio::select! {
+        settled = AssertUnwindSafe(work).catch_unwind() => match settled {
+            Ok(settled) => return settled,
+            Err(panic) => {
+                let message = format!("a defect was caught: {}", panic_text(&*panic));
+                Error::new(ErrorKind::Panic, message)
+            }
+        },
+        () = deadline.answer_due() => {
+            Error::new(ErrorKind::DeadlineNear, "the invocation ends, and something still did not answer")
+        }
+    };
+    Settled::without_results(Err(error))
+}
+
+fn count(tally: &mut Tally, settled: &Settled) {
+    settled.results.iter().for_each(|result| tally.count(result));
+    tally.ignored += u64::from(settled.ignored);
+    if settled.results.is_empty() && !settled.ignored {
+        let error = settled.verdict.as_ref().err();
+        let malformed = error.is_none_or(|error| error.kind() == ErrorKind::MalformedJob);
         tally.count_unreadable(if malformed {
             Outcome::Failed
         } else {

@@ -2,4 +2,5 @@
 
 pub mod event;
 pub mod handler;
+pub mod lambda;
 pub mod metrics;

@@ -70,6 +70,18 @@ impl Bench {
 
     /// The function as a new container would start it: default configuration and `changes`, and no patience.
     pub(crate) fn handler(&self, changes: &[(&str, &str)]) -> Handler {
+        let captured = self.lines.clone();
+        let lines = Lines::new(move |line| {
+            captured
+                .lock()
+                .unwrap()
+                .push(serde_json::from_str(&line).unwrap());
+        });
+        self.handler_with(changes, lines)
+    }
+
+    /// The same, with its lines going elsewhere.
+    pub(crate) fn handler_with(&self, changes: &[(&str, &str)], lines: Lines) -> Handler {
         let mut environment = self.world.environment();
         environment.insert("UPLOAD_PART_SIZE_MIB", "5".to_owned());
         let mut config = Config::from_lookup(|name| {
@@ -91,13 +103,6 @@ impl Bench {
             .into_builder()
             .retry_config(retries)
             .build();
-        let captured = self.lines.clone();
-        let lines = Lines::new(move |line| {
-            captured
-                .lock()
-                .unwrap()
-                .push(serde_json::from_str(&line).unwrap())
-        });
         Handler::new(
             Archiver::connect(config, &sdk, self.clock.clone(), lines.clone()).unwrap(),
             lines,

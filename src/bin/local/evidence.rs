@@ -1,7 +1,7 @@
 //! Gathers the evidence for what an invocation archived, from every place that holds some, and compares it:
 //! the file on disk, audit, ledger, tag, object metadata and webhook.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::io::Read as _;
 use std::path::Path;
 
@@ -224,16 +224,13 @@ fn shown(path: &Path) -> String {
         .to_string()
 }
 
-/// Starts the measurement of peak memory anew, where the system can: Linux.
-pub(crate) fn reset_peak_memory() {
-    // https://man7.org/linux/man-pages/man5/proc_pid_clear_refs.5.html: 5 resets the high-water mark.
-    let _ = std::fs::write("/proc/self/clear_refs", "5");
-}
-
-/// The most memory this process held since [`reset_peak_memory`], where the system tells: Linux.
-pub(crate) fn peak_memory() -> Option<String> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let fields: BTreeMap<&str, &str> = status.lines().filter_map(|line| line.split_once(':')).collect();
-    let kib: u64 = fields.get("VmHWM")?.trim().strip_suffix(" kB")?.parse().ok()?;
-    Some(format!("{:.1} MB", kib as f64 * 1024.0 / 1e6))
+/// A field of a process' status in MB, where the system tells: Linux.
+/// <https://man7.org/linux/man-pages/man5/proc_pid_status.5.html>
+pub(crate) fn memory(process: u32, field: &str) -> Option<f64> {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+    let value = status
+        .lines()
+        .find_map(|line| line.strip_prefix(field)?.strip_prefix(':'))?;
+    let kib: f64 = value.trim().strip_suffix(" kB")?.parse().ok()?;
+    Some(kib * 1024.0 / 1e6)
 }

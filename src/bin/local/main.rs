@@ -3,6 +3,7 @@
 //! The handler is the one that Lambda runs; only the wiring differs.
 
 mod evidence;
+mod process;
 mod replay;
 
 use std::path::{Path, PathBuf};
@@ -20,7 +21,8 @@ webhook's receiver are simulated on loopback; nothing leaves this machine.";
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
-#[tokio::main]
+// As many threads as a small function has: the memory it prints should not depend on the laptop.
+#[tokio::main(flavor = "multi_thread", worker_threads = 2)]
 async fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
@@ -29,6 +31,8 @@ async fn main() -> ExitCode {
         ["invoke", files @ ..] if !files.is_empty() => {
             replay_some(files.iter().map(PathBuf::from).collect()).await
         }
+        // Not for people: this program as the function, for `process`.
+        ["function"] => return recording_archiver::trigger::lambda::run().await,
         ["serve"] => serve().await.map(|()| true),
         ["help" | "--help" | "-h"] => {
             println!("{HELP}");

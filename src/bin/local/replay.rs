@@ -14,6 +14,7 @@ use recording_archiver::telemetry::Lines;
 use recording_archiver::trigger::handler::{Handler, Invocation};
 use serde_json::Value;
 
+use super::process::Process;
 use super::{Result, evidence};
 
 /// The outcomes that an event's name promises: `05-story.archived-and-failed.json`.
@@ -23,15 +24,10 @@ pub(crate) fn promise(path: &Path) -> Option<BTreeSet<String>> {
     Some(outcomes.split("-and-").map(str::to_owned).collect())
 }
 
-/// The lines of stdout that an invocation would have written in Lambda.
-type Captured = Arc<Mutex<Vec<Value>>>;
-
 /// Replays `events` in order. True if each kept its promise and all evidence agrees; `strict`: a first archiving
 /// must not turn out to be done already.
 pub(crate) async fn run(world: &World, events: &[PathBuf], strict: bool) -> Result<bool> {
-    let captured = Captured::default();
-    let conversations = handler(world, "conversations", &captured)?;
-    let interactions = handler(world, "interactions", &captured)?;
+    let function = Function::new(world)?;
     let style = Style::detect();
     let mut broken = Vec::new();
     println!(
@@ -50,56 +46,111 @@ pub(crate) async fn run(world: &World, events: &[PathBuf], strict: bool) -> Resu
             std::fs::read_to_string(path).map_err(|error| format!("reading {}: {error}", path.display()))?;
         let payload: Value = serde_json::from_str(&text)
             .map_err(|error| format!("{} is not JSON: {error}", path.display()))?;
-        let handler = if story.contains("-interactions-") {
-            &interactions
-        } else {
-            &conversations
-        };
-        captured.lock().unwrap_or_else(PoisonError::into_inner).clear();
         let begun = Instant::now();
-        evidence::reset_peak_memory();
-        let invocation = Invocation {
-            request_id: format!("local-{story}"),
-            function_version: "$LATEST".to_owned(),
-            remaining: Duration::from_secs(900),
-        };
-        let answer = handler.handle(payload, &invocation).await;
-        let took = begun.elapsed();
-        let lines = captured.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let Ran {
+            answer,
+            lines,
+            memory,
+        } = function.invoke(world, story, payload).await?;
+        let took = begun.elapsed().as_millis();
         let outcomes = outcomes(&lines);
         let kept = promise(path).is_none_or(|promised| {
             promised == outcomes || (!strict && outcomes == BTreeSet::from(["already_archived".to_owned()]))
         });
-        let all = outcomes.iter().cloned().collect::<Vec<_>>().join(" and ");
-        println!(
-            "{} {story:<55} {all}  ({} ms)",
-            style.mark(kept),
-            took.as_millis()
-        );
+        let all = joined(&outcomes);
+        println!("{} {story:<55} {all}  ({took} ms)", style.mark(kept));
         if !kept {
-            let promised = promise(path)
-                .unwrap_or_default()
-                .into_iter()
-                .collect::<Vec<_>>()
-                .join(" and ");
+            let promised = joined(&promise(path).unwrap_or_default());
             broken.push(format!("{story}: promised {promised}, came to {all}"));
         }
         if let Err(error) = &answer {
-            println!("    answered with an error  {}: {error}", error.kind().code());
+            println!("    answered with an error  {error}");
         }
-        let mut report = evidence::of_invocation(world, &lines, answer.as_ref().ok()).await?;
-        if took > Duration::from_millis(500)
-            && let Some(memory) = evidence::peak_memory()
-        {
-            report.lines.push(format!(
-                "    memory   at most {memory} in this process, simulators included"
-            ));
-        }
+        let report = evidence::of_invocation(world, &lines, answer.as_ref().ok()).await?;
         report.lines.iter().for_each(|line| println!("{line}"));
         broken.extend(report.broken.into_iter().map(|what| format!("{story}: {what}")));
+        if let Some(peak) = memory {
+            println!(
+                "    memory   the function, here a process of its own, never held more than {peak:.1} MB"
+            );
+        }
     }
     conclude(world, &broken);
     Ok(broken.is_empty())
+}
+
+fn joined(outcomes: &BTreeSet<String>) -> String {
+    outcomes
+        .iter()
+        .map(String::as_str)
+        .collect::<Vec<_>>()
+        .join(" and ")
+}
+
+/// The lines of stdout that an invocation would have written in Lambda.
+type Captured = Arc<Mutex<Vec<Value>>>;
+
+/// The function as three deployments would have it: with either API, and as a process of its own.
+struct Function {
+    conversations: Handler,
+    interactions: Handler,
+    captured: Captured,
+}
+
+/// What an invocation came to.
+struct Ran {
+    answer: std::result::Result<Value, String>,
+    lines: Vec<Value>,
+    memory: Option<f64>,
+}
+
+const REMAINING: Duration = Duration::from_secs(900);
+
+impl Function {
+    fn new(world: &World) -> Result<Self> {
+        let captured = Captured::default();
+        let conversations = handler(world, "conversations", &captured)?;
+        let interactions = handler(world, "interactions", &captured)?;
+        Ok(Self {
+            conversations,
+            interactions,
+            captured,
+        })
+    }
+
+    /// Invokes the deployment that the story is about. The long call is for a process of its own, whose memory tells.
+    async fn invoke(&self, world: &World, story: &str, payload: Value) -> Result<Ran> {
+        if story.contains("-long-") {
+            let mut process = Process::start(world).await?;
+            let (answer, lines) = process.invoke(payload, REMAINING).await?;
+            let answer = answer.map_err(|error| error.to_string());
+            return Ok(Ran {
+                answer,
+                lines,
+                memory: process.peak_memory(),
+            });
+        }
+        let handler = if story.contains("-interactions-") {
+            &self.interactions
+        } else {
+            &self.conversations
+        };
+        let captured = || self.captured.lock().unwrap_or_else(PoisonError::into_inner);
+        captured().clear();
+        let invocation = Invocation {
+            request_id: format!("local-{story}"),
+            function_version: "$LATEST".to_owned(),
+            remaining: REMAINING,
+        };
+        let answer = handler.handle(payload, &invocation).await;
+        let answer = answer.map_err(|error| format!("{}: {error}", error.kind().code()));
+        let lines = captured().clone();
+        Ok(Ran {
+            answer,
+            lines,
+            memory: None,
+        })
+    }
 }
 
 fn handler(world: &World, api: &str, captured: &Captured) -> Result<Handler> {

@@ -1,0 +1,225 @@
+//! The function dies at any point: the next run brings everything to the same end.
+//!
+//! Every effect of a run on the outside is an exchange on the wire. A clean run is recorded first, so that an effect
+//! that somebody adds tomorrow is covered as well. Then the function is killed at each exchange, before it was carried
+//! out and after, and started again.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use recording_archiver::sim::genesys::{Conversation, Media, Recording};
+use recording_archiver::sim::wire::Fault;
+use tokio::runtime::Runtime;
+
+use crate::settled::assert_settled;
+use crate::support::{Bench, CONVERSATION, PART, RECORDING, call_bytes, invoke_for, job, outcomes};
+
+/// How long an invocation may take, and so how long the lease of a dead one runs.
+const LEASE: Duration = Duration::from_secs(60);
+
+/// One kind of recording.
+struct Kind {
+    /// Contents of its files, one per channel; the second ones are what the source serves after a change.
+    files: fn(seed: u64) -> Vec<Media>,
+    configuration: &'static [(&'static str, &'static str)],
+}
+
+const SHORT: Kind = Kind {
+    files: |seed| vec![short(seed)],
+    configuration: &[],
+};
+
+/// Three parts.
+const LONG: Kind = Kind {
+    files: |seed| vec![Media::generated_wav(2 * PART + 100_000, seed)],
+    configuration: &[],
+};
+
+/// A single put and a multipart upload in one recording.
+const SPLIT: Kind = Kind {
+    files: |seed| vec![short(seed), Media::generated_wav(PART + 100_000, seed)],
+    configuration: &[("RECORDING_CHANNELS", "split")],
+};
+
+/// When the function dies.
+#[derive(Debug, Clone, Copy)]
+enum Moment {
+    /// The exchange is on its way, and is never carried out.
+    Before,
+    /// It was carried out, and the answer never arrives.
+    After,
+}
+
+const MOMENTS: [Moment; 2] = [Moment::Before, Moment::After];
+
+/// A world with one recording of a kind, and what its source served so far.
+struct Scene {
+    bench: Arc<Bench>,
+    kind: &'static Kind,
+    media: Vec<Media>,
+    served: Vec<Vec<String>>,
+}
+
+impl Scene {
+    async fn new(kind: &'static Kind) -> Self {
+        let bench = Bench::new().await;
+        let media = (kind.files)(1);
+        let recording = Recording::audio(RECORDING, media.clone());
+        bench
+            .world
+            .genesys
+            .add(Conversation::new(CONVERSATION).recording(recording));
+        let served = media.iter().map(|file| vec![file.sha256().unwrap()]).collect();
+        Self {
+            bench: Arc::new(bench),
+            kind,
+            media,
+            served,
+        }
+    }
+
+    /// The source transcodes anew, and no two transcodings are alike.
+    fn change_the_source(&mut self, seed: u64) {
+        let other = (self.kind.files)(seed);
+        for ((file, other), served) in self.media.iter().zip(other).zip(&mut self.served) {
+            file.replace_with(&other);
+            served.push(other.sha256().unwrap());
+        }
+    }
+
+    /// How many effects a clean run has.
+    async fn effects(&self) -> usize {
+        self.bench.world.wire.forget();
+        let handler = self.bench.handler(self.kind.configuration);
+        invoke_for(&handler, job(), LEASE).await.unwrap();
+        self.bench.world.wire.exchanges().len()
+    }
+
+    /// Runs the function in a container of its own, and kills the container at the `k`-th exchange. Nothing of it gets
+    /// to clean up: with its runtime go its tasks, its connections and its timers. Whether it got that far.
+    async fn crash(&self, k: usize, moment: Moment) -> bool {
+        let wire = self.bench.world.wire.clone();
+        wire.forget();
+        let fault = match moment {
+            Moment::Before => Fault::Hang,
+            Moment::After => Fault::ApplyThenHang,
+        };
+        wire.disturb(move |exchange| (exchange.seq == k).then(|| fault.clone()));
+        let container = Runtime::new().unwrap();
+        let (bench, kind) = (self.bench.clone(), self.kind);
+        let run = container.spawn(async move {
+            let handler = bench.handler(kind.configuration);
+            invoke_for(&handler, job(), LEASE).await
+        });
+        let reached = wire.wait_until(|exchanges| {
+            exchanges.get(k - 1).is_some_and(|exchange| match moment {
+                Moment::Before => true,
+                Moment::After => exchange.status.is_some(),
+            })
+        });
+        let crashed = tokio::select! {
+            () = reached => true,
+            _ = run => false,
+        };
+        // Returns when every thread of the runtime has ended, so that nothing of this run comes after the crash.
+        tokio::task::spawn_blocking(move || container.shutdown_timeout(LEASE))
+            .await
+            .unwrap();
+        wire.calm();
+        self.bench.clock.advance(LEASE + Duration::from_secs(1));
+        crashed
+    }
+
+    /// One run in a new container; it meets no fault, so it has to come to the end.
+    async fn run_to_the_end(&self, story: &str) {
+        let handler = self.bench.handler(self.kind.configuration);
+        let summary = invoke_for(&handler, job(), LEASE).await.expect(story);
+        let outcomes = outcomes(&summary);
+        assert!(
+            matches!(outcomes.as_slice(), ["archived" | "already_archived"]),
+            "{story}: {summary}"
+        );
+        assert_settled(&self.bench, &self.served, story).await;
+    }
+}
+
+fn short(seed: u64) -> Media {
+    match seed {
+        1 => Media::bytes(call_bytes()),
+        _ => Media::generated_wav(50_000, seed),
+    }
+}
+
+/// Kills the function once at each of its effects, and lets `then` happen before it runs again.
+async fn at_each_effect(kind: &'static Kind, then: fn(&mut Scene)) -> usize {
+    let effects = Scene::new(kind).await.effects().await;
+    for k in 1..=effects {
+        for moment in MOMENTS {
+            let mut scene = Scene::new(kind).await;
+            assert!(scene.crash(k, moment).await, "{moment:?} {k}");
+            then(&mut scene);
+            scene
+                .run_to_the_end(&format!("killed {moment:?} effect {k} of {effects}"))
+                .await;
+        }
+    }
+    effects
+}
+
+/// Kills the function at an effect, and the one that takes over at an effect of its own.
+async fn at_pairs_of_effects(kind: &'static Kind, step: usize) {
+    let effects = Scene::new(kind).await.effects().await;
+    // Every first effect meets seconds from all over the second run, without all pairs being tried.
+    for (n, k) in (1..=effects).step_by(step).enumerate() {
+        for (moment, again) in [
+            (Moment::Before, Moment::After),
+            (Moment::After, Moment::Before),
+            (Moment::After, Moment::After),
+        ] {
+            let mut scene = Scene::new(kind).await;
+            scene.crash(k, moment).await;
+            scene.change_the_source(2);
+            let k2 = 1 + (n * 5 + again as usize * 3) % effects;
+            let twice = scene.crash(k2, again).await;
+            scene.change_the_source(3);
+            let story =
+                format!("killed {moment:?} effect {k}, then {again:?} effect {k2} (reached: {twice})");
+            scene.run_to_the_end(&story).await;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_short_recording_survives_a_crash_at_any_point() {
+    assert!(at_each_effect(&SHORT, |_| {}).await >= 9);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_long_recording_survives_a_crash_at_any_point() {
+    assert!(at_each_effect(&LONG, |_| {}).await >= 14);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_recording_of_two_files_survives_a_crash_at_any_point() {
+    assert!(at_each_effect(&SPLIT, |_| {}).await >= 15);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_short_recording_survives_a_crash_though_its_source_changes() {
+    at_each_effect(&SHORT, |scene| scene.change_the_source(2)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_recording_of_two_files_survives_a_crash_though_its_source_changes() {
+    at_each_effect(&SPLIT, |scene| scene.change_the_source(2)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_short_recording_survives_two_crashes_and_two_changes_of_its_source() {
+    at_pairs_of_effects(&SHORT, 1).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_recording_of_two_files_survives_two_crashes_and_two_changes_of_its_source() {
+    at_pairs_of_effects(&SPLIT, 3).await;
+}

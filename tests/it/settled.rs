@@ -1,0 +1,97 @@
+//! What has to be true of a recording once everything has come to rest, whatever happened on the way.
+
+use std::collections::BTreeSet;
+
+use recording_archiver::archive::audit::AuditItem;
+use recording_archiver::archive::recording::ArchivedFile;
+use recording_archiver::aws::ledger::State;
+
+use crate::support::{Bench, CONVERSATION, RECORDING, sha256};
+
+/// Holds object, ledger, audit and webhook of [`RECORDING`] against each other. `files` has, for each file of the
+/// recording, the hashes of everything that the source ever served of it.
+pub(crate) async fn assert_settled(bench: &Bench, files: &[Vec<String>], story: &str) {
+    let record = bench.record(CONVERSATION, RECORDING).await.expect(story);
+    assert_eq!(record.state, State::Notified, "{story}");
+    assert_eq!(record.files.len(), files.len(), "{story}: {:?}", record.files);
+    let in_bucket: BTreeSet<_> = bench.keys().await.into_iter().collect();
+    let in_ledger = record.files.iter().map(|file| file.location().1.to_owned());
+    assert_eq!(in_bucket, in_ledger.collect(), "{story}: objects and names agree");
+    for (file, served) in record.files.iter().zip(files) {
+        assert_whole(bench, file, served, story).await;
+    }
+    let events = bench.audit(CONVERSATION, RECORDING).await;
+    assert_consistent(&events, &record.files, story);
+    let deliveries = bench.world.webhook.deliveries();
+    let ids: BTreeSet<_> = deliveries.iter().map(|delivery| &delivery.id).collect();
+    assert_eq!(ids.len(), 1, "{story}: one id, however often it was told");
+    for delivery in &deliveries {
+        assert!(delivery.verified, "{story}");
+        assert_eq!(delivery.body["hash"], record.files[0].sha256, "{story}");
+        assert_eq!(
+            delivery.body["files"].as_array().map(Vec::len),
+            Some(files.len()),
+            "{story}"
+        );
+    }
+}
+
+/// One object: its bytes are among those the source served, and all that is told of it is true.
+async fn assert_whole(bench: &Bench, file: &ArchivedFile, served: &[String], story: &str) {
+    let object = bench.object(file.location().1).await.expect(story);
+    let hash = sha256(&object.bytes);
+    assert!(
+        served.contains(&hash),
+        "{story}: bytes that the source never served"
+    );
+    assert_eq!(hash, file.sha256, "{story}");
+    assert_eq!(object.bytes.len() as u64, file.size_bytes, "{story}");
+    let tags: BTreeSet<_> = object.tags.into_iter().collect();
+    let told = [
+        ("compliance".to_owned(), "archive".to_owned()),
+        ("sha256".to_owned(), hash),
+    ];
+    assert_eq!(tags, told.into(), "{story}");
+}
+
+/// The audit tells a story without contradictions: begun, each file completed and then stored as it is now, told.
+fn assert_consistent(events: &[AuditItem], files: &[ArchivedFile], story: &str) {
+    let actions: Vec<&str> = events
+        .iter()
+        .map(|event| event["action"].as_str().unwrap())
+        .collect();
+    let at = |action: &str| -> Vec<usize> {
+        let positions = actions.iter().enumerate();
+        positions
+            .filter(|(_, found)| **found == action)
+            .map(|(n, _)| n)
+            .collect()
+    };
+    let story = format!("{story}: {actions:?}");
+    assert_eq!(actions[0], "download.initiated", "{story}");
+    assert_eq!(actions.last(), Some(&"webhook.delivered"), "{story}");
+    assert_eq!(at("webhook.delivered").len(), 1, "{story}");
+    let stored = at("archive.stored");
+    assert_eq!(stored.len(), files.len(), "{story}: each file is stored once");
+    let nothing_to_do_with_bytes = actions[stored[0]..]
+        .iter()
+        .all(|action| !action.starts_with("download."));
+    assert!(
+        nothing_to_do_with_bytes,
+        "{story}: what is archived is not touched again"
+    );
+    for (event, file) in stored.iter().map(|n| &events[*n]).zip(files) {
+        assert_eq!(event["hash"], file.sha256, "{story}");
+        assert_eq!(event["archiveKey"], file.archive_key, "{story}");
+        assert_eq!(event["sizeBytes"], file.size_bytes, "{story}");
+        let completed = at("download.completed").into_iter().filter(|n| {
+            let told = |name| events[*n].get(name) == event.get(name);
+            told("hash") && told("archiveKey") && told("attemptId")
+        });
+        assert_eq!(
+            completed.count(),
+            1,
+            "{story}: its bytes were checked before, once"
+        );
+    }
+}
