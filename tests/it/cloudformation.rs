@@ -124,6 +124,15 @@ impl Stack<'_> {
             .collect()
     }
 
+    /// Whether the stack has this resource of the template.
+    pub(crate) fn makes(&self, name: &str) -> bool {
+        let resource = &self.template["Resources"][name];
+        assert!(resource.is_object(), "there is no resource {name}");
+        resource
+            .get("Condition")
+            .is_none_or(|condition| self.condition(condition))
+    }
+
     /// A property as this stack has it: `null` where `AWS::NoValue` takes it out.
     pub(crate) fn value(&self, value: &Value) -> Value {
         match value {

@@ -704,6 +704,90 @@ fn every_alarm_is_in_the_runbook_and_on_the_dashboard() {
 }
 
 #[test]
+fn the_rule_leads_to_the_queue_or_to_the_function_and_either_lets_it_in() {
+    let template = Template::read();
+    let bus = ("PartnerEventBusName", "aws.partner/genesys.com/cloud/org/archive");
+    for (trigger, target) in [("Queue", "WorkQueue.Arn"), ("Direct", "ArchiverFunction.Alias")] {
+        let stack = template.stack(&[bus, ("LiveTrigger", trigger)]);
+        assert_eq!(stack.refused(), None);
+        let targets = stack.value(&template.resource("ConversationEndRule")["Targets"]);
+        assert_eq!(targets.as_array().unwrap().len(), 1);
+        assert_eq!(targets[0]["Arn"], target);
+        assert_eq!(targets[0]["DeadLetterConfig"]["Arn"], "WorkDeadLetterQueue.Arn");
+        assert_eq!(stack.makes("ConversationEndPermission"), trigger == "Direct");
+    }
+    let policy = &template.resource("ConversationEndQueuePolicy")["PolicyDocument"]["Statement"][0];
+    let queues: Vec<&Value> = policy["Resource"].as_array().unwrap().iter().collect();
+    assert_eq!(
+        queues,
+        [
+            &json!({"Fn::GetAtt": "WorkQueue.Arn"}),
+            &json!({"Fn::GetAtt": "WorkDeadLetterQueue.Arn"})
+        ]
+    );
+    let without = template.stack(&[]);
+    assert!(!without.makes("ConversationEndRule") && !without.makes("ConversationEndPermission"));
+}
+
+#[test]
+fn audit_lines_go_to_a_siem_with_a_role_only_where_one_is_needed() {
+    let template = Template::read();
+    for (destination, subscribed, role) in [
+        ("", false, false),
+        (
+            "arn:aws:logs:eu-central-1:123456789012:destination:siem",
+            true,
+            false,
+        ),
+        (
+            "arn:aws:firehose:eu-central-1:123456789012:deliverystream/siem",
+            true,
+            true,
+        ),
+        (
+            "arn:aws:kinesis:eu-central-1:123456789012:stream/siem",
+            true,
+            true,
+        ),
+    ] {
+        let stack = template.stack(&[("AuditLogDestinationArn", destination)]);
+        assert_eq!(stack.refused(), None);
+        assert_eq!(stack.makes("AuditSubscription"), subscribed, "{destination}");
+        assert_eq!(stack.makes("AuditSubscriptionRole"), role, "{destination}");
+        let named = stack.value(&template.resource("AuditSubscription")["RoleArn"]);
+        assert_eq!(named.is_string(), role, "{destination}");
+    }
+    assert_eq!(
+        template.resource("AuditSubscription")["FilterPattern"],
+        "{ $.audit IS TRUE }"
+    );
+}
+
+#[test]
+fn a_given_bucket_and_a_given_key_take_the_place_of_those_that_the_stack_would_make() {
+    let template = Template::read();
+    let stack = template.stack(&[("ArchiveBucketName", "their-bucket"), ("S3KmsKeyArn", SECRET_KEY)]);
+    assert_eq!(stack.refused(), None);
+    for name in ["ArchiveBucket", "ArchiveBucketPolicy", "ArchiveKey"] {
+        assert!(!stack.makes(name), "{name}");
+    }
+    let environment = stack.environment();
+    assert_eq!(environment["S3_BUCKET_NAME"], "their-bucket");
+    assert_eq!(environment["S3_SSE_KMS_KEY_ID"], SECRET_KEY);
+    let role = stack
+        .value(&template.resource("ArchiverRole")["Policies"])
+        .to_string();
+    assert!(
+        role.contains(":::their-bucket/recordings/*") && role.contains(SECRET_KEY),
+        "{role}"
+    );
+    assert!(
+        !role.contains("ArchiveBucket") && !role.contains("ArchiveKey"),
+        "{role}"
+    );
+}
+
+#[test]
 fn what_is_evidence_outlives_the_stack() {
     let template = Template::read();
     for kind in [
