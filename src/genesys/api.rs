@@ -77,23 +77,28 @@ impl Api {
         if !query.is_empty() {
             url.query_pairs_mut().extend_pairs(query);
         }
-        let (status, headers, response) = self
-            .authorised(what, deadline, |token| {
-                bearer(self.http.request(Method::GET, url.clone()), token)
-            })
-            .await?;
-        let body = read_limited(response, LONGEST_ANSWER).await.map_err(|error| {
-            Error::transient(format!(
-                "Genesys' answer about {what} broke off{}",
-                correlation(&headers)
-            ))
-            .caused_by(error)
-        })?;
-        Ok(Answer {
-            status,
-            retry_after: retry_after(&headers),
-            body,
-        })
+        let mut retry = Retry::new(self.policy, deadline);
+        loop {
+            let (status, headers, response) = self
+                .authorised(what, deadline, &mut retry, |token| {
+                    bearer(self.http.request(Method::GET, url.clone()), token)
+                })
+                .await?;
+            let error = match read_limited(response, LONGEST_ANSWER).await {
+                Ok(body) => {
+                    return Ok(Answer {
+                        status,
+                        retry_after: retry_after(&headers),
+                        body,
+                    });
+                }
+                Err(error) => error,
+            };
+            let message = format!("Genesys' answer about {what} broke off{}", correlation(&headers));
+            retry
+                .wait(Error::transient(message).caused_by(error), None)
+                .await?;
+        }
     }
 
     /// Sends what `build` makes of the token until it succeeds (2xx) or fails for good.
@@ -103,9 +108,9 @@ impl Api {
         &self,
         what: &str,
         deadline: &Deadline,
+        retry: &mut Retry<'_>,
         build: impl Fn(&Token) -> RequestBuilder,
     ) -> Result<(StatusCode, HeaderMap, Response), Error> {
-        let mut retry = Retry::new(self.policy, deadline);
         let mut token = self.tokens.get(deadline).await?;
         let mut renewed = false;
         loop {

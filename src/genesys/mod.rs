@@ -22,7 +22,7 @@ use crate::aws::secrets::Secrets;
 use crate::clock::Deadline;
 use crate::config::{Config, RecordingApi};
 use crate::error::{Error, ErrorKind};
-use crate::retry::RetryPolicy;
+use crate::retry::{Retry, RetryPolicy};
 use crate::telemetry::Counters;
 
 pub use media::Media;
@@ -147,9 +147,14 @@ impl Genesys {
         }
     }
 
-    /// Begins the download of one file.
-    pub async fn fetch<'a>(&'a self, source: &'a Source, deadline: &'a Deadline) -> Result<Media<'a>, Error> {
-        self.media.fetch(&self.api, source, deadline).await
+    /// Begins the download of one file; the tries that fail count as tries of the caller's.
+    pub async fn fetch<'a>(
+        &'a self,
+        source: &'a Source,
+        deadline: &'a Deadline,
+        retry: &mut Retry<'_>,
+    ) -> Result<Media<'a>, Error> {
+        self.media.fetch(&self.api, source, deadline, retry).await
     }
 }
 

@@ -6,6 +6,7 @@ mod aws_simulator;
 mod bad_input;
 mod binary;
 mod events;
+mod faults;
 mod openapi;
 mod simulator;
 mod support;
