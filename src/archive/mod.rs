@@ -135,14 +135,15 @@ impl Archiver {
             recording: None,
             segment: None,
         };
-        let listed = match self
+        let listing = match self
             .in_time(run, self.genesys.recordings(run.job, run.deadline))
             .await
         {
-            Ok(listed) => listed,
+            Ok(listing) => listing,
             Err(error) => return vec![self.conclude_unclaimed(run, of, error).await],
         };
-        let (wanted, others): (Vec<_>, Vec<_>) = listed
+        let (wanted, others): (Vec<_>, Vec<_>) = listing
+            .recordings
             .into_iter()
             .partition(|recording| self.wants(recording.media));
         if run.job.expected_sha256.is_some() && wanted.len() > 1 {
@@ -156,6 +157,9 @@ impl Archiver {
             ];
         }
         let mut results = Vec::new();
+        for error in listing.unreadable {
+            results.push(self.conclude_unclaimed(run, of, error).await);
+        }
         for recording in &others {
             let of = RecordingRef {
                 recording: Some(recording.id),
@@ -243,6 +247,7 @@ impl Archiver {
                 None => self
                     .in_time(run, self.genesys.recordings(run.job, run.deadline))
                     .await?
+                    .recordings
                     .swap_remove(0),
             };
             if !self.wants(listed.media) {
@@ -253,6 +258,11 @@ impl Archiver {
             }
             end = listed.end;
             figures.download = Some(self.transfer_all(run, of, lease, &listed, &mut stored).await?);
+        }
+        // A multipart upload takes its tags before its hash is known. Here and not where it becomes visible, so that
+        // a failure does not cost another download, and what a crash left untagged is tagged by whoever adopts it.
+        for file in stored.iter().filter(|file| file.crc64nvme.is_some()) {
+            self.storage.tag(file).await?;
         }
         figures.archive = Some(begun.elapsed());
         figures.age = end

@@ -185,33 +185,23 @@ impl Archiver {
             return Err(error);
         }
         let published = prepared.publish().await;
-        let visible = match &published {
-            Ok(Published::Visible) => Some(file.clone()),
-            // Occupied, or the answer was lost: whose object lies there decides.
-            Ok(Published::Occupied) | Err(_) => self.find_ours(&file, &lease.record().former_files).await?,
-        };
-        match (visible, published) {
-            (Some(visible), _) => {
-                if visible.attempt_id != file.attempt_id {
-                    prepared.abort().await;
-                }
-                if visible.crc64nvme.is_some() {
-                    self.storage.tag(&visible).await?;
-                }
-                Ok(visible)
-            }
+        if matches!(published, Ok(Published::Visible)) {
+            return Ok(file);
+        }
+        // Occupied, or the answer was lost: whose object lies there decides. Whatever it is, this upload is not
+        // needed any more; one that was completed after all is not harmed.
+        let ours = self.find_ours(&file, &lease.record().former_files).await;
+        prepared.abort().await;
+        match (ours?, published) {
+            (Some(ours), _) => Ok(ours),
             (None, Ok(_)) => {
-                prepared.abort().await;
                 let message = format!(
                     "{} holds an object that this archiver did not write; it was kept",
                     file.archive_key
                 );
                 Err(Error::new(ErrorKind::ForeignObject, message))
             }
-            (None, Err(error)) => {
-                prepared.abort().await;
-                Err(error)
-            }
+            (None, Err(error)) => Err(error),
         }
     }
 
@@ -236,10 +226,6 @@ impl Archiver {
         for file in &lease.record().former_files {
             let known = adopted.iter().any(|other| other.archive_key == file.archive_key);
             if !known && self.storage.holds(file).await? == Some(true) {
-                // A crash between completion and tagging left a multipart object without its hash.
-                if file.crc64nvme.is_some() {
-                    self.storage.tag(file).await?;
-                }
                 tracing::info!(archive_key = file.archive_key, "adopted what a former run stored");
                 adopted.push(file.clone());
             }

@@ -173,8 +173,8 @@ impl MediaClient {
                         Err(error) => {
                             // The same URL would lead to the same place.
                             let for_good = error.is_redirect();
-                            let error =
-                                Error::transient("asking the media host failed").caused_by(error.without_url());
+                            let error = Error::transient("asking the media host failed")
+                                .caused_by(error.without_url());
                             if for_good {
                                 return Err(error);
                             }
@@ -346,6 +346,13 @@ fn check_headers(
     content_type: Option<&str>,
     media: MediaKind,
 ) -> Result<(), Error> {
+    if status == StatusCode::ACCEPTED {
+        let after = retry_after(headers);
+        return Err(Error::new(
+            ErrorKind::NotReady { after },
+            "the media is still being prepared (202)",
+        ));
+    }
     if status != StatusCode::OK {
         return Err(Error::transient(format!(
             "the media host answered {} to a plain GET",

@@ -36,6 +36,15 @@ pub struct Genesys {
     media: media::MediaClient,
 }
 
+/// What Genesys lists for a conversation.
+#[derive(Debug, Default)]
+pub struct Listing {
+    /// The recordings.
+    pub recordings: Vec<Listed>,
+    /// Why an entry is none that can be asked for; each stands for a recording that somebody has to look after.
+    pub unreadable: Vec<Error>,
+}
+
 /// A recording as the metadata tells it, before anything is downloaded.
 #[derive(Debug, Clone)]
 pub struct Listed {
@@ -102,7 +111,13 @@ impl Genesys {
     pub fn new(config: &Config, secrets: Arc<Secrets>, counters: Arc<Counters>) -> Result<Self, Error> {
         let policy = RetryPolicy::new(config.limits.max_attempts, config.limits.backoff_base);
         Ok(Self {
-            api: api::Api::new(&config.genesys, secrets, policy, counters)?,
+            api: api::Api::new(
+                &config.genesys,
+                secrets,
+                policy,
+                config.limits.answer_timeout,
+                counters,
+            )?,
             variant: config.genesys.api,
             split_channels: config.recording.split_channels,
             media: media::MediaClient::new(&config.genesys, policy, config.limits.media_idle)?,
@@ -112,22 +127,24 @@ impl Genesys {
     /// All recordings of the job's conversation that Genesys knows of; only the job's one if it names one.
     ///
     /// None at all is [`ErrorKind::NotReady`]: shortly after a call an empty list proves nothing.
-    pub async fn recordings(&self, job: &Job, deadline: &Deadline) -> Result<Vec<Listed>, Error> {
-        let mut listed = match self.variant {
+    pub async fn recordings(&self, job: &Job, deadline: &Deadline) -> Result<Listing, Error> {
+        let mut listing = match self.variant {
             RecordingApi::Conversations => conversations::list(&self.api, job.conversation, deadline).await?,
             RecordingApi::Interactions => interactions::list(&self.api, job.conversation, deadline).await?,
         };
         if let Some(wanted) = job.recording {
-            listed.retain(|recording| recording.id == wanted);
+            listing.recordings.retain(|recording| recording.id == wanted);
+            // Not this job's business; a job for the whole conversation reports them.
+            listing.unreadable.clear();
         }
-        if listed.is_empty() {
+        if listing.recordings.is_empty() && listing.unreadable.is_empty() {
             let what = job
                 .recording
                 .map_or_else(|| "no recording".to_owned(), |id| format!("no recording {id}"));
             let message = format!("Genesys lists {what} for conversation {}", job.conversation);
             return Err(Error::new(ErrorKind::NotReady { after: None }, message));
         }
-        Ok(listed)
+        Ok(listing)
     }
 
     /// Asks for the media of one recording. Still transcoding is [`ErrorKind::NotReady`].

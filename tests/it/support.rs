@@ -81,6 +81,7 @@ impl Bench {
         })
         .unwrap();
         config.limits.backoff_base = Duration::from_millis(1);
+        config.limits.answer_timeout = Duration::from_millis(500);
         config.limits.media_idle = Duration::from_millis(500);
         config.limits.webhook_timeout = Duration::from_millis(500);
         let retries = RetryConfig::standard().with_initial_backoff(Duration::from_millis(1));
@@ -96,7 +97,7 @@ impl Bench {
             captured
                 .lock()
                 .unwrap()
-                .push(serde_json::from_str(&line).unwrap())
+                .push(serde_json::from_str(&line).unwrap());
         });
         Handler::new(
             Archiver::connect(config, &sdk, self.clock.clone(), lines.clone()).unwrap(),

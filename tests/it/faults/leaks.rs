@@ -27,6 +27,7 @@ fn secrets(bench: &Bench) -> Vec<String> {
     let webhook_secret = recording_archiver::sim::WEBHOOK_SECRET;
     secrets.push(webhook_secret.trim_start_matches("whsec_").to_owned());
     secrets.push("simulated-webhook-secret-0001".to_owned()); // the same, decoded
+    secrets.push("LEAKED".to_owned()); // what the tests put where a secret can be
     for exchange in bench.world.wire.exchanges() {
         match exchange.service {
             Service::Genesys | Service::Login => {

@@ -1,8 +1,11 @@
 //! What happens when the others misbehave: every fault, and everything that has to be true after it.
 
+mod answers;
 mod genesys;
+mod interactions;
 mod leaks;
 mod ledger;
+mod login;
 mod media;
 mod queues;
 mod storage;
@@ -95,7 +98,12 @@ impl Bench {
     async fn assert_ended(&self, answer: Answer, ending: Ending, about: About) {
         let key = if about == About::Recording { RECORDING } else { "-" };
         let (outcome, action, state) = match ending {
-            Ending::Retry => ("retry", "download.failed", State::Claimed),
+            // However far it got, `storing` included, it stays there.
+            Ending::Retry => (
+                "retry",
+                "download.failed",
+                self.state(key).await.unwrap_or(State::Claimed),
+            ),
             Ending::Deferred => ("deferred", "download.deferred", State::Deferred),
             Ending::Failed(_) => ("failed", "download.failed", State::Failed),
             Ending::Expired => ("expired", "download.expired", State::Expired),
@@ -111,6 +119,8 @@ impl Bench {
         assert_eq!(self.uploads_in_progress().await, Vec::<String>::new());
         // A run that never got to a recording and comes again leaves no trace in the tables.
         let traced = ending != Ending::Retry || about == About::Recording;
+        let unfinished = [State::Claimed, State::Storing].contains(&state);
+        assert_eq!(unfinished, ending == Ending::Retry, "{state:?}");
         assert_eq!(self.state(key).await, traced.then_some(state));
         let actions = self.actions(CONVERSATION, key).await;
         assert_eq!(actions.last().map(String::as_str), traced.then_some(action));
