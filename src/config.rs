@@ -223,6 +223,9 @@ pub struct LimitConfig {
     pub max_attempts: u32,
     /// First backoff between tries; doubles from there. Not configurable from outside.
     pub backoff_base: Duration,
+    /// Longest wait for one answer of Genesys; its list call alone may take 5 s for transcoding. Not configurable
+    /// from outside.
+    pub answer_timeout: Duration,
     /// Longest silence of the media host that is still waited for. Not configurable from outside.
     pub media_idle: Duration,
     /// Longest wait for a webhook receiver's answer. Not configurable from outside.
@@ -487,6 +490,7 @@ impl Env<'_> {
             readiness: Duration::from_secs(readiness? * 60),
             max_attempts: u32::try_from(attempts?).ok()?,
             backoff_base: Duration::from_millis(200),
+            answer_timeout: Duration::from_secs(30),
             media_idle: Duration::from_secs(30),
             webhook_timeout: Duration::from_secs(10),
         })

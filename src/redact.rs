@@ -5,8 +5,9 @@ use serde_json::Value;
 /// Longest piece of foreign text that an error echoes, in characters.
 const ECHO: usize = 200;
 
-/// The first characters of a foreign text, control characters escaped.
+/// The first characters of a foreign text, without addresses of people, control characters escaped.
 pub fn clip(text: &str) -> String {
+    let text = people(text);
     let mut clipped: String = text.chars().take(ECHO).flat_map(char::escape_debug).collect();
     if text.chars().nth(ECHO).is_some() {
         clipped.push('…');
@@ -14,52 +15,67 @@ pub fn clip(text: &str) -> String {
     clipped
 }
 
-/// A foreign text fit for an error message: quoted, clipped, without addresses of people.
+/// A foreign text fit for an error message: as [`clip`] gives it, in quotes.
 pub fn quote(text: &str) -> String {
-    format!("\"{}\"", clip(&people(text)))
+    format!("\"{}\"", clip(text))
 }
 
-/// Replaces what looks like a phone number, a `tel:` or `sip:` address or an e-mail address.
+/// Replaces what looks like a phone number, a `tel:` or `sip:` address or an e-mail address, percent-encoded or not.
 ///
-/// Only numbers in international form (`+`, 7 to 15 digits: ITU-T E.164) count as such: bare digits are
-/// more often times and sizes than people.
+/// Only numbers in international form (`+`, at least 7 digits: ITU-T E.164) count as such: bare digits are more
+/// often times and sizes than people.
 pub fn people(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
-    let mut word = String::new();
-    for c in text.chars() {
-        if c.is_whitespace() || "\"'<>,;(){}[]\\".contains(c) {
-            push_word(&mut out, &word);
-            word.clear();
-            out.push(c);
-        } else {
-            word.push(c);
-        }
+    for piece in text.split_inclusive(ends_word) {
+        let word = piece.trim_end_matches(ends_word);
+        out.push_str(if is_address(word) { REDACTED } else { word });
+        out.push_str(&piece[word.len()..]);
     }
-    push_word(&mut out, &word);
-    out
+    without_numbers(&out)
 }
 
-fn push_word(out: &mut String, word: &str) {
-    let lower = word.to_ascii_lowercase();
-    let address = ["tel:", "sip:", "sips:", "mailto:"]
-        .iter()
-        .any(|scheme| lower.starts_with(scheme));
-    let digits = |text: &str| {
-        text.bytes()
-            .take_while(|b| b.is_ascii_digit() || b"-. ".contains(b))
-            .count()
-    };
-    let phone = word
-        .match_indices('+')
-        .any(|(at, _)| digits(&word[at + 1..]) >= 7);
+const REDACTED: &str = "[redacted]";
+
+fn ends_word(c: char) -> bool {
+    c.is_whitespace() || "\"'<>,;(){}[]\\".contains(c)
+}
+
+fn is_address(word: &str) -> bool {
+    let word = word.to_ascii_lowercase().replace("%3a", ":").replace("%40", "@");
+    let scheme = ["tel:", "sip:", "sips:", "mailto:"].iter().any(|scheme| {
+        word.match_indices(scheme)
+            .any(|(at, _)| !word[..at].ends_with(char::is_alphanumeric))
+    });
     let mail = word
         .split_once('@')
         .is_some_and(|(user, host)| !user.is_empty() && host.contains('.'));
-    out.push_str(if address || phone || mail {
-        "[redacted]"
-    } else {
-        word
-    });
+    scheme || mail
+}
+
+/// Numbers go last, as spaces, brackets, dots and dashes may be between their digits.
+fn without_numbers(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find(['+', '%']) {
+        let (before, from_plus) = rest.split_at(at);
+        out.push_str(before);
+        let plus = ["+", "%2B", "%2b"]
+            .iter()
+            .find(|plus| from_plus.starts_with(**plus));
+        let end = plus.and_then(|plus| Some(plus.len() + end_of_number(&from_plus[plus.len()..])?));
+        out.push_str(if end.is_some() { REDACTED } else { &from_plus[..1] });
+        rest = &from_plus[end.unwrap_or(1)..];
+    }
+    out.push_str(rest);
+    out
+}
+
+/// Where the number ends that a text begins with, if it begins with one.
+fn end_of_number(text: &str) -> Option<usize> {
+    let run = text.find(|c: char| !(c.is_ascii_digit() || " -./()".contains(c)));
+    let number = text[..run.unwrap_or(text.len())].trim_end_matches(|c: char| !c.is_ascii_digit());
+    let digits = number.bytes().filter(u8::is_ascii_digit).count();
+    (number.starts_with(|c: char| c.is_ascii_digit() || c == '(') && digits >= 7).then_some(number.len())
 }
 
 /// The same for every string of a JSON value. `requestedBy` is kept: it is what the audit is for.
@@ -93,6 +109,12 @@ mod tests {
             ),
             ("mail anna.b@example.com,", "mail [redacted],"),
             ("+1-555-555-0100", "[redacted]"),
+            ("call +49 (30) 123 45-67, now", "call [redacted], now"),
+            ("ani=sip:anna@host&to=x", "[redacted]"),
+            ("/x/tel%3A%2B15555550100", "[redacted]"),
+            ("?ani=%2b15555550100&n=1", "?ani=[redacted]&n=1"),
+            ("anna%40example.com", "[redacted]"),
+            ("1 + 1 %2B %2 +", "1 + 1 %2B %2 +"),
             ("2026-01-15T10:20:30+01:00", "2026-01-15T10:20:30+01:00"),
             ("size 123456789012", "size 123456789012"),
         ] {

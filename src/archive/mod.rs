@@ -136,14 +136,15 @@ impl Archiver {
             recording: None,
             segment: None,
         };
-        let listed = match self
+        let listing = match self
             .in_time(run, self.genesys.recordings(run.job, run.deadline))
             .await
         {
-            Ok(listed) => listed,
+            Ok(listing) => listing,
             Err(error) => return vec![self.conclude_unclaimed(run, of, error).await],
         };
-        let (wanted, others): (Vec<_>, Vec<_>) = listed
+        let (wanted, others): (Vec<_>, Vec<_>) = listing
+            .recordings
             .into_iter()
             .partition(|recording| self.wants(recording.media));
         if run.job.expected_sha256.is_some() && wanted.len() > 1 {
@@ -157,6 +158,9 @@ impl Archiver {
             ];
         }
         let mut results = Vec::new();
+        for error in listing.unreadable {
+            results.push(self.conclude_unclaimed(run, of, error).await);
+        }
         for recording in &others {
             let of = RecordingRef {
                 recording: Some(recording.id),
@@ -241,6 +245,7 @@ impl Archiver {
                 None => self
                     .in_time(run, self.genesys.recordings(run.job, run.deadline))
                     .await?
+                    .recordings
                     .swap_remove(0),
             };
             if !self.wants(listed.media) {

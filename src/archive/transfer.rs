@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use futures_util::TryStreamExt as _;
+use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::audit::{Action, Entry};
@@ -18,9 +19,18 @@ use crate::error::{Error, ErrorKind};
 use crate::genesys::{Listed, Media, Opened, Source};
 use crate::retry::Retry;
 
+/// How far the transfer of one recording got.
+struct Progress<'a> {
+    stored: &'a mut Vec<ArchivedFile>,
+    downloading: Duration,
+    /// Tries of the file under way.
+    retry: Retry<'a>,
+}
+
 impl Archiver {
     /// Transfers every file of the recording that is not in `stored` yet, and adds it there. Whatever may be better
-    /// next time is tried again, each time with fresh URLs. Gives how long the downloads took.
+    /// next time is tried again, each time with fresh URLs; asking for them has tries of its own. Gives how long the
+    /// downloads took.
     pub(super) async fn transfer_all(
         &self,
         run: Run<'_>,
@@ -29,17 +39,22 @@ impl Archiver {
         listed: &Listed,
         stored: &mut Vec<ArchivedFile>,
     ) -> Result<Duration, Error> {
-        let mut retry = Retry::new(self.policy, run.deadline);
-        let mut downloading = Duration::ZERO;
+        let mut progress = Progress {
+            stored,
+            downloading: Duration::ZERO,
+            retry: Retry::new(self.policy, run.deadline),
+        };
         loop {
+            let opening = self.genesys.open(run.job, listed, self.format(run), run.deadline);
+            let opened = self.in_time(run, opening).await?;
             let tried = self
-                .try_transfer_all(run, of, lease, listed, stored, &mut downloading)
+                .try_transfer_all(run, of, lease, listed, &opened, &mut progress)
                 .await;
             match tried {
-                Ok(()) => return Ok(downloading),
+                Ok(()) => return Ok(progress.downloading),
                 Err(error) if matches!(error.kind(), ErrorKind::Transient | ErrorKind::HashMismatch) => {
-                    tracing::info!(error = %error, attempt = retry.attempt(), "transfer failed");
-                    retry.wait(error, None).await?;
+                    tracing::info!(error = %error, attempt = progress.retry.attempt(), "transfer failed");
+                    progress.retry.wait(error, None).await?;
                 }
                 Err(error) => return Err(error),
             }
@@ -52,11 +67,9 @@ impl Archiver {
         of: RecordingRef,
         lease: &mut Lease,
         listed: &Listed,
-        stored: &mut Vec<ArchivedFile>,
-        downloading: &mut Duration,
+        opened: &Opened,
+        progress: &mut Progress<'_>,
     ) -> Result<(), Error> {
-        let opening = self.genesys.open(run.job, listed, self.format(run), run.deadline);
-        let opened = self.in_time(run, opening).await?;
         if run.job.expected_sha256.is_some() && opened.sources.len() > 1 {
             let message = format!(
                 "the job's expectedSha256 is for one file, but {of} has {}",
@@ -64,18 +77,30 @@ impl Archiver {
             );
             return Err(Error::new(ErrorKind::MalformedJob, message));
         }
+        let start = opened.start.or(listed.start).or(listed.end);
         for source in &opened.sources {
-            if stored.iter().any(|file| file.channel == source.channel) {
+            if progress.stored.iter().any(|file| file.channel == source.channel) {
                 continue;
             }
             let begun = Instant::now();
-            let prepared = self.download(run, of, lease, listed, &opened, source).await?;
-            let took = begun.elapsed();
-            *downloading += took;
-            let file = self
-                .make_visible(run, lease, prepared, stored, source.channel, &opened, took)
+            let prepared = self
+                .download(run, of, lease, start, source, &mut progress.retry)
                 .await?;
-            stored.push(file);
+            let took = begun.elapsed();
+            progress.downloading += took;
+            let file = self
+                .make_visible(
+                    run,
+                    lease,
+                    prepared,
+                    progress.stored,
+                    source.channel,
+                    opened,
+                    took,
+                )
+                .await?;
+            progress.stored.push(file);
+            progress.retry.progressed();
         }
         Ok(())
     }
@@ -87,12 +112,12 @@ impl Archiver {
         run: Run<'_>,
         of: RecordingRef,
         lease: &Lease,
-        listed: &Listed,
-        opened: &Opened,
+        start: Option<Timestamp>,
         source: &Source,
+        retry: &mut Retry<'_>,
     ) -> Result<Prepared, Error> {
         let media = self
-            .in_time(run, self.genesys.fetch(source, run.deadline))
+            .in_time(run, self.genesys.fetch(source, run.deadline, retry))
             .await?;
         let (extension, content_type) = file_type(source.format, &media.head, media.content_type.as_deref());
         let now = self.clock.now();
@@ -100,12 +125,7 @@ impl Archiver {
             of,
             channel: source.channel,
             extension: &extension,
-            start: opened
-                .start
-                .or(listed.start)
-                .or(listed.end)
-                .or(run.job.first_seen)
-                .unwrap_or(now),
+            start: start.or(run.job.first_seen).unwrap_or(now),
             region: &self.config.genesys.region,
         };
         let mut upload = self.storage.upload(ObjectFacts {

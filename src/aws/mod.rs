@@ -5,7 +5,8 @@ pub mod queues;
 pub mod secrets;
 pub mod storage;
 
-use aws_sdk_s3::error::{DisplayErrorContext, ProvideErrorMetadata};
+use aws_sdk_s3::error::ProvideErrorMetadata;
+use aws_sdk_s3::operation::RequestId;
 
 use std::time::Duration;
 
@@ -35,9 +36,11 @@ pub fn sdk_config(limits: &LimitConfig) -> ConfigLoader {
 
 /// A failed AWS call as an error of ours. Transient whatever it was: a missing permission, table or queue is
 /// mended by people, and until then the trigger keeps the job.
+///
+/// Of the answer only code, message and request id are told: its body may be half a secret.
 pub(crate) fn failed<E>(doing: &str, error: E) -> Error
 where
-    E: std::error::Error + ProvideErrorMetadata + Send + Sync + 'static,
+    E: std::error::Error + ProvideErrorMetadata + RequestId + Send + Sync + 'static,
 {
     let hint = match error.code() {
         Some("AccessDenied" | "AccessDeniedException") => " (the function's role lacks this permission)",
@@ -46,5 +49,12 @@ where
         }
         _ => "",
     };
-    Error::transient(format!("{doing} failed{hint}: {}", DisplayErrorContext(&error)))
+    let mut told = match (error.code(), error.message()) {
+        (Some(code), message) => format!("{code}: {}", crate::redact::people(message.unwrap_or_default())),
+        _ => crate::error::chain(&error),
+    };
+    if let Some(id) = error.request_id() {
+        told.push_str(&format!(" (request id {id})"));
+    }
+    Error::transient(format!("{doing} failed{hint}: {told}"))
 }

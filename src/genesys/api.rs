@@ -38,20 +38,18 @@ pub(super) struct Answer {
 /// Longest answer that is read. Wave-form data makes them long; a recording itself is never read this way.
 const LONGEST_ANSWER: usize = 32 * 1024 * 1024;
 
-/// Longest wait for one answer; the list call alone may take 5 s for transcoding.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
-
 impl Api {
     pub(super) fn new(
         config: &GenesysConfig,
         secrets: Arc<Secrets>,
         policy: RetryPolicy,
+        answer_timeout: Duration,
         counters: Arc<Counters>,
     ) -> Result<Self, Error> {
         let http = Client::builder()
             .redirect(reqwest::redirect::Policy::none())
             .connect_timeout(Duration::from_secs(5))
-            .timeout(ANSWER_TIMEOUT)
+            .timeout(answer_timeout)
             .user_agent(USER_AGENT)
             .build()
             .map_err(|error| Error::transient("starting the HTTP client failed").caused_by(error))?;
@@ -77,23 +75,28 @@ impl Api {
         if !query.is_empty() {
             url.query_pairs_mut().extend_pairs(query);
         }
-        let (status, headers, response) = self
-            .authorised(what, deadline, |token| {
-                bearer(self.http.request(Method::GET, url.clone()), token)
-            })
-            .await?;
-        let body = read_limited(response, LONGEST_ANSWER).await.map_err(|error| {
-            Error::transient(format!(
-                "Genesys' answer about {what} broke off{}",
-                correlation(&headers)
-            ))
-            .caused_by(error)
-        })?;
-        Ok(Answer {
-            status,
-            retry_after: retry_after(&headers),
-            body,
-        })
+        let mut retry = Retry::new(self.policy, deadline);
+        loop {
+            let (status, headers, response) = self
+                .authorised(what, deadline, &mut retry, |token| {
+                    bearer(self.http.request(Method::GET, url.clone()), token)
+                })
+                .await?;
+            let error = match read_limited(response, LONGEST_ANSWER).await {
+                Ok(body) => {
+                    return Ok(Answer {
+                        status,
+                        retry_after: retry_after(&headers),
+                        body,
+                    });
+                }
+                Err(error) => error,
+            };
+            let message = format!("Genesys' answer about {what} broke off{}", correlation(&headers));
+            retry
+                .wait(Error::transient(message).caused_by(error), None)
+                .await?;
+        }
     }
 
     /// Sends what `build` makes of the token until it succeeds (2xx) or fails for good.
@@ -103,9 +106,9 @@ impl Api {
         &self,
         what: &str,
         deadline: &Deadline,
+        retry: &mut Retry<'_>,
         build: impl Fn(&Token) -> RequestBuilder,
     ) -> Result<(StatusCode, HeaderMap, Response), Error> {
-        let mut retry = Retry::new(self.policy, deadline);
         let mut token = self.tokens.get(deadline).await?;
         let mut renewed = false;
         loop {
@@ -162,10 +165,12 @@ impl Answer {
         serde_json::from_slice(&self.body).map_err(|error| {
             let start = String::from_utf8_lossy(&self.body[..self.body.len().min(60)]).into_owned();
             let start = crate::redact::quote(start.split('?').next().unwrap_or_default());
+            // Where, but not what: serde repeats what it found, and that may be a signed URL.
             Error::transient(format!(
-                "Genesys' answer about {what} is not what the API documents (it starts with {start})"
+                "Genesys' answer about {what} is not what the API documents at line {}, column {} (it starts with {start})",
+                error.line(),
+                error.column()
             ))
-            .caused_by(std::io::Error::other(crate::redact::people(&error.to_string())))
         })
     }
 }
@@ -235,7 +240,8 @@ fn refusal(what: &str, status: StatusCode, headers: &HeaderMap, body: &[u8]) -> 
         // Also how "no recording yet" can look: an empty list is the other way.
         404 => (ErrorKind::NotReady { after: None }, ""),
         410 => (ErrorKind::Expired, "; the retention period is over"),
-        408 | 409 | 425 | 429 | 500.. => (ErrorKind::Transient, ""),
+        // A redirect is a proxy or a maintenance page in between.
+        300..=399 | 408 | 409 | 425 | 429 | 500.. => (ErrorKind::Transient, ""),
         _ => (ErrorKind::Rejected, ""),
     };
     Error::new(kind, format!("{told}{hint}"))

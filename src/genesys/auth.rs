@@ -52,6 +52,9 @@ enum Answer {
     InvalidClient(String),
 }
 
+/// The longest life that Genesys offers; whatever the login says, no token is kept longer.
+const LONGEST_LIFE: Duration = Duration::from_secs(2 * 86_400);
+
 /// Renewed this long before its end, or a tenth of its life before if that is shorter.
 const MARGIN: Duration = Duration::from_secs(60);
 
@@ -114,7 +117,7 @@ impl Tokens {
                 }
             }
         };
-        let life = Duration::from_secs(granted.expires_in);
+        let life = Duration::from_secs(granted.expires_in).min(LONGEST_LIFE);
         let token = Token {
             bearer: Arc::new(granted.access_token),
             serial: current.as_ref().map_or(1, |token| token.serial + 1),

@@ -1,6 +1,6 @@
 //! The public API: `recordingmetadata` for what there is, `recordings/{id}` for where the media lies.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use jiff::Timestamp;
 use reqwest::StatusCode;
@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 
 use super::api::Api;
 use super::media::SignedUrl;
-use super::{Availability, Listed, Location, Opened, Source};
+use super::{Availability, Listed, Listing, Location, Opened, Source};
 use crate::archive::format::{Format, MediaKind};
 use crate::archive::recording::{ConversationId, RecordingId};
 use crate::clock::Deadline;
@@ -34,7 +34,7 @@ struct Recording {
     region: Option<String>,
     session_id: Option<String>,
     recording_error_status: Option<String>,
-    media_uris: Option<BTreeMap<String, MediaResult>>,
+    media_uris: Option<BTreeMap<String, Option<MediaResult>>>,
 }
 
 impl Recording {
@@ -68,19 +68,22 @@ pub(super) async fn list(
     api: &Api,
     conversation: ConversationId,
     deadline: &Deadline,
-) -> Result<Vec<Listed>, Error> {
+) -> Result<Listing, Error> {
     let what = format!("the recordings of conversation {conversation}");
     let path = format!("/api/v2/conversations/{conversation}/recordingmetadata");
     let answer = api.get(&path, &[], &what, deadline).await?;
     if answer.is_blank() {
-        return Ok(Vec::new());
+        return Ok(Listing::default());
     }
     let recordings: Vec<Option<Recording>> = answer.json(&what)?;
-    recordings
-        .into_iter()
-        .flatten()
-        .map(|recording| listed(recording, &what))
-        .collect()
+    let mut listing = Listing::default();
+    for recording in recordings.into_iter().flatten() {
+        match listed(recording, &what) {
+            Ok(listed) => listing.recordings.push(listed),
+            Err(error) => listing.unreadable.push(error),
+        }
+    }
+    Ok(listing)
 }
 
 fn listed(recording: Recording, what: &str) -> Result<Listed, Error> {
@@ -191,6 +194,11 @@ pub(super) async fn open(
         return Err(not_ready("is still being transcoded"));
     }
     let recording: Recording = answer.json(&what)?;
+    let answered = recording.id.as_deref().map(RecordingId::parse);
+    if answered.is_some_and(|id| id.ok() != Some(listed.id)) {
+        let message = format!("Genesys' answer about {what} is about another recording");
+        return Err(Error::transient(message));
+    }
     if let Availability::Not(kind, text) = availability(listed.id, &recording) {
         return Err(Error::new(kind, text));
     }
@@ -199,29 +207,39 @@ pub(super) async fn open(
         .as_ref()
         .into_iter()
         .flatten()
-        .filter_map(|(name, result)| Some((name.clone(), result.media_uri.clone()?)))
+        .filter_map(|(name, result)| Some((name.clone(), result.as_ref()?.media_uri.clone()?)))
+        .filter(|(_, uri)| !uri.is_empty())
         .collect();
     if uris.is_empty() {
         return Err(not_ready("has no media yet"));
     }
     let format = (listed.media == MediaKind::Audio && format != Format::Original).then_some(format);
     let single = uris.len() == 1;
-    let mut sources = Vec::with_capacity(uris.len());
-    for (position, (name, uri)) in (0_u32..).zip(uris) {
-        // Keys are channel numbers ("0", "1") or "S" for one merged file; anything else counts by position.
-        let channel = name.parse().unwrap_or(position);
-        sources.push(Source {
-            channel: (!single).then_some(channel),
-            format,
-            media: listed.media,
-            location: Location::Signed(SignedUrl::new(uri)),
-        });
-    }
+    let channels = channels(&uris);
+    let sources = uris.into_iter().zip(channels).map(|((_, uri), channel)| Source {
+        channel: (!single).then_some(channel),
+        format,
+        media: listed.media,
+        location: Location::Signed(SignedUrl::new(uri)),
+    });
+    let sources = sources.collect();
     Ok(Opened {
         sources,
         start: recording.start(),
         notes: notes(&recording),
     })
+}
+
+/// Names are channel numbers ("0", "1") or "S" for one merged file. Where any is something else the files count by
+/// position, so that no two ever share a key.
+fn channels(files: &[(String, String)]) -> Vec<u32> {
+    let numbers: Vec<u32> = files.iter().filter_map(|(name, _)| name.parse().ok()).collect();
+    let distinct: HashSet<_> = numbers.iter().collect();
+    if distinct.len() == files.len() {
+        numbers
+    } else {
+        (0..).take(files.len()).collect()
+    }
 }
 
 /// The values of `formatId`. FLAC is not among them; the configuration refuses it.

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::api::Api;
-use super::{Availability, Listed, Location, Opened, Source};
+use super::{Availability, Listed, Listing, Location, Opened, Source};
 use crate::archive::format::{Format, MediaKind};
 use crate::archive::job::Job;
 use crate::archive::recording::{ConversationId, RecordingId};
@@ -19,38 +19,26 @@ struct Metadata {
     id: Option<String>,
     status: Option<String>,
     duration: Option<Value>,
-    retention_policy: Option<RetentionPolicy>,
-}
-
-#[derive(Debug, Deserialize)]
-struct RetentionPolicy {
-    id: Option<String>,
-    name: Option<String>,
+    retention_policy: Option<Value>,
 }
 
 pub(super) async fn list(
     api: &Api,
     conversation: ConversationId,
     deadline: &Deadline,
-) -> Result<Vec<Listed>, Error> {
+) -> Result<Listing, Error> {
     let what = format!("the recording of interaction {conversation}");
     let path = format!("/api/v2/recordings/interactions/{conversation}");
     let answer = api.get(&path, &[], &what, deadline).await?;
     if answer.is_blank() {
-        return Ok(Vec::new());
+        return Ok(Listing::default());
     }
     let metadata: Metadata = answer.json(&what)?;
     let status = metadata.status.as_deref().unwrap_or_default();
     if status == "not_found" {
-        return Ok(Vec::new());
+        return Ok(Listing::default());
     }
-    let id = RecordingId::parse(metadata.id.as_deref().unwrap_or_default()).map_err(|error| {
-        Error::new(
-            ErrorKind::Rejected,
-            format!("in Genesys' answer about {what}, the id {error}"),
-        )
-    })?;
-    let not = |kind, text: String| Availability::Not(kind, format!("recording {id} {text}"));
+    let not = |kind, text: String| Availability::Not(kind, format!("{what} {text}"));
     let availability = match status {
         "ready" => Availability::Ready,
         "failed" => not(
@@ -70,25 +58,43 @@ pub(super) async fn list(
             not(ErrorKind::NotReady { after: None }, text)
         }
     };
+    let id = match (
+        RecordingId::parse(metadata.id.as_deref().unwrap_or_default()),
+        &availability,
+    ) {
+        (Ok(id), _) => id,
+        // What is not ready may have no id yet.
+        (Err(_), Availability::Not(kind @ ErrorKind::NotReady { .. }, text)) => {
+            return Err(Error::new(*kind, text.clone()));
+        }
+        (Err(error), _) => {
+            let message = format!("in Genesys' answer about {what}, the id {error}");
+            return Err(Error::new(ErrorKind::Rejected, message));
+        }
+    };
     let mut notes = Map::new();
-    if let Some(RetentionPolicy { id, name }) = metadata.retention_policy {
-        let text = |value: Option<String>| value.map(|text| crate::redact::clip(&text));
+    if let Some(Value::Object(policy)) = &metadata.retention_policy {
+        let text = |name: &str| Some(crate::redact::clip(policy.get(name)?.as_str()?));
         notes.insert(
             "retentionPolicy".to_owned(),
-            json!({"id": text(id), "name": text(name)}),
+            json!({"id": text("id"), "name": text("name")}),
         );
     }
     if let Some(duration) = metadata.duration.as_ref().and_then(Value::as_u64) {
         notes.insert("duration".to_owned(), duration.into());
     }
-    Ok(vec![Listed {
+    let listed = Listed {
         id,
         media: MediaKind::Audio,
         availability,
         start: None,
         end: None,
         notes,
-    }])
+    };
+    Ok(Listing {
+        recordings: vec![listed],
+        unreadable: Vec::new(),
+    })
 }
 
 pub(super) fn open(job: &Job, format: Format) -> Opened {

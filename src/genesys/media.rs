@@ -100,11 +100,12 @@ impl MediaClient {
         api: &'a Api,
         source: &'a Source,
         deadline: &'a Deadline,
+        retry: &mut Retry<'_>,
     ) -> Result<Media<'a>, Error> {
-        let response = self.send(api, source, None, deadline).await?;
+        let response = self.send(api, source, None, deadline, retry).await?;
         let headers = response.headers();
         let content_type = content_type(headers);
-        check_headers(response.status(), headers, content_type.as_deref())?;
+        check_headers(response.status(), headers, content_type.as_deref(), source.media)?;
         let mut download = Download {
             total: content_length(headers),
             e_tag: strong_e_tag(headers),
@@ -137,6 +138,7 @@ impl MediaClient {
         source: &Source,
         from: Option<(u64, &str)>,
         deadline: &Deadline,
+        retry: &mut Retry<'_>,
     ) -> Result<Response, Error> {
         let range = |request: RequestBuilder| match from {
             None => request,
@@ -151,11 +153,13 @@ impl MediaClient {
                 let build = |token: &_| {
                     range(api::bearer(self.http.get(url.clone()), token)).header(header::ACCEPT, *accept)
                 };
-                Ok(api.authorised("the recording's media", deadline, build).await?.2)
+                let answer = api
+                    .authorised("the recording's media", deadline, retry, build)
+                    .await?;
+                Ok(answer.2)
             }
             Location::Signed(signed) => {
                 let url = self.checked(signed)?;
-                let mut retry = Retry::new(self.policy, deadline);
                 loop {
                     let (error, asked) = match range(self.http.get(url.clone())).send().await {
                         Ok(response) if response.status().is_success() => return Ok(response),
@@ -166,10 +170,16 @@ impl MediaClient {
                             }
                             (refusal(status), asked)
                         }
-                        Err(error) => (
-                            Error::transient("asking the media host failed").caused_by(error.without_url()),
-                            None,
-                        ),
+                        Err(error) => {
+                            // The same URL would lead to the same place.
+                            let for_good = error.is_redirect();
+                            let error = Error::transient("asking the media host failed")
+                                .caused_by(error.without_url());
+                            if for_good {
+                                return Err(error);
+                            }
+                            (error, None)
+                        }
                     };
                     retry.wait(error, asked).await?;
                 }
@@ -246,7 +256,8 @@ impl Download<'_> {
     /// Goes on from the next byte, if the server can prove that it is still the same object. Anything else is an
     /// error: then the whole file has to be fetched anew, as the hash of what came so far may be of other bytes.
     async fn resume(&mut self, broken: Error) -> Result<(), Error> {
-        let Some(e_tag) = self.e_tag.clone() else {
+        // Where nothing came there is nothing to go on from.
+        let Some(e_tag) = self.e_tag.clone().filter(|_| self.received > 0) else {
             return Err(broken);
         };
         self.retry.wait(broken, None).await?;
@@ -257,10 +268,15 @@ impl Download<'_> {
                 self.source,
                 Some((self.received, &e_tag)),
                 self.deadline,
+                &mut self.retry,
             )
             .await?;
+        let range = content_range(response.headers());
         let continues = response.status() == StatusCode::PARTIAL_CONTENT
-            && content_range(response.headers()) == Some((self.received, self.total))
+            && range.is_some_and(|(first, total)| {
+                // A chunked body announced no length: then this answer does.
+                first == self.received && (self.total.is_none() || total == self.total)
+            })
             && strong_e_tag(response.headers()).is_none_or(|now| now == e_tag);
         if !continues {
             return Err(Error::transient(format!(
@@ -269,6 +285,7 @@ impl Download<'_> {
             )));
         }
         tracing::info!(from_byte = self.received, "media download resumed");
+        self.total = self.total.or(range.and_then(|(_, total)| total));
         self.response = response;
         Ok(())
     }
@@ -323,7 +340,19 @@ fn refusal(status: StatusCode) -> Error {
     }
 }
 
-fn check_headers(status: StatusCode, headers: &HeaderMap, content_type: Option<&str>) -> Result<(), Error> {
+fn check_headers(
+    status: StatusCode,
+    headers: &HeaderMap,
+    content_type: Option<&str>,
+    media: MediaKind,
+) -> Result<(), Error> {
+    if status == StatusCode::ACCEPTED {
+        let after = retry_after(headers);
+        return Err(Error::new(
+            ErrorKind::NotReady { after },
+            "the media is still being prepared (202)",
+        ));
+    }
     if status != StatusCode::OK {
         return Err(Error::transient(format!(
             "the media host answered {} to a plain GET",
@@ -339,16 +368,22 @@ fn check_headers(status: StatusCode, headers: &HeaderMap, content_type: Option<&
         ));
     }
     match content_type {
-        Some(
-            "text/html" | "application/xml" | "text/xml" | "application/json" | "application/problem+json",
-        ) => {
-            let found = content_type.unwrap_or_default();
-            Err(Error::transient(format!(
-                "the media host sent {found} instead of media: an error page"
-            )))
-        }
+        Some(found) if says_error_page(found, media) => Err(Error::transient(format!(
+            "the media host sent {} instead of media: an error page",
+            crate::redact::clip(found)
+        ))),
         _ => Ok(()),
     }
+}
+
+/// No media is text; only an e-mail may be plain text.
+fn says_error_page(content_type: &str, media: MediaKind) -> bool {
+    let text =
+        content_type.starts_with("text/") && !(media == MediaKind::Email && content_type == "text/plain");
+    let data = ["/json", "+json", "/xml", "+xml"]
+        .iter()
+        .any(|end| content_type.ends_with(end));
+    text || data
 }
 
 fn check_head(head: &[u8], media: MediaKind) -> Result<(), Error> {
@@ -356,7 +391,11 @@ fn check_head(head: &[u8], media: MediaKind) -> Result<(), Error> {
         return Err(Error::transient("the media host sent an empty body"));
     }
     // An e-mail is text and may begin with anything.
-    let text = media != MediaKind::Email && matches!(head.trim_ascii_start().first(), Some(b'<' | b'{'));
+    let start = head
+        .strip_prefix(b"\xEF\xBB\xBF")
+        .unwrap_or(head)
+        .trim_ascii_start();
+    let text = media != MediaKind::Email && matches!(start.first(), Some(b'<' | b'{'));
     if text {
         return Err(Error::transient(
             "the media host sent markup or JSON instead of media: an error page",

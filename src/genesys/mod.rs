@@ -22,7 +22,7 @@ use crate::aws::secrets::Secrets;
 use crate::clock::Deadline;
 use crate::config::{Config, RecordingApi};
 use crate::error::{Error, ErrorKind};
-use crate::retry::RetryPolicy;
+use crate::retry::{Retry, RetryPolicy};
 use crate::telemetry::Counters;
 
 pub use media::Media;
@@ -34,6 +34,15 @@ pub struct Genesys {
     variant: RecordingApi,
     split_channels: bool,
     media: media::MediaClient,
+}
+
+/// What Genesys lists for a conversation.
+#[derive(Debug, Default)]
+pub struct Listing {
+    /// The recordings.
+    pub recordings: Vec<Listed>,
+    /// Why an entry is none that can be asked for; each stands for a recording that somebody has to look after.
+    pub unreadable: Vec<Error>,
 }
 
 /// A recording as the metadata tells it, before anything is downloaded.
@@ -102,7 +111,13 @@ impl Genesys {
     pub fn new(config: &Config, secrets: Arc<Secrets>, counters: Arc<Counters>) -> Result<Self, Error> {
         let policy = RetryPolicy::new(config.limits.max_attempts, config.limits.backoff_base);
         Ok(Self {
-            api: api::Api::new(&config.genesys, secrets, policy, counters)?,
+            api: api::Api::new(
+                &config.genesys,
+                secrets,
+                policy,
+                config.limits.answer_timeout,
+                counters,
+            )?,
             variant: config.genesys.api,
             split_channels: config.recording.split_channels,
             media: media::MediaClient::new(&config.genesys, policy, config.limits.media_idle)?,
@@ -112,22 +127,24 @@ impl Genesys {
     /// All recordings of the job's conversation that Genesys knows of; only the job's one if it names one.
     ///
     /// None at all is [`ErrorKind::NotReady`]: shortly after a call an empty list proves nothing.
-    pub async fn recordings(&self, job: &Job, deadline: &Deadline) -> Result<Vec<Listed>, Error> {
-        let mut listed = match self.variant {
+    pub async fn recordings(&self, job: &Job, deadline: &Deadline) -> Result<Listing, Error> {
+        let mut listing = match self.variant {
             RecordingApi::Conversations => conversations::list(&self.api, job.conversation, deadline).await?,
             RecordingApi::Interactions => interactions::list(&self.api, job.conversation, deadline).await?,
         };
         if let Some(wanted) = job.recording {
-            listed.retain(|recording| recording.id == wanted);
+            listing.recordings.retain(|recording| recording.id == wanted);
+            // Not this job's business; a job for the whole conversation reports them.
+            listing.unreadable.clear();
         }
-        if listed.is_empty() {
+        if listing.recordings.is_empty() && listing.unreadable.is_empty() {
             let what = job
                 .recording
                 .map_or_else(|| "no recording".to_owned(), |id| format!("no recording {id}"));
             let message = format!("Genesys lists {what} for conversation {}", job.conversation);
             return Err(Error::new(ErrorKind::NotReady { after: None }, message));
         }
-        Ok(listed)
+        Ok(listing)
     }
 
     /// Asks for the media of one recording. Still transcoding is [`ErrorKind::NotReady`].
@@ -147,9 +164,14 @@ impl Genesys {
         }
     }
 
-    /// Begins the download of one file.
-    pub async fn fetch<'a>(&'a self, source: &'a Source, deadline: &'a Deadline) -> Result<Media<'a>, Error> {
-        self.media.fetch(&self.api, source, deadline).await
+    /// Begins the download of one file; the tries that fail count as tries of the caller's.
+    pub async fn fetch<'a>(
+        &'a self,
+        source: &'a Source,
+        deadline: &'a Deadline,
+        retry: &mut Retry<'_>,
+    ) -> Result<Media<'a>, Error> {
+        self.media.fetch(&self.api, source, deadline, retry).await
     }
 }
 

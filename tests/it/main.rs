@@ -10,6 +10,7 @@ mod concurrency;
 mod crash;
 mod deadline;
 mod events;
+mod faults;
 mod isolation;
 mod openapi;
 mod settled;

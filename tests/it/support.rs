@@ -28,6 +28,9 @@ pub(crate) const KEY: &str =
 /// 5 MiB, the smallest part that S3 takes, and the size the tests configure.
 pub(crate) const PART: u64 = 5 * 1024 * 1024;
 
+/// How long the tests' function waits for what never comes; long enough for a busy machine to answer all else.
+const PATIENCE: Duration = Duration::from_secs(2);
+
 /// Everything a test needs.
 pub(crate) struct Bench {
     pub(crate) world: World,
@@ -93,8 +96,9 @@ impl Bench {
         })
         .unwrap();
         config.limits.backoff_base = Duration::from_millis(1);
-        config.limits.media_idle = Duration::from_millis(500);
-        config.limits.webhook_timeout = Duration::from_millis(500);
+        config.limits.answer_timeout = PATIENCE;
+        config.limits.media_idle = PATIENCE;
+        config.limits.webhook_timeout = PATIENCE;
         let retries = RetryConfig::standard().with_initial_backoff(Duration::from_millis(1));
         let sdk = self
             .world
