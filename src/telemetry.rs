@@ -5,22 +5,30 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde_json::{Value, json};
-use tracing_subscriber::filter::Targets;
-use tracing_subscriber::layer::SubscriberExt as _;
+use tracing::Level;
+use tracing_subscriber::filter::{FilterExt as _, Targets, filter_fn};
+use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::archive::audit::AuditItem;
 
 /// Starts logging in Lambda: one JSON object a line on stdout, filtered by `LOG_LEVEL`.
+///
+/// What others' code says below `info` is never written: the runtime and the SDK log whole payloads and requests there.
 pub fn init(level: &str) {
-    let filter: Targets = level.parse().unwrap_or_default();
+    let wanted: Targets = level.parse().unwrap_or_default();
+    let filter = wanted.and(filter_fn(|metadata| {
+        *metadata.level() <= Level::INFO || metadata.target().starts_with(env!("CARGO_CRATE_NAME"))
+    }));
     let json = tracing_subscriber::fmt::layer()
         .json()
         .flatten_event(true)
         .with_current_span(true)
         .with_span_list(false);
     // An error means that a subscriber is set already, as in tests: then that one is wanted.
-    let _ = tracing_subscriber::registry().with(json).with(filter).try_init();
+    let _ = tracing_subscriber::registry()
+        .with(json.with_filter(filter))
+        .try_init();
 }
 
 /// Where audit and metric lines go: stdout in Lambda, which `LOG_LEVEL` must not silence.

@@ -176,7 +176,7 @@ impl Job {
             end_time: self.segment.map(|segment| segment.end),
             expected_sha256: self.expected_sha256.clone(),
             requested_by: self.requested_by.clone(),
-            deferrals: Some(self.deferrals),
+            deferrals: (self.deferrals > 0).then_some(self.deferrals),
             first_seen: self.first_seen.map(|time| time.to_string()),
         };
         // A struct of strings and numbers always serialises.

@@ -60,6 +60,20 @@ pub struct Run<'a> {
     pub actor: &'a Actor,
     /// Until when.
     pub deadline: &'a Deadline,
+    /// What the recording at hand is of, once Genesys told.
+    media: Option<MediaKind>,
+}
+
+impl<'a> Run<'a> {
+    /// A run for this job.
+    pub fn new(job: &'a Job, actor: &'a Actor, deadline: &'a Deadline) -> Self {
+        Self {
+            job,
+            actor,
+            deadline,
+            media: None,
+        }
+    }
 }
 
 /// How long a webhook's receiver that does not take the news is tried again, from the time of archiving.
@@ -173,6 +187,10 @@ impl Archiver {
             );
         }
         for recording in wanted {
+            let run = Run {
+                media: Some(recording.media),
+                ..run
+            };
             results.push(self.archive_recording(run, Some(recording)).await);
         }
         results
@@ -230,7 +248,7 @@ impl Archiver {
     /// Downloads every file of a claimed recording and makes it visible, or finds that a former run got that far.
     async fn store(
         &self,
-        run: Run<'_>,
+        mut run: Run<'_>,
         of: RecordingRef,
         lease: &mut Lease,
         listed: Option<Listed>,
@@ -248,6 +266,7 @@ impl Archiver {
                     .recordings
                     .swap_remove(0),
             };
+            run.media = Some(listed.media);
             if !self.wants(listed.media) {
                 return Err(filtered_out(of, listed.media));
             }
@@ -429,8 +448,12 @@ impl Archiver {
         self.config.recording.media.contains(&media)
     }
 
+    /// The format asked for. Only audio comes in formats; anything else is archived as Genesys gives it.
     fn format(&self, run: Run<'_>) -> Format {
-        run.job.format.unwrap_or(self.config.recording.format)
+        match run.media {
+            None | Some(MediaKind::Audio) => run.job.format.unwrap_or(self.config.recording.format),
+            Some(_) => Format::Original,
+        }
     }
 
     fn entry(&self, run: Run<'_>, action: Action, status: &'static str) -> Entry {

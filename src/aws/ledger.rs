@@ -302,6 +302,9 @@ impl Ledger {
         next.former_files = Vec::new();
         next.former_file_count = 0;
         next.archived_at = Some(self.clock.now());
+        if let Some(entry) = entries.first() {
+            next.format = entry.format.to_owned();
+        }
         if !keep_lease {
             next.lease_expires_at = 0;
         }

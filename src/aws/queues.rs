@@ -130,7 +130,15 @@ fn body(exception: &Exception<'_>) -> Value {
         body["recordingId"] = json!(id);
     }
     match exception.handover {
-        Handover::Job(job) => body["job"] = job.to_json(),
+        // Sent again, it is a new job: patience begins anew.
+        Handover::Job(job) => {
+            body["job"] = Job {
+                deferrals: 0,
+                first_seen: None,
+                ..job.clone()
+            }
+            .to_json();
+        }
         // A body that is JSON stays JSON: `requestedBy` keeps its place in it.
         Handover::Body(text) => {
             body["body"] = match serde_json::from_str::<Value>(text) {

@@ -8,6 +8,7 @@ use reqwest::{Client, Method, RequestBuilder, Response, StatusCode, Url};
 use secrecy::ExposeSecret as _;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use tokio::time::timeout;
 
 use super::auth::{Token, Tokens};
 use crate::aws::secrets::Secrets;
@@ -24,6 +25,7 @@ pub(super) struct Api {
     base: Url,
     tokens: Tokens,
     policy: RetryPolicy,
+    answer_timeout: Duration,
     counters: Arc<Counters>,
 }
 
@@ -60,6 +62,7 @@ impl Api {
             tokens,
             policy,
             counters,
+            answer_timeout,
         })
     }
 
@@ -113,11 +116,14 @@ impl Api {
         let mut renewed = false;
         loop {
             self.counters.genesys_requests.add_one();
-            let response = match build(&token).send().await {
-                Ok(response) => response,
-                Err(error) => {
-                    let error = Error::transient(format!("asking Genesys for {what} failed"))
-                        .caused_by(error.without_url());
+            let response = match timeout(self.answer_timeout, build(&token).send()).await {
+                Ok(Ok(response)) => response,
+                failed => {
+                    let error = Error::transient(format!("asking Genesys for {what} failed"));
+                    let error = match failed {
+                        Ok(Err(cause)) => error.caused_by(cause.without_url()),
+                        _ => error.caused_by("no answer came for too long"),
+                    };
                     retry.wait(error, None).await?;
                     continue;
                 }

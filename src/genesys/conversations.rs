@@ -202,17 +202,17 @@ pub(super) async fn open(
     if let Availability::Not(kind, text) = availability(listed.id, &recording) {
         return Err(Error::new(kind, text));
     }
-    let uris: Vec<(String, String)> = recording
-        .media_uris
-        .as_ref()
-        .into_iter()
-        .flatten()
-        .filter_map(|(name, result)| Some((name.clone(), result.as_ref()?.media_uri.clone()?)))
-        .filter(|(_, uri)| !uri.is_empty())
+    let files = recording.media_uris.iter().flatten();
+    let uris: Option<Vec<(String, String)>> = files
+        .map(|(name, result)| {
+            let uri = result.as_ref()?.media_uri.clone().filter(|uri| !uri.is_empty())?;
+            Some((name.clone(), uri))
+        })
         .collect();
-    if uris.is_empty() {
-        return Err(not_ready("has no media yet"));
-    }
+    // One channel without a URL is half a call: better to come again than to call that archived.
+    let Some(uris) = uris.filter(|uris| !uris.is_empty()) else {
+        return Err(not_ready("has no media yet, or not all of it"));
+    };
     let format = (listed.media == MediaKind::Audio && format != Format::Original).then_some(format);
     let single = uris.len() == 1;
     let channels = channels(&uris);

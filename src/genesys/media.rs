@@ -8,6 +8,7 @@ use futures_util::stream::{BoxStream, StreamExt as _};
 use reqwest::header::{self, HeaderMap};
 use reqwest::redirect::Policy;
 use reqwest::{Client, RequestBuilder, Response, StatusCode, Url};
+use tokio::time::timeout;
 
 use super::api::{self, Api};
 use super::{Location, Source};
@@ -38,6 +39,8 @@ pub(super) struct MediaClient {
     http: Client,
     base: Url,
     policy: RetryPolicy,
+    /// Longest silence that is waited for. The timer runs only while the source is waited for, never while S3 is.
+    idle: Duration,
 }
 
 /// The body of one file on its way in.
@@ -83,8 +86,6 @@ impl MediaClient {
             // A Referer would carry the signature to the next host.
             .referer(false)
             .connect_timeout(super::CONNECT_TIMEOUT)
-            // The timer is on the source: it starts anew with every byte, however long the recording.
-            .read_timeout(idle)
             .user_agent(api::USER_AGENT)
             .build()
             .map_err(|error| Error::transient("starting the HTTP client failed").caused_by(error))?;
@@ -92,6 +93,7 @@ impl MediaClient {
             http,
             base: config.api_base.clone(),
             policy,
+            idle,
         })
     }
 
@@ -153,24 +155,24 @@ impl MediaClient {
                 let build = |token: &_| {
                     range(api::bearer(self.http.get(url.clone()), token)).header(header::ACCEPT, *accept)
                 };
-                let answer = api
-                    .authorised("the recording's media", deadline, retry, build)
-                    .await?;
-                Ok(answer.2)
+                let asking = api.authorised("the recording's media", deadline, retry, build);
+                Ok(asking.await?.2)
             }
             Location::Signed(signed) => {
                 let url = self.checked(signed)?;
                 loop {
-                    let (error, asked) = match range(self.http.get(url.clone())).send().await {
-                        Ok(response) if response.status().is_success() => return Ok(response),
-                        Ok(response) => {
+                    let asking = range(self.http.get(url.clone())).send();
+                    let (error, asked) = match timeout(self.idle, asking).await {
+                        Err(_) => (Error::transient("the media host gave no answer"), None),
+                        Ok(Ok(response)) if response.status().is_success() => return Ok(response),
+                        Ok(Ok(response)) => {
                             let (status, asked) = (response.status(), retry_after(response.headers()));
                             if !(status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS) {
                                 return Err(refusal(status));
                             }
                             (refusal(status), asked)
                         }
-                        Err(error) => {
+                        Ok(Err(error)) => {
                             // The same URL would lead to the same place.
                             let for_good = error.is_redirect();
                             let error = Error::transient("asking the media host failed")
@@ -231,18 +233,19 @@ impl Download<'_> {
     /// The next bytes; `None` once all that was announced is here.
     async fn next(&mut self) -> Result<Option<Bytes>, Error> {
         loop {
-            let broken = match self.response.chunk().await {
-                Ok(Some(chunk)) => {
+            let broken = match timeout(self.client.idle, self.response.chunk()).await {
+                Err(_) => Error::transient("no byte came for too long"),
+                Ok(Ok(Some(chunk))) => {
                     self.received += chunk.len() as u64;
                     self.retry.progressed();
                     return Ok(Some(chunk));
                 }
-                Ok(None) if self.total.is_none_or(|total| total == self.received) => {
+                Ok(Ok(None)) if self.total.is_none_or(|total| total == self.received) => {
                     self.check_riff()?;
                     return Ok(None);
                 }
-                Ok(None) => Error::transient("the body ended early"),
-                Err(error) => Error::transient("the connection broke").caused_by(error.without_url()),
+                Ok(Ok(None)) => Error::transient("the body ended early"),
+                Ok(Err(error)) => Error::transient("the connection broke").caused_by(error.without_url()),
             };
             let of = self
                 .total
@@ -304,7 +307,7 @@ impl Download<'_> {
     }
 
     /// A WAV file says how long it is: less than that is a truncated one, even where HTTP announced no length.
-    /// Streaming encoders that do not know write 0 or the maximum. <https://www.mmsp.ece.mcgill.ca/Documents/AudioFormats/WAVE/WAVE.html>
+    /// Streaming encoders that do not know write 0 or something near a maximum. <https://www.mmsp.ece.mcgill.ca/Documents/AudioFormats/WAVE/WAVE.html>
     fn check_riff(&self) -> Result<(), Error> {
         let head = &self.head;
         let riff = head.len() >= 16 && &head[..4] == b"RIFF" && &head[8..16] == b"WAVEfmt ";
@@ -312,7 +315,7 @@ impl Download<'_> {
             Some(&[a, b, c, d]) if riff => u64::from(u32::from_le_bytes([a, b, c, d])),
             _ => return Ok(()),
         };
-        if announced == 0 || announced == u64::from(u32::MAX) || announced + 8 <= self.received {
+        if announced == 0 || announced >= RIFF_UNKNOWN || announced + 8 <= self.received {
             return Ok(());
         }
         Err(Error::transient(format!(
@@ -322,6 +325,10 @@ impl Download<'_> {
         )))
     }
 }
+
+/// From here on a RIFF length is a placeholder: encoders use the maximum of a signed or unsigned 32-bit number, or a
+/// little less.
+const RIFF_UNKNOWN: u64 = 0x7FFF_0000;
 
 /// Enough for every signature in [`crate::archive::format::sniff`].
 const HEAD: usize = 64;

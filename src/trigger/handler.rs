@@ -261,14 +261,7 @@ impl Handler {
             let error = Error::new(ErrorKind::DeadlineNear, "no time left to begin another recording");
             return Settled::without_results(Err(error));
         }
-        let mut results = self
-            .archiver
-            .archive(Run {
-                job: &job,
-                actor: &actor,
-                deadline,
-            })
-            .await;
+        let mut results = self.archiver.archive(Run::new(&job, &actor, deadline)).await;
         let verdict = self.dispatch(&job, &actor, &mut results).await;
         Settled {
             results,
