@@ -62,11 +62,6 @@ impl Storage {
         }
     }
 
-    /// How the archive is configured.
-    pub fn config(&self) -> &StorageConfig {
-        &self.config
-    }
-
     /// `s3://bucket/key`.
     pub fn archive_key(&self, key: &str) -> String {
         format!("s3://{}/{key}", self.config.bucket)

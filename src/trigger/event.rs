@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::archive::format::MediaKind;
 use crate::archive::job::Job;
 use crate::archive::recording::ConversationId;
-use crate::config::{Config, RecordingApi};
+use crate::config::Config;
 use crate::error::{Error, ErrorKind};
 
 /// What an invocation's payload is.
@@ -135,8 +135,6 @@ pub fn from_event(value: &Value, config: &Config) -> Result<Request, Error> {
         ConversationId::parse(id).map_err(|error| malformed(format!("has a conversationId that {error}")))?;
     let mut job = Job::new(conversation);
     job.first_seen = ended_at(&event.detail, value);
-    // The tutorial's API knows no kinds: only the job of a voice call makes sense there.
-    debug_assert!(config.genesys.api == RecordingApi::Conversations || job.recording.is_none());
     Ok(Request::Archive {
         job,
         event_id: event.id,
