@@ -48,8 +48,8 @@ def expanded(template, parameters):
 
 def main():
     wanted = json.loads(sys.argv[1])
-    # Nobody but this script is to write to stdout, and of the server's log only errors are of interest.
-    answer, sys.stdout = sys.stdout, sys.stderr
+    # Nobody but this script is to write to stdout (moto looks for Docker there), and of the log only errors are of interest.
+    answer, sys.stdout = sys.stdout, open(os.devnull, "w")
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
     server.start()

@@ -36,11 +36,9 @@ fn tool(name: &str) -> Option<PathBuf> {
         return Some(path);
     }
     let test = std::thread::current().name().unwrap_or_default().to_owned();
-    // Not by a macro: the test runner would keep it to itself.
-    let _ = writeln!(
-        std::io::stderr(),
-        "skipped {test}: no .venv/bin/{name}; run scripts/dev-venv"
-    );
+    // Not by a macro, as the test runner would keep it to itself; in one piece, as tests run side by side.
+    let word = format!("skipped {test}: no .venv/bin/{name}; run scripts/dev-venv\n");
+    let _ = std::io::stderr().write_all(word.as_bytes());
     None
 }
 

@@ -99,9 +99,7 @@ async fn serve() -> Result<()> {
     }
     println!("\ncargo lambda watch     # then, in another terminal:");
     println!("cargo lambda invoke recording-archiver --data-file events/12-direct-job.archived.json\n");
-    println!(
-        "With SAM and Docker: sam build, then in another terminal, with the three AWS_ variables above but the URL:"
-    );
+    println!("With SAM and Docker (docs/deploy.md, \"On a laptop\"), which reads events/local-env.json:");
     println!("sam local invoke ArchiverFunction --event events/12-direct-job.archived.json");
     println!(
         "\nArchived files: {}. Ctrl-C stops the simulators.",
