@@ -10,6 +10,7 @@ mod crash;
 mod deadline;
 mod events;
 mod isolation;
+mod lost_answers;
 mod openapi;
 mod settled;
 mod simulator;
