@@ -463,9 +463,7 @@ impl Ledger {
                 "writing ledger and audit of {of} (tables {}, {})",
                 self.tables.ledger, self.tables.audit
             );
-            let Some(reasons) = cancellation(error.as_service_error()) else {
-                return Err(CommitError::Failed(super::failed(&doing, error)));
-            };
+            let reasons = cancellation(error.as_service_error());
             if reasons.first().and_then(CancellationReason::code) == Some("ConditionalCheckFailed") {
                 let there = reasons[0]
                     .item()
@@ -477,9 +475,14 @@ impl Ledger {
                     there => return Err(CommitError::Conflict(there.map(Box::new))),
                 }
             }
-            let codes: Vec<_> = reasons.iter().filter_map(CancellationReason::code).collect();
-            let error = Error::transient(format!("{doing} was cancelled: {}", codes.join(", ")));
-            // TransactionConflict, ThrottlingError and the like: nothing was written.
+            let error = if reasons.is_empty() {
+                super::failed(&doing, error)
+            } else {
+                // TransactionConflict, ThrottlingError and the like: nothing was written.
+                let codes: Vec<_> = reasons.iter().filter_map(CancellationReason::code).collect();
+                Error::transient(format!("{doing} was cancelled: {}", codes.join(", ")))
+            };
+            // The same again, whether or not this one went through: its condition lets it through once.
             retry.wait(error, None).await.map_err(CommitError::Failed)?;
         }
         for event in events {
@@ -533,12 +536,13 @@ fn transact(put: aws_sdk_dynamodb::types::builders::PutBuilder) -> Result<Transa
     Ok(TransactWriteItem::builder().put(put).build())
 }
 
-fn cancellation(error: Option<&TransactWriteItemsError>) -> Option<Vec<CancellationReason>> {
-    match error? {
-        TransactWriteItemsError::TransactionCanceledException(cancelled) => {
-            Some(cancelled.cancellation_reasons().to_vec())
+/// Why a transaction was cancelled, item by item; empty for any other failure.
+fn cancellation(error: Option<&TransactWriteItemsError>) -> Vec<CancellationReason> {
+    match error {
+        Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) => {
+            cancelled.cancellation_reasons().to_vec()
         }
-        _ => None,
+        _ => Vec::new(),
     }
 }
 

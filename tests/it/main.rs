@@ -12,6 +12,7 @@ mod deadline;
 mod events;
 mod faults;
 mod isolation;
+mod lost_answers;
 mod openapi;
 mod settled;
 mod simulator;

@@ -15,8 +15,11 @@ use tokio::runtime::Runtime;
 use super::Result;
 use super::stage::Stage;
 
-/// How long an invocation may take, and so how long the lease of a dead one runs.
+/// How long an invocation may take in the storm, and so how long the lease of a dead one runs.
 const LEASE: Duration = Duration::from_secs(3);
+
+/// How long it may take in the calm: nobody dies any more, and a slow machine has to come to the end, too.
+const CALM: Duration = Duration::from_secs(60);
 
 /// A message that comes again does so after this.
 const AGAIN: Duration = Duration::from_millis(150);
@@ -131,13 +134,13 @@ impl Container {
     }
 
     /// The answer, or `None` when the container is to be killed first.
-    fn invoke(&self, event: Value, killed_after: Option<Duration>) -> Option<Value> {
+    fn invoke(&self, event: Value, remaining: Duration, killed_after: Option<Duration>) -> Option<Value> {
         let handler = self.handler.clone();
         let run = self.runtime.spawn(async move {
             let invocation = Invocation {
                 request_id: "chaos".to_owned(),
                 function_version: "1".to_owned(),
-                remaining: LEASE,
+                remaining,
             };
             handler.handle(event, &invocation).await
         });
@@ -159,17 +162,18 @@ pub(crate) fn work(stage: &Stage, mut dice: fastrand::Rng) {
         let up = container.take().map_or_else(|| Container::start(stage), Ok);
         let up = up.expect("a container starts: nothing that it needs for that is disturbed");
         stage.weather.count("invocation");
-        let mut again: Vec<String> = match up.invoke(event(&batch), killed_after) {
-            Some(answer) => {
-                container = Some(up);
-                named(&answer, &batch)
-            }
-            None => {
-                stage.weather.count("crash");
-                up.runtime.shutdown_timeout(LEASE);
-                batch.clone()
-            }
-        };
+        let mut again: Vec<String> =
+            match up.invoke(event(&batch), if rages { LEASE } else { CALM }, killed_after) {
+                Some(answer) => {
+                    container = Some(up);
+                    named(&answer, &batch)
+                }
+                None => {
+                    stage.weather.count("crash");
+                    up.runtime.shutdown_timeout(LEASE);
+                    batch.clone()
+                }
+            };
         if rages && dice.u32(..8) == 0 {
             stage.weather.count("duplicate");
             again.push(batch[0].clone());
