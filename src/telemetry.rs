@@ -13,7 +13,7 @@ use crate::archive::audit::AuditItem;
 
 /// Starts logging in Lambda: one JSON object a line on stdout, filtered by `LOG_LEVEL`.
 pub fn init(level: &str) {
-    let filter: Targets = level.parse().unwrap_or_default();
+    let filter = filter(level);
     let json = tracing_subscriber::fmt::layer()
         .json()
         .flatten_event(true)
@@ -21,6 +21,11 @@ pub fn init(level: &str) {
         .with_span_list(false);
     // An error means that a subscriber is set already, as in tests: then that one is wanted.
     let _ = tracing_subscriber::registry().with(json).with(filter).try_init();
+}
+
+/// The filter of a `LOG_LEVEL`.
+pub fn filter(level: &str) -> Targets {
+    level.parse().unwrap_or_default()
 }
 
 /// Where audit and metric lines go: stdout in Lambda, which `LOG_LEVEL` must not silence.
