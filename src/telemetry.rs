@@ -5,21 +5,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde_json::{Value, json};
-use tracing::Level;
-use tracing_subscriber::filter::{FilterExt as _, Targets, filter_fn};
+use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::archive::audit::AuditItem;
 
 /// Starts logging in Lambda: one JSON object a line on stdout, filtered by `LOG_LEVEL`.
-///
-/// What others' code says below `info` is never written: the runtime and the SDK log whole payloads and requests there.
 pub fn init(level: &str) {
-    let wanted: Targets = level.parse().unwrap_or_default();
-    let filter = wanted.and(filter_fn(|metadata| {
-        *metadata.level() <= Level::INFO || metadata.target().starts_with(env!("CARGO_CRATE_NAME"))
-    }));
+    let filter = filter(level);
     let json = tracing_subscriber::fmt::layer()
         .json()
         .flatten_event(true)
@@ -29,6 +23,26 @@ pub fn init(level: &str) {
     let _ = tracing_subscriber::registry()
         .with(json.with_filter(filter))
         .try_init();
+}
+
+/// The filter of a `LOG_LEVEL`. What others' code says below `info` is never written, whatever the level: the runtime
+/// and the SDK log whole payloads and requests there.
+pub fn filter(level: &str) -> Targets {
+    const OURS: &str = env!("CARGO_CRATE_NAME");
+    let wanted: Targets = level.parse().unwrap_or_default();
+    let default = wanted.default_level().unwrap_or(LevelFilter::OFF);
+    let capped = Targets::new()
+        .with_default(default.min(LevelFilter::INFO))
+        .with_target(OURS, default);
+    let named = wanted.iter().filter(|(target, _)| !target.is_empty());
+    named.fold(capped, |capped, (target, level)| {
+        let most = if target.starts_with(OURS) {
+            LevelFilter::TRACE
+        } else {
+            LevelFilter::INFO
+        };
+        capped.with_target(target, level.min(most))
+    })
 }
 
 /// Where audit and metric lines go: stdout in Lambda, which `LOG_LEVEL` must not silence.
@@ -94,5 +108,36 @@ impl Counter {
     /// What was counted since this was called last.
     pub fn take(&self) -> u64 {
         self.0.swap(0, Ordering::Relaxed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tracing::Level;
+
+    use super::*;
+
+    #[test]
+    fn others_are_never_heard_below_info() {
+        for (level, ours, others) in [
+            ("info", false, true),
+            ("trace", true, true),
+            ("warn", false, false),
+            ("lambda_runtime=trace,recording_archiver=debug", true, true),
+            ("error,recording_archiver::genesys=debug", true, false),
+        ] {
+            let filter = filter(level);
+            assert_eq!(
+                filter.would_enable("recording_archiver::genesys", &Level::DEBUG),
+                ours,
+                "{level}"
+            );
+            assert_eq!(
+                filter.would_enable("lambda_runtime", &Level::INFO),
+                others,
+                "{level}"
+            );
+            assert!(!filter.would_enable("lambda_runtime", &Level::DEBUG), "{level}");
+        }
     }
 }

@@ -113,7 +113,12 @@ impl Webhook {
                 .header(standardwebhooks::HEADER_WEBHOOK_ID, &id)
                 .header(standardwebhooks::HEADER_WEBHOOK_TIMESTAMP, timestamp.to_string())
                 .body(body.clone());
-            if let Some(signature) = self.sign(&id, timestamp, &body).await? {
+            // Whatever keeps it from being signed keeps the news from being told; the recording is archived.
+            let signed = self.sign(&id, timestamp, &body).await.map_err(|error| {
+                let message = "the webhook's news cannot be signed";
+                Error::new(ErrorKind::WebhookDown, message).caused_by(error)
+            });
+            if let Some(signature) = signed? {
                 request = request.header(standardwebhooks::HEADER_WEBHOOK_SIGNATURE, signature);
             }
             let (error, asked) = match request.send().await {
@@ -133,6 +138,9 @@ impl Webhook {
                 }
             };
             self.counters.webhook_failures.add_one();
+            if asked.is_some_and(|asked| asked > self.policy.cap) {
+                return Err(error); // A later run costs less than sleeping so long in this one.
+            }
             retry.wait(error, asked).await?;
         }
     }

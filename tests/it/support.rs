@@ -6,12 +6,14 @@ use std::time::Duration;
 
 use aws_config::retry::RetryConfig;
 use aws_sdk_dynamodb::types::AttributeValue;
+use aws_sdk_s3::config::{Credentials, SharedCredentialsProvider};
 use recording_archiver::archive::Archiver;
 use recording_archiver::archive::audit::{self, AuditItem};
 use recording_archiver::aws::ledger::{Record, from_item};
 use recording_archiver::clock::Clock;
 use recording_archiver::config::Config;
 use recording_archiver::error::Error;
+use recording_archiver::sim::aws::{ACCESS_KEY_ID, SECRET_ACCESS_KEY};
 use recording_archiver::sim::genesys::{Conversation, Media, Recording};
 use recording_archiver::sim::{AUDIT_TABLE, BUCKET, LEDGER_TABLE, World};
 use recording_archiver::telemetry::Lines;
@@ -24,6 +26,9 @@ pub(crate) const RECORDING: &str = "e0000000-0000-4000-8000-000000000101";
 /// The key of that recording with the default template.
 pub(crate) const KEY: &str =
     "recordings/c0000000-0000-4000-8000-000000000001/e0000000-0000-4000-8000-000000000101.wav";
+
+/// Session token of the function's AWS credentials.
+pub(crate) const SESSION_TOKEN: &str = "a-session-token-LEAKED";
 
 /// 5 MiB, the smallest part that S3 takes, and the size the tests configure.
 pub(crate) const PART: u64 = 5 * 1024 * 1024;
@@ -99,6 +104,9 @@ impl Bench {
         config.limits.answer_timeout = PATIENCE;
         config.limits.media_idle = PATIENCE;
         config.limits.webhook_timeout = PATIENCE;
+        // As in Lambda the credentials have a session token, which must not get out either.
+        let session = Some(SESSION_TOKEN.to_owned());
+        let credentials = Credentials::new(ACCESS_KEY_ID, SECRET_ACCESS_KEY, session, None, "bench");
         let retries = RetryConfig::standard().with_initial_backoff(Duration::from_millis(1));
         let sdk = self
             .world
@@ -106,6 +114,7 @@ impl Bench {
             .sdk_config()
             .into_builder()
             .retry_config(retries)
+            .credentials_provider(SharedCredentialsProvider::new(credentials))
             .build();
         Handler::new(
             Archiver::connect(config, &sdk, self.clock.clone(), lines.clone()).unwrap(),

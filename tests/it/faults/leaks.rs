@@ -1,5 +1,14 @@
 //! Nothing that must not be seen gets out, whatever goes wrong.
 
+use std::io::Write;
+use std::sync::{Arc, Mutex};
+
+use jiff::Timestamp;
+use recording_archiver::sim::genesys::{Conversation, Mishap, Recording, Topic, event};
+use tracing::subscriber::DefaultGuard;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::layer::SubscriberExt as _;
+
 use super::*;
 
 /// Greps all that a run let out for what must stay in.
@@ -76,4 +85,185 @@ async fn let_out(bench: &Bench, answer: &Answer) -> Vec<(&'static str, String)> 
         ));
     }
     texts
+}
+
+/// What was logged since, by this thread: that is by the whole test, as its runtime has no other.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Log {
+    /// Logs as the function does with this `LOG_LEVEL`, here without the servers that share its process.
+    fn start(level: &str) -> (Self, DefaultGuard) {
+        let log = Self::default();
+        let writer = log.clone();
+        let layer = tracing_subscriber::fmt::layer()
+            .with_ansi(false)
+            .with_writer(move || writer.clone());
+        let servers = [
+            "s3s",
+            "dynoxide",
+            "axum",
+            "tower",
+            "winterbaume_core",
+            "winterbaume_sqs",
+        ];
+        let filter: Targets = recording_archiver::telemetry::filter(level);
+        let filter = filter.with_targets(servers.map(|server| (server, LevelFilter::OFF)));
+        let subscriber = tracing_subscriber::registry().with(layer).with(filter);
+        (log, tracing::subscriber::set_default(subscriber))
+    }
+
+    fn assert_clean(&self, bench: &Bench) {
+        let text = String::from_utf8(self.0.lock().unwrap().clone()).unwrap();
+        assert!(!text.is_empty(), "nothing was looked at");
+        for secret in secrets(bench) {
+            let line = text.lines().find(|line| line.contains(&secret));
+            assert_eq!(line, None, "{secret}");
+        }
+    }
+}
+
+/// An error body of Genesys that says more than it should.
+fn talkative(status: u16) -> Fault {
+    let message =
+        "no tel:+15555550100 nor +1 (555) 555-0199 nor anna@caller.example, see ?a=anna%40caller.example";
+    let body = json!({"message": message, "code": "x.tel:+15555550100", "contextId": "anna@caller.example"});
+    respond(status, "application/json", body.to_string())
+}
+
+/// An event as Genesys sends it, with the parties' addresses all over.
+fn talkative_event() -> Value {
+    let mut event = event(Topic::CustomerEnd, CONVERSATION, Timestamp::now());
+    let body = &mut event["detail"]["eventBody"];
+    body["ani"] = json!("tel:+15555550100");
+    body["addressFrom"] = json!("anna@caller.example");
+    body["subject"] = json!("call +1 555 555 0199 please");
+    event
+}
+
+/// A bench whose recording tells who was called, wherever there is room for it.
+async fn talkative_bench() -> Bench {
+    let mut recording = Recording::audio(RECORDING, [call()]);
+    for field in [
+        "mediaSubject",
+        "mediaSubtype",
+        "sessionId",
+        "region",
+        "name",
+        "recordingErrorStatus",
+    ] {
+        let value = json!("tel:+15555550100 anna@caller.example");
+        recording = recording.field(field, value.clone()).metadata_field(field, value);
+    }
+    let bench = Bench::new().await;
+    bench
+        .world
+        .genesys
+        .add(Conversation::new(CONVERSATION).recording(recording));
+    bench
+}
+
+#[tokio::test]
+async fn nothing_gets_out_of_a_run_that_goes_well_at_any_log_level() {
+    for level in ["info", "debug", "trace"] {
+        let bench = talkative_bench().await;
+        let (log, _guard) = Log::start(level);
+        bench
+            .assert_archived(bench.invoke(talkative_event()).await, &call_sha256())
+            .await;
+        log.assert_clean(&bench);
+    }
+}
+
+#[tokio::test]
+async fn nothing_gets_out_of_runs_that_end_in_any_other_way() {
+    for (operation, status) in [
+        ("token", 400),
+        ("token", 503),
+        ("recordingmetadata", 400),
+        ("recordingmetadata", 401),
+        ("recordingmetadata", 404),
+        ("recordingmetadata", 503),
+        ("recording", 403),
+        ("recording", 410),
+        ("recording", 200),
+        ("media", 403),
+        ("media", 200),
+        ("PutObject", 403),
+        ("TransactWriteItems", 400),
+        ("GetSecretValue", 400),
+        ("deliver", 500),
+    ] {
+        let bench = talkative_bench().await;
+        let (log, _guard) = Log::start("debug");
+        bench
+            .world
+            .wire
+            .disturb(move |e| (e.operation == operation).then(|| talkative(status)));
+        let answer = bench.invoke(talkative_event()).await;
+        assert_none(&bench, &answer).await;
+        let batch = bench.invoke(sqs([talkative_event().to_string()])).await;
+        assert_none(&bench, &batch).await;
+        log.assert_clean(&bench);
+    }
+}
+
+#[tokio::test]
+async fn nothing_gets_out_of_a_download_that_breaks_and_redirects() {
+    for mishaps in [
+        vec![Mishap::CutAt(100), Mishap::CutAt(200), Mishap::Expired],
+        vec![Mishap::Redirect(recording_archiver::sim::genesys::Redirect::Back); 18],
+        vec![
+            Mishap::Redirect(recording_archiver::sim::genesys::Redirect::Scheme(
+                "ftp".to_owned()
+            ));
+            3
+        ],
+    ] {
+        let media = call();
+        media.script(mishaps);
+        let bench = Bench::with_media(media).await;
+        let (log, _guard) = Log::start("debug");
+        let answer = bench.invoke(job()).await;
+        assert_none(&bench, &answer).await;
+        log.assert_clean(&bench);
+    }
+}
+
+#[tokio::test]
+async fn a_poison_message_is_handed_over_without_the_parties() {
+    let bench = Bench::new().await;
+    let mut odd = talkative_event();
+    odd["detail"]["eventBody"]["conversationId"] = json!("tel:+15555550100");
+    let answer = bench
+        .invoke(sqs([odd.to_string(), "{\"ani\": \"tel:+15555550100".to_owned()]))
+        .await;
+    assert_eq!(answer.as_ref().unwrap(), &json!({"batchItemFailures": []}));
+    assert_eq!(bench.exceptions().len(), 2);
+    assert_none(&bench, &answer).await;
+}
+
+#[tokio::test]
+async fn whoever_asked_is_kept_as_given() {
+    let bench = Bench::with_a_call().await;
+    let job = json!({"conversationId": CONVERSATION, "requestedBy": "auditor@archive.example"});
+    bench
+        .assert_archived(bench.invoke(job).await, &call_sha256())
+        .await;
+    let events = bench.audit(CONVERSATION, RECORDING).await;
+    assert!(
+        events
+            .iter()
+            .all(|event| event["actor"]["requestedBy"] == "auditor@archive.example")
+    );
 }
