@@ -241,7 +241,7 @@ fn refusal(what: &str, status: StatusCode, headers: &HeaderMap, body: &[u8]) -> 
         404 => (ErrorKind::NotReady { after: None }, ""),
         410 => (ErrorKind::Expired, "; the retention period is over"),
         // A redirect is a proxy or a maintenance page in between.
-        300..400 | 408 | 409 | 425 | 429 | 500.. => (ErrorKind::Transient, ""),
+        300..=399 | 408 | 409 | 425 | 429 | 500.. => (ErrorKind::Transient, ""),
         _ => (ErrorKind::Rejected, ""),
     };
     Error::new(kind, format!("{told}{hint}"))

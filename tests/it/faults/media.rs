@@ -94,7 +94,7 @@ async fn a_chunked_body_without_a_length_is_archived_and_resumed_too() {
         1
     );
     let requests = archived_after(vec![Mishap::CutAt(PART)], |delivery| {
-        delivery.length = Length::Absent
+        delivery.length = Length::Absent;
     })
     .await;
     assert_eq!(requests, 2);
