@@ -75,7 +75,7 @@ impl Bench {
             captured
                 .lock()
                 .unwrap()
-                .push(serde_json::from_str(&line).unwrap())
+                .push(serde_json::from_str(&line).unwrap());
         });
         self.handler_with(changes, lines)
     }
