@@ -7,7 +7,7 @@ use futures_util::future::join_all;
 use recording_archiver::aws::ledger::State;
 use recording_archiver::error::ErrorKind;
 use recording_archiver::sim::genesys::{Media, Topic, event};
-use recording_archiver::sim::wire::{Fault, Gate, Service};
+use recording_archiver::sim::wire::{Exchange, Fault, Gate, Service};
 use serde_json::{Value, json};
 
 use crate::settled::assert_settled;
@@ -155,7 +155,7 @@ async fn held_at_media(bench: &Arc<Bench>) -> (Gate, tokio::task::JoinHandle<Val
         let bench = bench.clone();
         async move { bench.invoke(job()).await.unwrap() }
     });
-    let at_media = |exchange: &recording_archiver::sim::wire::Exchange| exchange.service == Service::Media;
+    let at_media = |exchange: &Exchange| exchange.service == Service::Media;
     wire.wait_until(|exchanges| exchanges.iter().any(at_media)).await;
     (gate, run)
 }

@@ -3,18 +3,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use recording_archiver::archive::outcome::Outcome;
 use recording_archiver::aws::ledger::State;
 use recording_archiver::error::{Error, ErrorKind};
 use recording_archiver::sim::genesys::{Media, Mishap};
-use recording_archiver::sim::wire::{Fault, Service};
+use recording_archiver::sim::wire::{Exchange, Fault, Service};
 use serde_json::{Value, json};
 
 use crate::settled::assert_settled;
 use crate::support::{Bench, CONVERSATION, PART, RECORDING, call, invoke_for, job, outcomes, sqs};
 
 /// All the time there is, where it is to run out: enough to get to what hangs, and no more.
-const SHORT: Duration = Duration::from_millis(1500);
+const SHORT: Duration = Duration::from_secs(2);
 const AMPLE: Duration = Duration::from_secs(60);
 
 fn left_to_sqs() -> Value {
@@ -82,7 +81,9 @@ async fn a_download_that_stalls_is_undone_before_the_invocation_ends() {
         let bench = Bench::with_media(media.clone()).await;
         let answer = invoke_for(&bench.handler(&[]), payload, SHORT).await;
         assert_ended_by_the_deadline(answer);
-        assert_eq!(bench.world.wire.count(Service::S3, "AbortMultipartUpload"), 1);
+        let begun = bench.world.wire.count(Service::S3, "CreateMultipartUpload");
+        assert!(begun > 0, "it got that far");
+        assert_eq!(bench.world.wire.count(Service::S3, "AbortMultipartUpload"), begun);
         assert_undone_and_archived_next(&bench, &media, "a stall").await;
     }
 }
@@ -113,7 +114,7 @@ async fn sigterm_ends_the_work_as_the_deadline_does() {
     let handler = bench.handler(&[]);
     let stop = handler.stop().clone();
     let run = tokio::spawn(async move { invoke_for(&handler, sqs([job().to_string()]), AMPLE).await });
-    let part = |exchange: &recording_archiver::sim::wire::Exchange| exchange.operation == "UploadPart";
+    let part = |exchange: &Exchange| exchange.operation == "UploadPart";
     bench
         .world
         .wire
@@ -145,19 +146,11 @@ async fn whatever_hangs_the_answer_gets_out() {
         let handler = bench.handler(&[]);
         let answer = invoke_for(&handler, sqs([job().to_string()]), SHORT);
         let answer = tokio::time::timeout(AMPLE, answer).await.expect(&story).unwrap();
-        match service {
-            Service::Webhook => {
-                assert_eq!(answer, json!({"batchItemFailures": []}), "{story}: deferred");
-                assert_eq!(bench.deferred().len(), 1, "{story}");
-                let record = bench.record(CONVERSATION, RECORDING).await.unwrap();
-                assert_eq!(
-                    (record.state, record.lease_expires_at),
-                    (State::Archived, 0),
-                    "{story}"
-                );
-            }
-            _ => assert_eq!(answer, left_to_sqs(), "{story}"),
-        }
+        let deferred = json!({"batchItemFailures": []});
+        assert!(
+            answer == left_to_sqs() || (service == Service::Webhook && answer == deferred),
+            "{story}"
+        );
         bench.world.wire.calm();
         // What hung may be the release of the lease itself.
         bench.clock.advance(SHORT);
@@ -172,29 +165,45 @@ async fn whatever_hangs_the_answer_gets_out() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_receiver_that_hangs_near_the_deadline_is_told_later() {
+async fn a_receiver_that_hangs_when_the_work_has_to_end_is_told_later() {
     let media = call();
     let bench = Bench::with_media(media.clone()).await;
     bench
         .world
         .wire
-        .disturb_next(Service::Webhook, "deliver", 9, Fault::Hang);
-    // Its own patience is longer than the time left.
-    let remaining = Duration::from_millis(400);
-    let handler = bench.handler(&[]);
-    let summary = invoke_for(&handler, job(), remaining).await.unwrap();
-    assert_eq!(outcomes(&summary), [Outcome::Deferred.as_str()]);
+        .disturb_next(Service::Webhook, "deliver", 99, Fault::Hang);
+    // As patient with the receiver as can be: only the end of the work ends the waiting.
+    let handler = bench.handler(&[("MAX_ATTEMPTS", "10")]);
+    let stop = handler.stop().clone();
+    let run = tokio::spawn(async move { invoke_for(&handler, job(), AMPLE).await });
+    let told = |exchange: &Exchange| exchange.service == Service::Webhook;
+    bench
+        .world
+        .wire
+        .wait_until(|exchanges| exchanges.iter().any(told))
+        .await;
+    stop.pull();
+    let summary = run.await.unwrap().unwrap();
+    assert_eq!(outcomes(&summary), ["deferred"]);
     assert_eq!(
-        summary["results"][0]["files"][0]["sha256"],
+        bench.world.wire.count(Service::Webhook, "deliver"),
+        1,
+        "it was not tried again"
+    );
+    let archived = &summary["results"][0]["files"][0];
+    assert_eq!(
+        archived["sha256"],
         media.sha256().unwrap(),
         "archived all the same"
     );
+    let record = bench.record(CONVERSATION, RECORDING).await.unwrap();
+    assert_eq!((record.state, record.lease_expires_at), (State::Archived, 0));
     let actions = bench.actions(CONVERSATION, RECORDING).await;
     assert_eq!(actions[actions.len() - 2..], ["archive.stored", "webhook.failed"]);
     bench.world.wire.calm();
     let (again, _) = bench.deferred().remove(0);
     assert_eq!(
-        outcomes(&invoke_for(&handler, again, AMPLE).await.unwrap()),
+        outcomes(&bench.invoke(again).await.unwrap()),
         ["already_archived"]
     );
     assert_eq!(media.requests(), 1);
@@ -209,12 +218,14 @@ async fn an_upload_that_cannot_be_aborted_is_counted() {
         bench
             .world
             .wire
-            .disturb_next(Service::S3, "AbortMultipartUpload", 9, fault);
+            .disturb_next(Service::S3, "AbortMultipartUpload", 99, fault);
         assert_ended_by_the_deadline(invoke_for(&bench.handler(&[]), job(), SHORT).await);
-        assert_eq!(bench.metrics()[0]["AbortFailures"], 1);
+        let begun = bench.world.wire.count(Service::S3, "CreateMultipartUpload");
+        assert!(begun > 0, "it got that far");
+        assert_eq!(bench.metrics()[0]["AbortFailures"], begun);
         assert_eq!(
             bench.uploads_in_progress().await.len(),
-            1,
+            begun,
             "left to the lifecycle rule"
         );
     }

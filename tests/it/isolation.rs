@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use recording_archiver::sim::genesys::{Conversation, Recording};
-use recording_archiver::sim::wire::{Fault, Gate, Service};
+use recording_archiver::sim::wire::{Exchange, Fault, Gate, Service};
 use recording_archiver::telemetry::Lines;
 use serde_json::{Value, json};
 
-use crate::support::{Bench, call, invoke, sqs};
+use crate::support::{Bench, call, invoke, project, sqs};
 
 fn conversation(n: usize) -> String {
     format!("c0000000-0000-4000-8000-00000000010{n}")
@@ -68,6 +68,15 @@ async fn a_panic_in_one_record_is_that_records_own_failure() {
             assert!(is_archived(&bench, n).await, "record {n}");
         }
     }
+}
+
+#[test]
+fn what_lambda_runs_unwinds_so_that_a_panic_can_be_caught_there_as_well() {
+    let manifest = std::fs::read_to_string(project().join("Cargo.toml")).unwrap();
+    let release = manifest
+        .split("[profile.")
+        .find(|section| section.starts_with("release]"));
+    assert!(release.unwrap().lines().any(|line| line == r#"panic = "unwind""#));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -134,7 +143,7 @@ async fn a_slow_neighbour_takes_one_place_and_no_more() {
             .await
         }
     });
-    let told = |exchange: &&recording_archiver::sim::wire::Exchange| exchange.service == Service::Webhook;
+    let told = |exchange: &&Exchange| exchange.service == Service::Webhook;
     bench
         .world
         .wire
@@ -165,7 +174,7 @@ async fn no_more_records_than_configured_are_worked_on_at_a_time() {
         }
     });
     let wire = &bench.world.wire;
-    let media = |exchange: &&recording_archiver::sim::wire::Exchange| exchange.service == Service::Media;
+    let media = |exchange: &&Exchange| exchange.service == Service::Media;
     wire.wait_until(|exchanges| exchanges.iter().filter(media).count() >= 2)
         .await;
     assert_eq!(wire.count(Service::Genesys, "recordingmetadata"), 2);

@@ -110,6 +110,8 @@ async fn run(plan: Plan) -> Result<bool> {
     if !stopped.await? {
         return Err("a worker panicked".into());
     }
+    // All may be done before the storm is over; nobody is to disturb the judge.
+    stage.world.wire.calm();
     let verdict = model::judge(&stage).await?;
     let counted = stage.weather.counted();
     println!(
