@@ -191,35 +191,32 @@ async fn at_pairs_of_effects(kind: &'static Kind, step: usize) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_short_recording_survives_a_crash_at_any_point() {
-    assert!(at_each_effect(&SHORT, |_| {}).await >= 9);
+    assert!(at_each_effect(&SHORT, |_| {}).await >= 11);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_long_recording_survives_a_crash_at_any_point() {
-    assert!(at_each_effect(&LONG, |_| {}).await >= 14);
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_recording_of_two_files_survives_a_crash_at_any_point() {
-    assert!(at_each_effect(&SPLIT, |_| {}).await >= 15);
-}
+// What comes again is harder when it comes again differently, so the others are only tried that way.
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_short_recording_survives_a_crash_though_its_source_changes() {
-    at_each_effect(&SHORT, |scene| scene.change_the_source(2)).await;
+    assert!(at_each_effect(&SHORT, |scene| scene.change_the_source(2)).await >= 11);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_long_recording_survives_a_crash_though_its_source_changes() {
+    assert!(at_each_effect(&LONG, |scene| scene.change_the_source(2)).await >= 16);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_recording_of_two_files_survives_a_crash_though_its_source_changes() {
-    at_each_effect(&SPLIT, |scene| scene.change_the_source(2)).await;
+    assert!(at_each_effect(&SPLIT, |scene| scene.change_the_source(2)).await >= 18);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_short_recording_survives_two_crashes_and_two_changes_of_its_source() {
-    at_pairs_of_effects(&SHORT, 1).await;
+    at_pairs_of_effects(&SHORT, 2).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_recording_of_two_files_survives_two_crashes_and_two_changes_of_its_source() {
-    at_pairs_of_effects(&SPLIT, 3).await;
+    at_pairs_of_effects(&SPLIT, 4).await;
 }
