@@ -19,6 +19,7 @@ pub mod clock;
 pub mod config;
 pub mod error;
 pub mod genesys;
+mod http;
 pub mod redact;
 pub mod retry;
 #[cfg(feature = "sim")]

@@ -82,12 +82,7 @@ impl Webhook {
         clock: Clock,
         counters: Arc<Counters>,
     ) -> Result<Self, Error> {
-        let http = Client::builder()
-            .redirect(reqwest::redirect::Policy::none())
-            .timeout(limits.webhook_timeout)
-            .user_agent(concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .map_err(|error| Error::transient("starting the HTTP client failed").caused_by(error))?;
+        let http = crate::http::client(|builder| builder.timeout(limits.webhook_timeout))?;
         let policy = RetryPolicy::new(limits.max_attempts, limits.backoff_base);
         Ok(Self {
             http,
@@ -169,6 +164,7 @@ mod tests {
             archive_key: format!("s3://archive/{name}"),
             sha256: "ab".repeat(32),
             size_bytes: 7,
+            format: "wav".to_owned(),
             attempt_id: Uuid::nil(),
             channel: None,
             crc64nvme: None,

@@ -96,7 +96,7 @@ pub struct Entry {
     pub action: Action,
     /// Where the recording stands after it: the ledger's state, or `deferred`.
     pub status: &'static str,
-    /// The format asked for.
+    /// The format asked for; a `file` names its own.
     pub format: &'static str,
     /// How long it took.
     pub latency: Option<Duration>,
@@ -161,7 +161,11 @@ impl Chain {
         put("recordingId", recording.into());
         put("action", entry.action.as_str().into());
         put("status", entry.status.into());
-        put("format", entry.format.into());
+        let format = entry
+            .file
+            .as_ref()
+            .map_or(entry.format, |file| file.format.as_str());
+        put("format", format.into());
         put("actor", actor.to_json());
         put("seq", seq.into());
         put("prevEventHash", self.head.clone().into());
@@ -260,6 +264,7 @@ mod tests {
                         archive_key: "s3://archive/k.wav".into(),
                         sha256: "ab".repeat(32),
                         size_bytes: 7,
+                        format: "wav".to_owned(),
                         attempt_id: Uuid::nil(),
                         channel: None,
                         crc64nvme: None,

@@ -11,20 +11,20 @@ pub mod parts;
 pub mod recording;
 mod transfer;
 
-use std::collections::HashSet;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
 use aws_config::SdkConfig;
 use futures_util::FutureExt as _;
+use jiff::SignedDuration;
 use tokio::time::Instant;
 
 use self::audit::{Action, Actor, Entry};
 use self::format::{Format, MediaKind};
 use self::job::Job;
 use self::outcome::{Figures, Outcome, RecordingResult, Verdict, verdict};
-use self::recording::{ArchivedFile, RecordingRef};
+use self::recording::RecordingRef;
 use crate::aws::ledger::{Claim, Lease, Ledger, Record, State};
 use crate::aws::queues::Queues;
 use crate::aws::secrets::Secrets;
@@ -77,7 +77,7 @@ impl<'a> Run<'a> {
 }
 
 /// How long a webhook's receiver that does not take the news is tried again, from the time of archiving.
-const WEBHOOK_PATIENCE: Duration = Duration::from_secs(72 * 3600);
+const WEBHOOK_PATIENCE: SignedDuration = SignedDuration::from_hours(72);
 
 impl Archiver {
     /// Wires everything together. Nothing is sent yet. Audit lines go to `lines`.
@@ -255,9 +255,11 @@ impl Archiver {
     ) -> Result<Figures, Error> {
         let begun = Instant::now();
         let mut figures = Figures::default();
-        let mut stored = self.adopt_former(lease).await?;
+        let visible = self.adopt_former(lease).await?;
         let mut end = None;
-        if !has_all(lease.record(), &stored) {
+        let stored = if let Some(files) = lease.record().whole(&visible) {
+            files
+        } else {
             let listed = match listed {
                 Some(listed) => listed,
                 None => self
@@ -274,8 +276,10 @@ impl Archiver {
                 return Err(Error::new(*kind, text.clone()));
             }
             end = listed.end;
-            figures.download = Some(self.transfer_all(run, of, lease, &listed, &mut stored).await?);
-        }
+            let (files, took) = self.transfer_all(run, of, lease, &listed, visible).await?;
+            figures.download = Some(took);
+            files
+        };
         // A multipart object's hash is known too late to be sent along, and who completed it may have died before this.
         for file in stored.iter().filter(|file| file.crc64nvme.is_some()) {
             self.in_time(run, self.storage.tag(file)).await?;
@@ -320,9 +324,7 @@ impl Archiver {
                 ErrorKind::WebhookDown => error,
                 _ => Error::new(ErrorKind::WebhookDown, error.to_string()),
             };
-            let patience =
-                jiff::SignedDuration::try_from(WEBHOOK_PATIENCE).unwrap_or(jiff::SignedDuration::MAX);
-            let error = if self.clock.now().duration_since(archived_at) > patience {
+            let error = if self.clock.now().duration_since(archived_at) > WEBHOOK_PATIENCE {
                 let message = format!("{of} is archived, but its webhook was not taken for 72 hours");
                 Error::new(ErrorKind::WebhookUndeliverable, message).caused_by(error)
             } else {
@@ -337,7 +339,7 @@ impl Archiver {
             .release(lease, Some(State::Notified), &entry, run.deadline)
             .await
         {
-            Ok(_) => Ok(()),
+            Ok(()) => Ok(()),
             Err(error) => Err(RecordingResult::ended(of, Outcome::Retry, error)),
         }
     }
@@ -476,12 +478,6 @@ impl Archiver {
             }
         }
     }
-}
-
-/// Whether all files of a recording are visible; not known before a run once saw how many there are.
-fn has_all(record: &Record, stored: &[ArchivedFile]) -> bool {
-    let channels: HashSet<_> = stored.iter().map(|file| file.channel).collect();
-    record.former_file_count > 0 && channels.len() >= record.former_file_count
 }
 
 fn filtered_out(of: RecordingRef, media: MediaKind) -> Error {

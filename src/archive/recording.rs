@@ -107,6 +107,8 @@ pub struct ArchivedFile {
     pub sha256: String,
     /// Length in bytes.
     pub size_bytes: u64,
+    /// The format asked for when it was downloaded.
+    pub format: String,
     /// The attempt that wrote it: also in the object's metadata, which proves whose object lies there.
     pub attempt_id: Uuid,
     /// `None` for the only file of a recording.

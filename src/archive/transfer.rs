@@ -21,26 +21,27 @@ use crate::retry::Retry;
 
 /// How far the transfer of one recording got.
 struct Progress<'a> {
-    stored: &'a mut Vec<ArchivedFile>,
+    /// What is visible and verified.
+    stored: Vec<ArchivedFile>,
     downloading: Duration,
     /// Tries of the file under way.
     retry: Retry<'a>,
 }
 
 impl Archiver {
-    /// Transfers every file of the recording that is not in `stored` yet, and adds it there. Whatever may be better
-    /// next time is tried again, each time with fresh URLs; asking for them has tries of its own. Gives how long the
-    /// downloads took.
+    /// Transfers every file of the recording that is not in `visible` yet. Whatever may be better next time is tried
+    /// again, each time with fresh URLs; asking for them has tries of its own. Gives all files of the recording, and
+    /// how long the downloads took.
     pub(super) async fn transfer_all(
         &self,
         run: Run<'_>,
         of: RecordingRef,
         lease: &mut Lease,
         listed: &Listed,
-        stored: &mut Vec<ArchivedFile>,
-    ) -> Result<Duration, Error> {
+        visible: Vec<ArchivedFile>,
+    ) -> Result<(Vec<ArchivedFile>, Duration), Error> {
         let mut progress = Progress {
-            stored,
+            stored: visible,
             downloading: Duration::ZERO,
             retry: Retry::new(self.policy, run.deadline),
         };
@@ -51,7 +52,7 @@ impl Archiver {
                 .try_transfer_all(run, of, lease, listed, &opened, &mut progress)
                 .await;
             match tried {
-                Ok(()) => return Ok(progress.downloading),
+                Ok(()) => return Ok((progress.stored, progress.downloading)),
                 Err(error) if matches!(error.kind(), ErrorKind::Transient | ErrorKind::HashMismatch) => {
                     tracing::info!(error = %error, attempt = progress.retry.attempt(), "transfer failed");
                     progress.retry.wait(error, None).await?;
@@ -78,6 +79,10 @@ impl Archiver {
             return Err(Error::new(ErrorKind::MalformedJob, message));
         }
         let start = opened.start.or(listed.start).or(listed.end);
+        // What an attempt with another RECORDING_CHANNELS made visible is no part of what is asked for now.
+        let asked_for =
+            |file: &ArchivedFile| opened.sources.iter().any(|source| source.channel == file.channel);
+        progress.stored.retain(asked_for);
         for source in &opened.sources {
             if progress.stored.iter().any(|file| file.channel == source.channel) {
                 continue;
@@ -93,7 +98,7 @@ impl Archiver {
                     run,
                     lease,
                     prepared,
-                    progress.stored,
+                    &progress.stored,
                     source.channel,
                     opened,
                     took,
@@ -169,7 +174,7 @@ impl Archiver {
         opened: &Opened,
         took: Duration,
     ) -> Result<ArchivedFile, Error> {
-        let file = prepared.file(channel);
+        let file = prepared.file(channel, self.format(run));
         let mut files = stored.to_vec();
         files.push(file.clone());
         let entry = Entry {
@@ -178,9 +183,10 @@ impl Archiver {
             genesys: opened.notes.clone(),
             ..self.entry(run, Action::DownloadCompleted, State::Storing.as_str())
         };
+        let channels = opened.sources.iter().map(|source| source.channel).collect();
         if let Err(error) = self
             .ledger
-            .storing(lease, files, opened.sources.len(), &entry, run.deadline)
+            .storing(lease, files, channels, &entry, run.deadline)
             .await
         {
             prepared.abort().await;
@@ -213,7 +219,7 @@ impl Archiver {
     ) -> Result<Option<ArchivedFile>, Error> {
         let same_place = former.iter().filter(|old| old.archive_key == file.archive_key);
         for candidate in std::iter::once(file).chain(same_place) {
-            if self.storage.holds(candidate).await? == Some(true) {
+            if self.storage.holds(candidate).await? {
                 return Ok(Some(candidate.clone()));
             }
         }
@@ -225,7 +231,7 @@ impl Archiver {
         let mut adopted: Vec<ArchivedFile> = Vec::new();
         for file in &lease.record().former_files {
             let known = adopted.iter().any(|other| other.archive_key == file.archive_key);
-            if !known && self.storage.holds(file).await? == Some(true) {
+            if !known && self.storage.holds(file).await? {
                 tracing::info!(archive_key = file.archive_key, "adopted what a former run stored");
                 adopted.push(file.clone());
             }

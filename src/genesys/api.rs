@@ -15,6 +15,7 @@ use crate::aws::secrets::Secrets;
 use crate::clock::Deadline;
 use crate::config::GenesysConfig;
 use crate::error::{Error, ErrorKind};
+use crate::http;
 use crate::retry::{Retry, RetryPolicy, retry_after};
 use crate::telemetry::Counters;
 
@@ -48,13 +49,7 @@ impl Api {
         answer_timeout: Duration,
         counters: Arc<Counters>,
     ) -> Result<Self, Error> {
-        let http = Client::builder()
-            .redirect(reqwest::redirect::Policy::none())
-            .connect_timeout(Duration::from_secs(5))
-            .timeout(answer_timeout)
-            .user_agent(USER_AGENT)
-            .build()
-            .map_err(|error| Error::transient("starting the HTTP client failed").caused_by(error))?;
+        let http = http::client(|builder| builder.timeout(answer_timeout))?;
         let tokens = Tokens::new(http.clone(), &config.login_base, secrets, policy);
         Ok(Self {
             http,
@@ -74,7 +69,7 @@ impl Api {
         what: &str,
         deadline: &Deadline,
     ) -> Result<Answer, Error> {
-        let mut url = join(&self.base, path);
+        let mut url = http::join(&self.base, path);
         if !query.is_empty() {
             url.query_pairs_mut().extend_pairs(query);
         }
@@ -154,9 +149,6 @@ pub(super) fn bearer(request: RequestBuilder, token: &Token) -> RequestBuilder {
     request.bearer_auth(token.bearer.expose_secret())
 }
 
-/// `User-Agent` of every request.
-pub(super) const USER_AGENT: &str = concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION"));
-
 /// Longest error body that is read.
 const LONGEST_ERROR: usize = 64 * 1024;
 
@@ -179,13 +171,6 @@ impl Answer {
             ))
         })
     }
-}
-
-/// `path` below a base URL that may have a path of its own.
-pub(super) fn join(base: &Url, path: &str) -> Url {
-    let mut url = base.clone();
-    url.set_path(&format!("{}{path}", base.path().trim_end_matches('/')));
-    url
 }
 
 async fn read_limited(mut response: Response, limit: usize) -> Result<Vec<u8>, std::io::Error> {
@@ -318,14 +303,5 @@ mod tests {
         ] {
             assert!(error.contains(part), "{error} lacks {part}");
         }
-    }
-
-    #[test]
-    fn a_base_with_a_path_keeps_it() {
-        let base = Url::parse("https://proxy.example/genesys/").unwrap();
-        assert_eq!(
-            join(&base, "/api/v2/x").as_str(),
-            "https://proxy.example/genesys/api/v2/x"
-        );
     }
 }

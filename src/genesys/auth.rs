@@ -60,7 +60,7 @@ const MARGIN: Duration = Duration::from_secs(60);
 
 impl Tokens {
     pub(super) fn new(http: Client, login_base: &Url, secrets: Arc<Secrets>, policy: RetryPolicy) -> Self {
-        let url = super::api::join(login_base, "/oauth/token");
+        let url = crate::http::join(login_base, "/oauth/token");
         Self {
             http,
             url,

@@ -16,6 +16,7 @@ use crate::archive::format::MediaKind;
 use crate::clock::Deadline;
 use crate::config::GenesysConfig;
 use crate::error::{Error, ErrorKind};
+use crate::http;
 use crate::retry::{Retry, RetryPolicy, retry_after};
 
 /// A signed media URL. Whoever has it has the recording, so it never shows itself.
@@ -81,14 +82,8 @@ impl MediaClient {
                 attempt.error("redirects to another scheme, and more than five, are not followed")
             }
         });
-        let http = Client::builder()
-            .redirect(redirects)
-            // A Referer would carry the signature to the next host.
-            .referer(false)
-            .connect_timeout(super::CONNECT_TIMEOUT)
-            .user_agent(api::USER_AGENT)
-            .build()
-            .map_err(|error| Error::transient("starting the HTTP client failed").caused_by(error))?;
+        // A Referer would carry the signature to the next host.
+        let http = http::client(|builder| builder.redirect(redirects).referer(false))?;
         Ok(Self {
             http,
             base: config.api_base.clone(),
@@ -150,7 +145,7 @@ impl MediaClient {
         };
         match &source.location {
             Location::Api { path, query, accept } => {
-                let mut url = api::join(&self.base, path);
+                let mut url = http::join(&self.base, path);
                 url.query_pairs_mut().extend_pairs(query);
                 let build = |token: &_| {
                     range(api::bearer(self.http.get(url.clone()), token)).header(header::ACCEPT, *accept)

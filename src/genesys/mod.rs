@@ -10,7 +10,6 @@ mod interactions;
 mod media;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use jiff::Timestamp;
 use serde_json::{Map, Value};
@@ -174,6 +173,3 @@ impl Genesys {
         self.media.fetch(&self.api, source, deadline, retry).await
     }
 }
-
-/// Longest silence of the media host before the download counts as stalled, and how long connecting may take.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);

@@ -41,6 +41,18 @@ const SPLIT: Kind = Kind {
     configuration: &[("RECORDING_CHANNELS", "split")],
 };
 
+/// The same recording as one file: what its first channel holds.
+const MERGED: Kind = Kind {
+    files: SPLIT.files,
+    configuration: &[],
+};
+
+/// The same in another format.
+const MP3: Kind = Kind {
+    files: SHORT.files,
+    configuration: &[("RECORDING_FORMAT", "mp3")],
+};
+
 /// When the function dies.
 #[derive(Debug, Clone, Copy)]
 enum Moment {
@@ -85,6 +97,13 @@ impl Scene {
             file.replace_with(&other);
             served.push(other.sha256().unwrap());
         }
+    }
+
+    /// From now on the function is configured like this, and expected to archive the first `files` files.
+    fn configure(&mut self, kind: &'static Kind, files: usize) {
+        self.kind = kind;
+        self.media.truncate(files);
+        self.served.truncate(files);
     }
 
     /// How many effects a clean run has.
@@ -186,6 +205,60 @@ async fn at_pairs_of_effects(kind: &'static Kind, step: usize) {
                 format!("killed {moment:?} effect {k}, then {again:?} effect {k2} (reached: {twice})");
             scene.run_to_the_end(&story).await;
         }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn half_a_call_never_counts_as_whole_though_the_channels_are_configured_anew_between_crashes() {
+    let clean = Scene::new(&SPLIT).await;
+    let effects = clean.effects().await;
+    let exchanges = clean.bench.world.wire.exchanges();
+    let half = 1 + exchanges.iter().position(|e| e.operation == "PutObject").unwrap();
+    for k in 1..=effects {
+        for moment in MOMENTS {
+            let mut scene = Scene::new(&SPLIT).await;
+            assert!(
+                scene.crash(half, Moment::After).await,
+                "the first channel is visible"
+            );
+            scene.configure(&MERGED, 1);
+            let twice = scene.crash(k, moment).await;
+            let story = format!("then killed {moment:?} effect {k} (reached: {twice})");
+            scene.run_to_the_end(&story).await;
+            let record = scene.bench.record(CONVERSATION, RECORDING).await.unwrap();
+            assert_eq!(record.files[0].channel, None, "{story}");
+            assert_eq!(record.former_files[0].channel, Some(0), "{story}: still named");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_crashed_run_left_in_another_format_is_adopted_and_told_as_it_is() {
+    let clean = Scene::new(&SHORT).await;
+    clean.effects().await;
+    let exchanges = clean.bench.world.wire.exchanges();
+    let put = 1 + exchanges.iter().position(|e| e.operation == "PutObject").unwrap();
+    for (moment, format) in [(Moment::After, "wav"), (Moment::Before, "mp3")] {
+        let mut scene = Scene::new(&SHORT).await;
+        assert!(scene.crash(put, moment).await);
+        scene.configure(&MP3, 1);
+        scene.run_to_the_end(&format!("killed {moment:?} the put")).await;
+        let bench = &scene.bench;
+        let record = bench.record(CONVERSATION, RECORDING).await.unwrap();
+        assert_eq!(
+            (record.format.as_str(), record.files[0].format.as_str()),
+            (format, format)
+        );
+        assert!(record.files[0].archive_key.ends_with(format));
+        // What never got there may still come late, out of a frozen sandbox: the record goes on naming it.
+        assert_eq!(record.former_files.len(), usize::from(format == "mp3"));
+        let events = bench.audit(CONVERSATION, RECORDING).await;
+        let stored = events
+            .iter()
+            .find(|event| event["action"] == "archive.stored")
+            .unwrap();
+        assert_eq!(stored["format"], format);
+        assert_eq!(bench.world.webhook.deliveries()[0].body["format"], format);
     }
 }
 

@@ -15,8 +15,16 @@ pub(crate) async fn assert_settled(bench: &Bench, files: &[Vec<String>], story: 
     assert_eq!(record.state, State::Notified, "{story}");
     assert_eq!(record.files.len(), files.len(), "{story}: {:?}", record.files);
     let in_bucket: BTreeSet<_> = bench.keys().await.into_iter().collect();
-    let in_ledger = record.files.iter().map(|file| file.location().1.to_owned());
-    assert_eq!(in_bucket, in_ledger.collect(), "{story}: objects and names agree");
+    let keys = |files: &[ArchivedFile]| -> BTreeSet<_> {
+        files.iter().map(|file| file.location().1.to_owned()).collect()
+    };
+    let (archived, former) = (keys(&record.files), keys(&record.former_files));
+    assert!(archived.is_subset(&in_bucket), "{story}: what is named is there");
+    assert!(
+        in_bucket.is_subset(&(&archived | &former)),
+        "{story}: what is there is named"
+    );
+    assert!(archived.is_disjoint(&former), "{story}: and named once");
     for (file, served) in record.files.iter().zip(files) {
         assert_whole(bench, file, served, story).await;
     }

@@ -1,153 +1,23 @@
-//! S3: an object appears complete and verified, or not at all.
-//!
-//! A file of up to one part is one `PutObject` that S3 checks by SHA-256. A longer one is a multipart upload that S3
-//! checks by CRC64NVME over each part and over the whole. Neither ever replaces an object (`If-None-Match: *`).
+//! One file on its way into the bucket: held back, or sent in parts; made visible, or undone.
 
 use std::num::NonZeroUsize;
-use std::sync::Arc;
 
-use aws_sdk_s3::Client;
-use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
-use aws_sdk_s3::operation::head_object::HeadObjectError;
-use aws_sdk_s3::primitives::{ByteStream, DateTime};
-use aws_sdk_s3::types::{
-    ChecksumAlgorithm, ChecksumMode, ChecksumType, CompletedMultipartUpload, CompletedPart, ObjectLockMode,
-    ServerSideEncryption, StorageClass,
-};
+use aws_sdk_s3::error::ProvideErrorMetadata as _;
+use aws_sdk_s3::primitives::ByteStream;
+use aws_sdk_s3::types::{ChecksumAlgorithm, ChecksumType, CompletedMultipartUpload, CompletedPart};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
 use crc_fast::CrcAlgorithm::Crc64Nvme;
-use jiff::Timestamp;
 use tokio::task::JoinSet;
-use uuid::Uuid;
 
+use super::{ObjectFacts, Storage, tags};
 use crate::archive::digest::Digest;
+use crate::archive::format::Format;
 use crate::archive::parts::MAX_PARTS;
-use crate::archive::recording::{ArchivedFile, RecordingRef};
-use crate::config::StorageConfig;
+use crate::archive::recording::ArchivedFile;
+use crate::aws::failed;
 use crate::error::{Error, ErrorKind};
-use crate::telemetry::Counters;
-
-/// The archive bucket.
-#[derive(Debug, Clone)]
-pub struct Storage {
-    client: Client,
-    config: StorageConfig,
-    counters: Arc<Counters>,
-}
-
-/// What an object says of itself, known before its first byte is sent.
-#[derive(Debug, Clone)]
-pub struct ObjectFacts {
-    /// Object key.
-    pub key: String,
-    /// Whose recording it is.
-    pub of: RecordingRef,
-    /// The attempt that writes it.
-    pub attempt: Uuid,
-    /// `Content-Type` of the media.
-    pub content_type: String,
-    /// Start of the attempt; also where the object lock's retention counts from.
-    pub archived_at: Timestamp,
-}
-
-impl Storage {
-    /// The bucket of this configuration.
-    pub fn new(client: Client, config: StorageConfig, counters: Arc<Counters>) -> Self {
-        Self {
-            client,
-            config,
-            counters,
-        }
-    }
-
-    /// `s3://bucket/key`.
-    pub fn archive_key(&self, key: &str) -> String {
-        format!("s3://{}/{key}", self.config.bucket)
-    }
-
-    /// Begins an upload; nothing is sent before the first part is.
-    pub fn upload(&self, facts: ObjectFacts) -> Upload {
-        Upload {
-            storage: self.clone(),
-            facts,
-            held: Bytes::new(),
-            multipart: None,
-        }
-    }
-
-    /// Whether the very object that `file` describes lies under its key: same attempt, length and, where known,
-    /// checksum. `Some(false)`: another object does. `None`: none does.
-    pub async fn holds(&self, file: &ArchivedFile) -> Result<Option<bool>, Error> {
-        let (bucket, key) = file.location();
-        let head = self
-            .client
-            .head_object()
-            .bucket(bucket)
-            .key(key)
-            .checksum_mode(ChecksumMode::Enabled)
-            .send();
-        let head = match head.await {
-            Ok(head) => head,
-            Err(SdkError::ServiceError(error)) if matches!(error.err(), HeadObjectError::NotFound(_)) => {
-                return Ok(None);
-            }
-            Err(error) => return Err(super::failed(&format!("looking for {}", file.archive_key), error)),
-        };
-        let attempt = head.metadata().and_then(|metadata| metadata.get(ATTEMPT_ID));
-        let size = head.content_length().and_then(|size| u64::try_from(size).ok());
-        let checksum = match (
-            &file.crc64nvme,
-            head.checksum_crc64_nvme(),
-            head.checksum_sha256(),
-        ) {
-            (Some(ours), Some(there), _) => ours == there,
-            (None, _, Some(there)) => {
-                hex::decode(&file.sha256).is_ok_and(|ours| BASE64.encode(ours) == there)
-            }
-            // A store that does not report the checksum still checked it when the bytes came in.
-            _ => true,
-        };
-        let ours = attempt == Some(&file.attempt_id.to_string()) && size == Some(file.size_bytes) && checksum;
-        Ok(Some(ours))
-    }
-
-    /// Sets the tags of an object that is visible already.
-    pub async fn tag(&self, file: &ArchivedFile) -> Result<(), Error> {
-        let (bucket, key) = file.location();
-        let tags = tags(&file.sha256)
-            .into_iter()
-            .map(|(key, value)| aws_sdk_s3::types::Tag::builder().key(key).value(value).build());
-        let tags = tags
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(|e| Error::transient("building tags").caused_by(e))?;
-        let tagging = aws_sdk_s3::types::Tagging::builder()
-            .set_tag_set(Some(tags))
-            .build();
-        let tagging = tagging.map_err(|error| Error::transient("building tags").caused_by(error))?;
-        let tagged = self
-            .client
-            .put_object_tagging()
-            .bucket(bucket)
-            .key(key)
-            .tagging(tagging)
-            .send()
-            .await;
-        tagged.map_err(|error| super::failed(&format!("tagging {}", file.archive_key), error))?;
-        Ok(())
-    }
-}
-
-const ATTEMPT_ID: &str = "attempt-id";
-
-/// `compliance=archive` marks what this archiver wrote; the hash makes an object provable without any table.
-fn tags(sha256: &str) -> [(&'static str, String); 2] {
-    [
-        ("compliance", "archive".to_owned()),
-        ("sha256", sha256.to_owned()),
-    ]
-}
 
 /// One file on its way into the bucket. Ends in [`Prepared::publish`] or in [`Upload::abort`].
 #[derive(Debug)]
@@ -197,6 +67,15 @@ pub struct Prepared {
 }
 
 impl Upload {
+    pub(super) fn new(storage: Storage, facts: ObjectFacts) -> Self {
+        Self {
+            storage,
+            facts,
+            held: Bytes::new(),
+            multipart: None,
+        }
+    }
+
     /// Takes a full part. The first is held back, as it may be all there is; the others are sent as soon as fewer
     /// than `UPLOAD_CONCURRENCY` are in flight.
     pub async fn put_part(&mut self, bytes: Bytes) -> Result<(), Error> {
@@ -272,7 +151,7 @@ impl Upload {
             .key(&self.facts.key);
         match abort.upload_id(&multipart.id).send().await {
             Err(error) if error.code() != Some("NoSuchUpload") => {
-                let error = super::failed("aborting a multipart upload", error);
+                let error = failed("aborting a multipart upload", error);
                 tracing::warn!(key = self.facts.key, %error, "a multipart upload could not be aborted");
             }
             _ => self.multipart = None,
@@ -292,28 +171,17 @@ impl Upload {
             .checksum_type(ChecksumType::FullObject)
             .set_metadata(Some(facts.metadata()))
             .tagging("compliance=archive")
-            .set_server_side_encryption(config.kms_key_id.as_ref().map(|_| ServerSideEncryption::AwsKms))
+            .set_server_side_encryption(config.encryption())
             .set_ssekms_key_id(config.kms_key_id.clone())
-            .set_storage_class(config.storage_class.as_deref().map(StorageClass::from))
-            .set_object_lock_mode(
-                config
-                    .object_lock
-                    .as_ref()
-                    .map(|lock| ObjectLockMode::from(lock.mode.as_str())),
-            )
-            .set_object_lock_retain_until_date(self.retain_until())
+            .set_storage_class(config.class())
+            .set_object_lock_mode(config.lock_mode())
+            .set_object_lock_retain_until_date(config.retain_until(facts.archived_at))
             .send()
             .await
-            .map_err(|error| super::failed("beginning a multipart upload", error))?;
+            .map_err(|error| failed("beginning a multipart upload", error))?;
         answer
             .upload_id
             .ok_or_else(|| Error::transient("S3 began a multipart upload without an id"))
-    }
-
-    fn retain_until(&self) -> Option<DateTime> {
-        let lock = self.storage.config.object_lock.as_ref()?;
-        let until = self.facts.archived_at.as_second() + i64::from(lock.days) * 86_400;
-        Some(DateTime::from_secs(until))
     }
 }
 
@@ -367,7 +235,7 @@ async fn send_part(
         .disable_payload_signing()
         .send()
         .await
-        .map_err(|error| super::failed(&format!("sending part {number}"), error))?;
+        .map_err(|error| failed(&format!("sending part {number}"), error))?;
     let e_tag = answer
         .e_tag
         .ok_or_else(|| Error::transient(format!("S3 took part {number} without an ETag")))?;
@@ -384,19 +252,6 @@ fn crc_base64(crc: u64) -> String {
     BASE64.encode(crc.to_be_bytes())
 }
 
-impl ObjectFacts {
-    fn metadata(&self) -> std::collections::HashMap<String, String> {
-        [
-            ("interaction-id", self.of.conversation.to_string()),
-            ("recording-id", self.of.recording_key()),
-            ("archived-at", self.archived_at.to_string()),
-            (ATTEMPT_ID, self.attempt.to_string()),
-        ]
-        .map(|(name, value)| (name.to_owned(), value))
-        .into()
-    }
-}
-
 /// How making an object visible ended.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Published {
@@ -408,11 +263,12 @@ pub enum Published {
 
 impl Prepared {
     /// The file as it will be.
-    pub fn file(&self, channel: Option<u32>) -> ArchivedFile {
+    pub fn file(&self, channel: Option<u32>, format: Format) -> ArchivedFile {
         ArchivedFile {
             archive_key: self.upload.storage.archive_key(&self.upload.facts.key),
             sha256: self.digest.hex(),
             size_bytes: self.digest.size,
+            format: format.as_str().to_owned(),
             attempt_id: self.upload.facts.attempt,
             channel,
             crc64nvme: self
@@ -465,16 +321,11 @@ impl Prepared {
                     .map(|(key, value)| format!("{key}={value}"))
                     .join("&"),
             )
-            .set_server_side_encryption(config.kms_key_id.as_ref().map(|_| ServerSideEncryption::AwsKms))
+            .set_server_side_encryption(config.encryption())
             .set_ssekms_key_id(config.kms_key_id.clone())
-            .set_storage_class(config.storage_class.as_deref().map(StorageClass::from))
-            .set_object_lock_mode(
-                config
-                    .object_lock
-                    .as_ref()
-                    .map(|lock| ObjectLockMode::from(lock.mode.as_str())),
-            )
-            .set_object_lock_retain_until_date(self.upload.retain_until())
+            .set_storage_class(config.class())
+            .set_object_lock_mode(config.lock_mode())
+            .set_object_lock_retain_until_date(config.retain_until(facts.archived_at))
             .body(ByteStream::from(bytes))
             .customize()
             .disable_payload_signing()
@@ -483,7 +334,7 @@ impl Prepared {
         put.map(drop).map_err(|error| {
             (
                 error.code().map(str::to_owned),
-                super::failed(&format!("storing {}", facts.key), error),
+                failed(&format!("storing {}", facts.key), error),
             )
         })
     }
@@ -522,7 +373,7 @@ impl Prepared {
         complete.map(drop).map_err(|error| {
             (
                 error.code().map(str::to_owned),
-                super::failed(&format!("completing the upload of {}", facts.key), error),
+                failed(&format!("completing the upload of {}", facts.key), error),
             )
         })
     }

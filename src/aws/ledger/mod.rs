@@ -3,7 +3,10 @@
 //! A state and its audit events are one `TransactWriteItems`: neither can exist without the other. Each write is
 //! conditional on the record being exactly as this run last saw it, so a run that lost its lease cannot write.
 
+mod record;
+
 use std::collections::HashMap;
+use std::ops::ControlFlow;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
@@ -12,7 +15,7 @@ use aws_sdk_dynamodb::types::{
     AttributeValue, CancellationReason, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem,
 };
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -24,111 +27,7 @@ use crate::error::{Error, ErrorKind};
 use crate::retry::{Retry, RetryPolicy};
 use crate::telemetry::Lines;
 
-/// How far a recording got.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum State {
-    /// A run is downloading, or was until it died or gave up for now.
-    Claimed,
-    /// All bytes were checked; the objects named in `files` may be visible.
-    Storing,
-    /// The objects named in `files` are visible and verified.
-    Archived,
-    /// Archived, and the webhook's receiver knows.
-    Notified,
-    /// Not ready at the source; the job comes again.
-    Deferred,
-    /// Filtered out by configuration.
-    Skipped,
-    /// Cannot be archived until somebody mends the cause.
-    Failed,
-    /// Gone at the source.
-    Expired,
-}
-
-impl State {
-    /// The value of the attribute `state`, and of `status` in the audit.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Claimed => "claimed",
-            Self::Storing => "storing",
-            Self::Archived => "archived",
-            Self::Notified => "notified",
-            Self::Deferred => "deferred",
-            Self::Skipped => "skipped",
-            Self::Failed => "failed",
-            Self::Expired => "expired",
-        }
-    }
-}
-
-/// One item of the ledger table.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Record {
-    /// Partition key.
-    pub interaction_id: String,
-    /// Sort key: see [`RecordingRef::recording_key`].
-    pub recording_id: String,
-    /// How far it got.
-    pub state: State,
-    /// Attempt id of the run that holds the lease, or held it last.
-    pub lease_owner: Uuid,
-    /// End of the lease in milliseconds since the epoch; 0: released.
-    pub lease_expires_at: i64,
-    /// Runs that began to download.
-    pub attempts: u32,
-    /// `eventHash` of the last audit event.
-    pub chain_head: String,
-    /// `seq` of the last audit event.
-    pub seq: u64,
-    /// `storing`: what is about to become visible; `archived` and `notified`: what is.
-    #[serde(default)]
-    pub files: Vec<ArchivedFile>,
-    /// How many files the recording has, once known.
-    #[serde(default)]
-    pub file_count: usize,
-    /// What former attempts were about to make visible when they died; one of them may lie in S3.
-    #[serde(default)]
-    pub former_files: Vec<ArchivedFile>,
-    /// How many files the attempt of `former_files` saw.
-    #[serde(default)]
-    pub former_file_count: usize,
-    /// The format of the files.
-    pub format: String,
-    /// When the objects were verified to be visible.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub archived_at: Option<Timestamp>,
-    /// When this item was written.
-    pub updated_at: Timestamp,
-}
-
-impl Record {
-    fn chain(&self) -> Chain {
-        Chain {
-            head: self.chain_head.clone(),
-            seq: self.seq,
-        }
-    }
-
-    /// Remembers the files that were about to become visible and are not among those that are now: whether they
-    /// did become visible is not known.
-    fn retire_files(&mut self, kept: &[ArchivedFile]) {
-        for file in std::mem::take(&mut self.files) {
-            if !kept.contains(&file) && !self.former_files.contains(&file) {
-                self.former_files.push(file);
-            }
-        }
-        if self.file_count > 0 {
-            self.former_file_count = std::mem::take(&mut self.file_count);
-        }
-    }
-
-    /// Whether a former run finished with this recording, so far as downloading is concerned.
-    pub fn is_archived(&self) -> bool {
-        matches!(self.state, State::Archived | State::Notified)
-    }
-}
+pub use record::{Record, State};
 
 /// What came of asking for a recording. The caller has to deal with each.
 #[derive(Debug)]
@@ -215,65 +114,46 @@ impl Ledger {
         deadline: &Deadline,
     ) -> Result<Claim, Error> {
         let owner = Uuid::new_v4();
-        let mut seen: Option<Box<Record>> = None;
-        let mut retry = Retry::new(self.policy, deadline);
-        loop {
-            let now = self.clock.now_ms();
-            if let Some(record) = &seen {
-                let done = record.state == State::Notified || (record.state == State::Archived && !notify);
-                if done {
-                    return Ok(Claim::Done((**record).clone()));
-                }
-                if record.lease_expires_at > now {
-                    let remaining = Duration::from_millis(record.lease_expires_at.abs_diff(now));
-                    return Ok(Claim::Busy { remaining });
-                }
-            }
-            let mut next = self.next(&of, seen.as_deref(), entry);
-            next.lease_owner = owner;
-            next.lease_expires_at = now.saturating_add_unsigned(millis(deadline.remaining()));
-            let archived = next.is_archived();
-            if !archived {
-                next.state = State::Claimed;
-                next.attempts += 1;
-                next.retire_files(&[]);
-            }
-            let entries = if archived {
-                &[][..]
-            } else {
-                std::slice::from_ref(entry)
-            };
-            let expect = seen.as_deref().map_or(Expect::Absent, Expect::Unchanged);
-            match self.commit(&of, actor, expect, next, entries, deadline).await {
-                Ok(record) => {
-                    return Ok(Claim::Granted(Lease {
-                        of,
-                        actor: actor.clone(),
-                        record,
-                    }));
-                }
-                Err(CommitError::Failed(error)) => return Err(error),
-                Err(CommitError::Conflict(now_there)) => {
-                    if seen.is_some() || now_there.is_none() {
-                        retry
-                            .wait(
-                                Error::transient(format!("several runs ask for {of} at once")),
-                                None,
-                            )
-                            .await?;
+        let claimed = self
+            .update(of, actor, entry, deadline, |seen| {
+                let now = self.clock.now_ms();
+                if let Some(record) = seen {
+                    if record.state == State::Notified || (record.state == State::Archived && !notify) {
+                        return ControlFlow::Break(Claim::Done(record.clone()));
                     }
-                    seen = now_there;
+                    if record.lease_expires_at > now {
+                        let remaining = Duration::from_millis(record.lease_expires_at.abs_diff(now));
+                        return ControlFlow::Break(Claim::Busy { remaining });
+                    }
                 }
-            }
-        }
+                let mut next = self.next(&of, seen, entry);
+                next.lease_owner = owner;
+                next.lease_expires_at = now.saturating_add_unsigned(millis(deadline.remaining()));
+                if !next.is_archived() {
+                    next.state = State::Claimed;
+                    next.attempts += 1;
+                    next.retire_files(&[]);
+                }
+                ControlFlow::Continue(next)
+            })
+            .await?;
+        Ok(match claimed {
+            ControlFlow::Break(claim) => claim,
+            ControlFlow::Continue(record) => Claim::Granted(Lease {
+                of,
+                actor: actor.clone(),
+                record,
+            }),
+        })
     }
 
-    /// All bytes of `files` (of `count` in all) are here and checked; the last of them becomes visible next.
+    /// All bytes of `files` are here and checked; the last of them becomes visible next. In the end there is to be
+    /// one file for each of `channels`.
     pub async fn storing(
         &self,
         lease: &mut Lease,
         files: Vec<ArchivedFile>,
-        count: usize,
+        channels: Vec<Option<u32>>,
         entry: &Entry,
         deadline: &Deadline,
     ) -> Result<(), Error> {
@@ -281,7 +161,7 @@ impl Ledger {
         next.state = State::Storing;
         next.retire_files(&files);
         next.files = files;
-        next.file_count = count;
+        next.channels = channels;
         self.write(lease, next, std::slice::from_ref(entry), deadline)
             .await
     }
@@ -297,14 +177,17 @@ impl Ledger {
     ) -> Result<(), Error> {
         let mut next = lease.record.clone();
         next.state = State::Archived;
-        next.file_count = files.len();
-        next.files = files;
-        next.former_files = Vec::new();
-        next.former_file_count = 0;
+        next.channels = files.iter().map(|file| file.channel).collect();
+        // S3 takes one object per key, so under these keys nothing else can appear any more.
+        let taken = |old: &ArchivedFile| files.iter().any(|file| file.archive_key == old.archive_key);
+        next.retire_files(&files);
+        next.former_files.retain(|old| !taken(old));
+        next.former_channels = Vec::new();
         next.archived_at = Some(self.clock.now());
-        if let Some(entry) = entries.first() {
-            next.format = entry.format.to_owned();
+        if let Some(file) = files.first() {
+            next.format.clone_from(&file.format);
         }
+        next.files = files;
         if !keep_lease {
             next.lease_expires_at = 0;
         }
@@ -318,13 +201,12 @@ impl Ledger {
         state: Option<State>,
         entry: &Entry,
         deadline: &Deadline,
-    ) -> Result<Record, Error> {
+    ) -> Result<(), Error> {
         let mut next = lease.record.clone();
         next.state = state.unwrap_or(next.state);
         next.lease_expires_at = 0;
         self.write(&mut lease, next, std::slice::from_ref(entry), deadline)
-            .await?;
-        Ok(lease.record)
+            .await
     }
 
     /// Writes down what concerns a conversation as a whole, or a recording that is not begun.
@@ -339,33 +221,54 @@ impl Ledger {
         entry: &Entry,
         deadline: &Deadline,
     ) -> Result<(), Error> {
+        self.update(of, actor, entry, deadline, |seen| {
+            let leave = seen.is_some_and(|record| {
+                let busy = record.lease_expires_at > self.clock.now_ms();
+                busy || record.is_archived() || (record.state == state && !repeated)
+            });
+            if leave {
+                return ControlFlow::Break(());
+            }
+            let mut next = self.next(&of, seen, entry);
+            next.state = state;
+            next.lease_expires_at = 0;
+            ControlFlow::Continue(next)
+        })
+        .await
+        .map(drop)
+    }
+
+    /// Writes what `decide` makes of the record as it is now, with `entry` as its audit event, unless it breaks off.
+    /// The first write takes it that there is no record: if there is one, the refusal shows it.
+    async fn update<T>(
+        &self,
+        of: RecordingRef,
+        actor: &Actor,
+        entry: &Entry,
+        deadline: &Deadline,
+        decide: impl Fn(Option<&Record>) -> ControlFlow<T, Record>,
+    ) -> Result<ControlFlow<T, Record>, Error> {
         let mut seen: Option<Box<Record>> = None;
         let mut retry = Retry::new(self.policy, deadline);
         loop {
-            if let Some(record) = &seen {
-                let busy = record.lease_expires_at > self.clock.now_ms();
-                if busy || record.is_archived() || (record.state == state && !repeated) {
-                    return Ok(());
-                }
-            }
-            let mut next = self.next(&of, seen.as_deref(), entry);
-            next.state = state;
-            next.lease_expires_at = 0;
+            let next = match decide(seen.as_deref()) {
+                ControlFlow::Continue(next) => next,
+                ControlFlow::Break(done) => return Ok(ControlFlow::Break(done)),
+            };
+            // What is archived does not change its state here, so there is nothing to tell.
+            let entries = if next.is_archived() {
+                &[][..]
+            } else {
+                std::slice::from_ref(entry)
+            };
             let expect = seen.as_deref().map_or(Expect::Absent, Expect::Unchanged);
-            match self
-                .commit(&of, actor, expect, next, std::slice::from_ref(entry), deadline)
-                .await
-            {
-                Ok(_) => return Ok(()),
+            match self.commit(&of, actor, expect, next, entries, deadline).await {
+                Ok(record) => return Ok(ControlFlow::Continue(record)),
                 Err(CommitError::Failed(error)) => return Err(error),
                 Err(CommitError::Conflict(now_there)) => {
-                    if seen.is_some() {
-                        retry
-                            .wait(
-                                Error::transient(format!("several runs write about {of} at once")),
-                                None,
-                            )
-                            .await?;
+                    if seen.is_some() || now_there.is_none() {
+                        let error = Error::transient(format!("several runs write about {of} at once"));
+                        retry.wait(error, None).await?;
                     }
                     seen = now_there;
                 }
@@ -386,9 +289,9 @@ impl Ledger {
             chain_head: head,
             seq,
             files: Vec::new(),
-            file_count: 0,
+            channels: Vec::new(),
             former_files: Vec::new(),
-            former_file_count: 0,
+            former_channels: Vec::new(),
             format: String::new(),
             archived_at: None,
             updated_at: self.clock.now(),

@@ -1,0 +1,126 @@
+//! One item of the ledger table, as a value.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::archive::audit::Chain;
+use crate::archive::recording::ArchivedFile;
+
+/// How far a recording got.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    /// A run is downloading, or was until it died or gave up for now.
+    Claimed,
+    /// All bytes were checked; the objects named in `files` may be visible.
+    Storing,
+    /// The objects named in `files` are visible and verified.
+    Archived,
+    /// Archived, and the webhook's receiver knows.
+    Notified,
+    /// Not ready at the source; the job comes again.
+    Deferred,
+    /// Filtered out by configuration.
+    Skipped,
+    /// Cannot be archived until somebody mends the cause.
+    Failed,
+    /// Gone at the source.
+    Expired,
+}
+
+impl State {
+    /// The value of the attribute `state`, and of `status` in the audit.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Claimed => "claimed",
+            Self::Storing => "storing",
+            Self::Archived => "archived",
+            Self::Notified => "notified",
+            Self::Deferred => "deferred",
+            Self::Skipped => "skipped",
+            Self::Failed => "failed",
+            Self::Expired => "expired",
+        }
+    }
+}
+
+/// One item of the ledger table.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Record {
+    /// Partition key.
+    pub interaction_id: String,
+    /// Sort key: see [`RecordingRef::recording_key`].
+    pub recording_id: String,
+    /// How far it got.
+    pub state: State,
+    /// Attempt id of the run that holds the lease, or held it last.
+    pub lease_owner: Uuid,
+    /// End of the lease in milliseconds since the epoch; 0: released.
+    pub lease_expires_at: i64,
+    /// Runs that began to download.
+    pub attempts: u32,
+    /// `eventHash` of the last audit event.
+    pub chain_head: String,
+    /// `seq` of the last audit event.
+    pub seq: u64,
+    /// `storing`: what is about to become visible; `archived` and `notified`: what is.
+    #[serde(default)]
+    pub files: Vec<ArchivedFile>,
+    /// The channels that the recording has a file for, once known; `None` is the only file of all channels.
+    #[serde(default)]
+    pub channels: Vec<Option<u32>>,
+    /// What former attempts were about to make visible when they died. Before `archived`: one of them may lie under
+    /// each key. After it: what may lie in S3 beside `files`, as another format or other channels were asked for then.
+    #[serde(default)]
+    pub former_files: Vec<ArchivedFile>,
+    /// The channels that the last attempt which knew them meant to store.
+    #[serde(default)]
+    pub former_channels: Vec<Option<u32>>,
+    /// The format asked for; once archived, that of the first file.
+    pub format: String,
+    /// When the objects were verified to be visible.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub archived_at: Option<Timestamp>,
+    /// When this item was written.
+    pub updated_at: Timestamp,
+}
+
+impl Record {
+    pub(super) fn chain(&self) -> Chain {
+        Chain {
+            head: self.chain_head.clone(),
+            seq: self.seq,
+        }
+    }
+
+    /// Remembers the files that were about to become visible and are not among those that are now: whether they
+    /// did become visible is not known.
+    pub(super) fn retire_files(&mut self, kept: &[ArchivedFile]) {
+        for file in std::mem::take(&mut self.files) {
+            if !kept.contains(&file) && !self.former_files.contains(&file) {
+                self.former_files.push(file);
+            }
+        }
+        if !self.channels.is_empty() {
+            self.former_channels = std::mem::take(&mut self.channels);
+        }
+    }
+
+    /// Of `visible`, the files that make the recording whole as the last attempt which knew meant it; `None` if one is
+    /// missing, or no attempt got to know how many there are.
+    pub fn whole(&self, visible: &[ArchivedFile]) -> Option<Vec<ArchivedFile>> {
+        if self.former_channels.is_empty() {
+            return None;
+        }
+        let of_channel =
+            |channel: &Option<u32>| visible.iter().find(|file| file.channel == *channel).cloned();
+        self.former_channels.iter().map(of_channel).collect()
+    }
+
+    /// Whether a former run finished with this recording, so far as downloading is concerned.
+    pub fn is_archived(&self) -> bool {
+        matches!(self.state, State::Archived | State::Notified)
+    }
+}

@@ -1,0 +1,176 @@
+//! S3: an object appears complete and verified, or not at all.
+//!
+//! A file of up to one part is one `PutObject` that S3 checks by SHA-256. A longer one is a multipart upload that S3
+//! checks by CRC64NVME over each part and over the whole. Neither ever replaces an object (`If-None-Match: *`).
+
+mod upload;
+
+use std::sync::Arc;
+
+use aws_sdk_s3::Client;
+use aws_sdk_s3::error::SdkError;
+use aws_sdk_s3::operation::head_object::HeadObjectError;
+use aws_sdk_s3::primitives::DateTime;
+use aws_sdk_s3::types::{ChecksumMode, ObjectLockMode, ServerSideEncryption, StorageClass};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use super::failed;
+use crate::archive::recording::{ArchivedFile, RecordingRef};
+use crate::config::StorageConfig;
+use crate::error::Error;
+use crate::telemetry::Counters;
+
+pub use upload::{Prepared, Published, Upload};
+
+/// The archive bucket.
+#[derive(Debug, Clone)]
+pub struct Storage {
+    client: Client,
+    config: StorageConfig,
+    counters: Arc<Counters>,
+}
+
+/// What an object says of itself, known before its first byte is sent.
+#[derive(Debug, Clone)]
+pub struct ObjectFacts {
+    /// Object key.
+    pub key: String,
+    /// Whose recording it is.
+    pub of: RecordingRef,
+    /// The attempt that writes it.
+    pub attempt: Uuid,
+    /// `Content-Type` of the media.
+    pub content_type: String,
+    /// Start of the attempt; also where the object lock's retention counts from.
+    pub archived_at: Timestamp,
+}
+
+impl Storage {
+    /// The bucket of this configuration.
+    pub fn new(client: Client, config: StorageConfig, counters: Arc<Counters>) -> Self {
+        Self {
+            client,
+            config,
+            counters,
+        }
+    }
+
+    /// `s3://bucket/key`.
+    pub fn archive_key(&self, key: &str) -> String {
+        format!("s3://{}/{key}", self.config.bucket)
+    }
+
+    /// Begins an upload; nothing is sent before the first part is.
+    pub fn upload(&self, facts: ObjectFacts) -> Upload {
+        Upload::new(self.clone(), facts)
+    }
+
+    /// Whether the very object that `file` describes lies under its key: same attempt, length and, where known,
+    /// checksum.
+    pub async fn holds(&self, file: &ArchivedFile) -> Result<bool, Error> {
+        let (bucket, key) = file.location();
+        let head = self
+            .client
+            .head_object()
+            .bucket(bucket)
+            .key(key)
+            .checksum_mode(ChecksumMode::Enabled)
+            .send();
+        let head = match head.await {
+            Ok(head) => head,
+            Err(SdkError::ServiceError(error)) if matches!(error.err(), HeadObjectError::NotFound(_)) => {
+                return Ok(false);
+            }
+            Err(error) => return Err(failed(&format!("looking for {}", file.archive_key), error)),
+        };
+        let attempt = head.metadata().and_then(|metadata| metadata.get(ATTEMPT_ID));
+        let size = head.content_length().and_then(|size| u64::try_from(size).ok());
+        let checksum = match (
+            &file.crc64nvme,
+            head.checksum_crc64_nvme(),
+            head.checksum_sha256(),
+        ) {
+            (Some(ours), Some(there), _) => ours == there,
+            (None, _, Some(there)) => {
+                hex::decode(&file.sha256).is_ok_and(|ours| BASE64.encode(ours) == there)
+            }
+            // A store that does not report the checksum still checked it when the bytes came in.
+            _ => true,
+        };
+        Ok(attempt == Some(&file.attempt_id.to_string()) && size == Some(file.size_bytes) && checksum)
+    }
+
+    /// Sets the tags of an object that is visible already.
+    pub async fn tag(&self, file: &ArchivedFile) -> Result<(), Error> {
+        let (bucket, key) = file.location();
+        let tags = tags(&file.sha256)
+            .into_iter()
+            .map(|(key, value)| aws_sdk_s3::types::Tag::builder().key(key).value(value).build());
+        let tags = tags
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(|e| Error::transient("building tags").caused_by(e))?;
+        let tagging = aws_sdk_s3::types::Tagging::builder()
+            .set_tag_set(Some(tags))
+            .build();
+        let tagging = tagging.map_err(|error| Error::transient("building tags").caused_by(error))?;
+        let tagged = self
+            .client
+            .put_object_tagging()
+            .bucket(bucket)
+            .key(key)
+            .tagging(tagging)
+            .send()
+            .await;
+        tagged.map_err(|error| failed(&format!("tagging {}", file.archive_key), error))?;
+        Ok(())
+    }
+}
+
+const ATTEMPT_ID: &str = "attempt-id";
+
+/// `compliance=archive` marks what this archiver wrote; the hash makes an object provable without any table.
+fn tags(sha256: &str) -> [(&'static str, String); 2] {
+    [
+        ("compliance", "archive".to_owned()),
+        ("sha256", sha256.to_owned()),
+    ]
+}
+
+impl ObjectFacts {
+    fn metadata(&self) -> std::collections::HashMap<String, String> {
+        [
+            ("interaction-id", self.of.conversation.to_string()),
+            ("recording-id", self.of.recording_key()),
+            ("archived-at", self.archived_at.to_string()),
+            (ATTEMPT_ID, self.attempt.to_string()),
+        ]
+        .map(|(name, value)| (name.to_owned(), value))
+        .into()
+    }
+}
+
+/// What every object gets, however it is sent.
+impl StorageConfig {
+    fn encryption(&self) -> Option<ServerSideEncryption> {
+        self.kms_key_id.as_ref().map(|_| ServerSideEncryption::AwsKms)
+    }
+
+    fn class(&self) -> Option<StorageClass> {
+        self.storage_class.as_deref().map(StorageClass::from)
+    }
+
+    fn lock_mode(&self) -> Option<ObjectLockMode> {
+        let lock = self.object_lock.as_ref()?;
+        Some(ObjectLockMode::from(lock.mode.as_str()))
+    }
+
+    fn retain_until(&self, archived_at: Timestamp) -> Option<DateTime> {
+        let lock = self.object_lock.as_ref()?;
+        Some(DateTime::from_secs(
+            archived_at.as_second() + i64::from(lock.days) * 86_400,
+        ))
+    }
+}

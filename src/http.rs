@@ -1,0 +1,46 @@
+//! What the HTTP clients of Genesys, the media hosts and the webhook's receiver have in common.
+
+use std::time::Duration;
+
+use reqwest::redirect::Policy;
+use reqwest::{Client, ClientBuilder, Url};
+
+use crate::error::Error;
+
+/// How long connecting may take.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// `User-Agent` of every request.
+const USER_AGENT: &str = concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION"));
+
+/// A client that follows no redirects, unless `adjust` says otherwise.
+pub(crate) fn client(adjust: impl FnOnce(ClientBuilder) -> ClientBuilder) -> Result<Client, Error> {
+    let builder = Client::builder()
+        .redirect(Policy::none())
+        .connect_timeout(CONNECT_TIMEOUT)
+        .user_agent(USER_AGENT);
+    adjust(builder)
+        .build()
+        .map_err(|error| Error::transient("starting the HTTP client failed").caused_by(error))
+}
+
+/// `path` below a base URL that may have a path of its own.
+pub(crate) fn join(base: &Url, path: &str) -> Url {
+    let mut url = base.clone();
+    url.set_path(&format!("{}{path}", base.path().trim_end_matches('/')));
+    url
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_base_with_a_path_keeps_it() {
+        let base = Url::parse("https://proxy.example/genesys/").unwrap();
+        assert_eq!(
+            join(&base, "/api/v2/x").as_str(),
+            "https://proxy.example/genesys/api/v2/x"
+        );
+    }
+}
