@@ -226,6 +226,9 @@ pub struct LimitConfig {
     /// Longest wait for one answer of Genesys; its list call alone may take 5 s for transcoding. Not configurable
     /// from outside.
     pub answer_timeout: Duration,
+    /// Longest try of one AWS call: enough for a part on a slow line, short enough to try again before the invocation
+    /// ends. Not configurable from outside.
+    pub aws_attempt_timeout: Duration,
     /// Longest silence of the media host that is still waited for. Not configurable from outside.
     pub media_idle: Duration,
     /// Longest wait for a webhook receiver's answer. Not configurable from outside.
@@ -491,6 +494,7 @@ impl Env<'_> {
             max_attempts: u32::try_from(attempts?).ok()?,
             backoff_base: Duration::from_millis(200),
             answer_timeout: Duration::from_secs(30),
+            aws_attempt_timeout: Duration::from_secs(60),
             media_idle: Duration::from_secs(30),
             webhook_timeout: Duration::from_secs(10),
         })

@@ -85,7 +85,11 @@ impl Archiver {
         let counters = Arc::new(Counters::default());
         let policy = RetryPolicy::new(config.limits.max_attempts, config.limits.backoff_base);
         let secrets = aws_sdk_secretsmanager::Client::new(sdk);
-        let secrets = Arc::new(Secrets::new(secrets, config.genesys.secret_id.clone()));
+        let secrets = Arc::new(Secrets::new(
+            secrets,
+            config.genesys.secret_id.clone(),
+            clock.clone(),
+        ));
         let webhook = config.webhook_url.clone().map(|url| {
             Webhook::new(
                 url,

@@ -20,18 +20,23 @@ use crate::error::Error;
 /// The SDK's configuration: region, credentials and endpoints as the standard variables say, tries as ours do.
 pub fn sdk_config(limits: &LimitConfig) -> ConfigLoader {
     aws_config::defaults(BehaviorVersion::latest())
-        .retry_config(
-            RetryConfig::standard()
-                .with_max_attempts(limits.max_attempts)
-                .with_initial_backoff(limits.backoff_base),
-        )
-        .timeout_config(
-            TimeoutConfig::builder()
-                .connect_timeout(Duration::from_secs(3))
-                // Long enough for a part on a slow line, short enough to try again before the invocation ends.
-                .operation_attempt_timeout(Duration::from_secs(60))
-                .build(),
-        )
+        .retry_config(retries(limits))
+        .timeout_config(timeouts(limits))
+}
+
+/// How often an AWS call is tried.
+pub fn retries(limits: &LimitConfig) -> RetryConfig {
+    RetryConfig::standard()
+        .with_max_attempts(limits.max_attempts)
+        .with_initial_backoff(limits.backoff_base)
+}
+
+/// How long each try may take.
+pub fn timeouts(limits: &LimitConfig) -> TimeoutConfig {
+    TimeoutConfig::builder()
+        .connect_timeout(Duration::from_secs(3))
+        .operation_attempt_timeout(limits.aws_attempt_timeout)
+        .build()
 }
 
 /// A failed AWS call as an error of ours. Transient whatever it was: a missing permission, table or queue is

@@ -1,12 +1,14 @@
-//! Secrets Manager: the credentials, read once and once more when somebody says they are stale.
+//! Secrets Manager: the credentials, read when needed, again when somebody says they are stale, and now and then.
 
 use std::sync::Arc;
 
 use aws_sdk_secretsmanager::Client;
+use jiff::{SignedDuration, Timestamp};
 use secrecy::SecretString;
 use serde_json::Value;
 use tokio::sync::Mutex;
 
+use crate::clock::Clock;
 use crate::error::Error;
 
 /// What the secret holds.
@@ -20,47 +22,71 @@ pub struct Credentials {
     pub webhook_secret: Option<SecretString>,
 }
 
-/// The secret, cached for the life of the container.
+/// The secret, cached.
 #[derive(Debug)]
 pub struct Secrets {
     client: Client,
     secret_id: String,
-    cached: Mutex<Option<Arc<Credentials>>>,
+    clock: Clock,
+    cached: Mutex<Option<Cached>>,
 }
+
+#[derive(Debug)]
+struct Cached {
+    credentials: Arc<Credentials>,
+    since: Timestamp,
+}
+
+/// How long credentials are used without another look, as AWS' own caching clients do
+/// (<https://docs.aws.amazon.com/secretsmanager/latest/userguide/retrieving-secrets_lambda.html>): nobody says when a
+/// `webhookSecret` was rotated.
+const FRESH: SignedDuration = SignedDuration::from_mins(5);
 
 impl Secrets {
     /// A cache over one secret, given by name or ARN.
-    pub fn new(client: Client, secret_id: String) -> Self {
+    pub fn new(client: Client, secret_id: String, clock: Clock) -> Self {
         Self {
             client,
             secret_id,
+            clock,
             cached: Mutex::new(None),
         }
     }
 
-    /// The credentials as last read.
+    /// The credentials, not older than five minutes; older ones while Secrets Manager gives none.
     pub async fn get(&self) -> Result<Arc<Credentials>, Error> {
         let mut cached = self.cached.lock().await;
-        if let Some(credentials) = &*cached {
-            return Ok(credentials.clone());
+        let Some(known) = &mut *cached else {
+            return self.refresh(&mut cached).await;
+        };
+        if self.clock.now().duration_since(known.since) < FRESH {
+            return Ok(known.credentials.clone());
         }
-        let fresh = Arc::new(self.read().await?);
-        *cached = Some(fresh.clone());
-        Ok(fresh)
+        // Whether or not this try works out, the next is five minutes away.
+        known.since = self.clock.now();
+        let known = known.credentials.clone();
+        Ok(self.refresh(&mut cached).await.unwrap_or_else(|error| {
+            tracing::warn!(%error, "the secret could not be read again; the one known is used");
+            known
+        }))
     }
 
     /// Credentials newer than `stale`: read again, unless somebody else just did.
     pub async fn renew(&self, stale: &Arc<Credentials>) -> Result<Arc<Credentials>, Error> {
         let mut cached = self.cached.lock().await;
-        if let Some(credentials) = cached
-            .as_ref()
-            .filter(|credentials| !Arc::ptr_eq(credentials, stale))
-        {
-            return Ok(credentials.clone());
+        match &*cached {
+            Some(known) if !Arc::ptr_eq(&known.credentials, stale) => Ok(known.credentials.clone()),
+            _ => self.refresh(&mut cached).await,
         }
-        let fresh = Arc::new(self.read().await?);
-        *cached = Some(fresh.clone());
-        Ok(fresh)
+    }
+
+    async fn refresh(&self, cached: &mut Option<Cached>) -> Result<Arc<Credentials>, Error> {
+        let credentials = Arc::new(self.read().await?);
+        *cached = Some(Cached {
+            credentials: credentials.clone(),
+            since: self.clock.now(),
+        });
+        Ok(credentials)
     }
 
     async fn read(&self) -> Result<Credentials, Error> {

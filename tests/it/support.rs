@@ -4,11 +4,11 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use aws_config::retry::RetryConfig;
 use aws_sdk_dynamodb::types::AttributeValue;
 use aws_sdk_s3::config::{Credentials, SharedCredentialsProvider};
 use recording_archiver::archive::Archiver;
 use recording_archiver::archive::audit::{self, AuditItem};
+use recording_archiver::aws;
 use recording_archiver::aws::ledger::{Record, from_item};
 use recording_archiver::clock::Clock;
 use recording_archiver::config::Config;
@@ -41,6 +41,8 @@ pub(crate) struct Bench {
     pub(crate) world: World,
     pub(crate) clock: Clock,
     pub(crate) lines: Arc<Mutex<Vec<Value>>>,
+    /// How long the function waits for one answer of AWS.
+    pub(crate) aws_patience: Duration,
 }
 
 /// What an object is like, as S3 tells it.
@@ -57,6 +59,7 @@ impl Bench {
             world,
             clock: Clock::default(),
             lines: Arc::default(),
+            aws_patience: Duration::from_secs(60),
         }
     }
 
@@ -101,19 +104,20 @@ impl Bench {
         })
         .unwrap();
         config.limits.backoff_base = Duration::from_millis(1);
+        config.limits.aws_attempt_timeout = self.aws_patience;
         config.limits.answer_timeout = PATIENCE;
         config.limits.media_idle = PATIENCE;
         config.limits.webhook_timeout = PATIENCE;
         // As in Lambda the credentials have a session token, which must not get out either.
         let session = Some(SESSION_TOKEN.to_owned());
         let credentials = Credentials::new(ACCESS_KEY_ID, SECRET_ACCESS_KEY, session, None, "bench");
-        let retries = RetryConfig::standard().with_initial_backoff(Duration::from_millis(1));
         let sdk = self
             .world
             .aws
             .sdk_config()
             .into_builder()
-            .retry_config(retries)
+            .retry_config(aws::retries(&config.limits))
+            .timeout_config(aws::timeouts(&config.limits))
             .credentials_provider(SharedCredentialsProvider::new(credentials))
             .build();
         Handler::new(

@@ -1,6 +1,7 @@
 //! What happens when the others misbehave: every fault, and everything that has to be true after it.
 
 mod answers;
+mod aws_hangs;
 mod genesys;
 mod interactions;
 mod leaks;
@@ -9,6 +10,7 @@ mod login;
 mod media;
 mod queues;
 mod storage;
+mod tls;
 mod webhook;
 
 use std::time::Duration;

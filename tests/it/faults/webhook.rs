@@ -1,5 +1,6 @@
 //! The webhook's receiver misbehaves: what is archived stays archived.
 
+use recording_archiver::sim::SECRET;
 use recording_archiver::sim::webhook::Answer as Reply;
 
 use super::*;
@@ -222,6 +223,47 @@ async fn a_secret_that_cannot_be_read_defers_the_news_as_any_other_failure_of_it
     let answer = bench.invoke(again).await;
     bench.assert_told_later(&answer).await;
     assert_eq!(bench.deferred().len(), 2);
+}
+
+#[tokio::test]
+async fn a_rotated_webhook_secret_signs_within_five_minutes_without_a_new_container() {
+    let bench = Bench::with_a_call().await;
+    let container = bench.handler(&[]);
+    bench.world.webhook.always_answer(500);
+    let answer = invoke(&container, job()).await;
+    bench.assert_told_later(&answer).await;
+    let next = "whsec_dGhlLW5leHQtd2ViaG9vay1zZWNyZXQ=";
+    let (id, secret) = bench.world.genesys.credentials();
+    let value = json!({"clientId": id, "clientSecret": secret, "webhookSecret": next}).to_string();
+    bench.world.aws.put_secret(SECRET, &value).await.unwrap();
+    bench.world.webhook.set_secret(next);
+    bench.world.webhook.always_answer(204);
+    bench.clock.advance(Duration::from_secs(300));
+    let (again, _) = bench.deferred().remove(0);
+    assert_eq!(
+        outcomes(&invoke(&container, again).await.unwrap()),
+        ["already_archived"]
+    );
+    assert!(bench.world.webhook.deliveries().last().unwrap().verified);
+    assert_eq!(bench.asked(Service::SecretsManager, "GetSecretValue"), 2);
+}
+
+#[tokio::test]
+async fn while_the_secret_cannot_be_read_again_the_one_known_goes_on_signing() {
+    let bench = Bench::with_a_call().await;
+    let container = bench.handler(&[]);
+    bench.world.webhook.always_answer(500);
+    let answer = invoke(&container, job()).await;
+    bench.assert_told_later(&answer).await;
+    bench.world.wire.disturb(|e| {
+        (e.service == Service::SecretsManager).then(|| json_error(400, "AccessDeniedException"))
+    });
+    bench.world.webhook.always_answer(204);
+    bench.clock.advance(Duration::from_secs(300));
+    let (again, _) = bench.deferred().remove(0);
+    invoke(&container, again).await.unwrap();
+    assert!(bench.world.webhook.deliveries().last().unwrap().verified);
+    assert_eq!(bench.state(RECORDING).await, Some(State::Notified));
 }
 
 #[tokio::test]
