@@ -1,0 +1,137 @@
+//! How a run's end is written down: by the ledger, by the audit, in the log.
+
+use std::time::Duration;
+
+use super::audit::Entry;
+use super::outcome::{Figures, Outcome, RecordingResult, Verdict, verdict};
+use super::recording::RecordingRef;
+use super::{Archiver, Run};
+use crate::aws::ledger::{Lease, Record, State};
+use crate::error::{Error, ErrorKind};
+
+impl Archiver {
+    /// Writes down why a claimed recording's run ended, and ends the lease.
+    pub(super) async fn conclude(
+        &self,
+        run: Run<'_>,
+        of: RecordingRef,
+        lease: Lease,
+        error: Error,
+    ) -> RecordingResult {
+        let mut error = self.judged(run, error);
+        let Verdict {
+            mut outcome,
+            state,
+            action,
+        } = verdict(error.kind());
+        // Whoever took the lease over writes from here on.
+        if error.kind() != ErrorKind::LeaseLost {
+            let mut entry = self.entry(run, action, state.unwrap_or(lease.record().state).as_str());
+            entry.error = Some(error.to_string());
+            if let Err(unwritten) = self.ledger.release(lease, state, &entry, run.deadline).await {
+                // What is not written down did not happen; without the lease it was not even ours to judge.
+                let message =
+                    format!("writing down the end of a run failed ({unwritten}); it had ended with");
+                error = Error::new(unwritten.kind(), message).caused_by(error);
+                outcome = Outcome::Retry;
+            }
+        }
+        log_end(of, outcome, &error);
+        RecordingResult::ended(of, outcome, error)
+    }
+
+    /// Writes down why nothing was claimed: a conversation without recordings, or a kind that nobody wants.
+    pub(super) async fn conclude_unclaimed(
+        &self,
+        run: Run<'_>,
+        of: RecordingRef,
+        error: Error,
+    ) -> RecordingResult {
+        let error = self.judged(run, error);
+        let Verdict {
+            outcome,
+            state,
+            action,
+        } = verdict(error.kind());
+        log_end(of, outcome, &error);
+        if let Some(state) = state {
+            let entry = Entry {
+                error: Some(error.to_string()),
+                ..self.entry(run, action, state.as_str())
+            };
+            let repeated = state != State::Skipped;
+            if let Err(error) = self
+                .ledger
+                .note(of, run.actor, state, repeated, &entry, run.deadline)
+                .await
+            {
+                return RecordingResult::ended(of, Outcome::Retry, error);
+            }
+        }
+        RecordingResult::ended(of, outcome, error)
+    }
+
+    /// "Not ready" is believed until the readiness deadline; after that it is a failure.
+    fn judged(&self, run: Run<'_>, error: Error) -> Error {
+        let ErrorKind::NotReady { .. } = error.kind() else {
+            return error;
+        };
+        let since = run.job.first_seen.unwrap_or_else(|| self.clock.now());
+        let waited: Duration = self
+            .clock
+            .now()
+            .duration_since(since)
+            .try_into()
+            .unwrap_or_default();
+        if waited <= self.config.limits.readiness {
+            return error;
+        }
+        let minutes = self.config.limits.readiness.as_secs() / 60;
+        let message = format!(
+            "no recording was ready within {minutes} minutes of {since} (READINESS_DEADLINE_MINUTES)"
+        );
+        Error::new(ErrorKind::NeverReady, message).caused_by(error)
+    }
+
+    pub(super) fn already_archived(&self, run: Run<'_>, of: RecordingRef, record: Record) -> RecordingResult {
+        self.as_expected(
+            run,
+            RecordingResult::done(of, Outcome::AlreadyArchived, record.files, Figures::default()),
+        )
+    }
+
+    /// Holds what a former run archived against the hash that this job expects.
+    pub(super) fn as_expected(&self, run: Run<'_>, result: RecordingResult) -> RecordingResult {
+        let Some(expected) = &run.job.expected_sha256 else {
+            return result;
+        };
+        if result.files.iter().any(|file| file.sha256 == *expected) {
+            return result;
+        }
+        let hashes: Vec<_> = result.files.iter().map(|file| file.sha256.as_str()).collect();
+        let message = format!(
+            "{} is archived with SHA-256 {}, not the expected {expected}",
+            result.of,
+            hashes.join(", ")
+        );
+        let error = Error::new(ErrorKind::HashMismatch, message);
+        log_end(result.of, Outcome::Failed, &error);
+        RecordingResult {
+            outcome: Outcome::Failed,
+            error: Some(error),
+            ..result
+        }
+    }
+}
+
+fn log_end(of: RecordingRef, outcome: Outcome, error: &Error) {
+    let error_text = crate::redact::people(&error.to_string());
+    tracing::warn!(
+        interaction_id = %of.conversation,
+        recording_id = of.recording_key(),
+        outcome = outcome.as_str(),
+        code = error.kind().code(),
+        error = error_text,
+        "recording not archived in this run"
+    );
+}

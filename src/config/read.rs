@@ -1,0 +1,407 @@
+//! From the environment's text to configuration values, and to messages that say what is accepted.
+
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+use reqwest::Url;
+
+use super::{
+    Config, GenesysConfig, LimitConfig, ObjectLock, QueueConfig, RecordingApi, RecordingConfig,
+    StorageConfig, TableConfig,
+};
+use crate::archive::format::{Format, MediaKind};
+use crate::archive::key::KeyTemplate;
+
+/// Regions and their domains: the region table of the official SDKs (`genesys-api` facts, section 5).
+const REGIONS: [(&str, &str); 18] = [
+    ("us-east-1", "mypurecloud.com"),
+    ("us-east-2", "use2.us-gov-pure.cloud"),
+    ("us-west-2", "usw2.pure.cloud"),
+    ("ca-central-1", "cac1.pure.cloud"),
+    ("mx-central-1", "mxc1.pure.cloud"),
+    ("sa-east-1", "sae1.pure.cloud"),
+    ("eu-west-1", "mypurecloud.ie"),
+    ("eu-west-2", "euw2.pure.cloud"),
+    ("eu-central-1", "mypurecloud.de"),
+    ("eu-central-2", "euc2.pure.cloud"),
+    ("eusc-de-east-1", "edee1.eusc-pure.cloud"),
+    ("me-central-1", "mec1.pure.cloud"),
+    ("ap-south-1", "aps1.pure.cloud"),
+    ("ap-southeast-1", "apse1.pure.cloud"),
+    ("ap-southeast-2", "mypurecloud.com.au"),
+    ("ap-northeast-1", "mypurecloud.jp"),
+    ("ap-northeast-2", "apne2.pure.cloud"),
+    ("ap-northeast-3", "apne3.pure.cloud"),
+];
+
+type Lookup<'a> = Box<dyn Fn(&str) -> Option<String> + 'a>;
+
+/// Reads and checks every variable; the problems are all there are, not just the first.
+pub(super) fn config(lookup: impl Fn(&str) -> Option<String>) -> Result<Config, Vec<String>> {
+    let mut env = Env {
+        lookup: Box::new(lookup),
+        problems: Vec::new(),
+    };
+    let config = env.config();
+    match (config, env.problems) {
+        (Some(config), problems) if problems.is_empty() => Ok(config),
+        (_, problems) => Err(problems),
+    }
+}
+
+/// Reads variables one by one and collects what is wrong with them.
+struct Env<'a> {
+    lookup: Lookup<'a>,
+    problems: Vec<String>,
+}
+
+impl Env<'_> {
+    fn config(&mut self) -> Option<Config> {
+        let genesys = self.genesys();
+        let api = genesys.as_ref().map_or(RecordingApi::Conversations, |g| g.api);
+        let recording = self.recording(api);
+        let storage = self.storage(api);
+        let audit = self.required("AUDIT_TABLE_NAME", "the name of the audit table", table_name);
+        let ledger = self.required("LEDGER_TABLE_NAME", "the name of the ledger table", table_name);
+        if audit.is_some() && audit == ledger {
+            self.problems
+                .push("LEDGER_TABLE_NAME names the audit table; accepted: another table".to_owned());
+        }
+        let webhook_url = self.optional("WEBHOOK_URL", WEB_URL, web_url);
+        let work = self.optional("WORK_QUEUE_URL", QUEUE_URL, queue_url);
+        let exceptions = self.optional("EXCEPTION_QUEUE_URL", QUEUE_URL, queue_url);
+        let limits = self.limits();
+        let log_level = self.optional(
+            "LOG_LEVEL",
+            "a tracing filter such as info or recording_archiver=debug,info",
+            |text| {
+                text.parse::<tracing_subscriber::filter::Targets>()
+                    .ok()
+                    .map(|_| text.to_owned())
+            },
+        );
+        Some(Config {
+            genesys: genesys?,
+            recording: recording?,
+            storage: storage?,
+            tables: TableConfig {
+                audit: audit?,
+                ledger: ledger?,
+            },
+            queues: QueueConfig { work, exceptions },
+            webhook_url,
+            limits: limits?,
+            log_level: log_level.unwrap_or_else(|| "info".to_owned()),
+        })
+    }
+
+    fn genesys(&mut self) -> Option<GenesysConfig> {
+        let region = self
+            .get("GENESYS_CLOUD_REGION")
+            .unwrap_or_else(|| "us-east-1".to_owned());
+        let api_base = self.optional("GENESYS_API_BASE_URL", BASE_URL, base_url);
+        let login_base = self.optional("GENESYS_LOGIN_BASE_URL", BASE_URL, base_url);
+        let domain = REGIONS
+            .iter()
+            .find(|(name, _)| *name == region)
+            .map(|(_, domain)| (*domain).to_owned())
+            .or_else(|| is_domain(&region).then(|| region.clone()));
+        let known_hosts = api_base.is_some() && login_base.is_some();
+        let usable = domain.is_some() || (known_hosts && is_label(&region));
+        if !usable {
+            let names = REGIONS.map(|(name, _)| name).join(", ");
+            self.problem(
+                "GENESYS_CLOUD_REGION",
+                Some(&region),
+                &format!(
+                    "{names}; or the organisation's domain such as mypurecloud.de; or any name together with \
+                     GENESYS_API_BASE_URL and GENESYS_LOGIN_BASE_URL"
+                ),
+            );
+        }
+        let host = |service: &str| {
+            domain
+                .as_ref()
+                .and_then(|domain| Url::parse(&format!("https://{service}.{domain}")).ok())
+        };
+        let secret_id = self.required("GENESYS_SECRET_ID", "a Secrets Manager name or ARN", secret_name);
+        let api = match self.get("GENESYS_RECORDING_API").as_deref() {
+            None | Some("conversations") => Some(RecordingApi::Conversations),
+            Some("interactions") => Some(RecordingApi::Interactions),
+            found => {
+                self.problem("GENESYS_RECORDING_API", found, "conversations or interactions");
+                None
+            }
+        };
+        Some(GenesysConfig {
+            api_base: api_base.or_else(|| host("api"))?,
+            login_base: login_base.or_else(|| host("login"))?,
+            secret_id: secret_id?,
+            api: api?,
+            region,
+        })
+    }
+
+    fn recording(&mut self, api: RecordingApi) -> Option<RecordingConfig> {
+        let format = match self.get("RECORDING_FORMAT") {
+            None => Some(Format::Wav),
+            Some(text) => api
+                .parse_format(&text)
+                .map_err(|accepted| self.problem("RECORDING_FORMAT", Some(&text), &accepted))
+                .ok(),
+        };
+        let split = self.optional("RECORDING_CHANNELS", "merged or split", |text| match text {
+            "merged" => Some(false),
+            "split" => Some(true),
+            _ => None,
+        });
+        if split == Some(true) && api == RecordingApi::Interactions {
+            self.problem(
+                "RECORDING_CHANNELS",
+                Some("split"),
+                "merged, as the interactions API gives one file; split needs GENESYS_RECORDING_API=conversations",
+            );
+        }
+        let media = self.optional(
+            "RECORDING_MEDIA",
+            "a comma list of audio, screen, chat, email, message",
+            |text| text.split(',').map(MediaKind::parse).collect::<Option<Vec<_>>>(),
+        );
+        Some(RecordingConfig {
+            format: format?,
+            split_channels: split.unwrap_or(false),
+            media: media.unwrap_or_else(|| vec![MediaKind::Audio]),
+        })
+    }
+
+    fn storage(&mut self, api: RecordingApi) -> Option<StorageConfig> {
+        let bucket = self.required(
+            "S3_BUCKET_NAME",
+            "the name of an S3 bucket (not a URL or a path)",
+            |text| {
+                // https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html; access point aliases fit too.
+                let fits = (3..=63).contains(&text.len())
+                    && text
+                        .bytes()
+                        .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'.');
+                fits.then(|| text.to_owned())
+            },
+        );
+        let template_text = self
+            .get("S3_KEY_TEMPLATE")
+            .unwrap_or_else(|| "recordings/{interactionId}/{recordingId}{channel}.{ext}".to_owned());
+        let template = KeyTemplate::parse(&template_text).and_then(|template| {
+            let apart = match api {
+                RecordingApi::Conversations => template.tells_recordings_apart(),
+                RecordingApi::Interactions => template.tells_conversations_apart(),
+            };
+            if apart {
+                Ok(template)
+            } else {
+                Err("gives several recordings one key".to_owned())
+            }
+        });
+        let template = template.map_err(|fault| {
+            let fields = "{interactionId} {recordingId} {channel} {ext} {year} {month} {day} {hour} {region}";
+            let accepted = format!(
+                "folders and a file name with {{recordingId}} in it, made of {fields}; this one {fault}"
+            );
+            self.problem("S3_KEY_TEMPLATE", Some(&template_text), &accepted);
+        });
+        let mode = self.optional("S3_OBJECT_LOCK_MODE", "GOVERNANCE or COMPLIANCE", |text| {
+            ["GOVERNANCE", "COMPLIANCE"]
+                .contains(&text)
+                .then(|| text.to_owned())
+        });
+        let days = self.number("S3_OBJECT_LOCK_DAYS", 0, 0..=36_500);
+        let object_lock = match (mode, days.filter(|days| *days > 0)) {
+            (Some(mode), Some(days)) => Some(ObjectLock {
+                mode,
+                days: u32::try_from(days).ok()?,
+            }),
+            (None, None) => None,
+            (Some(_), None) => {
+                self.problem(
+                    "S3_OBJECT_LOCK_DAYS",
+                    None,
+                    "a number of days, as S3_OBJECT_LOCK_MODE is set",
+                );
+                None
+            }
+            (None, Some(_)) => {
+                self.problem(
+                    "S3_OBJECT_LOCK_MODE",
+                    None,
+                    "GOVERNANCE or COMPLIANCE, as S3_OBJECT_LOCK_DAYS is set",
+                );
+                None
+            }
+        };
+        // S3: 5 MiB to 5 GiB a part, https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html.
+        // The upper bound here is what a function's memory can hold.
+        let part_mib = self.number("UPLOAD_PART_SIZE_MIB", 8, 5..=512);
+        let concurrency = self.number("UPLOAD_CONCURRENCY", 4, 1..=64);
+        Some(StorageConfig {
+            bucket: bucket?,
+            key_template: template.ok()?,
+            kms_key_id: self.get("S3_SSE_KMS_KEY_ID"),
+            storage_class: self.optional(
+                "S3_STORAGE_CLASS",
+                "an S3 storage class such as STANDARD_IA",
+                |text| {
+                    let fits = text.bytes().all(|b| b.is_ascii_uppercase() || b == b'_');
+                    fits.then(|| text.to_owned())
+                },
+            ),
+            object_lock,
+            part_size: usize::try_from(part_mib?).ok()? * 1024 * 1024,
+            concurrency: NonZeroUsize::new(usize::try_from(concurrency?).ok()?)?,
+            path_style: ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"]
+                .iter()
+                .any(|name| self.get(name).is_some()),
+        })
+    }
+
+    fn limits(&mut self) -> Option<LimitConfig> {
+        let records = self.number("RECORD_CONCURRENCY", 4, 1..=64);
+        let readiness = self.number("READINESS_DEADLINE_MINUTES", 1440, 1..=43_200);
+        let attempts = self.number("MAX_ATTEMPTS", 3, 1..=20);
+        Some(LimitConfig {
+            record_concurrency: NonZeroUsize::new(usize::try_from(records?).ok()?)?,
+            readiness: Duration::from_secs(readiness? * 60),
+            max_attempts: u32::try_from(attempts?).ok()?,
+            backoff_base: Duration::from_millis(200),
+            answer_timeout: Duration::from_secs(30),
+            aws_attempt_timeout: Duration::from_secs(60),
+            media_idle: Duration::from_secs(30),
+            webhook_timeout: Duration::from_secs(10),
+        })
+    }
+
+    fn get(&self, name: &str) -> Option<String> {
+        (self.lookup)(name)
+            .map(|value| value.trim().to_owned())
+            .filter(|value| !value.is_empty())
+    }
+
+    fn optional<T>(&mut self, name: &str, accepted: &str, parse: impl Fn(&str) -> Option<T>) -> Option<T> {
+        let text = self.get(name)?;
+        let value = parse(&text);
+        if value.is_none() {
+            self.problem(name, Some(&text), accepted);
+        }
+        value
+    }
+
+    fn required<T>(&mut self, name: &str, accepted: &str, parse: impl Fn(&str) -> Option<T>) -> Option<T> {
+        if self.get(name).is_none() {
+            self.problem(name, None, accepted);
+        }
+        self.optional(name, accepted, parse)
+    }
+
+    fn number(&mut self, name: &str, default: u64, range: std::ops::RangeInclusive<u64>) -> Option<u64> {
+        let Some(text) = self.get(name) else {
+            return Some(default);
+        };
+        let value = text.parse::<u64>().ok().filter(|value| range.contains(value));
+        if value.is_none() {
+            let accepted = format!("a whole number from {} to {}", range.start(), range.end());
+            self.problem(name, Some(&text), &accepted);
+        }
+        value
+    }
+
+    fn problem(&mut self, name: &str, found: Option<&str>, accepted: &str) {
+        let found = match found {
+            None => "is not set".to_owned(),
+            // A secret pasted into the wrong variable must not end up in a log.
+            Some(text) if name == "GENESYS_SECRET_ID" => {
+                format!("is {} characters long (not shown)", text.chars().count())
+            }
+            Some(text) => format!("is {}", show(text)),
+        };
+        self.problems
+            .push(format!("{name} {found}; accepted: {accepted}"));
+    }
+}
+
+const BASE_URL: &str =
+    "a base URL such as https://api.mypurecloud.de, without query; http only to this machine";
+const WEB_URL: &str =
+    "an https URL; http only to this machine (localhost, 127.0.0.1, [::1], host.docker.internal)";
+const QUEUE_URL: &str =
+    "the URL of an SQS queue, such as https://sqs.eu-central-1.amazonaws.com/123456789012/work";
+
+/// A value as an error may show it: what comes after `?` or before `@` in a URL can be a secret.
+fn show(text: &str) -> String {
+    match Url::parse(text) {
+        Ok(url) if url.has_host() => {
+            let hidden = url.query().is_some() || !url.username().is_empty() || url.password().is_some();
+            let host = url.host_str().unwrap_or_default();
+            let rest = if hidden { " (rest not shown)" } else { "" };
+            format!(
+                "\"{}://{}{}\"{rest}",
+                url.scheme(),
+                crate::redact::clip(host),
+                crate::redact::clip(url.path())
+            )
+        }
+        _ => crate::redact::quote(text),
+    }
+}
+
+/// Whether a URL leads to this machine. `host.docker.internal` is this machine as a container of it sees it.
+fn is_local(url: &Url) -> bool {
+    match url.host_str() {
+        Some("localhost" | "host.docker.internal") => true,
+        Some(host) => host
+            .trim_matches(['[', ']'])
+            .parse::<std::net::IpAddr>()
+            .is_ok_and(|address| address.is_loopback()),
+        None => false,
+    }
+}
+
+fn web_url(text: &str) -> Option<Url> {
+    let url = Url::parse(text).ok()?;
+    let safe = url.scheme() == "https" || (url.scheme() == "http" && is_local(&url));
+    (safe && url.has_host()).then_some(url)
+}
+
+fn base_url(text: &str) -> Option<Url> {
+    let url = web_url(text)?;
+    (url.query().is_none() && url.fragment().is_none()).then_some(url)
+}
+
+fn queue_url(text: &str) -> Option<String> {
+    let url = Url::parse(text).ok()?;
+    let fits = matches!(url.scheme(), "https" | "http") && url.has_host() && url.path().len() > 1;
+    fits.then(|| text.to_owned())
+}
+
+/// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/HowItWorks.NamingRulesDataTypes.html>; ARNs fit too.
+fn table_name(text: &str) -> Option<String> {
+    let fits = (3..=1024).contains(&text.len())
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"_.-:/".contains(&b));
+    fits.then(|| text.to_owned())
+}
+
+/// <https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_CreateSecret.html>; ARNs fit too.
+fn secret_name(text: &str) -> Option<String> {
+    let fits = text.len() <= 2048
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"/_+=.@-:!".contains(&b));
+    fits.then(|| text.to_owned())
+}
+
+fn is_label(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+}
+
+fn is_domain(text: &str) -> bool {
+    text.contains('.') && text.len() <= 253 && text.split('.').all(is_label)
+}
