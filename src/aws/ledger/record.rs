@@ -51,7 +51,7 @@ impl State {
 pub struct Record {
     /// Partition key.
     pub interaction_id: String,
-    /// Sort key: see [`RecordingRef::recording_key`].
+    /// Sort key: see [`RecordingRef::recording_key`](crate::archive::recording::RecordingRef::recording_key).
     pub recording_id: String,
     /// How far it got.
     pub state: State,
