@@ -38,7 +38,7 @@ pub(crate) async fn plots(bench: &mut Bench) -> Result<()> {
     let (mut cpu, mut peak) = (Vec::new(), Vec::new());
     for size in &sizes {
         let run = large::fresh(bench, *size).await?;
-        cpu.push((*size as f64, run.cost.cpu.seconds()));
+        cpu.push((*size as f64, run.precise));
         peak.push((*size as f64, run.peak));
     }
     let axis = || Axis {
@@ -79,7 +79,7 @@ pub(crate) async fn plots(bench: &mut Bench) -> Result<()> {
     std::fs::write(super::folder()?.join("growth-size.svg"), svg(&charts))?;
     for (at, size) in sizes.iter().enumerate() {
         bench.notes.push(format!(
-            "growth, {:>4}: CPU {:>5.2} s, peak {:>5.1} MiB",
+            "growth, {:>4}: CPU {:>6.3} s, peak {:>5.1} MiB",
             says(*size),
             cpu[at].1,
             peak[at].1

@@ -25,6 +25,8 @@ fn says(bytes: u64) -> String {
 /// What archiving one recording in a fresh process took; CPU time of the process's whole life.
 pub(crate) struct Whole {
     pub(crate) cost: Cost,
+    /// CPU seconds, more finely.
+    pub(crate) precise: f64,
     pub(crate) peak: f64,
 }
 
@@ -38,6 +40,7 @@ pub(crate) async fn fresh(bench: &mut Bench, bytes: u64) -> Result<Whole> {
             cpu: function.cpu()?,
             ..cost
         },
+        precise: function.precise_cpu()? / 1e3,
         peak: function.peak()?,
     };
     bench.simulators.check(number).await?;
