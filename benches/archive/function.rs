@@ -1,103 +1,159 @@
-//! The function as a process of its own, and what the operating system says of it.
+//! The measured process: the function's release binary behind a Runtime API.
 
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use recording_archiver::sim::World;
 use recording_archiver::sim::runtime::RuntimeApi;
 use serde_json::{Value, json};
 use tokio::process::{Child, Command};
 
-use crate::{Plan, Result};
+use super::Result;
+use super::accounts::{self, Cpu};
+use super::control::Simulators;
+use super::simulators::conversation;
+
+/// More than any measurement takes, and what Lambda allows.
+const REMAINING: Duration = Duration::from_secs(15 * 60);
+
+/// Builds what is deployed: the release profile without the simulators. It is copied, as cargo keeps the bench
+/// profile's binaries under the same name.
+pub(crate) fn build() -> Result<PathBuf> {
+    let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
+    let project = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let build = std::process::Command::new(cargo)
+        .args([
+            "build",
+            "--release",
+            "--bin",
+            "recording-archiver",
+            "--message-format=json",
+        ])
+        .current_dir(project)
+        .stderr(Stdio::inherit())
+        .output()?;
+    if !build.status.success() {
+        return Err("building the function failed".into());
+    }
+    let executable = String::from_utf8(build.stdout)?
+        .lines()
+        .filter_map(|line| serde_json::from_str::<Value>(line).ok())
+        .find_map(|message| message["executable"].as_str().map(PathBuf::from));
+    let kept = super::folder()?.join("recording-archiver");
+    std::fs::copy(executable.ok_or("cargo named no executable")?, &kept)?;
+    Ok(kept)
+}
 
 /// A running function. Ends when dropped.
 pub(crate) struct Function {
-    runtime: RuntimeApi,
+    /// Dropped before the Runtime API, which must not end first: the function would take that for a defect.
     child: Child,
-    /// From exec to the first poll of the Runtime API.
-    pub(crate) start: Duration,
+    runtime: RuntimeApi,
+    /// From the start of the process to its first question for work.
+    pub(crate) ready_after: Duration,
+}
+
+/// What a piece of work took.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Cost {
+    pub(crate) wall: Duration,
+    pub(crate) cpu: Cpu,
 }
 
 impl Function {
-    pub(crate) async fn start(plan: &Plan, world: &World, changes: &[(&str, &str)]) -> Result<Self> {
+    /// Starts it with the simulators' environment, these changes, and nothing else.
+    pub(crate) async fn start(
+        binary: &Path,
+        simulators: &Simulators,
+        changes: &[(&str, String)],
+    ) -> Result<Self> {
         let runtime = RuntimeApi::start().await?;
-        let begun = Instant::now();
-        let mut child = Command::new(&plan.binary)
+        let mut command = Command::new(binary);
+        command
             .env_clear()
-            .envs(world.environment())
+            .envs(&simulators.environment)
             .env("AWS_LAMBDA_RUNTIME_API", runtime.address())
             .envs([
                 ("AWS_LAMBDA_FUNCTION_NAME", "archiver"),
                 ("AWS_LAMBDA_FUNCTION_VERSION", "1"),
-                ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "1024"),
+                ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "512"),
                 ("AWS_LAMBDA_LOG_GROUP_NAME", "bench"),
                 ("AWS_LAMBDA_LOG_STREAM_NAME", "bench"),
             ])
-            .envs(changes.iter().copied())
+            .envs(changes.iter().map(|(name, value)| (*name, value.as_str())))
             .stdout(Stdio::null())
-            .kill_on_drop(true)
-            .spawn()?;
-        tokio::select! {
-            () = runtime.first_poll() => {}
-            status = child.wait() => return Err(format!("the function did not start: {}", status?).into()),
-        }
-        let start = begun.elapsed();
+            .kill_on_drop(true);
+        let begun = Instant::now();
+        let child = command.spawn()?;
+        let up = tokio::time::timeout(Duration::from_secs(10), runtime.first_poll()).await;
+        up.map_err(|_| "the function did not start")?;
         Ok(Self {
             runtime,
             child,
-            start,
+            ready_after: begun.elapsed(),
         })
     }
 
-    /// Invokes it with 15 minutes of time.
-    pub(crate) async fn invoke(&mut self, event: Value) -> Result<Value> {
-        let answer = tokio::select! {
-            answer = self.runtime.invoke(event, Duration::from_secs(900)) => answer,
-            status = self.child.wait() => return Err(format!("the function ended: {}", status?).into()),
-        };
-        answer.map_err(|error| format!("the function failed: {error}").into())
+    /// One conversation by a direct job.
+    pub(crate) async fn archive(&mut self, number: u64) -> Result<Cost> {
+        let (answer, cost) = self
+            .invoke(json!({"conversationId": conversation(number)}))
+            .await?;
+        if answer["results"][0]["outcome"] == "archived" {
+            return Ok(cost);
+        }
+        Err(format!("WRONG: the function did not archive: {answer}").into())
     }
 
-    /// Archives one conversation, and gives the hash that the function says it has.
-    pub(crate) async fn archive(&mut self, conversation: &str) -> Result<String> {
-        let answer = self.invoke(json!({"conversationId": conversation})).await?;
-        let result = &answer["results"][0];
-        match (result["outcome"].as_str(), result["files"][0]["sha256"].as_str()) {
-            (Some("archived"), Some(hash)) => Ok(hash.to_owned()),
-            _ => Err(format!("not archived: {answer}").into()),
+    /// Several conversations as one SQS batch.
+    pub(crate) async fn batch(&mut self, first: u64, count: u64) -> Result<Cost> {
+        let record = |number: u64| {
+            json!({"messageId": format!("m-{number}"), "receiptHandle": "handle", "attributes": {},
+                   "body": json!({"conversationId": conversation(number)}).to_string(),
+                   "messageAttributes": {}, "md5OfBody": "", "eventSource": "aws:sqs",
+                   "eventSourceARN": "arn:aws:sqs:us-east-1:123456789012:work", "awsRegion": "us-east-1"})
+        };
+        let records: Vec<_> = (first..first + count).map(record).collect();
+        let (answer, cost) = self.invoke(json!({ "Records": records })).await?;
+        if answer == json!({"batchItemFailures": []}) {
+            return Ok(cost);
+        }
+        Err(format!("WRONG: the function did not take the batch: {answer}").into())
+    }
+
+    async fn invoke(&mut self, event: Value) -> Result<(Value, Cost)> {
+        let (before, begun) = (self.cpu()?, Instant::now());
+        let answer = tokio::select! {
+            answer = self.runtime.invoke(event, REMAINING) => answer,
+            status = self.child.wait() => return Err(format!("the function ended: {}", status?).into()),
+        };
+        let cost = Cost {
+            wall: begun.elapsed(),
+            cpu: self.cpu()?.since(before),
+        };
+        match answer {
+            Ok(answer) => Ok((answer, cost)),
+            Err(error) => Err(format!("WRONG: the function answered {error}").into()),
         }
     }
 
-    /// CPU seconds so far, user and system.
-    pub(crate) fn cpu(&self) -> Result<f64> {
-        cpu(&format!("/proc/{}/stat", self.child.id().ok_or("it ended")?), 13)
+    fn id(&self) -> Result<u32> {
+        self.child.id().ok_or_else(|| "the function ended".into())
     }
 
-    /// The most memory it held so far, in MiB.
+    /// CPU time since it started.
+    pub(crate) fn cpu(&self) -> Result<Cpu> {
+        Ok(accounts::cpu(self.id()?)?.1)
+    }
+
+    /// CPU time since it started in milliseconds, more finely; its threads live as long as it does.
+    pub(crate) fn precise_cpu(&self) -> Result<f64> {
+        accounts::precise(self.id()?)
+    }
+
+    /// The most memory it held since it started, in MiB.
     pub(crate) fn peak(&self) -> Result<f64> {
-        peak(self.child.id().ok_or("it ended")?)
+        let bytes = accounts::peak(self.id()?).ok_or("the system tells no peak memory")?;
+        Ok(bytes as f64 / (1024.0 * 1024.0))
     }
-}
-
-/// Two neighbouring fields of a `stat` file in clock ticks, added up, in seconds. Fields count from 0; see proc(5).
-pub(crate) fn cpu(path: &str, field: usize) -> Result<f64> {
-    let stat = std::fs::read_to_string(path)?;
-    // The second field is a name in parentheses and may hold spaces.
-    let after_name = stat.rsplit_once(')').ok_or("no name in stat")?.1;
-    let fields: Vec<&str> = after_name.split_whitespace().collect();
-    let ticks = |at: usize| -> Result<f64> { Ok(fields.get(at - 2).ok_or("a short stat")?.parse()?) };
-    Ok((ticks(field)? + ticks(field + 1)?) / TICKS_PER_SECOND)
-}
-
-/// `sysconf(_SC_CLK_TCK)`: 100 on every Linux that Rust's standard library runs on.
-const TICKS_PER_SECOND: f64 = 100.0;
-
-/// `VmHWM` in MiB.
-pub(crate) fn peak(pid: u32) -> Result<f64> {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    let kib = line
-        .and_then(|line| line.split_whitespace().next())
-        .ok_or("no VmHWM")?;
-    Ok(kib.parse::<f64>()? / 1024.0)
 }

@@ -1,119 +1,141 @@
-//! How cost grows: CPU and peak memory with the size of a recording, speed with the records at a time. As SVG.
+//! How cost grows: CPU time and peak memory with a recording's length, throughput of a batch with its concurrency.
 
-use std::fmt::Write as _;
+use super::plot::{Axis, Chart, Line, svg};
+use super::{Bench, KIB, MIB, Result, large, small};
 
-use crate::function::Function;
-use crate::rows::{archive, batch_of_ten};
-use crate::scene::Scene;
-use crate::{GIB, MIB, Plan, Result};
+/// Recordings in the batch: enough to keep 16 busy.
+const BATCH: u64 = 32;
 
-/// One line of a picture: what it shows, and its points.
-struct Line {
-    title: &'static str,
-    points: Vec<(f64, f64)>,
+fn says(bytes: u64) -> String {
+    match bytes {
+        gib if gib >= 1024 * MIB => format!("{}G", gib / (1024 * MIB)),
+        mib if mib >= MIB => format!("{}M", mib / MIB),
+        kib => format!("{}K", kib / KIB),
+    }
 }
 
-pub(crate) async fn pictures(plan: &Plan) -> Result<()> {
+fn even(values: &[f64]) -> Vec<(f64, String)> {
+    values.iter().map(|value| (*value, value.to_string())).collect()
+}
+
+/// Steps for an axis from 0 to a little over `most`.
+fn steps(most: f64) -> Vec<(f64, String)> {
+    let step = [1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0]
+        .into_iter()
+        .find(|step| most / step <= 8.0)
+        .unwrap_or(500.0);
+    let count = (most / step).ceil() as usize;
+    even(&(0..=count).map(|at| at as f64 * step).collect::<Vec<_>>())
+}
+
+/// Measures, and draws `growth-size.svg` and `growth-concurrency.svg`.
+pub(crate) async fn plots(bench: &mut Bench) -> Result<()> {
+    let most = bench.four_gib;
+    let sizes: Vec<u64> = (0..)
+        .map(|power| (64 * KIB) << (2 * power))
+        .take_while(|size| *size <= most)
+        .collect();
     let (mut cpu, mut peak) = (Vec::new(), Vec::new());
-    for size in [64 * 1024, MIB, 16 * MIB, 128 * MIB, GIB, 4 * GIB] {
-        println!("growth: {} KiB", size / 1024);
-        let call = Scene::call(size)?;
-        let mut scene = Scene::new().await?;
-        let mut function = Function::start(plan, &scene.world, &[]).await?;
-        // Small ones often, as the clock ticks every 10 ms.
-        let times = (64 * MIB / size).clamp(1, 64);
-        let before = function.cpu()?;
-        for _ in 0..times {
-            archive(&mut function, &mut scene, &call).await?;
-        }
-        let mib = size as f64 / MIB as f64;
-        cpu.push((mib, (function.cpu()? - before) / times as f64));
-        peak.push((mib, function.peak()?));
+    for size in &sizes {
+        let run = large::fresh(bench, *size).await?;
+        cpu.push((*size as f64, run.precise));
+        peak.push((*size as f64, run.peak));
     }
-    let mut speed = Vec::new();
-    for at_once in [1, 2, 4, 8, 16] {
-        println!("growth: {at_once} at a time");
-        speed.push((at_once as f64, 10.0 / batch_of_ten(plan, at_once).await?));
+    let axis = || Axis {
+        label: "size of the recording in bytes",
+        logarithmic: true,
+        ticks: sizes.iter().map(|size| (*size as f64, says(*size))).collect(),
+    };
+    let target: Vec<_> = sizes
+        .iter()
+        .map(|size| (*size as f64, *size as f64 * 1.3 / (1024 * MIB) as f64))
+        .filter(|(_, seconds)| *seconds >= 0.01)
+        .collect();
+    let charts = [
+        Chart {
+            title: "CPU time of one archive, start of the process included".to_owned(),
+            x: axis(),
+            y: Axis {
+                label: "CPU seconds",
+                logarithmic: true,
+                ticks: even(&[0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0]),
+            },
+            lines: vec![line("measured", cpu.clone()), limit("1.3 s per GiB", target)],
+        },
+        Chart {
+            title: "Peak memory of one archive".to_owned(),
+            x: axis(),
+            y: Axis {
+                label: "MiB",
+                logarithmic: false,
+                ticks: steps(peak.iter().fold(64.0, |most: f64, (_, mib)| most.max(*mib)) + 16.0),
+            },
+            lines: vec![
+                line("measured", peak.clone()),
+                limit("64 MiB", vec![(sizes[0] as f64, 64.0), (most as f64, 64.0)]),
+            ],
+        },
+    ];
+    std::fs::write(super::folder()?.join("growth-size.svg"), svg(&charts))?;
+    for (at, size) in sizes.iter().enumerate() {
+        bench.notes.push(format!(
+            "growth, {:>4}: CPU {:>6.3} s, peak {:>5.1} MiB",
+            says(*size),
+            cpu[at].1,
+            peak[at].1
+        ));
     }
-    for (name, across, line) in [
-        (
-            "cpu",
-            "MiB of one recording",
-            Line {
-                title: "CPU seconds",
-                points: cpu,
-            },
-        ),
-        (
-            "memory",
-            "MiB of one recording",
-            Line {
-                title: "peak memory, MiB",
-                points: peak,
-            },
-        ),
-        (
-            "batch",
-            "RECORD_CONCURRENCY",
-            Line {
-                title: "recordings per second, batch of 10, 10 ms per request",
-                points: speed,
-            },
-        ),
-    ] {
-        std::fs::write(plan.output.join(format!("{name}.svg")), picture(&line, across))?;
+    concurrency(bench).await
+}
+
+async fn concurrency(bench: &mut Bench) -> Result<()> {
+    let mut rates = Vec::new();
+    for concurrency in [1, 2, 4, 8, 12, 16] {
+        let wall = small::batch_of(bench, BATCH, concurrency).await?;
+        let rate = BATCH as f64 / wall;
+        bench.notes.push(format!(
+            "growth, RECORD_CONCURRENCY {concurrency:>2}: {rate:>5.1} recordings/s"
+        ));
+        rates.push((concurrency as f64, rate));
     }
-    println!("pictures in target/bench");
+    let one = rates[0].1;
+    let most = rates.iter().fold(0.0, |most: f64, (_, rate)| most.max(*rate)) * 1.2;
+    let chart = Chart {
+        title: format!("Batch of {BATCH} x 256 KiB, 10 ms per request"),
+        x: Axis {
+            label: "RECORD_CONCURRENCY",
+            logarithmic: false,
+            ticks: even(&[1.0, 2.0, 4.0, 8.0, 12.0, 16.0]),
+        },
+        y: Axis {
+            label: "recordings per second",
+            logarithmic: false,
+            ticks: steps(most),
+        },
+        lines: vec![
+            line("measured", rates),
+            limit(
+                "in proportion",
+                vec![(1.0, one), ((most / one).min(16.0), one * (most / one).min(16.0))],
+            ),
+        ],
+    };
+    std::fs::write(super::folder()?.join("growth-concurrency.svg"), svg(&[chart]))?;
     Ok(())
 }
 
-const WIDTH: f64 = 640.0;
-const HEIGHT: f64 = 320.0;
-const MARGIN: f64 = 50.0;
-
-/// One line over a logarithmic axis, each point with its value.
-fn picture(line: &Line, across: &str) -> String {
-    let logs: Vec<f64> = line.points.iter().map(|(x, _)| x.log2()).collect();
-    let (first, last) = (
-        logs.first().copied().unwrap_or(0.0),
-        logs.last().copied().unwrap_or(1.0),
-    );
-    let top = line.points.iter().map(|(_, y)| *y).fold(0.0, f64::max) * 1.15;
-    let at = |(x, y): (f64, f64)| {
-        let right = MARGIN + (x.log2() - first) / (last - first) * (WIDTH - 2.0 * MARGIN);
-        (right, HEIGHT - MARGIN - y / top * (HEIGHT - 2.0 * MARGIN))
-    };
-    let path: String = line
-        .points
-        .iter()
-        .map(|point| at(*point))
-        .map(|(x, y)| format!("{x:.1},{y:.1} "))
-        .collect();
-    let mut svg = format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" font-family=\"sans-serif\" \
-         font-size=\"12\"><rect width=\"{WIDTH}\" height=\"{HEIGHT}\" fill=\"white\"/>\
-         <text x=\"{MARGIN}\" y=\"24\" font-size=\"15\">{}</text>\
-         <line x1=\"{MARGIN}\" y1=\"{base}\" x2=\"{}\" y2=\"{base}\" stroke=\"#888\"/>\
-         <text x=\"{}\" y=\"{}\" text-anchor=\"middle\" fill=\"#444\">{across} (logarithmic)</text>\
-         <polyline points=\"{path}\" fill=\"none\" stroke=\"#1565c0\" stroke-width=\"2\"/>",
-        line.title,
-        WIDTH - MARGIN,
-        WIDTH / 2.0,
-        HEIGHT - 10.0,
-        base = HEIGHT - MARGIN,
-    );
-    for point in &line.points {
-        let ((x, y), (label, value)) = (at(*point), *point);
-        // Writing to a string does not fail.
-        let _ = write!(
-            svg,
-            "<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"3\" fill=\"#1565c0\"/>\
-             <text x=\"{x:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{value:.3}</text>\
-             <text x=\"{x:.1}\" y=\"{:.1}\" text-anchor=\"middle\" fill=\"#444\">{label}</text>",
-            y - 8.0,
-            HEIGHT - MARGIN + 16.0,
-        );
+fn line(name: &'static str, points: Vec<(f64, f64)>) -> Line {
+    Line {
+        name,
+        points,
+        dashed: false,
     }
-    svg.push_str("</svg>\n");
-    svg
+}
+
+fn limit(name: &'static str, points: Vec<(f64, f64)>) -> Line {
+    Line {
+        name,
+        points,
+        dashed: true,
+    }
 }

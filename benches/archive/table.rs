@@ -1,98 +1,110 @@
-//! Figures beside their targets.
+//! The report: one aligned table for people, the same as JSON for programs.
 
 use serde_json::{Value, json};
 
-/// One figure.
-#[derive(Debug, Clone)]
-pub(crate) struct Row {
-    name: String,
-    figure: f64,
-    unit: &'static str,
-    target: Option<Target>,
-}
-
+/// What a figure is held against.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Target {
     AtMost(f64),
     AtLeast(f64),
+    /// Worth knowing, and no more.
+    None,
+}
+
+/// One line of the report.
+#[derive(Debug)]
+pub(crate) struct Row {
+    figure: String,
+    target: Target,
+    measured: f64,
+    unit: &'static str,
 }
 
 impl Row {
-    pub(crate) fn new(name: impl Into<String>, figure: f64, unit: &'static str) -> Self {
+    pub(crate) fn new(figure: impl Into<String>, target: Target, measured: f64, unit: &'static str) -> Self {
         Self {
-            name: name.into(),
-            figure,
+            figure: figure.into(),
+            target,
+            measured,
             unit,
-            target: None,
         }
     }
 
-    pub(crate) fn at_most(self, bound: f64) -> Self {
-        Self {
-            target: Some(Target::AtMost(bound)),
-            ..self
+    /// Measured by target; below 1 is good for a ceiling, above 1 for a floor.
+    fn ratio(&self) -> Option<f64> {
+        match self.target {
+            Target::AtMost(target) | Target::AtLeast(target) => Some(self.measured / target),
+            Target::None => None,
         }
     }
 
-    pub(crate) fn at_least(self, bound: f64) -> Self {
-        Self {
-            target: Some(Target::AtLeast(bound)),
-            ..self
+    fn verdict(&self) -> &'static str {
+        match self.target {
+            Target::AtMost(most) if self.measured <= most => "met",
+            Target::AtLeast(least) if self.measured >= least => "met",
+            Target::None => "",
+            _ => "missed",
         }
     }
 
-    pub(crate) fn figure(&self) -> f64 {
-        self.figure
-    }
-
-    pub(crate) fn json(&self) -> Value {
-        let (bound, met) = match self.target {
-            None => (Value::Null, Value::Null),
-            Some(Target::AtMost(bound)) => (json!({"atMost": bound}), json!(self.figure <= bound)),
-            Some(Target::AtLeast(bound)) => (json!({"atLeast": bound}), json!(self.figure >= bound)),
+    fn cells(&self) -> [String; 5] {
+        let target = match self.target {
+            Target::AtMost(most) => format!("<= {}", shown(most, self.unit)),
+            Target::AtLeast(least) => format!(">= {}", shown(least, self.unit)),
+            Target::None => String::new(),
         };
-        json!({"name": self.name, "figure": self.figure, "unit": self.unit, "target": bound, "met": met})
+        [
+            self.figure.clone(),
+            target,
+            shown(self.measured, self.unit),
+            self.ratio()
+                .map(|ratio| format!("{ratio:.2}"))
+                .unwrap_or_default(),
+            self.verdict().to_owned(),
+        ]
     }
 
-    fn cells(&self) -> [String; 4] {
-        let (target, verdict) = match self.target {
-            None => (String::new(), String::new()),
-            Some(Target::AtMost(bound)) => (format!("<= {bound}"), self.verdict(bound, self.figure <= bound)),
-            Some(Target::AtLeast(bound)) => {
-                (format!(">= {bound}"), self.verdict(bound, self.figure >= bound))
-            }
+    fn json(&self) -> Value {
+        let (bound, target) = match self.target {
+            Target::AtMost(most) => (json!("at most"), json!(most)),
+            Target::AtLeast(least) => (json!("at least"), json!(least)),
+            Target::None => (Value::Null, Value::Null),
         };
-        let figure = format!("{:.2} {}", self.figure, self.unit);
-        [self.name.clone(), figure, target, verdict]
-    }
-
-    fn verdict(&self, bound: f64, met: bool) -> String {
-        let word = if met { "met" } else { "MISSED" };
-        format!("{word} ({:.2} x)", self.figure / bound)
+        json!({"figure": self.figure, "bound": bound, "target": target, "measured": self.measured,
+               "unit": self.unit, "ratio": self.ratio(), "verdict": self.verdict()})
     }
 }
 
-/// The rows as text, column under column.
-pub(crate) fn aligned(rows: &[Row]) -> String {
-    let head = ["figure", "measured", "target", ""].map(str::to_owned);
-    let lines: Vec<_> = std::iter::once(head).chain(rows.iter().map(Row::cells)).collect();
-    let width = |column: usize| {
-        lines
-            .iter()
-            .map(|line| line[column].chars().count())
-            .max()
-            .unwrap_or(0)
+fn shown(value: f64, unit: &str) -> String {
+    let digits = match value.abs() {
+        small if small.fract() == 0.0 && unit != "s" => 0,
+        small if small < 10.0 => 2,
+        _ => 1,
     };
-    let (name, figure, target) = (width(0), width(1), width(2));
-    let text = lines.iter().map(|[a, b, c, d]| {
-        let line = format!("{a:<name$}  {b:>figure$}  {c:>target$}  {d}");
-        format!("{}\n", line.trim_end())
-    });
-    text.collect()
+    format!("{value:.digits$} {unit}").trim_end().to_owned()
 }
 
-/// The middle one.
-pub(crate) fn median(mut figures: Vec<f64>) -> f64 {
-    figures.sort_by(f64::total_cmp);
-    figures.get(figures.len() / 2).copied().unwrap_or(f64::NAN)
+/// The rows under each other, each column as wide as its widest cell.
+pub(crate) fn render(rows: &[Row]) -> String {
+    let mut lines = vec![["figure", "target", "measured", "ratio", "verdict"].map(str::to_owned)];
+    lines.extend(rows.iter().map(Row::cells));
+    let mut widths = [0; 5];
+    for line in &lines {
+        for (width, cell) in widths.iter_mut().zip(line) {
+            *width = (*width).max(cell.chars().count());
+        }
+    }
+    let mut text = String::new();
+    for [figure, target, measured, ratio, verdict] in &lines {
+        let [a, b, c, d, _] = widths;
+        let line = format!("{figure:<a$}  {target:>b$}  {measured:>c$}  {ratio:>d$}  {verdict}");
+        text.push_str(line.trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+/// The rows, and whatever else was found, as JSON.
+pub(crate) fn json(rows: &[Row], notes: &[String]) -> Value {
+    json!({"rows": rows.iter().map(Row::json).collect::<Vec<_>>(), "notes": notes})
 }

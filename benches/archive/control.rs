@@ -1,0 +1,97 @@
+//! The measuring process's end of [`super::simulators`].
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::Stdio;
+
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};
+use tokio::process::{Child, ChildStdin, ChildStdout, Command};
+
+use super::Result;
+use super::simulators::{Arrival, Ask, ROLE};
+
+/// A file system in memory: no disk takes part.
+const IN_MEMORY: &str = "/dev/shm";
+
+/// The running simulators. They end with their stdin.
+pub(crate) struct Simulators {
+    pub(crate) environment: BTreeMap<String, String>,
+    /// The number of the next conversation.
+    next: u64,
+    stdin: ChildStdin,
+    stdout: Lines<BufReader<ChildStdout>>,
+    child: Child,
+}
+
+impl Simulators {
+    pub(crate) async fn start() -> Result<Self> {
+        let mut command = Command::new(std::env::current_exe()?);
+        command.arg(ROLE).stdin(Stdio::piped()).stdout(Stdio::piped());
+        if Path::new(IN_MEMORY).is_dir() {
+            command.env("TMPDIR", IN_MEMORY);
+        }
+        let mut child = command.spawn()?;
+        let stdin = child.stdin.take().ok_or("no stdin")?;
+        let mut stdout = BufReader::new(child.stdout.take().ok_or("no stdout")?).lines();
+        let first = stdout.next_line().await?.ok_or("the simulators did not start")?;
+        Ok(Self {
+            environment: serde_json::from_str(&first)?,
+            next: 1,
+            stdin,
+            stdout,
+            child,
+        })
+    }
+
+    /// Lets them remove what they stored.
+    pub(crate) async fn stop(mut self) -> Result<()> {
+        drop(self.stdin);
+        self.child.wait().await?;
+        Ok(())
+    }
+
+    async fn ask<T: DeserializeOwned>(&mut self, ask: Ask) -> Result<T> {
+        let mut line = serde_json::to_string(&ask)?;
+        line.push('\n');
+        self.stdin.write_all(line.as_bytes()).await?;
+        let answer = self.stdout.next_line().await?.ok_or("the simulators ended")?;
+        let mut answer: Value = serde_json::from_str(&answer)?;
+        match answer.get("error") {
+            Some(error) => Err(format!("the simulators: {error}").into()),
+            None => Ok(serde_json::from_value(answer["ok"].take())?),
+        }
+    }
+
+    /// That many new conversations with one recording each; the number of the first.
+    pub(crate) async fn add(&mut self, count: u64, bytes: u64) -> Result<u64> {
+        let first = self.next;
+        self.next += count;
+        self.ask::<()>(Ask::Add { first, count, bytes }).await?;
+        Ok(first)
+    }
+
+    /// Every answer so many milliseconds later, and every part of an upload that much more.
+    pub(crate) async fn slow(&mut self, all: u64, part: u64) -> Result<()> {
+        self.ask(Ask::Slow { all, part }).await
+    }
+
+    /// The requests since the last time, in order of arrival.
+    pub(crate) async fn trace(&mut self) -> Result<Vec<Arrival>> {
+        self.ask(Ask::Trace).await
+    }
+
+    /// Fails unless the object has the recording's bytes; then it is gone.
+    pub(crate) async fn check(&mut self, of: u64) -> Result<()> {
+        match self.ask(Ask::Check { of }).await? {
+            true => Ok(()),
+            false => Err(format!("WRONG: the object of conversation {of} has another SHA-256").into()),
+        }
+    }
+
+    /// Where anybody can download the recording.
+    pub(crate) async fn url(&mut self, of: u64) -> Result<String> {
+        self.ask(Ask::Url { of }).await
+    }
+}

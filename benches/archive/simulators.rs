@@ -1,0 +1,192 @@
+//! The other process: all simulators, and a line-by-line protocol on stdin and stdout to steer them.
+//!
+//! This program starts itself a second time with the argument `simulators`, so that what the function's process is
+//! charged with is its own work alone. Objects go to a file system in memory where there is one.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::Read as _;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use recording_archiver::sim::genesys::{Conversation, Media, Recording};
+use recording_archiver::sim::wire::Fault;
+use recording_archiver::sim::{BUCKET, World};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+use tokio::io::{AsyncBufReadExt as _, BufReader};
+
+use super::Result;
+
+/// The name of the process's role, its first argument.
+pub(crate) const ROLE: &str = "simulators";
+
+/// All generated recordings have the same bytes, as far as they go.
+const SEED: u64 = 2026;
+
+/// What the measuring process asks for.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) enum Ask {
+    /// Conversations `first..first + count`, each with one recording of this length.
+    Add { first: u64, count: u64, bytes: u64 },
+    /// What each answer of each service waits for, and each part of an upload beyond that. In milliseconds.
+    Slow { all: u64, part: u64 },
+    /// The requests since the last time.
+    Trace,
+    /// Whether the object of this conversation has the right bytes. It is deleted.
+    Check { of: u64 },
+    /// A signed URL of this conversation's recording.
+    Url { of: u64 },
+}
+
+/// One request, as it arrived.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Arrival {
+    pub(crate) service: String,
+    pub(crate) operation: String,
+    /// Seconds since the simulators started.
+    pub(crate) at: f64,
+}
+
+pub(crate) fn conversation(number: u64) -> String {
+    format!("c0000000-0000-4000-8000-{number:012}")
+}
+
+pub(crate) fn recording(number: u64) -> String {
+    format!("e0000000-0000-4000-8000-{number:012}")
+}
+
+/// The key that the default template gives.
+pub(crate) fn key(number: u64) -> String {
+    format!("recordings/{}/{}.wav", conversation(number), recording(number))
+}
+
+#[derive(Default)]
+struct Observed {
+    arrivals: Vec<Arrival>,
+    part_delay: Duration,
+}
+
+struct Simulators {
+    world: World,
+    observed: Arc<Mutex<Observed>>,
+    media: HashMap<u64, Media>,
+    hashes: HashMap<u64, String>,
+}
+
+/// Serves until stdin ends, so that nothing stays behind whatever happens to the measuring process.
+pub(crate) async fn run() -> Result<()> {
+    let world = World::temporary().await?;
+    world.genesys.set_rate_limit(u32::MAX);
+    let observed = Arc::new(Mutex::new(Observed::default()));
+    observe(&world, observed.clone());
+    println!("{}", json!(world.environment()));
+    let mut simulators = Simulators {
+        world,
+        observed,
+        media: HashMap::new(),
+        hashes: HashMap::new(),
+    };
+    let mut lines = BufReader::new(tokio::io::stdin()).lines();
+    while let Some(line) = lines.next_line().await? {
+        let answer = match simulators.answer(serde_json::from_str(&line)?).await {
+            Ok(answer) => json!({ "ok": answer }),
+            Err(error) => json!({"error": error.to_string()}),
+        };
+        println!("{answer}");
+    }
+    Ok(())
+}
+
+/// The wire asks a rule about each request: this one takes notes, and slows down parts when told to.
+fn observe(world: &World, observed: Arc<Mutex<Observed>>) {
+    let start = Instant::now();
+    world.wire.disturb(move |exchange| {
+        let mut observed = observed.lock().unwrap_or_else(PoisonError::into_inner);
+        observed.arrivals.push(Arrival {
+            service: format!("{:?}", exchange.service),
+            operation: exchange.operation.clone(),
+            at: start.elapsed().as_secs_f64(),
+        });
+        let slow = exchange.operation == "UploadPart" && !observed.part_delay.is_zero();
+        slow.then_some(Fault::Delay(observed.part_delay))
+    });
+}
+
+impl Simulators {
+    async fn answer(&mut self, ask: Ask) -> Result<Value> {
+        Ok(match ask {
+            Ask::Add { first, count, bytes } => {
+                for number in first..first + count {
+                    let media = Media::generated_wav(bytes, SEED);
+                    self.media.insert(number, media.clone());
+                    let recording = Recording::audio(recording(number), [media]);
+                    self.world
+                        .genesys
+                        .add(Conversation::new(conversation(number)).recording(recording));
+                }
+                Value::Null
+            }
+            Ask::Slow { all, part } => {
+                self.world.wire.set_latency(Duration::from_millis(all));
+                self.observed().part_delay = Duration::from_millis(part);
+                Value::Null
+            }
+            Ask::Trace => {
+                self.world.wire.forget();
+                json!(std::mem::take(&mut self.observed().arrivals))
+            }
+            Ask::Check { of } => json!(self.check(of)?),
+            Ask::Url { of } => json!(self.signed_url(of).await?),
+        })
+    }
+
+    fn observed(&self) -> std::sync::MutexGuard<'_, Observed> {
+        self.observed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn check(&mut self, of: u64) -> Result<bool> {
+        let media = self.media.get(&of).ok_or("no such conversation")?;
+        let bytes = media.len()?;
+        let expected = match self.hashes.get(&bytes) {
+            Some(known) => known.clone(),
+            None => media.sha256()?,
+        };
+        self.hashes.insert(bytes, expected.clone());
+        let path = self.world.aws.object_path(BUCKET, &key(of));
+        let (mut file, mut sha256) = (File::open(&path)?, Sha256::new());
+        let mut buffer = vec![0; 256 * 1024];
+        loop {
+            match file.read(&mut buffer)? {
+                0 => break,
+                read => sha256.update(&buffer[..read]),
+            }
+        }
+        std::fs::remove_file(path)?;
+        Ok(hex::encode(sha256.finalize()) == expected)
+    }
+
+    /// Asks the API as the function does: log in, then ask for the recording.
+    async fn signed_url(&self, of: u64) -> Result<String> {
+        let (http, base) = (reqwest::Client::new(), self.world.genesys.base_url());
+        let (id, secret) = self.world.genesys.credentials();
+        let login = http
+            .post(format!("{base}/oauth/token"))
+            .basic_auth(id, Some(secret))
+            .form(&[("grant_type", "client_credentials")]);
+        let token: Value = login.send().await?.json().await?;
+        let path = format!(
+            "{base}/api/v2/conversations/{}/recordings/{}?formatId=WAV&download=true",
+            conversation(of),
+            recording(of)
+        );
+        let asking = http
+            .get(path)
+            .bearer_auth(token["access_token"].as_str().unwrap_or_default());
+        let recording: Value = asking.send().await?.json().await?;
+        let url = recording["mediaUris"]["S"]["mediaUri"].as_str();
+        Ok(url.ok_or("Genesys gave no media URL")?.to_owned())
+    }
+}

@@ -1,0 +1,204 @@
+//! Short recordings, which are most of them: starting, the first one, the next ones, batches, and the package.
+
+use std::collections::BTreeMap;
+use std::io::Write as _;
+
+use flate2::Compression;
+use flate2::write::DeflateEncoder;
+
+use super::accounts::{median, millis};
+use super::simulators::Arrival;
+use super::table::{Row, Target};
+use super::{Bench, KIB, MIB, Result};
+
+/// A call of five minutes.
+const CALL: u64 = 5 * MIB;
+
+/// Latency of every request where one is simulated, in milliseconds.
+const LATENCY: u64 = 10;
+
+/// From exec to the first question for work.
+pub(crate) async fn start(bench: &mut Bench) -> Result<()> {
+    let (mut ready, mut cpu) = (Vec::new(), Vec::new());
+    for _ in 0..21 {
+        let function = bench.function(&[]).await?;
+        ready.push(millis(function.ready_after));
+        cpu.push(function.precise_cpu()?);
+    }
+    bench.rows.extend([
+        Row::new(
+            "exec to first poll, median of 21",
+            Target::AtMost(15.0),
+            median(ready),
+            "ms",
+        ),
+        Row::new("  CPU until then, median", Target::None, median(cpu), "ms"),
+    ]);
+    Ok(())
+}
+
+/// Which requests waited for which: from the last one back, each time to the latest that can have been answered.
+fn critical_path(trace: &[Arrival]) -> Vec<&Arrival> {
+    let answered = |arrival: &Arrival| arrival.at + LATENCY as f64 / 1e3;
+    let mut path: Vec<&Arrival> = trace.last().into_iter().collect();
+    while let Some(before) = path.last().and_then(|next| {
+        let earlier = trace.iter().filter(|arrival| answered(arrival) <= next.at);
+        earlier.max_by(|a, b| a.at.total_cmp(&b.at))
+    }) {
+        path.push(before);
+    }
+    path.reverse();
+    path
+}
+
+/// The first recording of a fresh process, with latency: what counts is how many requests wait for one another.
+pub(crate) async fn first(bench: &mut Bench) -> Result<()> {
+    let mut walls = Vec::new();
+    let mut trace = Vec::new();
+    for _ in 0..bench.repeats {
+        let number = bench.simulators.add(1, CALL).await?;
+        bench.simulators.slow(LATENCY, 0).await?;
+        bench.simulators.trace().await?;
+        let mut function = bench.function(&[]).await?;
+        walls.push(millis(function.archive(number).await?.wall));
+        bench.simulators.slow(0, 0).await?;
+        trace = bench.simulators.trace().await?;
+        bench.simulators.check(number).await?;
+    }
+    let path = critical_path(&trace);
+    let start = path.first().map_or(0.0, |first| first.at);
+    bench.notes.push(format!(
+        "The first archive's critical path, {} of {} requests (ms after the first):",
+        path.len(),
+        trace.len()
+    ));
+    for arrival in &path {
+        let after = (arrival.at - start) * 1e3;
+        bench.notes.push(format!(
+            "  {after:>6.1}  {} {}",
+            arrival.service, arrival.operation
+        ));
+    }
+    // Metadata; claim and the look at the recording, which need only its id; media; `storing`; the object;
+    // `archived`; webhook; `notified`. Secret and token depend on nothing and can be had before there is work.
+    bench.rows.extend([
+        Row::new(
+            "first archive of 5 MiB, 10 ms per request: serial round trips",
+            Target::AtMost(8.0),
+            path.len() as f64,
+            "",
+        ),
+        Row::new("  from event to answer", Target::None, median(walls), "ms"),
+    ]);
+    Ok(())
+}
+
+/// The next recordings of the same process: CPU time and requests.
+pub(crate) async fn warm(bench: &mut Bench) -> Result<()> {
+    const RUNS: u64 = 20;
+    let first = bench.simulators.add(RUNS + 1, CALL).await?;
+    let mut function = bench.function(&[]).await?;
+    function.archive(first).await?;
+    bench.simulators.check(first).await?;
+    bench.simulators.trace().await?;
+    let before = function.precise_cpu()?;
+    let mut walls = Vec::new();
+    for number in first + 1..=first + RUNS {
+        walls.push(millis(function.archive(number).await?.wall));
+    }
+    let cpu = (function.precise_cpu()? - before) / RUNS as f64;
+    let peak = function.peak()?;
+    let mut requests: BTreeMap<String, f64> = BTreeMap::new();
+    for arrival in bench.simulators.trace().await? {
+        *requests.entry(arrival.service).or_default() += 1.0 / RUNS as f64;
+    }
+    for number in first + 1..=first + RUNS {
+        bench.simulators.check(number).await?;
+    }
+    bench.rows.extend([
+        Row::new("warm archive of 5 MiB: CPU", Target::AtMost(25.0), cpu, "ms"),
+        Row::new(
+            "  wall clock, no latency, median",
+            Target::None,
+            median(walls),
+            "ms",
+        ),
+        Row::new("  peak memory", Target::None, peak, "MiB"),
+    ]);
+    for (service, target) in [
+        ("S3", Target::AtMost(1.0)),
+        ("DynamoDb", Target::AtMost(4.0)),
+        ("Genesys", Target::AtMost(2.0)),
+        ("Media", Target::None),
+        ("Webhook", Target::None),
+    ] {
+        let count = requests.remove(service).unwrap_or_default();
+        let count = (count * 100.0).round() / 100.0;
+        bench
+            .rows
+            .push(Row::new(format!("  requests: {service}"), target, count, ""));
+    }
+    let others = requests.values().fold(0.0, |all, count| all + count);
+    bench
+        .rows
+        .push(Row::new("  requests: all others", Target::None, others, ""));
+    Ok(())
+}
+
+/// How long a warm function takes for a batch of small recordings, in seconds.
+pub(crate) async fn batch_of(bench: &mut Bench, count: u64, concurrency: u64) -> Result<f64> {
+    let mut walls = Vec::new();
+    let changes = [("RECORD_CONCURRENCY", concurrency.to_string())];
+    let mut function = bench.function(&changes).await?;
+    for round in 0..=bench.repeats {
+        let first = bench.simulators.add(count, 256 * KIB).await?;
+        bench.simulators.slow(LATENCY, 0).await?;
+        let cost = function.batch(first, count).await?;
+        bench.simulators.slow(0, 0).await?;
+        for number in first..first + count {
+            bench.simulators.check(number).await?;
+        }
+        // The first makes the connections and gets the token.
+        if round > 0 {
+            walls.push(cost.wall.as_secs_f64());
+        }
+    }
+    Ok(median(walls))
+}
+
+/// Ten small recordings one after another, and four at a time.
+pub(crate) async fn batch(bench: &mut Bench) -> Result<()> {
+    let one = batch_of(bench, 10, 1).await?;
+    let four = batch_of(bench, 10, 4).await?;
+    bench.rows.extend([
+        Row::new(
+            "batch of 10 x 256 KiB, 10 ms per request: 4 at a time",
+            Target::None,
+            four * 1e3,
+            "ms",
+        ),
+        Row::new("  one at a time", Target::None, one * 1e3, "ms"),
+        Row::new("  speed-up", Target::AtLeast(3.0), one / four, "x"),
+    ]);
+    Ok(())
+}
+
+/// The size of what is deployed: the binary in a zip file.
+pub(crate) fn package(bench: &mut Bench) -> Result<()> {
+    /// Local header, central directory and end record of a file named `bootstrap`.
+    const AROUND: usize = 30 + 46 + 22 + 2 * "bootstrap".len();
+    let binary = std::fs::read(&bench.binary)?;
+    let mut zip = DeflateEncoder::new(Vec::new(), Compression::best());
+    zip.write_all(&binary)?;
+    let mib = |bytes: usize| bytes as f64 / MIB as f64;
+    bench.rows.extend([
+        Row::new(
+            "package, zipped",
+            Target::AtMost(5.0),
+            mib(zip.finish()?.len() + AROUND),
+            "MiB",
+        ),
+        Row::new("  the binary in it", Target::None, mib(binary.len()), "MiB"),
+    ]);
+    Ok(())
+}
