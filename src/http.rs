@@ -1,9 +1,13 @@
 //! What the HTTP clients of Genesys, the media hosts and the webhook's receiver have in common.
 
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use reqwest::redirect::Policy;
 use reqwest::{Client, ClientBuilder, Url};
+use rustls::ClientConfig;
+use rustls::crypto::aws_lc_rs::default_provider;
+use rustls_platform_verifier::BuilderVerifierExt as _;
 
 use crate::error::Error;
 
@@ -15,13 +19,27 @@ const USER_AGENT: &str = concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VE
 
 /// A client that follows no redirects, unless `adjust` says otherwise.
 pub(crate) fn client(adjust: impl FnOnce(ClientBuilder) -> ClientBuilder) -> Result<Client, Error> {
+    let failed = |error| Error::transient("starting the HTTP client failed").caused_by(error);
     let builder = Client::builder()
+        .tls_backend_preconfigured(tls().map_err(|error| failed(error.to_string()))?)
         .redirect(Policy::none())
         .connect_timeout(CONNECT_TIMEOUT)
         .user_agent(USER_AGENT);
-    adjust(builder)
-        .build()
-        .map_err(|error| Error::transient("starting the HTTP client failed").caused_by(error))
+    adjust(builder).build().map_err(|error| failed(error.to_string()))
+}
+
+/// What all clients of this process trust: the certificates of the system, read once. Each client would read them for
+/// itself, and that was most of the time that the function took to start.
+fn tls() -> Result<ClientConfig, rustls::Error> {
+    static SHARED: OnceLock<ClientConfig> = OnceLock::new();
+    if let Some(shared) = SHARED.get() {
+        return Ok(shared.clone());
+    }
+    let config = ClientConfig::builder_with_provider(Arc::new(default_provider()))
+        .with_safe_default_protocol_versions()?
+        .with_platform_verifier()?
+        .with_no_client_auth();
+    Ok(SHARED.get_or_init(|| config).clone())
 }
 
 /// `path` below a base URL that may have a path of its own.

@@ -2,7 +2,6 @@
 
 use std::process::ExitCode;
 
-#[tokio::main]
-async fn main() -> ExitCode {
-    recording_archiver::trigger::lambda::run().await
+fn main() -> ExitCode {
+    recording_archiver::trigger::lambda::main()
 }

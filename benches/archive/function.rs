@@ -76,7 +76,7 @@ impl Function {
             .envs([
                 ("AWS_LAMBDA_FUNCTION_NAME", "archiver"),
                 ("AWS_LAMBDA_FUNCTION_VERSION", "1"),
-                ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "512"),
+                ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "1024"),
                 ("AWS_LAMBDA_LOG_GROUP_NAME", "bench"),
                 ("AWS_LAMBDA_LOG_STREAM_NAME", "bench"),
             ])

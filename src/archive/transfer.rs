@@ -240,15 +240,17 @@ impl Archiver {
     }
 }
 
-/// The one data path: every byte is hashed, cut into parts and sent. Memory: one part being filled, one waiting,
-/// and `UPLOAD_CONCURRENCY` in flight.
+/// The one data path: every byte is hashed, cut into parts and sent. Memory: `UPLOAD_CONCURRENCY` parts in flight, and
+/// one that is being filled or waits for its turn.
 async fn stream(media: Media<'_>, upload: &mut Upload, part_size: usize) -> Result<Digest, Error> {
     let mut hashed = Hashed::new(media.into_stream());
     let mut buffer = PartBuffer::new(part_size);
     while let Some(mut chunk) = hashed.try_next().await? {
         while !chunk.is_empty() {
-            if let Some(part) = buffer.take_from(&mut chunk) {
-                upload.put_part(part).await?;
+            if let Some(part) = buffer.take_from(&mut chunk)
+                && let Some(sent) = upload.put_part(part).await?
+            {
+                buffer.reuse(sent);
             }
         }
     }

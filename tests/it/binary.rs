@@ -22,6 +22,11 @@ struct Function {
 
 impl Function {
     async fn start(bench: &Bench) -> Self {
+        Self::with_memory(bench, 512).await
+    }
+
+    /// As Lambda starts it with that many MB.
+    async fn with_memory(bench: &Bench, megabytes: u32) -> Self {
         let runtime = RuntimeApi::start().await.unwrap();
         let child = Command::new(BINARY)
             .env_clear()
@@ -30,7 +35,7 @@ impl Function {
                 ("AWS_LAMBDA_RUNTIME_API", runtime.address().as_str()),
                 ("AWS_LAMBDA_FUNCTION_NAME", "archiver"),
                 ("AWS_LAMBDA_FUNCTION_VERSION", "42"),
-                ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "512"),
+                ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", megabytes.to_string().as_str()),
                 ("AWS_LAMBDA_LOG_GROUP_NAME", "group"),
                 ("AWS_LAMBDA_LOG_STREAM_NAME", "stream"),
             ])
@@ -152,6 +157,21 @@ async fn a_recording_of_more_than_100_mb_passes_through_less_than_100_mb_of_memo
         assert!(kib * 1024 < 100_000_000, "{kib} KiB");
     }
     assert!(function.stop().await.0.success());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_function_archives_with_as_many_threads_as_lambda_gives_it_cpus() {
+    // With one CPU all is done in the process's first thread, with more each has a thread beside it.
+    for (megabytes, threads) in [(128, 1), (1_769, 1), (1_770, 3), (4_096, 4)] {
+        let bench = Bench::with_media(Media::generated_wav(12 * 1024 * 1024, 7)).await;
+        let function = Function::with_memory(&bench, megabytes).await;
+        let answer = function.runtime.invoke(job(), MINUTE).await.unwrap();
+        assert_eq!(answer["results"][0]["outcome"], "archived");
+        if let Ok(tasks) = std::fs::read_dir(format!("/proc/{}/task", function.child.id().unwrap())) {
+            assert_eq!(tasks.count(), threads, "with {megabytes} MB");
+        }
+        assert!(function.stop().await.0.success());
+    }
 }
 
 #[tokio::test]

@@ -8,13 +8,12 @@ use aws_sdk_s3::types::{ChecksumAlgorithm, ChecksumType, CompletedMultipartUploa
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
-use crc_fast::CrcAlgorithm::Crc64Nvme;
 use tokio::task::JoinSet;
 
 use super::{ObjectFacts, Storage, tags};
 use crate::archive::digest::Digest;
 use crate::archive::format::Format;
-use crate::archive::parts::MAX_PARTS;
+use crate::archive::parts::{MAX_PARTS, Part};
 use crate::archive::recording::ArchivedFile;
 use crate::aws::failed;
 use crate::error::{Error, ErrorKind};
@@ -25,7 +24,7 @@ pub struct Upload {
     storage: Storage,
     facts: ObjectFacts,
     /// What is not sent as a part: the whole of a file that turns out to be no longer than one.
-    held: Bytes,
+    held: Part,
     multipart: Option<Multipart>,
 }
 
@@ -46,7 +45,7 @@ impl Drop for Upload {
 #[derive(Debug)]
 struct Multipart {
     id: String,
-    sending: JoinSet<Result<SentPart, Error>>,
+    sending: JoinSet<Result<(SentPart, Bytes), Error>>,
     sent: Vec<SentPart>,
     begun: usize,
 }
@@ -55,7 +54,7 @@ struct Multipart {
 struct SentPart {
     number: i32,
     e_tag: String,
-    crc: u64,
+    crc64nvme: u64,
     size: u64,
 }
 
@@ -71,18 +70,18 @@ impl Upload {
         Self {
             storage,
             facts,
-            held: Bytes::new(),
+            held: Part::default(),
             multipart: None,
         }
     }
 
     /// Takes a full part. The first is held back, as it may be all there is; the others are sent as soon as fewer
-    /// than `UPLOAD_CONCURRENCY` are in flight.
-    pub async fn put_part(&mut self, bytes: Bytes) -> Result<(), Error> {
+    /// than `UPLOAD_CONCURRENCY` are in flight. If one had to end for that, gives back the memory of its bytes.
+    pub async fn put_part(&mut self, part: Part) -> Result<Option<Bytes>, Error> {
         if self.multipart.is_none() {
-            if self.held.is_empty() {
-                self.held = bytes;
-                return Ok(());
+            if self.held.bytes.is_empty() {
+                self.held = part;
+                return Ok(None);
             }
             let id = self.create().await?;
             self.multipart = Some(Multipart {
@@ -94,13 +93,13 @@ impl Upload {
             let first = std::mem::take(&mut self.held);
             self.send(first).await?;
         }
-        self.send(bytes).await
+        self.send(part).await
     }
 
     /// Takes what is left of the stream and waits until everything is sent, short of making the object visible.
     /// Call [`Upload::abort`] when it fails.
-    pub async fn prepare(&mut self, rest: Bytes) -> Result<(), Error> {
-        if !rest.is_empty() {
+    pub async fn prepare(&mut self, rest: Part) -> Result<(), Error> {
+        if !rest.bytes.is_empty() {
             self.put_part(rest).await?;
         }
         match &mut self.multipart {
@@ -114,16 +113,16 @@ impl Upload {
         Prepared { upload: self, digest }
     }
 
-    async fn send(&mut self, bytes: Bytes) -> Result<(), Error> {
+    async fn send(&mut self, part: Part) -> Result<Option<Bytes>, Error> {
         let Some(multipart) = &mut self.multipart else {
-            return Ok(());
+            return Ok(None);
         };
         if multipart.begun == MAX_PARTS {
             let longest = MAX_PARTS * self.storage.config.part_size / (1024 * 1024 * 1024);
             let message = format!("the recording is longer than {longest} GiB; raise UPLOAD_PART_SIZE_MIB");
             return Err(Error::new(ErrorKind::Rejected, message));
         }
-        multipart.wait_for_slot(self.storage.config.concurrency).await?;
+        let sent = multipart.wait_for_slot(self.storage.config.concurrency).await?;
         multipart.begun += 1;
         let number = i32::try_from(multipart.begun).unwrap_or(i32::MAX);
         let part = send_part(
@@ -131,10 +130,10 @@ impl Upload {
             self.facts.key.clone(),
             multipart.id.clone(),
             number,
-            bytes,
+            part,
         );
         multipart.sending.spawn(part);
-        Ok(())
+        Ok(sent)
     }
 
     /// Undoes the upload.
@@ -186,11 +185,13 @@ impl Upload {
 }
 
 impl Multipart {
-    async fn wait_for_slot(&mut self, concurrency: NonZeroUsize) -> Result<(), Error> {
+    /// Gives the bytes of the part that ended last, if one had to.
+    async fn wait_for_slot(&mut self, concurrency: NonZeroUsize) -> Result<Option<Bytes>, Error> {
+        let mut sent = None;
         while self.sending.len() >= concurrency.get() {
-            self.wait_for_one().await?;
+            sent = self.wait_for_one().await?;
         }
-        Ok(())
+        Ok(sent)
     }
 
     async fn wait_for_all(&mut self) -> Result<(), Error> {
@@ -200,15 +201,16 @@ impl Multipart {
         Ok(())
     }
 
-    async fn wait_for_one(&mut self) -> Result<(), Error> {
+    async fn wait_for_one(&mut self) -> Result<Option<Bytes>, Error> {
         match self.sending.join_next().await {
-            None => {}
-            Some(Ok(sent)) => self.sent.push(sent?),
-            Some(Err(panic)) => {
-                return Err(Error::new(ErrorKind::Panic, "sending a part panicked").caused_by(panic));
+            None => Ok(None),
+            Some(Ok(sent)) => {
+                let (part, bytes) = sent?;
+                self.sent.push(part);
+                Ok(Some(bytes))
             }
+            Some(Err(panic)) => Err(Error::new(ErrorKind::Panic, "sending a part panicked").caused_by(panic)),
         }
-        Ok(())
     }
 }
 
@@ -217,10 +219,9 @@ async fn send_part(
     key: String,
     id: String,
     number: i32,
-    bytes: Bytes,
-) -> Result<SentPart, Error> {
-    let crc = crc_fast::checksum(Crc64Nvme, &bytes);
-    let size = bytes.len() as u64;
+    part: Part,
+) -> Result<(SentPart, Bytes), Error> {
+    let Part { bytes, crc64nvme } = part;
     let answer = storage
         .client
         .upload_part()
@@ -228,8 +229,8 @@ async fn send_part(
         .key(&key)
         .upload_id(id)
         .part_number(number)
-        .checksum_crc64_nvme(crc_base64(crc))
-        .body(ByteStream::from(bytes))
+        .checksum_crc64_nvme(crc_base64(crc64nvme))
+        .body(ByteStream::from(bytes.clone()))
         .customize()
         // The checksum proves the bytes; hashing them once more for the signature would only burn CPU.
         .disable_payload_signing()
@@ -239,12 +240,13 @@ async fn send_part(
     let e_tag = answer
         .e_tag
         .ok_or_else(|| Error::transient(format!("S3 took part {number} without an ETag")))?;
-    Ok(SentPart {
+    let sent = SentPart {
         number,
         e_tag,
-        crc,
-        size,
-    })
+        crc64nvme,
+        size: bytes.len() as u64,
+    };
+    Ok((sent, bytes))
 }
 
 /// S3 wants CRC64NVME as its 8 bytes, most significant first, in base64.
@@ -275,7 +277,7 @@ impl Prepared {
                 .upload
                 .multipart
                 .as_ref()
-                .map(|multipart| crc_base64(multipart.crc())),
+                .map(|_| crc_base64(self.digest.crc64nvme)),
         }
     }
 
@@ -288,7 +290,7 @@ impl Prepared {
     pub async fn publish(&mut self) -> Result<Published, Error> {
         let published = match &self.upload.multipart {
             Some(multipart) => self.complete(multipart).await,
-            None => self.put(self.upload.held.clone()).await,
+            None => self.put(self.upload.held.bytes.clone()).await,
         };
         match published {
             Ok(()) => {
@@ -348,7 +350,7 @@ impl Prepared {
             CompletedPart::builder()
                 .part_number(part.number)
                 .e_tag(&part.e_tag)
-                .checksum_crc64_nvme(crc_base64(part.crc))
+                .checksum_crc64_nvme(crc_base64(part.crc64nvme))
                 .build()
         });
         let complete = self
@@ -360,7 +362,7 @@ impl Prepared {
             .key(&facts.key)
             .upload_id(&multipart.id)
             .if_none_match("*")
-            .checksum_crc64_nvme(crc_base64(multipart.crc()))
+            .checksum_crc64_nvme(crc_base64(self.digest.crc64nvme))
             .checksum_type(ChecksumType::FullObject)
             .mpu_object_size(i64::try_from(self.digest.size).unwrap_or(i64::MAX))
             .multipart_upload(
@@ -384,15 +386,6 @@ impl Multipart {
         let mut parts: Vec<_> = self.sent.iter().collect();
         parts.sort_by_key(|part| part.number);
         parts
-    }
-
-    /// CRC64NVME of the whole object, put together from those of the parts.
-    fn crc(&self) -> u64 {
-        self.in_order()
-            .into_iter()
-            .fold(crc_fast::checksum(Crc64Nvme, b""), |crc, part| {
-                crc_fast::checksum_combine(Crc64Nvme, crc, part.crc, part.size)
-            })
     }
 
     /// The last look before the object becomes visible: every part is there once, and together they are all bytes.
@@ -422,35 +415,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_checksum_of_the_parts_is_that_of_the_whole() {
-        let whole: Vec<u8> = (0..100_000_u32).flat_map(u32::to_le_bytes).collect();
-        let part = |number: i32, bytes: &[u8]| SentPart {
-            number,
-            e_tag: String::new(),
-            crc: crc_fast::checksum(Crc64Nvme, bytes),
-            size: bytes.len() as u64,
-        };
-        let multipart = Multipart {
-            id: String::new(),
-            sending: JoinSet::new(),
-            sent: vec![part(2, &whole[150_000..]), part(1, &whole[..150_000])],
-            begun: 2,
-        };
-        assert_eq!(multipart.crc(), crc_fast::checksum(Crc64Nvme, &whole));
-    }
-
-    #[test]
-    fn crc64nvme_is_the_published_one() {
-        // Check value of CRC-64/NVME: https://reveng.sourceforge.io/crc-catalogue/17plus.htm#crc.cat.crc-64-nvme
-        assert_eq!(crc_fast::checksum(Crc64Nvme, b"123456789"), 0xae8b_1486_0a79_9888);
-    }
-
-    #[test]
     fn a_missing_part_is_noticed_before_completion() {
         let part = |number: i32| SentPart {
             number,
             e_tag: String::new(),
-            crc: 0,
+            crc64nvme: 0,
             size: 5,
         };
         let upload = |sent: Vec<SentPart>| Multipart {
