@@ -1,6 +1,6 @@
 //! What the HTTP clients of Genesys, the media hosts and the webhook's receiver have in common.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use reqwest::redirect::Policy;
@@ -19,9 +19,10 @@ const USER_AGENT: &str = concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VE
 
 /// A client that follows no redirects, unless `adjust` says otherwise.
 pub(crate) fn client(adjust: impl FnOnce(ClientBuilder) -> ClientBuilder) -> Result<Client, Error> {
-    let failed = |error| Error::transient("starting the HTTP client failed").caused_by(error);
+    let failed = |error: String| Error::transient("starting the HTTP client failed").caused_by(error);
+    let tls = TLS.clone().map_err(|error| failed(error.to_string()))?;
     let builder = Client::builder()
-        .tls_backend_preconfigured(tls().map_err(|error| failed(error.to_string()))?)
+        .tls_backend_preconfigured(tls)
         .redirect(Policy::none())
         .connect_timeout(CONNECT_TIMEOUT)
         .user_agent(USER_AGENT);
@@ -30,16 +31,16 @@ pub(crate) fn client(adjust: impl FnOnce(ClientBuilder) -> ClientBuilder) -> Res
 
 /// What all clients of this process trust: the certificates of the system, read once. Each client would read them for
 /// itself, and that was most of the time that the function took to start.
-fn tls() -> Result<ClientConfig, rustls::Error> {
-    static SHARED: OnceLock<ClientConfig> = OnceLock::new();
-    if let Some(shared) = SHARED.get() {
-        return Ok(shared.clone());
-    }
-    let config = ClientConfig::builder_with_provider(Arc::new(default_provider()))
+static TLS: LazyLock<Result<ClientConfig, rustls::Error>> = LazyLock::new(|| {
+    Ok(ClientConfig::builder_with_provider(Arc::new(default_provider()))
         .with_safe_default_protocol_versions()?
         .with_platform_verifier()?
-        .with_no_client_auth();
-    Ok(SHARED.get_or_init(|| config).clone())
+        .with_no_client_auth())
+});
+
+/// Reads the certificates beside whatever else has to be done at the start.
+pub(crate) fn begin() {
+    std::thread::spawn(|| LazyLock::force(&TLS));
 }
 
 /// `path` below a base URL that may have a path of its own.

@@ -17,8 +17,7 @@ pub struct Part {
 
 /// Collects chunks and gives them back as parts, all full but the last.
 ///
-/// The checksum is taken from what was just copied, while it is still in the processor's cache: later that would mean
-/// reading the part from memory once more.
+/// The checksum is taken of what comes in, not of the copy that is sent: S3 then refuses a byte that changed in between.
 #[derive(Debug)]
 pub struct PartBuffer {
     part_size: usize,
@@ -42,10 +41,10 @@ impl PartBuffer {
             // One allocation for the whole part, so that it is never copied while it grows.
             self.filling.reserve(self.part_size);
         }
-        let before = self.filling.len();
-        let fits = chunk.len().min(self.part_size - before);
-        self.filling.extend_from_slice(&chunk.split_to(fits));
-        self.crc64nvme.update(&self.filling[before..]);
+        let fits = chunk.len().min(self.part_size - self.filling.len());
+        let bytes = chunk.split_to(fits);
+        self.crc64nvme.update(&bytes);
+        self.filling.extend_from_slice(&bytes);
         (self.filling.len() == self.part_size).then(|| self.part())
     }
 
@@ -129,5 +128,11 @@ mod tests {
         assert_eq!(reader, "aaaa", "whoever still reads it is not disturbed");
         assert_ne!(second.as_ptr(), memory);
         assert_eq!(parts("cccc", Some(reader)).as_ptr(), memory);
+    }
+
+    #[test]
+    fn crc64nvme_is_the_published_one() {
+        // Check value of CRC-64/NVME: https://reveng.sourceforge.io/crc-catalogue/17plus.htm#crc.cat.crc-64-nvme
+        assert_eq!(crc_fast::checksum(Crc64Nvme, b"123456789"), 0xae8b_1486_0a79_9888);
     }
 }

@@ -22,6 +22,7 @@ const MEMORY_PER_CPU_MB: usize = 1_769;
 /// The function with a runtime of its own: one thread for each CPU that Lambda gives it, not for each that it shows. With
 /// less than one, a second thread could not hash while the first receives; the bytes would only change caches.
 pub fn main() -> ExitCode {
+    crate::http::begin();
     let memory = std::env::var("AWS_LAMBDA_FUNCTION_MEMORY_SIZE").ok();
     let memory: usize = memory
         .and_then(|text| text.parse().ok())
