@@ -79,12 +79,12 @@ pub(crate) async fn first(bench: &mut Bench) -> Result<()> {
             arrival.service, arrival.operation
         ));
     }
-    // Metadata; claim and the look at the recording, which need only its id; media; `storing`; the object;
-    // `archived`; webhook; `notified`. Secret and token depend on nothing and can be had before there is work.
+    // Secret, token, metadata, claim, recording, media, `storing`, the object, `archived`, webhook, `notified`. Two of
+    // the waits could be avoided, and would cost more than they save: see docs/performance.md.
     bench.rows.extend([
         Row::new(
             "first archive of 5 MiB, 10 ms per request: serial round trips",
-            Target::AtMost(8.0),
+            Target::AtMost(11.0),
             path.len() as f64,
             "",
         ),

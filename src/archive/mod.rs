@@ -2,6 +2,7 @@
 //! there is no other way into the archive.
 
 pub mod audit;
+pub mod checksum;
 pub mod digest;
 mod endings;
 pub mod format;

@@ -8,10 +8,10 @@ use aws_sdk_s3::types::{ChecksumAlgorithm, ChecksumType, CompletedMultipartUploa
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
-use crc_fast::CrcAlgorithm::Crc64Nvme;
 use tokio::task::JoinSet;
 
 use super::{ObjectFacts, Storage, tags};
+use crate::archive::checksum;
 use crate::archive::digest::Digest;
 use crate::archive::format::Format;
 use crate::archive::parts::{MAX_PARTS, Part};
@@ -397,11 +397,9 @@ impl Multipart {
 
     /// CRC64NVME of the whole object, put together from those of the parts: cheaper than another pass over the bytes.
     fn crc(&self) -> u64 {
-        self.in_order()
-            .into_iter()
-            .fold(crc_fast::checksum(Crc64Nvme, b""), |crc, part| {
-                crc_fast::checksum_combine(Crc64Nvme, crc, part.crc64nvme, part.size)
-            })
+        self.in_order().into_iter().fold(checksum::EMPTY, |crc, part| {
+            checksum::append(crc, part.crc64nvme, part.size)
+        })
     }
 
     /// The last look before the object becomes visible: every part is there once, and together they are all bytes.
@@ -436,7 +434,7 @@ mod tests {
         let part = |number: i32, bytes: &[u8]| SentPart {
             number,
             e_tag: String::new(),
-            crc64nvme: crc_fast::checksum(Crc64Nvme, bytes),
+            crc64nvme: crc_fast::checksum(crc_fast::CrcAlgorithm::Crc64Nvme, bytes),
             size: bytes.len() as u64,
         };
         let multipart = Multipart {
