@@ -426,6 +426,8 @@ impl Multipart {
 
 #[cfg(test)]
 mod tests {
+    use crc_fast::CrcAlgorithm::Crc64Nvme;
+
     use super::*;
 
     #[test]
@@ -434,7 +436,7 @@ mod tests {
         let part = |number: i32, bytes: &[u8]| SentPart {
             number,
             e_tag: String::new(),
-            crc64nvme: crc_fast::checksum(crc_fast::CrcAlgorithm::Crc64Nvme, bytes),
+            crc64nvme: crc_fast::checksum(Crc64Nvme, bytes),
             size: bytes.len() as u64,
         };
         let multipart = Multipart {
