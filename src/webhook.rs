@@ -96,7 +96,18 @@ impl Webhook {
 
     /// Tells the receiver; 2xx means that it took the news. Anything else is tried again within the run.
     pub async fn deliver(&self, news: &News, deadline: &Deadline) -> Result<(), Error> {
-        let (id, body) = (news.id(), news.body().to_string());
+        self.post(&news.id(), &news.body().to_string(), deadline).await
+    }
+
+    /// Sends an event that is about no recording, `recording.archiver.test`, signed like any other.
+    #[cfg(feature = "cli")]
+    pub async fn test(&self, deadline: &Deadline) -> Result<(), Error> {
+        let id = format!("msg_{}", Uuid::new_v4().simple());
+        let body = json!({"event": "recording.archiver.test", "timestamp": self.clock.now().to_string()});
+        self.post(&id, &body.to_string(), deadline).await
+    }
+
+    async fn post(&self, id: &str, body: &str, deadline: &Deadline) -> Result<(), Error> {
         let mut retry = Retry::new(self.policy, deadline);
         loop {
             // Signed anew each time: the receiver refuses old timestamps.
@@ -105,11 +116,11 @@ impl Webhook {
                 .http
                 .post(self.url.clone())
                 .header("content-type", "application/json")
-                .header(standardwebhooks::HEADER_WEBHOOK_ID, &id)
+                .header(standardwebhooks::HEADER_WEBHOOK_ID, id)
                 .header(standardwebhooks::HEADER_WEBHOOK_TIMESTAMP, timestamp.to_string())
-                .body(body.clone());
+                .body(body.to_owned());
             // Whatever keeps it from being signed keeps the news from being told; the recording is archived.
-            let signed = self.sign(&id, timestamp, &body).await.map_err(|error| {
+            let signed = self.sign(id, timestamp, body).await.map_err(|error| {
                 let message = "the webhook's news cannot be signed";
                 Error::new(ErrorKind::WebhookDown, message).caused_by(error)
             });

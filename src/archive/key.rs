@@ -119,6 +119,15 @@ impl KeyTemplate {
         self.has(Field::RecordingId) || self.has(Field::InteractionId)
     }
 
+    /// What every key begins with.
+    #[cfg(feature = "cli")]
+    pub fn prefix(&self) -> &str {
+        match self.0.first() {
+            Some(Piece::Text(text)) => text,
+            _ => "",
+        }
+    }
+
     fn has(&self, field: Field) -> bool {
         self.0.contains(&Piece::Field(field))
     }

@@ -88,12 +88,15 @@ impl RecordingRef {
 
 impl fmt::Display for RecordingRef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "recording {} of conversation {}",
-            self.recording_key(),
-            self.conversation
-        )
+        let conversation = self.conversation;
+        match self.recording {
+            None => write!(f, "conversation {conversation}"),
+            Some(_) => write!(
+                f,
+                "recording {} of conversation {conversation}",
+                self.recording_key()
+            ),
+        }
     }
 }
 

@@ -43,12 +43,12 @@ pub fn timeouts(limits: &LimitConfig) -> TimeoutConfig {
 /// mended by people, and until then the trigger keeps the job.
 ///
 /// Of the answer only code, message and request id are told: its body may be half a secret.
-pub(crate) fn failed<E>(doing: &str, error: E) -> Error
+pub fn failed<E>(doing: &str, error: E) -> Error
 where
     E: std::error::Error + ProvideErrorMetadata + RequestId + Send + Sync + 'static,
 {
     let hint = match error.code() {
-        Some("AccessDenied" | "AccessDeniedException") => " (the function's role lacks this permission)",
+        Some("AccessDenied" | "AccessDeniedException") => " (the credentials in use lack this permission)",
         Some("ResourceNotFoundException" | "NoSuchBucket" | "AWS.SimpleQueueService.NonExistentQueue") => {
             " (check the name in the configuration)"
         }

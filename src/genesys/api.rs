@@ -28,6 +28,7 @@ pub(super) struct Api {
     policy: RetryPolicy,
     answer_timeout: Duration,
     counters: Arc<Counters>,
+    access: &'static str,
 }
 
 /// A success of the API, read whole.
@@ -41,13 +42,19 @@ pub(super) struct Answer {
 /// Longest answer that is read. Wave-form data makes them long; a recording itself is never read this way.
 const LONGEST_ANSWER: usize = 32 * 1024 * 1024;
 
+/// What a 403 about recordings asks for.
+pub(super) const RECORDING_ACCESS: &str = "grant the OAuth client a role with recording:recording:view (or \
+     recording:recordingSegment:view), and that role the conversation's division";
+
 impl Api {
+    /// `access` tells what to do about a 403.
     pub(super) fn new(
         config: &GenesysConfig,
         secrets: Arc<Secrets>,
         policy: RetryPolicy,
         answer_timeout: Duration,
         counters: Arc<Counters>,
+        access: &'static str,
     ) -> Result<Self, Error> {
         let http = http::client(|builder| builder.timeout(answer_timeout))?;
         let tokens = Tokens::new(http.clone(), &config.login_base, secrets, policy);
@@ -58,6 +65,7 @@ impl Api {
             policy,
             counters,
             answer_timeout,
+            access,
         })
     }
 
@@ -73,13 +81,57 @@ impl Api {
         if !query.is_empty() {
             url.query_pairs_mut().extend_pairs(query);
         }
+        self.whole(what, deadline, |token| {
+            bearer(self.http.request(Method::GET, url.clone()), token)
+        })
+        .await
+    }
+
+    /// POSTs `body` to `path`. It may arrive more than once.
+    #[cfg(feature = "cli")]
+    pub(super) async fn post(
+        &self,
+        path: &str,
+        body: &serde_json::Value,
+        what: &str,
+        deadline: &Deadline,
+    ) -> Result<Answer, Error> {
+        let url = http::join(&self.base, path);
+        let body = body.to_string();
+        self.whole(what, deadline, |token| {
+            let request = self.http.request(Method::POST, url.clone());
+            let request = request.header(reqwest::header::CONTENT_TYPE, "application/json");
+            bearer(request.body(body.clone()), token)
+        })
+        .await
+    }
+
+    /// Gets a token.
+    #[cfg(feature = "cli")]
+    pub(super) async fn log_in(&self, deadline: &Deadline) -> Result<(), Error> {
+        self.tokens.get(deadline).await.map(drop)
+    }
+
+    /// The headers of whatever is answered to a request without a token.
+    #[cfg(feature = "cli")]
+    pub(super) async fn headers(&self) -> Result<HeaderMap, Error> {
+        let answered = self.http.get(self.base.clone()).send().await;
+        let answered = answered.map_err(|error| {
+            Error::transient(format!("{} cannot be reached", self.base)).caused_by(error.without_url())
+        })?;
+        Ok(answered.headers().clone())
+    }
+
+    /// The whole answer to what `build` makes of the token.
+    async fn whole(
+        &self,
+        what: &str,
+        deadline: &Deadline,
+        build: impl Fn(&Token) -> RequestBuilder,
+    ) -> Result<Answer, Error> {
         let mut retry = Retry::new(self.policy, deadline);
         loop {
-            let (status, headers, response) = self
-                .authorised(what, deadline, &mut retry, |token| {
-                    bearer(self.http.request(Method::GET, url.clone()), token)
-                })
-                .await?;
+            let (status, headers, response) = self.authorised(what, deadline, &mut retry, &build).await?;
             let error = match read_limited(response, LONGEST_ANSWER).await {
                 Ok(body) => {
                     return Ok(Answer {
@@ -131,7 +183,7 @@ impl Api {
                 self.counters.genesys_throttled.add_one();
             }
             let body = read_limited(response, LONGEST_ERROR).await.unwrap_or_default();
-            let error = refusal(what, status, &headers, &body);
+            let error = refusal(what, status, &headers, &body, self.access);
             if status == StatusCode::UNAUTHORIZED && !renewed {
                 token = self.tokens.renew(&token, deadline).await?;
                 renewed = true;
@@ -201,7 +253,7 @@ struct ErrorBody {
 }
 
 /// What a status other than 2xx means.
-fn refusal(what: &str, status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Error {
+fn refusal(what: &str, status: StatusCode, headers: &HeaderMap, body: &[u8], access: &str) -> Error {
     let body: ErrorBody = serde_json::from_slice(body).unwrap_or_default();
     let code = body.code.as_deref().unwrap_or_default();
     let mut told = format!("Genesys answered {} about {what}", status.as_u16());
@@ -222,11 +274,10 @@ fn refusal(what: &str, status: StatusCode, headers: &HeaderMap, body: &[u8]) -> 
             ErrorKind::Transient,
             "; a fresh token did not help: check that the OAuth client is active",
         ),
-        403 => (
-            ErrorKind::Forbidden,
-            "; grant the OAuth client a role with recording:recording:view (or recording:recordingSegment:view), \
-             and that role the conversation's division",
-        ),
+        403 => {
+            told.push_str("; ");
+            (ErrorKind::Forbidden, access)
+        }
         404 if code == "conversation.not.found" => (ErrorKind::UnknownConversation, ""),
         // Also how "no recording yet" can look: an empty list is the other way.
         404 => (ErrorKind::NotReady { after: None }, ""),
@@ -261,6 +312,7 @@ mod tests {
             StatusCode::from_u16(status).unwrap(),
             &HeaderMap::new(),
             body.as_bytes(),
+            RECORDING_ACCESS,
         )
     }
 

@@ -3,11 +3,15 @@
 //! Two APIs, one meaning: the public one of today ([`conversations`](self)), and the tutorial's. Facts about the
 //! public one come from the official SDKs; whatever they leave open is taken either way.
 
+#[cfg(feature = "cli")]
+pub mod analytics;
 mod api;
 mod auth;
 mod conversations;
 mod interactions;
 mod media;
+#[cfg(feature = "cli")]
+mod probe;
 
 use std::sync::Arc;
 
@@ -116,6 +120,7 @@ impl Genesys {
                 policy,
                 config.limits.answer_timeout,
                 counters,
+                api::RECORDING_ACCESS,
             )?,
             variant: config.genesys.api,
             split_channels: config.recording.split_channels,

@@ -236,12 +236,8 @@ impl Wire {
     }
 
     fn answered(&self, seq: usize, status: StatusCode) {
-        if let Some(exchange) = self
-            .lock()
-            .exchanges
-            .iter_mut()
-            .find(|exchange| exchange.seq == seq)
-        {
+        // None of this number: it arrived before all were forgotten.
+        if let Some(exchange) = self.lock().exchanges.get_mut(seq - 1) {
             exchange.status = Some(status.as_u16());
         }
         self.changed.notify_waiters();

@@ -1,5 +1,6 @@
 //! The simulators do what the documents say: who tests against them has to be able to trust them.
 
+mod analytics;
 mod api;
 mod events;
 mod interactions;
@@ -96,6 +97,11 @@ impl Cloud {
 
     async fn get(&self, path: &str) -> Answer {
         Answer::of(self.request(path)).await
+    }
+
+    async fn post(&self, path: &str, body: &Value) -> Answer {
+        let url = format!("{}{path}", self.genesys.base_url());
+        Answer::of(self.http.post(url).bearer_auth(&self.token).json(body)).await
     }
 
     async fn metadata(&self) -> Answer {

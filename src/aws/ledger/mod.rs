@@ -3,6 +3,8 @@
 //! A state and its audit events are one `TransactWriteItems`: neither can exist without the other. Each write is
 //! conditional on the record being exactly as this run last saw it, so a run that lost its lease cannot write.
 
+#[cfg(feature = "cli")]
+mod read;
 mod record;
 
 use std::collections::HashMap;
@@ -27,6 +29,8 @@ use crate::error::{Error, ErrorKind};
 use crate::retry::{Retry, RetryPolicy};
 use crate::telemetry::Lines;
 
+#[cfg(feature = "cli")]
+pub use read::{PageKey, RecordPage};
 pub use record::{Record, State};
 
 /// What came of asking for a recording. The caller has to deal with each.

@@ -3,6 +3,10 @@
 //! A file of up to one part is one `PutObject` that S3 checks by SHA-256. A longer one is a multipart upload that S3
 //! checks by CRC64NVME over each part and over the whole. Neither ever replaces an object (`If-None-Match: *`).
 
+#[cfg(feature = "cli")]
+mod probe;
+#[cfg(feature = "cli")]
+mod read;
 mod upload;
 
 use std::sync::Arc;
@@ -23,6 +27,10 @@ use crate::config::StorageConfig;
 use crate::error::Error;
 use crate::telemetry::Counters;
 
+#[cfg(feature = "cli")]
+pub use probe::ConditionalWrites;
+#[cfg(feature = "cli")]
+pub use read::{Found, Label, ObjectPage};
 pub use upload::{Prepared, Published, Upload};
 
 /// The archive bucket.
@@ -130,6 +138,8 @@ impl Storage {
 }
 
 const ATTEMPT_ID: &str = "attempt-id";
+const INTERACTION_ID: &str = "interaction-id";
+const RECORDING_ID: &str = "recording-id";
 
 /// `compliance=archive` marks what this archiver wrote; the hash makes an object provable without any table.
 fn tags(sha256: &str) -> [(&'static str, String); 2] {
@@ -142,8 +152,8 @@ fn tags(sha256: &str) -> [(&'static str, String); 2] {
 impl ObjectFacts {
     fn metadata(&self) -> std::collections::HashMap<String, String> {
         [
-            ("interaction-id", self.of.conversation.to_string()),
-            ("recording-id", self.of.recording_key()),
+            (INTERACTION_ID, self.of.conversation.to_string()),
+            (RECORDING_ID, self.of.recording_key()),
             ("archived-at", self.archived_at.to_string()),
             (ATTEMPT_ID, self.attempt.to_string()),
         ]

@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::answer::ApiError;
 use super::delivery::{access_denied, deliver, xml};
-use super::{Shared, conversations, interactions, lock, oauth};
+use super::{Shared, analytics, conversations, interactions, lock, oauth};
 use crate::sim::wire::Service;
 
 /// API and login in one: the archiver only sees two base URLs, which may be the same.
@@ -36,6 +36,17 @@ pub(super) fn router(shared: Shared) -> Router {
         .route(
             "/recordings/interactions/{id}/download",
             get(interactions::download),
+        )
+        .route("/analytics/conversations/details/query", post(analytics::query))
+        .route("/analytics/conversations/details/jobs", post(analytics::submit))
+        .route(
+            "/analytics/conversations/details/jobs/availability",
+            get(analytics::availability),
+        )
+        .route("/analytics/conversations/details/jobs/{job}", get(analytics::job))
+        .route(
+            "/analytics/conversations/details/jobs/{job}/results",
+            get(analytics::results),
         )
         .fallback(async || ApiError::not_found("The requested resource"))
         .method_not_allowed_fallback(async || {
@@ -69,6 +80,14 @@ pub(super) fn classify(parts: &Parts) -> Option<(Service, String)> {
         ["recording", "settings"] => "settings",
         ["recordings", "interactions", _] => "interaction",
         ["recordings", "interactions", _, "download"] => "interaction-download",
+        ["analytics", "conversations", "details", rest @ ..] => match rest {
+            ["query"] => "details-query",
+            ["jobs"] => "details-job-submit",
+            ["jobs", "availability"] => "details-availability",
+            ["jobs", _] => "details-job",
+            ["jobs", _, "results"] => "details-results",
+            _ => "unknown",
+        },
         _ => "unknown",
     };
     Some((Service::Genesys, operation.to_owned()))

@@ -4,6 +4,7 @@
 //! simulator is strict or configurable. A [`Genesys`] is a handle: what it simulates can be changed
 //! while it runs, time included ([`Genesys::advance`]), so that no test needs to wait.
 
+mod analytics;
 mod answer;
 mod api;
 mod bodies;
@@ -27,6 +28,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use jiff::Timestamp;
 use tokio::task::JoinHandle;
 
 use super::wire::{Wire, bind};
@@ -79,6 +81,7 @@ struct State {
     signer: Signer,
     media_url: String,
     conversations: BTreeMap<String, Conversation>,
+    analytics: analytics::Analytics,
     interactions: BTreeMap<String, Interaction>,
 }
 
@@ -119,6 +122,7 @@ impl Genesys {
             },
             media_url: format!("http://{media}"),
             conversations: BTreeMap::new(),
+            analytics: analytics::Analytics::default(),
             interactions: BTreeMap::new(),
         }));
         let tasks = [
@@ -157,14 +161,41 @@ impl Genesys {
 
     /// Adds a conversation, in the place of one with the same id.
     pub fn add(&self, conversation: Conversation) {
-        lock(&self.state)
-            .conversations
-            .insert(conversation.id.clone(), conversation);
+        let mut state = lock(&self.state);
+        state.analytics.changed();
+        state.conversations.insert(conversation.id.clone(), conversation);
     }
 
     /// Changes a conversation; `None` if there is none of this id.
     pub fn conversation<T>(&self, id: &str, change: impl FnOnce(&mut Conversation) -> T) -> Option<T> {
-        lock(&self.state).conversations.get_mut(id).map(change)
+        let mut state = lock(&self.state);
+        state.analytics.changed();
+        state.conversations.get_mut(id).map(change)
+    }
+
+    /// The data of analytics' jobs reaches up to there, and no further.
+    pub fn set_data_availability(&self, until: Timestamp) {
+        lock(&self.state).analytics.available = Some(until);
+    }
+
+    /// So many looks at an analytics job find it unfinished.
+    pub fn set_job_looks(&self, looks: usize) {
+        lock(&self.state).analytics.looks = looks;
+    }
+
+    /// The next `jobs` jobs of analytics fail.
+    pub fn fail_jobs(&self, jobs: usize) {
+        lock(&self.state).analytics.failing = jobs;
+    }
+
+    /// So many conversations at the end of each page of an analytics query stand at the start of the next one, too.
+    pub fn set_page_overlap(&self, conversations: usize) {
+        lock(&self.state).analytics.overlap = conversations;
+    }
+
+    /// Whether the client lacks the permission for analytics.
+    pub fn deny_analytics(&self, denied: bool) {
+        lock(&self.state).analytics.denied = denied;
     }
 
     /// Changes a recording, wherever it is; `None` if there is none of this id.

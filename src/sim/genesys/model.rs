@@ -19,6 +19,16 @@ pub struct Conversation {
     pub empty_lists: usize,
     /// The code of the 403 that every question about the conversation meets.
     pub denied: Option<String>,
+    /// Its `originatingDirection`, and its sessions': `inbound` or `outbound`.
+    pub direction: &'static str,
+    /// `mediaType` of its sessions.
+    pub media_type: &'static str,
+    /// Id of the queue that it went through.
+    pub queue: Option<String>,
+    /// Id of its division.
+    pub division: String,
+    /// Whether analytics says that a recording was started; `None`: if there is one.
+    pub marked: Option<bool>,
     /// Looks at the list so far.
     pub(super) looks: usize,
 }
@@ -34,8 +44,21 @@ impl Conversation {
             recordings: Vec::new(),
             empty_lists: 0,
             denied: None,
+            direction: "inbound",
+            media_type: "voice",
+            queue: None,
+            division: "d0000000-0000-4000-8000-000000000001".to_owned(),
+            marked: None,
             looks: 0,
         }
+    }
+
+    /// It began then, and was over so much later.
+    #[must_use]
+    pub fn lasting(mut self, start: Timestamp, duration: SignedDuration) -> Self {
+        self.start = start;
+        self.end = Some(start + duration);
+        self
     }
 
     /// With one more recording.
@@ -64,6 +87,11 @@ impl Conversation {
     pub fn ongoing(mut self) -> Self {
         self.end = None;
         self
+    }
+
+    /// What analytics says about a recording having been started.
+    pub(super) fn is_marked(&self) -> bool {
+        self.marked.unwrap_or(!self.recordings.is_empty())
     }
 
     /// The recordings that show by now.

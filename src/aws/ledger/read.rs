@@ -1,0 +1,107 @@
+//! Reading both tables: what the operators' command line shows, compares and verifies. Never more in memory than a
+//! page, or what there is about one conversation.
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use jiff::Timestamp;
+
+use super::{Ledger, Record, from_item};
+use crate::archive::audit::AuditItem;
+use crate::archive::recording::ConversationId;
+use crate::aws::failed;
+use crate::error::Error;
+
+/// An item as DynamoDB gives it.
+type Item = HashMap<String, AttributeValue>;
+
+/// A page of the ledger.
+#[derive(Debug, Default, PartialEq)]
+pub struct RecordPage {
+    /// Its records.
+    pub records: Vec<Record>,
+    /// Items that are no records, by their `interactionId` and `recordingId`.
+    pub unreadable: Vec<(String, String)>,
+    /// Where the next page begins; `None` after the last one.
+    pub next: Option<PageKey>,
+}
+
+/// Where a page of the ledger begins.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PageKey(Item);
+
+impl Ledger {
+    /// All records of a conversation, by recording id; `-` is the conversation itself.
+    pub async fn records(&self, conversation: ConversationId) -> Result<Vec<Record>, Error> {
+        let items = self.all_of(&self.tables.ledger, conversation).await?;
+        items.into_iter().map(from_item).collect()
+    }
+
+    /// The same, whatever else lies among them: nothing is left out, and `next` is `None`.
+    pub async fn all_records(&self, conversation: ConversationId) -> Result<RecordPage, Error> {
+        Ok(RecordPage::of(
+            self.all_of(&self.tables.ledger, conversation).await?,
+        ))
+    }
+
+    /// All audit events of a conversation, in order of time.
+    pub async fn events(&self, conversation: ConversationId) -> Result<Vec<AuditItem>, Error> {
+        let items = self.all_of(&self.tables.audit, conversation).await?;
+        items.into_iter().map(from_item).collect()
+    }
+
+    async fn all_of(&self, table: &str, conversation: ConversationId) -> Result<Vec<Item>, Error> {
+        self.client
+            .query()
+            .table_name(table)
+            .key_condition_expression("interactionId = :id")
+            .expression_attribute_values(":id", AttributeValue::S(conversation.to_string()))
+            .consistent_read(true)
+            .into_paginator()
+            .items()
+            .send()
+            .collect::<Result<_, _>>()
+            .await
+            .map_err(|error| failed(&format!("reading {conversation} from the table {table}"), error))
+    }
+
+    /// A page of the whole ledger in no particular order, from `from` on: what was written at `since` or after.
+    pub async fn page(&self, from: Option<PageKey>, since: Option<Timestamp>) -> Result<RecordPage, Error> {
+        let table = &self.tables.ledger;
+        let mut scan = self
+            .client
+            .scan()
+            .table_name(table)
+            .set_exclusive_start_key(from.map(|PageKey(key)| key));
+        if let Some(since) = since {
+            // Compared as text; without the zone, whole seconds stand before their fractions.
+            let since = since.strftime("%Y-%m-%dT%H:%M:%S").to_string();
+            scan = scan
+                .filter_expression("updatedAt >= :since")
+                .expression_attribute_values(":since", AttributeValue::S(since));
+        }
+        let page = scan
+            .send()
+            .await
+            .map_err(|error| failed(&format!("reading the table {table}"), error))?;
+        Ok(RecordPage {
+            next: page.last_evaluated_key.map(PageKey),
+            ..RecordPage::of(page.items.unwrap_or_default())
+        })
+    }
+}
+
+impl RecordPage {
+    fn of(items: Vec<Item>) -> Self {
+        let mut page = Self::default();
+        for item in items {
+            let text = |name: &str| item.get(name).and_then(|value| value.as_s().ok()).cloned();
+            let keys = [text("interactionId"), text("recordingId")].map(Option::unwrap_or_default);
+            match from_item(item) {
+                Ok(record) => page.records.push(record),
+                Err(_) => page.unreadable.push(keys.into()),
+            }
+        }
+        page
+    }
+}

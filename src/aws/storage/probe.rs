@@ -1,0 +1,96 @@
+//! Looks at whether the bucket keeps what the archive rests on: that nothing is ever replaced.
+
+use aws_sdk_s3::error::ProvideErrorMetadata as _;
+use aws_sdk_s3::types::ObjectLockEnabled;
+use uuid::Uuid;
+
+use super::Storage;
+use crate::aws::failed;
+use crate::error::Error;
+
+/// What came of writing one object twice.
+#[derive(Debug)]
+pub struct ConditionalWrites {
+    /// The second write was refused.
+    pub enforced: bool,
+    /// The object that could not be deleted again, and why.
+    pub left: Option<(String, Error)>,
+}
+
+impl Storage {
+    /// Whether the bucket can be reached.
+    pub async fn reach(&self) -> Result<(), Error> {
+        let bucket = &self.config.bucket;
+        let head = self.client.head_bucket().bucket(bucket).send().await;
+        match head {
+            Ok(_) => Ok(()),
+            // The answer to a HEAD has no body that would say more.
+            Err(error) if error.code() == Some("NotFound") => {
+                Err(Error::transient(format!("there is no bucket {bucket}")))
+            }
+            Err(error) => Err(failed(&format!("looking for the bucket {bucket}"), error)),
+        }
+    }
+
+    /// Whether the bucket can lock objects; `None` if the store does not tell. One that cannot refuses every object that
+    /// is to be locked.
+    pub async fn has_object_lock(&self) -> Result<Option<bool>, Error> {
+        let bucket = &self.config.bucket;
+        let asked = self
+            .client
+            .get_object_lock_configuration()
+            .bucket(bucket)
+            .send()
+            .await;
+        match asked {
+            Ok(told) => {
+                let lock = told.object_lock_configuration;
+                let enabled = lock.and_then(|lock| lock.object_lock_enabled);
+                Ok(Some(enabled == Some(ObjectLockEnabled::Enabled)))
+            }
+            Err(error) if error.code() == Some("ObjectLockConfigurationNotFoundError") => Ok(Some(false)),
+            Err(error) if error.code() == Some("NotImplemented") => Ok(None),
+            Err(error) => Err(failed(&format!("reading the Object Lock of {bucket}"), error)),
+        }
+    }
+
+    /// Writes a small object twice, with the encryption of the archive, on condition that there is none, and deletes it.
+    pub async fn try_conditional_writes(&self) -> Result<ConditionalWrites, Error> {
+        let key = format!("archivectl-doctor/{}", Uuid::new_v4());
+        let put = || {
+            self.client
+                .put_object()
+                .bucket(&self.config.bucket)
+                .key(&key)
+                .if_none_match("*")
+                .set_server_side_encryption(self.config.encryption())
+                .set_ssekms_key_id(self.config.kms_key_id.clone())
+                .body(b"archivectl doctor".to_vec().into())
+                .send()
+        };
+        let doing = format!("writing {}", self.archive_key(&key));
+        let first = put().await.map_err(|error| failed(&doing, error))?;
+        let enforced = match put().await {
+            Ok(_) => Ok(false),
+            Err(error) if error.code() == Some("PreconditionFailed") => Ok(true),
+            Err(error) => Err(failed(&format!("{doing} again"), error)),
+        };
+        // By its version, if the bucket keeps versions: it would be hidden and not gone otherwise.
+        let deleted = self
+            .client
+            .delete_object()
+            .bucket(&self.config.bucket)
+            .key(&key)
+            .set_version_id(first.version_id)
+            .send()
+            .await;
+        let left = deleted.err().map(|error| {
+            let object = self.archive_key(&key);
+            (object.clone(), failed(&format!("deleting {object}"), error))
+        });
+        Ok(ConditionalWrites {
+            enforced: enforced?,
+            left,
+        })
+    }
+}

@@ -1,0 +1,142 @@
+//! Reading the archive back: what the operators' command line proves and shows. Never more in memory than a chunk.
+
+use std::collections::HashMap;
+
+use aws_sdk_s3::operation::get_object::GetObjectOutput;
+use aws_sdk_s3::operation::head_object::HeadObjectError;
+use aws_sdk_s3::{error::SdkError, operation::get_object::GetObjectError};
+use futures_util::{TryStreamExt as _, stream};
+use jiff::Timestamp;
+
+use super::{ATTEMPT_ID, INTERACTION_ID, RECORDING_ID, Storage};
+use crate::archive::digest::{Digest, Hashed};
+use crate::archive::recording::ArchivedFile;
+use crate::aws::failed;
+use crate::error::Error;
+
+/// What lies under the key of an archived file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// Of its bytes, as they are now.
+    pub digest: Digest,
+    /// Whose object it says it is.
+    pub label: Label,
+    /// The tag `sha256`.
+    pub sha256_tag: Option<String>,
+}
+
+/// What an object's metadata says of it; each is `None` if it says nothing.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Label {
+    /// `interaction-id`.
+    pub interaction_id: Option<String>,
+    /// `recording-id`, as ledger and audit spell it.
+    pub recording_id: Option<String>,
+    /// `attempt-id`: the run that wrote it.
+    pub attempt_id: Option<String>,
+}
+
+/// A page of the bucket's listing.
+#[derive(Debug, Default)]
+pub struct ObjectPage {
+    /// Keys, and when each object was written.
+    pub objects: Vec<(String, Option<Timestamp>)>,
+    /// Where the next page begins; `None` after the last one.
+    pub next: Option<String>,
+}
+
+impl Storage {
+    /// Reads the object of an archived file from its first byte to its last, and its tag; `None` if nothing lies under
+    /// its key.
+    pub async fn read(&self, file: &ArchivedFile) -> Result<Option<Found>, Error> {
+        let (bucket, key) = file.location();
+        let got: GetObjectOutput = match self.client.get_object().bucket(bucket).key(key).send().await {
+            Ok(got) => got,
+            Err(SdkError::ServiceError(error)) if matches!(error.err(), GetObjectError::NoSuchKey(_)) => {
+                return Ok(None);
+            }
+            Err(error) => return Err(failed(&format!("reading {}", file.archive_key), error)),
+        };
+        let label = Label::of(got.metadata());
+        let chunks = stream::unfold(
+            got.body,
+            |mut body| async move { Some((body.next().await?, body)) },
+        );
+        let mut hashed = Hashed::new(Box::pin(chunks));
+        while hashed
+            .try_next()
+            .await
+            .map_err(|error| {
+                Error::transient(format!("reading {} broke off", file.archive_key)).caused_by(error)
+            })?
+            .is_some()
+        {}
+        let tags = self
+            .client
+            .get_object_tagging()
+            .bucket(bucket)
+            .key(key)
+            .send()
+            .await
+            .map_err(|error| failed(&format!("reading the tags of {}", file.archive_key), error))?;
+        let tag = tags.tag_set().iter().find(|tag| tag.key() == "sha256");
+        Ok(Some(Found {
+            digest: hashed.finish(),
+            label,
+            sha256_tag: tag.map(|tag| tag.value().to_owned()),
+        }))
+    }
+
+    /// A page of what lies under the keys with this prefix, from `from` on.
+    pub async fn list(&self, prefix: &str, from: Option<String>) -> Result<ObjectPage, Error> {
+        let bucket = &self.config.bucket;
+        let page = self
+            .client
+            .list_objects_v2()
+            .bucket(bucket)
+            .prefix(prefix)
+            .set_continuation_token(from)
+            .send()
+            .await
+            .map_err(|error| failed(&format!("listing s3://{bucket}/{prefix}"), error))?;
+        let objects = page.contents().iter().filter_map(|object| {
+            let written = object
+                .last_modified()
+                .and_then(|at| Timestamp::from_second(at.secs()).ok());
+            Some((object.key()?.to_owned(), written))
+        });
+        Ok(ObjectPage {
+            objects: objects.collect(),
+            next: page.next_continuation_token().map(str::to_owned),
+        })
+    }
+
+    /// Whose object lies under a key of the archive bucket; `None` if none does.
+    pub async fn label(&self, key: &str) -> Result<Option<Label>, Error> {
+        let head = self
+            .client
+            .head_object()
+            .bucket(&self.config.bucket)
+            .key(key)
+            .send()
+            .await;
+        match head {
+            Ok(head) => Ok(Some(Label::of(head.metadata()))),
+            Err(SdkError::ServiceError(error)) if matches!(error.err(), HeadObjectError::NotFound(_)) => {
+                Ok(None)
+            }
+            Err(error) => Err(failed(&format!("looking for {}", self.archive_key(key)), error)),
+        }
+    }
+}
+
+impl Label {
+    fn of(metadata: Option<&HashMap<String, String>>) -> Self {
+        let value = |name: &str| metadata?.get(name).cloned();
+        Self {
+            interaction_id: value(INTERACTION_ID),
+            recording_id: value(RECORDING_ID),
+            attempt_id: value(ATTEMPT_ID),
+        }
+    }
+}

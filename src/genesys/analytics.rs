@@ -1,0 +1,351 @@
+//! Which conversations there were: Genesys' analytics, one UTC day after the other.
+//!
+//! Jobs for days that the jobs' data covers, the details query for those it does not cover yet. Neither is asked to
+//! filter: a filter in the wrong place is silently ignored, and one that means something else than we think would
+//! lose recordings without a trace. Whoever asks looks at what comes.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use serde::Deserialize;
+use serde_json::json;
+
+use super::api::Api;
+use crate::archive::format::MediaKind;
+use crate::archive::recording::ConversationId;
+use crate::aws::secrets::Secrets;
+use crate::clock::Deadline;
+use crate::config::Config;
+use crate::error::{Error, ErrorKind};
+use crate::retry::{Retry, RetryPolicy};
+use crate::telemetry::Counters;
+
+const ACCESS: &str = "grant the OAuth client a role with analytics:conversationDetail:view, for all divisions that \
+     are archived";
+
+/// A page of the details query: in common use, the maximum is not documented.
+const QUERY_PAGE: u32 = 100;
+/// A page of a job's results. 1000 are in use; fewer keep an answer well below the longest that is read.
+const JOB_PAGE: &str = "500";
+/// Longest time between two looks at a job.
+const LONGEST_WAIT: Duration = Duration::from_secs(15);
+
+/// Genesys' analytics of one organisation.
+#[derive(Debug)]
+pub struct Analytics {
+    api: Api,
+    policy: RetryPolicy,
+}
+
+/// One conversation, as far as it matters whether and how it was recorded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Conversation {
+    /// Its id.
+    pub id: ConversationId,
+    /// When it began.
+    pub start: Timestamp,
+    /// When it was over; `None`: it goes on.
+    pub end: Option<Timestamp>,
+    /// `mediaType` of its sessions, such as `voice`.
+    pub media_types: Vec<String>,
+    /// `originatingDirection` and `direction` of its sessions: `inbound`, `outbound`.
+    pub directions: Vec<String>,
+    /// Queues that it went through.
+    pub queues: Vec<String>,
+    /// Its divisions.
+    pub divisions: Vec<String>,
+    /// An audio recording was started.
+    pub recorded: bool,
+    /// A screen recording was started.
+    pub screen_recorded: bool,
+}
+
+/// Some of a day's conversations.
+#[derive(Debug, Default)]
+pub struct Page {
+    /// None of them stands in another page, nor in another day.
+    pub conversations: Vec<Conversation>,
+    /// Entries without an id or a start that can be read.
+    pub unreadable: usize,
+}
+
+/// The conversations that began on one UTC day, page by page.
+#[derive(Debug)]
+pub struct Day<'a> {
+    analytics: &'a Analytics,
+    date: Date,
+    pages: Pages,
+    /// Pages may overlap.
+    seen: HashSet<ConversationId>,
+}
+
+#[derive(Debug)]
+enum Pages {
+    Query { page: u32 },
+    Job { id: String, cursor: Option<String> },
+    End,
+}
+
+impl Conversation {
+    /// Whether there may be a recording of this kind. What was started is no promise, but what was not started cannot
+    /// be there.
+    pub fn may_have(&self, kind: MediaKind) -> bool {
+        let of_type = |name: &str| self.media_types.iter().any(|media| media.ends_with(name));
+        match kind {
+            MediaKind::Audio => self.recorded,
+            MediaKind::Screen => self.screen_recorded,
+            MediaKind::Chat => of_type("chat"),
+            MediaKind::Email => of_type("email"),
+            MediaKind::Message => of_type("message"),
+        }
+    }
+}
+
+impl Analytics {
+    /// A client for the organisation of this configuration. Nothing is sent yet.
+    pub fn new(config: &Config, secrets: Arc<Secrets>, counters: Arc<Counters>) -> Result<Self, Error> {
+        let policy = RetryPolicy::new(config.limits.max_attempts, config.limits.backoff_base);
+        let patience = config.limits.answer_timeout;
+        let api = Api::new(&config.genesys, secrets, policy, patience, counters, ACCESS)?;
+        Ok(Self { api, policy })
+    }
+
+    /// Until when the data of jobs is complete.
+    pub async fn available_until(&self, deadline: &Deadline) -> Result<Timestamp, Error> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Availability {
+            data_availability_date: Timestamp,
+        }
+        let what = "the availability of analytics";
+        let path = format!("{JOBS}/availability");
+        let availability: Availability = self.api.get(&path, &[], what, deadline).await?.json(what)?;
+        Ok(availability.data_availability_date)
+    }
+
+    /// The conversations that began on `date` (UTC). Through a job where its data is complete up to the end of the
+    /// following day, as a conversation is in it from its end on; else through the query.
+    pub async fn day(
+        &self,
+        date: Date,
+        available_until: Timestamp,
+        deadline: &Deadline,
+    ) -> Result<Day<'_>, Error> {
+        let covered = start_of(date.saturating_add(jiff::Span::new().days(2))) <= available_until;
+        let pages = if covered {
+            let id = self.finished_job(date, deadline).await?;
+            Pages::Job { id, cursor: None }
+        } else {
+            Pages::Query { page: 1 }
+        };
+        Ok(Day {
+            analytics: self,
+            date,
+            pages,
+            seen: HashSet::new(),
+        })
+    }
+
+    /// Runs a job for the day and waits for it. One that fails is begun anew.
+    async fn finished_job(&self, date: Date, deadline: &Deadline) -> Result<String, Error> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Submitted {
+            job_id: String,
+        }
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Status {
+            state: String,
+            error_message: Option<String>,
+        }
+        let what = format!("the conversations of {date}");
+        let mut retry = Retry::new(self.policy, deadline);
+        'job: loop {
+            let body = json!({"interval": interval(date), "order": "asc", "orderBy": "conversationStart"});
+            let submitted: Submitted = self.api.post(JOBS, &body, &what, deadline).await?.json(&what)?;
+            // It goes into paths.
+            let id = uuid::Uuid::try_parse(&submitted.job_id).map_err(|_| {
+                Error::transient(format!("Genesys' answer about {what} names a job that is no id"))
+            })?;
+            let mut wait = Duration::from_secs(1);
+            loop {
+                let path = format!("{JOBS}/{id}");
+                let status: Status = self.api.get(&path, &[], &what, deadline).await?.json(&what)?;
+                match status.state.as_str() {
+                    "FULFILLED" => return Ok(id.to_string()),
+                    "FAILED" | "CANCELLED" | "EXPIRED" => {
+                        let why = crate::redact::clip(status.error_message.as_deref().unwrap_or_default());
+                        let state = &status.state;
+                        let error = Error::transient(format!("Genesys' job for {what} ended {state} {why}"));
+                        retry.wait(error, None).await?;
+                        continue 'job;
+                    }
+                    // QUEUED, PENDING, and whatever else takes time.
+                    _ => {}
+                }
+                tokio::select! {
+                    () = tokio::time::sleep(wait) => wait = (wait * 2).min(LONGEST_WAIT),
+                    () = deadline.work_ends() => {
+                        let message = format!("Genesys' job for {what} takes too long");
+                        return Err(Error::new(ErrorKind::DeadlineNear, message));
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl Day<'_> {
+    /// The next conversations; `None` after the last ones. A page may well be empty.
+    pub async fn next_page(&mut self, deadline: &Deadline) -> Result<Option<Page>, Error> {
+        let what = format!("the conversations of {}", self.date);
+        let api = &self.analytics.api;
+        let (entries, next) = match &self.pages {
+            Pages::End => return Ok(None),
+            Pages::Query { page } => {
+                let body = json!({"interval": interval(self.date), "order": "asc", "orderBy": "conversationStart",
+                                  "paging": {"pageSize": QUERY_PAGE, "pageNumber": page}});
+                let answer = api.post(QUERY, &body, &what, deadline).await;
+                let answer: Answer = answer.map_err(|error| self.beyond(*page, error))?.json(&what)?;
+                match answer.conversations {
+                    Some(entries) if !entries.is_empty() => (entries, Pages::Query { page: page + 1 }),
+                    // Past the last page there is no list. A page that is not full is no such sign.
+                    _ => (Vec::new(), Pages::End),
+                }
+            }
+            Pages::Job { id, cursor } => {
+                let mut query = vec![("pageSize", JOB_PAGE)];
+                query.extend(cursor.as_deref().map(|cursor| ("cursor", cursor)));
+                let path = format!("{JOBS}/{id}/results");
+                let answer: Answer = api.get(&path, &query, &what, deadline).await?.json(&what)?;
+                let next = match answer.cursor {
+                    Some(next) => Pages::Job {
+                        id: id.clone(),
+                        cursor: Some(next),
+                    },
+                    None => Pages::End,
+                };
+                (answer.conversations.unwrap_or_default(), next)
+            }
+        };
+        self.pages = next;
+        let mut page = Page::default();
+        for entry in entries {
+            match conversation(entry) {
+                None => page.unreadable += 1,
+                Some(conversation) => {
+                    // A job lists by activity: what began on another day belongs to that one.
+                    let begun = conversation.start.to_zoned_datetime(TimeZone::UTC).date();
+                    if begun == self.date && self.seen.insert(conversation.id) {
+                        page.conversations.push(conversation);
+                    }
+                }
+            }
+        }
+        Ok(Some(page))
+    }
+}
+
+impl Day<'_> {
+    /// The query is said to end at 10,000 conversations, however narrow its interval within a day.
+    fn beyond(&self, page: u32, error: Error) -> Error {
+        if error.kind() != ErrorKind::Rejected || page <= 10_000 / QUERY_PAGE {
+            return error;
+        }
+        let message = format!(
+            "{} has more conversations than Genesys' query gives: try again when the data of its jobs covers the day",
+            self.date
+        );
+        Error::new(ErrorKind::Rejected, message).caused_by(error)
+    }
+}
+
+const QUERY: &str = "/api/v2/analytics/conversations/details/query";
+const JOBS: &str = "/api/v2/analytics/conversations/details/jobs";
+
+/// The first moment of a UTC day.
+pub fn start_of(date: Date) -> Timestamp {
+    date.to_zoned_datetime(TimeZone::UTC)
+        .map_or(Timestamp::MAX, |zoned| zoned.timestamp())
+}
+
+fn interval(date: Date) -> String {
+    let next = date.saturating_add(jiff::Span::new().days(1));
+    format!("{date}T00:00:00.000Z/{next}T00:00:00.000Z")
+}
+
+/// What both kinds of list answer. Every field may be missing.
+#[derive(Deserialize)]
+struct Answer {
+    conversations: Option<Vec<Entry>>,
+    cursor: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Entry {
+    conversation_id: Option<String>,
+    conversation_start: Option<String>,
+    conversation_end: Option<String>,
+    originating_direction: Option<String>,
+    division_ids: Option<Vec<String>>,
+    participants: Option<Vec<Participant>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Participant {
+    screen_recording: Option<bool>,
+    sessions: Option<Vec<Session>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Session {
+    media_type: Option<String>,
+    direction: Option<String>,
+    recording: Option<bool>,
+    segments: Option<Vec<Segment>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Segment {
+    queue_id: Option<String>,
+}
+
+fn conversation(entry: Entry) -> Option<Conversation> {
+    let mut conversation = Conversation {
+        id: ConversationId::parse(&entry.conversation_id?).ok()?,
+        start: entry.conversation_start?.parse().ok()?,
+        end: None,
+        media_types: Vec::new(),
+        directions: Vec::from_iter(entry.originating_direction),
+        queues: Vec::new(),
+        divisions: entry.division_ids.unwrap_or_default(),
+        recorded: false,
+        screen_recorded: false,
+    };
+    // An end that cannot be read is an end.
+    conversation.end = entry
+        .conversation_end
+        .map(|end| end.parse().unwrap_or(conversation.start));
+    for participant in entry.participants.unwrap_or_default() {
+        conversation.screen_recorded |= participant.screen_recording == Some(true);
+        for session in participant.sessions.unwrap_or_default() {
+            conversation.recorded |= session.recording == Some(true);
+            conversation.media_types.extend(session.media_type);
+            conversation.directions.extend(session.direction);
+            let segments = session.segments.into_iter().flatten();
+            conversation
+                .queues
+                .extend(segments.filter_map(|segment| segment.queue_id));
+        }
+    }
+    Some(conversation)
+}
