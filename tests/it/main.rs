@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic, its helpers too")]
 
 mod archive;
+mod archivectl;
 mod aws_simulator;
 mod bad_input;
 mod binary;

@@ -101,6 +101,8 @@ async fn serve() -> Result<()> {
     println!("cargo lambda invoke recording-archiver --data-file events/12-direct-job.archived.json\n");
     println!("With SAM and Docker (docs/deploy.md, \"On a laptop\"), which reads events/local-env.json:");
     println!("sam local invoke ArchiverFunction --event events/12-direct-job.archived.json");
+    println!("\nThe operators' command line takes the same variables (docs/operations.md):");
+    println!("cargo archivectl doctor");
     println!(
         "\nArchived files: {}. Ctrl-C stops the simulators.",
         folder().join("archive").display()

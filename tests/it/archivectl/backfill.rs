@@ -1,0 +1,539 @@
+//! `archivectl backfill`: from days, from lists, and right here; interrupted, and gone on with.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::{SignedDuration, Timestamp};
+use recording_archiver::sim::genesys::{Conversation, Recording};
+use recording_archiver::sim::wire::{Fault, Service};
+use serde_json::{Value, json};
+use tokio::io::AsyncWriteExt as _;
+use tokio::process::Child;
+
+use super::{Folder, archivectl, command, end, signal};
+use crate::support::{Bench, CONVERSATION, KEY, RECORDING, call, invoke};
+
+const DAYS: [&str; 4] = ["--from", "2026-01-05", "--to", "2026-01-07"];
+const QUEUE: &str = "a0000000-0000-4000-8000-000000000001";
+
+fn id(number: usize) -> String {
+    format!("c0000000-0000-4000-8000-{number:012x}")
+}
+
+fn at(text: &str) -> Timestamp {
+    text.parse().unwrap()
+}
+
+/// A call of five minutes, in which a recording was started.
+fn call_at(number: usize, start: Timestamp) -> Conversation {
+    let mut conversation = Conversation::new(id(number)).lasting(start, SignedDuration::from_mins(5));
+    conversation.marked = Some(true);
+    conversation
+}
+
+/// What was sent to the work queue: how often each conversation.
+fn sent(bench: &Bench) -> BTreeMap<String, usize> {
+    let mut sent = BTreeMap::new();
+    for (job, _) in bench.deferred() {
+        *sent
+            .entry(job["conversationId"].as_str().unwrap().to_owned())
+            .or_default() += 1;
+    }
+    sent
+}
+
+/// Three days, of which Genesys' jobs cover two, with one of everything.
+async fn three_days() -> Bench {
+    let bench = Bench::new().await;
+    let genesys = &bench.world.genesys;
+    genesys.set_data_availability(at("2026-01-08T06:00:00Z"));
+    genesys.add(call_at(0x11, at("2026-01-05T08:00:00Z")));
+    // Jobs list it on both days, as it went on after midnight.
+    genesys.add(call_at(0x12, at("2026-01-05T23:58:00Z")));
+    genesys.add(call_at(0x13, at("2026-01-06T10:00:00Z")));
+    genesys.add(call_at(0x14, at("2026-01-07T10:00:00Z")));
+    let mut unrecorded = call_at(0x15, at("2026-01-06T11:00:00Z"));
+    unrecorded.marked = None;
+    genesys.add(unrecorded);
+    genesys.add(call_at(0x16, at("2026-01-07T11:00:00Z")).ongoing());
+    genesys.add(call_at(0x17, at("2026-01-08T00:00:00Z")));
+    let mut other = call_at(0x18, at("2026-01-06T12:00:00Z"));
+    (other.direction, other.media_type, other.queue) = ("outbound", "callback", Some(QUEUE.to_owned()));
+    genesys.add(other);
+    let recording = Recording::audio(RECORDING, [call()]);
+    let archived = call_at(1, at("2026-01-06T13:00:00Z")).recording(recording);
+    genesys.add(archived);
+    assert_eq!(bench.archive().await[0]["outcome"], "archived");
+    bench.world.wire.forget();
+    bench
+}
+
+fn figures(summary: &Value) -> [u64; 6] {
+    ["listed", "unrecorded", "ongoing", "filtered", "archived", "sent"].map(|name| {
+        summary[name]
+            .as_u64()
+            .unwrap_or_else(|| panic!("{name}: {summary}"))
+    })
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_dry_run_says_how_much_there_is_and_what_it_takes_and_sends_nothing() {
+    let bench = three_days().await;
+    let folder = Folder::new();
+    let mut dry = command(&bench, &["backfill", "--dry-run", "--json"]);
+    let ran = end(dry.args(DAYS).current_dir(folder.path()).spawn().unwrap()).await;
+    assert_eq!(ran.code(), Some(0), "{ran:?}");
+    let summary = ran.summary();
+    assert_eq!(figures(&summary), [8, 1, 1, 0, 1, 5], "{summary}");
+    let estimate = &summary["estimate"];
+    assert_eq!(estimate["jobs"], 5);
+    assert_eq!(estimate["bytes"], 5 * 300 * 32_000);
+    assert_eq!(estimate["genesysRequests"], 15);
+    assert_eq!(estimate["seconds"], 6, "5 at 50 a minute");
+    let days: Vec<_> = ran.items().iter().map(|day| day["sent"].clone()).collect();
+    assert_eq!(days, [json!(2), json!(2), json!(1)]);
+    assert!(bench.deferred().is_empty());
+    assert_eq!(
+        folder.path().read_dir().unwrap().count(),
+        0,
+        "no checkpoint either"
+    );
+    let count = |operation| bench.world.wire.count(Service::Genesys, operation);
+    assert_eq!(
+        count("details-job-submit"),
+        2,
+        "jobs for the days that they cover"
+    );
+    assert_eq!(
+        count("details-query"),
+        2,
+        "the query for the third, to the end of its list"
+    );
+
+    let mut dry = command(&bench, &["backfill", "--dry-run"]);
+    let ran = end(dry.args(DAYS).spawn().unwrap()).await;
+    for expected in [
+        "2026-01-06  4 listed",
+        "5 to send",
+        "15 requests to Genesys",
+        "USD",
+    ] {
+        assert!(ran.stdout.contains(expected), "{expected}: {}", ran.stdout);
+    }
+    assert!(!ran.stdout.contains('\u{1b}'), "no colours without a terminal");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_backfill_sends_jobs_that_the_function_archives_and_is_done_then() {
+    let bench = three_days().await;
+    bench.world.genesys.conversation(&id(0x13), |conversation| {
+        let recording = Recording::audio("e0000000-0000-4000-8000-000000000113", [call()]);
+        conversation.recordings.push(recording);
+    });
+    // A job that fails is begun anew.
+    bench.world.genesys.fail_jobs(1);
+    let folder = Folder::new();
+    let checkpoint = folder.file("x.checkpoint");
+    let run = || {
+        let mut run = command(
+            &bench,
+            &[
+                "backfill",
+                "--json",
+                "--checkpoint",
+                &checkpoint,
+                "--rate",
+                "6000",
+            ],
+        );
+        end(run.args(DAYS).spawn().unwrap())
+    };
+    let ran = run().await;
+    assert_eq!(ran.code(), Some(0), "{ran:?}");
+    let expected = [0x11, 0x12, 0x13, 0x14, 0x18].map(|number| (id(number), 1));
+    assert_eq!(sent(&bench), BTreeMap::from(expected));
+    let (job, delay) = bench.deferred().swap_remove(2);
+    assert_eq!(job["conversationId"], id(0x13));
+    let requester = job["requestedBy"].as_str().unwrap().to_owned();
+    assert!(
+        requester.starts_with("archivectl backfill of 2026-01-05 to 2026-01-07"),
+        "{requester}"
+    );
+    assert_eq!(delay, 0);
+    let summary = invoke(&bench.handler(&[]), job).await.unwrap();
+    assert_eq!(summary["results"][0]["outcome"], "archived");
+    let events = bench
+        .audit(&id(0x13), "e0000000-0000-4000-8000-000000000113")
+        .await;
+    assert_eq!(
+        events[0]["actor"]["requestedBy"], requester,
+        "the audit knows who asked"
+    );
+
+    let again = run().await;
+    assert_eq!(again.code(), Some(0), "{again:?}");
+    assert!(again.stderr.contains("going on after 2026-01-07"), "{again:?}");
+    assert_eq!(again.summary()["sent"], 5, "as counted before");
+    assert_eq!(bench.deferred().len(), 5, "nothing twice");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn filters_are_applied_to_what_genesys_lists() {
+    let bench = three_days().await;
+    for (filter, sent) in [
+        (&["--media", "callback"][..], 1),
+        (&["--direction", "inbound"], 4),
+        (&["--queue", QUEUE, "--direction", "outbound"], 1),
+        (&["--division", QUEUE], 0),
+        (&["--min-duration", "5m", "--media", "voice"], 4),
+        (&["--max-duration", "299s"], 0),
+    ] {
+        let mut dry = command(&bench, &["backfill", "--dry-run", "--json"]);
+        let ran = end(dry.args(DAYS).args(filter).spawn().unwrap()).await;
+        assert_eq!(ran.summary()["sent"], sent, "{filter:?}: {ran:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_cannot_be_done_is_said_with_the_way_out() {
+    let bench = three_days().await;
+    let folder = Folder::new();
+    let checkpoint = folder.file("x.checkpoint");
+    for (arguments, expected) in [
+        (&["backfill"][..], "Give --from and --to, or --ids FILE"),
+        (
+            &["backfill", "--from", "2026-01-09", "--to", "2026-01-05"],
+            "--from 2026-01-09 is after --to 2026-01-05",
+        ),
+        (
+            &["backfill", "--from", "2026-01-05", "--to", "2999-01-01"],
+            "is in the future",
+        ),
+        (
+            &["backfill", "--from", "5.1.2026"],
+            "invalid value '5.1.2026' for '--from",
+        ),
+        (&["backfill", "--to", "2026-01-05"], "--from"),
+        (
+            &["backfill", "--from", "2026-01-05", "--ids", "x"],
+            "cannot be used with",
+        ),
+        (
+            &["backfill", "--from", "2026-01-05", "--rate", "0"],
+            "conversations a minute, at least 1",
+        ),
+        (
+            &["backfill", "--ids", "/nowhere/x.csv", "--checkpoint", &checkpoint],
+            "/nowhere/x.csv",
+        ),
+    ] {
+        let ran = archivectl(&bench, arguments).await;
+        assert_eq!(ran.code(), Some(2), "{arguments:?}: {ran:?}");
+        assert!(ran.stderr.contains(expected), "{arguments:?}: {}", ran.stderr);
+        assert_eq!(ran.stdout, "");
+    }
+    bench.world.genesys.deny_analytics(true);
+    let mut denied = command(&bench, &["backfill", "--dry-run"]);
+    let ran = end(denied.args(DAYS).spawn().unwrap()).await;
+    assert_eq!(ran.code(), Some(2));
+    assert!(
+        ran.stderr.contains("analytics:conversationDetail:view"),
+        "{}",
+        ran.stderr
+    );
+    let mut queueless = command(&bench, &["backfill", "--checkpoint", &checkpoint]);
+    let ran = end(queueless.args(DAYS).env_remove("WORK_QUEUE_URL").spawn().unwrap()).await;
+    assert_eq!(ran.code(), Some(2));
+    assert!(ran.stderr.contains("set WORK_QUEUE_URL"), "{}", ran.stderr);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_queue_refuses_is_a_finding_and_is_sent_by_the_next_run() {
+    let bench = three_days().await;
+    let folder = Folder::new();
+    let checkpoint = folder.file("x.checkpoint");
+    // All but the first of the first day, twice.
+    let answer = json!({"Successful": [{"Id": "1", "MessageId": "m", "MD5OfMessageBody": ""}],
+                        "Failed": [{"Id": "0", "Code": "InternalError", "SenderFault": false}]});
+    let refusal = Fault::Respond {
+        status: 200,
+        headers: vec![("content-type".to_owned(), "application/x-amz-json-1.0".to_owned())],
+        body: answer.to_string().into_bytes(),
+    };
+    bench
+        .world
+        .wire
+        .disturb_next(Service::Sqs, "SendMessageBatch", 2, refusal);
+    let run = || {
+        let mut run = command(
+            &bench,
+            &[
+                "backfill",
+                "--json",
+                "--checkpoint",
+                &checkpoint,
+                "--rate",
+                "6000",
+            ],
+        );
+        end(run.args(DAYS).spawn().unwrap())
+    };
+    let ran = run().await;
+    assert_eq!(ran.code(), Some(1), "{ran:?}");
+    assert_eq!(ran.summary()["refused"], 1);
+    assert!(
+        ran.items().iter().any(|item| item["interactionId"] == id(0x11)),
+        "{ran:?}"
+    );
+    assert!(!sent(&bench).contains_key(&id(0x11)));
+    let ran = run().await;
+    assert_eq!(ran.code(), Some(0), "{ran:?}");
+    let expected = [0x11, 0x13, 0x14, 0x18].map(|number| (id(number), 1));
+    assert_eq!(
+        sent(&bench),
+        BTreeMap::from(expected),
+        "the second was taken, so the answer said"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_list_is_sent_but_for_its_bad_lines_which_are_named() {
+    let bench = Bench::with_a_call().await;
+    bench.archive().await;
+    let folder = Folder::new();
+    let list = folder.file("list.csv");
+    let hash = "ab".repeat(32);
+    let lines = [
+        "conversationId,recordingId,expectedSha256".to_owned(),
+        id(2),
+        "not-a-uuid".to_owned(),
+        format!("{},{RECORDING},{hash}", id(3)),
+        format!("{},{RECORDING},zz", id(4)),
+        id(2),
+        CONVERSATION.to_owned(),
+    ];
+    std::fs::write(&list, lines.join("\r\n")).unwrap();
+    let ran = archivectl(&bench, &["backfill", "--json", "--ids", &list]).await;
+    assert_eq!(ran.code(), Some(1), "{ran:?}");
+    let items = ran.items();
+    assert_eq!(
+        items.iter().map(|item| item["line"].clone()).collect::<Vec<_>>(),
+        [json!(3), json!(5)]
+    );
+    assert!(
+        items[1]["error"].as_str().unwrap().contains("expectedSha256"),
+        "{items:?}"
+    );
+    let summary = ran.summary();
+    assert_eq!(summary["sent"], 2);
+    assert_eq!(summary["archived"], 1);
+    assert_eq!(summary["duplicates"], 1);
+    assert_eq!(summary["badLines"], 2);
+    let jobs: Vec<_> = bench.deferred().into_iter().map(|(job, _)| job).collect();
+    assert_eq!(jobs[0]["conversationId"], id(2));
+    assert_eq!(jobs[1]["recordingId"], RECORDING);
+    assert_eq!(jobs[1]["expectedSha256"], hash);
+    assert!(std::path::Path::new(&format!("{list}.checkpoint")).exists());
+
+    // The same from stdin, as JSON Lines; it has no name, hence no checkpoint.
+    let mut child = command(&bench, &["backfill", "--json", "--ids", "-"])
+        .stdin(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    let line = json!({"interactionId": id(5), "requestedBy": "audit 7"});
+    stdin.write_all(line.to_string().as_bytes()).await.unwrap();
+    drop(stdin);
+    let ran = end(child).await;
+    assert_eq!(ran.code(), Some(0), "{ran:?}");
+    assert_eq!(bench.deferred()[2].0["requestedBy"], "audit 7");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn local_archives_right_here_with_the_functions_own_code() {
+    let bench = Bench::with_a_call().await;
+    bench.world.genesys.conversation(CONVERSATION, |conversation| {
+        conversation.start = at("2026-01-06T10:00:00Z");
+    });
+    let mut denied = Conversation::new(id(2)).denied();
+    (denied.start, denied.marked) = (at("2026-01-06T11:00:00Z"), Some(true));
+    bench.world.genesys.add(denied);
+    let folder = Folder::new();
+    let checkpoint = folder.file("x.checkpoint");
+    let run = || {
+        let mut run = command(
+            &bench,
+            &[
+                "backfill",
+                "--local",
+                "--json",
+                "--checkpoint",
+                &checkpoint,
+                "--rate",
+                "6000",
+            ],
+        );
+        end(run
+            .args(DAYS)
+            .env_remove("WORK_QUEUE_URL")
+            .env_remove("EXCEPTION_QUEUE_URL")
+            .spawn()
+            .unwrap())
+    };
+    let ran = run().await;
+    assert_eq!(ran.code(), Some(1), "{ran:?}");
+    assert!(bench.object(KEY).await.is_some());
+    let events = bench.audit(CONVERSATION, RECORDING).await;
+    let version = events[0]["actor"]["functionVersion"].as_str().unwrap();
+    assert!(version.starts_with("archivectl "), "{version}");
+    let items = ran.items();
+    let of = |id: &str| items.iter().find(|item| item["interactionId"] == id).unwrap();
+    assert_eq!(of(CONVERSATION)["outcome"], "archived");
+    assert_eq!(of(CONVERSATION)["files"], json!([format!("s3://calls/{KEY}")]));
+    assert_eq!(of(&id(2))["outcome"], "failed");
+    assert!(
+        of(&id(2))["reason"]
+            .as_str()
+            .unwrap()
+            .contains("recording:recording:view"),
+        "{items:?}"
+    );
+
+    // Mended, the same command does what is left, and only that.
+    bench.world.genesys.conversation(&id(2), |conversation| {
+        conversation.denied = None;
+        let recording = Recording::audio("e0000000-0000-4000-8000-000000000102", [call()]);
+        conversation.recordings.push(recording);
+    });
+    bench.world.wire.forget();
+    let ran = run().await;
+    assert_eq!(ran.code(), Some(0), "{ran:?}");
+    assert_eq!(bench.world.wire.count(Service::S3, "PutObject"), 1);
+    assert_eq!(bench.keys().await.len(), 2);
+}
+
+/// A thousand calls on each of five days, of which Genesys' jobs cover three.
+async fn five_thousand() -> Bench {
+    let bench = Bench::new().await;
+    let genesys = &bench.world.genesys;
+    genesys.set_data_availability(at("2026-01-09T00:00:00Z"));
+    genesys.set_job_looks(0);
+    genesys.set_page_overlap(7);
+    genesys.set_rate_limit(u32::MAX);
+    for number in 0..5_000 {
+        let second = i64::try_from(number % 1_000 * 80).unwrap();
+        let day = SignedDuration::from_hours(24 * i64::try_from(number / 1_000).unwrap());
+        genesys.add(call_at(
+            number,
+            at("2026-01-05T00:00:00Z") + day + SignedDuration::from_secs(second),
+        ));
+    }
+    // Genesys has enough of every seventh request.
+    let mut count = 0;
+    bench.world.wire.disturb(move |exchange| {
+        count += usize::from(exchange.service == Service::Genesys);
+        (exchange.service == Service::Genesys && count % 7 == 0).then(|| Fault::Respond {
+            status: 429,
+            headers: vec![("retry-after".to_owned(), "0".to_owned())],
+            body: b"{}".to_vec(),
+        })
+    });
+    bench
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_backfill_of_5000_survives_interruptions_without_a_gap_and_without_a_double() {
+    let bench = five_thousand().await;
+    let folder = Folder::new();
+    let checkpoint = folder.file("x.checkpoint");
+    let start = || -> Child {
+        let arguments = [
+            "backfill",
+            "--json",
+            "--from",
+            "2026-01-05",
+            "--to",
+            "2026-01-09",
+            "--rate",
+            "1e9",
+        ];
+        let mut run = command(&bench, &arguments);
+        run.args(["--checkpoint", &checkpoint]).spawn().unwrap()
+    };
+    let batches = |count: usize| {
+        bench.world.wire.wait_until(move |exchanges| {
+            exchanges
+                .iter()
+                .filter(|exchange| exchange.operation == "SendMessageBatch")
+                .count()
+                >= count
+        })
+    };
+
+    // Ctrl-C, twice as soon, and calls that analytics lists late.
+    for (run, batch) in [(1, 90), (2, 230)] {
+        let child = start();
+        batches(batch).await;
+        signal(&child, "INT").await;
+        let ran = end(child).await;
+        assert_eq!(ran.code(), Some(130), "{ran:?}");
+        assert_eq!(ran.summary()["interrupted"], true);
+        assert!(ran.stderr.is_empty() == (run == 1), "{ran:?}");
+        for number in 0..5 {
+            let start = at("2026-01-08T12:00:07Z") + SignedDuration::from_secs(number * 80);
+            bench.world.genesys.add(call_at(
+                5_000 + run * 10 + usize::try_from(number).unwrap(),
+                start,
+            ));
+        }
+    }
+    let unique = |sent: &BTreeMap<String, usize>| sent.values().all(|times| *times == 1);
+    assert!(unique(&sent(&bench)), "Ctrl-C repeats nothing");
+
+    // The power goes while a batch is on its way: the queue has it, and nobody was told.
+    let mut left = 60;
+    bench.world.wire.disturb(move |exchange| {
+        left -= usize::from(left > 0 && exchange.operation == "SendMessageBatch");
+        (left == 0 && exchange.operation == "SendMessageBatch").then_some(Fault::ApplyThenHang)
+    });
+    let before = bench.deferred().len();
+    let child = start();
+    while bench.deferred().len() < before + 600 {
+        tokio::task::yield_now().await;
+    }
+    signal(&child, "KILL").await;
+    assert_eq!(end(child).await.code(), None);
+    let untold: BTreeSet<String> = bench
+        .deferred()
+        .split_off(before + 590)
+        .into_iter()
+        .map(|(job, _)| job["conversationId"].as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(untold.len(), 10);
+    bench.world.wire.calm();
+
+    let ran = end(start()).await;
+    assert_eq!(ran.code(), Some(0), "{ran:?}");
+    assert!(
+        ran.stderr.contains("10 may be on the queue already"),
+        "{}",
+        ran.stderr
+    );
+    let sent = sent(&bench);
+    let expected: BTreeSet<String> = (0..5_000)
+        .chain(5_010..5_015)
+        .chain(5_020..5_025)
+        .map(id)
+        .collect();
+    assert_eq!(
+        sent.keys().cloned().collect::<BTreeSet<_>>(),
+        expected,
+        "none missing"
+    );
+    let twice: BTreeSet<String> = sent
+        .into_iter()
+        .filter(|(_, times)| *times > 1)
+        .map(|(id, _)| id)
+        .collect();
+    assert_eq!(twice, untold, "and none twice that was not said to be");
+    assert_eq!(ran.summary()["sent"], 5_010);
+}

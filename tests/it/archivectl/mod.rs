@@ -1,0 +1,116 @@
+//! The operators' command line, as a process of its own against the simulators.
+
+mod audit;
+mod backfill;
+mod doctor;
+mod general;
+mod reconcile;
+mod redrive;
+mod report;
+mod verify;
+
+use std::path::{Path, PathBuf};
+use std::process::{ExitStatus, Stdio};
+
+use serde_json::Value;
+use tokio::process::{Child, Command};
+
+use crate::support::Bench;
+
+/// The command with these arguments and the configuration of `bench`, and nothing else from around it.
+fn command(bench: &Bench, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_archivectl"));
+    command
+        .env_clear()
+        .envs(bench.world.environment())
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true);
+    command
+}
+
+/// Runs it to its end.
+async fn archivectl(bench: &Bench, arguments: &[&str]) -> Ran {
+    end(command(bench, arguments).spawn().unwrap()).await
+}
+
+/// Waits for its end.
+async fn end(child: Child) -> Ran {
+    let output = child.wait_with_output().await.unwrap();
+    Ran {
+        status: output.status,
+        stdout: String::from_utf8(output.stdout).unwrap(),
+        stderr: String::from_utf8(output.stderr).unwrap(),
+    }
+}
+
+/// Sends a signal such as `INT` to it.
+async fn signal(child: &Child, name: &str) {
+    let pid = child.id().unwrap().to_string();
+    let sent = Command::new("kill").args([&format!("-{name}"), &pid]).status();
+    assert!(sent.await.unwrap().success());
+}
+
+/// A folder of a test's own, which goes away with it.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new() -> Self {
+        let path = std::env::temp_dir().join(format!("archivectl-{}", uuid::Uuid::new_v4()));
+        std::fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+
+    /// The path of a file in it.
+    fn file(&self, name: &str) -> String {
+        self.0.join(name).to_str().unwrap().to_owned()
+    }
+
+    fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// How a run ended, and what it wrote.
+#[derive(Debug)]
+struct Ran {
+    status: ExitStatus,
+    stdout: String,
+    stderr: String,
+}
+
+impl Ran {
+    /// The exit code; `None`: killed.
+    fn code(&self) -> Option<i32> {
+        self.status.code()
+    }
+
+    /// The lines that `--json` wrote, but for the last.
+    fn items(&self) -> Vec<Value> {
+        let mut lines = self.lines();
+        lines.pop();
+        lines
+    }
+
+    /// What `--json` wrote last.
+    fn summary(&self) -> Value {
+        let last = self.lines().pop().unwrap_or_default();
+        assert!(last["summary"].is_object(), "{self:?}");
+        last["summary"].clone()
+    }
+
+    fn lines(&self) -> Vec<Value> {
+        let parsed = self.stdout.lines().map(serde_json::from_str);
+        parsed
+            .collect::<Result<_, _>>()
+            .unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+}

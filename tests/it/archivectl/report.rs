@@ -1,0 +1,188 @@
+//! `archivectl report`: the figures of days, as text, JSON and a page.
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use jiff::SignedDuration;
+use recording_archiver::sim::LEDGER_TABLE;
+use recording_archiver::sim::genesys::{Conversation, FileState, Recording};
+use recording_archiver::sim::wire::{Fault, Service};
+use serde_json::{Value, json};
+
+use super::{Folder, archivectl};
+use crate::support::{Bench, CONVERSATION, call, call_bytes, invoke};
+
+const DAY: SignedDuration = SignedDuration::from_hours(24);
+
+fn conversation(number: usize) -> String {
+    format!("c0000000-0000-4000-8000-{number:012x}")
+}
+
+fn recording(number: usize) -> String {
+    format!("e0000000-0000-4000-8000-{number:012x}")
+}
+
+/// Five conversations: two archived, one of them the day before; one failed, one not ready, one gone.
+async fn five() -> Bench {
+    let bench = Bench::new().await;
+    let now = bench.clock.now();
+    let states = [
+        FileState::Available,
+        FileState::Available,
+        FileState::Archived,
+        FileState::Uploading,
+        FileState::Deleted,
+    ];
+    for (at, state) in states.into_iter().enumerate() {
+        let mut one = Recording::audio(recording(at + 1), [call()]).state(state);
+        one.start = now - SignedDuration::from_hours(2);
+        one.delete_date = Some(now + DAY * 10);
+        bench
+            .world
+            .genesys
+            .add(Conversation::new(conversation(at + 1)).recording(one));
+    }
+    let handler = bench.handler(&[("MAX_ATTEMPTS", "1")]);
+    let wire = &bench.world.wire;
+    wire.disturb_next(Service::Media, "media", 1, Fault::status(500));
+    for at in [1, 1, 2, 3, 4, 5] {
+        let _ = invoke(&handler, json!({"conversationId": conversation(at)})).await;
+    }
+    let update = bench.world.aws.dynamodb().update_item().table_name(LEDGER_TABLE);
+    let update = update
+        .key("interactionId", AttributeValue::S(conversation(2)))
+        .key("recordingId", AttributeValue::S(recording(2)))
+        .update_expression("SET archivedAt = :at")
+        .expression_attribute_values(":at", AttributeValue::S((now - DAY).to_string()));
+    update.send().await.unwrap();
+    bench
+}
+
+fn days(bench: &Bench) -> [String; 2] {
+    let now = bench.clock.now();
+    [now - DAY, now].map(|at| at.strftime("%Y-%m-%d").to_string())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_recording_is_counted_once_on_its_day_and_by_how_it_ended() {
+    let bench = five().await;
+    let [yesterday, today] = days(&bench);
+    let range = ["report", "--from", &yesterday, "--to", &today];
+    let ran = archivectl(&bench, &[&range[..], &["--json"]].concat()).await;
+    assert_eq!(ran.code(), Some(0), "{ran:?}");
+    let size = call_bytes().len();
+    let day = |day: &str| json!({"day": day, "recordings": 1, "bytes": size});
+    assert_eq!(ran.items(), [day(&yesterday), day(&today)]);
+    let summary = ran.summary();
+    assert_eq!(
+        summary["outcomes"],
+        json!({"archived": 2, "waiting": 1, "in progress": 0, "failed": 1, "expired": 1, "skipped": 0}),
+    );
+    assert_eq!(
+        (&summary["recordings"], &summary["bytes"]),
+        (&json!(2), &json!(2 * size))
+    );
+    assert_eq!(summary["latencyMs"]["count"], 2);
+    assert_eq!(summary["ageMs"]["count"], 2);
+    let oldest = summary["ageMs"]["max"].as_u64().unwrap();
+    assert!((7_200_000..7_500_000).contains(&oldest), "two hours: {oldest}");
+    let failures = summary["failures"].as_object().unwrap();
+    assert_eq!(failures.len(), 2, "{summary}");
+    assert!(
+        failures
+            .keys()
+            .any(|reason| reason.contains("ARCHIVED at Genesys")),
+        "{summary}"
+    );
+    assert!(
+        failures.keys().all(|reason| !reason.contains("e0000000")),
+        "{summary}"
+    );
+    assert_eq!(summary["deferrals"], 1);
+    let urgent: Vec<&Value> = summary["deadlines"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|deadline| &deadline["interactionId"])
+        .collect();
+    assert!(urgent.contains(&&json!(conversation(3))), "{summary}");
+    assert!(
+        !urgent.contains(&&json!(CONVERSATION)),
+        "what is archived is safe"
+    );
+    assert_eq!(summary["brokenChains"], 0);
+
+    let ran = archivectl(&bench, &range).await;
+    for expected in ["2 recordings", "2 archived", "1 failed", "urgent", "all whole"] {
+        assert!(ran.stdout.contains(expected), "{expected}: {}", ran.stdout);
+    }
+    let ran = archivectl(&bench, &["report", "--from", &today, "--to", &today, "--json"]).await;
+    assert_eq!(ran.items(), [day(&today)], "the days choose");
+    let ran = archivectl(
+        &bench,
+        &["report", "--from", "2020-01-01", "--to", "2020-01-02", "--json"],
+    )
+    .await;
+    assert_eq!(ran.summary()["outcomes"]["archived"], 0);
+    assert_eq!(ran.items().len(), 2, "days that brought nothing are told, too");
+    let ran = archivectl(&bench, &["report"]).await;
+    assert_eq!(ran.code(), Some(2), "{ran:?}");
+    assert!(ran.stderr.contains("which days?"), "{}", ran.stderr);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_report_page_is_one_file_with_charts_that_loads_nothing_and_runs_nothing() {
+    let bench = five().await;
+    let [yesterday, today] = days(&bench);
+    let folder = Folder::new();
+    let path = folder.file("report.html");
+    let ran = archivectl(
+        &bench,
+        &["report", "--from", &yesterday, "--to", &today, "--html", &path],
+    )
+    .await;
+    assert_eq!(ran.code(), Some(0), "{ran:?}");
+    let page = std::fs::read_to_string(&path).unwrap();
+    for expected in [
+        "Recordings archived per day",
+        "Bytes archived per day",
+        "<title>Recording archive</title>",
+        "width=device-width",
+        "@media print",
+        "ARCHIVED at Genesys",
+        &conversation(3),
+        "all whole",
+    ] {
+        assert!(page.contains(expected), "{expected}");
+    }
+    assert_eq!(
+        page.matches("<rect").count() - page.matches("aria-hidden").count() * 2,
+        4,
+        "a bar a day, twice"
+    );
+    assert_eq!(page.matches("<svg").count(), page.matches("</svg>").count());
+    for foreign in [
+        "<script", "<link", "<img", "src=", "url(", "@import", "NaN", "inf",
+    ] {
+        assert!(!page.contains(foreign), "{foreign}");
+    }
+    let event = bench
+        .audit_unverified(CONVERSATION, &recording(1))
+        .await
+        .remove(0);
+    let delete = bench
+        .world
+        .aws
+        .dynamodb()
+        .delete_item()
+        .table_name("recording-audit");
+    let key = |name: &str| AttributeValue::S(event[name].as_str().unwrap().to_owned());
+    let delete = delete.key("interactionId", key("interactionId"));
+    delete.key("eventId", key("eventId")).send().await.unwrap();
+    let ran = archivectl(
+        &bench,
+        &["report", "--from", &yesterday, "--to", &today, "--html", &path],
+    )
+    .await;
+    assert_eq!(ran.code(), Some(1), "{ran:?}");
+    let page = std::fs::read_to_string(&path).unwrap();
+    assert!(page.contains("audit chains are not whole"));
+}
