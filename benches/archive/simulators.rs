@@ -9,6 +9,7 @@ use std::io::Read as _;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use jiff::{SignedDuration, Timestamp};
 use recording_archiver::sim::genesys::{Conversation, Media, Recording};
 use recording_archiver::sim::wire::Fault;
 use recording_archiver::sim::{BUCKET, World};
@@ -18,6 +19,7 @@ use sha2::{Digest as _, Sha256};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 
 use super::Result;
+use super::history::{DAYS, FIRST_DAY};
 
 /// The name of the process's role, its first argument.
 pub(crate) const ROLE: &str = "simulators";
@@ -31,6 +33,8 @@ const SEED: u64 = 2026;
 pub(crate) enum Ask {
     /// Conversations `first..first + count`, each with one recording of this length.
     Add { first: u64, count: u64, bytes: u64 },
+    /// Conversations `first..first + count` of the days of [`super::history`], in which a recording was started.
+    History { first: u64, count: u64 },
     /// What each answer of each service waits for, and each part of an upload beyond that. In milliseconds.
     Slow { all: u64, part: u64 },
     /// The requests since the last time.
@@ -126,6 +130,20 @@ impl Simulators {
                     self.world
                         .genesys
                         .add(Conversation::new(conversation(number)).recording(recording));
+                }
+                Value::Null
+            }
+            Ask::History { first, count } => {
+                self.world.genesys.set_job_looks(0);
+                let midnight: Timestamp = format!("{FIRST_DAY}T00:00:00Z").parse()?;
+                for number in first..first + count {
+                    // Spread over all days and all their seconds.
+                    let second = i64::try_from(number)? * 7_919 % (DAYS * 86_400 - 600);
+                    let start = midnight + SignedDuration::from_secs(second);
+                    let mut conversation =
+                        Conversation::new(conversation(number)).lasting(start, SignedDuration::from_mins(5));
+                    conversation.marked = Some(true);
+                    self.world.genesys.add(conversation);
                 }
                 Value::Null
             }
