@@ -1,10 +1,13 @@
 //! `archivectl redrive`: cases and dead letters go back to the work queue.
 
+use std::time::Duration;
+
+use recording_archiver::sim::genesys::{Conversation, FileState, Recording};
 use recording_archiver::sim::wire::{Fault, Service};
 use serde_json::json;
 
 use super::archivectl;
-use crate::support::{Bench, CONVERSATION, KEY, invoke, job};
+use crate::support::{Bench, CONVERSATION, KEY, RECORDING, call, invoke, job};
 
 /// What can be received from a queue now; it can be again.
 async fn waiting(bench: &Bench, queue: &str) -> Vec<String> {
@@ -127,4 +130,25 @@ async fn a_failure_on_the_way_loses_nothing() {
         assert_eq!(ran.code(), Some(2), "{ran:?}");
         assert!(ran.stderr.contains(expected), "{}", ran.stderr);
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_never_ready_in_time_is_waited_for_anew() {
+    let bench = Bench::new().await;
+    let recording = Recording::audio(RECORDING, [call()]).state(FileState::Uploading);
+    let conversation = Conversation::new(CONVERSATION).recording(recording);
+    bench.world.genesys.add(conversation);
+    assert_eq!(bench.archive().await[0]["outcome"], "deferred");
+    bench.clock.advance(Duration::from_secs(2 * 86_400));
+    let (again, _) = bench.deferred().remove(0);
+    assert_eq!(
+        bench.invoke(again).await.unwrap()["results"][0]["outcome"],
+        "failed"
+    );
+    assert_eq!(bench.exceptions()[0]["code"], "never_ready");
+    let ran = archivectl(&bench, &["redrive", "--code", "never_ready"]).await;
+    assert_eq!(ran.code(), Some(0), "{ran:?}");
+    let (job, _) = bench.deferred().pop().unwrap();
+    let summary = bench.invoke(job).await.unwrap();
+    assert_eq!(summary["results"][0]["outcome"], "deferred", "{summary}");
 }

@@ -26,6 +26,7 @@ pub(super) fn case(body: &str, config: &Config) -> Result<Case, String> {
     } else {
         (body.to_owned(), None)
     };
+    let request = anew(request);
     match event::from_body(Some(&request), config) {
         Ok(Request::Archive { .. }) => Ok(Case {
             body: request,
@@ -33,6 +34,18 @@ pub(super) fn case(body: &str, config: &Config) -> Result<Case, String> {
         }),
         Ok(Request::Nothing { why }) => Err(format!("it asks for nothing: {why}")),
         Err(error) => Err(error.to_string()),
+    }
+}
+
+/// The job without the memory of its former runs: what was not ready in time is waited for anew.
+fn anew(request: String) -> String {
+    match serde_json::from_str(&request) {
+        Ok(Value::Object(mut job)) if job.contains_key("firstSeen") || job.contains_key("deferrals") => {
+            job.remove("firstSeen");
+            job.remove("deferrals");
+            Value::Object(job).to_string()
+        }
+        _ => request,
     }
 }
 
@@ -67,6 +80,13 @@ mod tests {
         ] {
             let found = case(&message.to_string(), &config()).unwrap();
             assert_eq!((found.body.as_str(), found.code.as_deref()), (JOB, code));
+        }
+        let mut waited = job;
+        waited["firstSeen"] = "2026-01-05T12:00:00Z".into();
+        waited["deferrals"] = 9.into();
+        for message in [waited.clone(), json!({"code": "never_ready", "job": waited})] {
+            let found = case(&message.to_string(), &config()).unwrap();
+            assert_eq!(found.body, JOB, "it is waited for anew");
         }
         for hopeless in [
             "{",
