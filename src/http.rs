@@ -50,6 +50,13 @@ pub(crate) fn join(base: &Url, path: &str) -> Url {
     url
 }
 
+/// Reads the header `Date`.
+#[cfg(feature = "cli")]
+pub(crate) fn date(header: &str) -> Option<jiff::Timestamp> {
+    let parsed = jiff::fmt::rfc2822::parse(header);
+    parsed.ok().map(|zoned| zoned.timestamp())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
