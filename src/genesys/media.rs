@@ -247,7 +247,10 @@ impl Resolve for PublicOnly {
                 None => Ok(Box::new(found.into_iter()) as Addrs),
                 Some(inside) => {
                     let (host, address) = (crate::redact::quote(name.as_str()), inside.ip());
-                    Err(format!("the media host {host} has the address {address}, which is not a public one").into())
+                    Err(
+                        format!("the media host {host} has the address {address}, which is not a public one")
+                            .into(),
+                    )
                 }
             }
         })
@@ -405,9 +408,16 @@ mod tests {
 
     #[tokio::test]
     async fn a_name_that_leads_to_this_machine_is_not_asked() {
-        let asked = of_germany().http.get("https://localhost:1/x?Signature=LEAKED").send().await;
+        let asked = of_germany()
+            .http
+            .get("https://localhost:1/x?Signature=LEAKED")
+            .send()
+            .await;
         let error = crate::error::chain(&asked.unwrap_err().without_url());
-        assert!(error.contains("\"localhost\"") && error.contains("not a public one"), "{error}");
+        assert!(
+            error.contains("\"localhost\"") && error.contains("not a public one"),
+            "{error}"
+        );
         assert!(!error.contains("LEAKED"), "{error}");
     }
 

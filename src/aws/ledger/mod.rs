@@ -30,7 +30,7 @@ use crate::retry::{Retry, RetryPolicy};
 use crate::telemetry::Lines;
 
 #[cfg(feature = "cli")]
-pub use read::{PageKey, RecordPage};
+pub use read::{Events, PageKey, RecordPage, UnreadableEvent};
 pub use record::{Record, State};
 
 /// What came of asking for a recording. The caller has to deal with each.
