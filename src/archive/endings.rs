@@ -7,7 +7,10 @@ use super::outcome::{Figures, Outcome, RecordingResult, Verdict, verdict};
 use super::recording::RecordingRef;
 use super::{Archiver, Run};
 use crate::aws::ledger::{Lease, Record, State};
-use crate::error::{Error, ErrorKind};
+use crate::error::{Disposition, Error, ErrorKind};
+
+/// A delay is 15 minutes in the end, so this is some 52 days: the guard behind every time limit.
+pub(super) const MOST_DEFERRALS: u32 = 5_000;
 
 impl Archiver {
     /// Writes down why a claimed recording's run ended, and ends the lease.
@@ -71,8 +74,18 @@ impl Archiver {
         RecordingResult::ended(of, outcome, error)
     }
 
-    /// "Not ready" is believed until the readiness deadline; after that it is a failure.
-    fn judged(&self, run: Run<'_>, error: Error) -> Error {
+    /// "Not ready" is believed until the readiness deadline; after that it is a failure. Whatever is put off, no job comes
+    /// again for ever: 5,000 deferrals, more than any time limit takes, end it too.
+    pub(super) fn judged(&self, run: Run<'_>, error: Error) -> Error {
+        let error = self.in_good_time(run, error);
+        if error.disposition() != Disposition::Defer || run.job.deferrals < MOST_DEFERRALS {
+            return error;
+        }
+        let message = format!("the job was deferred {} times", run.job.deferrals);
+        Error::new(ErrorKind::DeferralsExhausted, message).caused_by(error)
+    }
+
+    fn in_good_time(&self, run: Run<'_>, error: Error) -> Error {
         let ErrorKind::NotReady { .. } = error.kind() else {
             return error;
         };

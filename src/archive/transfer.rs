@@ -169,6 +169,7 @@ impl Archiver {
             of,
             attempt: lease.attempt(),
             content_type,
+            media_host: media.host.clone(),
             archived_at: now,
         });
         let streamed = self

@@ -1,70 +1,68 @@
-//! Ranges of UTC days, as several commands take them.
+//! UTC days and ranges of them.
 
 use std::fmt;
 
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{Span, Timestamp};
-use recording_archiver::genesys::analytics::start_of;
 
-/// Which days.
-#[derive(Debug, Clone, Copy, clap::Args)]
-pub(crate) struct Days {
-    /// First day (UTC), such as 2026-01-01.
-    #[arg(long, value_name = "DATE")]
-    pub(crate) from: Option<Date>,
-    /// Last day (UTC), itself included. Default: yesterday.
-    #[arg(long, value_name = "DATE", requires = "from")]
-    pub(crate) to: Option<Date>,
+/// Returns the first moment of a UTC day.
+pub fn start_of(date: Date) -> Timestamp {
+    date.to_zoned_datetime(TimeZone::UTC)
+        .map_or(Timestamp::MAX, |zoned| zoned.timestamp())
+}
+
+/// Returns the UTC day of a moment.
+pub fn day_of(moment: Timestamp) -> Date {
+    moment.to_zoned_datetime(TimeZone::UTC).date()
+}
+
+/// Returns the day before.
+pub fn day_before(date: Date) -> Date {
+    date.saturating_sub(Span::new().days(1))
 }
 
 /// A range of days that makes sense.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Range {
-    pub(crate) first: Date,
-    pub(crate) last: Date,
+pub struct Range {
+    /// Its first day.
+    pub first: Date,
+    /// Its last day, itself included.
+    pub last: Date,
 }
 
-impl Days {
-    /// The range, if there is one; `now` is the time of asking.
-    pub(crate) fn range(self, now: Timestamp) -> Result<Option<Range>, String> {
-        let Some(first) = self.from else {
-            return Ok(None);
-        };
-        let today = now.to_zoned_datetime(TimeZone::UTC).date();
-        let last = self
-            .to
-            .unwrap_or_else(|| today.saturating_sub(Span::new().days(1)));
+impl Range {
+    /// Makes a range of both days and all between them, as seen at `now`.
+    pub fn new(first: Date, last: Date, now: Timestamp) -> Result<Self, String> {
+        let today = day_of(now);
         if last > today {
             return Err(format!("--to {last} is in the future; today is {today} (UTC)"));
         }
         if first > last {
             return Err(format!("--from {first} is after --to {last}"));
         }
-        Ok(Some(Range { first, last }))
+        Ok(Self { first, last })
     }
-}
 
-impl Range {
-    /// Each day, the first one first.
-    pub(crate) fn days(self) -> impl Iterator<Item = Date> {
+    /// Returns each day, the first one first.
+    pub fn days(self) -> impl Iterator<Item = Date> {
         self.first
             .series(Span::new().days(1))
             .take_while(move |date| *date <= self.last)
     }
 
-    /// Its first moment.
-    pub(crate) fn start(self) -> Timestamp {
+    /// Returns its first moment.
+    pub fn start(self) -> Timestamp {
         start_of(self.first)
     }
 
-    /// The first moment after it.
-    pub(crate) fn end(self) -> Timestamp {
+    /// Returns the first moment after it.
+    pub fn end(self) -> Timestamp {
         start_of(self.last.saturating_add(Span::new().days(1)))
     }
 
-    /// Whether it holds this moment.
-    pub(crate) fn holds(self, moment: Timestamp) -> bool {
+    /// Says whether it holds this moment.
+    pub fn holds(self, moment: Timestamp) -> bool {
         self.start() <= moment && moment < self.end()
     }
 }
@@ -79,18 +77,14 @@ impl fmt::Display for Range {
 mod tests {
     use super::*;
 
-    fn range(from: Option<&str>, to: Option<&str>) -> Result<Option<Range>, String> {
+    fn range(first: &str, last: &str) -> Result<Range, String> {
         let date = |text: &str| text.parse().unwrap();
-        let days = Days {
-            from: from.map(date),
-            to: to.map(date),
-        };
-        days.range("2026-03-02T11:00:00Z".parse().unwrap())
+        Range::new(date(first), date(last), "2026-03-02T11:00:00Z".parse().unwrap())
     }
 
     #[test]
-    fn both_ends_are_included_and_yesterday_is_the_default_end() {
-        let range = range(Some("2026-02-27"), None).unwrap().unwrap();
+    fn both_ends_are_included() {
+        let range = range("2026-02-27", "2026-03-01").unwrap();
         let days: Vec<_> = range.days().map(|day| day.to_string()).collect();
         assert_eq!(days, ["2026-02-27", "2026-02-28", "2026-03-01"]);
         assert!(range.holds("2026-03-01T23:59:59.999Z".parse().unwrap()));
@@ -99,16 +93,8 @@ mod tests {
 
     #[test]
     fn a_range_that_makes_no_sense_is_refused() {
-        assert_eq!(range(None, None), Ok(None));
-        assert!(
-            range(Some("2026-03-02"), None)
-                .unwrap_err()
-                .contains("after --to 2026-03-01")
-        );
-        assert!(
-            range(Some("2026-03-01"), Some("2026-03-03"))
-                .unwrap_err()
-                .contains("today is 2026-03-02")
-        );
+        let refused = |first, last| range(first, last).unwrap_err();
+        assert!(refused("2026-03-02", "2026-03-01").contains("after --to 2026-03-01"));
+        assert!(refused("2026-03-01", "2026-03-03").contains("today is 2026-03-02"));
     }
 }

@@ -9,6 +9,7 @@ use serde::de::IgnoredAny;
 use serde_json::{Map, Value};
 
 use super::api::Api;
+use super::bounded::Bounded;
 use super::media::SignedUrl;
 use super::{Availability, Listed, Listing, Location, Opened, Opening, Source};
 use crate::archive::format::{Format, MediaKind};
@@ -34,7 +35,7 @@ struct Recording {
     region: Option<String>,
     session_id: Option<String>,
     recording_error_status: Option<String>,
-    media_uris: Option<BTreeMap<String, Option<MediaResult>>>,
+    media_uris: Option<Bounded<BTreeMap<String, Option<MediaResult>>>>,
 }
 
 impl Recording {
@@ -71,29 +72,37 @@ pub(super) async fn list(
 ) -> Result<Listing, Error> {
     let what = format!("the recordings of conversation {conversation}");
     let path = format!("/api/v2/conversations/{conversation}/recordingmetadata");
-    let answer = api.get(&path, &[], &what, deadline).await?;
+    let answer = api.get_list(&path, &what, deadline).await?;
     if answer.is_blank() {
         return Ok(Listing::default());
     }
-    let recordings: Vec<Option<Recording>> = answer.json(&what)?;
-    let mut listing = Listing::default();
-    for recording in recordings.into_iter().flatten() {
-        match listed(recording, &what) {
-            Ok(listed) => listing.recordings.push(listed),
-            Err(error) => listing.unreadable.push(error),
+    let Bounded(entries) = answer.json::<Bounded<Vec<Option<Recording>>>>(&what)?;
+    let mut recordings = Vec::new();
+    let mut faults = Vec::new();
+    for entry in entries {
+        match entry.ok_or_else(|| "it is null".to_owned()).and_then(listed) {
+            Ok(listed) => recordings.push(listed),
+            Err(fault) => faults.push(fault),
         }
     }
-    Ok(listing)
+    let unreadable = faults.first().map(|first| {
+        let count = match faults.len() {
+            1 => "1 entry".to_owned(),
+            count => format!("{count} entries"),
+        };
+        let message =
+            format!("{count} of Genesys' answer about {what} cannot be read; of the first, {first}");
+        Error::new(ErrorKind::Rejected, message)
+    });
+    Ok(Listing {
+        recordings,
+        unreadable,
+    })
 }
 
-fn listed(recording: Recording, what: &str) -> Result<Listed, Error> {
+fn listed(recording: Recording) -> Result<Listed, String> {
     let id = recording.id.as_deref().unwrap_or_default();
-    let id = RecordingId::parse(id).map_err(|error| {
-        Error::new(
-            ErrorKind::Rejected,
-            format!("in Genesys' answer about {what}, an id {error}"),
-        )
-    })?;
+    let id = RecordingId::parse(id).map_err(|error| format!("the id {error}"))?;
     // A kind that is not known yet is a reason to look at the recording, not to lose it.
     let media = recording
         .media
@@ -207,7 +216,7 @@ pub(super) async fn open(
     if let Availability::Not(kind, text) = availability(listed.id, &recording) {
         return Err(Error::new(kind, text));
     }
-    let files = recording.media_uris.iter().flatten();
+    let files = recording.media_uris.iter().flat_map(|Bounded(files)| files);
     let uris: Option<Vec<(String, String)>> = files
         .map(|(name, result)| {
             let uri = result.as_ref()?.media_uri.clone().filter(|uri| !uri.is_empty())?;

@@ -7,6 +7,7 @@
 pub mod analytics;
 mod api;
 mod auth;
+mod bounded;
 mod conversations;
 mod interactions;
 mod media;
@@ -45,8 +46,9 @@ pub struct Genesys {
 pub struct Listing {
     /// The recordings.
     pub recordings: Vec<Listed>,
-    /// Why an entry is none that can be asked for; each stands for a recording that somebody has to look after.
-    pub unreadable: Vec<Error>,
+    /// How many entries cannot be asked for, and why the first cannot: each may be a recording that somebody has to
+    /// look after.
+    pub unreadable: Option<Error>,
 }
 
 /// A recording as the metadata tells it, before anything is downloaded.
@@ -152,9 +154,9 @@ impl Genesys {
         if let Some(wanted) = job.recording {
             listing.recordings.retain(|recording| recording.id == wanted);
             // Not this job's business; a job for the whole conversation reports them.
-            listing.unreadable.clear();
+            listing.unreadable = None;
         }
-        if listing.recordings.is_empty() && listing.unreadable.is_empty() {
+        if listing.recordings.is_empty() && listing.unreadable.is_none() {
             let what = job
                 .recording
                 .map_or_else(|| "no recording".to_owned(), |id| format!("no recording {id}"));

@@ -1,18 +1,15 @@
 //! How far this machine's clock is from those of AWS and Genesys.
 
-use std::sync::Arc;
-
 use jiff::{SignedDuration, Timestamp};
-use recording_archiver::genesys::Genesys;
 
-use crate::Failure;
-use crate::session::Session;
+use super::Session;
+use super::error::{Error, Kind};
 
 /// How far clocks may be apart.
-pub(crate) const TOLERATED: SignedDuration = SignedDuration::from_secs(60);
+pub(super) const TOLERATED: SignedDuration = SignedDuration::from_secs(60);
 
-/// How far a clock that is `off` is ahead of that of `whose`, in words.
-pub(crate) fn told(off: SignedDuration, whose: &str) -> String {
+/// Says how far a clock that is `off` is ahead of that of `whose`, in words.
+pub(super) fn told(off: SignedDuration, whose: &str) -> String {
     match off.as_secs() {
         0 => format!("agrees with {whose}' clock"),
         ahead @ 1.. => format!("{ahead} s ahead of {whose}' clock"),
@@ -22,36 +19,34 @@ pub(crate) fn told(off: SignedDuration, whose: &str) -> String {
 
 /// Refuses to go on with a clock that is not that of AWS or Genesys, as far as their answers tell the time: who archives
 /// right here takes the dates of locks, leases and evidence from it.
-pub(crate) async fn check(session: &Session) -> Result<(), Failure> {
+pub(super) async fn check(session: &Session) -> Result<(), Error> {
     let storage = session.storage();
-    let genesys = Genesys::new(&session.config, session.secrets(), Arc::default())?;
-    let aws = async { Ok(("AWS", storage.time().await?)) };
+    let genesys = session.genesys()?;
+    let aws = async { Ok::<_, crate::error::Error>(("AWS", storage.time().await?)) };
     let genesys = async { Ok(("Genesys", genesys.time().await?)) };
     let before = session.clock.now();
     let asked = async { futures_util::try_join!(aws, genesys) };
-    let Some((aws, genesys)) = session
-        .unless_interrupted::<_, recording_archiver::error::Error>(asked)
-        .await?
-    else {
-        return Ok(());
-    };
+    let (aws, genesys) = session.unless_interrupted(asked).await?;
     let after = session.clock.now();
     for (whose, there) in [aws, genesys] {
         let Some(there) = there else { continue };
         let off = apart(before, after, there);
         if off.abs() > TOLERATED {
             let told = told(off, whose);
-            return Err(format!(
-                "this machine's clock is {told}: with --local, the dates until which objects are locked and the times of the \
-                 evidence come from it; synchronise it (NTP), or have the function archive (without --local)"
+            return Err(Error::new(
+                Kind::Clock,
+                format!(
+                    "this machine's clock is {told}: with --local, the dates until which objects are locked and the times of \
+                     the evidence come from it"
+                ),
             )
-            .into());
+            .remedy("synchronise it (NTP), or have the function archive (without --local)"));
         }
     }
     Ok(())
 }
 
-/// How far a clock that said `before` and `after` around the question is from the one that answered `there`.
+/// Returns how far a clock that said `before` and `after` around the question is from the one that answered `there`.
 fn apart(before: Timestamp, after: Timestamp, there: Timestamp) -> SignedDuration {
     if there < before {
         before.duration_since(there)

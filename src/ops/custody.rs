@@ -2,34 +2,33 @@
 
 use std::collections::BTreeMap;
 
+use super::finding::{Code, Finding};
+use crate::archive::audit::{self, AuditItem};
+use crate::archive::recording::{ArchivedFile, ConversationId};
+use crate::aws::ledger::{Events, Ledger, Record, RecordPage};
+use crate::error::Error;
 use jiff::Timestamp;
-use recording_archiver::archive::audit::{self, AuditItem};
-use recording_archiver::archive::recording::{ArchivedFile, ConversationId};
-use recording_archiver::aws::ledger::{Events, Ledger, Record, RecordPage};
-use recording_archiver::error::Error;
 use serde_json::Value;
-
-use crate::finding::{Code, Finding};
 
 /// What is known of one recording.
 #[derive(Debug)]
-pub(crate) struct Custody {
+pub struct Custody {
     /// As ledger and audit spell it; `-` is the conversation as a whole.
-    pub(crate) recording: String,
+    pub recording: String,
     /// What the ledger knows.
-    pub(crate) record: Option<Record>,
+    pub record: Option<Record>,
     /// Its audit, in order.
-    pub(crate) events: Vec<AuditItem>,
+    pub events: Vec<AuditItem>,
     /// Whether its chain is whole so far as it goes.
-    pub(crate) whole: bool,
+    pub whole: bool,
     /// It is the conversation as a whole, and its recordings are known by now: what the ledger says of it is overtaken.
-    pub(crate) overtaken: bool,
+    pub overtaken: bool,
     /// What is wrong with the chain.
-    pub(crate) findings: Vec<Finding>,
+    pub findings: Vec<Finding>,
 }
 
 /// What is known of each recording of a conversation, and what is wrong with the tables beside that.
-pub(crate) async fn of(ledger: &Ledger, id: ConversationId) -> Result<(Vec<Custody>, Vec<Finding>), Error> {
+pub async fn of(ledger: &Ledger, id: ConversationId) -> Result<(Vec<Custody>, Vec<Finding>), Error> {
     let (known, audit) = tables(ledger, id).await?;
     if known == RecordPage::default() && audit == Events::default() {
         return Ok((Vec::new(), vec![Finding::unknown(id)]));
@@ -158,7 +157,7 @@ impl Custody {
     }
 
     /// A finding about this recording, or about one of its files.
-    pub(crate) fn finding(
+    pub fn finding(
         &self,
         interaction_id: String,
         file: Option<&ArchivedFile>,
@@ -176,7 +175,7 @@ impl Custody {
 }
 
 /// A recording, or the conversation as a whole, as ledger and audit spell it, for people.
-pub(crate) fn named(recording: &str) -> String {
+pub fn named(recording: &str) -> String {
     match recording {
         "-" => "the conversation as a whole".to_owned(),
         recording => format!("recording {recording}"),
@@ -184,18 +183,18 @@ pub(crate) fn named(recording: &str) -> String {
 }
 
 /// An attribute of an event that is a text; empty if it is none.
-pub(crate) fn text(event: &AuditItem, name: &str) -> String {
+pub fn text(event: &AuditItem, name: &str) -> String {
     let value = event.get(name).and_then(Value::as_str);
     value.unwrap_or_default().to_owned()
 }
 
 /// A moment that Genesys told of the recording, by the last event that has it.
-pub(crate) fn noted(events: &[AuditItem], name: &str) -> Option<Timestamp> {
+pub fn noted(events: &[AuditItem], name: &str) -> Option<Timestamp> {
     let told = |event: &AuditItem| event.get("genesys")?.get(name)?.as_str()?.parse().ok();
     events.iter().rev().find_map(told)
 }
 
 /// When the recording began.
-pub(crate) fn started(events: &[AuditItem]) -> Option<Timestamp> {
+pub fn started(events: &[AuditItem]) -> Option<Timestamp> {
     noted(events, "startTime").or_else(|| noted(events, "originalRecordingStartTime"))
 }

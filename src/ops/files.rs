@@ -6,12 +6,12 @@ use std::path::Path;
 
 /// Puts a file of these bytes in place of what lies under `path`, and gives it, open for appending. A link there is
 /// replaced, and what it leads to stays as it is. What is no file, as a device or a folder, is left alone.
-pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<File> {
+pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<File> {
     replace_with(path, bytes, |_| Ok(()))
 }
 
 /// As [`replace`]; `prepare` gets the file before anybody can find it.
-pub(crate) fn replace_with(
+pub fn replace_with(
     path: &Path,
     bytes: &[u8],
     prepare: impl FnOnce(&File) -> io::Result<()>,

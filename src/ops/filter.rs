@@ -1,36 +1,29 @@
 //! Which of the conversations that Genesys lists are meant.
 
+use crate::config::Config;
+use crate::genesys::analytics::Conversation;
 use jiff::SignedDuration;
-use recording_archiver::config::Config;
-use recording_archiver::genesys::analytics::Conversation;
 
 /// Filters over conversations. Each is applied here, to what Genesys lists, and never left to Genesys.
-#[derive(Debug, Clone, clap::Args)]
-#[command(next_help_heading = "Filters")]
-pub(crate) struct Filter {
-    /// Only conversations with a session of this type, such as voice, callback, chat, email or message; repeatable.
-    #[arg(long, value_name = "TYPE")]
-    media: Vec<String>,
-    /// Only inbound or only outbound ones.
-    #[arg(long, value_name = "DIRECTION", value_parser = ["inbound", "outbound"])]
-    direction: Option<String>,
-    /// Only those that went through the queue of this id; repeatable.
-    #[arg(long, value_name = "ID")]
-    queue: Vec<uuid::Uuid>,
-    /// Only those of the division of this id; repeatable.
-    #[arg(long, value_name = "ID")]
-    division: Vec<uuid::Uuid>,
-    /// Only those that lasted so long at least: 30s, 5m, 1h.
-    #[arg(long, value_name = "TIME", value_parser = span)]
-    min_duration: Option<SignedDuration>,
+#[derive(Debug, Clone, Default)]
+pub struct Filter {
+    /// Only conversations with a session of one of these types, such as `voice`.
+    pub media: Vec<String>,
+    /// Only `inbound` or only `outbound` ones.
+    pub direction: Option<String>,
+    /// Only those that went through one of these queues.
+    pub queue: Vec<uuid::Uuid>,
+    /// Only those of one of these divisions.
+    pub division: Vec<uuid::Uuid>,
+    /// Only those that lasted so long at least.
+    pub min_duration: Option<SignedDuration>,
     /// Only those that lasted so long at most.
-    #[arg(long, value_name = "TIME", value_parser = span)]
-    max_duration: Option<SignedDuration>,
+    pub max_duration: Option<SignedDuration>,
 }
 
 /// What becomes of a conversation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Fate {
+pub enum Fate {
     /// It may have wanted recordings.
     Wanted,
     /// No recording of a wanted kind was started.
@@ -42,8 +35,8 @@ pub(crate) enum Fate {
 }
 
 impl Filter {
-    /// What becomes of this conversation, with the kinds that `config` wants.
-    pub(crate) fn fate(&self, conversation: &Conversation, config: &Config) -> Fate {
+    /// Returns what becomes of this conversation, with the kinds that `config` wants.
+    pub fn fate(&self, conversation: &Conversation, config: &Config) -> Fate {
         if !config
             .recording
             .media
@@ -74,8 +67,8 @@ impl Filter {
         }
     }
 
-    /// The same for the same filters: a checkpoint knows by it whether it is continued.
-    pub(crate) fn describe(&self) -> String {
+    /// Describes the filters, the same ones always the same: a checkpoint knows by it whether it is continued.
+    pub fn describe(&self) -> String {
         let Self {
             media,
             direction,
@@ -107,43 +100,12 @@ impl Filter {
     }
 }
 
-/// Reads a length of time: a whole number and its unit.
-pub(crate) fn span(text: &str) -> Result<SignedDuration, String> {
-    let unit = |letter: &str| match letter {
-        "s" => Some(1),
-        "m" => Some(60),
-        "h" => Some(3_600),
-        "d" => Some(86_400),
-        _ => None,
-    };
-    let last = text.char_indices().next_back();
-    let parsed = last.and_then(|(at, _)| Some((text[..at].parse::<i64>().ok()?, unit(&text[at..])?)));
-    match parsed {
-        Some((count, unit)) if count > 0 => count
-            .checked_mul(unit)
-            .map(SignedDuration::from_secs)
-            .ok_or_else(|| "is too long".to_owned()),
-        _ => Err("accepted: a whole number and s, m, h or d, such as 30s, 90m, 12h or 2d".to_owned()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use clap::Parser as _;
-    use recording_archiver::archive::recording::ConversationId;
-
     use super::*;
+    use crate::archive::recording::ConversationId;
 
-    #[derive(clap::Parser)]
-    struct Line {
-        #[command(flatten)]
-        filter: Filter,
-    }
-
-    fn fate(arguments: &str, change: impl FnOnce(&mut Conversation)) -> Fate {
-        let filter = Line::try_parse_from(format!("x {arguments}").split_whitespace())
-            .unwrap()
-            .filter;
+    fn fate(filter: &Filter, change: impl FnOnce(&mut Conversation)) -> Fate {
         let config = Config::from_lookup(|name| match name {
             "GENESYS_SECRET_ID" | "S3_BUCKET_NAME" | "AUDIT_TABLE_NAME" | "LEDGER_TABLE_NAME" => {
                 Some(name.to_lowercase().replace('_', "-"))
@@ -167,39 +129,55 @@ mod tests {
 
     #[test]
     fn every_filter_keeps_what_it_names_and_leaves_out_the_rest() {
+        let media = |names: &[&str]| Filter {
+            media: names.iter().map(|name| (*name).to_owned()).collect(),
+            ..Filter::default()
+        };
+        let direction = |name: &str| Filter {
+            direction: Some(name.to_owned()),
+            ..Filter::default()
+        };
+        let queue = |id: &str| Filter {
+            queue: vec![id.parse().unwrap()],
+            ..Filter::default()
+        };
+        let division = |id: &str| Filter {
+            division: vec![id.parse().unwrap()],
+            ..Filter::default()
+        };
+        let seconds = |least: Option<i64>, most: Option<i64>| Filter {
+            min_duration: least.map(SignedDuration::from_secs),
+            max_duration: most.map(SignedDuration::from_secs),
+            ..Filter::default()
+        };
         for (kept, left_out) in [
-            ("--media voice", "--media chat"),
-            ("--direction inbound", "--direction outbound"),
+            (media(&["voice"]), media(&["chat"])),
+            (media(&["chat", "VOICE"]), media(&["chat", "email"])),
+            (direction("inbound"), direction("outbound")),
             (
-                "--queue A0000000-0000-4000-8000-000000000001",
-                "--queue a0000000-0000-4000-8000-000000000002",
+                queue("A0000000-0000-4000-8000-000000000001"),
+                queue("a0000000-0000-4000-8000-000000000002"),
             ),
             (
-                "--division d0000000-0000-4000-8000-000000000001",
-                "--division d0000000-0000-4000-8000-000000000002",
+                division("d0000000-0000-4000-8000-000000000001"),
+                division("d0000000-0000-4000-8000-000000000002"),
             ),
-            ("--min-duration 300s", "--min-duration 301s"),
-            ("--max-duration 5m", "--max-duration 299s"),
-            ("--media chat --media VOICE", "--media voice --direction outbound"),
+            (seconds(Some(300), None), seconds(Some(301), None)),
+            (seconds(None, Some(300)), seconds(None, Some(299))),
         ] {
-            assert_eq!(fate(kept, |_| {}), Fate::Wanted, "{kept}");
-            assert_eq!(fate(left_out, |_| {}), Fate::Filtered, "{left_out}");
+            assert_eq!(fate(&kept, |_| {}), Fate::Wanted, "{kept:?}");
+            assert_eq!(fate(&left_out, |_| {}), Fate::Filtered, "{left_out:?}");
         }
     }
 
     #[test]
     fn what_was_not_recorded_or_is_not_over_is_told_apart() {
-        assert_eq!(fate("", |c| c.recorded = false), Fate::Unrecorded);
-        assert_eq!(fate("", |c| c.end = None), Fate::Ongoing);
-        assert_eq!(fate("--media chat", |c| c.end = None), Fate::Filtered);
-    }
-
-    #[test]
-    fn spans_have_a_unit() {
-        assert_eq!(span("90m").unwrap(), SignedDuration::from_mins(90));
-        assert_eq!(span("2d").unwrap(), SignedDuration::from_hours(48));
-        for bad in ["", "d", "2", "-1h", "2w", "1.5h", "99999999999999999d", "é"] {
-            assert!(span(bad).is_err(), "{bad}");
-        }
+        assert_eq!(fate(&Filter::default(), |c| c.recorded = false), Fate::Unrecorded);
+        assert_eq!(fate(&Filter::default(), |c| c.end = None), Fate::Ongoing);
+        let chat = Filter {
+            media: vec!["chat".to_owned()],
+            ..Filter::default()
+        };
+        assert_eq!(fate(&chat, |c| c.end = None), Fate::Filtered);
     }
 }

@@ -2,33 +2,47 @@
 
 use std::fmt;
 
-use recording_archiver::archive::recording::ConversationId;
-use recording_archiver::aws::ledger::UnreadableEvent;
-use serde_json::{Value, json};
+use serde::Serialize;
 
-use crate::out::{BAD, DIM, Text};
+use crate::archive::recording::ConversationId;
+use crate::aws::ledger::UnreadableEvent;
 
 /// The kind of a finding.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Code {
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Code {
+    /// Nothing lies under the key.
     ObjectMissing,
+    /// Other bytes lie there.
     ObjectChanged,
+    /// So many other bytes lie there.
     SizeDiffers,
+    /// The metadata is not that of the attempt that archived it.
     ObjectForeign,
+    /// The tag `sha256` is missing or says something else.
     TagDiffers,
+    /// The object could not be read.
     ObjectUnreadable,
+    /// No record names the object.
     ObjectUnrecorded,
+    /// An event was changed, removed, added or moved.
     AuditBroken,
+    /// Events are missing.
     AuditMissing,
+    /// An item of the audit is no event.
     AuditUnreadable,
+    /// Ledger and audit contradict each other.
     LedgerDiffers,
+    /// An item of the ledger is no record.
     LedgerUnreadable,
+    /// Neither table knows the conversation.
+    #[serde(rename = "unknown_conversation")]
     Unknown,
 }
 
 impl Code {
-    /// Its stable name.
-    pub(crate) fn as_str(self) -> &'static str {
+    /// Returns its stable name.
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::ObjectMissing => "object_missing",
             Self::ObjectChanged => "object_changed",
@@ -46,8 +60,8 @@ impl Code {
         }
     }
 
-    /// What to do about it.
-    pub(crate) fn remedy(self) -> &'static str {
+    /// Returns what to do about it.
+    pub fn remedy(self) -> &'static str {
         match self {
             Self::ObjectMissing | Self::ObjectChanged | Self::SizeDiffers | Self::ObjectForeign => {
                 "who did it: CloudTrail's data events of the bucket; if it is versioned, the archived bytes are an \
@@ -84,22 +98,24 @@ impl fmt::Display for Code {
 }
 
 /// Something that is not as it was archived.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Finding {
-    pub(crate) code: Code,
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Finding {
+    /// Its kind.
+    pub code: Code,
     /// Of the conversation, where it is known.
-    pub(crate) interaction_id: Option<String>,
+    pub interaction_id: Option<String>,
     /// As ledger and audit spell it.
-    pub(crate) recording_id: Option<String>,
+    pub recording_id: Option<String>,
     /// `s3://bucket/key`, if it is about an object.
-    pub(crate) archive_key: Option<String>,
+    pub archive_key: Option<String>,
     /// What was found.
-    pub(crate) detail: String,
+    pub detail: String,
 }
 
 impl Finding {
     /// An item of the ledger, named by its keys, is no record.
-    pub(crate) fn unreadable((interaction_id, recording_id): (String, String)) -> Self {
+    pub fn unreadable((interaction_id, recording_id): (String, String)) -> Self {
         Self {
             code: Code::LedgerUnreadable,
             interaction_id: Some(interaction_id),
@@ -110,7 +126,7 @@ impl Finding {
     }
 
     /// An item of the audit is no event.
-    pub(crate) fn unreadable_event(id: ConversationId, event: &UnreadableEvent) -> Self {
+    pub fn unreadable_event(id: ConversationId, event: &UnreadableEvent) -> Self {
         Self {
             code: Code::AuditUnreadable,
             interaction_id: Some(id.to_string()),
@@ -124,7 +140,7 @@ impl Finding {
     }
 
     /// Neither table knows the conversation.
-    pub(crate) fn unknown(id: ConversationId) -> Self {
+    pub fn unknown(id: ConversationId) -> Self {
         Self {
             code: Code::Unknown,
             interaction_id: Some(id.to_string()),
@@ -134,27 +150,21 @@ impl Finding {
         }
     }
 
-    /// On one line, without colours.
-    pub(crate) fn plain(&self) -> String {
+    /// Returns conversation and recording, as far as they are known.
+    pub fn about(&self) -> String {
         let ids = [&self.interaction_id, &self.recording_id];
-        let of = ids.into_iter().flatten().cloned().collect::<Vec<_>>().join(" ");
-        format!("{} {of}: {}", self.code, self.detail)
+        ids.into_iter().flatten().cloned().collect::<Vec<_>>().join(" ")
     }
+}
 
-    pub(crate) fn json(&self) -> Value {
-        json!({"code": self.code.as_str(), "interactionId": self.interaction_id, "recordingId": self.recording_id,
-               "archiveKey": self.archive_key, "detail": self.detail})
-    }
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-    pub(crate) fn text(&self) -> Text {
-        let ids = [&self.interaction_id, &self.recording_id];
-        let of = ids.into_iter().flatten().cloned().collect::<Vec<_>>().join(" ");
-        let what = self.archive_key.as_ref().unwrap_or(&of);
-        let text = Text::styled(BAD, self.code).add(format!(" {what}"));
-        let text = text.line().add(format!("  {}", self.detail));
-        if self.archive_key.is_none() || of.is_empty() {
-            return text;
+    #[test]
+    fn a_code_has_one_name() {
+        for code in [Code::ObjectMissing, Code::AuditUnreadable, Code::Unknown] {
+            assert_eq!(serde_json::to_value(code).unwrap(), code.as_str());
         }
-        text.line().add("  ").style(DIM, format!("recording {of}"))
     }
 }

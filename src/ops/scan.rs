@@ -1,25 +1,22 @@
 //! Going through the whole ledger, conversation by conversation, with no more than a page in memory.
 
+use super::{Error, Session};
+use crate::archive::recording::ConversationId;
+use crate::aws::ledger::{Ledger, PageKey, Record};
 use futures_util::stream::{self, StreamExt as _};
 use jiff::Timestamp;
-use recording_archiver::archive::recording::ConversationId;
-use recording_archiver::aws::ledger::{Ledger, PageKey, Record};
-use recording_archiver::error::Error;
-
-use crate::Failure;
-use crate::session::Session;
 
 /// A page of conversations.
 #[derive(Debug, Default)]
-pub(crate) struct Conversations {
-    pub(crate) ids: Vec<ConversationId>,
+pub(super) struct Conversations {
+    pub(super) ids: Vec<ConversationId>,
     /// Items whose conversation has no id that can be read, by their keys.
-    pub(crate) unreadable: Vec<(String, String)>,
+    pub(super) unreadable: Vec<(String, String)>,
 }
 
 /// A walk through the ledger.
 #[derive(Debug)]
-pub(crate) struct Scan<'a> {
+pub(super) struct Scan<'a> {
     ledger: &'a Ledger,
     /// Only what was written since.
     since: Option<Timestamp>,
@@ -29,7 +26,7 @@ pub(crate) struct Scan<'a> {
 }
 
 impl<'a> Scan<'a> {
-    pub(crate) fn new(ledger: &'a Ledger, since: Option<Timestamp>) -> Self {
+    pub(super) fn new(ledger: &'a Ledger, since: Option<Timestamp>) -> Self {
         Self {
             ledger,
             since,
@@ -39,9 +36,9 @@ impl<'a> Scan<'a> {
         }
     }
 
-    /// The next page of the conversations that have a record which is wanted, or one that cannot be read: that tells
-    /// nothing of itself. `None` after the last page.
-    pub(crate) async fn next(
+    /// Returns the next page of conversations with a matching or an unreadable record. An unreadable record may match, so
+    /// its conversation is included. `None` after the last page.
+    pub(super) async fn next(
         &mut self,
         wants: impl Fn(&Record) -> bool,
     ) -> Result<Option<Conversations>, Error> {
@@ -69,17 +66,16 @@ impl<'a> Scan<'a> {
     }
 }
 
-/// Does `work` with each of `items`, so many at a time and on all processors, and gives what comes of it to `take`, until
-/// somebody interrupts.
-pub(crate) async fn each<T, R, F>(
+/// Does `work` with each of `items`, so many at a time and on all processors, and gives what comes of it to `take`.
+pub(super) async fn each<T, R, F>(
     session: &Session,
     concurrency: usize,
     items: Vec<T>,
     work: impl Fn(T) -> F,
     mut take: impl FnMut(R),
-) -> Result<(), Failure>
+) -> Result<(), Error>
 where
-    F: Future<Output = Result<R, Error>> + Send + 'static,
+    F: Future<Output = Result<R, crate::error::Error>> + Send + 'static,
     R: Send + 'static,
 {
     let mut running = stream::iter(items)
@@ -88,7 +84,7 @@ where
     loop {
         let done = tokio::select! {
             done = running.next() => done,
-            () = session.interruption() => None,
+            () = session.interruption() => return Err(Error::interrupted()),
         };
         let Some(done) = done else { return Ok(()) };
         take(done??);

@@ -6,99 +6,140 @@ use std::time::Duration;
 
 use aws_config::SdkConfig;
 use aws_sdk_s3::config::ResponseChecksumValidation;
-use recording_archiver::archive::Archiver;
-use recording_archiver::archive::recording::ConversationId;
-use recording_archiver::aws;
-use recording_archiver::aws::ledger::Ledger;
-use recording_archiver::aws::secrets::Secrets;
-use recording_archiver::aws::storage::Storage;
-use recording_archiver::clock::{Clock, Deadline, Stop};
-use recording_archiver::config::Config;
-use recording_archiver::genesys::analytics::Analytics;
-use recording_archiver::retry::RetryPolicy;
-use recording_archiver::telemetry::Lines;
 use tokio::sync::watch;
 
-use crate::{Common, Failure, stack};
+use super::error::{Error, Kind};
+use super::stack;
+use crate::archive::Archiver;
+use crate::aws;
+use crate::aws::ledger::Ledger;
+use crate::aws::secrets::Secrets;
+use crate::aws::storage::Storage;
+use crate::clock::{Clock, Deadline, Stop};
+use crate::config::Config;
+use crate::genesys::Genesys;
+use crate::genesys::analytics::Analytics;
+use crate::retry::RetryPolicy;
+use crate::telemetry::Lines;
 
 /// How long listing one page of Genesys' analytics, or waiting for one day's job, may take.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(3_600);
+pub(super) const PATIENCE: Duration = Duration::from_secs(3_600);
 
 /// What every command works with.
 #[derive(Debug)]
-pub(crate) struct Session {
+pub struct Session {
     /// As the function has it.
-    pub(crate) config: Config,
+    pub(super) config: Config,
     /// For any AWS client.
-    pub(crate) sdk: SdkConfig,
+    pub(super) sdk: SdkConfig,
     /// Now.
-    pub(crate) clock: Clock,
+    pub(super) clock: Clock,
     /// The work queue's dead-letter queue, where it is named.
-    pub(crate) dead_letter_queue: Option<String>,
+    pub(super) dead_letter_queue: Option<String>,
+    /// Whoever uses this machine, where it says so.
+    user: Option<String>,
     stop: Stop,
-    interrupted: watch::Receiver<bool>,
+    interrupt: Interrupt,
+}
+
+/// Ends commands early, in a state that they can go on from.
+#[derive(Debug, Clone)]
+pub struct Interrupt(watch::Sender<bool>);
+
+impl Default for Interrupt {
+    fn default() -> Self {
+        Self(watch::Sender::new(false))
+    }
+}
+
+impl Interrupt {
+    /// Asks every command of this session to end.
+    pub fn pull(&self) {
+        self.0.send_replace(true);
+    }
+
+    /// Says whether somebody asked to end.
+    pub fn is_pulled(&self) -> bool {
+        *self.0.borrow()
+    }
+
+    /// Waits until somebody asks to end.
+    async fn pulled(&self) {
+        // The sender lives as long as this does.
+        let _ = self.0.subscribe().wait_for(|pulled| *pulled).await;
+    }
 }
 
 impl Session {
-    /// Reads the configuration and listens for Ctrl-C. Sends nothing, but to CloudFormation if a stack is named.
-    pub(crate) async fn start(common: &Common) -> Result<Self, Failure> {
-        let stack = match &common.stack {
+    /// Reads the configuration: from the stack of this name, which wins, and from `variables`. Sends nothing, but to
+    /// CloudFormation if a stack is named.
+    pub async fn start(
+        stack: Option<&str>,
+        variables: impl Fn(&str) -> Option<String>,
+        interrupt: Interrupt,
+    ) -> Result<Self, Error> {
+        let told = match stack {
             Some(name) => stack::variables(name).await?,
             None => BTreeMap::new(),
         };
-        let lookup = |name: &str| stack.get(name).cloned().or_else(|| std::env::var(name).ok());
-        let config = Config::from_lookup(lookup).map_err(|error| match &common.stack {
-            None => format!("{error}. Set these, or name the deployed stack: --stack NAME"),
-            Some(name) => format!("{error} (as the stack {name} tells it)"),
+        let lookup = |name: &str| told.get(name).cloned().or_else(|| variables(name));
+        let config = Config::from_lookup(lookup).map_err(|error| {
+            let error = Error::new(Kind::Configuration, error.to_string());
+            match stack {
+                None => error.remedy("set these, or name the deployed stack: --stack NAME"),
+                Some(name) => error.remedy(format!("update the stack {name}, which says so")),
+            }
         })?;
         let sdk = aws::sdk_config(&config.limits).load().await;
-        let (sender, interrupted) = watch::channel(false);
-        tokio::spawn(async move {
-            // The first Ctrl-C asks to stop, the second does not ask.
-            for again in [false, true] {
-                if tokio::signal::ctrl_c().await.is_err() {
-                    return;
-                }
-                if again {
-                    std::process::exit(130);
-                }
-                sender.send_replace(true);
-            }
-        });
         Ok(Self {
             config,
             sdk,
             clock: Clock::default(),
             dead_letter_queue: lookup("WORK_DEAD_LETTER_QUEUE_URL").filter(|url| !url.is_empty()),
+            user: lookup("USER").or_else(|| lookup("USERNAME")),
             stop: Stop::default(),
-            interrupted,
+            interrupt,
         })
     }
 
-    /// The function's own use case. Its audit lines go to `lines`.
-    pub(crate) fn archiver(&self, lines: Lines) -> Result<Archiver, Failure> {
-        Ok(Archiver::connect(
-            self.config.clone(),
-            &self.sdk,
-            self.clock.clone(),
-            lines,
-        )?)
+    /// Returns the time here.
+    pub fn now(&self) -> jiff::Timestamp {
+        self.clock.now()
     }
 
-    /// The secret with the credentials.
-    pub(crate) fn secrets(&self) -> Arc<Secrets> {
+    /// Returns who asks, as the audit will tell: the command, of what, and the user of this machine.
+    pub(super) fn requester(&self, command: &str, what: &str) -> String {
+        let user = self.user.as_ref();
+        let user = user.map(|user| format!(" by {}", user.chars().take(64).collect::<String>()));
+        format!("archivectl {command} of {what}{}", user.unwrap_or_default())
+    }
+
+    /// Connects the function's own use case. The audit table has every event; the lines for a log go nowhere.
+    pub(super) fn archiver(&self) -> Result<Archiver, Error> {
+        let lines = Lines::new(|_| {});
+        let archiver = Archiver::connect(self.config.clone(), &self.sdk, self.clock.clone(), lines);
+        Ok(archiver?)
+    }
+
+    /// Connects to the secret with the credentials.
+    pub(super) fn secrets(&self) -> Arc<Secrets> {
         let secrets = aws_sdk_secretsmanager::Client::new(&self.sdk);
         let id = self.config.genesys.secret_id.clone();
         Arc::new(Secrets::new(secrets, id, self.clock.clone()))
     }
 
-    /// Genesys' lists of conversations.
-    pub(crate) fn analytics(&self) -> Result<Analytics, Failure> {
+    /// Connects to Genesys' lists of conversations.
+    pub(super) fn analytics(&self) -> Result<Analytics, Error> {
         Ok(Analytics::new(&self.config, self.secrets(), Arc::default())?)
     }
 
-    /// Ledger and audit, to be read.
-    pub(crate) fn ledger(&self) -> Ledger {
+    /// Connects to Genesys' recordings.
+    pub(super) fn genesys(&self) -> Result<Genesys, Error> {
+        Ok(Genesys::new(&self.config, self.secrets(), Arc::default())?)
+    }
+
+    /// Connects to ledger and audit, to be read.
+    pub(super) fn ledger(&self) -> Ledger {
         let limits = &self.config.limits;
         Ledger::new(
             aws_sdk_dynamodb::Client::new(&self.sdk),
@@ -109,8 +150,8 @@ impl Session {
         )
     }
 
-    /// The archive bucket, to be read.
-    pub(crate) fn storage(&self) -> Storage {
+    /// Connects to the archive bucket, to be read.
+    pub(super) fn storage(&self) -> Storage {
         let config = self.config.storage.clone();
         let s3 = aws_sdk_s3::config::Builder::from(&self.sdk)
             .force_path_style(config.path_style)
@@ -121,42 +162,43 @@ impl Session {
         Storage::new(aws_sdk_s3::Client::from_conf(s3), config, Arc::default())
     }
 
-    /// The end of a piece of work that may take `time`; Ctrl-C ends it early.
-    pub(crate) fn deadline(&self, time: Duration) -> Deadline {
+    /// Returns the end of a piece of work that may take `time`; [`Self::stop`] ends it early.
+    pub(super) fn deadline(&self, time: Duration) -> Deadline {
         Deadline::new(time, &self.stop)
     }
 
-    /// Whether Ctrl-C was pressed.
-    pub(crate) fn is_interrupted(&self) -> bool {
-        *self.interrupted.borrow()
+    /// Ends every [`Deadline`] of this session now.
+    pub(super) fn stop(&self) {
+        self.stop.pull();
+    }
+
+    /// Says whether Ctrl-C was pressed.
+    pub(super) fn is_interrupted(&self) -> bool {
+        self.interrupt.is_pulled()
+    }
+
+    /// Fails once Ctrl-C was pressed.
+    pub(super) fn go_on(&self) -> Result<(), Error> {
+        if self.is_interrupted() {
+            Err(Error::interrupted())
+        } else {
+            Ok(())
+        }
     }
 
     /// Waits for Ctrl-C.
-    pub(crate) async fn interruption(&self) {
-        let mut interrupted = self.interrupted.clone();
-        if interrupted.wait_for(|pressed| *pressed).await.is_err() {
-            std::future::pending::<()>().await;
-        }
+    pub(super) async fn interruption(&self) {
+        self.interrupt.pulled().await;
     }
 
-    /// Does `work` unless Ctrl-C comes first; `None`: it came.
-    pub(crate) async fn unless_interrupted<T, E: Into<Failure>>(
+    /// Does `work`, unless Ctrl-C comes first.
+    pub(super) async fn unless_interrupted<T, E: Into<Error>>(
         &self,
         work: impl Future<Output = Result<T, E>>,
-    ) -> Result<Option<T>, Failure> {
+    ) -> Result<T, Error> {
         tokio::select! {
-            done = work => done.map(Some).map_err(Into::into),
-            () = self.interruption() => Ok(None),
+            done = work => done.map_err(Into::into),
+            () = self.interruption() => Err(Error::interrupted()),
         }
     }
-
-    /// Ends every [`Deadline`] of this session now.
-    pub(crate) fn stop(&self) {
-        self.stop.pull();
-    }
-}
-
-/// Reads a conversation's id, as several commands take it.
-pub(crate) fn conversation(text: &str) -> Result<ConversationId, String> {
-    ConversationId::parse(text).map_err(|error| format!("it {error}"))
 }

@@ -5,79 +5,74 @@ use std::time::Duration;
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
 use futures_util::StreamExt as _;
-use recording_archiver::archive::audit::Actor;
-use recording_archiver::archive::job::Job;
-use recording_archiver::archive::outcome::{Outcome, RecordingResult};
-use recording_archiver::archive::{Archiver, Run};
-use recording_archiver::aws::failed;
-use recording_archiver::telemetry::Lines;
-use serde_json::json;
+use serde::Serialize;
 use tokio::time::Instant;
 
-use crate::Failure;
-use crate::out::{BAD, Out, Text};
-use crate::session::Session;
+use super::error::{Error, Kind};
+use super::{Session, clock};
+use crate::archive::audit::Actor;
+use crate::archive::job::Job;
+use crate::archive::outcome::{Outcome, RecordingResult};
+use crate::archive::{Archiver, Run};
+use crate::aws::failed;
 
 /// SQS takes at most so many messages at once.
-pub(crate) const BATCH: usize = 10;
+pub(super) const BATCH: usize = 10;
 
 /// As long as Lambda would give it.
 const RUN: Duration = Duration::from_secs(900);
 
 /// So many conversations a minute, and no more.
 #[derive(Debug)]
-pub(crate) struct Pace {
+pub(super) struct Pace {
     per_minute: f64,
     /// When the next ones may go.
     next: Instant,
 }
 
 impl Pace {
-    pub(crate) fn new(per_minute: f64) -> Self {
+    pub(super) fn new(per_minute: f64) -> Self {
         Self {
             per_minute,
             next: Instant::now(),
         }
     }
 
-    /// Waits until the next ones may go; false: somebody interrupted.
-    pub(crate) async fn wait(&self, session: &Session) -> bool {
+    /// Waits until the next ones may go.
+    pub(super) async fn wait(&self, session: &Session) -> Result<(), Error> {
         tokio::select! {
-            () = tokio::time::sleep_until(self.next) => {}
-            () = session.interruption() => {}
+            () = tokio::time::sleep_until(self.next) => session.go_on(),
+            () = session.interruption() => session.go_on(),
         }
-        !session.is_interrupted()
     }
 
-    /// So many went.
-    pub(crate) fn spend(&mut self, count: usize) {
+    /// Takes into account that so many went.
+    pub(super) fn spend(&mut self, count: usize) {
         #[expect(clippy::cast_precision_loss, reason = "at most ten")]
         let share = Duration::from_secs_f64(count as f64 / self.per_minute * 60.0);
         self.next = self.next.max(Instant::now()) + share;
     }
 }
 
-/// Reads a number of conversations a minute.
-pub(crate) fn rate(text: &str) -> Result<f64, String> {
-    let number = text.strip_suffix("/min").unwrap_or(text).parse::<f64>();
-    let number = number.ok().filter(|number| (1.0..=1e9).contains(number));
-    number.ok_or_else(|| "accepted: conversations a minute, at least 1, such as 50 or 50/min".to_owned())
-}
-
-/// Who asks, as the audit will tell: the command, of what, and the user of this machine.
-pub(crate) fn requester(command: &str, what: &str) -> String {
-    let user = ["USER", "USERNAME"]
-        .iter()
-        .find_map(|name| std::env::var(name).ok());
-    let user = user
-        .map(|user| format!(" by {}", user.chars().take(64).collect::<String>()))
-        .unwrap_or_default();
-    format!("archivectl {command} of {what}{user}")
+/// What came of archiving one recording right here.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Archived {
+    /// Its conversation.
+    pub interaction_id: String,
+    /// As ledger and audit spell it.
+    pub recording_id: String,
+    /// As the function's summary says it.
+    pub outcome: &'static str,
+    /// Why it was not archived.
+    pub reason: Option<String>,
+    /// Where its files lie.
+    pub files: Vec<String>,
 }
 
 /// Where jobs go.
 #[derive(Debug)]
-pub(crate) enum Sink {
+pub(super) enum Sink {
     /// The function's work queue.
     Queue { client: Client, url: String },
     /// The archive, with the function's own code.
@@ -88,28 +83,38 @@ pub(crate) enum Sink {
 }
 
 impl Sink {
-    pub(crate) fn queue(session: &Session) -> Result<Self, Failure> {
-        let url = session.config.queues.work.clone();
-        let url = url.ok_or(
-            "there is no work queue: set WORK_QUEUE_URL, name the stack (--stack), or archive right here (--local)",
-        )?;
+    pub(super) fn queue(session: &Session) -> Result<Self, Error> {
+        let url = session.config.queues.work.clone().ok_or_else(|| {
+            Error::new(Kind::Configuration, "there is no work queue").remedy(
+                "set WORK_QUEUE_URL, name the stack (--stack), or archive right here (backfill --local)",
+            )
+        })?;
         Ok(Self::Queue {
             client: Client::new(&session.sdk),
             url,
         })
     }
 
-    pub(crate) fn local(session: &Session, concurrency: usize) -> Result<Self, Failure> {
-        // The audit table has every event; here nobody collects the lines.
-        let archiver = session.archiver(Lines::new(|_| {}))?;
+    /// Refuses a clock that is off: the evidence would be.
+    pub(super) async fn local(session: &Session, concurrency: usize) -> Result<Self, Error> {
+        clock::check(session).await?;
         Ok(Self::Local {
-            archiver: Box::new(archiver),
+            archiver: Box::new(session.archiver()?),
             concurrency,
         })
     }
 
+    pub(super) fn is_queue(&self) -> bool {
+        matches!(self, Self::Queue { .. })
+    }
+
     /// Takes up to [`BATCH`] jobs; says of each whether it need not be given again.
-    pub(crate) async fn take(&self, jobs: &[Job], session: &Session, out: Out) -> Result<Vec<bool>, Failure> {
+    pub(super) async fn take(
+        &self,
+        jobs: &[Job],
+        session: &Session,
+        tell: &dyn Fn(Archived),
+    ) -> Result<Vec<bool>, Error> {
         match self {
             Self::Queue { client, url } => send(client, url, jobs).await,
             Self::Local {
@@ -117,7 +122,7 @@ impl Sink {
                 concurrency,
             } => {
                 let work = futures_util::stream::iter(jobs)
-                    .map(|job| archive(archiver, job, session, out))
+                    .map(|job| archive(archiver, job, session, tell))
                     .buffered(*concurrency)
                     .collect();
                 tokio::pin!(work);
@@ -134,49 +139,72 @@ impl Sink {
 }
 
 /// Sends the jobs, those that SQS refuses once more.
-async fn send(client: &Client, url: &str, jobs: &[Job]) -> Result<Vec<bool>, Failure> {
-    let mut arrived = vec![false; jobs.len()];
-    let mut refusal = String::new();
+async fn send(client: &Client, url: &str, jobs: &[Job]) -> Result<Vec<bool>, Error> {
+    let bodies: Vec<_> = jobs.iter().map(|job| job.to_json().to_string()).collect();
+    let mut arrived = vec![false; bodies.len()];
+    let mut refusal = None;
     for _ in 0..2 {
-        let entries = jobs
-            .iter()
-            .enumerate()
-            .filter(|(at, _)| !arrived[*at])
-            .map(|(at, job)| {
-                SendMessageBatchRequestEntry::builder()
-                    .id(at.to_string())
-                    .message_body(job.to_json().to_string())
-                    .build()
-            });
-        let entries = entries.collect::<Result<Vec<_>, _>>()?;
-        if entries.is_empty() {
+        let left: Vec<_> = (0..bodies.len()).filter(|at| !arrived[*at]).collect();
+        if left.is_empty() {
             break;
         }
-        let answer = client
-            .send_message_batch()
-            .queue_url(url)
-            .set_entries(Some(entries))
-            .send()
-            .await;
-        let answer = answer.map_err(|error| failed(&format!("sending to the work queue {url}"), error))?;
-        for sent in answer.successful() {
-            if let Some(arrived) = sent.id().parse().ok().and_then(|at: usize| arrived.get_mut(at)) {
-                *arrived = true;
-            }
+        let sent = send_batch(client, url, left.iter().map(|at| bodies[*at].as_str())).await?;
+        for (at, taken) in left.into_iter().zip(sent.taken) {
+            arrived[at] = taken;
         }
-        if let Some(refused) = answer.failed().first() {
-            refusal = format!("{} {}", refused.code(), refused.message().unwrap_or_default());
-        }
+        refusal = sent.refusal.or(refusal);
     }
-    if arrived.contains(&true) || refusal.is_empty() {
-        Ok(arrived)
-    } else {
-        Err(format!("the work queue {url} takes none of the jobs: {refusal}").into())
+    match refusal {
+        Some(refusal) if !arrived.contains(&true) => {
+            let message = format!("the work queue {url} takes none of the jobs: {refusal}");
+            Err(Error::new(Kind::Service, message))
+        }
+        _ => Ok(arrived),
     }
 }
 
-/// Archives one conversation and tells what did not work out.
-async fn archive(archiver: &Archiver, job: &Job, session: &Session, out: Out) -> bool {
+/// What came of sending a batch.
+pub(super) struct Sent {
+    /// Of each message, whether the queue took it.
+    pub(super) taken: Vec<bool>,
+    /// Why it did not take the first of those that it did not.
+    refusal: Option<String>,
+}
+
+/// Sends up to [`BATCH`] messages, once.
+pub(super) async fn send_batch<'b>(
+    client: &Client,
+    url: &str,
+    bodies: impl Iterator<Item = &'b str>,
+) -> Result<Sent, Error> {
+    let entry = |(at, body): (usize, &str)| {
+        SendMessageBatchRequestEntry::builder()
+            .id(at.to_string())
+            .message_body(body)
+            .build()
+    };
+    let entries = bodies.enumerate().map(entry).collect::<Result<Vec<_>, _>>()?;
+    let mut taken = vec![false; entries.len()];
+    let answer = client
+        .send_message_batch()
+        .queue_url(url)
+        .set_entries(Some(entries))
+        .send()
+        .await
+        .map_err(|error| failed(&format!("sending to the work queue {url}"), error))?;
+    for sent in answer.successful() {
+        if let Some(taken) = sent.id().parse().ok().and_then(|at: usize| taken.get_mut(at)) {
+            *taken = true;
+        }
+    }
+    let refused = answer.failed().first();
+    let refusal =
+        refused.map(|refused| format!("{} {}", refused.code(), refused.message().unwrap_or_default()));
+    Ok(Sent { taken, refusal })
+}
+
+/// Archives one conversation and tells what came of it; returns whether it need not be given again.
+async fn archive(archiver: &Archiver, job: &Job, session: &Session, tell: &dyn Fn(Archived)) -> bool {
     let deadline = session.deadline(RUN);
     let begun = Instant::now();
     let actor = Actor {
@@ -188,21 +216,21 @@ async fn archive(archiver: &Archiver, job: &Job, session: &Session, out: Out) ->
     };
     let results = archiver.archive(Run::new(job, &actor, &deadline)).await;
     tracing::debug!(elapsed_ms = begun.elapsed().as_millis(), "archived");
-    results.iter().for_each(|result| tell(result, out));
+    results.iter().for_each(|result| tell(Archived::of(result)));
     results.iter().all(|result| {
         use Outcome::{AlreadyArchived, Archived, Expired, Skipped};
         matches!(result.outcome, Archived | AlreadyArchived | Expired | Skipped)
     })
 }
 
-fn tell(result: &RecordingResult, out: Out) {
-    let outcome = result.outcome.as_str();
-    let reason = result.error.as_ref().map(ToString::to_string);
-    let files: Vec<_> = result.files.iter().map(|file| &file.archive_key).collect();
-    let item = json!({"interactionId": result.of.conversation.to_string(), "recordingId": result.of.recording_key(),
-                      "outcome": outcome, "reason": reason, "files": files});
-    out.item(&item, || match reason {
-        None => Text::new(outcome).add(format!(" {}", result.of)),
-        Some(reason) => Text::styled(BAD, outcome).add(format!(" {}: {reason}", result.of)),
-    });
+impl Archived {
+    fn of(result: &RecordingResult) -> Self {
+        Self {
+            interaction_id: result.of.conversation.to_string(),
+            recording_id: result.of.recording_key(),
+            outcome: result.outcome.as_str(),
+            reason: result.error.as_ref().map(ToString::to_string),
+            files: result.files.iter().map(|file| file.archive_key.clone()).collect(),
+        }
+    }
 }

@@ -125,8 +125,9 @@ impl Ledger {
                     if record.state == State::Notified || (record.state == State::Archived && !notify) {
                         return ControlFlow::Break(Claim::Done(record.clone()));
                     }
-                    if record.lease_expires_at > now {
-                        let remaining = Duration::from_millis(record.lease_expires_at.abs_diff(now));
+                    let end = record.lease_end(now);
+                    if end > now {
+                        let remaining = Duration::from_millis(end.abs_diff(now));
                         return ControlFlow::Break(Claim::Busy { remaining });
                     }
                 }
@@ -227,7 +228,8 @@ impl Ledger {
     ) -> Result<(), Error> {
         self.update(of, actor, entry, deadline, |seen| {
             let leave = seen.is_some_and(|record| {
-                let busy = record.lease_expires_at > self.clock.now_ms();
+                let now = self.clock.now_ms();
+                let busy = record.lease_end(now) > now;
                 busy || record.is_archived() || (record.state == state && !repeated)
             });
             if leave {

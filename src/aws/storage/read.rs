@@ -12,7 +12,6 @@ use jiff::Timestamp;
 use super::{ATTEMPT_ID, INTERACTION_ID, RECORDING_ID, Storage};
 use crate::archive::digest::{Digest, Hashed};
 use crate::archive::recording::ArchivedFile;
-use crate::aws::failed;
 use crate::error::Error;
 
 /// What lies under the key of an archived file.
@@ -51,12 +50,24 @@ impl Storage {
     /// its key.
     pub async fn read(&self, file: &ArchivedFile) -> Result<Option<Found>, Error> {
         let (bucket, key) = file.location();
-        let got: GetObjectOutput = match self.client.get_object().bucket(bucket).key(key).send().await {
+        let got: GetObjectOutput = match self
+            .client
+            .get_object()
+            .bucket(bucket)
+            .set_expected_bucket_owner(self.config.bucket_owner.clone())
+            .key(key)
+            .send()
+            .await
+        {
             Ok(got) => got,
             Err(SdkError::ServiceError(error)) if matches!(error.err(), GetObjectError::NoSuchKey(_)) => {
                 return Ok(None);
             }
-            Err(error) => return Err(failed(&format!("reading {}", file.archive_key), error)),
+            Err(error) => {
+                return Err(self
+                    .config
+                    .failed(&format!("reading {}", file.archive_key), error));
+            }
         };
         let label = Label::of(got.metadata());
         let chunks = stream::unfold(
@@ -76,10 +87,14 @@ impl Storage {
             .client
             .get_object_tagging()
             .bucket(bucket)
+            .set_expected_bucket_owner(self.config.bucket_owner.clone())
             .key(key)
             .send()
             .await
-            .map_err(|error| failed(&format!("reading the tags of {}", file.archive_key), error))?;
+            .map_err(|error| {
+                self.config
+                    .failed(&format!("reading the tags of {}", file.archive_key), error)
+            })?;
         let tag = tags.tag_set().iter().find(|tag| tag.key() == "sha256");
         Ok(Some(Found {
             digest: hashed.finish(),
@@ -95,13 +110,17 @@ impl Storage {
             .client
             .list_objects_v2()
             .bucket(bucket)
+            .set_expected_bucket_owner(self.config.bucket_owner.clone())
             .prefix(prefix)
             .set_continuation_token(from)
             // Keys may hold what XML cannot; one of them would make the page unreadable.
             .encoding_type(EncodingType::Url)
             .send()
             .await
-            .map_err(|error| failed(&format!("listing s3://{bucket}/{prefix}"), error))?;
+            .map_err(|error| {
+                self.config
+                    .failed(&format!("listing s3://{bucket}/{prefix}"), error)
+            })?;
         let objects = page.contents().iter().filter_map(|object| {
             let written = object
                 .last_modified()
@@ -120,6 +139,7 @@ impl Storage {
             .client
             .head_object()
             .bucket(&self.config.bucket)
+            .set_expected_bucket_owner(self.config.bucket_owner.clone())
             .key(key)
             .send()
             .await;
@@ -128,7 +148,9 @@ impl Storage {
             Err(SdkError::ServiceError(error)) if matches!(error.err(), HeadObjectError::NotFound(_)) => {
                 Ok(None)
             }
-            Err(error) => Err(failed(&format!("looking for {}", self.archive_key(key)), error)),
+            Err(error) => Err(self
+                .config
+                .failed(&format!("looking for {}", self.archive_key(key)), error)),
         }
     }
 }

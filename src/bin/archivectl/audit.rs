@@ -4,14 +4,15 @@ use std::path::PathBuf;
 
 use recording_archiver::archive::audit::AuditItem;
 use recording_archiver::archive::recording::ConversationId;
-use serde_json::{Value, json};
+use recording_archiver::ops::audit::{Audit, audit};
+use recording_archiver::ops::custody::{self, Custody, text};
+use recording_archiver::ops::{Error, Session, Verdict};
+use serde_json::Value;
 
-use crate::custody::{self, Custody, text};
-use crate::finding::Finding;
+use crate::args;
 use crate::html::{self, escape, table};
 use crate::out::{BAD, DIM, GOOD, Out, Text};
-use crate::session::{self, Session};
-use crate::{Failure, Verdict};
+use crate::verify;
 
 /// Show the chain of custody of a conversation: who asked, when downloaded, what hash, where stored, who was told.
 ///
@@ -27,51 +28,40 @@ Examples:
 Exit code 1: the chain is not whole, or nothing is known of the conversation.")]
 pub(crate) struct Args {
     /// Which conversation.
-    #[arg(value_name = "CONVERSATION", value_parser = session::conversation)]
+    #[arg(value_name = "CONVERSATION", value_parser = args::conversation)]
     conversation: ConversationId,
     /// Write a page for people into this file.
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
 }
 
-pub(crate) async fn run(args: &Args, session: &Session, out: Out) -> Result<Verdict, Failure> {
-    let (custodies, mut findings) = custody::of(&session.ledger(), args.conversation).await?;
-    findings.extend(custodies.iter().flat_map(|custody| custody.findings.clone()));
-    for custody in &custodies {
+pub(crate) async fn run(args: &Args, session: &Session, out: Out) -> Result<Verdict, Error> {
+    let audit = audit(session, args.conversation).await?;
+    for custody in &audit.custodies {
         tell(custody, out);
     }
     if let Some(path) = &args.html {
-        let now = session.clock.now().strftime("%Y-%m-%d %H:%M:%S UTC").to_string();
-        html::write(path, &page(args.conversation, &custodies, &findings, &now))?;
+        let now = session.now().strftime("%Y-%m-%d %H:%M:%S UTC").to_string();
+        html::write(path, &page(&audit, &now))?;
         out.note(format!("written: {}", path.display()));
     }
-    let recordings = custodies.iter().map(|custody| {
-        let record = custody.record.as_ref();
-        json!({"recordingId": custody.recording, "state": record.map(|record| record.state.as_str()),
-               "events": custody.events.len(), "chainHead": record.map(|record| &record.chain_head),
-               "files": record.map(|record| &record.files), "whole": custody.findings.is_empty()})
-    });
-    let value = json!({"interactionId": args.conversation.to_string(), "recordings": recordings.collect::<Vec<_>>(),
-                       "findings": findings.iter().map(Finding::json).collect::<Vec<_>>()});
-    out.summary(&value, || {
-        let mut texts = findings.iter().map(Finding::text);
-        match texts.next() {
-            Some(first) => texts.fold(first, |text, next| text.lines(&next)),
-            None => Text::styled(GOOD, "whole")
-                .add(": no event was changed, removed or added, and the ledger knows each chain's end"),
-        }
-    });
-    Ok(if findings.is_empty() {
-        Verdict::Clean
-    } else {
-        Verdict::Findings
-    })
+    out.summary(&audit.figures(), || words(&audit));
+    Ok(audit.verdict())
+}
+
+fn words(audit: &Audit) -> Text {
+    let mut findings = audit.findings.iter().map(verify::finding);
+    match findings.next() {
+        Some(first) => findings.fold(first, |text, next| text.lines(&next)),
+        None => Text::styled(GOOD, "whole")
+            .add(": no event was changed, removed or added, and the ledger knows each chain's end"),
+    }
 }
 
 fn tell(custody: &Custody, out: Out) {
     out.heading(|| format!("{}: {}", custody::named(&custody.recording), state(custody)));
     for (event, before) in with_before(&custody.events) {
-        out.item(&Value::Object(event.clone()), || {
+        out.item(event, || {
             let action = text(event, "action");
             let style = if event.contains_key("error") { BAD } else { GOOD };
             let line = Text::new(format!("  {}  ", text(event, "timestamp"))).style(style, action);
@@ -98,7 +88,7 @@ fn with_before(events: &[AuditItem]) -> impl Iterator<Item = (&AuditItem, Option
     events.iter().zip(before)
 }
 
-/// What an event says beyond time and action, in words. What Genesys says is told when it is new.
+/// Returns what an event says beyond time and action, in words. What Genesys says is told when it is new.
 fn particulars(event: &AuditItem, before: Option<&AuditItem>) -> Vec<(&'static str, String)> {
     let mut told = Vec::new();
     let actor = |name: &str| event.get("actor")?.get(name)?.as_str().map(str::to_owned);
@@ -144,19 +134,20 @@ fn particulars(event: &AuditItem, before: Option<&AuditItem>) -> Vec<(&'static s
 }
 
 /// The page for people.
-fn page(conversation: ConversationId, custodies: &[Custody], findings: &[Finding], now: &str) -> String {
-    let verdict = if findings.is_empty() {
+fn page(audit: &Audit, now: &str) -> String {
+    let verdict = if audit.findings.is_empty() {
         "<p class=\"verdict good\">The chain of custody is whole: no event was changed, removed or added since it was written.</p>\n"
             .to_owned()
     } else {
-        let items = findings
-            .iter()
-            .map(|finding| format!("<p class=\"verdict bad\">{}</p>\n", escape(finding.plain())));
+        let items = audit.findings.iter().map(|finding| {
+            let told = format!("{} {}: {}", finding.code, finding.about(), finding.detail);
+            format!("<p class=\"verdict bad\">{}</p>\n", escape(told))
+        });
         items.collect()
     };
     let mut body =
         format!("<p class=\"dim\">Made by archivectl at {now} from ledger and audit.</p>\n{verdict}");
-    for custody in custodies {
+    for custody in &audit.custodies {
         body.push_str(&format!(
             "<h2>{}: {}</h2>\n",
             escape(custody::named(&custody.recording)),
@@ -206,7 +197,10 @@ fn page(conversation: ConversationId, custodies: &[Custody], findings: &[Finding
         }
     }
     body.push_str(HOW_TO_CHECK);
-    html::page(&format!("Chain of custody of conversation {conversation}"), &body)
+    html::page(
+        &format!("Chain of custody of conversation {}", audit.conversation),
+        &body,
+    )
 }
 
 const HOW_TO_CHECK: &str = "<h2>How to check this yourself</h2>\n\

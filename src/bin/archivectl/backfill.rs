@@ -1,97 +1,229 @@
-//! How a backfill came out, in figures and in words.
+//! `archivectl backfill`: what was recorded before the archiver was there, or while it was not.
 
-use serde_json::{Value, json};
+use std::path::PathBuf;
 
-use super::estimate::Estimate;
-use super::{Backfill, Findings};
-use crate::Verdict;
-use crate::out::{NOTE, Text};
+use indicatif::{DecimalBytes, HumanCount, HumanDuration};
+use recording_archiver::ops::backfill::{
+    Counts, Estimate, Figures, Item, Request, Resumed, Source, backfill,
+};
+use recording_archiver::ops::{Error, Kind, Session, Tell, Verdict};
 
-impl Backfill<'_> {
-    /// What becomes of what is not archived yet.
-    pub(super) fn done(&self) -> &'static str {
-        match (self.args.dry_run, self.args.local) {
+use crate::args::{Days, FilterArgs, rate};
+use crate::out::{BAD, NOTE, Out, Text};
+
+/// Archive what was recorded before the archiver was there, or while it was not.
+///
+/// Lists the conversations of the days given through Genesys' analytics, keeps those in which a recording was started,
+/// drops those that the ledger says are archived, and sends the rest to the work queue, where the function takes them.
+/// Or takes the ids from a list (--ids), or archives right here (--local).
+///
+/// Whatever interrupts it, the same command goes on where it was: the checkpoint file knows what was sent.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  archivectl backfill --from 2026-01-01 --to 2026-01-31 --dry-run   how many, how long, how much
+  archivectl backfill --from 2026-01-01 --to 2026-01-31             the same, done
+  archivectl backfill --ids missing.csv                             from a list
+  archivectl backfill --from 2026-01-05 --to 2026-01-05 --local     without queue and function
+
+A list is CSV or JSON Lines: conversationId[,recordingId,expectedSha256].
+
+Genesys allows 300 requests a minute per token, and live traffic needs its share: with some 3 requests for a \
+conversation, the default rate leaves half of it. What the ledger knows as archived, and nothing else of it open, is \
+not sent; a recording that came up later is found by the job of its own event.")]
+pub(crate) struct Args {
+    #[command(flatten)]
+    days: Days,
+    /// Read ids from this file instead, CSV or JSON Lines; - is stdin.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["from", "to", "media", "direction", "queue", "division", "min_duration", "max_duration"])]
+    ids: Option<PathBuf>,
+    /// Archive right here, without queue and function.
+    #[arg(long)]
+    local: bool,
+    /// With --local: how many at a time.
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=10), requires = "local")]
+    concurrency: u16,
+    /// Only say what would be sent, how long it would take and what it would cost.
+    #[arg(long)]
+    dry_run: bool,
+    /// How many conversations a minute.
+    #[arg(long, value_name = "N", default_value = "50", value_parser = rate)]
+    rate: f64,
+    /// The checkpoint file. Default: backfill-FIRST-LAST.checkpoint in this folder, or FILE.checkpoint beside a list.
+    #[arg(long, value_name = "FILE")]
+    checkpoint: Option<PathBuf>,
+    #[command(flatten)]
+    filter: FilterArgs,
+}
+
+pub(crate) async fn run(args: &Args, session: &Session, out: Out) -> Result<Verdict, Error> {
+    let request = Request {
+        source: args.source(session)?,
+        local: args.local.then_some(args.concurrency.into()),
+        dry_run: args.dry_run,
+        rate: args.rate,
+        checkpoint: args.checkpoint.clone(),
+    };
+    let progress = out.progress("backfill", None);
+    let done = args.done();
+    let show = |item: Item| match &item {
+        Item::Resumed(resumed) => resumed_notes(resumed).into_iter().for_each(|note| out.note(note)),
+        other => out.item(other, || text(other, done)),
+    };
+    let listener = |event| progress.hear(event, show);
+    let ended = backfill(session, request, Tell::new(&listener)).await?;
+    progress.finish();
+    // What an error ended is told by the error.
+    if ended.end.as_ref().err().is_none_or(Error::is_interruption) {
+        out.summary(&ended.figures, || words(&ended.figures, done));
+    }
+    ended.end?;
+    Ok(ended.figures.verdict())
+}
+
+impl Args {
+    fn source(&self, session: &Session) -> Result<Source, Error> {
+        if let Some(path) = &self.ids {
+            return Ok(Source::List(path.clone()));
+        }
+        match self.days.range(session.now())? {
+            Some(range) => Ok(Source::Days(range, self.filter.filter())),
+            None => {
+                let message = "what is to be archived? Give --from and --to, or --ids FILE (see --help)";
+                Err(Error::new(Kind::Usage, message))
+            }
+        }
+    }
+
+    /// Says what becomes of what is not archived yet.
+    fn done(&self) -> &'static str {
+        match (self.dry_run, self.local) {
             (true, _) => "to send",
             (_, true) => "done",
             _ => "sent",
         }
     }
+}
 
-    /// What there is to look after.
-    pub(super) fn verdict(&self) -> Verdict {
-        match self.findings {
-            Findings {
-                bad_lines: 0,
-                refused: 0,
-                unreadable: 0,
-                ..
-            } => Verdict::Clean,
-            _ => Verdict::Findings,
-        }
+fn resumed_notes(resumed: &Resumed) -> Vec<Text> {
+    let mut notes = Vec::new();
+    if let Some(through) = resumed.through {
+        notes.push(Text::new(format!("going on after {through}")));
     }
+    if resumed.sent > 0 {
+        let sent = resumed.sent;
+        let note = format!("going on where it was: {sent} are sent since the last finished day");
+        notes.push(Text::new(note));
+    }
+    if resumed.unknown > 0 {
+        notes.push(Text::styled(NOTE, resumed.unknown).add(
+            " may be on the queue already, as the last run ended while it sent them; they are sent again, and the function \
+             answers already_archived to the second",
+        ));
+    }
+    notes
+}
 
-    /// The last words.
-    pub(super) fn summary(&self, verdict: Verdict) {
-        let tally = &self.tally;
-        let interrupted = verdict == Verdict::Interrupted;
-        let Findings {
-            bad_lines,
-            duplicates,
-            refused,
-            unreadable,
-        } = &self.findings;
-        let mut value = json!({"listed": tally.listed, "unrecorded": tally.unrecorded, "filtered": tally.filtered,
-                               "ongoing": tally.ongoing, "archived": tally.archived, "sent": tally.sent, "unreadable": tally.unreadable,
-                               "badLines": bad_lines, "duplicates": duplicates, "refused": refused,
-                               "dryRun": self.args.dry_run, "interrupted": interrupted});
-        let estimate = self.args.dry_run.then(|| Estimate::new(tally, self.args.rate));
-        if let Some(estimate) = &estimate {
-            value["estimate"] = estimate.json();
+fn text(item: &Item, done: &str) -> Text {
+    match item {
+        // Notes tell of it.
+        Item::Resumed(_) => Text::default(),
+        Item::Day(day) => Text::new(format!("{}  {}", day.day, counts(&day.counts, done))),
+        Item::BadLine(bad) => Text::styled(BAD, format!("line {}", bad.line)).add(format!(": {}", bad.error)),
+        Item::Refused(refused) => {
+            Text::styled(BAD, "not taken").add(format!(" by the work queue: {}", refused.key))
         }
-        self.out.summary(&value, || {
-            let mut text = Text::new(format!("together    {}", words(&value, self.done())));
-            for (count, what) in [
-                (*duplicates, "lines repeat an earlier one"),
-                (
-                    tally.ongoing,
-                    "go on: their events will bring them, or `archivectl reconcile` later",
-                ),
-                (*bad_lines, "bad lines: mend them and give them again"),
-                (*refused, "did not work out: the same command tries them again"),
-                (
-                    *unreadable,
-                    "entries of Genesys' lists have no id or start that can be read",
-                ),
-            ] {
-                if count > 0 {
-                    text = text.line().style(NOTE, count).add(format!(" {what}"));
-                }
+        Item::Archived(archived) => {
+            let of = match archived.recording_id.as_str() {
+                "-" => format!("conversation {}", archived.interaction_id),
+                id => format!("recording {id} of conversation {}", archived.interaction_id),
+            };
+            match &archived.reason {
+                None => Text::new(archived.outcome).add(format!(" {of}")),
+                Some(reason) => Text::styled(BAD, archived.outcome).add(format!(" {of}: {reason}")),
             }
-            if interrupted {
-                text = text.line().add("interrupted: the same command goes on from here");
-            }
-            if let Some(estimate) = &estimate {
-                text = text.lines(&estimate.text());
-            }
-            text
-        });
+        }
     }
 }
 
-/// Figures in words; those that are nothing are left out.
-pub(super) fn words(figures: &Value, done: &str) -> String {
+fn words(figures: &Figures, done: &str) -> Text {
+    let mut text = Text::new(format!("together    {}", counts(&figures.counts, done)));
+    for (count, what) in [
+        (figures.duplicates, "lines repeat an earlier one"),
+        (
+            figures.counts.ongoing,
+            "go on: their events will bring them, or `archivectl reconcile` later",
+        ),
+        (figures.bad_lines, "bad lines: mend them and give them again"),
+        (
+            figures.refused,
+            "did not work out: the same command tries them again",
+        ),
+        (
+            figures.unreadable_now,
+            "entries of Genesys' lists have no id or start that can be read",
+        ),
+    ] {
+        if count > 0 {
+            text = text.line().style(NOTE, count).add(format!(" {what}"));
+        }
+    }
+    if figures.interrupted {
+        text = text.line().add("interrupted: the same command goes on from here");
+    }
+    match &figures.estimate {
+        Some(estimate) => text.lines(&estimated(estimate)),
+        None => text,
+    }
+}
+
+/// Returns figures in words; those that are nothing are left out.
+fn counts(counts: &Counts, done: &str) -> String {
     let named = [
-        ("listed", "listed"),
-        ("unrecorded", "without recording"),
-        ("filtered", "left out by filters"),
-        ("ongoing", "going on"),
-        ("archived", "archived already"),
-        ("sent", done),
+        (Some(counts.listed), "listed"),
+        (
+            Some(counts.unrecorded).filter(|count| *count > 0),
+            "without recording",
+        ),
+        (
+            Some(counts.filtered).filter(|count| *count > 0),
+            "left out by filters",
+        ),
+        (Some(counts.ongoing).filter(|count| *count > 0), "going on"),
+        (
+            Some(counts.archived).filter(|count| *count > 0),
+            "archived already",
+        ),
+        (Some(counts.sent), done),
     ];
-    let words = named.into_iter().filter_map(|(name, word)| {
-        let count = figures[name].as_u64().unwrap_or_default();
-        (count > 0 || matches!(name, "listed" | "sent"))
-            .then(|| format!("{} {word}", indicatif::HumanCount(count)))
-    });
+    let words = named
+        .into_iter()
+        .filter_map(|(count, word)| Some(format!("{} {word}", HumanCount(count?))));
     words.collect::<Vec<_>>().join(", ")
+}
+
+fn estimated(estimate: &Estimate) -> Text {
+    let time = HumanDuration(std::time::Duration::from_secs(estimate.seconds));
+    let requests = HumanCount(estimate.genesys_requests);
+    let text = Text::new("estimated, with the assumptions of docs/deploy.md:")
+        .line()
+        .add(format!("  {time} to send them, at the rate given"))
+        .line()
+        .add(format!("  {requests} requests to Genesys"))
+        .line()
+        .add(format!("  {:.2} USD to archive them", estimate.usd));
+    // A list of ids says nothing about lengths.
+    if estimate.bytes == 0 {
+        return text;
+    }
+    let bytes = DecimalBytes(estimate.bytes);
+    text.line()
+        .add(format!(
+            "  {bytes} as WAV in stereo, by the length of the conversations"
+        ))
+        .line()
+        .add(format!(
+            "  {:.2} USD a month to keep them in S3 Standard",
+            estimate.usd_per_month
+        ))
 }

@@ -1,48 +1,25 @@
 //! `archivectl`: the operators' command line. Backfills history, proves the archive, finds what is missing.
 //!
-//! It shares configuration, clients and pure code with the function; each command is a module with its arguments and
-//! a `run`. Results go to stdout, everything on the way there to stderr.
+//! What the commands do is `recording_archiver::ops`; here are their arguments, and how figures and events look as text,
+//! JSON or a page. Results go to stdout, everything on the way there to stderr.
 
+mod args;
 mod audit;
 mod backfill;
-mod clock;
-mod custody;
-mod days;
 mod doctor;
-mod files;
-mod filter;
-mod finding;
 mod html;
 mod out;
 mod reconcile;
 mod redrive;
 mod report;
-mod scan;
-mod session;
-mod sink;
-mod stack;
 mod verify;
 
 use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
+use recording_archiver::ops::{Error, Interrupt, Session, Verdict};
 
 use out::Out;
-use session::Session;
-
-/// Why a command could not do what it was asked; its text names the thing and the way out.
-type Failure = Box<dyn std::error::Error + Send + Sync>;
-
-/// What a command that ran to its end found.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Verdict {
-    /// Nothing to look after.
-    Clean,
-    /// Something to look after, already told: exit code 1.
-    Findings,
-    /// Ctrl-C ended it early, in a state that it can go on from: exit code 130.
-    Interrupted,
-}
 
 #[derive(Debug, Parser)]
 #[command(name = "archivectl", version, about, long_about = LONG_ABOUT, after_help = AFTER_HELP, max_term_width = 110)]
@@ -66,7 +43,7 @@ A first backfill, a monthly proof and the recovery after an outage: docs/operati
 
 /// What every command takes.
 #[derive(Debug, Clone, clap::Args)]
-pub(crate) struct Common {
+struct Common {
     /// Take the configuration from this CloudFormation stack; it wins over the environment.
     #[arg(long, global = true, value_name = "NAME", help_heading = "Everywhere")]
     stack: Option<String>,
@@ -98,16 +75,19 @@ async fn main() -> ExitCode {
     match run(cli, out).await {
         Ok(Verdict::Clean) => ExitCode::SUCCESS,
         Ok(Verdict::Findings) => ExitCode::FAILURE,
-        Ok(Verdict::Interrupted) => ExitCode::from(130),
+        Err(error) if error.is_interruption() => ExitCode::from(130),
         Err(error) => {
-            out.error(&*error);
+            out.error(&error);
             ExitCode::from(2)
         }
     }
 }
 
-async fn run(cli: Cli, out: Out) -> Result<Verdict, Failure> {
-    let session = || Session::start(&cli.common);
+async fn run(cli: Cli, out: Out) -> Result<Verdict, Error> {
+    let session = || {
+        let variables = |name: &str| std::env::var(name).ok();
+        Session::start(cli.common.stack.as_deref(), variables, on_ctrl_c())
+    };
     match &cli.command {
         Command::Backfill(args) => backfill::run(args, &session().await?, out).await,
         Command::Redrive(args) => redrive::run(args, &session().await?, out).await,
@@ -121,4 +101,19 @@ async fn run(cli: Cli, out: Out) -> Result<Verdict, Failure> {
             Ok(Verdict::Clean)
         }
     }
+}
+
+/// Returns what the first Ctrl-C pulls; the second does not ask.
+fn on_ctrl_c() -> Interrupt {
+    let interrupt = Interrupt::default();
+    let pulled = interrupt.clone();
+    tokio::spawn(async move {
+        while tokio::signal::ctrl_c().await.is_ok() {
+            if pulled.is_pulled() {
+                std::process::exit(130);
+            }
+            pulled.pull();
+        }
+    });
+    interrupt
 }

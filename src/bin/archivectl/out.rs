@@ -1,14 +1,14 @@
 //! What people and programs get to see: results on stdout, as text or as JSON Lines; the way there on stderr.
 
-use std::error::Error;
 use std::fmt::{self, Display};
 use std::io::{IsTerminal as _, Write as _};
 use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{HumanBytes, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use recording_archiver::ops::{Error, Event};
 use recording_archiver::redact::{visible, visible_json};
-use serde_json::{Value, json};
+use serde::Serialize;
 
 /// What somebody has to look at.
 pub(crate) const BAD: Style = AnsiColor::Red.on_default().bold();
@@ -93,10 +93,11 @@ impl Out {
         Self { json }
     }
 
-    /// One item: `value` for programs, `text` (one or several lines) for people.
-    pub(crate) fn item(self, value: &Value, text: impl FnOnce() -> Text) {
+    /// Writes one item: `value` for programs, `text` (one or several lines) for people.
+    pub(crate) fn item(self, value: &impl Serialize, text: impl FnOnce() -> Text) {
         let line = if self.json {
-            visible_json(&value.to_string())
+            // What is shown has text keys and finite numbers, so it can be written.
+            visible_json(&serde_json::to_string(value).unwrap_or_default())
         } else {
             text().to_string()
         };
@@ -104,34 +105,38 @@ impl Out {
         let _ = writeln!(anstream::stdout(), "{line}");
     }
 
-    /// What the items after it are about; programs find that in the items.
+    /// Writes what the items after it are about; programs find that in the items.
     pub(crate) fn heading(self, text: impl FnOnce() -> String) {
         if !self.json {
             let _ = writeln!(anstream::stdout(), "{}", Text::styled(HEAD, text()));
         }
     }
 
-    /// The last words: how it came out, in figures.
-    pub(crate) fn summary(self, value: &Value, text: impl FnOnce() -> Text) {
-        self.item(&json!({ "summary": value }), text);
+    /// Writes how it came out, in figures, after all items.
+    pub(crate) fn summary(self, figures: &impl Serialize, text: impl FnOnce() -> Text) {
+        #[derive(Serialize)]
+        struct Summary<'a, T> {
+            summary: &'a T,
+        }
+        self.item(&Summary { summary: figures }, text);
     }
 
-    /// Something on the way, for people; not a result.
+    /// Writes something on the way, for people; not a result.
     pub(crate) fn note(self, text: impl Into<Text>) {
         let text: Text = text.into();
         let _ = writeln!(anstream::stderr(), "{text}");
     }
 
-    /// Why it could not be done.
-    pub(crate) fn error(self, error: &dyn Error) {
-        let _ = writeln!(
-            anstream::stderr(),
-            "{}",
-            Text::styled(BAD, "error:").add(format!(" {error}"))
-        );
+    /// Writes why it could not be done, and the way out.
+    pub(crate) fn error(self, error: &Error) {
+        let mut text = Text::styled(BAD, "error:").add(format!(" {error}"));
+        if let Some(way_out) = error.way_out() {
+            text = text.line().style(NOTE, "  fix:").add(format!(" {way_out}"));
+        }
+        self.note(text);
     }
 
-    /// A progress bar of `total` steps (`None`: not known) on a terminal, a line now and then elsewhere.
+    /// Begins to show progress, of `total` steps as far as is known: as a bar on a terminal, elsewhere as a line now and then.
     pub(crate) fn progress(self, what: &'static str, total: Option<u64>) -> Progress {
         let bar = total.map_or_else(ProgressBar::no_length, ProgressBar::new);
         let terminal = std::io::stderr().is_terminal();
@@ -171,8 +176,18 @@ pub(crate) struct Progress {
 const PLAIN_EVERY: Duration = Duration::from_secs(10);
 
 impl Progress {
-    /// So many more steps are done.
-    pub(crate) fn advance(&self, steps: u64) {
+    /// Shows what a command tells; a result goes to `show`, with the bar out of the way.
+    pub(crate) fn hear<T>(&self, event: Event<T>, show: impl FnOnce(T)) {
+        match event {
+            Event::Item(item) => self.bar.suspend(|| show(item)),
+            Event::Steps(count) => self.advance(count),
+            Event::Total(count) => self.bar.set_length(count),
+            Event::At(what) => self.bar.set_message(what),
+            Event::Bytes(count) => self.bar.set_message(format!("{} read", HumanBytes(count))),
+        }
+    }
+
+    fn advance(&self, steps: u64) {
         self.bar.inc(steps);
         let Some(last) = &self.plain else { return };
         let mut last = last.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
@@ -181,16 +196,6 @@ impl Progress {
             let of = self.total.map(|total| format!(" of {total}")).unwrap_or_default();
             let _ = writeln!(anstream::stderr(), "{}: {}{of}", self.what, self.bar.position());
         }
-    }
-
-    /// What is at hand.
-    pub(crate) fn message(&self, text: String) {
-        self.bar.set_message(text);
-    }
-
-    /// Runs `print` with the bar out of the way.
-    pub(crate) fn suspend<T>(&self, print: impl FnOnce() -> T) -> T {
-        self.bar.suspend(print)
     }
 
     /// Takes the bar away.

@@ -12,28 +12,30 @@ use std::path::{Path, PathBuf};
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
-use crate::{Failure, files};
+use super::Resumed;
+use crate::ops::error::{Error, Kind};
+use crate::ops::files;
 
 /// What is counted across interruptions.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-pub(crate) struct Tally {
+pub struct Tally {
     /// Conversations seen.
-    pub(crate) listed: u64,
+    pub listed: u64,
     /// No recording of a wanted kind was started.
-    pub(crate) unrecorded: u64,
+    pub unrecorded: u64,
     /// Left out by the filters.
-    pub(crate) filtered: u64,
+    pub filtered: u64,
     /// Not over yet.
-    pub(crate) ongoing: u64,
+    pub ongoing: u64,
     /// The ledger says that they are archived.
-    pub(crate) archived: u64,
+    pub archived: u64,
     /// Sent, or archived right here.
-    pub(crate) sent: u64,
+    pub sent: u64,
     /// Entries of Genesys' answers without id or start.
-    pub(crate) unreadable: u64,
+    pub unreadable: u64,
     /// How long the sent ones lasted, in seconds.
-    pub(crate) seconds: u64,
+    pub seconds: u64,
 }
 
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
@@ -51,30 +53,28 @@ enum Line {
 
 /// The file, open and locked.
 #[derive(Debug)]
-pub(crate) struct Checkpoint {
+pub(super) struct Checkpoint {
     path: PathBuf,
     file: File,
     arguments: String,
     /// All days up to this one are done.
-    pub(crate) through: Option<Date>,
+    pub through: Option<Date>,
     /// The count up to the end of that day.
-    pub(crate) tally: Tally,
+    pub tally: Tally,
     /// Sent since then.
     sent: HashSet<String>,
     /// Perhaps sent: the run ended before it could say.
-    pub(crate) unknown: Vec<String>,
+    pub unknown: Vec<String>,
 }
 
 impl Checkpoint {
     /// Opens the file of a backfill with these arguments, or begins it.
-    pub(crate) fn open(path: &Path, arguments: String) -> Result<Self, Failure> {
-        let shown = path.display();
-        let mut file =
-            open(path).map_err(|error| format!("the checkpoint {shown} cannot be opened: {error}"))?;
+    pub(super) fn open(path: &Path, arguments: String) -> Result<Self, Error> {
+        let mut file = open(path).map_err(|error| failed(path, "opened", error))?;
         lock(&file, path)?;
         let mut checkpoint = Self {
             path: path.to_owned(),
-            file: file.try_clone()?,
+            file: file.try_clone().map_err(|error| failed(path, "opened", error))?,
             arguments,
             through: None,
             tally: Tally::default(),
@@ -86,17 +86,20 @@ impl Checkpoint {
         let mut text = Vec::new();
         loop {
             text.clear();
-            reader.read_until(b'\n', &mut text)?;
+            let read = reader.read_until(b'\n', &mut text);
+            read.map_err(|error| failed(path, "read", error))?;
             // The last line may be torn, by a full disk or a power failure: as if it had never been.
             if text.pop() != Some(b'\n') {
                 break;
             }
             lines += 1;
-            let line = serde_json::from_slice(&text);
-            let line = line.map_err(|_| {
-                format!(
-                    "line {lines} of {shown} is not of a backfill's checkpoint: name another (--checkpoint)"
+            let line = serde_json::from_slice(&text).map_err(|_| {
+                let shown = path.display();
+                Error::new(
+                    Kind::File,
+                    format!("line {lines} of {shown} is not of a backfill's checkpoint"),
                 )
+                .remedy(ANOTHER)
             })?;
             checkpoint.apply(line, lines)?;
         }
@@ -105,18 +108,19 @@ impl Checkpoint {
         Ok(checkpoint)
     }
 
-    fn apply(&mut self, line: Line, number: usize) -> Result<(), Failure> {
+    fn apply(&mut self, line: Line, number: usize) -> Result<(), Error> {
         match line {
             Line::Backfill(arguments) if arguments != self.arguments => {
-                return Err(format!(
-                    "the checkpoint {} belongs to another backfill ({arguments}): finish that one, or name another file (--checkpoint)",
+                let message = format!(
+                    "the checkpoint {} belongs to another backfill ({arguments})",
                     self.path.display()
-                )
-                .into());
+                );
+                return Err(Error::new(Kind::File, message).remedy(format!("finish that one, or {ANOTHER}")));
             }
             Line::Backfill(_) => {}
             _ if number == 1 => {
-                return Err(format!("{} is no checkpoint of a backfill", self.path.display()).into());
+                let message = format!("{} is no checkpoint of a backfill", self.path.display());
+                return Err(Error::new(Kind::File, message).remedy(ANOTHER));
             }
             Line::Done { through, tally } => (self.through, self.tally) = (through, tally),
             Line::Sending(ids) => self.unknown = ids,
@@ -128,30 +132,40 @@ impl Checkpoint {
         Ok(())
     }
 
-    /// Whether it was sent since the last finished day.
-    pub(crate) fn was_sent(&self, id: &str) -> bool {
+    /// Returns what a former run left behind, if there was one.
+    pub(super) fn resumed(&self) -> Option<Resumed> {
+        let resumed = Resumed {
+            through: self.through,
+            sent: self.sent.len(),
+            unknown: self.unknown.len(),
+        };
+        let nothing = Resumed {
+            through: None,
+            sent: 0,
+            unknown: 0,
+        };
+        (resumed != nothing).then_some(resumed)
+    }
+
+    /// Says whether it was sent since the last finished day.
+    pub(super) fn was_sent(&self, id: &str) -> bool {
         self.sent.contains(id)
     }
 
-    /// How many were sent since the last finished day.
-    pub(crate) fn sent_since(&self) -> usize {
-        self.sent.len()
-    }
-
-    /// These are about to be sent.
-    pub(crate) fn sending(&mut self, ids: Vec<String>) -> Result<(), Failure> {
+    /// Notes that these are about to be sent.
+    pub(super) fn sending(&mut self, ids: Vec<String>) -> Result<(), Error> {
         self.append(&Line::Sending(ids))
     }
 
-    /// These were sent.
-    pub(crate) fn sent(&mut self, ids: Vec<String>) -> Result<(), Failure> {
+    /// Notes that these were sent.
+    pub(super) fn sent(&mut self, ids: Vec<String>) -> Result<(), Error> {
         self.sent.extend(ids.iter().cloned());
         self.append(&Line::Sent(ids))
     }
 
-    /// All days up to this one are done, and `tally` counts them. `keys` is what was sent of this day: others may have
-    /// been sent of later days, when an earlier run went on although something of this day was refused.
-    pub(crate) fn done(&mut self, through: Date, tally: &Tally, keys: &[String]) -> Result<(), Failure> {
+    /// Notes that all days up to this one are done, and `tally` counts them. `keys` is what was sent of this day: others may
+    /// have been sent of later days, when an earlier run went on although something of this day was refused.
+    pub(super) fn done(&mut self, through: Date, tally: &Tally, keys: &[String]) -> Result<(), Error> {
         (self.through, self.tally) = (Some(through), tally.clone());
         for key in keys {
             self.sent.remove(key);
@@ -160,20 +174,14 @@ impl Checkpoint {
         self.rewrite()
     }
 
-    fn append(&mut self, line: &Line) -> Result<(), Failure> {
+    fn append(&mut self, line: &Line) -> Result<(), Error> {
         let text = format!("{}\n", serde_json::to_string(line)?);
         let written = self.file.write_all(text.as_bytes());
-        written.map_err(|error| {
-            format!(
-                "the checkpoint {} cannot be written: {error}",
-                self.path.display()
-            )
-            .into()
-        })
+        written.map_err(|error| failed(&self.path, "written", error))
     }
 
     /// Replaces the file by one that says the same in few lines.
-    fn rewrite(&mut self) -> Result<(), Failure> {
+    fn rewrite(&mut self) -> Result<(), Error> {
         let mut lines = vec![
             Line::Backfill(self.arguments.clone()),
             Line::Done {
@@ -190,14 +198,17 @@ impl Checkpoint {
         }
         // The lock goes over to the new file before anybody can find it.
         let replaced = files::replace_with(&self.path, text.as_bytes(), File::lock);
-        self.file = replaced.map_err(|error| {
-            format!(
-                "the checkpoint {} cannot be written: {error}",
-                self.path.display()
-            )
-        })?;
+        self.file = replaced.map_err(|error| failed(&self.path, "written", error))?;
         Ok(())
     }
+}
+
+/// The way out where a file is not this backfill's.
+const ANOTHER: &str = "name another file (--checkpoint)";
+
+fn failed(path: &Path, done: &str, error: std::io::Error) -> Error {
+    let message = format!("the checkpoint {} cannot be {done}: {error}", path.display());
+    Error::new(Kind::File, message)
 }
 
 /// Opens what is there, or begins it; never creates what a link leads to.
@@ -210,17 +221,17 @@ fn open(path: &Path) -> std::io::Result<File> {
     }
 }
 
-fn lock(file: &File, path: &Path) -> Result<(), Failure> {
+fn lock(file: &File, path: &Path) -> Result<(), Error> {
     match file.try_lock() {
         Ok(()) => Ok(()),
-        Err(TryLockError::WouldBlock) => Err(format!(
-            "another backfill is at work with the checkpoint {}",
-            path.display()
-        )
-        .into()),
-        Err(TryLockError::Error(error)) => {
-            Err(format!("the checkpoint {} cannot be locked: {error}", path.display()).into())
+        Err(TryLockError::WouldBlock) => {
+            let message = format!(
+                "another backfill is at work with the checkpoint {}",
+                path.display()
+            );
+            Err(Error::new(Kind::File, message).remedy(format!("wait for its end, or {ANOTHER}")))
         }
+        Err(TryLockError::Error(error)) => Err(failed(path, "locked", error)),
     }
 }
 
@@ -274,7 +285,7 @@ mod tests {
         let checkpoint = Checkpoint::open(&path, "x".to_owned()).unwrap();
         assert_eq!(checkpoint.through, Some("2026-01-05".parse().unwrap()));
         assert_eq!(checkpoint.tally, tally);
-        assert_eq!(checkpoint.sent_since(), 1);
+        assert_eq!(checkpoint.sent.len(), 1);
         assert!(checkpoint.was_sent("5"), "of a later day");
         assert!(checkpoint.unknown.is_empty());
         std::fs::remove_dir_all(folder).unwrap();
@@ -286,9 +297,8 @@ mod tests {
         let path = folder.join("a.checkpoint");
         let first = Checkpoint::open(&path, "x".to_owned()).unwrap();
         let refused = |path: &Path, arguments: &str| {
-            Checkpoint::open(path, arguments.to_owned())
-                .unwrap_err()
-                .to_string()
+            let refused = Checkpoint::open(path, arguments.to_owned());
+            refused.unwrap_err().to_string()
         };
         assert!(refused(&path, "x").contains("another backfill is at work"));
         drop(first);

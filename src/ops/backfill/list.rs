@@ -2,8 +2,8 @@
 
 use std::io::{BufRead, Read as _};
 
-use recording_archiver::archive::job::Job;
-use recording_archiver::config::RecordingApi;
+use crate::archive::job::Job;
+use crate::config::RecordingApi;
 use serde_json::{Value, json};
 
 /// The columns that are read. Without a heading they stand in this order.
@@ -13,7 +13,7 @@ const COLUMNS: [&str; 3] = ["conversationId", "recordingId", "expectedSha256"];
 const LONGEST_LINE: u64 = 64 * 1024;
 
 /// A list, being read.
-pub(crate) struct List<R> {
+pub(super) struct List<R> {
     lines: R,
     api: RecordingApi,
     number: u64,
@@ -25,13 +25,13 @@ pub(crate) struct List<R> {
 
 /// A line that is no job.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct BadLine {
-    pub(crate) number: u64,
-    pub(crate) why: String,
+pub(super) struct BadLine {
+    pub(super) number: u64,
+    pub(super) why: String,
 }
 
 impl<R: BufRead> List<R> {
-    pub(crate) fn new(lines: R, api: RecordingApi) -> Self {
+    pub(super) fn new(lines: R, api: RecordingApi) -> Self {
         Self {
             lines,
             api,
@@ -41,8 +41,8 @@ impl<R: BufRead> List<R> {
         }
     }
 
-    /// The next job or bad line; `None` at the end.
-    pub(crate) fn next(&mut self) -> std::io::Result<Option<Result<Job, BadLine>>> {
+    /// Returns the next job or bad line; `None` at the end.
+    pub(super) fn next(&mut self) -> std::io::Result<Option<Result<Job, BadLine>>> {
         loop {
             let mut bytes = Vec::new();
             if self

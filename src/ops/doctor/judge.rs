@@ -3,32 +3,30 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::sheet::Said;
-use crate::clock;
+use crate::ops::clock;
 
 /// AWS and webhook receivers refuse what is signed with a clock that is further off.
 const SKEW_REFUSED: SignedDuration = SignedDuration::from_mins(5);
 
-/// How far the clock here is from the one there, which tells whole seconds.
-pub(super) fn skew(here: Timestamp, there: Option<Timestamp>) -> Result<Said, String> {
+/// Judges how far the clock here is from the one there, which tells whole seconds.
+pub(super) fn skew(here: Timestamp, there: Option<Timestamp>) -> Said {
     let Some(there) = there else {
-        return Ok(Said::Unknown(
-            "Genesys' answer has no date to compare with".to_owned(),
-        ));
+        return Said::Unknown("Genesys' answer has no date to compare with".to_owned());
     };
     let off = here.duration_since(there);
     let told = clock::told(off, "Genesys");
     if off.abs() > SKEW_REFUSED {
-        Err(format!(
+        Said::Problem(format!(
             "it is {told}: AWS and the webhook's receiver refuse what is signed with it"
         ))
     } else if off.abs() > clock::TOLERATED {
-        Ok(Said::warning(told, "synchronise this machine's clock (NTP)"))
+        Said::warning(told, "synchronise this machine's clock (NTP)")
     } else {
-        Ok(Said::Ok(told))
+        Said::Ok(told)
     }
 }
 
-/// Whether a table's keys (HASH, RANGE) are those that the function writes with.
+/// Checks whether a table's keys (HASH, RANGE) are those that the function writes with.
 pub(super) fn keys(table: &str, found: [Option<&str>; 2], expected: [&str; 2]) -> Result<(), String> {
     if found == expected.map(Some) {
         return Ok(());
@@ -49,14 +47,14 @@ mod tests {
         let now: Timestamp = "2026-01-05T12:00:00Z".parse().unwrap();
         let judged = |ahead: i64| skew(now, Some(now - SignedDuration::from_secs(ahead)));
         for fine in [0, 60, -60] {
-            assert!(matches!(judged(fine), Ok(Said::Ok(_))), "{fine}");
+            assert!(matches!(judged(fine), Said::Ok(_)), "{fine}");
         }
         for told in [61, -61, 300, -300] {
-            assert!(matches!(judged(told), Ok(Said::Warning { .. })), "{told}");
+            assert!(matches!(judged(told), Said::Warning { .. }), "{told}");
         }
-        assert!(judged(301).is_err_and(|told| told.contains("301 s ahead")));
-        assert!(judged(-3_600).is_err_and(|told| told.contains("3600 s behind")));
-        assert!(matches!(skew(now, None), Ok(Said::Unknown(_))));
+        assert!(matches!(judged(301), Said::Problem(told) if told.contains("301 s ahead")));
+        assert!(matches!(judged(-3_600), Said::Problem(told) if told.contains("3600 s behind")));
+        assert!(matches!(skew(now, None), Said::Unknown(_)));
     }
 
     #[test]

@@ -1,84 +1,34 @@
-//! `archivectl doctor`: looks at each thing that the archiver needs, and says how to mend what is not right.
+//! Looks at each thing that the archiver needs, and says how to mend what is not right.
 
 mod aws;
+mod genesys;
 mod judge;
 mod sheet;
 
 use std::sync::Arc;
 
 use aws_sdk_s3::config::ProvideCredentials as _;
-use jiff::Timestamp;
-use recording_archiver::archive::job::Job;
-use recording_archiver::archive::recording::{ConversationId, RecordingId};
-use recording_archiver::aws::secrets::Secrets;
-use recording_archiver::config::RecordingApi;
-use recording_archiver::genesys::Genesys;
-use recording_archiver::genesys::analytics::Analytics;
-use recording_archiver::webhook::Webhook;
 
-use crate::out::Out;
-use crate::session::Session;
-use crate::{Failure, Verdict};
+use super::error::{Error, Kind};
+use super::{Ended, Session, Tell};
+use crate::aws::secrets::{Secrets, WebhookKeys};
+use crate::webhook::Webhook;
+pub use sheet::{Check, Figures, State};
 use sheet::{PATIENCE, Said, Sheet};
 
-/// Check a set-up, line by line, and say how to mend what is not right.
-///
-/// Uses your AWS credentials, not the function's role: what is denied to you here may be granted to the function, and the
-/// reverse. Reads the secret and never shows it. Writes one small object, archivectl-doctor/..., into the bucket and
-/// deletes it; sends nothing to the queues, and to the webhook's receiver only with --webhook.
-#[derive(Debug, clap::Args)]
-#[command(after_help = "\
-Examples:
-  archivectl doctor --stack recording-archiver
-  archivectl doctor --webhook     also sends a test event to the webhook's receiver
-
-Exit code 1: there are problems. Warnings alone are no problem.
-Genesys cannot be asked which divisions the OAuth client may see: what it may not see looks like no recording at all.")]
-pub(crate) struct Args {
-    /// Send a signed test event to the webhook's receiver.
-    #[arg(long)]
-    webhook: bool,
-}
-
-/// Neither exists: an answer that there is no such thing proves that the question is allowed.
-const NOWHERE: &str = "00000000-0000-4000-8000-000000000000";
-
-pub(crate) async fn run(args: &Args, session: &Session, out: Out) -> Result<Verdict, Failure> {
+/// Checks a set-up, line by line; with `webhook`, a signed test event goes to the webhook's receiver.
+pub async fn doctor(session: &Session, webhook: bool, tell: Tell<'_, Check>) -> Ended<Figures> {
     let mut doctor = Doctor {
         session,
         secrets: session.secrets(),
-        sheet: Sheet::new(session, out),
+        sheet: Sheet::new(session, tell),
     };
-    let config = &session.config;
-    doctor
-        .sheet
-        .check(
-            "configuration",
-            &[],
-            "see the README's table of variables",
-            async {
-                let (genesys, bucket) = (&config.genesys, &config.storage.bucket);
-                Ok(Said::Ok(format!(
-                    "{} API at {}, bucket {bucket}",
-                    genesys.api.as_str(),
-                    genesys.api_base
-                )))
-            },
-        )
-        .await;
-    doctor
-        .sheet
-        .check(
-            "aws_credentials",
-            &[],
-            "set AWS_PROFILE, or log in (aws sso login); and set AWS_REGION",
-            credentials(session),
-        )
-        .await;
-    doctor.genesys().await?;
-    doctor.aws().await;
-    doctor.webhook(args.webhook).await?;
-    Ok(doctor.sheet.summary())
+    let end = doctor.all(webhook).await;
+    let interrupted = end.as_ref().is_err_and(Error::is_interruption);
+    Ended {
+        figures: doctor.sheet.figures(interrupted),
+        end,
+    }
 }
 
 struct Doctor<'a> {
@@ -88,251 +38,79 @@ struct Doctor<'a> {
 }
 
 impl Doctor<'_> {
-    /// From the secret to each permission.
-    async fn genesys(&mut self) -> Result<(), Failure> {
-        let session = self.session;
-        let config = &session.config;
-        let secrets = self.secrets.clone();
-        let genesys = Genesys::new(config, secrets.clone(), Arc::default())?;
-        let analytics = Analytics::new(config, secrets.clone(), Arc::default())?;
-        // Each check has a deadline of its own, so that a slow one is not held against the next.
-        let deadline = || session.deadline(PATIENCE);
-        let mut job = Job::new(ConversationId::parse(NOWHERE)?);
-        let nowhere = RecordingId::parse(NOWHERE)?;
-        job.recording = Some(nowhere);
-        self.sheet.check(
-            "secret",
-            &["aws_credentials"],
-            "check GENESYS_SECRET_ID; grant secretsmanager:GetSecretValue (and kms:Decrypt for a key of yours); fill it as \
-             docs/deploy.md says",
-            async {
-                let credentials = secrets.get().await?;
-                let id = &config.genesys.secret_id;
-                let unsigned = config.webhook_url.is_some() && credentials.webhook_secret.is_none();
-                Ok(if unsigned {
-                    Said::warning(
-                        format!("{id} has no webhookSecret: the webhook is not signed"),
-                        "add webhookSecret to the secret, and give it to the receiver",
-                    )
-                } else {
-                    Said::Ok(format!("{id} can be read, and has all that is needed"))
-                })
-            },
-        )
-        .await;
-        self.sheet.check(
-            "token",
-            &["secret"],
-            "use an OAuth client with the grant type client credentials, of the organisation in GENESYS_CLOUD_REGION",
-            async {
-                genesys.log_in(&deadline()).await?;
-                Ok(Said::Ok(format!("granted by {}", config.genesys.login_base)))
-            },
-        )
-        .await;
-        let mend = "synchronise this machine's clock (NTP); if Genesys cannot be reached, check GENESYS_CLOUD_REGION, proxy \
-                    and firewall";
-        self.sheet
-            .check("clock", &[], mend, async {
-                let there = genesys.time().await?;
-                judge::skew(session.clock.now(), there).map_err(Into::into)
-            })
-            .await;
-        let grant = "grant the OAuth client's role this permission, for all divisions that are archived";
-        self.sheet
-            .check("list_recordings", &["token"], grant, async {
-                genesys.may_list(&job, &deadline()).await?;
-                Ok(Said::Ok("the list of recordings may be read".to_owned()))
-            })
-            .await;
-        if config.genesys.api == RecordingApi::Conversations {
-            self.sheet
-                .check("read_recordings", &["token"], grant, async {
-                    genesys
-                        .may_open(&job, nowhere, config.recording.format, &deadline())
-                        .await?;
-                    Ok(Said::Ok("recordings may be read".to_owned()))
-                })
-                .await;
-        }
-        let only = "only archivectl backfill --from and reconcile need it: analytics:conversationDetail:view";
-        let warned = |error: recording_archiver::error::Error| Said::warning(error.to_string(), only);
-        self.sheet
-            .check("analytics_jobs", &["token"], only, async {
-                let available = analytics.available_until(&deadline()).await;
-                Ok(available.map_or_else(warned, |until| {
-                    Said::Ok(format!("history is complete until {until}"))
-                }))
-            })
-            .await;
-        self.sheet
-            .check("analytics_query", &["token"], only, async {
-                let today = session
-                    .clock
-                    .now()
-                    .to_zoned_datetime(jiff::tz::TimeZone::UTC)
-                    .date();
-                let deadline = deadline();
-                let listed = async {
-                    // Nothing is covered by jobs then, so the query is asked.
-                    let mut day = analytics.day(today, Timestamp::UNIX_EPOCH, &deadline).await?;
-                    day.next_page(&deadline).await
-                };
-                Ok(listed
-                    .await
-                    .map_or_else(warned, |_| Said::Ok("conversations may be listed".to_owned())))
-            })
-            .await;
-        Ok(())
+    async fn all(&mut self, webhook: bool) -> Result<(), Error> {
+        self.configuration().await?;
+        self.genesys().await?;
+        self.storage().await?;
+        self.tables_and_queues().await?;
+        self.webhook(webhook).await
     }
 
-    /// Bucket, tables and queues.
-    async fn aws(&mut self) {
+    async fn configuration(&mut self) -> Result<(), Error> {
         let session = self.session;
-        let config = &session.config;
-        let storage = session.storage();
+        let (genesys, bucket) = (&session.config.genesys, &session.config.storage.bucket);
+        let told = format!(
+            "{} API at {}, bucket {bucket}",
+            genesys.api.as_str(),
+            genesys.api_base
+        );
         self.sheet
             .check(
-                "bucket",
-                &["aws_credentials"],
-                "check S3_BUCKET_NAME and AWS_REGION; grant s3:ListBucket",
-                async {
-                    storage.reach().await?;
-                    Ok(Said::Ok(format!("{} can be reached", config.storage.bucket)))
-                },
+                "configuration",
+                &[],
+                "see the README's table of variables",
+                async { Ok(Said::Ok(told)) },
             )
-            .await;
-        self.sheet.check_whole(
-            "conditional_writes",
-            &["bucket"],
-            "grant s3:PutObject (and kms:GenerateDataKey); use a store that enforces If-None-Match, or two runs may \
-             overwrite each other's archive",
-            async {
-                let tried = storage.try_conditional_writes().await?;
-                match (tried.enforced, tried.left) {
-                    (false, left) => {
-                        let left = left.map(|(object, why)| format!("; the test object {object} stays: {why}"));
-                        let replaced = "a second write replaced an object in spite of If-None-Match: *";
-                        Err(format!("{replaced}{}", left.unwrap_or_default()).into())
-                    }
-                    (true, None) => Ok(Said::Ok("nothing is ever replaced".to_owned())),
-                    (true, Some((object, why))) => Ok(Said::warning(
-                        format!("nothing is ever replaced; the test object {object} stays: {why}"),
-                        format!("delete {object}; if the bucket locks it, once its retention is over"),
-                    )),
-                }
-            },
-        )
-        .await;
-        if let Some(lock) = &config.storage.object_lock {
-            self.sheet.check(
-                "object_lock",
-                &["bucket"],
-                "grant s3:GetBucketObjectLockConfiguration; switch Object Lock on for the bucket (it needs versioning), or \
-                 unset S3_OBJECT_LOCK_MODE and S3_OBJECT_LOCK_DAYS",
-                async {
-                    let (bucket, mode, days) = (&config.storage.bucket, &lock.mode, lock.days);
-                    match storage.has_object_lock().await? {
-                        Some(true) => Ok(Said::Ok(format!("{bucket} has it; {mode} for {days} days"))),
-                        Some(false) => {
-                            Err(format!("{bucket} has no Object Lock: it refuses every recording").into())
-                        }
-                        None => Ok(Said::Unknown("the store does not tell of Object Lock".to_owned())),
-                    }
-                },
+            .await?;
+        self.sheet
+            .check(
+                "aws_credentials",
+                &[],
+                "set AWS_PROFILE, or log in (aws sso login); and set AWS_REGION",
+                credentials(session),
             )
-            .await;
-        }
-        let dynamodb = aws_sdk_dynamodb::Client::new(&session.sdk);
-        let tables = &config.tables;
-        for (name, table, sort_key) in [
-            ("ledger_table", &tables.ledger, "recordingId"),
-            ("audit_table", &tables.audit, "eventId"),
-        ] {
-            let mend = "check the table's name and region; grant dynamodb:DescribeTable; make it as template.yaml does";
-            let keys = ["interactionId", sort_key];
-            self.sheet
-                .check(
-                    name,
-                    &["aws_credentials"],
-                    mend,
-                    aws::table(&dynamodb, table, keys),
-                )
-                .await;
-        }
-        let sqs = aws_sdk_sqs::Client::new(&session.sdk);
-        for (name, url, lost) in [
-            (
-                "work_queue",
-                &config.queues.work,
-                "WORK_QUEUE_URL is not set: what is not ready yet cannot come again by itself",
-            ),
-            (
-                "exception_queue",
-                &config.queues.exceptions,
-                "EXCEPTION_QUEUE_URL is not set: what people have to mend stands in the log only",
-            ),
-            (
-                "dead_letter_queue",
-                &session.dead_letter_queue,
-                "WORK_DEAD_LETTER_QUEUE_URL is not set: archivectl redrive cannot find it by its name",
-            ),
-        ] {
-            let mend = "check the queue's URL; grant sqs:GetQueueAttributes";
-            self.sheet
-                .check(name, &["aws_credentials"], mend, async {
-                    match url {
-                        Some(url) => aws::queue(&sqs, url).await,
-                        None => Ok(Said::warning(lost, "set it, or name the stack (--stack)")),
-                    }
-                })
-                .await;
-        }
+            .await
     }
 
-    async fn webhook(&mut self, send: bool) -> Result<(), Failure> {
+    async fn webhook(&mut self, send: bool) -> Result<(), Error> {
         let session = self.session;
-        let Some(url) = session.config.webhook_url.clone() else {
+        let secrets = self.secrets.clone();
+        let clock = session.clock.clone();
+        let webhook = Webhook::new(&session.config, secrets.clone(), clock, Arc::default())?;
+        let Some(webhook) = webhook else {
             let none = async { Ok(Said::ok("none is configured (WEBHOOK_URL)")) };
-            self.sheet.check("webhook", &[], "", none).await;
-            return Ok(());
+            return self.sheet.check("webhook", &[], "", none).await;
         };
         if !send {
-            let unsent = async { Ok(Said::Ok("configured; --webhook sends a test event".to_owned())) };
-            self.sheet.check("webhook", &[], "", unsent).await;
-            return Ok(());
+            let unsent = async { Ok(Said::ok("configured; --webhook sends a test event")) };
+            return self.sheet.check("webhook", &[], "", unsent).await;
         }
-        let webhook = Webhook::new(
-            url,
-            self.secrets.clone(),
-            &session.config.limits,
-            session.clock.clone(),
-            Arc::default(),
-        )?;
-        let secrets = self.secrets.clone();
-        self.sheet.check(
-            "webhook",
-            &["secret"],
-            "check WEBHOOK_URL; the receiver must answer 2xx to any event whose signature is right, also to ones it does \
-             not know",
-            async {
-                webhook.test(&session.deadline(PATIENCE)).await?;
-                let signed = secrets.get().await?.webhook_secret.is_some();
-                let event = if signed { "signed test event" } else { "test event, which is not signed" };
-                Ok(Said::Ok(format!("the receiver took the {event}")))
-            },
-        )
-        .await;
-        Ok(())
+        self.sheet
+            .check(
+                "webhook",
+                &["secret"],
+                "check WEBHOOK_URL; the receiver must answer 2xx to any event whose signature is right, also to ones it does \
+                 not know",
+                async {
+                    webhook.test(&session.deadline(PATIENCE)).await?;
+                    let signed = matches!(secrets.get().await?.webhook, WebhookKeys::Keys(_));
+                    let event = if signed { "signed test event" } else { "test event, which is not signed" };
+                    Ok(Said::Ok(format!("the receiver took the {event}")))
+                },
+            )
+            .await
     }
 }
 
-async fn credentials(session: &Session) -> Result<Said, Failure> {
-    let region = session.sdk.region().ok_or("no region is set")?;
-    let provider = session.sdk.credentials_provider().ok_or("there are none")?;
+async fn credentials(session: &Session) -> Result<Said, Error> {
+    let missing = |what: String| Error::new(Kind::Configuration, what);
+    let region = session.sdk.region();
+    let region = region.ok_or_else(|| missing("no region is set".to_owned()))?;
+    let provider = session.sdk.credentials_provider();
+    let provider = provider.ok_or_else(|| missing("there are none".to_owned()))?;
     provider
         .provide_credentials()
         .await
-        .map_err(|error| format!("there are none: {}", recording_archiver::error::chain(&error)))?;
+        .map_err(|error| missing(format!("there are none: {}", crate::error::chain(&error))))?;
     Ok(Said::Ok(format!("found, region {region}")))
 }

@@ -3,13 +3,11 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use serde_json::json;
+use serde::Serialize;
 
-use crate::out::{BAD, DIM, GOOD, NOTE, Out, Text};
-use crate::session::Session;
-use crate::{Failure, Verdict};
+use crate::ops::{Error, Session, Tell, Verdict};
 
-/// What a check that did not fail says.
+/// What a check says that could be made.
 #[derive(Debug)]
 pub(super) enum Said {
     Ok(String),
@@ -18,6 +16,8 @@ pub(super) enum Said {
         detail: String,
         mend: String,
     },
+    /// It does not work.
+    Problem(String),
     /// It cannot be looked at from here.
     Unknown(String),
 }
@@ -33,22 +33,67 @@ impl Said {
     }
 }
 
+/// One line of a check-up.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+pub struct Check {
+    /// Its stable name.
+    pub check: &'static str,
+    /// How it came out.
+    pub state: State,
+    /// What was found.
+    pub detail: String,
+    /// What to do about it.
+    pub mend: Option<String>,
+}
+
 /// How a check came out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    /// As it should be.
     Ok,
+    /// It works, and somebody may want to look at it.
     Warning,
+    /// It does not work.
     Problem,
+    /// It was not made.
     Skipped,
 }
 
 impl State {
-    fn as_str(self) -> &'static str {
+    /// Returns its stable name.
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Ok => "ok",
             Self::Warning => "warning",
             Self::Problem => "problem",
             Self::Skipped => "skipped",
+        }
+    }
+}
+
+/// How many checks came out how.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+pub struct Figures {
+    /// As it should be.
+    pub ok: usize,
+    /// It works, and somebody may want to look at it.
+    pub warnings: usize,
+    /// It does not work.
+    pub problems: usize,
+    /// Not made.
+    pub skipped: usize,
+    /// Ctrl-C ended it before the rest.
+    pub interrupted: bool,
+}
+
+impl Figures {
+    /// Says whether there is something to look after. Warnings alone are no problem.
+    pub fn verdict(&self) -> Verdict {
+        if self.problems == 0 {
+            Verdict::Clean
+        } else {
+            Verdict::Findings
         }
     }
 }
@@ -59,14 +104,17 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 /// All lines so far.
 pub(super) struct Sheet<'a> {
     session: &'a Session,
-    out: Out,
+    tell: Tell<'a, Check>,
     states: BTreeMap<&'static str, State>,
 }
 
 impl<'a> Sheet<'a> {
-    pub(super) fn new(session: &'a Session, out: Out) -> Self {
-        let states = BTreeMap::new();
-        Self { session, out, states }
+    pub(super) fn new(session: &'a Session, tell: Tell<'a, Check>) -> Self {
+        Self {
+            session,
+            tell,
+            states: BTreeMap::new(),
+        }
     }
 
     /// Runs a check, unless one that it needs did not succeed, and tells what came of it. `mend` says what to do about a
@@ -76,14 +124,11 @@ impl<'a> Sheet<'a> {
         name: &'static str,
         needs: &[&'static str],
         mend: &str,
-        work: impl Future<Output = Result<Said, Failure>>,
-    ) {
+        work: impl Future<Output = Result<Said, Error>>,
+    ) -> Result<(), Error> {
         let session = self.session;
-        let work = async {
-            let said = session.unless_interrupted(work).await?;
-            said.ok_or_else(|| "interrupted".into())
-        };
-        self.check_whole(name, needs, mend, work).await;
+        let work = session.unless_interrupted(work);
+        self.check_whole(name, needs, mend, work).await
     }
 
     /// As `check`, for what would leave something behind if it were broken off.
@@ -92,21 +137,22 @@ impl<'a> Sheet<'a> {
         name: &'static str,
         needs: &[&'static str],
         mend: &str,
-        work: impl Future<Output = Result<Said, Failure>>,
-    ) {
-        if self.session.is_interrupted() {
-            return;
-        }
+        work: impl Future<Output = Result<Said, Error>>,
+    ) -> Result<(), Error> {
+        self.session.go_on()?;
         let works = |need: &&&str| matches!(self.states.get(**need), Some(State::Ok | State::Warning));
         let (state, detail, mend) = match needs.iter().find(|need| !works(need)) {
             Some(need) => (State::Skipped, format!("not checked: {need} is not right"), None),
             None => match tokio::time::timeout(PATIENCE, work).await {
                 Ok(Ok(Said::Ok(detail))) => (State::Ok, detail, None),
                 Ok(Ok(Said::Warning { detail, mend })) => (State::Warning, detail, Some(mend)),
+                Ok(Ok(Said::Problem(detail))) => (State::Problem, detail, Some(mend.to_owned())),
                 Ok(Ok(Said::Unknown(why))) => (State::Skipped, format!("not checked: {why}"), None),
-                // What fails because of Ctrl-C says nothing about the set-up.
-                Ok(Err(_)) if self.session.is_interrupted() => return,
-                Ok(Err(error)) => (State::Problem, error.to_string(), Some(mend.to_owned())),
+                Ok(Err(error)) => {
+                    // What fails because of Ctrl-C says nothing about the set-up.
+                    self.session.go_on()?;
+                    (State::Problem, error.to_string(), Some(mend.to_owned()))
+                }
                 Err(_) => {
                     let detail = format!("no answer within {} s", PATIENCE.as_secs());
                     (State::Problem, detail, Some(mend.to_owned()))
@@ -114,45 +160,23 @@ impl<'a> Sheet<'a> {
             },
         };
         self.states.insert(name, state);
-        let value = json!({"check": name, "state": state.as_str(), "detail": detail, "mend": mend});
-        self.out.item(&value, || {
-            let style = match state {
-                State::Ok => GOOD,
-                State::Warning => NOTE,
-                State::Problem => BAD,
-                State::Skipped => DIM,
-            };
-            let text = Text::styled(style, format!("{:<8}", state.as_str()));
-            let text = text.add(format!(" {name:<18} {detail}"));
-            match mend {
-                Some(mend) => text.line().add(format!("{:28}to mend it: {mend}", "")),
-                None => text,
-            }
+        self.tell.item(Check {
+            check: name,
+            state,
+            detail,
+            mend,
         });
+        Ok(())
     }
 
-    pub(super) fn summary(&self) -> Verdict {
+    pub(super) fn figures(&self, interrupted: bool) -> Figures {
         let count = |state: State| self.states.values().filter(|other| **other == state).count();
-        let [ok, warnings, problems, skipped] =
-            [State::Ok, State::Warning, State::Problem, State::Skipped].map(count);
-        let interrupted = self.session.is_interrupted();
-        let value = json!({
-            "ok": ok, "warnings": warnings, "problems": problems, "skipped": skipped, "interrupted": interrupted,
-        });
-        self.out.summary(&value, || {
-            let end = if interrupted {
-                "; interrupted before the rest"
-            } else {
-                ""
-            };
-            Text::new(format!(
-                "ok {ok}, warnings {warnings}, problems {problems}, not checked {skipped}{end}"
-            ))
-        });
-        match problems {
-            _ if interrupted => Verdict::Interrupted,
-            0 => Verdict::Clean,
-            _ => Verdict::Findings,
+        Figures {
+            ok: count(State::Ok),
+            warnings: count(State::Warning),
+            problems: count(State::Problem),
+            skipped: count(State::Skipped),
+            interrupted,
         }
     }
 }

@@ -1,15 +1,16 @@
 //! Why a conversation that was recorded has no archive.
 
+use crate::archive::recording::RecordingId;
+use crate::aws::ledger::State;
 use jiff::{SignedDuration, Timestamp};
-use recording_archiver::archive::recording::RecordingId;
-use recording_archiver::aws::ledger::State;
-use serde_json::{Value, json};
+use serde::Serialize;
 
-use crate::custody::{Custody, text};
+use crate::ops::custody::{Custody, text};
 
 /// How a conversation stands, from the best to the worst.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Reason {
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reason {
     /// All that is wanted of it is archived.
     Archived,
     /// A run is at it.
@@ -29,8 +30,8 @@ pub(super) enum Reason {
 }
 
 impl Reason {
-    /// Its stable name.
-    pub(super) fn as_str(self) -> &'static str {
+    /// Returns its stable name.
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Archived => "archived",
             Self::InProgress => "in_progress",
@@ -43,24 +44,29 @@ impl Reason {
         }
     }
 
-    /// Whether somebody has to look after it.
-    pub(super) fn is_finding(self) -> bool {
+    /// Says whether somebody has to look after it.
+    pub fn is_finding(self) -> bool {
         self >= Self::Expired
     }
 
-    /// Whether a job may mend it.
+    /// Says whether a job may mend it.
     pub(super) fn can_be_sent(self) -> bool {
         self > Self::Expired
     }
 }
 
 /// What is behind it: a recording that is not archived, and what its audit told last.
-#[derive(Debug)]
-pub(super) struct Cause {
-    pub(super) recording: String,
-    pub(super) state: &'static str,
-    pub(super) since: Option<Timestamp>,
-    pub(super) error: Option<String>,
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Cause {
+    /// As ledger and audit spell it.
+    #[serde(rename = "recordingId")]
+    pub recording: String,
+    /// How far it got.
+    pub state: &'static str,
+    /// When it got there.
+    pub since: Option<Timestamp>,
+    /// What its audit told last.
+    pub error: Option<String>,
 }
 
 impl Cause {
@@ -72,10 +78,6 @@ impl Cause {
             since: None,
             error: None,
         }
-    }
-
-    pub(super) fn json(&self) -> Value {
-        json!({"recordingId": self.recording, "state": self.state, "since": self.since, "error": self.error})
     }
 }
 
@@ -93,7 +95,9 @@ pub(super) fn judge(
         let Some(record) = &custody.record else { continue };
         let reason = match record.state {
             State::Archived | State::Notified | State::Skipped => Reason::Archived,
-            State::Claimed | State::Storing if record.lease_expires_at > now.as_millisecond() => {
+            State::Claimed | State::Storing
+                if record.lease_end(now.as_millisecond()) > now.as_millisecond() =>
+            {
                 Reason::InProgress
             }
             State::Claimed | State::Storing => Reason::Unfinished,

@@ -1,107 +1,74 @@
 //! The figures of a report, gathered recording by recording. What they take in memory does not grow with the archive.
 
+use jiff::civil::Date;
+use jiff::{SignedDuration, Timestamp};
+use serde_json::Value;
 use std::collections::BTreeMap;
 
-use jiff::civil::Date;
-use jiff::tz::TimeZone;
-use jiff::{SignedDuration, Timestamp};
-use recording_archiver::archive::audit::{Action, AuditItem};
-use recording_archiver::aws::ledger::{Record, State};
-use serde_json::{Value, json};
+use super::histogram::Histogram;
+use super::{Day, Deadline, Figures, LISTED, NEAR, OTHER, OUTCOMES, Report};
+use crate::archive::audit::{Action, AuditItem};
+use crate::aws::ledger::{Record, State};
+use crate::domain::days::{Range, day_of};
+use crate::ops::custody::{Custody, noted, started, text};
 
-use crate::custody::{Custody, noted, started, text};
-use crate::days::Range;
-
-/// What a day brought.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Day {
-    /// Recordings archived.
-    pub(super) recordings: u64,
-    /// Bytes of their files.
-    pub(super) bytes: u64,
-}
-
-/// A recording that is not archived, and will be deleted at Genesys.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Deadline {
-    pub(super) at: Timestamp,
-    pub(super) conversation: String,
-    pub(super) recording: String,
-    pub(super) state: &'static str,
-}
-
-/// All figures of a report.
+/// The figures of a report, while they are gathered.
 #[derive(Debug)]
 pub(super) struct Tally {
     range: Range,
     now: Timestamp,
-    /// Every day of the range, also those that brought nothing.
-    pub(super) days: BTreeMap<Date, Day>,
-    /// Recordings by how far they got.
-    pub(super) outcomes: BTreeMap<&'static str, u64>,
+    /// Recordings and bytes of every day of the range, also of those that brought nothing.
+    days: BTreeMap<Date, (u64, u64)>,
     /// From the claim to the verified object, in milliseconds.
-    pub(super) latency: Histogram,
+    latency: Histogram,
     /// From the start of a recording to its archive, in milliseconds.
-    pub(super) age: Histogram,
-    /// Failed runs and deliveries by reason.
-    pub(super) failures: BTreeMap<String, u64>,
-    /// How often a job was put off because Genesys was not ready.
-    pub(super) deferrals: u64,
-    /// The next ones.
-    pub(super) deadlines: Vec<Deadline>,
-    /// How many there are, of which [`Self::deadlines`] holds the next ones.
-    pub(super) deadlines_near: u64,
-    /// Audit chains that were checked.
-    pub(super) chains: u64,
-    /// Those that are not whole.
-    pub(super) broken_chains: u64,
+    age: Histogram,
+    figures: Figures,
 }
-
-/// What a report calls the states, in the order in which it shows them.
-pub(super) const OUTCOMES: [&str; 6] = [
-    "archived",
-    "waiting",
-    "in progress",
-    "failed",
-    "expired",
-    "skipped",
-];
-
-/// So far ahead a deletion at Genesys is told.
-pub(super) const NEAR: SignedDuration = SignedDuration::from_hours(30 * 24);
-
-/// How many deadlines, and how many reasons, a report lists.
-pub(super) const LISTED: usize = 25;
 
 /// Letters of a reason.
 const LONGEST_REASON: usize = 160;
 
 /// Reasons beyond these count as one.
 const REASONS: usize = 200;
-pub(super) const OTHER: &str = "other reasons";
 
 impl Tally {
     pub(super) fn new(range: Range, now: Timestamp) -> Self {
         Self {
             range,
             now,
-            days: range.days().map(|date| (date, Day::default())).collect(),
-            outcomes: OUTCOMES.into_iter().map(|outcome| (outcome, 0)).collect(),
+            days: range.days().map(|date| (date, (0, 0))).collect(),
             latency: Histogram::default(),
             age: Histogram::default(),
-            failures: BTreeMap::new(),
-            deferrals: 0,
-            deadlines: Vec::new(),
-            deadlines_near: 0,
-            chains: 0,
-            broken_chains: 0,
+            figures: Figures {
+                outcomes: OUTCOMES.into_iter().map(|outcome| (outcome, 0)).collect(),
+                ..Figures::of(range)
+            },
+        }
+    }
+
+    /// Returns the report.
+    pub(super) fn finish(mut self) -> Report {
+        let day = |(day, (recordings, bytes))| Day {
+            day,
+            recordings,
+            bytes,
+        };
+        let days: Vec<_> = self.days.into_iter().map(day).collect();
+        self.figures.recordings = days.iter().map(|day| day.recordings).sum();
+        self.figures.bytes = days.iter().map(|day| day.bytes).sum();
+        self.figures.latency_ms = self.latency.figures();
+        self.figures.age_ms = self.age.figures();
+        Report {
+            days,
+            figures: self.figures,
         }
     }
 
     /// Adds one recording.
     pub(super) fn add(&mut self, custody: &Custody) {
-        self.chains += 1;
-        self.broken_chains += u64::from(!custody.findings.is_empty());
+        self.figures.chains += 1;
+        self.figures.broken_chains += u64::from(!custody.findings.is_empty());
         for event in &custody.events {
             if moment(event).is_some_and(|at| self.range.holds(at)) {
                 self.add_event(event);
@@ -111,15 +78,14 @@ impl Tally {
         if custody.overtaken || !is_meant(record, self.range) {
             return;
         }
-        *self.outcomes.entry(outcome(record.state)).or_default() += 1;
+        *self.figures.outcomes.entry(outcome(record.state)).or_default() += 1;
         let Some(archived) = record.archived_at else {
             self.add_deadline(record, &custody.events);
             return;
         };
-        let date = archived.to_zoned_datetime(TimeZone::UTC).date();
-        let day = self.days.entry(date).or_default();
-        day.recordings += 1;
-        day.bytes += record.files.iter().map(|file| file.size_bytes).sum::<u64>();
+        let (recordings, bytes) = self.days.entry(day_of(archived)).or_default();
+        *recordings += 1;
+        *bytes += record.files.iter().map(|file| file.size_bytes).sum::<u64>();
         if let Some(start) = started(&custody.events) {
             self.age.add(millis(archived.duration_since(start)));
         }
@@ -129,12 +95,13 @@ impl Tally {
         let action = text(event, "action");
         let is = |other: Action| action == other.as_str();
         if is(Action::DownloadDeferred) {
-            self.deferrals += 1;
+            self.figures.deferrals += 1;
         } else if is(Action::DownloadFailed) || is(Action::WebhookFailed) {
             let reason = reason(&text(event, "error"));
-            let room = self.failures.len() < REASONS || self.failures.contains_key(&reason);
+            let failures = &mut self.figures.failures;
+            let room = failures.len() < REASONS || failures.contains_key(&reason);
             let reason = if room { reason } else { OTHER.to_owned() };
-            *self.failures.entry(reason).or_default() += 1;
+            *failures.entry(reason).or_default() += 1;
         } else if is(Action::ArchiveStored)
             && let Some(latency) = event.get("latencyMs").and_then(Value::as_u64)
         {
@@ -147,51 +114,20 @@ impl Tally {
         let Some(at) = noted(events, "deleteDate").filter(|at| !gone && *at <= self.now + NEAR) else {
             return;
         };
-        self.deadlines_near += 1;
-        self.deadlines.push(Deadline {
-            at,
-            conversation: record.interaction_id.clone(),
-            recording: record.recording_id.clone(),
+        let figures = &mut self.figures;
+        figures.deadlines_near += 1;
+        figures.deadlines.push(Deadline {
+            delete_date: at,
+            interaction_id: record.interaction_id.clone(),
+            recording_id: record.recording_id.clone(),
             state: outcome(record.state),
         });
-        self.deadlines.sort();
-        self.deadlines.truncate(LISTED);
-    }
-
-    /// Everything but the days.
-    pub(super) fn json(&self) -> Value {
-        let deadlines = self.deadlines.iter().map(|deadline| {
-            json!({"deleteDate": deadline.at, "interactionId": deadline.conversation,
-                   "recordingId": deadline.recording, "state": deadline.state})
-        });
-        let total = self.total();
-        json!({"recordings": total.recordings, "bytes": total.bytes, "outcomes": self.outcomes, "latencyMs": self.latency.json(),
-               "ageMs": self.age.json(), "failures": self.failures, "deferrals": self.deferrals,
-               "deadlinesNear": self.deadlines_near, "deadlines": deadlines.collect::<Vec<_>>(),
-               "chains": self.chains, "brokenChains": self.broken_chains})
-    }
-
-    /// All days together.
-    pub(super) fn total(&self) -> Day {
-        self.days.values().fold(Day::default(), |sum, day| Day {
-            recordings: sum.recordings + day.recordings,
-            bytes: sum.bytes + day.bytes,
-        })
-    }
-
-    /// The failures, the most frequent first.
-    pub(super) fn reasons(&self) -> Vec<(&str, u64)> {
-        let mut reasons: Vec<_> = self
-            .failures
-            .iter()
-            .map(|(reason, count)| (reason.as_str(), *count))
-            .collect();
-        reasons.sort_by_key(|(reason, count)| (std::cmp::Reverse(*count), *reason));
-        reasons
+        figures.deadlines.sort();
+        figures.deadlines.truncate(LISTED);
     }
 }
 
-/// Whether a record belongs into a report of these days: it was archived in them, or it is not archived and was written
+/// Says whether a record belongs into a report of these days: it was archived in them, or it is not archived and was written
 /// to last in them.
 pub(super) fn is_meant(record: &Record, range: Range) -> bool {
     range.holds(record.archived_at.unwrap_or(record.updated_at))
@@ -231,80 +167,9 @@ fn reason(error: &str) -> String {
     }
 }
 
-/// How often which size of number came, to within 5 %.
-#[derive(Debug, Default)]
-pub(super) struct Histogram {
-    /// By power of [`STEP`].
-    buckets: BTreeMap<u32, u64>,
-    count: u64,
-    most: u64,
-}
-
-/// How much longer each bucket reaches than the one before it.
-const STEP: f64 = 1.05;
-
-impl Histogram {
-    fn add(&mut self, value: u64) {
-        #[expect(
-            clippy::cast_precision_loss,
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "5 % is what it is good for, and the logarithm of a whole number is small and not negative"
-        )]
-        let bucket = (value.max(1) as f64).log(STEP).ceil() as u32;
-        *self.buckets.entry(bucket).or_default() += 1;
-        self.count += 1;
-        self.most = self.most.max(value);
-    }
-
-    /// The value that this share of all does not exceed, to within 5 %; `None` of none.
-    pub(super) fn percentile(&self, percent: u64) -> Option<u64> {
-        let rank = (self.count * percent).div_ceil(100).max(1);
-        let mut seen = 0;
-        for (bucket, count) in &self.buckets {
-            seen += count;
-            if seen >= rank {
-                #[expect(
-                    clippy::cast_possible_truncation,
-                    clippy::cast_sign_loss,
-                    reason = "a positive number of milliseconds"
-                )]
-                let upper = STEP.powf(f64::from(*bucket)) as u64;
-                return Some(upper.min(self.most));
-            }
-        }
-        None
-    }
-
-    /// The largest.
-    pub(super) fn most(&self) -> Option<u64> {
-        (self.count > 0).then_some(self.most)
-    }
-
-    fn json(&self) -> Value {
-        json!({"count": self.count, "p50": self.percentile(50), "p90": self.percentile(90),
-               "p99": self.percentile(99), "max": self.most()})
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn percentiles_are_right_to_within_five_percent() {
-        let mut histogram = Histogram::default();
-        assert_eq!(histogram.percentile(50), None);
-        (1..=10_000).for_each(|value| histogram.add(value));
-        for percent in [1, 50, 90, 99, 100] {
-            let (exact, told) = (percent * 100, histogram.percentile(percent).unwrap());
-            assert!(told >= exact && told * 100 <= exact * 105, "{percent}: {told}");
-        }
-        assert_eq!(histogram.most(), Some(10_000));
-        let mut single = Histogram::default();
-        single.add(0);
-        assert_eq!((single.percentile(99), single.most()), (Some(0), Some(0)));
-    }
 
     #[test]
     fn the_same_failure_of_two_recordings_has_one_reason() {

@@ -1,44 +1,15 @@
 //! Holds the objects of a conversation against what the tables know.
 
-use recording_archiver::archive::audit::Action;
-use recording_archiver::archive::recording::{ArchivedFile, ConversationId};
-use recording_archiver::aws::ledger::{Ledger, Record, RecordPage};
-use recording_archiver::aws::storage::{Found, Storage};
-use recording_archiver::error::Error;
+use super::Checked;
+use crate::archive::audit::Action;
+use crate::archive::recording::{ArchivedFile, ConversationId};
+use crate::aws::ledger::{Ledger, Record, RecordPage};
+use crate::aws::storage::{Found, Storage};
+use crate::error::Error;
 
-use crate::custody::{self, Custody, text};
-use crate::days::Range;
-use crate::finding::{Code, Finding};
-
-/// How much was looked at, and what was found.
-#[derive(Debug, Default)]
-pub(super) struct Checked {
-    pub(super) conversations: u64,
-    /// Archived recordings.
-    pub(super) recordings: u64,
-    pub(super) files: u64,
-    pub(super) bytes: u64,
-    pub(super) events: u64,
-    /// Recordings that are not archived; only their audit was looked at.
-    pub(super) unarchived: u64,
-    /// Objects that were looked up in the ledger.
-    pub(super) objects: u64,
-    pub(super) findings: Vec<Finding>,
-}
-
-impl Checked {
-    /// Adds the figures of `other`, and gives back its findings.
-    pub(super) fn add(&mut self, other: Self) -> Vec<Finding> {
-        self.conversations += other.conversations;
-        self.recordings += other.recordings;
-        self.files += other.files;
-        self.bytes += other.bytes;
-        self.events += other.events;
-        self.unarchived += other.unarchived;
-        self.objects += other.objects;
-        other.findings
-    }
-}
+use crate::domain::days::Range;
+use crate::ops::custody::{self, Custody, text};
+use crate::ops::finding::{Code, Finding};
 
 /// Looks at conversations and objects.
 #[derive(Debug)]
@@ -53,14 +24,14 @@ pub(super) struct Checker {
 const TRIES: usize = 3;
 
 impl Checker {
-    /// Whether this record is meant.
+    /// Says whether this record is meant.
     pub(super) fn wants(&self, record: &Record) -> bool {
         self.range.is_none_or(|range| {
             record.is_archived() && record.archived_at.is_some_and(|archived| range.holds(archived))
         })
     }
 
-    /// Everything about one conversation.
+    /// Checks everything about one conversation.
     pub(super) async fn conversation(&self, id: ConversationId) -> Result<Checked, Error> {
         let (custodies, findings) = custody::of(&self.ledger, id).await?;
         let mut checked = Checked {
@@ -121,17 +92,28 @@ impl Checker {
         0
     }
 
-    /// Whether the ledger names this object of the archive bucket.
+    /// Checks whether the ledger names this object of the archive bucket.
     pub(super) async fn recorded(&self, key: &str) -> Result<Checked, Error> {
         let mut checked = Checked {
             objects: 1,
             ..Checked::default()
         };
-        // Gone since it was listed: then there is nothing to be recorded.
-        let Some(label) = self.storage.label(key).await? else {
-            return Ok(checked);
-        };
         let archive_key = self.storage.archive_key(key);
+        let label = match self.storage.label(key).await {
+            Ok(Some(label)) => label,
+            // Gone since it was listed: then there is nothing to be recorded.
+            Ok(None) => return Ok(checked),
+            Err(error) => {
+                checked.findings.push(Finding {
+                    code: Code::ObjectUnreadable,
+                    interaction_id: None,
+                    recording_id: None,
+                    archive_key: Some(archive_key),
+                    detail: error.to_string(),
+                });
+                return Ok(checked);
+            }
+        };
         let conversation = label.interaction_id.as_deref().map(ConversationId::parse);
         let known = match conversation {
             Some(Ok(id)) => self.ledger.all_records(id).await?,
@@ -163,7 +145,7 @@ impl Checker {
     }
 }
 
-/// Whether the audit tells of this file what the ledger does.
+/// Checks whether the audit tells of this file what the ledger does.
 fn check_audit(custody: &Custody, file: &ArchivedFile, found: &mut impl FnMut(Code, String)) {
     let stored = custody.events.iter().rev().find(|event| {
         text(event, "action") == Action::ArchiveStored.as_str()
@@ -189,7 +171,7 @@ fn check_audit(custody: &Custody, file: &ArchivedFile, found: &mut impl FnMut(Co
     }
 }
 
-/// Whether the object is the one that was archived.
+/// Checks whether the object is the one that was archived.
 fn compare(record: &Record, file: &ArchivedFile, object: &Found, found: &mut impl FnMut(Code, String)) {
     let (size, hash) = (object.digest.size, object.digest.hex());
     if size != file.size_bytes {

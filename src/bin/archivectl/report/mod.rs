@@ -2,22 +2,17 @@
 
 mod chart;
 mod page;
-mod tally;
 mod words;
 
 use std::path::PathBuf;
 
 use indicatif::{HumanBytes, HumanCount};
-use serde_json::json;
+use recording_archiver::ops::report::{Day, Figures, Lengths, NEAR, Report, report};
+use recording_archiver::ops::{Error, Session, Tell, Verdict};
 
-use crate::custody;
-use crate::days::{Days, Range};
+use crate::args::Days;
 use crate::html;
 use crate::out::{BAD, NOTE, Out, Text};
-use crate::scan::{self, Scan};
-use crate::session::Session;
-use crate::{Failure, Verdict};
-use tally::{Histogram, Tally};
 
 /// Report what days brought: recordings and bytes, how they ended, how long it took, what failed, what is urgent.
 ///
@@ -41,113 +36,84 @@ pub(crate) struct Args {
 /// How many reasons and deadlines the text shows; the page and `--json` have more.
 const SHOWN: usize = 5;
 
-/// How many conversations are read at a time.
-const CONCURRENCY: usize = 8;
-
-pub(crate) async fn run(args: &Args, session: &Session, out: Out) -> Result<Verdict, Failure> {
-    let now = session.clock.now();
-    let range = args
-        .days
-        .range(now)?
-        .ok_or("which days? Give --from, and --to (see --help)")?;
-    let ledger = session.ledger();
-    let mut tally = Tally::new(range, now);
+pub(crate) async fn run(args: &Args, session: &Session, out: Out) -> Result<Verdict, Error> {
+    let range = args.days.required(session.now())?;
     let progress = out.progress("report", None);
-    let mut scan = Scan::new(&ledger, Some(range.start()));
-    while !session.is_interrupted()
-        && let Some(page) = scan.next(|record| tally::is_meant(record, range)).await?
-    {
-        let read = |id| {
-            let ledger = ledger.clone();
-            async move { custody::of(&ledger, id).await }
-        };
-        scan::each(session, CONCURRENCY, page.ids, read, |(custodies, _)| {
-            custodies.iter().for_each(|custody| tally.add(custody));
-            progress.advance(1);
-        })
-        .await?;
-    }
+    let listener = |event| progress.hear(event, |()| {});
+    let made = report(session, range, Tell::new(&listener)).await;
     progress.finish();
-    if session.is_interrupted() {
+    if made.as_ref().is_err_and(Error::is_interruption) {
         out.note("interrupted: half a report says the wrong thing, so there is none".to_owned());
-        return Ok(Verdict::Interrupted);
     }
+    let made = made?;
     if let Some(path) = &args.html {
-        let now = now.strftime("%Y-%m-%d %H:%M:%S UTC").to_string();
-        html::write(path, &page::page(range, &tally, &now))?;
+        let now = session.now().strftime("%Y-%m-%d %H:%M:%S UTC").to_string();
+        html::write(path, &page::page(&made, &now))?;
         out.note(format!("written: {}", path.display()));
     }
-    tell(range, &tally, out);
-    Ok(match tally.broken_chains {
-        0 => Verdict::Clean,
-        _ => Verdict::Findings,
-    })
+    tell(&made, out);
+    Ok(made.figures.verdict())
 }
 
-fn tell(range: Range, tally: &Tally, out: Out) {
-    for (date, day) in &tally.days {
-        let item = json!({"day": date, "recordings": day.recordings, "bytes": day.bytes});
-        out.item(&item, || {
-            let recordings = HumanCount(day.recordings).to_string();
-            Text::new(format!(
-                "{date}  {recordings:>9} recordings  {:>11}",
-                HumanBytes(day.bytes).to_string()
-            ))
-        });
+fn tell(report: &Report, out: Out) {
+    for day in &report.days {
+        out.item(day, || day_text(day));
     }
-    let mut value = tally.json();
-    value["from"] = json!(range.first);
-    value["to"] = json!(range.last);
-    out.summary(&value, || text(tally));
+    out.summary(&report.figures, || text(&report.figures));
 }
 
-fn text(tally: &Tally) -> Text {
-    let total = tally.total();
+fn day_text(day: &Day) -> Text {
+    let recordings = HumanCount(day.recordings).to_string();
+    let bytes = HumanBytes(day.bytes).to_string();
+    Text::new(format!("{}  {recordings:>9} recordings  {bytes:>11}", day.day))
+}
+
+fn text(figures: &Figures) -> Text {
     let mut text = Text::new(format!(
         "together    {:>9} recordings  {:>11}",
-        HumanCount(total.recordings).to_string(),
-        HumanBytes(total.bytes).to_string()
+        HumanCount(figures.recordings).to_string(),
+        HumanBytes(figures.bytes).to_string()
     ));
-    let outcomes = tally.outcomes.iter().filter(|(_, count)| **count > 0);
+    let outcomes = figures.outcomes.iter().filter(|(_, count)| **count > 0);
     let outcomes = outcomes.map(|(outcome, count)| format!("{} {outcome}", HumanCount(*count)));
     let outcomes = outcomes.collect::<Vec<_>>().join(", ");
     text = text.line().add(format!("ended       {outcomes}"));
-    for (name, histogram) in [("a run", &tally.latency), ("age", &tally.age)] {
-        if let Some(told) = percentiles(histogram) {
+    for (name, lengths) in [("a run", &figures.latency_ms), ("age", &figures.age_ms)] {
+        if let Some(told) = percentiles(lengths) {
             text = text.line().add(format!("{name:<10}  {told}"));
         }
     }
-    if tally.deferrals > 0 {
+    if figures.deferrals > 0 {
         text = text
             .line()
-            .add(format!("put off     {} x", HumanCount(tally.deferrals)));
+            .add(format!("put off     {} x", HumanCount(figures.deferrals)));
     }
-    for (reason, count) in tally.reasons().into_iter().take(SHOWN) {
+    for (reason, count) in figures.reasons().into_iter().take(SHOWN) {
         let times = HumanCount(count);
         text = text
             .line()
             .style(NOTE, "failed")
             .add(format!("      {times} x: {reason}"));
     }
-    for deadline in tally.deadlines.iter().take(SHOWN) {
+    for deadline in figures.deadlines.iter().take(SHOWN) {
         text = text.line().style(BAD, "urgent").add(format!(
             "      {} UTC deleted at Genesys, {}: recording {} of conversation {}",
-            deadline.at.strftime("%Y-%m-%d %H:%M"),
+            deadline.delete_date.strftime("%Y-%m-%d %H:%M"),
             deadline.state,
-            deadline.recording,
-            deadline.conversation
+            deadline.recording_id,
+            deadline.interaction_id
         ));
     }
-    let shown = tally.deadlines.len().min(SHOWN) as u64;
-    if tally.deadlines_near > shown {
+    let shown = figures.deadlines.len().min(SHOWN) as u64;
+    if figures.deadlines_near > shown {
         text = text.line().add(format!(
             "            and {} more within {} days",
-            HumanCount(tally.deadlines_near - shown),
-            tally::NEAR.as_hours() / 24
+            HumanCount(figures.deadlines_near - shown),
+            NEAR.as_hours() / 24
         ));
     }
-    let (text, chains) = (text.line(), HumanCount(tally.chains));
-    match HumanCount(tally.broken_chains) {
+    let (text, chains) = (text.line(), HumanCount(figures.chains));
+    match HumanCount(figures.broken_chains) {
         HumanCount(0) => text.add(format!("audit       {chains} chains checked, all whole")),
         broken => text
             .style(
@@ -158,15 +124,13 @@ fn text(tally: &Tally) -> Text {
     }
 }
 
-fn percentiles(histogram: &Histogram) -> Option<String> {
-    let most = histogram.most()?;
-    let within = [50, 90, 99].into_iter().filter_map(|percent| {
-        let value = words::duration(histogram.percentile(percent)?);
+fn percentiles(lengths: &Lengths) -> Option<String> {
+    let longest = words::duration(lengths.max?);
+    let within = [(50, lengths.p50), (90, lengths.p90), (99, lengths.p99)];
+    let within = within.into_iter().filter_map(|(percent, value)| {
+        let value = words::duration(value?);
         Some(format!("{percent} % within {value}"))
     });
-    Some(format!(
-        "{}, longest {}",
-        within.collect::<Vec<_>>().join(", "),
-        words::duration(most)
-    ))
+    let within = within.collect::<Vec<_>>().join(", ");
+    Some(format!("{within}, longest {longest}"))
 }

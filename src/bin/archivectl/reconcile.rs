@@ -1,0 +1,129 @@
+//! `archivectl reconcile`: what was recorded at Genesys and is not archived, and the reverse.
+
+use indicatif::HumanCount;
+use jiff::Timestamp;
+use recording_archiver::ops::reconcile::{Figures, Item, Request, Told, reconcile};
+use recording_archiver::ops::{Error, Session, Tell, Verdict, custody};
+
+use crate::args::{Days, FilterArgs, rate};
+use crate::out::{BAD, DIM, GOOD, NOTE, Out, Text};
+
+/// Find what was recorded at Genesys and is not archived, with the reason, and what is archived and not at Genesys.
+///
+/// Lists the conversations of the days as backfill does, and asks ledger and audit about each in which a recording was
+/// started. With --enqueue, what a job can mend goes to the work queue.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  archivectl reconcile --from 2026-03-01 --to 2026-03-31              what is missing, and why
+  archivectl reconcile --from 2026-03-01 --to 2026-03-31 --enqueue    the same, sent
+  archivectl reconcile --from 2026-03-01 --to 2026-03-31 --recordings --rate 200
+
+Reasons: never_seen (no event of it arrived), failed (see its error; mend the cause first), unfinished (a run died and no \
+other came), deferred (was not ready and never came again), expired (gone at Genesys: cannot be archived any more).
+That a recording was started is no promise that there is one: a job for what has none ends as never_ready.
+
+Exit code 1: something is missing. What is archived and not listed by Genesys is told, and is no finding: it was deleted \
+there, or the OAuth client may not see its division. For that, 16 bytes of each conversation listed stay in memory.")]
+pub(crate) struct Args {
+    #[command(flatten)]
+    days: Days,
+    /// Send what a job can mend to the work queue.
+    #[arg(long)]
+    enqueue: bool,
+    /// Also ask Genesys for the recordings of each conversation that is archived: one may have come up later.
+    #[arg(long)]
+    recordings: bool,
+    /// How many conversations a minute to send, or to ask for their recordings.
+    #[arg(long, value_name = "N", default_value = "50", value_parser = rate)]
+    rate: f64,
+    #[command(flatten)]
+    filter: FilterArgs,
+}
+
+pub(crate) async fn run(args: &Args, session: &Session, out: Out) -> Result<Verdict, Error> {
+    let request = Request {
+        range: args.days.required(session.now())?,
+        filter: args.filter.filter(),
+        enqueue: args.enqueue,
+        recordings: args.recordings,
+        rate: args.rate,
+    };
+    let progress = out.progress("reconcile", None);
+    let show = |item: Item| out.item(&item, || text(&item));
+    let listener = |event| progress.hear(event, show);
+    let ended = reconcile(session, &request, Tell::new(&listener)).await;
+    progress.finish();
+    let ended = ended?;
+    out.summary(&ended.figures, || words(&ended.figures, args.enqueue));
+    ended.end?;
+    Ok(ended.figures.verdict())
+}
+
+fn text(item: &Item) -> Text {
+    let (style, reason) = match item.reason {
+        Told::Missing(reason) => (BAD, reason.as_str()),
+        Told::NotListed(_) => (NOTE, "not_listed"),
+    };
+    let text = Text::styled(style, reason).add(format!(" {}  ", item.interaction_id));
+    let mut text = text.style(DIM, format!("began {}", second(item.start)));
+    for cause in item.recordings.iter().flatten() {
+        let recording = custody::named(&cause.recording);
+        text = text.line().add(format!("  {recording}: {}", cause.state));
+        if let Some(since) = cause.since {
+            text = text.add(format!(" since {}", second(since)));
+        }
+        if let Some(error) = &cause.error {
+            text = text.add(format!(": {error}"));
+        }
+    }
+    text
+}
+
+fn words(figures: &Figures, enqueue: bool) -> Text {
+    let count = |number| HumanCount(number).to_string();
+    let mut text = Text::new(format!(
+        "{} conversations listed, {} without recording, {} left out by filters, {} going on",
+        count(figures.listed),
+        count(figures.unrecorded),
+        count(figures.filtered),
+        count(figures.ongoing)
+    ));
+    for (reason, number) in &figures.reasons {
+        let style = if reason.is_finding() { BAD } else { GOOD };
+        let line = format!("{:>9}  {}", count(*number), reason.as_str());
+        text = text.line().style(style, line);
+    }
+    for (number, what) in [
+        (figures.not_listed, "archived, and not listed by Genesys any more"),
+        (
+            figures.unreadable,
+            "entries of Genesys' lists have no id or start that can be read",
+        ),
+        (figures.sent, "sent to the work queue"),
+        (
+            figures.refused,
+            "were refused by the work queue: the same command tries them again",
+        ),
+    ] {
+        if number > 0 {
+            text = text.line().add(format!("{:>9}  {what}", count(number)));
+        }
+    }
+    if !figures.finished {
+        text.line()
+            .style(BAD, "not finished")
+            .add(": what is not counted here was not looked at")
+    } else if figures.findings() == 0 {
+        text.line().add("nothing is missing")
+    } else if !enqueue {
+        text.line().add("--enqueue sends what a job can mend")
+    } else {
+        text
+    }
+}
+
+/// Returns a moment, to the second.
+fn second(moment: Timestamp) -> String {
+    moment.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+}

@@ -1,0 +1,102 @@
+//! `archivectl redrive`: what ended in the exception queue or in a dead-letter queue goes back to the work queue.
+
+use jiff::SignedDuration;
+use recording_archiver::ops::redrive::{Action, Figures, Filter, Item, Request, redrive};
+use recording_archiver::ops::{Error, Session, Tell, Verdict};
+
+use crate::args::span;
+use crate::out::{BAD, DIM, Out, Text};
+
+/// Send cases and dead letters back to the work queue, once their cause is mended.
+///
+/// Reads the exception queue (or the dead-letter queue, or any queue given by its URL), takes out the jobs that the filters
+/// match, sends them to the work queue, and only then deletes them. Whatever does not match, or holds no job, stays.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  archivectl redrive --dry-run                         what lies there, by code
+  archivectl redrive --code forbidden --newer-than 2d  after the permission was granted
+  archivectl redrive --queue dead-letters              after an outage")]
+pub(crate) struct Args {
+    /// Where to take from: exceptions, dead-letters (WORK_DEAD_LETTER_QUEUE_URL or --stack), or a queue's URL.
+    #[arg(long, default_value = "exceptions", value_name = "QUEUE")]
+    queue: String,
+    /// Only cases with this `code`, such as forbidden or never_ready; repeatable. Dead letters have none.
+    #[arg(long = "code", value_name = "CODE")]
+    codes: Vec<String>,
+    /// Only what was sent there less than so long ago: 90m, 12h, 2d.
+    #[arg(long, value_name = "AGE", value_parser = span)]
+    newer_than: Option<SignedDuration>,
+    /// Only what was sent there longer ago than this.
+    #[arg(long, value_name = "AGE", value_parser = span)]
+    older_than: Option<SignedDuration>,
+    /// Send no more than so many.
+    #[arg(long, value_name = "N")]
+    limit: Option<usize>,
+    /// Only say what would be sent.
+    #[arg(long)]
+    dry_run: bool,
+}
+
+pub(crate) async fn run(args: &Args, session: &Session, out: Out) -> Result<Verdict, Error> {
+    let request = Request {
+        queue: args.queue.clone(),
+        filter: Filter {
+            codes: args.codes.clone(),
+            newer_than: args.newer_than,
+            older_than: args.older_than,
+        },
+        limit: args.limit,
+        dry_run: args.dry_run,
+    };
+    let progress = out.progress("redrive", None);
+    let show = |item: Item| out.item(&item, || text(&item));
+    let listener = |event| progress.hear(event, show);
+    let ended = redrive(session, &request, Tell::new(&listener)).await;
+    progress.finish();
+    let ended = ended?;
+    out.summary(&ended.figures, || words(&ended.figures));
+    ended.end?;
+    Ok(ended.figures.verdict())
+}
+
+fn text(item: &Item) -> Text {
+    let action = match item.action {
+        Action::Sent => "sent",
+        Action::WouldSend => "would send",
+        Action::Refused => "refused",
+        Action::Unreadable => "unreadable",
+    };
+    match &item.error {
+        Some(why) => Text::styled(BAD, action).add(format!(" message {}: {why}", item.message_id)),
+        None => Text::new(action)
+            .add(format!(
+                " {} ",
+                item.interaction_id.as_deref().unwrap_or_default()
+            ))
+            .style(DIM, item.code.as_deref().unwrap_or_default()),
+    }
+}
+
+fn words(figures: &Figures) -> Text {
+    let done = if figures.dry_run { "would be sent" } else { "sent" };
+    let mut text = Text::new(format!(
+        "{} {done}, {} left by the filters",
+        figures.sent, figures.left
+    ));
+    for (code, count) in &figures.by_code {
+        text = text.line().add(format!("  {count:>6}  {code}"));
+    }
+    for (count, what) in [
+        (figures.unreadable, "hold no job and stay where they are"),
+        (figures.refused, "were refused by the work queue and stay"),
+    ] {
+        if count > 0 {
+            text = text.line().style(BAD, count).add(format!(" {what}"));
+        }
+    }
+    if figures.interrupted {
+        text = text.line().add("interrupted: what was not sent is still there");
+    }
+    text
+}

@@ -1,0 +1,92 @@
+//! Genesys' lists of conversations, day after day, the next days prepared while one is at hand.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+
+use super::session::PATIENCE;
+use super::{Error, Session};
+use crate::genesys::analytics::{Analytics, Day, Page, Prepared};
+
+/// How many days are prepared side by side: a job of Genesys' analytics takes seconds, also for a day without a call.
+const AHEAD: usize = 8;
+
+/// How old a prepared day may be when its turn comes. How long Genesys keeps the results of a job is not documented.
+const FRESH: Duration = Duration::from_secs(600);
+
+/// The lists of several days.
+#[derive(Debug)]
+pub(super) struct Listing<'a> {
+    session: &'a Session,
+    analytics: Arc<Analytics>,
+    available: Timestamp,
+    dates: VecDeque<Date>,
+    ahead: VecDeque<(Date, JoinHandle<Result<(Prepared, Instant), crate::error::Error>>)>,
+}
+
+impl<'a> Listing<'a> {
+    /// Asks how far Genesys' data goes.
+    pub(super) async fn begin(
+        session: &'a Session,
+        dates: impl IntoIterator<Item = Date>,
+    ) -> Result<Self, Error> {
+        let analytics = session.analytics()?;
+        let deadline = session.deadline(PATIENCE);
+        let available = session
+            .unless_interrupted(analytics.available_until(&deadline))
+            .await?;
+        Ok(Self {
+            session,
+            analytics: Arc::new(analytics),
+            available,
+            dates: dates.into_iter().collect(),
+            ahead: VecDeque::new(),
+        })
+    }
+
+    /// Opens the next day; `None` after the last one.
+    pub(super) async fn next(&mut self) -> Result<Option<(Date, Day<'_>)>, Error> {
+        while self.ahead.len() < AHEAD
+            && let Some(date) = self.dates.pop_front()
+        {
+            self.ahead.push_back((date, self.prepare(date)));
+        }
+        let Some((date, preparing)) = self.ahead.pop_front() else {
+            return Ok(None);
+        };
+        let (mut prepared, at) = self.prepared(preparing).await?;
+        if at.elapsed() > FRESH {
+            (prepared, _) = self.prepared(self.prepare(date)).await?;
+        }
+        Ok(Some((date, self.analytics.open(prepared))))
+    }
+
+    fn prepare(&self, date: Date) -> JoinHandle<Result<(Prepared, Instant), crate::error::Error>> {
+        let (analytics, available) = (self.analytics.clone(), self.available);
+        let deadline = self.session.deadline(PATIENCE);
+        tokio::spawn(async move {
+            let prepared = analytics.prepare(date, available, &deadline).await?;
+            Ok((prepared, Instant::now()))
+        })
+    }
+
+    async fn prepared(
+        &self,
+        preparing: JoinHandle<Result<(Prepared, Instant), crate::error::Error>>,
+    ) -> Result<(Prepared, Instant), Error> {
+        self.session
+            .unless_interrupted(async { Ok::<_, Error>(preparing.await??) })
+            .await
+    }
+}
+
+/// Asks for the next page of a day; `None` after the last one.
+pub(super) async fn next_page(session: &Session, day: &mut Day<'_>) -> Result<Option<Page>, Error> {
+    let deadline = session.deadline(PATIENCE);
+    session.unless_interrupted(day.next_page(&deadline)).await
+}
