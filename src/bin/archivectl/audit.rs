@@ -61,18 +61,19 @@ fn words(audit: &Audit) -> Text {
 fn tell(custody: &Custody, out: Out) {
     out.heading(|| format!("{}: {}", custody::named(&custody.recording), state(custody)));
     for (event, before) in with_before(&custody.events) {
-        out.item(event, || {
-            let action = text(event, "action");
-            let style = if event.contains_key("error") { BAD } else { GOOD };
-            let line = Text::new(format!("  {}  ", text(event, "timestamp"))).style(style, action);
-            particulars(event, before)
-                .into_iter()
-                .fold(line, |line, (name, value)| {
-                    let line = line.line().add("      ");
-                    line.style(DIM, format!("{name:<10}")).add(format!(" {value}"))
-                })
-        });
+        out.item(event, || event_text(event, before));
     }
+}
+
+fn event_text(event: &AuditItem, before: Option<&AuditItem>) -> Text {
+    let style = if event.contains_key("error") { BAD } else { GOOD };
+    let line = Text::new(format!("  {}  ", text(event, "timestamp"))).style(style, text(event, "action"));
+    particulars(event, before)
+        .into_iter()
+        .fold(line, |line, (name, value)| {
+            let line = line.line().add("      ");
+            line.style(DIM, format!("{name:<10}")).add(format!(" {value}"))
+        })
 }
 
 fn state(custody: &Custody) -> &'static str {
@@ -213,4 +214,78 @@ after it. The last one stands as <code>chainHead</code> in the ledger.</p>\n";
 fn text_cell(event: &AuditItem, name: &str) -> String {
     let value = event.get(name).unwrap_or(&Value::Null);
     escape(value.as_str().map_or_else(|| value.to_string(), str::to_owned))
+}
+
+#[cfg(test)]
+mod tests {
+    use recording_archiver::aws::ledger::Record;
+    use recording_archiver::ops::finding::{Code, Finding};
+    use serde_json::json;
+
+    use super::*;
+
+    const CONVERSATION: &str = "c0000000-0000-4000-8000-000000000001";
+    const RECORDING: &str = "e0000000-0000-4000-8000-000000000101";
+
+    fn with(findings: Vec<Finding>) -> Audit {
+        let attempt = "a0000000-0000-4000-8000-000000000001";
+        let record: Record = serde_json::from_value(json!({
+            "interactionId": CONVERSATION, "recordingId": RECORDING, "state": "notified", "leaseOwner": attempt,
+            "leaseExpiresAt": 0, "attempts": 1, "chainHead": "cd".repeat(32), "seq": 2, "format": "WAV",
+            "files": [{"archiveKey": "s3://calls/a.wav", "sha256": "ab".repeat(32), "sizeBytes": 144_044, "format": "WAV",
+                       "attemptId": attempt}],
+            "updatedAt": "2026-01-05T08:00:02Z",
+        }))
+        .unwrap();
+        let event = |value: Value| value.as_object().unwrap().clone();
+        let actor = json!({"source": "sqs", "messageId": "m-1", "requestId": "r-1", "functionVersion": "7",
+                           "requestedBy": "<b>Ann</b>"});
+        let genesys = json!({"fileState": "AVAILABLE"});
+        let events = vec![
+            event(
+                json!({"timestamp": "2026-01-05T08:00:00Z", "seq": 1, "action": "download.initiated", "actor": actor,
+                         "attemptId": attempt, "genesys": genesys}),
+            ),
+            event(
+                json!({"timestamp": "2026-01-05T08:00:01Z", "seq": 2, "action": "archive.stored", "actor": actor,
+                         "archiveKey": "s3://calls/a.wav", "hash": "ab".repeat(32), "sizeBytes": 144_044, "latencyMs": 1_234,
+                         "attemptId": attempt, "genesys": genesys, "error": "none <&>"}),
+            ),
+        ];
+        let custody = Custody {
+            recording: RECORDING.to_owned(),
+            record: Some(record),
+            events,
+            whole: true,
+            overtaken: false,
+            findings: findings.clone(),
+        };
+        Audit {
+            conversation: ConversationId::parse(CONVERSATION).unwrap(),
+            custodies: vec![custody],
+            findings,
+        }
+    }
+
+    #[test]
+    fn the_timeline_says_who_asked_and_what_was_stored() {
+        let audit = with(Vec::new());
+        let texts = with_before(&audit.custodies[0].events);
+        let texts: Vec<_> = texts
+            .map(|(event, before)| event_text(event, before).plain())
+            .collect();
+        insta::assert_snapshot!("text", format!("{}\n{}", texts.join("\n"), words(&audit).plain()));
+        let broken = with(vec![Finding {
+            code: Code::AuditBroken,
+            interaction_id: Some(CONVERSATION.to_owned()),
+            recording_id: Some(RECORDING.to_owned()),
+            archive_key: None,
+            detail: "event 2 is missing".to_owned(),
+        }]);
+        let page = page(&broken, "2026-03-03 10:00:00 UTC");
+        // The style is the same on each page.
+        let (before, rest) = page.split_once("<meta http-equiv").unwrap();
+        let (_, after) = rest.split_once("</style>").unwrap();
+        insta::assert_snapshot!("page", format!("{before}{after}"));
+    }
 }

@@ -227,3 +227,101 @@ fn estimated(estimate: &Estimate) -> Text {
             estimate.usd_per_month
         ))
 }
+
+#[cfg(test)]
+mod tests {
+    use recording_archiver::ops::backfill::{BadLine, Day, Refused};
+    use recording_archiver::ops::sink::Archived;
+
+    use super::*;
+
+    const CONVERSATION: &str = "c0000000-0000-4000-8000-000000000001";
+
+    fn figures() -> Figures {
+        Figures {
+            counts: Counts {
+                listed: 12_345,
+                unrecorded: 300,
+                filtered: 45,
+                ongoing: 1,
+                archived: 2_000,
+                sent: 9_999,
+            },
+            unreadable: 3,
+            bad_lines: 2,
+            duplicates: 4,
+            refused: 1,
+            dry_run: false,
+            interrupted: true,
+            estimate: None,
+            unreadable_now: 1,
+        }
+    }
+
+    #[test]
+    fn each_item_is_one_line() {
+        let archived = |reason: Option<&str>| {
+            Item::Archived(Archived {
+                interaction_id: CONVERSATION.to_owned(),
+                recording_id: if reason.is_some() {
+                    "-"
+                } else {
+                    "e0000000-0000-4000-8000-000000000101"
+                }
+                .to_owned(),
+                outcome: if reason.is_some() { "failed" } else { "archived" },
+                reason: reason.map(str::to_owned),
+                files: Vec::new(),
+            })
+        };
+        let refused = Item::Refused(Refused {
+            interaction_id: CONVERSATION.to_owned(),
+            error: "the work queue did not take it",
+            key: CONVERSATION.to_owned(),
+        });
+        let day = Item::Day(Day {
+            day: "2026-01-05".parse().unwrap(),
+            counts: Counts {
+                listed: 4,
+                sent: 2,
+                ..Counts::default()
+            },
+        });
+        let bad = Item::BadLine(BadLine {
+            line: 7,
+            error: "conversationId must be a UUID".to_owned(),
+        });
+        let items = [day, bad, refused, archived(None), archived(Some("403"))];
+        let lines: Vec<_> = items.iter().map(|item| text(item, "sent").plain()).collect();
+        insta::assert_snapshot!(lines.join("\n"));
+    }
+
+    #[test]
+    fn the_summary_says_what_to_look_after_and_a_dry_run_what_is_ahead() {
+        let dry = Figures {
+            dry_run: true,
+            estimate: Some(Estimate {
+                jobs: 9_999,
+                bytes: 95_990_400_000,
+                genesys_requests: 29_997,
+                seconds: 11_998,
+                usd: 0.717,
+                usd_per_month: 2.207,
+            }),
+            ..figures()
+        };
+        let all = words(&figures(), "sent").lines(&words(&dry, "to send"));
+        insta::assert_snapshot!(all.plain());
+    }
+
+    #[test]
+    fn a_run_that_goes_on_says_where() {
+        let resumed = Resumed {
+            through: Some("2026-01-05".parse().unwrap()),
+            sent: 12,
+            unknown: 10,
+        };
+        let notes: Vec<_> = resumed_notes(&resumed).iter().map(Text::plain).collect();
+        insta::assert_snapshot!(notes.join("\n"));
+    }
+}

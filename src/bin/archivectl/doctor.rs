@@ -62,3 +62,41 @@ fn words(figures: &Figures) -> Text {
         figures.ok, figures.warnings, figures.problems, figures.skipped
     ))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_right_says_how_to_mend_it() {
+        let check = |check, state, detail: &str, mend: Option<&str>| Check {
+            check,
+            state,
+            detail: detail.to_owned(),
+            mend: mend.map(str::to_owned),
+        };
+        let figures = Figures {
+            ok: 1,
+            warnings: 1,
+            problems: 1,
+            skipped: 1,
+            interrupted: true,
+        };
+        let all = text(&check("token", State::Ok, "granted by https://login", None))
+            .lines(&text(&check("clock", State::Warning, "61 s ahead", Some("NTP"))))
+            .lines(&text(&check(
+                "bucket",
+                State::Problem,
+                "there is no bucket x",
+                Some("check it"),
+            )))
+            .lines(&text(&check(
+                "webhook",
+                State::Skipped,
+                "not checked: secret is not right",
+                None,
+            )))
+            .lines(&words(&figures));
+        insta::assert_snapshot!(all.plain());
+    }
+}

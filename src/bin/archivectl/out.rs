@@ -70,6 +70,14 @@ impl Text {
     }
 }
 
+#[cfg(test)]
+impl Text {
+    /// Returns it without colours, as snapshots hold it.
+    pub(crate) fn plain(&self) -> String {
+        anstream::adapter::strip_str(&self.0).to_string()
+    }
+}
+
 impl Display for Text {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
@@ -129,11 +137,7 @@ impl Out {
 
     /// Writes why it could not be done, and the way out.
     pub(crate) fn error(self, error: &Error) {
-        let mut text = Text::styled(BAD, "error:").add(format!(" {error}"));
-        if let Some(way_out) = error.way_out() {
-            text = text.line().style(NOTE, "  fix:").add(format!(" {way_out}"));
-        }
-        self.note(text);
+        self.note(error_text(error));
     }
 
     /// Begins to show progress, of `total` steps as far as is known: as a bar on a terminal, elsewhere as a line now and then.
@@ -159,6 +163,14 @@ impl Out {
             total,
             plain: (!terminal).then(|| std::sync::Mutex::new(std::time::Instant::now())),
         }
+    }
+}
+
+fn error_text(error: &Error) -> Text {
+    let text = Text::styled(BAD, "error:").add(format!(" {error}"));
+    match error.way_out() {
+        Some(way_out) => text.line().style(NOTE, "  fix:").add(format!(" {way_out}")),
+        None => text,
     }
 }
 
@@ -201,5 +213,36 @@ impl Progress {
     /// Takes the bar away.
     pub(crate) fn finish(&self) {
         self.bar.finish_and_clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pieces_colour_nothing_and_begin_no_line() {
+        let evil = "a\u{1b}[31m\nb\u{202e}";
+        let text = Text::styled(BAD, evil)
+            .add(evil)
+            .line()
+            .add("c")
+            .lines(&Text::new("d"));
+        let plain = r"a\u{1b}[31m\nb\u{202e}";
+        assert_eq!(text.plain(), format!("{plain}{plain}\nc\nd"));
+        assert_eq!(
+            text.to_string().matches('\u{1b}').count(),
+            3,
+            "bold, red, and their end"
+        );
+    }
+
+    #[test]
+    fn an_error_comes_with_the_way_out() {
+        let error = Error::new(recording_archiver::ops::Kind::Usage, "which days?").remedy("give --from");
+        insta::assert_snapshot!(error_text(&error).plain(), @r"
+        error: which days?
+          fix: give --from
+        ");
     }
 }

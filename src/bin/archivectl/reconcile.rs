@@ -127,3 +127,58 @@ fn words(figures: &Figures, enqueue: bool) -> Text {
 fn second(moment: Timestamp) -> String {
     moment.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use recording_archiver::ops::reconcile::{Cause, NotListed, Reason};
+
+    use super::*;
+
+    fn item(reason: Told, recordings: Option<Vec<Cause>>) -> Item {
+        Item {
+            interaction_id: "c0000000-0000-4000-8000-000000000001".to_owned(),
+            start: "2026-01-05T08:00:00.123Z".parse().unwrap(),
+            reason,
+            recordings,
+        }
+    }
+
+    #[test]
+    fn a_conversation_is_told_with_its_recordings() {
+        let cause = Cause {
+            recording: "e0000000-0000-4000-8000-000000000101".to_owned(),
+            state: "failed",
+            since: Some("2026-01-05T09:00:00Z".parse().unwrap()),
+            error: Some("ARCHIVED at Genesys".to_owned()),
+        };
+        let missing = text(&item(Told::Missing(Reason::Failed), Some(vec![cause])));
+        let not_listed = text(&item(Told::NotListed(NotListed::NotListed), None));
+        insta::assert_snapshot!(missing.lines(&not_listed).plain());
+    }
+
+    #[test]
+    fn the_summary_counts_every_conversation_once() {
+        let figures = Figures {
+            listed: 12_345,
+            unrecorded: 10,
+            filtered: 5,
+            ongoing: 1,
+            unreadable: 1,
+            reasons: BTreeMap::from([(Reason::Archived, 12_300), (Reason::NeverSeen, 29)]),
+            not_listed: 2,
+            sent: 20,
+            refused: 9,
+            finished: true,
+        };
+        let nothing = Figures {
+            finished: true,
+            ..Figures::default()
+        };
+        let all = words(&figures, false)
+            .lines(&words(&nothing, false))
+            .lines(&words(&Figures::default(), true));
+        insta::assert_snapshot!(all.plain());
+    }
+}

@@ -100,3 +100,40 @@ fn words(figures: &Figures) -> Text {
     }
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    #[test]
+    fn each_message_and_the_summary_say_what_became_of_them() {
+        let item = |action, error: Option<&str>| Item {
+            message_id: "m-1".to_owned(),
+            action,
+            code: Some("forbidden".to_owned()),
+            interaction_id: Some("c0000000-0000-4000-8000-000000000001".to_owned()),
+            recording_id: None,
+            error: error.map(str::to_owned),
+        };
+        let figures = Figures {
+            sent: 2,
+            left: 3,
+            unreadable: 1,
+            refused: 1,
+            by_code: BTreeMap::from([("forbidden".to_owned(), 1), ("no code".to_owned(), 1)]),
+            dry_run: false,
+            interrupted: true,
+        };
+        let all = text(&item(Action::Sent, None))
+            .lines(&text(&item(Action::WouldSend, None)))
+            .lines(&text(&item(
+                Action::Refused,
+                Some("the work queue did not take it"),
+            )))
+            .lines(&text(&item(Action::Unreadable, Some("its body is not JSON"))))
+            .lines(&words(&figures));
+        insta::assert_snapshot!(all.plain());
+    }
+}

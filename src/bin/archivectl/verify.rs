@@ -119,3 +119,56 @@ fn words(figures: &Figures) -> Text {
         text
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use recording_archiver::ops::finding::Code;
+    use recording_archiver::ops::verify::Sampled;
+
+    use super::*;
+
+    fn found(code: Code, archive_key: Option<&str>) -> Finding {
+        Finding {
+            code,
+            interaction_id: Some("c0000000-0000-4000-8000-000000000001".to_owned()),
+            recording_id: Some("e0000000-0000-4000-8000-000000000101".to_owned()),
+            archive_key: archive_key.map(str::to_owned),
+            detail: "SHA-256 of its 3 bytes is ab; archived was cd".to_owned(),
+        }
+    }
+
+    #[test]
+    fn a_finding_names_the_object_or_the_recording() {
+        let object = finding(&found(Code::ObjectChanged, Some("s3://calls/a.wav")));
+        let recording = finding(&found(Code::AuditBroken, None));
+        insta::assert_snapshot!(object.lines(&recording).plain());
+    }
+
+    #[test]
+    fn the_summary_says_what_was_looked_at_and_what_to_do() {
+        let clean = Figures {
+            conversations: 1_234,
+            recordings: 1_500,
+            files: 1_501,
+            bytes: 123_456_789,
+            events: 6_004,
+            unarchived: 3,
+            objects: 1_501,
+            finished: true,
+            ..Figures::default()
+        };
+        let sampled = Figures {
+            sample: Some(Sampled {
+                share: 0.01,
+                seed: "2026-03-01".to_owned(),
+                left_out: 99,
+            }),
+            findings: BTreeMap::from([(Code::ObjectMissing, 2), (Code::TagDiffers, 1)]),
+            finished: false,
+            ..Figures::default()
+        };
+        insta::assert_snapshot!(words(&clean).line().lines(&words(&sampled)).plain());
+    }
+}

@@ -134,3 +134,73 @@ fn percentiles(lengths: &Lengths) -> Option<String> {
     let within = within.collect::<Vec<_>>().join(", ");
     Some(format!("{within}, longest {longest}"))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use recording_archiver::domain::days::Range;
+    use recording_archiver::ops::report::Deadline;
+
+    use super::*;
+
+    fn report() -> Report {
+        let range = Range {
+            first: "2026-03-01".parse().unwrap(),
+            last: "2026-03-02".parse().unwrap(),
+        };
+        let lengths = Lengths {
+            count: 3,
+            p50: Some(900),
+            p90: Some(90_000),
+            p99: Some(5_400_000),
+            max: Some(129_600_000),
+        };
+        let day = |day, recordings, bytes| Day {
+            day,
+            recordings,
+            bytes,
+        };
+        let deadline = |recording: u32| Deadline {
+            delete_date: "2026-03-09T10:20:30Z".parse().unwrap(),
+            interaction_id: "c0000000-0000-4000-8000-000000000001".to_owned(),
+            recording_id: format!("e0000000-0000-4000-8000-{recording:012}"),
+            state: "waiting",
+        };
+        Report {
+            days: vec![day(range.first, 3, 105_660_000), day(range.last, 0, 0)],
+            figures: Figures {
+                recordings: 3,
+                bytes: 105_660_000,
+                outcomes: BTreeMap::from([("archived", 3), ("failed", 1), ("waiting", 7), ("skipped", 0)]),
+                latency_ms: lengths.clone(),
+                age_ms: lengths,
+                failures: BTreeMap::from([
+                    ("Genesys answered 403 <&>".to_owned(), 5),
+                    ("else".to_owned(), 1),
+                ]),
+                deferrals: 2,
+                deadlines_near: 7,
+                deadlines: (1..=7).map(deadline).collect(),
+                chains: 11,
+                broken_chains: 1,
+                ..Figures::of(range)
+            },
+        }
+    }
+
+    #[test]
+    fn the_text_is_short_and_the_page_has_it_all() {
+        let made = report();
+        let days: Vec<_> = made.days.iter().map(|day| day_text(day).plain()).collect();
+        insta::assert_snapshot!(
+            "text",
+            format!("{}\n{}", days.join("\n"), text(&made.figures).plain())
+        );
+        // The style is the same on each page.
+        let page = page::page(&made, "2026-03-03 10:00:00 UTC");
+        let (before, rest) = page.split_once("<meta http-equiv").unwrap();
+        let (_, after) = rest.split_once("</style>").unwrap();
+        insta::assert_snapshot!("page", format!("{before}{after}"));
+    }
+}
