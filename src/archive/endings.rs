@@ -2,12 +2,17 @@
 
 use std::time::Duration;
 
+use jiff::{SignedDuration, Timestamp};
+
 use super::audit::Entry;
 use super::outcome::{Figures, Outcome, RecordingResult, Verdict, verdict};
 use super::recording::RecordingRef;
 use super::{Archiver, Run};
 use crate::aws::ledger::{Lease, Record, State};
 use crate::error::{Error, ErrorKind};
+
+/// So long after its end event a conversation that Genesys does not know is waited for.
+const UNKNOWN_AT_FIRST: SignedDuration = SignedDuration::from_hours(1);
 
 impl Archiver {
     /// Writes down why a claimed recording's run ended, and ends the lease.
@@ -71,8 +76,20 @@ impl Archiver {
         RecordingResult::ended(of, outcome, error)
     }
 
-    /// "Not ready" is believed until the readiness deadline; after that it is a failure.
+    /// "Not ready" is believed until the readiness deadline; after that it is a failure. That a conversation is unknown is
+    /// not believed at first where an event told of its end: Genesys may not know it everywhere yet.
     fn judged(&self, run: Run<'_>, error: Error) -> Error {
+        let fresh = |since: Timestamp| self.clock.now().duration_since(since) < UNKNOWN_AT_FIRST;
+        let error = match error.kind() {
+            // A job that was deferred once has proven itself as well as an event.
+            ErrorKind::UnknownConversation
+                if (run.actor.event_id.is_some() || run.job.deferrals > 0)
+                    && run.job.first_seen.is_some_and(fresh) =>
+            {
+                Error::new(ErrorKind::NotReady { after: None }, error.to_string())
+            }
+            _ => error,
+        };
         let ErrorKind::NotReady { .. } = error.kind() else {
             return error;
         };
