@@ -4,8 +4,12 @@
 //! Genesys gives holds another id in each answer and all pauses of a recording the same one, so ids are left out, and what
 //! is left is sorted: the same recording always gives the same annotations.
 
-use serde::{Deserialize, Serialize};
+use std::fmt;
+
+use serde::de::{SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 /// A pause or a hold. All times are in milliseconds.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -55,11 +59,24 @@ pub struct Annotations {
 /// The most that is kept of one recording, as JSON: an item of the ledger has room for 400 KiB.
 pub const MOST_BYTES: usize = 64 * 1024;
 
-impl Annotations {
+/// The most pauses and holds that are looked at before those that fit are chosen.
+const MOST_READ: usize = 10_000;
+
+impl<'de> Deserialize<'de> for Annotations {
     /// Reads the `annotations` of a recording as Genesys gives them. What is neither a pause nor a hold (a bookmark holds
-    /// what somebody wrote) is left out.
-    pub fn read(given: &Value) -> Self {
-        let mut all = read(given);
+    /// what somebody wrote) is left out, and nothing in them keeps a recording from being archived.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let given = Box::<RawValue>::deserialize(deserializer)?;
+        let mut list = serde_json::Deserializer::from_str(given.get());
+        let (read, unread) = list.deserialize_seq(Entries).unwrap_or_default();
+        Ok(Self::fitting(read, unread))
+    }
+}
+
+impl Annotations {
+    /// Keeps the first of `all` that fit.
+    fn fitting(mut all: Vec<Annotation>, unread: usize) -> Self {
+        all.sort();
         let mut bytes = 2;
         let fitting = all.iter().take_while(|annotation| {
             let length = serde_json::to_vec(annotation).map_or(usize::MAX, |json| json.len());
@@ -67,13 +84,37 @@ impl Annotations {
             bytes <= MOST_BYTES
         });
         let fitting = fitting.count();
-        let omitted = all.len() - fitting;
+        let omitted = all.len() - fitting + unread;
         all.truncate(fitting);
         Self { kept: all, omitted }
     }
 }
 
-fn read(given: &Value) -> Vec<Annotation> {
+/// Reads a list entry by entry, as an entry becomes a value many times its length; counts those that are not read.
+struct Entries;
+
+impl<'de> Visitor<'de> for Entries {
+    type Value = (Vec<Annotation>, usize);
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an array")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut array: A) -> Result<Self::Value, A::Error> {
+        let (mut read, mut unread) = (Vec::new(), 0);
+        while let Some(entry) = array.next_element::<Box<RawValue>>()? {
+            let text = entry.get();
+            if read.len() == MOST_READ || text.len() > MOST_BYTES {
+                unread += 1;
+            } else if let Ok(given) = serde_json::from_str(text) {
+                read.extend(one(&given));
+            }
+        }
+        Ok((read, unread))
+    }
+}
+
+fn nested(given: &Value) -> Vec<Annotation> {
     let entries = given.as_array().into_iter().flatten();
     let mut annotations: Vec<_> = entries.filter_map(one).collect();
     annotations.sort();
@@ -100,7 +141,7 @@ fn one(given: &Value) -> Option<Annotation> {
         recording_location: number("recordingLocation"),
         recording_duration_ms: number("recordingDurationMs"),
         realtime_location: number("realtimeLocation"),
-        annotations: given.get("annotations").map(read).unwrap_or_default(),
+        annotations: given.get("annotations").map(nested).unwrap_or_default(),
     })
 }
 
@@ -109,6 +150,10 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    fn read(given: Value) -> Annotations {
+        serde_json::from_value(given).unwrap()
+    }
 
     fn pause(location: i64) -> Value {
         json!({"id": format!("{location}"), "type": "Pause", "reason": "SecurePause", "location": location, "durationMs": 10})
@@ -121,8 +166,8 @@ mod tests {
             json!({"id": "1", "type": "Pause", "reason": "Pause", "location": 5, "durationMs": 30,
                    "annotations": parts.map(pause)})
         };
-        let one = Annotations::read(&json!([merged([5, 25]), hold("a")]));
-        let other = Annotations::read(&json!([hold("b"), merged([25, 5])]));
+        let one = read(json!([merged([5, 25]), hold("a")]));
+        let other = read(json!([hold("b"), merged([25, 5])]));
         assert_eq!(one, other);
         let kept = serde_json::to_value(&one.kept).unwrap();
         assert_eq!(
@@ -140,18 +185,32 @@ mod tests {
     #[test]
     fn what_is_neither_pause_nor_hold_is_left_out() {
         let bookmark = json!({"type": "Bookmark", "description": "she gave her number", "location": 3});
-        let read = Annotations::read(&json!([bookmark, null, 7, {"location": 3}, pause(3)]));
-        assert_eq!((read.kept.len(), read.omitted), (1, 0));
-        assert_eq!(Annotations::read(&Value::Null), Annotations::default());
+        let odd = json!([bookmark, null, 7, {"location": 3}, {"type": 5}, pause(3)]);
+        assert_eq!((read(odd.clone()).kept.len(), read(odd).omitted), (1, 0));
+        for nothing in [json!(null), json!(7), json!({"a": 1}), json!([])] {
+            assert_eq!(read(nothing), Annotations::default());
+        }
+        assert!(
+            serde_json::from_str::<Annotations>("[{").is_err(),
+            "that is no JSON"
+        );
     }
 
     #[test]
     fn what_does_not_fit_is_counted() {
         let many: Vec<_> = (0..2_000).map(pause).collect();
-        let read = Annotations::read(&many.into());
+        let read = read(many.into());
         let bytes = serde_json::to_vec(&read.kept).unwrap().len();
         assert!(bytes <= MOST_BYTES && bytes > MOST_BYTES - 200, "{bytes}");
         assert_eq!(read.kept.len() + read.omitted, 2_000);
         assert_eq!(read.kept[0].location, Some(0), "the first ones are kept");
+    }
+
+    #[test]
+    fn one_that_is_longer_than_all_that_is_kept_is_not_even_read() {
+        let mut long = pause(1);
+        long["annotations"] = (0..2_000).map(pause).collect();
+        let read = read(json!([long, pause(3)]));
+        assert_eq!((read.kept.len(), read.omitted), (1, 1));
     }
 }

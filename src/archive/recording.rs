@@ -129,6 +129,9 @@ pub struct ArchivedFile {
     /// CRC64NVME of the object's bytes in base64, as S3 reports it; only for multipart uploads.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub crc64nvme: Option<String>,
+    /// The host that its bytes came from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub media_host: Option<String>,
 }
 
 impl ArchivedFile {

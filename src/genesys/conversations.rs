@@ -1,17 +1,17 @@
 //! The public API: `recordingmetadata` for what there is, `recordings/{id}` for where the media lies.
 
 use std::collections::HashSet;
-use std::fmt;
 
 use jiff::Timestamp;
 use reqwest::StatusCode;
-use serde::de::{IgnoredAny, MapAccess, Visitor};
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::{Map, Value};
 
 use super::api::Api;
+use super::bounded::{Bounded, InOrder};
 use super::media::SignedUrl;
-use super::{Availability, Listed, Listing, Location, Opened, Source};
+use super::{Availability, Listed, Listing, Location, Opened, Opening, Source};
 use crate::archive::annotations::Annotations;
 use crate::archive::format::{Format, MediaKind};
 use crate::archive::recording::{ConversationId, RecordingId};
@@ -36,8 +36,8 @@ struct Recording {
     region: Option<String>,
     session_id: Option<String>,
     recording_error_status: Option<String>,
-    media_uris: Option<MediaUris>,
-    annotations: Option<Value>,
+    media_uris: Option<Bounded<InOrder<Option<MediaResult>>>>,
+    annotations: Option<Annotations>,
 }
 
 impl Recording {
@@ -58,32 +58,6 @@ impl Recording {
     }
 }
 
-/// The files by name, in the order of the answer: those of a screen recording follow one another.
-#[derive(Debug, Default)]
-struct MediaUris(Vec<(String, Option<MediaResult>)>);
-
-impl<'de> Deserialize<'de> for MediaUris {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct InOrder;
-        impl<'de> Visitor<'de> for InOrder {
-            type Value = MediaUris;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a map of media files")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<MediaUris, A::Error> {
-                let mut files = Vec::new();
-                while let Some(file) = map.next_entry()? {
-                    files.push(file);
-                }
-                Ok(MediaUris(files))
-            }
-        }
-        deserializer.deserialize_map(InOrder)
-    }
-}
-
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct MediaResult {
@@ -100,29 +74,37 @@ pub(super) async fn list(
 ) -> Result<Listing, Error> {
     let what = format!("the recordings of conversation {conversation}");
     let path = format!("/api/v2/conversations/{conversation}/recordingmetadata");
-    let answer = api.get(&path, &[], &what, deadline).await?;
+    let answer = api.get_list(&path, &what, deadline).await?;
     if answer.is_blank() {
         return Ok(Listing::default());
     }
-    let recordings: Vec<Option<Recording>> = answer.json(&what)?;
-    let mut listing = Listing::default();
-    for recording in recordings.into_iter().flatten() {
-        match listed(recording, &what) {
-            Ok(listed) => listing.recordings.push(listed),
-            Err(error) => listing.unreadable.push(error),
+    let Bounded(entries) = answer.json::<Bounded<Vec<Option<Recording>>>>(&what)?;
+    let mut recordings = Vec::new();
+    let mut faults = Vec::new();
+    for entry in entries {
+        match entry.ok_or_else(|| "it is null".to_owned()).and_then(listed) {
+            Ok(listed) => recordings.push(listed),
+            Err(fault) => faults.push(fault),
         }
     }
-    Ok(listing)
+    let unreadable = faults.first().map(|first| {
+        let count = match faults.len() {
+            1 => "1 entry".to_owned(),
+            count => format!("{count} entries"),
+        };
+        let message =
+            format!("{count} of Genesys' answer about {what} cannot be read; of the first, {first}");
+        Error::new(ErrorKind::Rejected, message)
+    });
+    Ok(Listing {
+        recordings,
+        unreadable,
+    })
 }
 
-fn listed(recording: Recording, what: &str) -> Result<Listed, Error> {
+fn listed(recording: Recording) -> Result<Listed, String> {
     let id = recording.id.as_deref().unwrap_or_default();
-    let id = RecordingId::parse(id).map_err(|error| {
-        Error::new(
-            ErrorKind::Rejected,
-            format!("in Genesys' answer about {what}, an id {error}"),
-        )
-    })?;
+    let id = RecordingId::parse(id).map_err(|error| format!("the id {error}"))?;
     // A kind that is not known yet is a reason to look at the recording, not to lose it.
     let media = recording
         .media
@@ -211,7 +193,7 @@ pub(super) async fn open(
     format: Format,
     split_channels: bool,
     deadline: &Deadline,
-) -> Result<Opened, Error> {
+) -> Result<Opening, Error> {
     let what = format!("recording {} of conversation {conversation}", listed.id);
     let path = format!("/api/v2/conversations/{conversation}/recordings/{}", listed.id);
     let mut query: Vec<(&str, &str)> = match listed.media {
@@ -234,8 +216,8 @@ pub(super) async fn open(
             format!("{what} {text}"),
         )
     };
-    // 202: transcoding goes on, and this call started it. The body is often missing then.
-    if answer.status == StatusCode::ACCEPTED || answer.is_blank() {
+    // The body of a 202 is declared as a recording, and often missing.
+    if answer.status == StatusCode::ACCEPTED {
         let stub = answer.json::<Recording>(&what);
         if let Ok(stub) = stub
             && error_status(&stub).is_some()
@@ -243,7 +225,12 @@ pub(super) async fn open(
         {
             return Err(Error::new(kind, text));
         }
-        return Err(not_ready("is still being transcoded"));
+        return Ok(Opening::Transcoding {
+            after: answer.retry_after,
+        });
+    }
+    if answer.is_blank() {
+        return Err(not_ready("has an empty answer"));
     }
     let recording: Recording = answer.json(&what)?;
     let answered = recording.id.as_deref().map(RecordingId::parse);
@@ -254,7 +241,10 @@ pub(super) async fn open(
     if let Availability::Not(kind, text) = availability(listed.id, &recording) {
         return Err(Error::new(kind, text));
     }
-    let files = recording.media_uris.iter().flat_map(|MediaUris(files)| files);
+    let files = recording
+        .media_uris
+        .iter()
+        .flat_map(|Bounded(InOrder(files))| files);
     let uris: Option<Vec<(String, String)>> = files
         .map(|(name, result)| {
             let uri = result.as_ref()?.media_uri.clone().filter(|uri| !uri.is_empty())?;
@@ -285,12 +275,12 @@ pub(super) async fn open(
     let sources = sources.collect();
     let mut notes = notes(&recording);
     notes.insert("redacted".to_owned(), redacted(&recording).into());
-    Ok(Opened {
+    Ok(Opening::Ready(Opened {
         sources,
         start: recording.start(),
         notes,
-        annotations: recording.annotations.as_ref().map(Annotations::read),
-    })
+        annotations: recording.annotations,
+    }))
 }
 
 /// Names are channel numbers ("0", "1") or "S" for one merged file. Where any is something else the files count by
@@ -340,13 +330,8 @@ mod tests {
     fn files_keep_the_order_of_the_answer_unless_they_have_numbers() {
         let text = r#"{"mediaUris": {"b": {"mediaUri": "1"}, "a": {"mediaUri": "2"}}}"#;
         let recording: Recording = serde_json::from_str(text).unwrap();
-        let names: Vec<_> = recording
-            .media_uris
-            .unwrap()
-            .0
-            .into_iter()
-            .map(|(name, _)| name)
-            .collect();
+        let InOrder(named) = recording.media_uris.unwrap().0;
+        let names: Vec<_> = named.into_iter().map(|(name, _)| name).collect();
         assert_eq!(names, ["b", "a"]);
         let mut named = files(&names.iter().map(String::as_str).collect::<Vec<_>>());
         assert_eq!(channels(&mut named), [0, 1]);

@@ -7,6 +7,7 @@
 pub mod analytics;
 mod api;
 mod auth;
+mod bounded;
 mod conversations;
 mod interactions;
 mod media;
@@ -14,6 +15,7 @@ mod media;
 mod probe;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use serde_json::{Map, Value};
@@ -47,8 +49,9 @@ pub struct Genesys {
 pub struct Listing {
     /// The recordings.
     pub recordings: Vec<Listed>,
-    /// Why an entry is none that can be asked for; each stands for a recording that somebody has to look after.
-    pub unreadable: Vec<Error>,
+    /// How many entries cannot be asked for, and why the first cannot: each may be a recording that somebody has to
+    /// look after.
+    pub unreadable: Option<Error>,
 }
 
 /// A recording as the metadata tells it, before anything is downloaded.
@@ -75,6 +78,18 @@ pub enum Availability {
     Ready,
     /// Not now, or never: the kind says which, the text why.
     Not(ErrorKind, String),
+}
+
+/// What came of asking for a recording's media.
+#[derive(Debug)]
+pub enum Opening {
+    /// It can be fetched.
+    Ready(Opened),
+    /// Genesys is transcoding it (202); the request started that.
+    Transcoding {
+        /// `Retry-After`, where Genesys sent one.
+        after: Option<Duration>,
+    },
 }
 
 /// A recording whose media can be fetched.
@@ -148,9 +163,9 @@ impl Genesys {
         if let Some(wanted) = job.recording {
             listing.recordings.retain(|recording| recording.id == wanted);
             // Not this job's business; a job for the whole conversation reports them.
-            listing.unreadable.clear();
+            listing.unreadable = None;
         }
-        if listing.recordings.is_empty() && listing.unreadable.is_empty() {
+        if listing.recordings.is_empty() && listing.unreadable.is_none() {
             let what = job
                 .recording
                 .map_or_else(|| "no recording".to_owned(), |id| format!("no recording {id}"));
@@ -160,20 +175,20 @@ impl Genesys {
         Ok(listing)
     }
 
-    /// Asks for the media of one recording. Still transcoding is [`ErrorKind::NotReady`].
+    /// Asks for the media of one recording.
     pub async fn open(
         &self,
         job: &Job,
         listed: &Listed,
         format: Format,
         deadline: &Deadline,
-    ) -> Result<Opened, Error> {
+    ) -> Result<Opening, Error> {
         match self.variant {
             RecordingApi::Conversations => {
                 let split = self.split_channels;
                 conversations::open(&self.api, job.conversation, listed, format, split, deadline).await
             }
-            RecordingApi::Interactions => Ok(interactions::open(job, format)),
+            RecordingApi::Interactions => Ok(Opening::Ready(interactions::open(job, format))),
         }
     }
 

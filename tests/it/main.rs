@@ -6,6 +6,7 @@ mod archivectl;
 mod aws_simulator;
 mod bad_input;
 mod binary;
+mod bounds;
 mod cloudformation;
 mod concurrency;
 mod crash;

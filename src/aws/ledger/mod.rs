@@ -31,7 +31,7 @@ use crate::retry::{Retry, RetryPolicy};
 use crate::telemetry::Lines;
 
 #[cfg(feature = "cli")]
-pub use read::{PageKey, RecordPage};
+pub use read::{Events, PageKey, RecordPage, UnreadableEvent};
 pub use record::{Record, State};
 
 /// What came of asking for a recording. The caller has to deal with each.
@@ -132,8 +132,9 @@ impl Ledger {
                     if record.state == State::Notified || (record.state == State::Archived && !notify) {
                         return ControlFlow::Break(Claim::Done(record.clone()));
                     }
-                    if record.lease_expires_at > now {
-                        let remaining = Duration::from_millis(record.lease_expires_at.abs_diff(now));
+                    let end = record.lease_end(now);
+                    if end > now {
+                        let remaining = Duration::from_millis(end.abs_diff(now));
                         return ControlFlow::Break(Claim::Busy { remaining });
                     }
                 }
@@ -234,7 +235,8 @@ impl Ledger {
     ) -> Result<(), Error> {
         self.update(of, actor, entry, deadline, |seen| {
             let leave = seen.is_some_and(|record| {
-                let busy = record.lease_expires_at > self.clock.now_ms();
+                let now = self.clock.now_ms();
+                let busy = record.lease_end(now) > now;
                 busy || record.is_archived() || (record.state == state && !repeated)
             });
             if leave {

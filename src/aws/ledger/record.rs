@@ -8,6 +8,9 @@ use crate::archive::annotations::Annotation;
 use crate::archive::audit::Chain;
 use crate::archive::recording::ArchivedFile;
 
+/// Lambda's longest invocation: <https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html>.
+const LONGEST_LEASE_MS: i64 = 15 * 60 * 1_000;
+
 /// How far a recording got.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -124,6 +127,18 @@ impl Record {
         let of_channel =
             |channel: &Option<u32>| visible.iter().find(|file| file.channel == *channel).cloned();
         self.former_channels.iter().map(of_channel).collect()
+    }
+
+    /// When the lease ends, in milliseconds since the epoch. No lease outlasts Lambda's longest invocation, so one that
+    /// says otherwise was written by a wrong clock: it ends 15 minutes after it was written. Where that lies in the
+    /// future itself, nothing tells when the lease was taken, and it holds nobody up.
+    pub fn lease_end(&self, now_ms: i64) -> i64 {
+        let written = self.updated_at.as_millisecond();
+        if written > now_ms.saturating_add(LONGEST_LEASE_MS) {
+            return 0;
+        }
+        let latest = written.min(now_ms).saturating_add(LONGEST_LEASE_MS);
+        self.lease_expires_at.min(latest)
     }
 
     /// Whether a former run finished with this recording, so far as downloading is concerned.

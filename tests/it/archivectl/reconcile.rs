@@ -339,7 +339,7 @@ async fn what_genesys_no_longer_gives_just_so_is_told_apart_from_what_is_lost() 
 
         let ran = archivectl(&bench, &[&["backfill", "--dry-run"], &range[..]].concat()).await;
         assert_eq!(ran.code(), Some(0), "{ran:?}");
-        let warned = ["1.5 years ago", "5 years ago"].map(|words| ran.stderr.contains(words));
+        let warned = ["than 1.5 years ago", "than 5 years ago"].map(|words| ran.stderr.contains(words));
         let expected = [reason == "older_than_18_months", reason == "older_than_5_years"];
         assert_eq!(warned, expected, "{}", ran.stderr);
     }

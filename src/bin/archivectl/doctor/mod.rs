@@ -11,7 +11,7 @@ use aws_sdk_s3::config::ProvideCredentials as _;
 use jiff::Timestamp;
 use recording_archiver::archive::job::Job;
 use recording_archiver::archive::recording::{ConversationId, RecordingId};
-use recording_archiver::aws::secrets::Secrets;
+use recording_archiver::aws::secrets::{Secrets, WebhookKeys};
 use recording_archiver::config::RecordingApi;
 use recording_archiver::genesys::Genesys;
 use recording_archiver::genesys::analytics::Analytics;
@@ -110,15 +110,23 @@ impl Doctor<'_> {
             async {
                 let credentials = secrets.get().await?;
                 let id = &config.genesys.secret_id;
-                let unsigned = config.webhook_url.is_some() && credentials.webhook_secret.is_none();
-                Ok(if unsigned {
-                    Said::warning(
-                        format!("{id} has no webhookSecret: the webhook is not signed"),
-                        "add webhookSecret to the secret, and give it to the receiver",
-                    )
-                } else {
-                    Said::Ok(format!("{id} can be read, and has all that is needed"))
-                })
+                match &credentials.webhook {
+                    _ if config.webhook_url.is_none() => {}
+                    WebhookKeys::Keys(_) => {}
+                    WebhookKeys::None => {
+                        return Ok(Said::warning(
+                            format!("{id} has no webhookSecret: the webhook is not signed"),
+                            "add webhookSecret to the secret, and give it to the receiver",
+                        ));
+                    }
+                    WebhookKeys::Misspelt(why) | WebhookKeys::Unusable(why) => {
+                        return Ok(Said::warning(
+                            format!("{id} cannot sign the webhook: {why}"),
+                            "correct webhookSecret in the secret; until then notifications are kept back",
+                        ));
+                    }
+                }
+                Ok(Said::Ok(format!("{id} can be read, and has all that is needed")))
             },
         )
         .await;
@@ -334,7 +342,14 @@ impl Doctor<'_> {
 
     async fn webhook(&mut self, send: bool) -> Result<(), Failure> {
         let session = self.session;
-        let Some(url) = session.config.webhook_url.clone() else {
+        let secrets = self.secrets.clone();
+        let webhook = Webhook::new(
+            &session.config,
+            secrets.clone(),
+            session.clock.clone(),
+            Arc::default(),
+        )?;
+        let Some(webhook) = webhook else {
             let none = async { Ok(Said::ok("none is configured (WEBHOOK_URL)")) };
             self.sheet.check("webhook", &[], "", none).await;
             return Ok(());
@@ -344,14 +359,6 @@ impl Doctor<'_> {
             self.sheet.check("webhook", &[], "", unsent).await;
             return Ok(());
         }
-        let webhook = Webhook::new(
-            url,
-            self.secrets.clone(),
-            &session.config.limits,
-            session.clock.clone(),
-            Arc::default(),
-        )?;
-        let secrets = self.secrets.clone();
         self.sheet.check(
             "webhook",
             &["secret"],
@@ -359,7 +366,7 @@ impl Doctor<'_> {
              not know",
             async {
                 webhook.test(&session.deadline(PATIENCE)).await?;
-                let signed = secrets.get().await?.webhook_secret.is_some();
+                let signed = matches!(secrets.get().await?.webhook, WebhookKeys::Keys(_));
                 let event = if signed { "signed test event" } else { "test event, which is not signed" };
                 Ok(Said::Ok(format!("the receiver took the {event}")))
             },
