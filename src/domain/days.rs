@@ -31,6 +31,34 @@ pub struct Range {
     pub last: Date,
 }
 
+/// How old a conversation is, as far as that decides whether Genesys gives its recordings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Age {
+    /// Nothing special.
+    Recent,
+    /// Older than a year and a half: the organisation has to be on a list at Genesys.
+    OverEighteenMonths,
+    /// Older than five years: Genesys has a special job for these.
+    OverFiveYears,
+}
+
+impl Age {
+    /// Returns that of a conversation which began at `start`.
+    pub fn of(start: Timestamp, now: Timestamp) -> Self {
+        let before = |months: i64| {
+            let then = now
+                .to_zoned_datetime(TimeZone::UTC)
+                .saturating_sub(Span::new().months(months));
+            start < then.timestamp()
+        };
+        match (before(60), before(18)) {
+            (true, _) => Self::OverFiveYears,
+            (_, true) => Self::OverEighteenMonths,
+            _ => Self::Recent,
+        }
+    }
+}
+
 impl Range {
     /// Makes a range of both days and all between them, as seen at `now`.
     pub fn new(first: Date, last: Date, now: Timestamp) -> Result<Self, String> {
@@ -80,6 +108,20 @@ mod tests {
     fn range(first: &str, last: &str) -> Result<Range, String> {
         let date = |text: &str| text.parse().unwrap();
         Range::new(date(first), date(last), "2026-03-02T11:00:00Z".parse().unwrap())
+    }
+
+    #[test]
+    fn ages_are_told_by_the_calendar() {
+        let now: Timestamp = "2026-11-24T12:00:00Z".parse().unwrap();
+        for (start, age) in [
+            ("2026-11-24T11:00:00Z", Age::Recent),
+            ("2025-05-24T12:00:00Z", Age::Recent),
+            ("2025-05-24T11:59:59Z", Age::OverEighteenMonths),
+            ("2021-11-24T12:00:00Z", Age::OverEighteenMonths),
+            ("2021-11-24T11:59:59Z", Age::OverFiveYears),
+        ] {
+            assert_eq!(Age::of(start.parse().unwrap(), now), age, "{start}");
+        }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use indicatif::{DecimalBytes, HumanCount, HumanDuration};
+use recording_archiver::domain::days::Age;
 use recording_archiver::ops::backfill::{
     Counts, Estimate, Figures, Item, Request, Resumed, Source, backfill,
 };
@@ -67,6 +68,7 @@ pub(crate) async fn run(args: &Args, session: &Session, out: Out) -> Result<Verd
     let progress = out.progress("backfill", None);
     let done = args.done();
     let show = |item: Item| match &item {
+        Item::Aged(age) => out.note(age_note(*age)),
         Item::Resumed(resumed) => resumed_notes(resumed).into_iter().for_each(|note| out.note(note)),
         other => out.item(other, || text(other, done)),
     };
@@ -105,6 +107,24 @@ impl Args {
     }
 }
 
+/// Says what to know before recordings of this age are asked for.
+fn age_note(age: Age) -> Text {
+    Text::styled(
+        NOTE,
+        match age {
+            Age::Recent => return Text::default(),
+            Age::OverEighteenMonths => {
+                "some of these days are more than 1.5 years ago: Genesys gives recordings of that age only to organisations \
+                 that it has put on its list, so ask its support first"
+            }
+            Age::OverFiveYears => {
+                "some of these days are more than 5 years ago: Genesys gives recordings of that age through a special job only, \
+                 and those of more than 1.5 years only to organisations that it has put on its list, so ask its support first"
+            }
+        },
+    )
+}
+
 fn resumed_notes(resumed: &Resumed) -> Vec<Text> {
     let mut notes = Vec::new();
     if let Some(through) = resumed.through {
@@ -126,8 +146,8 @@ fn resumed_notes(resumed: &Resumed) -> Vec<Text> {
 
 fn text(item: &Item, done: &str) -> Text {
     match item {
-        // Notes tell of it.
-        Item::Resumed(_) => Text::default(),
+        // Notes tell of these.
+        Item::Resumed(_) | Item::Aged(_) => Text::default(),
         Item::Day(day) => Text::new(format!("{}  {}", day.day, counts(&day.counts, done))),
         Item::BadLine(bad) => Text::styled(BAD, format!("line {}", bad.line)).add(format!(": {}", bad.error)),
         Item::Refused(refused) => {

@@ -17,7 +17,7 @@ use super::sink::{Archived, Pace, Sink};
 use super::{Ended, Error, Session, Tell, Verdict};
 use crate::archive::job::Job;
 use crate::aws::ledger::Ledger;
-use crate::domain::days::Range;
+use crate::domain::days::{Age, Range};
 use checkpoint::{Checkpoint, Tally};
 pub use estimate::Estimate;
 
@@ -52,6 +52,9 @@ pub enum Item {
     /// The checkpoint knows of a former run.
     #[serde(skip)]
     Resumed(Resumed),
+    /// Some of the days are so long ago that it matters.
+    #[serde(skip)]
+    Aged(Age),
     /// A day is done.
     Day(Day),
     /// A line of the list is no job.
@@ -190,6 +193,11 @@ pub async fn backfill(
         .transpose()?;
     if let Some(resumed) = checkpoint.as_ref().and_then(Checkpoint::resumed) {
         tell.item(Item::Resumed(resumed));
+    }
+    if let Source::Days(range, _) = &request.source
+        && let age @ (Age::OverEighteenMonths | Age::OverFiveYears) = Age::of(range.start(), session.now())
+    {
+        tell.item(Item::Aged(age));
     }
     let mut backfill = Backfill {
         session,

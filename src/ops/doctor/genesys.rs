@@ -19,7 +19,8 @@ const NOWHERE: &str = "00000000-0000-4000-8000-000000000000";
 const GRANT: &str = "grant the OAuth client's role this permission, for all divisions that are archived";
 
 /// What is done about a missing permission of the lists.
-const ONLY: &str = "only archivectl backfill --from and reconcile need it: analytics:conversationDetail:view";
+const ONLY: &str = "the function settles conversations with it, and archivectl backfill --from and reconcile need it: \
+     analytics:conversationDetail:view";
 
 impl Doctor<'_> {
     pub(super) async fn genesys(&mut self) -> Result<(), Error> {

@@ -3,6 +3,7 @@
 mod aws;
 mod genesys;
 mod judge;
+mod organisation;
 mod sheet;
 
 use std::sync::Arc;
@@ -41,6 +42,7 @@ impl Doctor<'_> {
     async fn all(&mut self, webhook: bool) -> Result<(), Error> {
         self.configuration().await?;
         self.genesys().await?;
+        self.organisation().await?;
         self.storage().await?;
         self.tables_and_queues().await?;
         self.webhook(webhook).await

@@ -7,6 +7,7 @@ use super::reason::judge;
 use super::{Cause, Item, LOOKUPS, Reason, Reconciliation, Told};
 use crate::archive::job::Job;
 use crate::archive::recording::ConversationId;
+use crate::domain::days::Age;
 use crate::error::ErrorKind;
 use crate::genesys::analytics::{Conversation, Page};
 use crate::ops::Error;
@@ -70,6 +71,7 @@ impl Reconciliation<'_> {
             }
         }
         self.session.go_on()?;
+        let reason = reason.at_age(Age::of(conversation.start, self.session.now()));
         *self.figures.reasons.entry(reason).or_default() += 1;
         if !reason.is_finding() {
             return Ok(());

@@ -5,6 +5,7 @@ use crate::aws::ledger::State;
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
+use crate::domain::days::Age;
 use crate::ops::custody::{Custody, text};
 
 /// How a conversation stands, from the best to the worst.
@@ -23,6 +24,12 @@ pub enum Reason {
     Deferred,
     /// A run died, and no other took over.
     Unfinished,
+    /// Began more than five years ago: Genesys has a special job for these.
+    #[serde(rename = "older_than_5_years")]
+    OlderThan5Years,
+    /// Began more than a year and a half ago: Genesys gives these to organisations on its list only.
+    #[serde(rename = "older_than_18_months")]
+    OlderThan18Months,
     /// A run ended without an archive.
     Failed,
     /// No run ever heard of it.
@@ -39,8 +46,22 @@ impl Reason {
             Self::Expired => "expired",
             Self::Deferred => "deferred",
             Self::Unfinished => "unfinished",
+            Self::OlderThan5Years => "older_than_5_years",
+            Self::OlderThan18Months => "older_than_18_months",
             Self::Failed => "failed",
             Self::NeverSeen => "never_seen",
+        }
+    }
+
+    /// Returns the reason for a conversation of this age. What Genesys no longer gives just so is not lost, and a run that
+    /// failed or never came is not the cause.
+    pub(super) fn at_age(self, age: Age) -> Self {
+        match (self, age) {
+            (Self::Failed | Self::NeverSeen | Self::Deferred, Age::OverFiveYears) => Self::OlderThan5Years,
+            (Self::Failed | Self::NeverSeen | Self::Deferred, Age::OverEighteenMonths) => {
+                Self::OlderThan18Months
+            }
+            (reason, _) => reason,
         }
     }
 
@@ -51,7 +72,7 @@ impl Reason {
 
     /// Says whether a job may mend it.
     pub(super) fn can_be_sent(self) -> bool {
-        self > Self::Expired
+        self > Self::Expired && self != Self::OlderThan5Years
     }
 }
 
@@ -127,4 +148,31 @@ pub(super) fn judge(
         Reason::NeverSeen
     };
     (worst.unwrap_or(unseen), causes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reason_has_one_name() {
+        use Reason::{
+            Archived, Deferred, Expired, Failed, InProgress, NeverSeen, OlderThan5Years, OlderThan18Months,
+            TooEarly, Unfinished,
+        };
+        for reason in [
+            Archived,
+            InProgress,
+            TooEarly,
+            Expired,
+            Deferred,
+            Unfinished,
+            OlderThan5Years,
+            OlderThan18Months,
+            Failed,
+            NeverSeen,
+        ] {
+            assert_eq!(serde_json::to_value(reason).unwrap(), reason.as_str());
+        }
+    }
 }
