@@ -17,11 +17,6 @@ pub fn day_of(moment: Timestamp) -> Date {
     moment.to_zoned_datetime(TimeZone::UTC).date()
 }
 
-/// Returns the day before.
-pub fn day_before(date: Date) -> Date {
-    date.saturating_sub(Span::new().days(1))
-}
-
 /// A range of days that makes sense.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Range {

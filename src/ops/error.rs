@@ -8,6 +8,8 @@ pub struct Error {
     kind: Kind,
     message: String,
     remedy: Option<String>,
+    unreachable: Option<&'static str>,
+    url: Option<String>,
 }
 
 /// What kind of thing stands in the way.
@@ -21,6 +23,8 @@ pub enum Kind {
     Configuration,
     /// A file that cannot be read or written.
     File,
+    /// Where results go, such as a full disk behind stdout.
+    Output,
     /// This machine's clock.
     Clock,
     /// AWS or Genesys.
@@ -37,6 +41,7 @@ impl Kind {
             Self::Usage => "usage",
             Self::Configuration => "configuration",
             Self::File => "file",
+            Self::Output => "output",
             Self::Clock => "clock",
             Self::Service => "service",
             Self::Defect => "defect",
@@ -51,6 +56,8 @@ impl Error {
             kind,
             message: message.into(),
             remedy: None,
+            unreachable: None,
+            url: None,
         }
     }
 
@@ -76,6 +83,27 @@ impl Error {
         self.kind
     }
 
+    /// Adds where the service is expected that no request got to.
+    #[must_use]
+    pub(super) fn at(mut self, url: String) -> Self {
+        let service = self.unreachable.unwrap_or_default();
+        self.remedy = Some(format!(
+            "{service} is expected at {url}: check region and endpoint, network, proxy and firewall"
+        ));
+        self.url = Some(url);
+        self
+    }
+
+    /// Returns the service that no request got to, if that is what is wrong.
+    pub fn unreachable(&self) -> Option<&'static str> {
+        self.unreachable
+    }
+
+    /// Returns where that service is expected.
+    pub fn url(&self) -> Option<&str> {
+        self.url.as_deref()
+    }
+
     /// Says whether Ctrl-C was pressed.
     pub fn is_interruption(&self) -> bool {
         self.kind == Kind::Interrupted
@@ -97,7 +125,10 @@ impl std::error::Error for Error {}
 
 impl From<crate::error::Error> for Error {
     fn from(error: crate::error::Error) -> Self {
-        Self::new(Kind::Service, error.to_string())
+        Self {
+            unreachable: error.unreachable_service(),
+            ..Self::new(Kind::Service, error.to_string())
+        }
     }
 }
 

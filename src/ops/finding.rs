@@ -86,7 +86,10 @@ impl Code {
                 "the tables were changed by something else: compare with their point-in-time recovery, with the audit \
                  lines in the function's log, and with CloudTrail"
             }
-            Self::Unknown => "if it was recorded: archivectl reconcile, or archivectl backfill --ids FILE",
+            Self::Unknown => {
+                "if it was recorded: archivectl reconcile, or archivectl backfill --ids FILE; if the id is a recording's, give \
+                 that of its conversation: it stands in the object's key and in its metadata interaction-id"
+            }
         }
     }
 }
@@ -146,7 +149,7 @@ impl Finding {
             interaction_id: Some(id.to_string()),
             recording_id: None,
             archive_key: None,
-            detail: "neither the ledger nor the audit knows it".to_owned(),
+            detail: "neither the ledger nor the audit knows a conversation of this id".to_owned(),
         }
     }
 

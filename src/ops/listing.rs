@@ -1,6 +1,7 @@
 //! Genesys' lists of conversations, day after day, the next days prepared while one is at hand.
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,7 +27,24 @@ pub(super) struct Listing<'a> {
     analytics: Arc<Analytics>,
     available: Timestamp,
     dates: VecDeque<Date>,
+    all: usize,
     ahead: VecDeque<(Date, JoinHandle<Result<(Prepared, Instant), crate::error::Error>>)>,
+}
+
+/// Where a day stands among the others.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Place {
+    pub(super) date: Date,
+    /// How many days are before it.
+    pub(super) before: u64,
+    /// How many days there are.
+    pub(super) all: u64,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} (day {} of {})", self.date, self.before + 1, self.all)
+    }
 }
 
 impl<'a> Listing<'a> {
@@ -40,17 +58,19 @@ impl<'a> Listing<'a> {
         let available = session
             .unless_interrupted(analytics.available_until(&deadline))
             .await?;
+        let dates: VecDeque<_> = dates.into_iter().collect();
         Ok(Self {
             session,
             analytics: Arc::new(analytics),
             available,
-            dates: dates.into_iter().collect(),
+            all: dates.len(),
+            dates,
             ahead: VecDeque::new(),
         })
     }
 
     /// Opens the next day; `None` after the last one.
-    pub(super) async fn next(&mut self) -> Result<Option<(Date, Day<'_>)>, Error> {
+    pub(super) async fn next(&mut self) -> Result<Option<(Place, Day<'_>)>, Error> {
         while self.ahead.len() < AHEAD
             && let Some(date) = self.dates.pop_front()
         {
@@ -63,7 +83,13 @@ impl<'a> Listing<'a> {
         if at.elapsed() > FRESH {
             (prepared, _) = self.prepared(self.prepare(date)).await?;
         }
-        Ok(Some((date, self.analytics.open(prepared))))
+        let left = self.dates.len() + self.ahead.len();
+        let place = Place {
+            date,
+            before: (self.all - left).saturating_sub(1) as u64,
+            all: self.all as u64,
+        };
+        Ok(Some((place, self.analytics.open(prepared))))
     }
 
     fn prepare(&self, date: Date) -> JoinHandle<Result<(Prepared, Instant), crate::error::Error>> {

@@ -34,6 +34,8 @@ pub enum Verdict {
     Clean,
     /// Something to look after, already told.
     Findings,
+    /// Nothing was looked at, so nothing is proven.
+    Nothing,
 }
 
 /// How a command ended: its figures as far as it got, and what ended it early.
@@ -54,6 +56,13 @@ pub enum Event<T> {
     Steps(u64),
     /// So many steps there are in all, as far as is known now.
     Total(u64),
+    /// Of parts of about the same size, so many are done.
+    Parts {
+        /// Done.
+        done: u64,
+        /// In all.
+        all: u64,
+    },
     /// What is being worked on.
     At(String),
     /// So many bytes were read so far.
@@ -87,6 +96,11 @@ impl<'a, T> Tell<'a, T> {
     /// Tells how many bytes were read so far.
     fn bytes(&self, count: u64) {
         (self.0)(Event::Bytes(count));
+    }
+
+    /// Tells how many of parts of about the same size are done.
+    fn parts(&self, done: u64, all: u64) {
+        (self.0)(Event::Parts { done, all });
     }
 
     /// Tells what is being worked on.

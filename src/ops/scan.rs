@@ -12,6 +12,34 @@ pub(super) struct Conversations {
     pub(super) ids: Vec<ConversationId>,
     /// Items whose conversation has no id that can be read, by their keys.
     pub(super) unreadable: Vec<(String, String)>,
+    /// How many items of the ledger were gone through for it.
+    pub(super) scanned: u64,
+}
+
+/// Steps of which so many are told when all of some parts are done.
+#[derive(Debug, Default)]
+pub(super) struct Portion {
+    steps: u64,
+    parts: u64,
+    done: u64,
+}
+
+impl Portion {
+    pub(super) fn new(steps: u64, parts: usize) -> Self {
+        Self {
+            steps,
+            parts: parts as u64,
+            done: 0,
+        }
+    }
+
+    /// Notes that one more part is done; returns how many steps that is.
+    pub(super) fn next(&mut self) -> u64 {
+        let told = |done: u64| (self.steps * done).checked_div(self.parts).unwrap_or_default();
+        let before = told(self.done);
+        self.done = (self.done + 1).min(self.parts);
+        told(self.done) - before
+    }
 }
 
 /// A walk through the ledger.
@@ -50,7 +78,10 @@ impl<'a> Scan<'a> {
         self.from = page.next;
         let wanted = page.records.into_iter().filter(wants);
         let wanted = wanted.map(|record| (record.interaction_id, record.recording_id));
-        let mut conversations = Conversations::default();
+        let mut conversations = Conversations {
+            scanned: page.scanned,
+            ..Conversations::default()
+        };
         for keys in wanted.chain(page.unreadable) {
             // The records of a conversation stand side by side, and may go on with the next page.
             if keys.0 == self.last {
@@ -88,5 +119,20 @@ where
         };
         let Some(done) = done else { return Ok(()) };
         take(done??);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_portion_is_told_whole_whatever_its_parts() {
+        for (steps, parts) in [(1_000, 7), (3, 7), (0, 5), (10, 1)] {
+            let mut portion = Portion::new(steps, parts);
+            let told: u64 = (0..parts).map(|_| portion.next()).sum();
+            assert_eq!((told, portion.next()), (steps, 0));
+        }
+        assert_eq!(Portion::new(9, 0).next(), 0);
     }
 }

@@ -25,6 +25,23 @@ use crate::telemetry::Lines;
 /// How long listing one page of Genesys' analytics, or waiting for one day's job, may take.
 pub(super) const PATIENCE: Duration = Duration::from_secs(3_600);
 
+/// What the function's configuration cannot do without.
+const REQUIRED: [&str; 4] = [
+    "GENESYS_SECRET_ID",
+    "S3_BUCKET_NAME",
+    "AUDIT_TABLE_NAME",
+    "LEDGER_TABLE_NAME",
+];
+
+/// The variables that say where AWS services are; the one of all services has no name.
+const ENDPOINTS: [(&str, &str); 5] = [
+    ("", "AWS_ENDPOINT_URL"),
+    ("dynamodb", "AWS_ENDPOINT_URL_DYNAMODB"),
+    ("s3", "AWS_ENDPOINT_URL_S3"),
+    ("sqs", "AWS_ENDPOINT_URL_SQS"),
+    ("secretsmanager", "AWS_ENDPOINT_URL_SECRETS_MANAGER"),
+];
+
 /// What every command works with.
 #[derive(Debug)]
 pub struct Session {
@@ -38,6 +55,8 @@ pub struct Session {
     pub(super) dead_letter_queue: Option<String>,
     /// Whoever uses this machine, where it says so.
     user: Option<String>,
+    /// `AWS_ENDPOINT_URL`, and those of single services.
+    endpoints: BTreeMap<&'static str, String>,
     stop: Stop,
     interrupt: Interrupt,
 }
@@ -71,11 +90,13 @@ impl Interrupt {
 }
 
 impl Session {
-    /// Reads the configuration: from the stack of this name, which wins, and from `variables`. Sends nothing, but to
-    /// CloudFormation if a stack is named.
+    /// Reads the configuration: from the stack of this name, which wins, and from `variables`. Of those that the function
+    /// cannot do without, only the ones in `needs` have to be there. Sends nothing, but to CloudFormation if a stack is
+    /// named.
     pub async fn start(
         stack: Option<&str>,
         variables: impl Fn(&str) -> Option<String>,
+        needs: &[&str],
         interrupt: Interrupt,
     ) -> Result<Self, Error> {
         let told = match stack {
@@ -83,7 +104,11 @@ impl Session {
             None => BTreeMap::new(),
         };
         let lookup = |name: &str| told.get(name).cloned().or_else(|| variables(name));
-        let config = Config::from_lookup(lookup).map_err(|error| {
+        // Nobody asks for what stands in for the rest.
+        let needless = |name: &str| REQUIRED.contains(&name) && !needs.contains(&name);
+        let stand_in = |name: &str| format!("not-needed-{}", name.to_lowercase().replace('_', "-"));
+        let all = |name: &str| lookup(name).or_else(|| needless(name).then(|| stand_in(name)));
+        let config = Config::from_lookup(all).map_err(|error| {
             let error = Error::new(Kind::Configuration, error.to_string());
             match stack {
                 None => error.remedy("set these, or name the deployed stack: --stack NAME"),
@@ -97,9 +122,32 @@ impl Session {
             clock: Clock::default(),
             dead_letter_queue: lookup("WORK_DEAD_LETTER_QUEUE_URL").filter(|url| !url.is_empty()),
             user: lookup("USER").or_else(|| lookup("USERNAME")),
+            endpoints: ENDPOINTS
+                .iter()
+                .filter_map(|(service, variable)| Some((*service, lookup(variable)?)))
+                .collect(),
             stop: Stop::default(),
             interrupt,
         })
+    }
+
+    /// Adds to an error where the service is expected that no request got to.
+    pub fn locate(&self, error: Error) -> Error {
+        let Some(service) = error.unreachable() else {
+            return error;
+        };
+        let url = match service {
+            "genesys-api" => self.config.genesys.api_base.to_string(),
+            "genesys-login" => self.config.genesys.login_base.to_string(),
+            service => {
+                let given = self.endpoints.get(service).or_else(|| self.endpoints.get(""));
+                let region = self.sdk.region().map_or("us-east-1", |region| region.as_ref());
+                given
+                    .cloned()
+                    .unwrap_or_else(|| format!("https://{service}.{region}.amazonaws.com"))
+            }
+        };
+        error.at(url)
     }
 
     /// Returns the time here.

@@ -70,6 +70,17 @@ pub struct Archived {
     pub files: Vec<String>,
 }
 
+/// What came of a job, from the best to the worst.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Taken {
+    /// On the queue, or archived.
+    Done,
+    /// Gone at Genesys: there is nothing to try again.
+    Gone,
+    /// To be tried again.
+    Not,
+}
+
 /// Where jobs go.
 #[derive(Debug)]
 pub(super) enum Sink {
@@ -108,15 +119,19 @@ impl Sink {
         matches!(self, Self::Queue { .. })
     }
 
-    /// Takes up to [`BATCH`] jobs; says of each whether it need not be given again.
+    /// Takes up to [`BATCH`] jobs; says what came of each.
     pub(super) async fn take(
         &self,
         jobs: &[Job],
         session: &Session,
         tell: &dyn Fn(Archived),
-    ) -> Result<Vec<bool>, Error> {
+    ) -> Result<Vec<Taken>, Error> {
         match self {
-            Self::Queue { client, url } => send(client, url, jobs).await,
+            Self::Queue { client, url } => {
+                let arrived = send(client, url, jobs).await?;
+                let taken = |arrived| if arrived { Taken::Done } else { Taken::Not };
+                Ok(arrived.into_iter().map(taken).collect())
+            }
             Self::Local {
                 archiver,
                 concurrency,
@@ -203,8 +218,8 @@ pub(super) async fn send_batch<'b>(
     Ok(Sent { taken, refusal })
 }
 
-/// Archives one conversation and tells what came of it; returns whether it need not be given again.
-async fn archive(archiver: &Archiver, job: &Job, session: &Session, tell: &dyn Fn(Archived)) -> bool {
+/// Archives one conversation and tells what came of it.
+async fn archive(archiver: &Archiver, job: &Job, session: &Session, tell: &dyn Fn(Archived)) -> Taken {
     let deadline = session.deadline(RUN);
     let begun = Instant::now();
     let actor = Actor {
@@ -217,10 +232,12 @@ async fn archive(archiver: &Archiver, job: &Job, session: &Session, tell: &dyn F
     let results = archiver.archive(Run::new(job, &actor, &deadline)).await;
     tracing::debug!(elapsed_ms = begun.elapsed().as_millis(), "archived");
     results.iter().for_each(|result| tell(Archived::of(result)));
-    results.iter().all(|result| {
-        use Outcome::{AlreadyArchived, Archived, Expired, Skipped};
-        matches!(result.outcome, Archived | AlreadyArchived | Expired | Skipped)
-    })
+    let of = |result: &RecordingResult| match result.outcome {
+        Outcome::Archived | Outcome::AlreadyArchived | Outcome::Skipped => Taken::Done,
+        Outcome::Expired => Taken::Gone,
+        Outcome::Deferred | Outcome::Failed | Outcome::Retry => Taken::Not,
+    };
+    results.iter().map(of).max().unwrap_or(Taken::Done)
 }
 
 impl Archived {

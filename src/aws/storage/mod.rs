@@ -13,7 +13,6 @@ use std::sync::Arc;
 
 use aws_sdk_s3::Client;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
-use aws_sdk_s3::operation::RequestId;
 use aws_sdk_s3::operation::head_object::HeadObjectError;
 use aws_sdk_s3::primitives::DateTime;
 use aws_sdk_s3::types::{ChecksumMode, ObjectLockMode, ServerSideEncryption, StorageClass};
@@ -176,9 +175,9 @@ impl ObjectFacts {
 /// What every request and every object gets, however it is sent.
 impl StorageConfig {
     /// A failed call of S3. The bucket of another account refuses it as a missing permission does.
-    fn failed<E>(&self, doing: &str, error: E) -> Error
+    fn failed<E>(&self, doing: &str, error: SdkError<E>) -> Error
     where
-        E: std::error::Error + ProvideErrorMetadata + RequestId + Send + Sync + 'static,
+        E: std::error::Error + ProvideErrorMetadata + Send + Sync + 'static,
     {
         match (&self.bucket_owner, error.code()) {
             (Some(owner), Some("AccessDenied")) => super::failed(

@@ -1,21 +1,77 @@
 //! Arguments that several commands take, and how they are read.
 
 use jiff::civil::Date;
-use jiff::{SignedDuration, Timestamp};
+use jiff::{SignedDuration, Span, Timestamp};
 use recording_archiver::archive::recording::ConversationId;
-use recording_archiver::domain::days::{Range, day_before, day_of};
+use recording_archiver::domain::days::{Range, day_of};
 use recording_archiver::ops::filter::Filter;
 use recording_archiver::ops::{Error, Kind};
 
 /// Which days.
 #[derive(Debug, Clone, Copy, clap::Args)]
 pub(crate) struct Days {
-    /// First day (UTC), such as 2026-01-01.
-    #[arg(long, value_name = "DATE")]
-    from: Option<Date>,
+    /// First day (UTC): 2026-01-01, today, yesterday, or 7d (seven days ago).
+    #[arg(long, value_name = "DAY", value_parser = day, allow_hyphen_values = true)]
+    from: Option<Day>,
     /// Last day (UTC), itself included. Default: yesterday.
-    #[arg(long, value_name = "DATE", requires = "from")]
-    to: Option<Date>,
+    #[arg(long, value_name = "DAY", requires = "from", value_parser = day, allow_hyphen_values = true)]
+    to: Option<Day>,
+}
+
+/// A day as people name it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Day {
+    On(Date),
+    /// So many days ago.
+    Ago(i64),
+}
+
+impl Day {
+    fn date(self, today: Date) -> Date {
+        match self {
+            Self::On(date) => date,
+            Self::Ago(days) => today.saturating_sub(Span::new().days(days)),
+        }
+    }
+}
+
+/// Reads a day.
+fn day(text: &str) -> Result<Day, String> {
+    const ACCEPTED: &str = "accepted: a day such as 2026-01-05, today, yesterday, or 7d (seven days ago)";
+    /// More than a century ago nothing was recorded.
+    const MOST: i64 = 36_525;
+    let ago = |text: &str| {
+        text.strip_suffix('d')?
+            .parse()
+            .ok()
+            .filter(|days| (0..=MOST).contains(days))
+    };
+    match text {
+        "today" => return Ok(Day::Ago(0)),
+        "yesterday" => return Ok(Day::Ago(1)),
+        _ => {}
+    }
+    if let Some(days) = ago(text) {
+        return Ok(Day::Ago(days));
+    }
+    let digits =
+        |part: &str, count: usize| part.len() == count && part.bytes().all(|byte| byte.is_ascii_digit());
+    let parts: Vec<_> = text.split('-').collect();
+    if let [year, month, of_month] = parts[..]
+        && digits(year, 4)
+        && let (Ok(month), Ok(of_month)) = (month.parse::<u8>(), of_month.parse::<u8>())
+    {
+        let full = format!("{year}-{month:02}-{of_month:02}");
+        return match full.parse() {
+            Ok(date) if full == text => Ok(Day::On(date)),
+            Ok(_) => Err(format!("{ACCEPTED}; did you mean {full}?")),
+            Err(_) => Err(format!("{ACCEPTED}; there is no {full}")),
+        };
+    }
+    match text.strip_prefix('-').filter(|rest| ago(rest).is_some()) {
+        Some(rest) => Err(format!("{ACCEPTED}; did you mean {rest}?")),
+        None => Err(ACCEPTED.to_owned()),
+    }
 }
 
 impl Days {
@@ -24,9 +80,10 @@ impl Days {
         let Some(first) = self.from else {
             return Ok(None);
         };
-        let last = self.to.unwrap_or_else(|| day_before(day_of(now)));
-        let range = Range::new(first, last, now).map_err(|error| Error::new(Kind::Usage, error))?;
-        Ok(Some(range))
+        let today = day_of(now);
+        let last = self.to.unwrap_or(Day::Ago(1)).date(today);
+        let range = Range::new(first.date(today), last, now);
+        range.map(Some).map_err(|error| Error::new(Kind::Usage, error))
     }
 
     /// Returns the range of a command that cannot do without.
@@ -36,12 +93,27 @@ impl Days {
     }
 }
 
+/// `mediaType` of a session in Genesys' analytics.
+const MEDIA: [&str; 11] = [
+    "voice",
+    "callback",
+    "chat",
+    "email",
+    "message",
+    "internalmessage",
+    "cobrowse",
+    "screenshare",
+    "screenmonitoring",
+    "video",
+    "unknown",
+];
+
 /// Filters over conversations.
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Filters")]
 pub(crate) struct FilterArgs {
-    /// Only conversations with a session of this type, such as voice, callback, chat, email or message; repeatable.
-    #[arg(long, value_name = "TYPE")]
+    /// Only conversations with a session of this type; repeatable.
+    #[arg(long, value_name = "TYPE", value_parser = MEDIA, ignore_case = true)]
     media: Vec<String>,
     /// Only inbound or only outbound ones.
     #[arg(long, value_name = "DIRECTION", value_parser = ["inbound", "outbound"])]
@@ -127,20 +199,39 @@ pub(crate) fn percent(text: &str) -> Result<f64, String> {
 mod tests {
     use super::*;
 
-    #[test]
-    fn yesterday_is_the_default_end() {
-        let days = |from: Option<&str>, to: Option<&str>| {
-            let date = |text: &str| text.parse().unwrap();
-            let days = Days {
-                from: from.map(date),
-                to: to.map(date),
-            };
-            days.range("2026-03-02T11:00:00Z".parse().unwrap())
+    fn range(from: &str, to: Option<&str>) -> String {
+        let days = Days {
+            from: Some(day(from).unwrap()),
+            to: to.map(|to| day(to).unwrap()),
         };
-        let range = days(Some("2026-02-27"), None).unwrap().unwrap();
-        assert_eq!(range.to_string(), "2026-02-27 to 2026-03-01");
-        assert_eq!(days(None, None).unwrap(), None);
-        assert!(days(Some("2026-03-02"), None).is_err());
+        match days.range("2026-03-02T11:00:00Z".parse().unwrap()) {
+            Ok(range) => range.unwrap().to_string(),
+            Err(error) => error.to_string(),
+        }
+    }
+
+    #[test]
+    fn days_are_named_by_date_or_from_today_and_end_with_yesterday() {
+        assert_eq!(range("2026-02-27", None), "2026-02-27 to 2026-03-01");
+        assert_eq!(range("yesterday", Some("today")), "2026-03-01 to 2026-03-02");
+        assert_eq!(range("7d", Some("1d")), "2026-02-23 to 2026-03-01");
+        assert!(range("today", None).contains("is after"));
+    }
+
+    #[test]
+    fn a_day_that_is_none_is_refused_with_what_is_accepted() {
+        for (text, hint) in [
+            ("2026-1-5", "did you mean 2026-01-05?"),
+            ("-7d", "did you mean 7d?"),
+            ("2026-02-30", "there is no 2026-02-30"),
+            ("5.1.2026", "or 7d (seven days ago)"),
+            ("99999999999d", "accepted"),
+            ("20260105", "accepted"),
+            ("", "accepted"),
+        ] {
+            let refused = day(text).unwrap_err();
+            assert!(refused.contains(hint), "{text}: {refused}");
+        }
     }
 
     #[test]

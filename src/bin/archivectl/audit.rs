@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use jiff::Timestamp;
 use recording_archiver::archive::audit::AuditItem;
 use recording_archiver::archive::recording::ConversationId;
 use recording_archiver::ops::audit::{Audit, audit};
@@ -13,6 +14,7 @@ use crate::args;
 use crate::html::{self, escape, table};
 use crate::out::{BAD, DIM, GOOD, Out, Text};
 use crate::verify;
+use crate::words::{Zone, duration, exact_bytes};
 
 /// Show the chain of custody of a conversation: who asked, when downloaded, what hash, where stored, who was told.
 ///
@@ -30,19 +32,26 @@ pub(crate) struct Args {
     /// Which conversation.
     #[arg(value_name = "CONVERSATION", value_parser = args::conversation)]
     conversation: ConversationId,
-    /// Write a page for people into this file.
+    /// Write a page for people into this file; - is stdout.
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
 }
 
-pub(crate) async fn run(args: &Args, session: &Session, out: Out) -> Result<Verdict, Error> {
+/// The variables that it cannot do without.
+pub(crate) const NEEDS: &[&str] = &["AUDIT_TABLE_NAME", "LEDGER_TABLE_NAME"];
+
+pub(crate) async fn run(args: &Args, session: &Session, out: &Out) -> Result<Verdict, Error> {
     let audit = audit(session, args.conversation).await?;
+    let page = || page(&audit, session.now(), out.zone());
+    if args.html.as_deref().is_some_and(html::is_stdout) {
+        out.raw(page().as_bytes());
+        return Ok(audit.verdict());
+    }
     for custody in &audit.custodies {
         tell(custody, out);
     }
     if let Some(path) = &args.html {
-        let now = session.now().strftime("%Y-%m-%d %H:%M:%S UTC").to_string();
-        html::write(path, &page(&audit, &now))?;
+        html::write(path, &page())?;
         out.note(format!("written: {}", path.display()));
     }
     out.summary(&audit.figures(), || words(&audit));
@@ -50,7 +59,10 @@ pub(crate) async fn run(args: &Args, session: &Session, out: Out) -> Result<Verd
 }
 
 fn words(audit: &Audit) -> Text {
-    let mut findings = audit.findings.iter().map(verify::finding);
+    let mut findings = audit.findings.iter().map(|found| {
+        let text = verify::finding(found);
+        text.line().add("  ").style(DIM, found.code.remedy())
+    });
     match findings.next() {
         Some(first) => findings.fold(first, |text, next| text.lines(&next)),
         None => Text::styled(GOOD, "whole")
@@ -58,16 +70,17 @@ fn words(audit: &Audit) -> Text {
     }
 }
 
-fn tell(custody: &Custody, out: Out) {
+fn tell(custody: &Custody, out: &Out) {
     out.heading(|| format!("{}: {}", custody::named(&custody.recording), state(custody)));
     for (event, before) in with_before(&custody.events) {
-        out.item(event, || event_text(event, before));
+        out.item(event, || event_text(event, before, out.zone()));
     }
 }
 
-fn event_text(event: &AuditItem, before: Option<&AuditItem>) -> Text {
+fn event_text(event: &AuditItem, before: Option<&AuditItem>, zone: &Zone) -> Text {
     let style = if event.contains_key("error") { BAD } else { GOOD };
-    let line = Text::new(format!("  {}  ", text(event, "timestamp"))).style(style, text(event, "action"));
+    let at = zone.recorded(&text(event, "timestamp"));
+    let line = Text::new(format!("  {at}  ")).style(style, text(event, "action"));
     particulars(event, before)
         .into_iter()
         .fold(line, |line, (name, value)| {
@@ -118,10 +131,10 @@ fn particulars(event: &AuditItem, before: Option<&AuditItem>) -> Vec<(&'static s
         }
     }
     if let Some(size) = event.get("sizeBytes").and_then(Value::as_u64) {
-        told.push(("size", format!("{} bytes", indicatif::HumanCount(size))));
+        told.push(("size", exact_bytes(size)));
     }
     if let Some(latency) = event.get("latencyMs").and_then(Value::as_u64) {
-        told.push(("took", format!("{} ms", indicatif::HumanCount(latency))));
+        told.push(("took", duration(latency)));
     }
     let known = before.and_then(|before| before.get("genesys"));
     if let Some(Value::Object(notes)) = event.get("genesys").filter(|notes| Some(*notes) != known) {
@@ -135,7 +148,7 @@ fn particulars(event: &AuditItem, before: Option<&AuditItem>) -> Vec<(&'static s
 }
 
 /// The page for people.
-fn page(audit: &Audit, now: &str) -> String {
+fn page(audit: &Audit, now: Timestamp, zone: &Zone) -> String {
     let verdict = if audit.findings.is_empty() {
         "<p class=\"verdict good\">The chain of custody is whole: no event was changed, removed or added since it was written.</p>\n"
             .to_owned()
@@ -146,8 +159,10 @@ fn page(audit: &Audit, now: &str) -> String {
         });
         items.collect()
     };
-    let mut body =
-        format!("<p class=\"dim\">Made by archivectl at {now} from ledger and audit.</p>\n{verdict}");
+    let mut body = format!(
+        "<p class=\"dim\">Made by archivectl at {} from ledger and audit.</p>\n{verdict}",
+        zone.second(now)
+    );
     for custody in &audit.custodies {
         body.push_str(&format!(
             "<h2>{}: {}</h2>\n",
@@ -160,13 +175,13 @@ fn page(audit: &Audit, now: &str) -> String {
                 let code = |text: &str| format!("<code>{}</code>", escape(text));
                 vec![
                     code(&file.archive_key),
-                    indicatif::HumanCount(file.size_bytes).to_string(),
+                    exact_bytes(file.size_bytes),
                     code(&file.sha256),
                 ]
             })
             .collect();
         if !files.is_empty() {
-            body.push_str(&table(&["Object", "Bytes", "SHA-256"], &files));
+            body.push_str(&table(&["Object", "Size", "SHA-256"], &files));
         }
         let events = with_before(&custody.events).map(|(event, before)| {
             let particulars = particulars(event, before);
@@ -180,13 +195,16 @@ fn page(audit: &Audit, now: &str) -> String {
             };
             vec![
                 text_cell(event, "seq"),
-                format!("<span class=\"fixed\">{}</span>", text_cell(event, "timestamp")),
+                format!(
+                    "<span class=\"fixed\">{}</span>",
+                    escape(zone.recorded(&text(event, "timestamp")))
+                ),
                 format!("<span class=\"{class}\">{}</span>", text_cell(event, "action")),
                 particulars.collect::<Vec<_>>().join("<br>"),
             ]
         });
         body.push_str(&table(
-            &["", "Time (UTC)", "Event", ""],
+            &["", &format!("Time ({zone})"), "Event", ""],
             &events.collect::<Vec<_>>(),
         ));
         if let Some(record) = &custody.record {
@@ -269,10 +287,10 @@ mod tests {
 
     #[test]
     fn the_timeline_says_who_asked_and_what_was_stored() {
-        let audit = with(Vec::new());
+        let (audit, utc) = (with(Vec::new()), Zone::parse("UTC").unwrap());
         let texts = with_before(&audit.custodies[0].events);
         let texts: Vec<_> = texts
-            .map(|(event, before)| event_text(event, before).plain())
+            .map(|(event, before)| event_text(event, before, &utc).plain())
             .collect();
         insta::assert_snapshot!("text", format!("{}\n{}", texts.join("\n"), words(&audit).plain()));
         let broken = with(vec![Finding {
@@ -282,7 +300,7 @@ mod tests {
             archive_key: None,
             detail: "event 2 is missing".to_owned(),
         }]);
-        let page = page(&broken, "2026-03-03 10:00:00 UTC");
+        let page = page(&broken, "2026-03-03T10:00:00Z".parse().unwrap(), &utc);
         // The style is the same on each page.
         let (before, rest) = page.split_once("<meta http-equiv").unwrap();
         let (_, after) = rest.split_once("</style>").unwrap();

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use indicatif::{DecimalBytes, HumanCount, HumanDuration};
+use indicatif::HumanDuration;
 use recording_archiver::domain::days::Age;
 use recording_archiver::ops::backfill::{
     Counts, Estimate, Figures, Item, Request, Resumed, Source, backfill,
@@ -11,6 +11,7 @@ use recording_archiver::ops::{Error, Kind, Session, Tell, Verdict};
 
 use crate::args::{Days, FilterArgs, rate};
 use crate::out::{BAD, NOTE, Out, Text};
+use crate::words;
 
 /// Archive what was recorded before the archiver was there, or while it was not.
 ///
@@ -57,7 +58,7 @@ pub(crate) struct Args {
     filter: FilterArgs,
 }
 
-pub(crate) async fn run(args: &Args, session: &Session, out: Out) -> Result<Verdict, Error> {
+pub(crate) async fn run(args: &Args, session: &Session, out: &Out) -> Result<Verdict, Error> {
     let request = Request {
         source: args.source(session)?,
         local: args.local.then_some(args.concurrency.into()),
@@ -65,7 +66,7 @@ pub(crate) async fn run(args: &Args, session: &Session, out: Out) -> Result<Verd
         rate: args.rate,
         checkpoint: args.checkpoint.clone(),
     };
-    let progress = out.progress("backfill", None);
+    let progress = out.progress("backfill");
     let done = args.done();
     let show = |item: Item| match &item {
         Item::Aged(age) => out.note(age_note(*age)),
@@ -77,13 +78,29 @@ pub(crate) async fn run(args: &Args, session: &Session, out: Out) -> Result<Verd
     progress.finish();
     // What an error ended is told by the error.
     if ended.end.as_ref().err().is_none_or(Error::is_interruption) {
-        out.summary(&ended.figures, || words(&ended.figures, done));
+        out.summary(&ended.figures, || summary(&ended.figures, done));
     }
     ended.end?;
     Ok(ended.figures.verdict())
 }
 
 impl Args {
+    /// Returns the variables that it cannot do without.
+    pub(crate) fn needs(&self) -> &'static [&'static str] {
+        const ALL: &[&str] = &[
+            "GENESYS_SECRET_ID",
+            "AUDIT_TABLE_NAME",
+            "LEDGER_TABLE_NAME",
+            "S3_BUCKET_NAME",
+        ];
+        match (self.local, &self.ids) {
+            (true, _) => ALL,
+            // Only the ledger is asked, and only the days come from Genesys.
+            (false, Some(_)) => &["LEDGER_TABLE_NAME"],
+            (false, None) => &["GENESYS_SECRET_ID", "LEDGER_TABLE_NAME"],
+        }
+    }
+
     fn source(&self, session: &Session) -> Result<Source, Error> {
         if let Some(path) = &self.ids {
             return Ok(Source::List(path.clone()));
@@ -127,6 +144,13 @@ fn age_note(age: Age) -> Text {
 
 fn resumed_notes(resumed: &Resumed) -> Vec<Text> {
     let mut notes = Vec::new();
+    if let Some(path) = &resumed.finished {
+        let note = format!(
+            "this backfill was finished; to do it anew, remove {}",
+            path.display()
+        );
+        return vec![Text::new(note)];
+    }
     if let Some(through) = resumed.through {
         notes.push(Text::new(format!("going on after {through}")));
     }
@@ -166,15 +190,20 @@ fn text(item: &Item, done: &str) -> Text {
     }
 }
 
-fn words(figures: &Figures, done: &str) -> Text {
+fn summary(figures: &Figures, done: &str) -> Text {
     let mut text = Text::new(format!("together    {}", counts(&figures.counts, done)));
     for (count, what) in [
+        (figures.sent_before, "sent by earlier runs, and counted above"),
         (figures.duplicates, "lines repeat an earlier one"),
         (
             figures.counts.ongoing,
             "go on: their events will bring them, or `archivectl reconcile` later",
         ),
         (figures.bad_lines, "bad lines: mend them and give them again"),
+        (
+            figures.expired,
+            "are gone at Genesys (expired) and cannot be archived any more",
+        ),
         (
             figures.refused,
             "did not work out: the same command tries them again",
@@ -185,7 +214,7 @@ fn words(figures: &Figures, done: &str) -> Text {
         ),
     ] {
         if count > 0 {
-            text = text.line().style(NOTE, count).add(format!(" {what}"));
+            text = text.line().style(NOTE, words::count(count)).add(format!(" {what}"));
         }
     }
     if figures.interrupted {
@@ -218,13 +247,13 @@ fn counts(counts: &Counts, done: &str) -> String {
     ];
     let words = named
         .into_iter()
-        .filter_map(|(count, word)| Some(format!("{} {word}", HumanCount(count?))));
+        .filter_map(|(count, word)| Some(format!("{} {word}", words::count(count?))));
     words.collect::<Vec<_>>().join(", ")
 }
 
 fn estimated(estimate: &Estimate) -> Text {
     let time = HumanDuration(std::time::Duration::from_secs(estimate.seconds));
-    let requests = HumanCount(estimate.genesys_requests);
+    let requests = words::count(estimate.genesys_requests);
     let text = Text::new("estimated, with the assumptions of docs/deploy.md:")
         .line()
         .add(format!("  {time} to send them, at the rate given"))
@@ -236,7 +265,7 @@ fn estimated(estimate: &Estimate) -> Text {
     if estimate.bytes == 0 {
         return text;
     }
-    let bytes = DecimalBytes(estimate.bytes);
+    let bytes = words::bytes(estimate.bytes);
     text.line()
         .add(format!(
             "  {bytes} as WAV in stereo, by the length of the conversations"
@@ -271,6 +300,8 @@ mod tests {
             bad_lines: 2,
             duplicates: 4,
             refused: 1,
+            sent_before: 5_000,
+            expired: 1,
             dry_run: false,
             interrupted: true,
             estimate: None,
@@ -330,7 +361,7 @@ mod tests {
             }),
             ..figures()
         };
-        let all = words(&figures(), "sent").lines(&words(&dry, "to send"));
+        let all = summary(&figures(), "sent").lines(&summary(&dry, "to send"));
         insta::assert_snapshot!(all.plain());
     }
 
@@ -340,6 +371,7 @@ mod tests {
             through: Some("2026-01-05".parse().unwrap()),
             sent: 12,
             unknown: 10,
+            finished: None,
         };
         let notes: Vec<_> = resumed_notes(&resumed).iter().map(Text::plain).collect();
         insta::assert_snapshot!(notes.join("\n"));

@@ -24,7 +24,15 @@ pub(crate) struct Args {
     webhook: bool,
 }
 
-pub(crate) async fn run(args: &Args, session: &Session, out: Out) -> Result<Verdict, Error> {
+/// The variables that it cannot do without.
+pub(crate) const NEEDS: &[&str] = &[
+    "GENESYS_SECRET_ID",
+    "S3_BUCKET_NAME",
+    "AUDIT_TABLE_NAME",
+    "LEDGER_TABLE_NAME",
+];
+
+pub(crate) async fn run(args: &Args, session: &Session, out: &Out) -> Result<Verdict, Error> {
     let listener = |event| {
         if let Event::Item(check) = event {
             out.item(&check, || text(&check));

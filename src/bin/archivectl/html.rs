@@ -57,6 +57,11 @@ pub(crate) fn page(title: &str, body: &str) -> String {
     )
 }
 
+/// Says whether a page goes to stdout.
+pub(crate) fn is_stdout(path: &Path) -> bool {
+    path.as_os_str() == "-"
+}
+
 /// Writes the page in place of what lies there, and names the file if it cannot be written.
 pub(crate) fn write(path: &Path, page: &str) -> Result<(), Error> {
     let written = files::replace(path, page.as_bytes());

@@ -1,12 +1,11 @@
 //! `archivectl reconcile`: what was recorded at Genesys and is not archived, and the reverse.
 
-use indicatif::HumanCount;
-use jiff::Timestamp;
 use recording_archiver::ops::reconcile::{Figures, Item, Request, Told, reconcile};
 use recording_archiver::ops::{Error, Session, Tell, Verdict, custody};
 
 use crate::args::{Days, FilterArgs, rate};
 use crate::out::{BAD, DIM, GOOD, NOTE, Out, Text};
+use crate::words::{Zone, count};
 
 /// Find what was recorded at Genesys and is not archived, with the reason, and what is archived and not at Genesys.
 ///
@@ -43,7 +42,10 @@ pub(crate) struct Args {
     filter: FilterArgs,
 }
 
-pub(crate) async fn run(args: &Args, session: &Session, out: Out) -> Result<Verdict, Error> {
+/// The variables that it cannot do without.
+pub(crate) const NEEDS: &[&str] = &["GENESYS_SECRET_ID", "AUDIT_TABLE_NAME", "LEDGER_TABLE_NAME"];
+
+pub(crate) async fn run(args: &Args, session: &Session, out: &Out) -> Result<Verdict, Error> {
     let request = Request {
         range: args.days.required(session.now())?,
         filter: args.filter.filter(),
@@ -51,8 +53,8 @@ pub(crate) async fn run(args: &Args, session: &Session, out: Out) -> Result<Verd
         recordings: args.recordings,
         rate: args.rate,
     };
-    let progress = out.progress("reconcile", None);
-    let show = |item: Item| out.item(&item, || text(&item));
+    let progress = out.progress("reconcile");
+    let show = |item: Item| out.item(&item, || text(&item, out.zone()));
     let listener = |event| progress.hear(event, show);
     let ended = reconcile(session, &request, Tell::new(&listener)).await;
     progress.finish();
@@ -62,18 +64,18 @@ pub(crate) async fn run(args: &Args, session: &Session, out: Out) -> Result<Verd
     Ok(ended.figures.verdict())
 }
 
-fn text(item: &Item) -> Text {
+fn text(item: &Item, zone: &Zone) -> Text {
     let (style, reason) = match item.reason {
         Told::Missing(reason) => (BAD, reason.as_str()),
         Told::NotListed(_) => (NOTE, "not_listed"),
     };
     let text = Text::styled(style, reason).add(format!(" {}  ", item.interaction_id));
-    let mut text = text.style(DIM, format!("began {}", second(item.start)));
+    let mut text = text.style(DIM, format!("began {}", zone.second(item.start)));
     for cause in item.recordings.iter().flatten() {
         let recording = custody::named(&cause.recording);
         text = text.line().add(format!("  {recording}: {}", cause.state));
         if let Some(since) = cause.since {
-            text = text.add(format!(" since {}", second(since)));
+            text = text.add(format!(" since {}", zone.second(since)));
         }
         if let Some(error) = &cause.error {
             text = text.add(format!(": {error}"));
@@ -83,7 +85,6 @@ fn text(item: &Item) -> Text {
 }
 
 fn words(figures: &Figures, enqueue: bool) -> Text {
-    let count = |number| HumanCount(number).to_string();
     let mut text = Text::new(format!(
         "{} conversations listed, {} without recording, {} left out by filters, {} going on",
         count(figures.listed),
@@ -125,11 +126,6 @@ fn words(figures: &Figures, enqueue: bool) -> Text {
     }
 }
 
-/// Returns a moment, to the second.
-fn second(moment: Timestamp) -> String {
-    moment.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
@@ -155,8 +151,9 @@ mod tests {
             since: Some("2026-01-05T09:00:00Z".parse().unwrap()),
             error: Some("ARCHIVED at Genesys".to_owned()),
         };
-        let missing = text(&item(Told::Missing(Reason::Failed), Some(vec![cause])));
-        let not_listed = text(&item(Told::NotListed(NotListed::NotListed), None));
+        let utc = Zone::parse("UTC").unwrap();
+        let missing = text(&item(Told::Missing(Reason::Failed), Some(vec![cause])), &utc);
+        let not_listed = text(&item(Told::NotListed(NotListed::NotListed), None), &utc);
         insta::assert_snapshot!(missing.lines(&not_listed).plain());
     }
 

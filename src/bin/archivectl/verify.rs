@@ -7,7 +7,8 @@ use recording_archiver::ops::verify::{Figures, Request, Sample, verify};
 use recording_archiver::ops::{Error, Session, Tell, Verdict};
 
 use crate::args::{self, Days};
-use crate::out::{BAD, DIM, Out, Text};
+use crate::out::{BAD, DIM, NOTE, Out, Text};
+use crate::words::{bytes, count};
 
 /// Prove that the archive is what it was: every byte, and every audit event.
 ///
@@ -42,7 +43,10 @@ pub(crate) struct Args {
     concurrency: u16,
 }
 
-pub(crate) async fn run(args: &Args, session: &Session, out: Out) -> Result<Verdict, Error> {
+/// The variables that it cannot do without.
+pub(crate) const NEEDS: &[&str] = &["S3_BUCKET_NAME", "AUDIT_TABLE_NAME", "LEDGER_TABLE_NAME"];
+
+pub(crate) async fn run(args: &Args, session: &Session, out: &Out) -> Result<Verdict, Error> {
     let today = day_of(session.now()).to_string();
     let request = Request {
         conversations: args.conversations.clone(),
@@ -53,7 +57,7 @@ pub(crate) async fn run(args: &Args, session: &Session, out: Out) -> Result<Verd
         }),
         concurrency: args.concurrency.into(),
     };
-    let progress = out.progress("verify", None);
+    let progress = out.progress("verify");
     let show = |found: Finding| out.item(&found, || finding(&found));
     let listener = |event| progress.hear(event, show);
     let ended = verify(session, request, Tell::new(&listener)).await;
@@ -76,10 +80,9 @@ pub(crate) fn finding(finding: &Finding) -> Text {
 }
 
 fn words(figures: &Figures) -> Text {
-    let count = |number| indicatif::HumanCount(number).to_string();
     let mut text = Text::new(format!(
         "{} read back: {} files of {} recordings in {} conversations, {} audit events",
-        indicatif::HumanBytes(figures.bytes),
+        bytes(figures.bytes),
         count(figures.files),
         count(figures.recordings),
         count(figures.conversations),
@@ -105,18 +108,23 @@ fn words(figures: &Figures) -> Text {
             sample.seed
         ));
     }
-    for (code, count) in &figures.findings {
-        text = text.line().style(BAD, format!("{count:>6}  {code}"));
+    for (code, times) in &figures.findings {
+        text = text.line().style(BAD, format!("{times:>6}  {code}"));
         text = text.line().add(format!("        {}", code.remedy()));
     }
     if !figures.finished {
         text.line()
             .style(BAD, "not finished")
             .add(": what is not counted here was not looked at")
-    } else if figures.findings.is_empty() {
-        text.line().add("all of it is as it was archived")
     } else {
-        text
+        match figures.verdict() {
+            Verdict::Clean => text.line().add("all of it is as it was archived"),
+            Verdict::Findings => text,
+            Verdict::Nothing => text
+                .line()
+                .style(NOTE, "there was nothing to verify")
+                .add(": nothing is proven"),
+        }
     }
 }
 

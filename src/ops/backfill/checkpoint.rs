@@ -49,6 +49,8 @@ enum Line {
     Sending(Vec<String>),
     /// Sent for sure.
     Sent(Vec<String>),
+    /// Nothing is left to do.
+    Finished(bool),
 }
 
 /// The file, open and locked.
@@ -63,6 +65,8 @@ pub(super) struct Checkpoint {
     pub tally: Tally,
     /// Sent since then.
     sent: HashSet<String>,
+    /// Nothing was left to do.
+    finished: bool,
     /// Perhaps sent: the run ended before it could say.
     pub unknown: Vec<String>,
 }
@@ -79,8 +83,10 @@ impl Checkpoint {
             through: None,
             tally: Tally::default(),
             sent: HashSet::new(),
+            finished: false,
             unknown: Vec::new(),
         };
+        let mut other = None;
         let mut lines = 0;
         let mut reader = BufReader::new(&mut file);
         let mut text = Vec::new();
@@ -101,7 +107,14 @@ impl Checkpoint {
                 )
                 .remedy(ANOTHER)
             })?;
-            checkpoint.apply(line, lines)?;
+            match line {
+                Line::Backfill(arguments) if arguments != checkpoint.arguments => other = Some(arguments),
+                line => checkpoint.apply(line, lines)?,
+            }
+        }
+        if let Some(other) = other {
+            // One that is finished may be followed by another.
+            checkpoint = checkpoint.anew(other)?;
         }
         // Also when there is nothing to shorten: it takes a torn line away, and names the arguments.
         checkpoint.rewrite()?;
@@ -110,14 +123,8 @@ impl Checkpoint {
 
     fn apply(&mut self, line: Line, number: usize) -> Result<(), Error> {
         match line {
-            Line::Backfill(arguments) if arguments != self.arguments => {
-                let message = format!(
-                    "the checkpoint {} belongs to another backfill ({arguments})",
-                    self.path.display()
-                );
-                return Err(Error::new(Kind::File, message).remedy(format!("finish that one, or {ANOTHER}")));
-            }
             Line::Backfill(_) => {}
+            Line::Finished(finished) => self.finished = finished,
             _ if number == 1 => {
                 let message = format!("{} is no checkpoint of a backfill", self.path.display());
                 return Err(Error::new(Kind::File, message).remedy(ANOTHER));
@@ -132,19 +139,51 @@ impl Checkpoint {
         Ok(())
     }
 
+    /// Forgets the backfill that the file belongs to, if that one is finished.
+    fn anew(self, other: String) -> Result<Self, Error> {
+        if !self.finished {
+            let message = format!(
+                "the checkpoint {} belongs to another backfill ({other})",
+                self.path.display()
+            );
+            return Err(Error::new(Kind::File, message).remedy(format!("finish that one, or {ANOTHER}")));
+        }
+        Ok(Self {
+            through: None,
+            tally: Tally::default(),
+            sent: HashSet::new(),
+            finished: false,
+            unknown: Vec::new(),
+            ..self
+        })
+    }
+
+    /// Notes that nothing is left to do.
+    pub(super) fn finish(&mut self) -> Result<(), Error> {
+        self.finished = true;
+        self.rewrite()
+    }
+
     /// Returns what a former run left behind, if there was one.
     pub(super) fn resumed(&self) -> Option<Resumed> {
         let resumed = Resumed {
             through: self.through,
             sent: self.sent.len(),
             unknown: self.unknown.len(),
+            finished: self.finished.then(|| self.path.clone()),
         };
         let nothing = Resumed {
             through: None,
             sent: 0,
             unknown: 0,
+            finished: None,
         };
         (resumed != nothing).then_some(resumed)
+    }
+
+    /// Returns how many were sent by former runs.
+    pub(super) fn sent_before(&self) -> u64 {
+        self.tally.sent + self.sent.len() as u64
     }
 
     /// Says whether it was sent since the last finished day.
@@ -190,6 +229,7 @@ impl Checkpoint {
             },
         ];
         lines.extend((!self.sent.is_empty()).then(|| Line::Sent(self.sent.iter().cloned().collect())));
+        lines.extend(self.finished.then_some(Line::Finished(true)));
         lines.extend((!self.unknown.is_empty()).then(|| Line::Sending(self.unknown.clone())));
         let mut text = String::new();
         for line in &lines {
@@ -303,6 +343,19 @@ mod tests {
         assert!(refused(&path, "x").contains("another backfill is at work"));
         drop(first);
         assert!(refused(&path, "y").contains("belongs to another backfill (x)"));
+        let mut first = Checkpoint::open(&path, "x".to_owned()).unwrap();
+        first.sent(ids(&["1"])).unwrap();
+        first.finish().unwrap();
+        drop(first);
+        let again = Checkpoint::open(&path, "x".to_owned()).unwrap();
+        assert_eq!(again.resumed().unwrap().finished, Some(path.clone()));
+        drop(again);
+        let next = Checkpoint::open(&path, "y".to_owned()).unwrap();
+        assert!(
+            next.resumed().is_none(),
+            "another may follow one that is finished"
+        );
+        drop(next);
         let foreign = folder.join("notes.txt");
         std::fs::write(&foreign, "buy milk\n").unwrap();
         assert!(refused(&foreign, "x").contains("line 1"));

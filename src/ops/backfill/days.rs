@@ -22,16 +22,17 @@ impl Backfill<'_> {
             .days()
             .filter(|date| through.is_none_or(|through| *date > through));
         let mut listing = Listing::begin(self.session, left).await?;
-        while let Some((date, mut day)) = listing.next().await? {
+        while let Some((place, mut day)) = listing.next().await? {
+            self.tell.at(place);
             let before = self.tally.clone();
             self.sent.clear();
-            self.tell.at(date);
             while let Some(page) = listing::next_page(self.session, &mut day).await? {
                 let candidates = self.sift(page, range, filter);
                 self.offer(candidates).await?;
             }
             self.flush().await?;
-            self.day_done(date, &before)?;
+            self.day_done(place.date, &before)?;
+            self.tell.parts(place.before + 1, place.all);
         }
         Ok(())
     }
@@ -77,6 +78,7 @@ impl Backfill<'_> {
         }
         .end();
         let settled = end + SETTLING <= self.session.now();
+        self.settled &= settled;
         if settled
             && self.findings.refused == 0
             && let Some(checkpoint) = &mut self.checkpoint

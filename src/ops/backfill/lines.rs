@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::fs::File;
-use std::io::{self, BufReader, Read};
+use std::io::{self, BufRead as _, BufReader, Read};
 use std::path::Path;
 
 use super::list::List;
@@ -10,6 +10,23 @@ use super::send::{LOOKUPS, key};
 use super::{Backfill, BadLine, Candidate, Item};
 use crate::archive::job::Job;
 use crate::ops::error::{Error, Kind};
+
+/// Counts the lines of a file; of what is no file, as stdin, nobody knows.
+fn count_lines(path: &Path) -> Option<u64> {
+    let file = File::open(path).ok()?;
+    file.metadata().ok().filter(std::fs::Metadata::is_file)?;
+    let mut reader = BufReader::new(file);
+    let mut lines = 0;
+    loop {
+        let read = reader.fill_buf().ok()?;
+        if read.is_empty() {
+            return Some(lines);
+        }
+        lines += read.iter().filter(|byte| **byte == b'\n').count() as u64;
+        let length = read.len();
+        reader.consume(length);
+    }
+}
 
 impl Backfill<'_> {
     pub(super) async fn list(&mut self, path: &Path) -> Result<(), Error> {
@@ -19,6 +36,9 @@ impl Backfill<'_> {
         } else {
             Box::new(File::open(path).map_err(failed)?)
         };
+        if let Some(lines) = count_lines(path) {
+            self.tell.total(lines);
+        }
         let mut list = List::new(BufReader::new(file), self.session.config.genesys.api);
         let mut seen = HashSet::new();
         let mut candidates = Vec::new();

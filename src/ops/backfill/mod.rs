@@ -74,6 +74,8 @@ pub struct Resumed {
     pub sent: usize,
     /// Perhaps sent: the run ended before it could say.
     pub unknown: usize,
+    /// Nothing was left to do; the file that says so.
+    pub finished: Option<PathBuf>,
 }
 
 /// What a day brought.
@@ -140,6 +142,10 @@ pub struct Figures {
     pub duplicates: u64,
     /// Jobs that did not work out.
     pub refused: u64,
+    /// Of those counted as sent, the ones that earlier runs sent.
+    pub sent_before: u64,
+    /// Archived right here they would be, and are gone at Genesys.
+    pub expired: u64,
     /// Nothing was sent.
     pub dry_run: bool,
     /// Ctrl-C ended it early.
@@ -155,7 +161,7 @@ pub struct Figures {
 impl Figures {
     /// Says whether there is something to look after.
     pub fn verdict(&self) -> Verdict {
-        if self.bad_lines + self.refused + self.unreadable_now == 0 {
+        if self.bad_lines + self.refused + self.expired + self.unreadable_now == 0 {
             Verdict::Clean
         } else {
             Verdict::Findings
@@ -204,6 +210,7 @@ pub async fn backfill(
         tell,
         ledger: session.ledger(),
         sink,
+        sent_before: checkpoint.as_ref().map_or(0, Checkpoint::sent_before),
         tally: checkpoint
             .as_ref()
             .map_or_else(Tally::default, |known| known.tally.clone()),
@@ -212,10 +219,15 @@ pub async fn backfill(
         batch: Vec::new(),
         sent: Vec::new(),
         pace: Pace::new(request.rate),
+        settled: true,
     };
     let end = match &request.source {
         Source::Days(range, filter) => backfill.days(*range, filter).await,
         Source::List(path) => backfill.list(path).await,
+    };
+    let end = match end {
+        Ok(()) => backfill.finish(),
+        ended => ended,
     };
     let interrupted = end.as_ref().is_err_and(Error::is_interruption);
     let estimate = request
@@ -258,6 +270,7 @@ struct Findings {
     duplicates: u64,
     refused: u64,
     unreadable: u64,
+    expired: u64,
 }
 
 /// A job and what the checkpoint and the estimate need of it.
@@ -276,21 +289,35 @@ struct Backfill<'a> {
     /// None in a dry run, and for stdin without a name.
     checkpoint: Option<Checkpoint>,
     tally: Tally,
+    /// Sent by earlier runs.
+    sent_before: u64,
     findings: Findings,
     /// Waiting to be sent.
     batch: Vec<Candidate>,
     /// What was sent of the day at hand.
     sent: Vec<String>,
     pace: Pace,
+    /// No day was listed that may still grow.
+    settled: bool,
 }
 
 impl Backfill<'_> {
+    /// Has the checkpoint say that nothing is left, if nothing is.
+    fn finish(&mut self) -> Result<(), Error> {
+        let left = self.findings.refused + self.findings.bad_lines > 0 || !self.settled;
+        match &mut self.checkpoint {
+            Some(checkpoint) if !left => checkpoint.finish(),
+            _ => Ok(()),
+        }
+    }
+
     fn figures(&self, interrupted: bool, estimate: Option<Estimate>) -> Figures {
         let Findings {
             bad_lines,
             duplicates,
             refused,
             unreadable,
+            expired,
         } = self.findings;
         Figures {
             counts: Counts::from(&self.tally),
@@ -298,6 +325,8 @@ impl Backfill<'_> {
             bad_lines,
             duplicates,
             refused,
+            sent_before: self.sent_before.min(self.tally.sent),
+            expired,
             dry_run: self.sink.is_none(),
             interrupted,
             estimate,

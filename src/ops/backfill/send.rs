@@ -6,7 +6,7 @@ use super::{Backfill, Candidate, Item, Refused};
 use crate::archive::job::Job;
 use crate::aws::ledger::{Record, State};
 use crate::ops::Error;
-use crate::ops::sink::BATCH;
+use crate::ops::sink::{BATCH, Taken};
 
 /// How many conversations the ledger is asked about at a time.
 pub(super) const LOOKUPS: usize = 16;
@@ -63,16 +63,22 @@ impl Backfill<'_> {
         let told = |archived| tell.item(Item::Archived(archived));
         let taken = sink.take(&jobs, self.session, &told).await?;
         if let Some(checkpoint) = &mut self.checkpoint {
-            let arrived = keys.into_iter().zip(&taken).filter(|(_, taken)| **taken);
+            let arrived = keys
+                .into_iter()
+                .zip(&taken)
+                .filter(|(_, taken)| **taken != Taken::Not);
             checkpoint.sent(arrived.map(|(key, _)| key).collect())?;
         }
         self.pace.spend(batch.len());
-        let all = !taken.contains(&false);
+        let all = !taken.contains(&Taken::Not);
         for (candidate, taken) in batch.iter().zip(taken) {
-            if taken {
-                self.count_sent(candidate);
-            } else {
-                self.count_refused(candidate);
+            match taken {
+                Taken::Done => self.count_sent(candidate),
+                Taken::Gone => {
+                    self.findings.expired += 1;
+                    self.tell.steps(1);
+                }
+                Taken::Not => self.count_refused(candidate),
             }
         }
         // What Ctrl-C broke off is left to the next run.

@@ -106,6 +106,8 @@ pub(super) struct Sheet<'a> {
     session: &'a Session,
     tell: Tell<'a, Check>,
     states: BTreeMap<&'static str, State>,
+    /// What cannot be reached, and the check that found it.
+    unreachable: BTreeMap<String, &'static str>,
 }
 
 impl<'a> Sheet<'a> {
@@ -114,6 +116,7 @@ impl<'a> Sheet<'a> {
             session,
             tell,
             states: BTreeMap::new(),
+            unreachable: BTreeMap::new(),
         }
     }
 
@@ -151,7 +154,7 @@ impl<'a> Sheet<'a> {
                 Ok(Err(error)) => {
                     // What fails because of Ctrl-C says nothing about the set-up.
                     self.session.go_on()?;
-                    (State::Problem, error.to_string(), Some(mend.to_owned()))
+                    self.failed(name, self.session.locate(error), mend)
                 }
                 Err(_) => {
                     let detail = format!("no answer within {} s", PATIENCE.as_secs());
@@ -167,6 +170,24 @@ impl<'a> Sheet<'a> {
             mend,
         });
         Ok(())
+    }
+
+    /// Returns what a check that failed comes to: that one server cannot be reached is one problem, however many checks
+    /// ask it.
+    fn failed(&mut self, name: &'static str, error: Error, mend: &str) -> (State, String, Option<String>) {
+        let Some(url) = error.url() else {
+            return (State::Problem, error.to_string(), Some(mend.to_owned()));
+        };
+        if let Some(found) = self.unreachable.get(url) {
+            let detail = format!("not checked: {url} cannot be reached ({found})");
+            return (State::Skipped, detail, None);
+        }
+        self.unreachable.insert(url.to_owned(), name);
+        (
+            State::Problem,
+            error.to_string(),
+            error.way_out().map(str::to_owned),
+        )
     }
 
     pub(super) fn figures(&self, interrupted: bool) -> Figures {

@@ -14,7 +14,7 @@ use crate::ops::Error;
 use crate::ops::custody::{self, Custody};
 use crate::ops::filter::Fate;
 use crate::ops::session::PATIENCE;
-use crate::ops::sink::BATCH;
+use crate::ops::sink::{BATCH, Taken};
 
 impl Reconciliation<'_> {
     /// Asks the tables about each conversation of a page that has what is wanted.
@@ -130,7 +130,7 @@ impl Reconciliation<'_> {
         self.pace.wait(self.session).await?;
         let taken = sink.take(&jobs, self.session, &|_| {}).await?;
         self.pace.spend(jobs.len());
-        let sent = taken.into_iter().filter(|taken| *taken).count() as u64;
+        let sent = taken.into_iter().filter(|taken| *taken != Taken::Not).count() as u64;
         self.figures.sent += sent;
         self.figures.refused += jobs.len() as u64 - sent;
         Ok(())

@@ -159,11 +159,12 @@ const LOOKUPS: usize = 16;
 impl Reconciliation<'_> {
     async fn all(&mut self) -> Result<(), Error> {
         let mut listing = Listing::begin(self.session, self.request.range.days()).await?;
-        while let Some((date, mut day)) = listing.next().await? {
-            self.tell.at(date);
+        while let Some((place, mut day)) = listing.next().await? {
+            self.tell.at(place);
             while let Some(page) = listing::next_page(self.session, &mut day).await? {
                 self.page(page).await?;
             }
+            self.tell.parts(place.before + 1, place.all);
         }
         self.flush().await?;
         self.reverse().await

@@ -16,6 +16,7 @@ use serde_json::Value;
 
 use super::error::{Error, Kind};
 use super::{Ended, Session, Tell, Verdict};
+use crate::error::ErrorKind;
 use case::{Case, case};
 use queue::Queues;
 
@@ -35,7 +36,7 @@ pub struct Request {
 /// Which messages.
 #[derive(Debug, Default)]
 pub struct Filter {
-    /// Only cases with one of these codes.
+    /// Only cases with one of these codes; empty: all but what is gone at Genesys.
     pub codes: Vec<String>,
     /// Only what was sent there less than so long ago.
     pub newer_than: Option<SignedDuration>,
@@ -83,6 +84,8 @@ pub struct Figures {
     pub sent: usize,
     /// Left by the filters.
     pub left: usize,
+    /// Left because no more were to be sent.
+    pub beyond_limit: usize,
     /// Hold no job and stay.
     pub unreadable: usize,
     /// Were refused by the work queue and stay.
@@ -129,6 +132,10 @@ pub async fn redrive(
             ..Figures::default()
         },
     };
+    if let Some(waiting) = redrive.queues.about_how_many().await {
+        let limit = request.limit.and_then(|limit| u64::try_from(limit).ok());
+        tell.total(limit.unwrap_or(waiting).min(waiting));
+    }
     let ended = redrive.all().await;
     // Also after a failure: what stays shall not stay hidden.
     let shown = redrive.queues.show_again().await;
@@ -216,7 +223,11 @@ impl Redrive<'_> {
         for message in messages {
             match self.fate(&message) {
                 Fate::Send(case) if batch.len() < self.room() => batch.push((message, case)),
-                Fate::Send(_) | Fate::Leave => {
+                Fate::Send(_) => {
+                    self.figures.beyond_limit += 1;
+                    self.queues.hidden.extend(message.receipt_handle);
+                }
+                Fate::Leave => {
                     self.figures.left += 1;
                     self.queues.hidden.extend(message.receipt_handle);
                 }
@@ -312,7 +323,11 @@ impl Redrive<'_> {
 
 impl Filter {
     fn keeps(&self, code: Option<&String>, age: Option<SignedDuration>) -> bool {
-        let coded = self.codes.is_empty() || code.is_some_and(|code| self.codes.contains(code));
+        let coded = match code {
+            Some(code) if self.codes.is_empty() => code != ErrorKind::Expired.code(),
+            Some(code) => self.codes.contains(code),
+            None => self.codes.is_empty(),
+        };
         let newer = self
             .newer_than
             .is_none_or(|limit| age.is_some_and(|age| age < limit));

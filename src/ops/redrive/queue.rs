@@ -5,7 +5,7 @@ use std::time::Duration;
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::{
     ChangeMessageVisibilityBatchRequestEntry, DeleteMessageBatchRequestEntry, Message,
-    MessageSystemAttributeName,
+    MessageSystemAttributeName, QueueAttributeName,
 };
 
 use crate::aws::failed;
@@ -26,6 +26,17 @@ pub(super) struct Queues {
 }
 
 impl Queues {
+    /// Returns about how many messages can be received; `None` where that is not told.
+    pub(super) async fn about_how_many(&self) -> Option<u64> {
+        let name = QueueAttributeName::ApproximateNumberOfMessages;
+        let asked = self
+            .client
+            .get_queue_attributes()
+            .queue_url(&self.from)
+            .attribute_names(name.clone());
+        asked.send().await.ok()?.attributes()?.get(&name)?.parse().ok()
+    }
+
     /// Receives up to [`BATCH`] messages and hides them.
     pub(super) async fn receive(&self) -> Result<Vec<Message>, Error> {
         let hidden = i32::try_from(HIDDEN.as_secs()).unwrap_or(i32::MAX);

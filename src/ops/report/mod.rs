@@ -9,7 +9,7 @@ use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
-use super::scan::{self, Scan};
+use super::scan::{self, Portion, Scan};
 use super::{Error, Session, Tell, Verdict, custody};
 use crate::domain::days::Range;
 pub use histogram::Lengths;
@@ -135,10 +135,10 @@ impl Figures {
 
     /// Says whether there is something to look after.
     pub fn verdict(&self) -> Verdict {
-        if self.broken_chains == 0 {
-            Verdict::Clean
-        } else {
-            Verdict::Findings
+        match (self.chains, self.broken_chains) {
+            (0, _) => Verdict::Nothing,
+            (_, 0) => Verdict::Clean,
+            _ => Verdict::Findings,
         }
     }
 }
@@ -147,16 +147,23 @@ impl Figures {
 pub async fn report(session: &Session, range: Range, tell: Tell<'_, ()>) -> Result<Report, Error> {
     let ledger = session.ledger();
     let mut tally = Tally::new(range, session.now());
+    if let Some(items) = ledger.about_how_many().await {
+        tell.total(items);
+    }
     let mut scan = Scan::new(&ledger, Some(range.start()));
     while let Some(page) = scan.next(|record| tally::is_meant(record, range)).await? {
         session.go_on()?;
+        let mut portion = Portion::new(page.scanned, page.ids.len());
+        if page.ids.is_empty() {
+            tell.steps(page.scanned);
+        }
         let read = |id| {
             let ledger = ledger.clone();
             async move { custody::of(&ledger, id).await }
         };
         scan::each(session, CONCURRENCY, page.ids, read, |(custodies, _)| {
             custodies.iter().for_each(|custody| tally.add(custody));
-            tell.steps(1);
+            tell.steps(portion.next());
         })
         .await?;
     }

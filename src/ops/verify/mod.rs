@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::finding::{Code, Finding};
-use super::scan::{self, Scan};
+use super::scan::{self, Portion, Scan};
 use super::{Ended, Error, Session, Tell, Verdict};
 use crate::archive::recording::ConversationId;
 use crate::domain::days::Range;
@@ -71,10 +71,12 @@ pub struct Sampled {
 impl Figures {
     /// Says whether there is something to look after.
     pub fn verdict(&self) -> Verdict {
-        if self.findings.is_empty() {
-            Verdict::Clean
-        } else {
+        if !self.findings.is_empty() {
             Verdict::Findings
+        } else if self.conversations + self.objects == 0 {
+            Verdict::Nothing
+        } else {
+            Verdict::Clean
         }
     }
 }
@@ -100,6 +102,7 @@ pub async fn verify(session: &Session, request: Request, tell: Tell<'_, Finding>
             ..Figures::default()
         },
         sample: request.sample,
+        portion: Portion::default(),
     };
     let end = verification.all(request.conversations, &checker).await;
     verification.figures.finished = end.is_ok();
@@ -127,6 +130,8 @@ struct Verification<'a> {
     tell: Tell<'a, Finding>,
     concurrency: usize,
     sample: Option<Sample>,
+    /// Of the page at hand.
+    portion: Portion,
     figures: Figures,
 }
 
@@ -134,8 +139,13 @@ impl Verification<'_> {
     async fn all(&mut self, named: Vec<ConversationId>, checker: &Arc<Checker>) -> Result<(), Error> {
         if !named.is_empty() {
             self.tell.total(named.len() as u64);
+            self.portion = Portion::new(named.len() as u64, named.len());
             return self.conversations(named, checker).await;
         }
+        if let Some(items) = checker.ledger.about_how_many().await {
+            self.tell.total(items);
+        }
+        let mut scanned = 0;
         let mut scan = Scan::new(&checker.ledger, checker.range.map(Range::start));
         while let Some(page) = scan.next(|record| checker.wants(record)).await? {
             self.session.go_on()?;
@@ -143,8 +153,15 @@ impl Verification<'_> {
                 self.found(Finding::unreadable(keys));
             }
             let ids = self.sampled(page.ids);
+            scanned += page.scanned;
+            self.portion = Portion::new(page.scanned, ids.len());
+            if ids.is_empty() {
+                self.tell.steps(page.scanned);
+            }
             self.conversations(ids, checker).await?;
         }
+        // There are about as many objects as files that the ledger names.
+        self.tell.total(scanned + self.figures.files);
         if self.sample.is_none() {
             self.objects(checker).await?;
         }
@@ -182,7 +199,9 @@ impl Verification<'_> {
                     .is_none_or(|range| written.is_none_or(|written| range.holds(written)))
             };
             let keys = page.objects.into_iter().filter(|(_, written)| wanted(*written));
-            self.each(keys.map(|(key, _)| key).collect(), |key: String| {
+            let keys: Vec<_> = keys.map(|(key, _)| key).collect();
+            self.portion = Portion::new(keys.len() as u64, keys.len());
+            self.each(keys, |key: String| {
                 let checker = checker.clone();
                 async move { checker.recorded(&key).await }
             })
@@ -214,7 +233,7 @@ impl Verification<'_> {
         for finding in checked.findings {
             self.found(finding);
         }
-        self.tell.steps(1);
+        self.tell.steps(self.portion.next());
         self.tell.bytes(self.figures.bytes);
     }
 

@@ -2,17 +2,16 @@
 
 mod chart;
 mod page;
-mod words;
 
 use std::path::PathBuf;
 
-use indicatif::{HumanBytes, HumanCount};
 use recording_archiver::ops::report::{Day, Figures, Lengths, NEAR, Report, report};
 use recording_archiver::ops::{Error, Session, Tell, Verdict};
 
 use crate::args::Days;
 use crate::html;
 use crate::out::{BAD, NOTE, Out, Text};
+use crate::words::{self, Zone, bytes, count};
 
 /// Report what days brought: recordings and bytes, how they ended, how long it took, what failed, what is urgent.
 ///
@@ -28,7 +27,7 @@ Exit code 1: an audit chain is not whole.")]
 pub(crate) struct Args {
     #[command(flatten)]
     days: Days,
-    /// Write a page for people into this file.
+    /// Write a page for people into this file; - is stdout.
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
 }
@@ -36,9 +35,12 @@ pub(crate) struct Args {
 /// How many reasons and deadlines the text shows; the page and `--json` have more.
 const SHOWN: usize = 5;
 
-pub(crate) async fn run(args: &Args, session: &Session, out: Out) -> Result<Verdict, Error> {
+/// The variables that it cannot do without.
+pub(crate) const NEEDS: &[&str] = &["AUDIT_TABLE_NAME", "LEDGER_TABLE_NAME"];
+
+pub(crate) async fn run(args: &Args, session: &Session, out: &Out) -> Result<Verdict, Error> {
     let range = args.days.required(session.now())?;
-    let progress = out.progress("report", None);
+    let progress = out.progress("report");
     let listener = |event| progress.hear(event, |()| {});
     let made = report(session, range, Tell::new(&listener)).await;
     progress.finish();
@@ -47,35 +49,38 @@ pub(crate) async fn run(args: &Args, session: &Session, out: Out) -> Result<Verd
     }
     let made = made?;
     if let Some(path) = &args.html {
-        let now = session.now().strftime("%Y-%m-%d %H:%M:%S UTC").to_string();
-        html::write(path, &page::page(&made, &now))?;
+        let page = page::page(&made, session.now(), out.zone());
+        if html::is_stdout(path) {
+            out.raw(page.as_bytes());
+            return Ok(made.figures.verdict());
+        }
+        html::write(path, &page)?;
         out.note(format!("written: {}", path.display()));
     }
     tell(&made, out);
     Ok(made.figures.verdict())
 }
 
-fn tell(report: &Report, out: Out) {
+fn tell(report: &Report, out: &Out) {
     for day in &report.days {
         out.item(day, || day_text(day));
     }
-    out.summary(&report.figures, || text(&report.figures));
+    out.summary(&report.figures, || text(&report.figures, out.zone()));
 }
 
 fn day_text(day: &Day) -> Text {
-    let recordings = HumanCount(day.recordings).to_string();
-    let bytes = HumanBytes(day.bytes).to_string();
+    let (recordings, bytes) = (count(day.recordings), bytes(day.bytes));
     Text::new(format!("{}  {recordings:>9} recordings  {bytes:>11}", day.day))
 }
 
-fn text(figures: &Figures) -> Text {
+fn text(figures: &Figures, zone: &Zone) -> Text {
     let mut text = Text::new(format!(
         "together    {:>9} recordings  {:>11}",
-        HumanCount(figures.recordings).to_string(),
-        HumanBytes(figures.bytes).to_string()
+        count(figures.recordings),
+        bytes(figures.bytes)
     ));
-    let outcomes = figures.outcomes.iter().filter(|(_, count)| **count > 0);
-    let outcomes = outcomes.map(|(outcome, count)| format!("{} {outcome}", HumanCount(*count)));
+    let outcomes = figures.outcomes.iter().filter(|(_, number)| **number > 0);
+    let outcomes = outcomes.map(|(outcome, number)| format!("{} {outcome}", count(*number)));
     let outcomes = outcomes.collect::<Vec<_>>().join(", ");
     text = text.line().add(format!("ended       {outcomes}"));
     for (name, lengths) in [("a run", &figures.latency_ms), ("age", &figures.age_ms)] {
@@ -86,10 +91,10 @@ fn text(figures: &Figures) -> Text {
     if figures.deferrals > 0 {
         text = text
             .line()
-            .add(format!("put off     {} x", HumanCount(figures.deferrals)));
+            .add(format!("put off     {} x", count(figures.deferrals)));
     }
-    for (reason, count) in figures.reasons().into_iter().take(SHOWN) {
-        let times = HumanCount(count);
+    for (reason, times) in figures.reasons().into_iter().take(SHOWN) {
+        let times = count(times);
         text = text
             .line()
             .style(NOTE, "failed")
@@ -97,8 +102,8 @@ fn text(figures: &Figures) -> Text {
     }
     for deadline in figures.deadlines.iter().take(SHOWN) {
         text = text.line().style(BAD, "urgent").add(format!(
-            "      {} UTC deleted at Genesys, {}: recording {} of conversation {}",
-            deadline.delete_date.strftime("%Y-%m-%d %H:%M"),
+            "      {} {zone} deleted at Genesys, {}: recording {} of conversation {}",
+            zone.minute(deadline.delete_date),
             deadline.state,
             deadline.recording_id,
             deadline.interaction_id
@@ -108,17 +113,18 @@ fn text(figures: &Figures) -> Text {
     if figures.deadlines_near > shown {
         text = text.line().add(format!(
             "            and {} more within {} days",
-            HumanCount(figures.deadlines_near - shown),
+            count(figures.deadlines_near - shown),
             NEAR.as_hours() / 24
         ));
     }
-    let (text, chains) = (text.line(), HumanCount(figures.chains));
-    match HumanCount(figures.broken_chains) {
-        HumanCount(0) => text.add(format!("audit       {chains} chains checked, all whole")),
+    let (text, chains) = (text.line(), count(figures.chains));
+    match figures.broken_chains {
+        0 if figures.chains == 0 => text.style(NOTE, "audit       no chain was there to be checked"),
+        0 => text.add(format!("audit       {chains} chains checked, all whole")),
         broken => text
             .style(
                 BAD,
-                format!("audit       {broken} of {chains} chains are not whole"),
+                format!("audit       {} of {chains} chains are not whole", count(broken)),
             )
             .add(": run archivectl verify"),
     }
@@ -191,14 +197,14 @@ mod tests {
 
     #[test]
     fn the_text_is_short_and_the_page_has_it_all() {
-        let made = report();
+        let (made, utc) = (report(), Zone::parse("UTC").unwrap());
         let days: Vec<_> = made.days.iter().map(|day| day_text(day).plain()).collect();
         insta::assert_snapshot!(
             "text",
-            format!("{}\n{}", days.join("\n"), text(&made.figures).plain())
+            format!("{}\n{}", days.join("\n"), text(&made.figures, &utc).plain())
         );
         // The style is the same on each page.
-        let page = page::page(&made, "2026-03-03 10:00:00 UTC");
+        let page = page::page(&made, "2026-03-03T10:00:00Z".parse().unwrap(), &utc);
         let (before, rest) = page.split_once("<meta http-equiv").unwrap();
         let (_, after) = rest.split_once("</style>").unwrap();
         insta::assert_snapshot!("page", format!("{before}{after}"));

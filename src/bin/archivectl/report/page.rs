@@ -1,19 +1,20 @@
 //! The report as a page.
 
-use indicatif::{HumanBytes, HumanCount};
+use jiff::Timestamp;
 use recording_archiver::ops::report::{Day, Figures, LISTED, Lengths, NEAR, OTHER, OUTCOMES, Report};
 
 use super::chart::{self, Unit};
-use super::words;
 use crate::html::{self, escape, table};
+use crate::words::{Zone, bytes, count, duration};
 
 /// The whole page; `now` says when it was made.
-pub(super) fn page(report: &Report, now: &str) -> String {
+pub(super) fn page(report: &Report, now: Timestamp, zone: &Zone) -> String {
     let figures = &report.figures;
     let mut body = format!(
-        "<p class=\"dim\">{} to {}, days in UTC. Made by archivectl at {now} from ledger and audit.</p>\n{}",
+        "<p class=\"dim\">{} to {}, days in UTC. Made by archivectl at {} from ledger and audit.</p>\n{}",
         figures.from,
         figures.to,
+        zone.second(now),
         chains(figures)
     );
     body.push_str(&tiles(figures));
@@ -21,29 +22,29 @@ pub(super) fn page(report: &Report, now: &str) -> String {
     body.push_str("<h2>How recordings ended</h2>\n");
     let outcomes: Vec<_> = OUTCOMES
         .iter()
-        .map(|outcome| ((*outcome).to_owned(), count(figures, outcome)))
+        .map(|outcome| ((*outcome).to_owned(), ended(figures, outcome)))
         .collect();
     body.push_str(&chart::shares(["State", "Recordings", "Share"], &outcomes));
     body.push_str(&lengths(figures));
     body.push_str(&failures(figures));
-    body.push_str(&deadlines(figures));
+    body.push_str(&deadlines(figures, zone));
     html::page("Recording archive", &body)
 }
 
-fn count(figures: &Figures, outcome: &str) -> u64 {
+fn ended(figures: &Figures, outcome: &str) -> u64 {
     figures.outcomes.get(outcome).copied().unwrap_or_default()
 }
 
 fn tiles(figures: &Figures) -> String {
-    let count = |outcome| count(figures, outcome);
-    let waiting = count("waiting") + count("in progress");
+    let ended = |outcome| ended(figures, outcome);
+    let waiting = ended("waiting") + ended("in progress");
     let mut html = String::from("<div class=\"tiles\">");
     for (name, value) in [
-        ("recordings archived", HumanCount(figures.recordings).to_string()),
-        ("in S3", HumanBytes(figures.bytes).to_string()),
-        ("failed, not archived", HumanCount(count("failed")).to_string()),
-        ("not finished", HumanCount(waiting).to_string()),
-        ("expired at Genesys", HumanCount(count("expired")).to_string()),
+        ("recordings archived", count(figures.recordings)),
+        ("in S3", bytes(figures.bytes)),
+        ("failed, not archived", count(ended("failed"))),
+        ("not finished", count(waiting)),
+        ("expired at Genesys", count(ended("expired"))),
     ] {
         html.push_str(&format!("<div><b>{}</b>{name}</div>", escape(value)));
     }
@@ -58,11 +59,11 @@ fn days(days: &[Day]) -> String {
             .map(|day| (day.day.strftime("%m-%d").to_string(), of(day)));
         bars.collect::<Vec<_>>()
     };
-    let (recordings, bytes) = (bars(|day| day.recordings), bars(|day| day.bytes));
+    let (recordings, sizes) = (bars(|day| day.recordings), bars(|day| day.bytes));
     format!(
         "<h2>Recordings archived per day</h2>\n{}<h2>Bytes archived per day</h2>\n{}",
         chart::bars("Recordings archived per day", &recordings, Unit::Count),
-        chart::bars("Bytes archived per day", &bytes, Unit::Bytes)
+        chart::bars("Bytes archived per day", &sizes, Unit::Bytes)
     )
 }
 
@@ -71,7 +72,7 @@ fn lengths(figures: &Figures) -> String {
                Lengths {
                    p50, p90, p99, max, ..
                }: &Lengths| {
-        let told = [p50, p90, p99, max].map(|value| value.map_or_else(|| "–".to_owned(), words::duration));
+        let told = [p50, p90, p99, max].map(|value| value.map_or_else(|| "–".to_owned(), duration));
         [escape(name)].into_iter().chain(told).collect::<Vec<_>>()
     };
     let rows = [
@@ -92,7 +93,7 @@ fn lengths(figures: &Figures) -> String {
 }
 
 fn chains(figures: &Figures) -> String {
-    let checked = HumanCount(figures.chains);
+    let checked = count(figures.chains);
     match figures.broken_chains {
         0 => format!(
             "<p class=\"verdict good\">{checked} audit chains checked: all whole. Whether the objects are as archived is \
@@ -100,7 +101,7 @@ fn chains(figures: &Figures) -> String {
         ),
         broken => format!(
             "<p class=\"verdict bad\">{} of {checked} audit chains are not whole: run <code>archivectl verify</code>.</p>\n",
-            HumanCount(broken)
+            count(broken)
         ),
     }
 }
@@ -109,7 +110,7 @@ fn failures(figures: &Figures) -> String {
     let mut html = format!(
         "<h2>Failures by reason</h2>\n<p class=\"dim\">Failed runs and webhook deliveries, whatever became of the recording later. \
          Times that a recording was put off because Genesys was not ready: {}.</p>\n",
-        HumanCount(figures.deferrals)
+        count(figures.deferrals)
     );
     let reasons = figures.reasons();
     if reasons.is_empty() {
@@ -129,7 +130,7 @@ fn failures(figures: &Figures) -> String {
     html
 }
 
-fn deadlines(figures: &Figures) -> String {
+fn deadlines(figures: &Figures, zone: &Zone) -> String {
     let mut html = format!(
         "<h2>Not archived, and to be deleted at Genesys within {} days</h2>\n",
         NEAR.as_hours() / 24
@@ -141,14 +142,14 @@ fn deadlines(figures: &Figures) -> String {
     if figures.deadlines_near > figures.deadlines.len() as u64 {
         html.push_str(&format!(
             "<p>{}, of which these are the next ones:</p>\n",
-            HumanCount(figures.deadlines_near)
+            count(figures.deadlines_near)
         ));
     }
     let rows: Vec<_> = figures
         .deadlines
         .iter()
         .map(|deadline| {
-            let at = deadline.delete_date.strftime("%Y-%m-%d %H:%M").to_string();
+            let at = zone.minute(deadline.delete_date);
             let code = |text: &str| format!("<code>{}</code>", escape(text));
             vec![
                 format!("<span class=\"warn fixed\">{at}</span>"),
@@ -159,7 +160,12 @@ fn deadlines(figures: &Figures) -> String {
         })
         .collect();
     html.push_str(&table(
-        &["Deleted at (UTC)", "Conversation", "Recording", "State"],
+        &[
+            &format!("Deleted at ({zone})"),
+            "Conversation",
+            "Recording",
+            "State",
+        ],
         &rows,
     ));
     html
