@@ -14,7 +14,7 @@ use crate::archive::format::{Format, MediaKind};
 use crate::archive::key::KeyTemplate;
 
 /// Every environment variable the function itself reads; the AWS SDK reads its own besides.
-pub const VARIABLES: [&str; 25] = [
+pub const VARIABLES: [&str; 27] = [
     "GENESYS_CLOUD_REGION",
     "GENESYS_API_BASE_URL",
     "GENESYS_LOGIN_BASE_URL",
@@ -38,6 +38,8 @@ pub const VARIABLES: [&str; 25] = [
     "WORK_QUEUE_URL",
     "EXCEPTION_QUEUE_URL",
     "READINESS_DEADLINE_MINUTES",
+    "SETTLE_SECONDS",
+    "UNRECORDED_AFTER_MINUTES",
     "MAX_ATTEMPTS",
     "LOG_LEVEL",
 ];
@@ -199,6 +201,10 @@ pub struct LimitConfig {
     pub record_concurrency: NonZeroUsize,
     /// `READINESS_DEADLINE_MINUTES`.
     pub readiness: Duration,
+    /// `SETTLE_SECONDS`: from a conversation's first look to its second; zero turns settling off.
+    pub settle: Duration,
+    /// `UNRECORDED_AFTER_MINUTES`: when a conversation without recordings is believed to have none.
+    pub unrecorded_after: Duration,
     /// `MAX_ATTEMPTS`: tries of one HTTP step within a run.
     pub max_attempts: u32,
     /// First backoff between tries; doubles from there. Not configurable from outside.
@@ -238,6 +244,14 @@ impl Config {
     /// Empty and blank values count as unset, because a SAM parameter left empty arrives as an empty string.
     pub fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
         read::config(lookup).map_err(ConfigError)
+    }
+
+    /// Whether conversations are looked at until nothing more can come. Looks travel on the work queue, and only the
+    /// public API lists several recordings for a conversation.
+    pub fn settles(&self) -> bool {
+        self.genesys.api == RecordingApi::Conversations
+            && self.queues.work.is_some()
+            && !self.limits.settle.is_zero()
     }
 }
 

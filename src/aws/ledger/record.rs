@@ -27,6 +27,12 @@ pub enum State {
     Failed,
     /// Gone at the source.
     Expired,
+    /// A conversation that is looked at again.
+    Settling,
+    /// A conversation of which nothing more can come.
+    Settled,
+    /// A conversation that ended without a recording having been started.
+    Unrecorded,
 }
 
 impl State {
@@ -41,6 +47,9 @@ impl State {
             Self::Skipped => "skipped",
             Self::Failed => "failed",
             Self::Expired => "expired",
+            Self::Settling => "settling",
+            Self::Settled => "settled",
+            Self::Unrecorded => "unrecorded",
         }
     }
 }
@@ -85,6 +94,29 @@ pub struct Record {
     pub archived_at: Option<Timestamp>,
     /// When this item was written.
     pub updated_at: Timestamp,
+    /// Of a conversation: how many looks were taken at it.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub looks: u32,
+    /// Of a conversation: all recordings that were ever listed, sorted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub recordings: Vec<String>,
+    /// Of a conversation: the recordings that the last look listed, sorted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub listed: Vec<String>,
+    /// Of a conversation: since when each look has listed just these.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub listed_since: Option<Timestamp>,
+    /// Of a conversation that is settling: when it is looked at next.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_look_at: Option<Timestamp>,
+    /// Of a settled conversation: what proved it, `details` or `listing`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub settled_by: Option<String>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 impl Record {
@@ -117,6 +149,17 @@ impl Record {
         let of_channel =
             |channel: &Option<u32>| visible.iter().find(|file| file.channel == *channel).cloned();
         self.former_channels.iter().map(of_channel).collect()
+    }
+
+    /// Whether nothing more comes of this recording by itself.
+    pub fn is_final(&self) -> bool {
+        let ended = matches!(self.state, State::Skipped | State::Failed | State::Expired);
+        self.is_archived() || ended
+    }
+
+    /// Whether nothing more can come of this conversation.
+    pub fn is_settled(&self) -> bool {
+        matches!(self.state, State::Settled | State::Unrecorded)
     }
 
     /// Whether a former run finished with this recording, so far as downloading is concerned.

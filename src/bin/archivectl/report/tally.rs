@@ -205,6 +205,9 @@ fn outcome(state: State) -> &'static str {
         State::Failed => "failed",
         State::Expired => "expired",
         State::Skipped => "skipped",
+        State::Settling => "settling",
+        State::Settled => "settled",
+        State::Unrecorded => "unrecorded",
     }
 }
 
