@@ -11,13 +11,15 @@ use uuid::Uuid;
 
 use super::answer::ApiError;
 use super::delivery::{access_denied, deliver, xml};
-use super::{Shared, analytics, conversations, interactions, lock, oauth};
+use super::{
+    Shared, analytics, calls, conversations, details, interactions, lock, oauth, organisation, orphans,
+};
 use crate::sim::wire::Service;
 
 /// API and login in one: the archiver only sees two base URLs, which may be the same.
 pub(super) fn router(shared: Shared) -> Router {
     let api = Router::new()
-        .route("/conversations/{id}", get(conversations::conversation))
+        .route("/conversations/{id}", get(calls::conversation))
         .route(
             "/conversations/{id}/recordingmetadata",
             get(conversations::metadata_list),
@@ -32,11 +34,25 @@ pub(super) fn router(shared: Shared) -> Router {
             get(conversations::recording),
         )
         .route("/recording/settings", get(conversations::settings))
+        .route("/recordings/retention/query", get(organisation::retention))
+        .route("/orphanrecordings", get(orphans::list))
+        .route("/orphanrecordings/{id}", get(orphans::one))
+        .route(
+            "/organizations/limits/namespaces/{namespace}",
+            get(organisation::limits),
+        )
+        .route(
+            "/organizations/limits/namespaces/{namespace}/defaults",
+            get(organisation::default_limits),
+        )
+        .route("/notifications/availabletopics", get(organisation::topics))
         .route("/recordings/interactions/{id}", get(interactions::interaction))
         .route(
             "/recordings/interactions/{id}/download",
             get(interactions::download),
         )
+        .route("/analytics/conversations/{id}/details", get(details::one))
+        .route("/analytics/conversations/details", get(details::several))
         .route("/analytics/conversations/details/query", post(analytics::query))
         .route("/analytics/conversations/details/jobs", post(analytics::submit))
         .route(
@@ -78,9 +94,15 @@ pub(super) fn classify(parts: &Parts) -> Option<(Service, String)> {
         ["conversations", _, "recordings"] => "recordings",
         ["conversations", _, "recordings", _] => "recording",
         ["recording", "settings"] => "settings",
+        ["recordings", "retention", "query"] => "retention",
+        ["orphanrecordings"] => "orphans",
+        ["orphanrecordings", _] => "orphan",
+        ["organizations", "limits", "namespaces", ..] => "limits",
+        ["notifications", "availabletopics"] => "topics",
         ["recordings", "interactions", _] => "interaction",
         ["recordings", "interactions", _, "download"] => "interaction-download",
         ["analytics", "conversations", "details", rest @ ..] => match rest {
+            [] => "details",
             ["query"] => "details-query",
             ["jobs"] => "details-job-submit",
             ["jobs", "availability"] => "details-availability",
@@ -88,6 +110,7 @@ pub(super) fn classify(parts: &Parts) -> Option<(Service, String)> {
             ["jobs", _, "results"] => "details-results",
             _ => "unknown",
         },
+        ["analytics", "conversations", _, "details"] => "details-one",
         _ => "unknown",
     };
     Some((Service::Genesys, operation.to_owned()))

@@ -63,6 +63,11 @@ impl Recording {
         Self::new(id, Kind::Audio, "Trunk", channels)
     }
 
+    /// A part of a call that an agent recorded on demand.
+    pub fn snippet(id: impl Into<String>, media: Media) -> Self {
+        Self::new(id, Kind::Audio, "Snippet", [media])
+    }
+
     /// The recording of a screen.
     pub fn screen(id: impl Into<String>, media: Media) -> Self {
         Self::new(id, Kind::Screen, "Screen", [media])
@@ -173,6 +178,10 @@ impl Recording {
             return self.merged.as_ref().or_else(|| self.channels.first());
         }
         self.channels.get(key.parse::<usize>().ok()?)
+    }
+
+    pub(super) fn is_snippet(&self) -> bool {
+        self.subtype == "Snippet"
     }
 
     pub(super) fn current_state(&self) -> FileState {
