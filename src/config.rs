@@ -14,7 +14,7 @@ use crate::archive::format::{Format, MediaKind};
 use crate::archive::key::KeyTemplate;
 
 /// Every environment variable the function itself reads; the AWS SDK reads its own besides.
-pub const VARIABLES: [&str; 27] = [
+pub const VARIABLES: [&str; 28] = [
     "GENESYS_CLOUD_REGION",
     "GENESYS_API_BASE_URL",
     "GENESYS_LOGIN_BASE_URL",
@@ -40,6 +40,7 @@ pub const VARIABLES: [&str; 27] = [
     "READINESS_DEADLINE_MINUTES",
     "SETTLE_SECONDS",
     "UNRECORDED_AFTER_MINUTES",
+    "TRANSCODE_WAIT_SECONDS",
     "MAX_ATTEMPTS",
     "LOG_LEVEL",
 ];
@@ -197,7 +198,7 @@ pub struct QueueConfig {
 /// How hard and how long to try.
 #[derive(Debug, Clone)]
 pub struct LimitConfig {
-    /// `RECORD_CONCURRENCY`: records of one batch at a time.
+    /// `RECORD_CONCURRENCY`: recordings transferred at a time.
     pub record_concurrency: NonZeroUsize,
     /// `READINESS_DEADLINE_MINUTES`.
     pub readiness: Duration,
@@ -205,6 +206,10 @@ pub struct LimitConfig {
     pub settle: Duration,
     /// `UNRECORDED_AFTER_MINUTES`: when a conversation without recordings is believed to have none.
     pub unrecorded_after: Duration,
+    /// `TRANSCODE_WAIT_SECONDS`: how long a run waits in all for a recording that is being transcoded; zero: not at all.
+    pub transcode_wait: Duration,
+    /// First of these waits; doubles from there. Not configurable from outside.
+    pub transcode_first: Duration,
     /// `MAX_ATTEMPTS`: tries of one HTTP step within a run.
     pub max_attempts: u32,
     /// First backoff between tries; doubles from there. Not configurable from outside.
