@@ -47,6 +47,13 @@ impl Known {
         self.recordings.iter().find(|record| record.recording_id == recording)
     }
 
+    /// The recordings that a look listed before, that are not listed any more, and that a run died with.
+    fn vanished(&self, listed: &[String], now: Timestamp) -> Vec<String> {
+        let begun = |id: &String| self.of(id).is_some() && needs_work(self.of(id), now);
+        let ever = self.ever_listed(listed).filter(|id| !listed.contains(id) && begun(id));
+        ever.cloned().collect()
+    }
+
     /// The recordings that any look listed, this one included.
     fn ever_listed<'a>(&'a self, listed: &'a [String]) -> impl Iterator<Item = &'a String> {
         let before = self.conversation.iter().flat_map(|record| &record.recordings);
@@ -79,41 +86,46 @@ impl Archiver {
                 tracing::info!(interaction_id = %of.conversation, look = run.job.look, "look was taken before");
                 Looked::default()
             }
-            Plan::Answer if run.job.expected_sha256.is_none() => self.from_ledger(run, known),
+            Plan::Answer if run.job.expected_sha256.is_none() => self.from_ledger(run, known).await,
             Plan::Answer | Plan::Join => self.take(run, known, None).await,
             Plan::Take(number) => self.take(run, known, Some(number)).await,
         }
     }
 
-    /// Answers a job for a settled conversation, without a word of Genesys.
-    fn from_ledger(&self, run: Run<'_>, known: Known) -> Looked {
+    /// Answers a job for a settled conversation without looking at it. What failed is tried again as by a job of its own:
+    /// the run that found it so may have died before anybody was told.
+    async fn from_ledger(&self, run: Run<'_>, known: Known) -> Looked {
         let of = whole(run.job);
-        let archived = known.recordings.into_iter().filter_map(|record| {
-            let recording = RecordingId::parse(&record.recording_id).ok().filter(|_| record.is_archived())?;
+        let mut results = Vec::new();
+        for record in known.recordings {
+            let Ok(recording) = RecordingId::parse(&record.recording_id) else { continue };
             let of = RecordingRef {
                 recording: Some(recording),
                 ..of
             };
-            Some(self.already_archived(run, of, record))
-        });
-        let results: Vec<_> = archived.collect();
-        if !results.is_empty() {
-            return Looked {
-                results,
-                taken: None,
-            };
+            if record.is_archived() {
+                results.push(self.already_archived(run, of, record));
+            } else if matches!(record.state, State::Failed | State::Expired) {
+                results.extend(self.see_to(run, &record.recording_id).await);
+            }
         }
-        let unrecorded = known.conversation.is_some_and(|record| record.state == State::Unrecorded);
-        let outcome = if unrecorded {
-            Outcome::Unrecorded
-        } else {
-            Outcome::Settled
-        };
-        Looked::ended(RecordingResult::done(of, outcome, Vec::new(), Figures::default()))
+        if results.is_empty() {
+            let unrecorded = known.conversation.is_some_and(|record| record.state == State::Unrecorded);
+            let outcome = if unrecorded {
+                Outcome::Unrecorded
+            } else {
+                Outcome::Settled
+            };
+            results.push(RecordingResult::done(of, outcome, Vec::new(), Figures::default()));
+        }
+        Looked {
+            results,
+            taken: None,
+        }
     }
 
     /// Lists the conversation's recordings and archives them; one look of a series only those that nobody sees to.
-    async fn take(&self, run: Run<'_>, known: Known, number: Option<u32>) -> Looked {
+    async fn take(&self, run: Run<'_>, mut known: Known, number: Option<u32>) -> Looked {
         let of = whole(run.job);
         let listing = self.in_time(run, self.genesys.list(of.conversation, run.deadline));
         let mut listing = match listing.await {
@@ -128,14 +140,29 @@ impl Archiver {
         listed.dedup();
         let unreadable = !listing.unreadable.is_empty();
         let now = self.clock.now();
-        if run.job.look.is_some() {
+        let vanished = known.vanished(&listed, now);
+        // A job of somebody's sees to everything. So does a look whose run died: what it wrote down may not have been sent.
+        let begun = known.conversation.as_ref().map_or(0, |record| record.look_begun);
+        if let Some(number) = run.job.look.filter(|number| *number > begun) {
             listing.recordings.retain(|one| needs_work(known.of(&one.id.to_string()), now));
+            if !listing.recordings.is_empty() || unreadable || !vanished.is_empty() {
+                let entry = self.entry(run, Action::ConversationListed, State::Settling.as_str());
+                let begun = self.ledger.begin_look(
+                    of,
+                    run.actor,
+                    known.conversation.take(),
+                    (number, &entry),
+                    run.deadline,
+                );
+                match begun.await {
+                    Ok(record) => known.conversation = record,
+                    Err(error) => return Looked::ended(RecordingResult::ended(of, Outcome::Retry, error)),
+                }
+            }
         }
         let mut results = self.archive_listed(run, listing).await;
-        for id in known.ever_listed(&listed).filter(|id| !listed.contains(id)) {
-            if known.of(id).is_some() && needs_work(known.of(id), now) {
-                results.extend(self.see_to_vanished(run, id).await);
-            }
+        for id in &vanished {
+            results.extend(self.see_to(run, id).await);
         }
         let undecided = |result: &RecordingResult| {
             let refused = result.error.as_ref().is_some_and(|error| error.kind() == ErrorKind::MalformedJob);
@@ -154,8 +181,8 @@ impl Archiver {
         Looked { results, taken }
     }
 
-    /// Sees to a recording that a run began with, and that is not listed any more.
-    async fn see_to_vanished(&self, run: Run<'_>, id: &str) -> Option<RecordingResult> {
+    /// Sees to a recording of the conversation as a job of its own would.
+    async fn see_to(&self, run: Run<'_>, id: &str) -> Option<RecordingResult> {
         let job = Job {
             recording: Some(RecordingId::parse(id).ok()?),
             ..run.job.clone()

@@ -78,19 +78,20 @@ impl Queues {
         self.send(&again, delay).await
     }
 
-    /// Puts a job on the work queue, after `delay` or the longest delay that SQS takes.
+    /// Puts a job on the work queue, after `delay` or the longest delay that SQS takes. SQS counts whole seconds: up, or a
+    /// job would come back early again and again.
     pub async fn send(&self, job: &Job, delay: Duration) -> Result<(), Error> {
         let Some(url) = &self.config.work else {
             return Err(Error::transient(
                 "a job has to wait, but WORK_QUEUE_URL is not set",
             ));
         };
-        let delay = delay.min(LONGEST_DELAY);
+        let delay = delay.min(LONGEST_DELAY).as_millis().div_ceil(1000);
         self.client
             .send_message()
             .queue_url(url)
             .message_body(job.to_json().to_string())
-            .delay_seconds(i32::try_from(delay.as_secs()).unwrap_or(900))
+            .delay_seconds(i32::try_from(delay).unwrap_or(900))
             .send()
             .await
             .map_err(|error| super::failed("sending a job to the work queue (WORK_QUEUE_URL)", error))?;

@@ -90,6 +90,11 @@ fn a_look_leaves_alone_what_is_final_and_what_has_a_job_of_its_own() {
         assert_eq!(needs_work(Some(&record), at(HOUR)), work, "{state}");
     }
     assert!(needs_work(None, START), "a new one");
+    for state in ["claimed", "archived"] {
+        let leased = record(json!({"state": state, "leaseExpiresAt": at(HOUR).as_millisecond()}));
+        assert!(!needs_work(Some(&leased), at(HOUR - 1)), "{state}: a run is at it");
+        assert!(needs_work(Some(&leased), at(HOUR)), "{state}: it died, perhaps before it told the receiver");
+    }
     let deferred = record(json!({"state": "deferred"}));
     assert!(needs_work(Some(&deferred), at(6 * HOUR + 1)), "its job is lost");
 }

@@ -55,6 +55,40 @@ impl Ledger {
             .map_err(|error| failed(&format!("reading {conversation} from the table {table}"), error))
     }
 
+    /// Writes down that a look has something to do, before it does it. Returns the record as written, or as it was
+    /// where a later look was begun before.
+    pub async fn begin_look(
+        &self,
+        of: RecordingRef,
+        actor: &Actor,
+        seen: Option<Record>,
+        (number, entry): (u32, &Entry),
+        deadline: &Deadline,
+    ) -> Result<Option<Record>, Error> {
+        let writing = Writing {
+            of,
+            actor,
+            entry,
+            silent: true,
+            deadline,
+        };
+        let begun = self.update(writing, seen.map(Box::new), |seen| {
+            if seen.is_some_and(|record| record.look_begun >= number) {
+                return ControlFlow::Break(seen.cloned());
+            }
+            let mut next = self.next(&of, seen, entry);
+            next.look_begun = number;
+            if seen.is_none() {
+                next.state = State::Settling;
+            }
+            ControlFlow::Continue(next)
+        });
+        Ok(match begun.await? {
+            ControlFlow::Continue(record) => Some(record),
+            ControlFlow::Break(seen) => seen,
+        })
+    }
+
     /// Writes a look down, in one transaction with its audit event, unless this look or a later one was written before.
     ///
     /// `seen` is the conversation's record as the look began with it.
@@ -70,6 +104,7 @@ impl Ledger {
             of,
             actor,
             entry: &look.entry,
+            silent: false,
             deadline,
         };
         self.update(writing, seen.map(Box::new), |seen| {

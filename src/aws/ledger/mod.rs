@@ -85,6 +85,8 @@ struct Writing<'a> {
     of: RecordingRef,
     actor: &'a Actor,
     entry: &'a Entry,
+    /// Without the entry as an audit event.
+    silent: bool,
     deadline: &'a Deadline,
 }
 
@@ -133,6 +135,7 @@ impl Ledger {
             of,
             actor,
             entry,
+            silent: false,
             deadline,
         };
         let claimed = self
@@ -246,6 +249,7 @@ impl Ledger {
             of,
             actor,
             entry,
+            silent: false,
             deadline,
         };
         self.update(writing, None, |seen| {
@@ -278,6 +282,7 @@ impl Ledger {
             of,
             actor,
             entry,
+            silent,
             deadline,
         } = writing;
         let mut retry = Retry::new(self.policy, deadline);
@@ -287,7 +292,7 @@ impl Ledger {
                 ControlFlow::Break(done) => return Ok(ControlFlow::Break(done)),
             };
             // What is archived does not change its state here, so there is nothing to tell.
-            let entries = if next.is_archived() {
+            let entries = if silent || next.is_archived() {
                 &[][..]
             } else {
                 std::slice::from_ref(entry)
@@ -327,6 +332,7 @@ impl Ledger {
             archived_at: None,
             updated_at: self.clock.now(),
             looks: 0,
+            look_begun: 0,
             recordings: Vec::new(),
             listed: Vec::new(),
             listed_since: None,

@@ -97,6 +97,10 @@ pub struct Record {
     /// Of a conversation: how many looks were taken at it.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub looks: u32,
+    /// Of a conversation: the last look that had something to do, written down before it did it. Should it come again,
+    /// its run died in between, and whatever the ledger says of the recordings may not have been passed on.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub look_begun: u32,
     /// Of a conversation: all recordings that were ever listed, sorted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub recordings: Vec<String>,
@@ -151,10 +155,14 @@ impl Record {
         self.former_channels.iter().map(of_channel).collect()
     }
 
-    /// Whether nothing more comes of this recording by itself.
+    /// Whether no run has anything left to do for this recording. An archived one whose lease was never released may not
+    /// have been told to the webhook's receiver.
     pub fn is_final(&self) -> bool {
-        let ended = matches!(self.state, State::Skipped | State::Failed | State::Expired);
-        self.is_archived() || ended
+        match self.state {
+            State::Archived => self.lease_expires_at == 0,
+            State::Notified | State::Skipped | State::Failed | State::Expired => true,
+            _ => false,
+        }
     }
 
     /// Whether nothing more can come of this conversation.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use recording_archiver::aws::ledger::State;
+use recording_archiver::sim::genesys::{FileState, Recording};
 use serde_json::Value;
 
 use super::{LATER, appears};
@@ -143,6 +144,55 @@ async fn the_last_look_survives_a_crash_at_any_point() {
                 ["conversation.listed", "conversation.settled"],
                 "{story}"
             );
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_case_that_a_look_finds_is_handed_over_whatever_dies() {
+    async fn before_it() -> (Scene, Value) {
+        let (scene, look) = Scene::before_the_second_look().await;
+        let archive = |recording: &mut Recording| recording.state = FileState::Archived;
+        scene.bench.world.genesys.recording(LATER, archive).unwrap();
+        (scene, look)
+    }
+    let (scene, look) = before_it().await;
+    let effects = scene.effects(look).await;
+    assert_eq!(scene.bench.exceptions().len(), 1);
+    for k in 1..=effects {
+        for moment in MOMENTS {
+            let (scene, look) = before_it().await;
+            let body = sqs([look.to_string()]);
+            assert!(kill(&scene.bench, CONFIGURATION, body, k, moment).await);
+            let handler = scene.bench.handler(CONFIGURATION);
+            let mut work = Work::of(&scene.bench);
+            work.send(&look);
+            work.run_dry(&handler).await;
+            let story = format!("killed {moment:?} effect {k} of {effects}");
+            let codes: Vec<_> = scene.bench.exceptions().iter().map(|case| case["code"].clone()).collect();
+            assert!(!codes.is_empty() && codes.iter().all(|code| code == "archived_at_source"), "{story}: {codes:?}");
+            assert!(codes.len() <= 2, "{story}: {codes:?}");
+            let whole = scene.bench.record(CONVERSATION, "-").await.unwrap();
+            assert_eq!(whole.state, State::Settled, "{story}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_another_event_archived_and_did_not_tell_is_told_before_the_conversation_settles() {
+    let (scene, _) = Scene::before_the_second_look().await;
+    let effects = scene.effects(job()).await;
+    for k in 1..=effects {
+        for moment in MOMENTS {
+            let (scene, _) = Scene::before_the_second_look().await;
+            assert!(kill(&scene.bench, CONFIGURATION, sqs([job().to_string()]), k, moment).await);
+            // Its message comes again when all else is over.
+            let handler = scene.bench.handler(CONFIGURATION);
+            Work::of(&scene.bench).run_dry(&handler).await;
+            let story = format!("killed {moment:?} effect {k} of {effects}");
+            let record = scene.bench.record(CONVERSATION, LATER).await.expect(&story);
+            assert_eq!(record.state, State::Notified, "{story}");
+            scene.run_to_the_end(&job(), true, &story).await;
         }
     }
 }
