@@ -63,7 +63,10 @@ pub(crate) enum Unread {
 
 /// Reads a body of at most `longest` bytes. Of a longer one, no more than that is ever in memory.
 pub(crate) async fn read_within(mut response: Response, longest: usize) -> Result<Vec<u8>, Unread> {
-    if response.content_length().is_some_and(|announced| announced > longest as u64) {
+    if response
+        .content_length()
+        .is_some_and(|announced| announced > longest as u64)
+    {
         return Err(Unread::TooLong(longest));
     }
     let mut body = Vec::new();

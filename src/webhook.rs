@@ -158,7 +158,9 @@ impl Webhook {
             Error::new(ErrorKind::WebhookDown, "the webhook's news cannot be signed").caused_by(error)
         };
         let unsignable = |why: &str| {
-            let message = format!("the webhook's news was kept back, as the secret GENESYS_SECRET_ID cannot sign it: {why}");
+            let message = format!(
+                "the webhook's news was kept back, as the secret GENESYS_SECRET_ID cannot sign it: {why}"
+            );
             Err(Error::new(ErrorKind::WebhookUnsignable, message))
         };
         let credentials = self.secrets.get().await.map_err(unreadable)?;
@@ -173,7 +175,12 @@ impl Webhook {
             WebhookKeys::None if self.signature == WebhookSignature::Required => {
                 unsignable("it holds no webhookSecret, and WEBHOOK_SIGNATURE is required")
             }
-            WebhookKeys::None => match self.secrets.held_webhook_key(&credentials).await.map_err(unreadable)? {
+            WebhookKeys::None => match self
+                .secrets
+                .held_webhook_key(&credentials)
+                .await
+                .map_err(unreadable)?
+            {
                 false => Ok(None),
                 true => unsignable(
                     "its former version held a webhookSecret, and this one holds none; put it back, or set \
@@ -189,7 +196,9 @@ fn sign(keys: &[SecretString], id: &str, timestamp: i64, body: &str) -> Result<S
     let signatures = keys.iter().map(|key| {
         standardwebhooks::Webhook::new(key.expose_secret())
             .and_then(|webhook| webhook.sign(id, timestamp, body.as_bytes()))
-            .map_err(|error| Error::new(ErrorKind::WebhookUnsignable, "a webhookSecret cannot sign").caused_by(error))
+            .map_err(|error| {
+                Error::new(ErrorKind::WebhookUnsignable, "a webhookSecret cannot sign").caused_by(error)
+            })
     });
     Ok(signatures.collect::<Result<Vec<_>, _>>()?.join(" "))
 }

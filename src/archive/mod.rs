@@ -175,7 +175,10 @@ impl Archiver {
         }
         for recording in &others {
             if !run.deadline.allows_new_work() {
-                let error = Error::new(ErrorKind::DeadlineNear, "no time left to write down what is not wanted");
+                let error = Error::new(
+                    ErrorKind::DeadlineNear,
+                    "no time left to write down what is not wanted",
+                );
                 results.push(RecordingResult::ended(of, Outcome::Retry, error));
                 return results;
             }

@@ -235,7 +235,13 @@ mod tests {
         };
         let body = body(&exception);
         assert_eq!(body["error"], "no id near [redacted]");
-        for (name, value) in [("code", "malformed_job"), ("body", "{}"), ("requestId", "r-1"), ("messageId", "m-1"), ("eventId", "e-1")] {
+        for (name, value) in [
+            ("code", "malformed_job"),
+            ("body", "{}"),
+            ("requestId", "r-1"),
+            ("messageId", "m-1"),
+            ("eventId", "e-1"),
+        ] {
             assert_eq!(body[name], value);
         }
         assert_eq!(body["dropped"], 2);

@@ -91,16 +91,27 @@ impl Secrets {
     pub async fn held_webhook_key(&self, credentials: &Credentials) -> Result<bool, Error> {
         let asking = credentials.held_key.get_or_try_init(|| async {
             let id = &self.secret_id;
-            let request = self.client.get_secret_value().secret_id(id).version_stage("AWSPREVIOUS");
+            let request = self
+                .client
+                .get_secret_value()
+                .secret_id(id)
+                .version_stage("AWSPREVIOUS");
             match request.send().await {
                 Ok(answer) => {
                     let former = answer.secret_string().and_then(|text| parse(text).ok());
                     Ok(former.is_some_and(|former| !matches!(former.webhook, WebhookKeys::None)))
                 }
-                Err(error) if error.as_service_error().is_some_and(|error| error.is_resource_not_found_exception()) => {
+                Err(error)
+                    if error
+                        .as_service_error()
+                        .is_some_and(|error| error.is_resource_not_found_exception()) =>
+                {
                     Ok(false)
                 }
-                Err(error) => Err(super::failed(&format!("reading the former version of the secret {id}"), error)),
+                Err(error) => Err(super::failed(
+                    &format!("reading the former version of the secret {id}"),
+                    error,
+                )),
             }
         });
         asking.await.copied()
@@ -197,10 +208,17 @@ mod tests {
 
     #[test]
     fn debug_output_hides_the_secrets() {
-        for key in ["aHVudGVyMg==", "aHVudGVyMi1odW50ZXIyLWh1bnRlcjItaHVudGVyMg==", "aHVudGVyMg!"] {
+        for key in [
+            "aHVudGVyMg==",
+            "aHVudGVyMi1odW50ZXIyLWh1bnRlcjItaHVudGVyMg==",
+            "aHVudGVyMg!",
+        ] {
             let text = format!(r#"{{"clientId":"id","clientSecret":"hunter2","webhookSecret":"{key}"}}"#);
             let shown = format!("{:?}", parse(&text).unwrap());
-            assert!(!shown.contains("hunter2") && !shown.contains("aHVudGVyM"), "{shown}");
+            assert!(
+                !shown.contains("hunter2") && !shown.contains("aHVudGVyM"),
+                "{shown}"
+            );
         }
     }
 }

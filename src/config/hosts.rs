@@ -160,13 +160,21 @@ mod tests {
             ("ftp://api-downloads.mypurecloud.de/x", "https"),
         ] {
             let refused = of_germany().check(&url(bad)).unwrap_err();
-            assert!(refused.contains(mentions) && !refused.contains("LEAKED"), "{bad}: {refused}");
+            assert!(
+                refused.contains(mentions) && !refused.contains("LEAKED"),
+                "{bad}: {refused}"
+            );
         }
     }
 
     #[test]
     fn an_api_on_this_machine_may_name_any_host() {
-        for local in ["http://127.0.0.1:9101", "http://localhost:1", "http://[::1]:1", "http://host.docker.internal:1"] {
+        for local in [
+            "http://127.0.0.1:9101",
+            "http://localhost:1",
+            "http://[::1]:1",
+            "http://host.docker.internal:1",
+        ] {
             let hosts = MediaHosts::new(&url(local), None, Vec::new());
             assert_eq!(hosts.check(&url("http://127.0.0.1:9102/x")), Ok(()));
         }
@@ -175,15 +183,31 @@ mod tests {
     #[test]
     fn a_region_that_is_not_known_tells_its_domain_by_its_base_url() {
         let hosts = MediaHosts::new(&url("https://api.new1.pure.cloud"), None, Vec::new());
-        assert_eq!(hosts.check(&url("https://api-downloads.new1.pure.cloud/x")), Ok(()));
-        assert!(hosts.check(&url("https://api-downloads.other.pure.cloud/x")).is_err());
+        assert_eq!(
+            hosts.check(&url("https://api-downloads.new1.pure.cloud/x")),
+            Ok(())
+        );
+        assert!(
+            hosts
+                .check(&url("https://api-downloads.other.pure.cloud/x"))
+                .is_err()
+        );
     }
 
     #[test]
     fn only_names_are_media_hosts() {
         let names = |text: &str| media_hosts(text);
         assert_eq!(names("a.example, B.example").unwrap(), ["a.example", "b.example"]);
-        for bad in ["", "a.example,", "com", "https://a.example", "*.a.example", "10.0.0.1", "a.example/x", "localhost"] {
+        for bad in [
+            "",
+            "a.example,",
+            "com",
+            "https://a.example",
+            "*.a.example",
+            "10.0.0.1",
+            "a.example/x",
+            "localhost",
+        ] {
             assert_eq!(names(bad), None, "{bad}");
         }
     }

@@ -120,7 +120,9 @@ impl Env<'_> {
         let known_hosts = api_base.is_some() && login_base.is_some();
         let usable = domain.is_some() || (known_hosts && (is_label(&region) || is_domain(&region)));
         if !usable {
-            let names = REGIONS.map(|(name, domain)| format!("{name} or {domain}")).join(", ");
+            let names = REGIONS
+                .map(|(name, domain)| format!("{name} or {domain}"))
+                .join(", ");
             self.problem(
                 "GENESYS_CLOUD_REGION",
                 Some(&region),
@@ -129,10 +131,8 @@ impl Env<'_> {
                 ),
             );
         }
-        let host = |service: &str| {
-            domain
-                .and_then(|domain| Url::parse(&format!("https://{service}.{domain}")).ok())
-        };
+        let host =
+            |service: &str| domain.and_then(|domain| Url::parse(&format!("https://{service}.{domain}")).ok());
         let more = self.optional("GENESYS_MEDIA_HOSTS", MEDIA_HOSTS, hosts::media_hosts);
         let secret_id = self.required("GENESYS_SECRET_ID", "a Secrets Manager name or ARN", secret_name);
         let api = match self.get("GENESYS_RECORDING_API").as_deref() {
@@ -203,10 +203,14 @@ impl Env<'_> {
             let fits = text.len() == 12 && text.bytes().all(|b| b.is_ascii_digit());
             fits.then(|| text.to_owned())
         });
-        let storage_class = self.optional("S3_STORAGE_CLASS", "an S3 storage class such as STANDARD_IA", |text| {
-            let fits = text.bytes().all(|b| b.is_ascii_uppercase() || b == b'_');
-            fits.then(|| text.to_owned())
-        });
+        let storage_class = self.optional(
+            "S3_STORAGE_CLASS",
+            "an S3 storage class such as STANDARD_IA",
+            |text| {
+                let fits = text.bytes().all(|b| b.is_ascii_uppercase() || b == b'_');
+                fits.then(|| text.to_owned())
+            },
+        );
         let template_text = self
             .get("S3_KEY_TEMPLATE")
             .unwrap_or_else(|| "recordings/{interactionId}/{recordingId}{channel}.{ext}".to_owned());
@@ -341,8 +345,7 @@ impl Env<'_> {
     }
 }
 
-const BASE_URL: &str =
-    "a base URL such as https://api.mypurecloud.de, without user, password and query; http only to this machine";
+const BASE_URL: &str = "a base URL such as https://api.mypurecloud.de, without user, password and query; http only to this machine";
 const WEB_URL: &str = "an https URL without user and password; http only to this machine (localhost, 127.0.0.1, [::1], \
      host.docker.internal)";
 const MEDIA_HOSTS: &str = "a comma list of host names or domains such as media.example.com";
@@ -356,7 +359,11 @@ fn show(text: &str) -> String {
         Ok(url) if url.has_host() => {
             let host = crate::redact::clip(url.host_str().unwrap_or_default());
             let shown = format!("{}://{host}", url.scheme());
-            let rest = if text.trim_end_matches('/') == shown { "" } else { " (rest not shown)" };
+            let rest = if text.trim_end_matches('/') == shown {
+                ""
+            } else {
+                " (rest not shown)"
+            };
             format!("\"{shown}\"{rest}")
         }
         _ if text.contains('@') => format!("{} characters long (not shown)", text.chars().count()),
@@ -382,7 +389,8 @@ fn base_url(text: &str) -> Option<Url> {
 
 fn queue_url(text: &str) -> Option<String> {
     let url = Url::parse(text).ok()?;
-    let fits = matches!(url.scheme(), "https" | "http") && url.has_host() && url.path().len() > 1 && !has_user(&url);
+    let fits =
+        matches!(url.scheme(), "https" | "http") && url.has_host() && url.path().len() > 1 && !has_user(&url);
     fits.then(|| text.to_owned())
 }
 

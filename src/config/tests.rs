@@ -93,9 +93,23 @@ fn a_region_may_be_a_name_or_a_domain() {
 #[test]
 fn a_domain_that_is_not_genesys_is_refused_unless_both_hosts_are_named() {
     // The client's secret would go to login.mypurecloud.co.
-    for stranger in ["mypurecloud.co", "mypurecloud.com.evil.example", "pure.cloud", "MyPureCloud.de", "usw2.pure.cloud.", "a..b"] {
-        refused("GENESYS_CLOUD_REGION", stranger, &["mypurecloud.de", "GENESYS_LOGIN_BASE_URL"]);
-        let one = [("GENESYS_CLOUD_REGION", stranger), ("GENESYS_API_BASE_URL", "https://api.example")];
+    for stranger in [
+        "mypurecloud.co",
+        "mypurecloud.com.evil.example",
+        "pure.cloud",
+        "MyPureCloud.de",
+        "usw2.pure.cloud.",
+        "a..b",
+    ] {
+        refused(
+            "GENESYS_CLOUD_REGION",
+            stranger,
+            &["mypurecloud.de", "GENESYS_LOGIN_BASE_URL"],
+        );
+        let one = [
+            ("GENESYS_CLOUD_REGION", stranger),
+            ("GENESYS_API_BASE_URL", "https://api.example"),
+        ];
         assert!(read(&one).is_err(), "{stranger}: the login host is missing");
     }
     let both = read(&[
@@ -108,7 +122,13 @@ fn a_domain_that_is_not_genesys_is_refused_unless_both_hosts_are_named() {
 
 #[test]
 fn a_user_or_password_in_a_url_is_refused_and_not_shown() {
-    for name in ["GENESYS_API_BASE_URL", "GENESYS_LOGIN_BASE_URL", "WEBHOOK_URL", "WORK_QUEUE_URL", "EXCEPTION_QUEUE_URL"] {
+    for name in [
+        "GENESYS_API_BASE_URL",
+        "GENESYS_LOGIN_BASE_URL",
+        "WEBHOOK_URL",
+        "WORK_QUEUE_URL",
+        "EXCEPTION_QUEUE_URL",
+    ] {
         for url in [
             "https://admin:hunter2@api.example.com/path",
             "https://hunter2@api.example.com/path",
@@ -118,20 +138,42 @@ fn a_user_or_password_in_a_url_is_refused_and_not_shown() {
             "admin:hunter2@api",
         ] {
             let message = read(&[(name, url)]).unwrap_err().to_string();
-            assert!(message.contains(name) && !message.contains("hunter2"), "{message}");
+            assert!(
+                message.contains(name) && !message.contains("hunter2"),
+                "{message}"
+            );
         }
     }
-    refused("WEBHOOK_URL", "http://hooks.example.com/services/T0", &["\"http://hooks.example.com\" (rest not shown)"]);
+    refused(
+        "WEBHOOK_URL",
+        "http://hooks.example.com/services/T0",
+        &["\"http://hooks.example.com\" (rest not shown)"],
+    );
 }
 
 #[test]
 fn media_hosts_are_added_to_what_is_allowed_anyway() {
-    let config = read(&[("GENESYS_CLOUD_REGION", "eu-central-1"), ("GENESYS_MEDIA_HOSTS", "media.example.com")]).unwrap();
-    let MediaHosts::Within(domains) = config.genesys.media_hosts else { panic!() };
-    for domain in ["amazonaws.com", "cloudfront.net", "mypurecloud.de", "media.example.com"] {
+    let config = read(&[
+        ("GENESYS_CLOUD_REGION", "eu-central-1"),
+        ("GENESYS_MEDIA_HOSTS", "media.example.com"),
+    ])
+    .unwrap();
+    let MediaHosts::Within(domains) = config.genesys.media_hosts else {
+        panic!()
+    };
+    for domain in [
+        "amazonaws.com",
+        "cloudfront.net",
+        "mypurecloud.de",
+        "media.example.com",
+    ] {
         assert!(domains.iter().any(|allowed| allowed == domain), "{domains:?}");
     }
-    refused("GENESYS_MEDIA_HOSTS", "https://media.example.com/", &["a comma list of host names"]);
+    refused(
+        "GENESYS_MEDIA_HOSTS",
+        "https://media.example.com/",
+        &["a comma list of host names"],
+    );
 }
 
 #[test]

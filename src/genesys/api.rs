@@ -92,10 +92,17 @@ impl Api {
     }
 
     /// GETs `path`, which answers with a list that is short.
-    pub(super) async fn get_list(&self, path: &str, what: &str, deadline: &Deadline) -> Result<Answer, Error> {
+    pub(super) async fn get_list(
+        &self,
+        path: &str,
+        what: &str,
+        deadline: &Deadline,
+    ) -> Result<Answer, Error> {
         let url = http::join(&self.base, path);
-        self.whole(LONGEST_LIST, what, deadline, |token| bearer(self.http.get(url.clone()), token))
-            .await
+        self.whole(LONGEST_LIST, what, deadline, |token| {
+            bearer(self.http.get(url.clone()), token)
+        })
+        .await
     }
 
     /// POSTs `body` to `path`. It may arrive more than once.

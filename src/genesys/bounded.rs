@@ -18,7 +18,9 @@ pub(super) struct Bounded<C>(pub(super) C);
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Bounded<Vec<T>> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_seq(Entries::<Vec<T>>(PhantomData)).map(Self)
+        deserializer
+            .deserialize_seq(Entries::<Vec<T>>(PhantomData))
+            .map(Self)
     }
 }
 
@@ -81,13 +83,22 @@ mod tests {
             let fields: Vec<_> = (0..count).map(|n| format!("\"{n}\":7")).collect();
             format!("{{{}}}", fields.join(","))
         };
-        assert_eq!(serde_json::from_str::<Bounded<Vec<u8>>>(&list(MOST)).unwrap().0.len(), MOST);
+        assert_eq!(
+            serde_json::from_str::<Bounded<Vec<u8>>>(&list(MOST))
+                .unwrap()
+                .0
+                .len(),
+            MOST
+        );
         let fits = serde_json::from_str::<Bounded<BTreeMap<String, u8>>>(&map(MOST));
         assert_eq!(fits.unwrap().0.len(), MOST);
         let errors = [
             serde_json::from_str::<Bounded<Vec<u8>>>(&list(MOST + 1)).unwrap_err(),
             serde_json::from_str::<Bounded<BTreeMap<String, u8>>>(&map(MOST + 1)).unwrap_err(),
         ];
-        assert!(errors.iter().all(|error| error.to_string().starts_with(TOO_MANY)), "{errors:?}");
+        assert!(
+            errors.iter().all(|error| error.to_string().starts_with(TOO_MANY)),
+            "{errors:?}"
+        );
     }
 }

@@ -109,7 +109,11 @@ pub fn from_event(value: &Value, config: &Config) -> Result<Request, Error> {
         return Err(malformed("is malformed: missing field `detail`"));
     };
     if !is_conversation_end(kind) {
-        let shown = if is_topic(detail_type) { kind } else { "(not shown)" };
+        let shown = if is_topic(detail_type) {
+            kind
+        } else {
+            "(not shown)"
+        };
         let why = format!("the detail-type {shown} is not the end of a conversation");
         return Ok(Request::Nothing { why });
     }
@@ -121,7 +125,9 @@ pub fn from_event(value: &Value, config: &Config) -> Result<Request, Error> {
     }
     let id = given(&body["conversationId"]).or_else(|| given(&detail["topicName"]).and_then(id_in_topic));
     let id = id.ok_or_else(|| {
-        malformed("names no conversation: neither detail.eventBody.conversationId nor detail.topicName holds an id")
+        malformed(
+            "names no conversation: neither detail.eventBody.conversationId nor detail.topicName holds an id",
+        )
     })?;
     let conversation = ConversationId::parse(id).map_err(|_| {
         malformed("has a conversationId that must be a UUID such as c0000000-0000-4000-8000-000000000001, and is not")

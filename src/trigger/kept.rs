@@ -167,7 +167,9 @@ fn is_format(value: &Value) -> bool {
 }
 
 fn is_sha256(value: &Value) -> bool {
-    holds(value, |text| text.len() == 64 && text.bytes().all(|b| b.is_ascii_hexdigit()))
+    holds(value, |text| {
+        text.len() == 64 && text.bytes().all(|b| b.is_ascii_hexdigit())
+    })
 }
 
 fn is_requester(value: &Value) -> bool {
@@ -196,11 +198,17 @@ mod tests {
                 "unknown field `Anna`, expected one of `conversationId`, `requestedBy`",
                 "unknown field (not shown), expected one of `conversationId`, `requestedBy`",
             ),
-            ("invalid type: integer `301234567`, expected a string", "invalid type: integer (not shown), expected a string"),
+            (
+                "invalid type: integer `301234567`, expected a string",
+                "invalid type: integer (not shown), expected a string",
+            ),
             ("it breaks off \"Anna", "it breaks off (not shown)"),
             ("nothing to hide", "nothing to hide"),
         ] {
-            assert_eq!(about(&Error::new(ErrorKind::MalformedJob, text)).to_string(), expected);
+            assert_eq!(
+                about(&Error::new(ErrorKind::MalformedJob, text)).to_string(),
+                expected
+            );
         }
     }
 

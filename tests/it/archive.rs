@@ -192,7 +192,12 @@ async fn without_a_webhook_secret_the_news_is_sent_unsigned() {
     let bench = Bench::with_a_call().await;
     let (id, secret) = bench.world.genesys.credentials();
     let keys = json!({"GENESYS_CLOUD_CLIENT_ID": id, "GENESYS_CLOUD_CLIENT_SECRET": secret}).to_string();
-    bench.world.aws.put_secret("never/had/a/key", &keys).await.unwrap();
+    bench
+        .world
+        .aws
+        .put_secret("never/had/a/key", &keys)
+        .await
+        .unwrap();
     let handler = bench.handler(&[("GENESYS_SECRET_ID", "never/had/a/key")]);
     assert_eq!(outcomes(&invoke(&handler, job()).await.unwrap()), ["archived"]);
     let deliveries = bench.world.webhook.deliveries();

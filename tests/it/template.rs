@@ -142,13 +142,22 @@ fn combinations_that_aws_would_refuse_later_are_refused_before_anything_is_creat
             &[("GenesysSecretKmsKeyArn", key), ("GenesysSecretArn", secret)],
             None,
         ),
-        (&[("ArchiveBucketOwner", "999999999999")], Some("ArchiveBucketOwner is")),
         (
-            &[("ArchiveBucketOwner", "999999999999"), ("ArchiveBucketName", "their-bucket")],
+            &[("ArchiveBucketOwner", "999999999999")],
+            Some("ArchiveBucketOwner is"),
+        ),
+        (
+            &[
+                ("ArchiveBucketOwner", "999999999999"),
+                ("ArchiveBucketName", "their-bucket"),
+            ],
             None,
         ),
         (
-            &[("GenesysCloudRegion", "new1.pure.cloud"), ("GenesysApiBaseUrl", "https://api.new1.pure.cloud")],
+            &[
+                ("GenesysCloudRegion", "new1.pure.cloud"),
+                ("GenesysApiBaseUrl", "https://api.new1.pure.cloud"),
+            ],
             Some("name GenesysApiBaseUrl and GenesysLoginBaseUrl"),
         ),
         (
@@ -220,13 +229,42 @@ fn texts_that_the_template_accepts_are_texts_that_the_function_accepts() {
         (
             "GenesysCloudRegion",
             &[
-                "us-east-1", "us-east-2", "us-west-2", "ca-central-1", "mx-central-1", "sa-east-1", "eu-west-1",
-                "eu-west-2", "eu-central-1", "eu-central-2", "eusc-de-east-1", "me-central-1", "ap-south-1",
-                "ap-southeast-1", "ap-southeast-2", "ap-northeast-1", "ap-northeast-2", "ap-northeast-3",
-                "mypurecloud.com", "use2.us-gov-pure.cloud", "usw2.pure.cloud", "cac1.pure.cloud", "mxc1.pure.cloud",
-                "sae1.pure.cloud", "mypurecloud.ie", "euw2.pure.cloud", "mypurecloud.de", "euc2.pure.cloud",
-                "edee1.eusc-pure.cloud", "mec1.pure.cloud", "aps1.pure.cloud", "apse1.pure.cloud",
-                "mypurecloud.com.au", "mypurecloud.jp", "apne2.pure.cloud", "apne3.pure.cloud",
+                "us-east-1",
+                "us-east-2",
+                "us-west-2",
+                "ca-central-1",
+                "mx-central-1",
+                "sa-east-1",
+                "eu-west-1",
+                "eu-west-2",
+                "eu-central-1",
+                "eu-central-2",
+                "eusc-de-east-1",
+                "me-central-1",
+                "ap-south-1",
+                "ap-southeast-1",
+                "ap-southeast-2",
+                "ap-northeast-1",
+                "ap-northeast-2",
+                "ap-northeast-3",
+                "mypurecloud.com",
+                "use2.us-gov-pure.cloud",
+                "usw2.pure.cloud",
+                "cac1.pure.cloud",
+                "mxc1.pure.cloud",
+                "sae1.pure.cloud",
+                "mypurecloud.ie",
+                "euw2.pure.cloud",
+                "mypurecloud.de",
+                "euc2.pure.cloud",
+                "edee1.eusc-pure.cloud",
+                "mec1.pure.cloud",
+                "aps1.pure.cloud",
+                "apse1.pure.cloud",
+                "mypurecloud.com.au",
+                "mypurecloud.jp",
+                "apne2.pure.cloud",
+                "apne3.pure.cloud",
             ][..],
             &[
                 "us-east-9",
@@ -260,12 +298,23 @@ fn texts_that_the_template_accepts_are_texts_that_the_function_accepts() {
         (
             "GenesysMediaHosts",
             &["", "media.example.com", "media.example.com,cdn.example"],
-            &["com", "https://media.example.com", "a.example,", "*.example.com", "10.0.0.1"],
+            &[
+                "com",
+                "https://media.example.com",
+                "a.example,",
+                "*.example.com",
+                "10.0.0.1",
+            ],
         ),
         (
             "WebhookUrl",
             &["", "https://example.com/hook?tenant=1"],
-            &["http://example.com", "https://", "https://exa mple.com", "https://user:password@example.com"],
+            &[
+                "http://example.com",
+                "https://",
+                "https://exa mple.com",
+                "https://user:password@example.com",
+            ],
         ),
         (
             "RecordingMedia",
@@ -445,7 +494,7 @@ async fn calls_of_the_code() -> Vec<Exchange> {
     // Everything that changes what is asked of S3.
     let changes: Vec<(&str, &str)> = of_stack
         .iter()
-        .filter(|(name, _)| name.starts_with("S3_") && *name != "S3_BUCKET_NAME")
+        .filter(|(name, _)| name.starts_with("S3_") && !name.starts_with("S3_BUCKET_"))
         .map(|(name, value)| (name.as_str(), value.as_str()))
         .chain([("MAX_ATTEMPTS", "1")])
         .collect();
@@ -581,7 +630,10 @@ fn the_role_may_use_a_bucket_of_the_named_account_only() {
     let template = Template::read();
     let theirs = ("ArchiveBucketName", "their-bucket");
     for (parameters, owner) in [
-        (&[("S3ObjectLockMode", "GOVERNANCE"), ("S3ObjectLockDays", "1")][..], "AWS::AccountId"),
+        (
+            &[("S3ObjectLockMode", "GOVERNANCE"), ("S3ObjectLockDays", "1")][..],
+            "AWS::AccountId",
+        ),
         (&[theirs], "AWS::AccountId"),
         (&[theirs, ("ArchiveBucketOwner", "999999999999")], "999999999999"),
     ] {
@@ -591,12 +643,25 @@ fn the_role_may_use_a_bucket_of_the_named_account_only() {
         let policies = stack.value(&template.resource("ArchiverRole")["Policies"]);
         let mut checked = 0;
         for statement in policies.as_array().unwrap().iter().flat_map(statements) {
-            if list(&statement["Action"]).iter().any(|action| action.starts_with("s3:")) {
-                assert_eq!(statement["Condition"]["StringEquals"]["aws:ResourceAccount"], owner, "{statement}");
+            if list(&statement["Action"])
+                .iter()
+                .any(|action| action.starts_with("s3:"))
+            {
+                assert_eq!(
+                    statement["Condition"]["StringEquals"]["aws:ResourceAccount"], owner,
+                    "{statement}"
+                );
                 checked += 1;
             }
         }
-        assert_eq!(checked, if parameters[0].0 == "S3ObjectLockMode" { 3 } else { 2 });
+        assert_eq!(
+            checked,
+            if parameters[0].0 == "S3ObjectLockMode" {
+                3
+            } else {
+                2
+            }
+        );
     }
 }
 

@@ -21,7 +21,7 @@ use serde::Serialize;
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::archive::audit::{Actor, AuditItem, Chain, Entry};
+use crate::archive::audit::{Action, Actor, AuditItem, Chain, Entry};
 use crate::archive::recording::{ArchivedFile, RecordingRef};
 use crate::clock::{Clock, Deadline};
 use crate::config::TableConfig;
@@ -210,8 +210,17 @@ impl Ledger {
         let mut next = lease.record.clone();
         next.state = state.unwrap_or(next.state);
         next.lease_expires_at = 0;
+        let why = entry.error.as_deref().filter(|_| entry.action == Action::WebhookFailed);
+        next.webhook_error = why.map(crate::redact::people);
         self.write(&mut lease, next, std::slice::from_ref(entry), deadline)
             .await
+    }
+
+    /// Ends the lease and leaves all else as it is: nothing happened that is not written down already.
+    pub async fn let_go(&self, mut lease: Lease, deadline: &Deadline) -> Result<(), Error> {
+        let mut next = lease.record.clone();
+        next.lease_expires_at = 0;
+        self.write(&mut lease, next, &[], deadline).await
     }
 
     /// Writes down what concerns a conversation as a whole, or a recording that is not begun.
@@ -300,6 +309,7 @@ impl Ledger {
             former_channels: Vec::new(),
             format: String::new(),
             archived_at: None,
+            webhook_error: None,
             updated_at: self.clock.now(),
         });
         if !next.is_archived() {

@@ -48,10 +48,14 @@ impl WebhookKeys {
             Some(other) => keys.push(("webhookSecrets".to_owned(), other)),
         }
         if keys.is_empty() {
-            return fields.iter().find_map(lookalike).map_or(Self::None, Self::Misspelt);
+            return fields
+                .iter()
+                .find_map(lookalike)
+                .map_or(Self::None, Self::Misspelt);
         }
         let keys = keys.into_iter().map(|(name, value)| key(&name, value));
-        keys.collect::<Result<_, _>>().map_or_else(Self::Unusable, Self::Keys)
+        keys.collect::<Result<_, _>>()
+            .map_or_else(Self::Unusable, Self::Keys)
     }
 }
 
@@ -85,8 +89,14 @@ fn lookalike((name, value): (&String, &Value)) -> Option<String> {
     }
     // A name with digits in it may be a key that was pasted into the wrong place.
     let plain = name.len() <= 40 && !name.chars().any(|c| c.is_ascii_digit() || c.is_control());
-    let named = if plain { format!("{name:?}") } else { "whose name is not shown".to_owned() };
-    Some(format!("there is no webhookSecret, but a field {named} that may be a misspelt one"))
+    let named = if plain {
+        format!("{name:?}")
+    } else {
+        "whose name is not shown".to_owned()
+    };
+    Some(format!(
+        "there is no webhookSecret, but a field {named} that may be a misspelt one"
+    ))
 }
 
 #[cfg(test)]
@@ -105,8 +115,19 @@ mod tests {
 
     #[test]
     fn a_key_has_24_to_64_bytes() {
-        for (length, fits) in [(0, false), (1, false), (23, false), (24, true), (64, true), (65, false)] {
-            for text in [of(length), format!("whsec_{}", of(length)), format!(" {} ", of(length))] {
+        for (length, fits) in [
+            (0, false),
+            (1, false),
+            (23, false),
+            (24, true),
+            (64, true),
+            (65, false),
+        ] {
+            for text in [
+                of(length),
+                format!("whsec_{}", of(length)),
+                format!(" {} ", of(length)),
+            ] {
                 let keys = read(json!({"webhookSecret": text}));
                 assert_eq!(matches!(keys, WebhookKeys::Keys(_)), fits, "{length}: {keys:?}");
             }
@@ -117,22 +138,47 @@ mod tests {
     fn several_keys_are_one_list_and_one_bad_key_spoils_it() {
         let keys = read(json!({"webhookSecret": of(24), "webhookSecrets": [of(25), of(26)]}));
         assert!(matches!(keys, WebhookKeys::Keys(keys) if keys.len() == 3));
-        let WebhookKeys::Unusable(why) = read(json!({"webhookSecrets": [of(25), "c2hvcnQ="]})) else { panic!() };
-        assert!(why.contains("webhookSecrets[1] decodes to 5 bytes") && !why.contains("c2hvcnQ"), "{why}");
-        let WebhookKeys::Unusable(why) = read(json!({"webhookSecrets": "c2hvcnQ="})) else { panic!() };
+        let WebhookKeys::Unusable(why) = read(json!({"webhookSecrets": [of(25), "c2hvcnQ="]})) else {
+            panic!()
+        };
+        assert!(
+            why.contains("webhookSecrets[1] decodes to 5 bytes") && !why.contains("c2hvcnQ"),
+            "{why}"
+        );
+        let WebhookKeys::Unusable(why) = read(json!({"webhookSecrets": "c2hvcnQ="})) else {
+            panic!()
+        };
         assert!(why.contains("webhookSecrets decodes to 5 bytes"), "{why}");
-        assert!(matches!(read(json!({"webhookSecrets": [], "webhookSecret": null})), WebhookKeys::None));
+        assert!(matches!(
+            read(json!({"webhookSecrets": [], "webhookSecret": null})),
+            WebhookKeys::None
+        ));
     }
 
     #[test]
     fn what_may_be_a_misspelt_key_is_named_and_never_shown() {
-        for (name, value) in [("webhookSecert", "x"), ("WEBHOOK_SECRET", "x"), ("key", "whsec_aGVsbG8="), ("Web-Hook", "")] {
-            let WebhookKeys::Misspelt(why) = read(json!({"clientSecret": "s", name: value})) else { panic!("{name}") };
+        for (name, value) in [
+            ("webhookSecert", "x"),
+            ("WEBHOOK_SECRET", "x"),
+            ("key", "whsec_aGVsbG8="),
+            ("Web-Hook", ""),
+        ] {
+            let WebhookKeys::Misspelt(why) = read(json!({"clientSecret": "s", name: value})) else {
+                panic!("{name}")
+            };
             assert!(why.contains(name) && !why.contains("aGVsbG8"), "{why}");
         }
-        let WebhookKeys::Misspelt(why) = read(json!({"whsec_aGVsbG8x": 1})) else { panic!() };
+        let WebhookKeys::Misspelt(why) = read(json!({"whsec_aGVsbG8x": 1})) else {
+            panic!()
+        };
         assert!(!why.contains("aGVsbG8"), "{why}");
-        assert!(matches!(read(json!({"clientId": "whsec_", "other": 1, "note": "x"})), WebhookKeys::None));
-        assert!(matches!(read(json!({"webhookSecert": "x", "webhookSecret": of(24)})), WebhookKeys::Keys(_)));
+        assert!(matches!(
+            read(json!({"clientId": "whsec_", "other": 1, "note": "x"})),
+            WebhookKeys::None
+        ));
+        assert!(matches!(
+            read(json!({"webhookSecert": "x", "webhookSecret": of(24)})),
+            WebhookKeys::Keys(_)
+        ));
     }
 }

@@ -95,7 +95,11 @@ impl Storage {
             Err(SdkError::ServiceError(error)) if matches!(error.err(), HeadObjectError::NotFound(_)) => {
                 return Ok(false);
             }
-            Err(error) => return Err(self.config.failed(&format!("looking for {}", file.archive_key), error)),
+            Err(error) => {
+                return Err(self
+                    .config
+                    .failed(&format!("looking for {}", file.archive_key), error));
+            }
         };
         let attempt = head.metadata().and_then(|metadata| metadata.get(ATTEMPT_ID));
         let size = head.content_length().and_then(|size| u64::try_from(size).ok());
@@ -136,7 +140,10 @@ impl Storage {
             .tagging(tagging)
             .send()
             .await;
-        tagged.map_err(|error| self.config.failed(&format!("tagging {}", file.archive_key), error))?;
+        tagged.map_err(|error| {
+            self.config
+                .failed(&format!("tagging {}", file.archive_key), error)
+        })?;
         Ok(())
     }
 }
@@ -169,14 +176,17 @@ impl ObjectFacts {
 /// What every request and every object gets, however it is sent.
 impl StorageConfig {
     /// A failed call of S3. The bucket of another account refuses it as a missing permission does.
-    fn failed<E>(&self, doing: &str, error: E) -> Error
+    fn failed<E>(&self, doing: &str, error: SdkError<E>) -> Error
     where
-        E: std::error::Error + ProvideErrorMetadata + RequestId + Send + Sync + 'static,
+        E: std::error::Error + Send + Sync + 'static,
+        SdkError<E>: ProvideErrorMetadata + RequestId,
     {
-        match (&self.bucket_owner, error.code()) {
-            (Some(owner), Some("AccessDenied")) => {
-                super::failed(&format!("{doing} in a bucket of the account {owner} (S3_BUCKET_OWNER)"), error)
-            }
+        let status = error.raw_response().map(|response| response.status().as_u16());
+        match &self.bucket_owner {
+            Some(owner) if status == Some(403) => super::failed(
+                &format!("{doing} in a bucket of the account {owner} (S3_BUCKET_OWNER)"),
+                error,
+            ),
             _ => super::failed(doing, error),
         }
     }

@@ -33,7 +33,9 @@ impl Storage {
             Err(error) if error.code() == Some("NotFound") => {
                 Err(Error::transient(format!("there is no bucket {bucket}")))
             }
-            Err(error) => Err(self.config.failed(&format!("looking for the bucket {bucket}"), error)),
+            Err(error) => Err(self
+                .config
+                .failed(&format!("looking for the bucket {bucket}"), error)),
         }
     }
 
@@ -56,7 +58,9 @@ impl Storage {
             }
             Err(error) if error.code() == Some("ObjectLockConfigurationNotFoundError") => Ok(Some(false)),
             Err(error) if error.code() == Some("NotImplemented") => Ok(None),
-            Err(error) => Err(self.config.failed(&format!("reading the Object Lock of {bucket}"), error)),
+            Err(error) => Err(self
+                .config
+                .failed(&format!("reading the Object Lock of {bucket}"), error)),
         }
     }
 
@@ -94,7 +98,10 @@ impl Storage {
             .await;
         let left = deleted.err().map(|error| {
             let object = self.archive_key(&key);
-            (object.clone(), self.config.failed(&format!("deleting {object}"), error))
+            (
+                object.clone(),
+                self.config.failed(&format!("deleting {object}"), error),
+            )
         });
         Ok(ConditionalWrites {
             enforced: enforced?,

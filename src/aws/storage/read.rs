@@ -62,7 +62,11 @@ impl Storage {
             Err(SdkError::ServiceError(error)) if matches!(error.err(), GetObjectError::NoSuchKey(_)) => {
                 return Ok(None);
             }
-            Err(error) => return Err(self.config.failed(&format!("reading {}", file.archive_key), error)),
+            Err(error) => {
+                return Err(self
+                    .config
+                    .failed(&format!("reading {}", file.archive_key), error));
+            }
         };
         let label = Label::of(got.metadata());
         let chunks = stream::unfold(
@@ -86,7 +90,10 @@ impl Storage {
             .key(key)
             .send()
             .await
-            .map_err(|error| self.config.failed(&format!("reading the tags of {}", file.archive_key), error))?;
+            .map_err(|error| {
+                self.config
+                    .failed(&format!("reading the tags of {}", file.archive_key), error)
+            })?;
         let tag = tags.tag_set().iter().find(|tag| tag.key() == "sha256");
         Ok(Some(Found {
             digest: hashed.finish(),
@@ -107,7 +114,10 @@ impl Storage {
             .set_continuation_token(from)
             .send()
             .await
-            .map_err(|error| self.config.failed(&format!("listing s3://{bucket}/{prefix}"), error))?;
+            .map_err(|error| {
+                self.config
+                    .failed(&format!("listing s3://{bucket}/{prefix}"), error)
+            })?;
         let objects = page.contents().iter().filter_map(|object| {
             let written = object
                 .last_modified()
@@ -135,7 +145,9 @@ impl Storage {
             Err(SdkError::ServiceError(error)) if matches!(error.err(), HeadObjectError::NotFound(_)) => {
                 Ok(None)
             }
-            Err(error) => Err(self.config.failed(&format!("looking for {}", self.archive_key(key)), error)),
+            Err(error) => Err(self
+                .config
+                .failed(&format!("looking for {}", self.archive_key(key)), error)),
         }
     }
 }

@@ -21,10 +21,17 @@ async fn a_token_answer_has_64_kib_at_most() {
         bench.always_answers("token", json_text(token.to_string()));
         if fits {
             let error = bench.invoke(job()).await.unwrap_err().to_string();
-            assert!(error.contains("a fresh token did not help"), "it was taken: {error}");
+            assert!(
+                error.contains("a fresh token did not help"),
+                "it was taken: {error}"
+            );
         } else {
             refused(&bench, "64 KiB").await;
-            assert_eq!(bench.asked_for(Service::Login, "token"), 1, "the next would be as long");
+            assert_eq!(
+                bench.asked_for(Service::Login, "token"),
+                1,
+                "the next would be as long"
+            );
             assert_eq!(bench.asked_for(Service::Genesys, "recordingmetadata"), 0);
         }
     }
@@ -34,7 +41,10 @@ async fn a_token_answer_has_64_kib_at_most() {
 async fn a_list_has_1_mib_at_most() {
     for (padding, fits) in [(MIB - 1024, true), (MIB, false)] {
         let bench = Bench::with_a_call().await;
-        let list = format!("[{{\"id\": \"{RECORDING}\", \"media\": \"audio\"}}{}]", " ".repeat(padding));
+        let list = format!(
+            "[{{\"id\": \"{RECORDING}\", \"media\": \"audio\"}}{}]",
+            " ".repeat(padding)
+        );
         bench.always_answers("recordingmetadata", json_text(list));
         if fits {
             assert_eq!(bench.archive().await[0]["outcome"], "archived");
@@ -69,7 +79,7 @@ async fn unreadable_entries_are_one_event_and_one_case_however_many_there_are() 
     let events = bench.audit(CONVERSATION, "-").await;
     assert_eq!(events.len(), 1);
     let told = events[0]["error"].as_str().unwrap();
-    assert!(told.contains("800 entries") && told.contains("UUID"), "{told}");
+    assert!(told.contains("800 entries unreadable") && told.contains("UUID"), "{told}");
     assert_eq!(bench.codes(), ["rejected"]);
 }
 
@@ -89,7 +99,9 @@ async fn what_is_not_wanted_is_not_written_down_when_the_time_is_up() {
         }
         None
     });
-    let error = invoke_for(&handler, job(), Duration::from_secs(900)).await.unwrap_err();
+    let error = invoke_for(&handler, job(), Duration::from_secs(900))
+        .await
+        .unwrap_err();
     assert_eq!(error.kind().code(), "deadline_near");
     let written = bench.asked_for(Service::DynamoDb, "TransactWriteItems");
     assert!(written < 10, "{written} events were written after the end");

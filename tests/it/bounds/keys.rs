@@ -12,15 +12,29 @@ impl Bench {
         let before = self.world.webhook.deliveries().len();
         let summary = invoke(&self.handler(changes), job()).await.unwrap();
         assert_eq!(outcomes(&summary), ["failed"], "{why}");
-        assert_eq!(summary["results"][0]["files"][0]["archiveKey"], format!("s3://calls/{KEY}"));
+        assert_eq!(
+            summary["results"][0]["files"][0]["archiveKey"],
+            format!("s3://calls/{KEY}")
+        );
         assert_eq!(self.keys().await, [KEY]);
-        assert_eq!(self.world.webhook.deliveries().len(), before, "{why}: nothing was sent");
+        assert_eq!(
+            self.world.webhook.deliveries().len(),
+            before,
+            "{why}: nothing was sent"
+        );
         let event = self.audit(CONVERSATION, RECORDING).await.pop().unwrap();
-        assert_eq!((&event["action"], &event["status"]), (&json!("webhook.failed"), &json!("archived")));
+        assert_eq!(
+            (&event["action"], &event["status"]),
+            (&json!("webhook.failed"), &json!("archived"))
+        );
         let told = event["error"].as_str().unwrap();
         assert!(told.contains(why), "{told} lacks {why}");
         assert_eq!(self.codes().last().unwrap(), "webhook_unsignable");
-        assert_eq!(self.metrics().last().unwrap()["WebhookFailures"], 1, "which an alarm watches");
+        assert_eq!(
+            self.metrics().last().unwrap()["WebhookFailures"],
+            1,
+            "which an alarm watches"
+        );
         assert!(self.deferred().is_empty());
     }
 }
@@ -46,8 +60,15 @@ async fn a_key_that_is_no_key_signs_nothing_and_keeps_no_recording_from_the_arch
         let bench = Bench::with_a_call().await;
         bench.secret_holds(json!({"webhookSecret": key})).await;
         bench.assert_kept_back(&[], "24 to 64 bytes").await;
-        let everything = format!("{:?}{:?}", bench.exceptions(), bench.audit(CONVERSATION, RECORDING).await);
-        assert!(!everything.contains("hunter2") && !everything.contains("c2hvcnQ"), "{everything}");
+        let everything = format!(
+            "{:?}{:?}",
+            bench.exceptions(),
+            bench.audit(CONVERSATION, RECORDING).await
+        );
+        assert!(
+            !everything.contains("hunter2") && !everything.contains("c2hvcnQ"),
+            "{everything}"
+        );
     }
     for length in [24, 64] {
         let bench = Bench::with_a_call().await;
@@ -59,6 +80,23 @@ async fn a_key_that_is_no_key_signs_nothing_and_keeps_no_recording_from_the_arch
 }
 
 #[tokio::test]
+async fn a_key_that_still_cannot_sign_is_one_event_and_a_case_for_each_job() {
+    let bench = Bench::with_a_call().await;
+    bench.secret_holds(json!({"webhookSecret": SHORT})).await;
+    for cases in 1..=3 {
+        bench.assert_kept_back(&[], "24 to 64 bytes").await;
+        assert_eq!(bench.exceptions().len(), cases, "a replay that changes nothing is not lost");
+        let actions = bench.actions(CONVERSATION, RECORDING).await;
+        assert_eq!(actions.iter().filter(|action| *action == "webhook.failed").count(), 1);
+        assert_eq!(bench.record(CONVERSATION, RECORDING).await.unwrap().lease_expires_at, 0);
+    }
+    bench.secret_holds(json!({"webhookSecret": "other"})).await;
+    bench.assert_kept_back(&[], "24 to 64 bytes").await;
+    let actions = bench.actions(CONVERSATION, RECORDING).await;
+    assert_eq!(actions.iter().filter(|action| *action == "webhook.failed").count(), 2, "another reason");
+}
+
+#[tokio::test]
 async fn a_corrected_key_delivers_the_replayed_case() {
     let bench = Bench::with_a_call().await;
     bench.secret_holds(json!({"webhookSecret": SHORT})).await;
@@ -66,7 +104,10 @@ async fn a_corrected_key_delivers_the_replayed_case() {
     let key = recording_archiver::sim::WEBHOOK_SECRET;
     bench.secret_holds(json!({"webhookSecret": key})).await;
     let replay = bench.exceptions()[0]["job"].clone();
-    assert_eq!(outcomes(&bench.invoke(replay).await.unwrap()), ["already_archived"]);
+    assert_eq!(
+        outcomes(&bench.invoke(replay).await.unwrap()),
+        ["already_archived"]
+    );
     let deliveries = bench.world.webhook.deliveries();
     assert!(deliveries.len() == 1 && deliveries[0].verified);
 }
@@ -106,7 +147,10 @@ async fn a_required_key_that_is_missing_is_noticed_and_an_optional_one_is_not_mi
         .assert_kept_back(&[never, ("WEBHOOK_SIGNATURE", "required")], "WEBHOOK_SIGNATURE")
         .await;
     let handler = bench.handler(&[never]);
-    assert_eq!(outcomes(&invoke(&handler, job()).await.unwrap()), ["already_archived"]);
+    assert_eq!(
+        outcomes(&invoke(&handler, job()).await.unwrap()),
+        ["already_archived"]
+    );
 
     let bench = Bench::with_a_call().await;
     bench.secret_holds(json!({})).await;
@@ -130,6 +174,8 @@ async fn each_of_several_keys_signs() {
         assert_eq!(delivery.headers["webhook-signature"].split(' ').count(), 2);
     }
     let bench = Bench::with_a_call().await;
-    bench.secret_holds(json!({"webhookSecrets": [OTHER, SHORT]})).await;
+    bench
+        .secret_holds(json!({"webhookSecrets": [OTHER, SHORT]}))
+        .await;
     bench.assert_kept_back(&[], "webhookSecrets[1]").await;
 }

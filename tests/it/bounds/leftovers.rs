@@ -47,9 +47,15 @@ async fn a_malformed_event_is_handed_over_without_numbers_and_names() {
         "sessionId": body["sessionId"], "eventTime": time, "mediaType": "VOICE"}}});
     assert_eq!(kept, expected);
     assert!(case["dropped"].as_u64().unwrap() > 10, "{case}");
-    assert_eq!((&case["messageId"], &case["eventId"]), (&json!("m-0"), &event["id"]));
+    assert_eq!(
+        (&case["messageId"], &case["eventId"]),
+        (&json!("m-0"), &event["id"])
+    );
     assert_eq!(case["code"], "malformed_job");
-    assert!(case["error"].as_str().unwrap().contains("conversationId"), "{case}");
+    assert!(
+        case["error"].as_str().unwrap().contains("conversationId"),
+        "{case}"
+    );
 }
 
 #[tokio::test]
@@ -92,11 +98,19 @@ async fn a_malformed_job_is_handed_over_with_the_fields_of_a_job_alone() {
 
 #[tokio::test]
 async fn of_a_body_that_is_not_json_only_length_and_hash_are_kept() {
-    for text in ["Anna Schmidt, 030 1234567", "[\"Anna Schmidt\"]", "\"030 1234567\"", ""] {
+    for text in [
+        "Anna Schmidt, 030 1234567",
+        "[\"Anna Schmidt\"]",
+        "\"030 1234567\"",
+        "",
+    ] {
         let bench = Bench::new().await;
         bench.invoke(sqs([text.to_owned()])).await.unwrap();
         let case = the_case(&bench);
-        assert_eq!(case["body"], json!({"bytes": text.len(), "sha256": sha256(text.as_bytes())}));
+        assert_eq!(
+            case["body"],
+            json!({"bytes": text.len(), "sha256": sha256(text.as_bytes())})
+        );
         assert_eq!(case["messageId"], "m-0");
     }
 }
@@ -107,15 +121,29 @@ async fn an_error_about_a_direct_event_names_no_party_either() {
     let mut event = telling_event();
     event["detail"]["eventBody"]["conversationId"] = json!("Anna Schmidt");
     let error = bench.invoke(event.clone()).await.unwrap_err().to_string();
-    assert!(error.contains("conversationId") && !error.contains("Anna"), "{error}");
+    assert!(
+        error.contains("conversationId") && !error.contains("Anna"),
+        "{error}"
+    );
     event["detail-type"] = json!("Anna Schmidt");
-    assert_eq!(bench.invoke(event).await.unwrap(), json!({"results": []}), "nobody asked for this");
+    assert_eq!(
+        bench.invoke(event).await.unwrap(),
+        json!({"results": []}),
+        "nobody asked for this"
+    );
 }
 
 #[tokio::test]
 async fn a_requester_is_one_line_of_plain_text() {
     let bench = Bench::with_a_call().await;
-    for who in ["anna\u{1b}[2J", "anna\nforged line", "anna\u{202e}gnp", "anna\u{2066}", "anna\u{7f}", "a\u{85}b"] {
+    for who in [
+        "anna\u{1b}[2J",
+        "anna\nforged line",
+        "anna\u{202e}gnp",
+        "anna\u{2066}",
+        "anna\u{7f}",
+        "a\u{85}b",
+    ] {
         let job = json!({"conversationId": CONVERSATION, "requestedBy": who});
         let error = bench.invoke(job).await.unwrap_err();
         assert_eq!(error.kind().code(), "malformed_job");

@@ -38,11 +38,18 @@ impl Bench {
         for (name, field) in fields.as_object().unwrap() {
             value[name] = field.clone();
         }
-        self.world.aws.put_secret(SECRET, &value.to_string()).await.unwrap();
+        self.world
+            .aws
+            .put_secret(SECRET, &value.to_string())
+            .await
+            .unwrap();
     }
 
     fn codes(&self) -> Vec<Value> {
-        self.exceptions().iter().map(|case| case["code"].clone()).collect()
+        self.exceptions()
+            .iter()
+            .map(|case| case["code"].clone())
+            .collect()
     }
 
     fn asked_for(&self, service: Service, operation: &str) -> usize {

@@ -11,14 +11,24 @@ async fn every_call_of_s3_names_the_owner_of_the_bucket() {
     let long = Media::generated_wav(2 * PART + 1_000, 7);
     let long = Recording::audio("e0000000-0000-4000-8000-000000000102", [long]);
     bench.world.genesys.add(conversation.recording(long));
-    bench.world.wire.disturb_next(Service::S3, "PutObject", 1, Fault::ApplyThenReset);
-    let archived = invoke(&bench.handler(&[("MAX_ATTEMPTS", "1")]), job()).await.unwrap();
+    bench
+        .world
+        .wire
+        .disturb_next(Service::S3, "PutObject", 1, Fault::ApplyThenReset);
+    let archived = invoke(&bench.handler(&[("MAX_ATTEMPTS", "1")]), job())
+        .await
+        .unwrap();
     assert_eq!(outcomes(&archived), ["archived", "archived"]);
     let mut operations = std::collections::BTreeSet::new();
     for asked in bench.world.wire.exchanges() {
         if asked.service == Service::S3 {
             let owner = asked.headers.get("x-amz-expected-bucket-owner");
-            assert_eq!(owner.map(String::as_str), Some("123456789012"), "{}", asked.operation);
+            assert_eq!(
+                owner.map(String::as_str),
+                Some("123456789012"),
+                "{}",
+                asked.operation
+            );
             operations.insert(asked.operation);
         }
     }
@@ -43,7 +53,12 @@ async fn the_audit_says_which_host_the_media_came_from() {
         let stored = event["action"] == "archive.stored";
         assert!(!stored || event["mediaHost"] == "127.0.0.1", "{event:?}");
     }
-    assert!(bench.actions(CONVERSATION, RECORDING).await.contains(&"archive.stored".to_owned()));
+    assert!(
+        bench
+            .actions(CONVERSATION, RECORDING)
+            .await
+            .contains(&"archive.stored".to_owned())
+    );
 }
 
 #[tokio::test]
@@ -60,7 +75,10 @@ async fn an_adopted_file_keeps_its_host() {
     bench.clock.advance(std::time::Duration::from_secs(901));
     bench.archive().await;
     let events = bench.audit(CONVERSATION, RECORDING).await;
-    let stored = events.iter().find(|event| event["action"] == "archive.stored").unwrap();
+    let stored = events
+        .iter()
+        .find(|event| event["action"] == "archive.stored")
+        .unwrap();
     assert_eq!(stored["mediaHost"], "127.0.0.1");
     assert_eq!(bench.world.wire.count(Service::Media, "media"), 1);
 }

@@ -49,7 +49,11 @@ async fn a_time_in_the_future_ends_the_waiting_as_the_present_does() {
         let seen: Timestamp = again["firstSeen"].as_str().unwrap().parse().unwrap();
         assert!(seen <= bench.clock.now(), "{payload}: {seen}");
         bench.clock.advance(25 * HOUR);
-        assert_eq!(outcomes(&bench.invoke(again).await.unwrap()), ["failed"], "{payload}");
+        assert_eq!(
+            outcomes(&bench.invoke(again).await.unwrap()),
+            ["failed"],
+            "{payload}"
+        );
         assert_eq!(bench.codes(), ["never_ready"]);
     }
 }
@@ -71,7 +75,11 @@ async fn five_thousand_deferrals_end_what_no_time_limit_ended() {
     );
     bench.clock.advance(25 * HOUR);
     bench.invoke(tired).await.unwrap();
-    assert_eq!(bench.codes().last().unwrap(), "never_ready", "time limits come first");
+    assert_eq!(
+        bench.codes().last().unwrap(),
+        "never_ready",
+        "time limits come first"
+    );
 }
 
 #[tokio::test]
@@ -93,7 +101,10 @@ async fn five_thousand_deferrals_end_the_waiting_for_another_run_and_for_the_rec
 /// A bench whose recording a run has claimed that is gone now.
 async fn claimed() -> Bench {
     let bench = Bench::with_a_call().await;
-    bench.world.wire.disturb_next(Service::Media, "media", 1, Fault::Hang);
+    bench
+        .world
+        .wire
+        .disturb_next(Service::Media, "media", 1, Fault::Hang);
     let handler = bench.handler(&[]);
     tokio::select! {
         answer = invoke(&handler, job()) => panic!("{answer:?}"),

@@ -17,7 +17,12 @@ enum Absent {
     NoField,
 }
 
-const WAYS: [Absent; 4] = [Absent::Nothing, Absent::Null, Absent::TheVariable, Absent::NoField];
+const WAYS: [Absent; 4] = [
+    Absent::Nothing,
+    Absent::Null,
+    Absent::TheVariable,
+    Absent::NoField,
+];
 
 /// The event as the target's transformer sends it on:
 /// <https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-transform-target-input.html>.
@@ -61,9 +66,16 @@ async fn a_transformed_event_archives_its_call() {
     bench.invoke(sqs([event.to_string()])).await.unwrap();
     assert_eq!(bench.keys().await, [KEY]);
     let stored = bench.audit(CONVERSATION, RECORDING).await.pop().unwrap();
-    assert_eq!(stored["actor"]["eventId"], event["id"], "the audit leads to the event");
+    assert_eq!(
+        stored["actor"]["eventId"], event["id"],
+        "the audit leads to the event"
+    );
     let bench = Bench::with_a_call().await;
-    assert_eq!(outcomes(&bench.invoke(event).await.unwrap()), ["archived"], "straight to the function as well");
+    assert_eq!(
+        outcomes(&bench.invoke(event).await.unwrap()),
+        ["archived"],
+        "straight to the function as well"
+    );
 }
 
 #[test]
@@ -72,15 +84,25 @@ fn nothing_of_a_party_is_let_through() {
     event["detail"]["eventBody"]["participantName"] = json!("Anna Schmidt");
     let through = transformed(&event, Absent::Nothing).to_string();
     for party in ["15555550100", "15555550199", "Anna"] {
-        assert!(event.to_string().contains(party) && !through.contains(party), "{through}");
+        assert!(
+            event.to_string().contains(party) && !through.contains(party),
+            "{through}"
+        );
     }
 }
 
 #[test]
 fn whatever_stands_for_an_absent_field_the_event_means_the_same() {
     let bench = |name: &str| {
-        let names = ["GENESYS_SECRET_ID", "S3_BUCKET_NAME", "AUDIT_TABLE_NAME", "LEDGER_TABLE_NAME"];
-        names.contains(&name).then(|| name.to_lowercase().replace('_', "-"))
+        let names = [
+            "GENESYS_SECRET_ID",
+            "S3_BUCKET_NAME",
+            "AUDIT_TABLE_NAME",
+            "LEDGER_TABLE_NAME",
+        ];
+        names
+            .contains(&name)
+            .then(|| name.to_lowercase().replace('_', "-"))
     };
     let config = Config::from_lookup(bench).unwrap();
     let job = |event: &Value| match from_body(Some(&event.to_string()), &config) {
@@ -101,7 +123,12 @@ fn whatever_stands_for_an_absent_field_the_event_means_the_same() {
         for absent in WAYS {
             let mut event = an_event();
             let (parent, field) = pointer.rsplit_once('/').unwrap();
-            event.pointer_mut(parent).unwrap().as_object_mut().unwrap().remove(field);
+            event
+                .pointer_mut(parent)
+                .unwrap()
+                .as_object_mut()
+                .unwrap()
+                .remove(field);
             let mut by_bus = event.clone();
             // Not among what is let through.
             by_bus["detail"].as_object_mut().unwrap().remove("timestamp");

@@ -301,7 +301,12 @@ impl Doctor<'_> {
     async fn webhook(&mut self, send: bool) -> Result<(), Failure> {
         let session = self.session;
         let secrets = self.secrets.clone();
-        let webhook = Webhook::new(&session.config, secrets.clone(), session.clock.clone(), Arc::default())?;
+        let webhook = Webhook::new(
+            &session.config,
+            secrets.clone(),
+            session.clock.clone(),
+            Arc::default(),
+        )?;
         let Some(webhook) = webhook else {
             let none = async { Ok(Said::ok("none is configured (WEBHOOK_URL)")) };
             self.sheet.check("webhook", &[], "", none).await;

@@ -93,7 +93,9 @@ pub(super) fn judge(
         let Some(record) = &custody.record else { continue };
         let reason = match record.state {
             State::Archived | State::Notified | State::Skipped => Reason::Archived,
-            State::Claimed | State::Storing if record.lease_end(now.as_millisecond()) > now.as_millisecond() => {
+            State::Claimed | State::Storing
+                if record.lease_end(now.as_millisecond()) > now.as_millisecond() =>
+            {
                 Reason::InProgress
             }
             State::Claimed | State::Storing => Reason::Unfinished,
