@@ -17,7 +17,7 @@ use crate::archive::key::KeyTemplate;
 pub use hosts::{MediaHosts, is_public};
 
 /// Every environment variable the function itself reads; the AWS SDK reads its own besides.
-pub const VARIABLES: [&str; 28] = [
+pub const VARIABLES: [&str; 29] = [
     "GENESYS_CLOUD_REGION",
     "GENESYS_API_BASE_URL",
     "GENESYS_LOGIN_BASE_URL",
@@ -44,6 +44,7 @@ pub const VARIABLES: [&str; 28] = [
     "WORK_QUEUE_URL",
     "EXCEPTION_QUEUE_URL",
     "READINESS_DEADLINE_MINUTES",
+    "TRANSCODE_WAIT_SECONDS",
     "MAX_ATTEMPTS",
     "LOG_LEVEL",
 ];
@@ -218,10 +219,14 @@ pub struct QueueConfig {
 /// How hard and how long to try.
 #[derive(Debug, Clone)]
 pub struct LimitConfig {
-    /// `RECORD_CONCURRENCY`: records of one batch at a time.
+    /// `RECORD_CONCURRENCY`: recordings transferred at a time.
     pub record_concurrency: NonZeroUsize,
     /// `READINESS_DEADLINE_MINUTES`.
     pub readiness: Duration,
+    /// `TRANSCODE_WAIT_SECONDS`: how long a run waits in all for a recording that is being transcoded; zero: not at all.
+    pub transcode_wait: Duration,
+    /// First of these waits; doubles from there. Not configurable from outside.
+    pub transcode_first: Duration,
     /// `MAX_ATTEMPTS`: tries of one HTTP step within a run.
     pub max_attempts: u32,
     /// First backoff between tries; doubles from there. Not configurable from outside.

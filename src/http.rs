@@ -92,6 +92,13 @@ fn size(bytes: usize) -> String {
     }
 }
 
+/// Reads the header `Date`.
+#[cfg(feature = "cli")]
+pub(crate) fn date(header: &str) -> Option<jiff::Timestamp> {
+    let parsed = jiff::fmt::rfc2822::parse(header);
+    parsed.ok().map(|zoned| zoned.timestamp())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,4 +1,7 @@
-//! Keeps what must not be seen out of error texts and hand-overs: overlong input, phone numbers, e-mail addresses.
+//! Keeps what must not be seen out of error texts and hand-overs: overlong input, phone numbers, e-mail addresses; and
+//! shows what would otherwise not be seen, or would steer who sees it: control and bidi characters.
+
+use std::fmt::Write as _;
 
 /// Longest piece of foreign text that an error echoes, in characters.
 const ECHO: usize = 200;
@@ -16,6 +19,42 @@ pub fn clip(text: &str) -> String {
 /// A foreign text fit for an error message: as [`clip`] gives it, in quotes.
 pub fn quote(text: &str) -> String {
     format!("\"{}\"", clip(text))
+}
+
+/// Whether a character does something else than being shown: it moves a terminal's cursor, ends a line, or turns the
+/// reading direction of what stands around it (<https://www.unicode.org/reports/tr9/#Directional_Formatting_Characters>).
+pub fn is_deceptive(letter: char) -> bool {
+    letter.is_control()
+        || matches!(letter, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// Shows a foreign text on one line as what it is: deceptive characters as Rust escapes them, all others as they are.
+pub fn visible(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for letter in text.chars() {
+        if is_deceptive(letter) {
+            shown.extend(letter.escape_default());
+        } else {
+            shown.push(letter);
+        }
+    }
+    shown
+}
+
+/// The same JSON, with the deceptive characters in its strings as `\uXXXX`: JSON itself asks for that below U+0020 only.
+pub fn visible_json(json: &str) -> String {
+    let mut shown = String::with_capacity(json.len());
+    for letter in json.chars() {
+        if is_deceptive(letter) {
+            for unit in letter.encode_utf16(&mut [0; 2]) {
+                // Writing to a String cannot fail.
+                let _ = write!(shown, "\\u{unit:04x}");
+            }
+        } else {
+            shown.push(letter);
+        }
+    }
+    shown
 }
 
 /// Replaces what looks like a phone number, a `tel:` or `sip:` address or an e-mail address, percent-encoded or not.
@@ -106,13 +145,6 @@ fn end_of_quote(text: &str, mark: char) -> Option<usize> {
     })
 }
 
-/// Whether a character steers a terminal or a page instead of showing itself: controls, line separators, and the marks
-/// that turn the direction of writing (<https://www.unicode.org/reports/tr9/#Directional_Formatting_Characters>).
-pub fn steers(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{61C}' | '\u{200E}' | '\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2066}'..='\u{2069}' | '\u{FEFF}')
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -140,6 +172,16 @@ mod tests {
         ] {
             assert_eq!(people(text), expected);
         }
+    }
+
+    #[test]
+    fn deceptive_characters_are_shown_and_others_stay() {
+        let evil = "a\u{1b}[2J\n\u{9b}\u{202e}é\u{7f}";
+        assert_eq!(visible(evil), r"a\u{1b}[2J\n\u{9b}\u{202e}é\u{7f}");
+        let json = serde_json::Value::from(evil).to_string();
+        let shown = visible_json(&json);
+        assert!(!shown.chars().any(is_deceptive), "{shown}");
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&shown).unwrap(), evil);
     }
 
     proptest! {

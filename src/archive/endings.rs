@@ -32,7 +32,8 @@ impl Archiver {
             let mut entry = self.entry(run, action, state.unwrap_or(lease.record().state).as_str());
             entry.error = Some(error.to_string());
             // A key that still cannot sign is one event, however many jobs meet it.
-            let known = error.kind() == ErrorKind::WebhookUnsignable && lease.record().webhook_error == entry.error;
+            let known =
+                error.kind() == ErrorKind::WebhookUnsignable && lease.record().webhook_error == entry.error;
             let written = if known {
                 self.ledger.let_go(lease, run.deadline).await
             } else {

@@ -18,7 +18,9 @@ use std::sync::Arc;
 
 use aws_config::SdkConfig;
 use futures_util::FutureExt as _;
+use futures_util::future::join_all;
 use jiff::SignedDuration;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::Instant;
 
 use self::audit::{Action, Actor, Entry};
@@ -50,6 +52,8 @@ pub struct Archiver {
     storage: Storage,
     webhook: Option<Webhook>,
     queues: Queues,
+    /// One for each recording that may be transferred at a time: what bounds the memory of a batch.
+    slots: Semaphore,
     counters: Arc<Counters>,
 }
 
@@ -107,6 +111,7 @@ impl Archiver {
             genesys: Genesys::new(&config, secrets, counters.clone())?,
             queues: Queues::new(aws_sdk_sqs::Client::new(sdk), config.queues.clone()),
             webhook,
+            slots: Semaphore::new(config.limits.record_concurrency.get()),
             config,
             clock,
             policy,
@@ -136,8 +141,9 @@ impl Archiver {
         &self.clock
     }
 
-    /// Archives every recording that the job asks for, one after another. Never fails as a whole: what went wrong
-    /// stands in the result of the recording that it went wrong with.
+    /// Archives every recording that the job asks for. They share the slots for transfers, so that one that waits for
+    /// its transcoding holds up no other. Never fails as a whole: what went wrong stands in the result of the recording
+    /// that it went wrong with.
     pub async fn archive(&self, run: Run<'_>) -> Vec<RecordingResult> {
         if run.job.recording.is_some() {
             // The recording is named, so the ledger is asked first: what is archived needs no word of Genesys.
@@ -192,13 +198,14 @@ impl Archiver {
                     .await,
             );
         }
-        for recording in wanted {
+        let archiving = wanted.into_iter().map(|recording| {
             let run = Run {
                 media: Some(recording.media),
                 ..run
             };
-            results.push(self.archive_recording(run, Some(recording)).await);
-        }
+            self.archive_recording(run, Some(recording))
+        });
+        results.extend(join_all(archiving).await);
         results
     }
 
@@ -357,6 +364,12 @@ impl Archiver {
             Ok(()) => Ok(()),
             Err(error) => Err(RecordingResult::ended(of, Outcome::Retry, error)),
         }
+    }
+
+    /// Waits for the right to transfer a recording.
+    async fn slot(&self) -> Result<SemaphorePermit<'_>, Error> {
+        let slot = self.slots.acquire().await;
+        slot.map_err(|closed| Error::transient("the function is shutting down").caused_by(closed))
     }
 
     fn wants(&self, media: MediaKind) -> bool {

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use futures_util::TryStreamExt as _;
+use futures_util::{FutureExt as _, TryStreamExt as _};
 use jiff::Timestamp;
+use tokio::sync::SemaphorePermit;
 use tokio::time::Instant;
 
 use super::audit::{Action, Entry};
@@ -16,8 +17,8 @@ use super::{Archiver, Run};
 use crate::aws::ledger::{Lease, State};
 use crate::aws::storage::{ObjectFacts, Prepared, Published, Upload};
 use crate::error::{Error, ErrorKind};
-use crate::genesys::{Listed, Media, Opened, Source};
-use crate::retry::Retry;
+use crate::genesys::{Listed, Media, Opened, Opening, Source};
+use crate::retry::{Retry, Waits};
 
 /// How far the transfer of one recording got.
 struct Progress<'a> {
@@ -46,8 +47,7 @@ impl Archiver {
             retry: Retry::new(self.policy, run.deadline),
         };
         loop {
-            let opening = self.genesys.open(run.job, listed, self.format(run), run.deadline);
-            let opened = self.in_time(run, opening).await?;
+            let (opened, _slot) = self.open(run, of, listed).await?;
             let tried = self
                 .try_transfer_all(run, of, lease, listed, &opened, &mut progress)
                 .await;
@@ -59,6 +59,37 @@ impl Archiver {
                 }
                 Err(error) => return Err(error),
             }
+        }
+    }
+
+    /// Asks Genesys for the media, and for the right to transfer it. The first request starts the transcoding and is
+    /// practically always answered "not yet", so it is asked again within the run, as long as `TRANSCODE_WAIT_SECONDS`
+    /// allows; a recording that waits holds no slot.
+    async fn open(
+        &self,
+        run: Run<'_>,
+        of: RecordingRef,
+        listed: &Listed,
+    ) -> Result<(Opened, SemaphorePermit<'_>), Error> {
+        let limits = &self.config.limits;
+        let mut waits = Waits::new(limits.transcode_first, limits.transcode_wait);
+        loop {
+            let slot = self.in_time(run, self.slot()).await?;
+            let opening = self.genesys.open(run.job, listed, self.format(run), run.deadline);
+            let after = match self.in_time(run, opening).await? {
+                Opening::Ready(opened) => return Ok((opened, slot)),
+                Opening::Transcoding { after } => after,
+            };
+            drop(slot);
+            let wait = waits
+                .take(after)
+                .filter(|wait| *wait < run.deadline.working_time());
+            let Some(wait) = wait else {
+                let message = format!("{of} is still being transcoded");
+                return Err(Error::new(ErrorKind::NotReady { after }, message));
+            };
+            let waiting = tokio::time::sleep(wait).map(Ok);
+            self.in_time(run, waiting).await?;
         }
     }
 

@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 use super::api::Api;
 use super::bounded::Bounded;
 use super::media::SignedUrl;
-use super::{Availability, Listed, Listing, Location, Opened, Source};
+use super::{Availability, Listed, Listing, Location, Opened, Opening, Source};
 use crate::archive::format::{Format, MediaKind};
 use crate::archive::recording::{ConversationId, RecordingId};
 use crate::clock::Deadline;
@@ -90,8 +90,7 @@ pub(super) async fn list(
             1 => "1 entry".to_owned(),
             count => format!("{count} entries"),
         };
-        let message =
-            format!("{count} unreadable in Genesys' answer about {what}; of the first, {first}");
+        let message = format!("{count} unreadable in Genesys' answer about {what}; of the first, {first}");
         Error::new(ErrorKind::Rejected, message)
     });
     Ok(Listing {
@@ -176,7 +175,7 @@ pub(super) async fn open(
     format: Format,
     split_channels: bool,
     deadline: &Deadline,
-) -> Result<Opened, Error> {
+) -> Result<Opening, Error> {
     let what = format!("recording {} of conversation {conversation}", listed.id);
     let path = format!("/api/v2/conversations/{conversation}/recordings/{}", listed.id);
     let mut query: Vec<(&str, &str)> = match listed.media {
@@ -198,9 +197,14 @@ pub(super) async fn open(
             format!("{what} {text}"),
         )
     };
-    // 202: transcoding goes on, and this call started it. The body is often missing then.
-    if answer.status == StatusCode::ACCEPTED || answer.is_blank() {
-        return Err(not_ready("is still being transcoded"));
+    // The body of a 202 is declared as a recording, and often missing.
+    if answer.status == StatusCode::ACCEPTED {
+        return Ok(Opening::Transcoding {
+            after: answer.retry_after,
+        });
+    }
+    if answer.is_blank() {
+        return Err(not_ready("has an empty answer"));
     }
     let recording: Recording = answer.json(&what)?;
     let answered = recording.id.as_deref().map(RecordingId::parse);
@@ -232,11 +236,11 @@ pub(super) async fn open(
         location: Location::Signed(SignedUrl::new(uri)),
     });
     let sources = sources.collect();
-    Ok(Opened {
+    Ok(Opening::Ready(Opened {
         sources,
         start: recording.start(),
         notes: notes(&recording),
-    })
+    }))
 }
 
 /// Names are channel numbers ("0", "1") or "S" for one merged file. Where any is something else the files count by

@@ -84,16 +84,21 @@ const MOST_REDIRECTS: usize = 5;
 impl MediaClient {
     pub(super) fn new(config: &GenesysConfig, policy: RetryPolicy, idle: Duration) -> Result<Self, Error> {
         let hosts = config.media_hosts.clone();
-        let redirects = Policy::custom(move |attempt| match may_follow(&hosts, attempt.previous(), attempt.url()) {
-            Ok(()) => attempt.follow(),
-            Err(why) => attempt.error(why),
-        });
+        let redirects =
+            Policy::custom(
+                move |attempt| match may_follow(&hosts, attempt.previous(), attempt.url()) {
+                    Ok(()) => attempt.follow(),
+                    Err(why) => attempt.error(why),
+                },
+            );
         // A Referer would carry the signature to the next host.
         let http = http::client(|builder| {
             let builder = builder.redirect(redirects).referer(false);
             match &config.media_hosts {
                 MediaHosts::Any => builder,
-                MediaHosts::Within(_) => builder.dns_resolver(Arc::new(PublicOnly { except: config.api_base.clone() })),
+                MediaHosts::Within(_) => builder.dns_resolver(Arc::new(PublicOnly {
+                    except: config.api_base.clone(),
+                })),
             }
         })?;
         Ok(Self {
@@ -230,7 +235,9 @@ impl MediaClient {
 
 /// Whether a redirect is followed, from the URLs before it to `next`.
 fn may_follow(hosts: &MediaHosts, before: &[Url], next: &Url) -> Result<(), String> {
-    let same_scheme = before.first().is_some_and(|first| first.scheme() == next.scheme());
+    let same_scheme = before
+        .first()
+        .is_some_and(|first| first.scheme() == next.scheme());
     if !same_scheme || before.len() > MOST_REDIRECTS {
         return Err("redirects to another scheme, and more than five, are not followed".to_owned());
     }
@@ -255,7 +262,10 @@ impl Resolve for PublicOnly {
                 None => Ok(Box::new(found.into_iter()) as Addrs),
                 Some(inside) => {
                     let (host, address) = (crate::redact::quote(name.as_str()), inside.ip());
-                    Err(format!("the media host {host} has the address {address}, which is not a public one").into())
+                    Err(
+                        format!("the media host {host} has the address {address}, which is not a public one")
+                            .into(),
+                    )
                 }
             }
         })
@@ -414,18 +424,29 @@ mod tests {
     #[test]
     fn a_redirect_to_another_host_or_scheme_is_not_followed() {
         let hosts = of_germany().hosts;
-        let urls = |texts: &[&str]| texts.iter().map(|text| Url::parse(text).unwrap()).collect::<Vec<_>>();
+        let urls = |texts: &[&str]| {
+            texts
+                .iter()
+                .map(|text| Url::parse(text).unwrap())
+                .collect::<Vec<_>>()
+        };
         let first = "https://api-downloads.mypurecloud.de/x";
         for (next, why) in [
             ("https://d1.cloudfront.net/x?Signature=LEAKED", None),
-            ("https://evil.example/x?Signature=LEAKED", Some("GENESYS_MEDIA_HOSTS")),
+            (
+                "https://evil.example/x?Signature=LEAKED",
+                Some("GENESYS_MEDIA_HOSTS"),
+            ),
             ("https://169.254.169.254/latest/meta-data", Some("IP address")),
             ("http://d1.cloudfront.net/x", Some("another scheme")),
         ] {
             let followed = may_follow(&hosts, &urls(&[first]), &urls(&[next])[0]);
             assert_eq!(followed.is_ok(), why.is_none(), "{next}");
             let told = followed.err().unwrap_or_default();
-            assert!(told.contains(why.unwrap_or_default()) && !told.contains("LEAKED"), "{told}");
+            assert!(
+                told.contains(why.unwrap_or_default()) && !told.contains("LEAKED"),
+                "{told}"
+            );
         }
         assert!(may_follow(&hosts, &urls(&[first; 6]), &urls(&[first])[0]).is_err());
     }

@@ -15,6 +15,7 @@ mod media;
 mod probe;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use serde_json::{Map, Value};
@@ -74,6 +75,18 @@ pub enum Availability {
     Ready,
     /// Not now, or never: the kind says which, the text why.
     Not(ErrorKind, String),
+}
+
+/// What came of asking for a recording's media.
+#[derive(Debug)]
+pub enum Opening {
+    /// It can be fetched.
+    Ready(Opened),
+    /// Genesys is transcoding it (202); the request started that.
+    Transcoding {
+        /// `Retry-After`, where Genesys sent one.
+        after: Option<Duration>,
+    },
 }
 
 /// A recording whose media can be fetched.
@@ -153,20 +166,20 @@ impl Genesys {
         Ok(listing)
     }
 
-    /// Asks for the media of one recording. Still transcoding is [`ErrorKind::NotReady`].
+    /// Asks for the media of one recording.
     pub async fn open(
         &self,
         job: &Job,
         listed: &Listed,
         format: Format,
         deadline: &Deadline,
-    ) -> Result<Opened, Error> {
+    ) -> Result<Opening, Error> {
         match self.variant {
             RecordingApi::Conversations => {
                 let split = self.split_channels;
                 conversations::open(&self.api, job.conversation, listed, format, split, deadline).await
             }
-            RecordingApi::Interactions => Ok(interactions::open(job, format)),
+            RecordingApi::Interactions => Ok(Opening::Ready(interactions::open(job, format))),
         }
     }
 

@@ -21,8 +21,7 @@ impl Genesys {
     pub async fn time(&self) -> Result<Option<Timestamp>, Error> {
         let headers = self.api.headers().await?;
         let date = headers.get(DATE).and_then(|date| date.to_str().ok());
-        let parsed = date.and_then(|date| jiff::fmt::rfc2822::parse(date).ok());
-        Ok(parsed.map(|zoned| zoned.timestamp()))
+        Ok(date.and_then(crate::http::date))
     }
 
     /// Whether the list of a conversation's recordings may be asked for. `job` names a conversation that does not exist.

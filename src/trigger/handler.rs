@@ -9,7 +9,6 @@ use aws_lambda_events::sqs::SqsMessage;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
-use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use super::event::{self, Request, Trigger};
@@ -149,7 +148,7 @@ impl Handler {
     }
 
     /// A batch: messages of one conversation one after another, as they are about the same objects; all else side
-    /// by side. The answer names the messages to redeliver, in the order of the batch.
+    /// by side, with transfers bounded by the archiver's slots. The answer names the messages to redeliver, in the order of the batch.
     async fn batch(
         &self,
         messages: Vec<SqsMessage>,
@@ -161,16 +160,11 @@ impl Handler {
             .iter()
             .map(|message| message.message_id.clone().unwrap_or_default())
             .collect();
-        let slots = Arc::new(Semaphore::new(
-            self.archiver.config().limits.record_concurrency.get(),
-        ));
         // Tasks of their own, so that hashing spreads over the cores; dropped with the set if the invocation is.
         let mut running = JoinSet::new();
         for group in self.by_conversation(messages) {
-            let (handler, slots, actor, deadline) =
-                (self.clone(), slots.clone(), actor.clone(), deadline.clone());
+            let (handler, actor, deadline) = (self.clone(), actor.clone(), deadline.clone());
             running.spawn(async move {
-                let _slot = slots.acquire().await;
                 let mut settled = Vec::new();
                 for (index, message) in group {
                     let work = handler.message(message, actor.clone(), &deadline);

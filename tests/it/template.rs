@@ -199,18 +199,19 @@ fn numbers_have_the_bounds_that_the_function_has() {
     let template = Template::read();
     for name in [
         "ReadinessDeadlineMinutes",
+        "TranscodeWaitSeconds",
         "RecordConcurrency",
         "UploadPartSizeMib",
         "UploadConcurrency",
         "MaxAttempts",
     ] {
         let bound = |which: &str| template.parameter(name)[which].as_u64().unwrap();
-        for (value, fits) in [
-            (bound("MinValue") - 1, false),
+        let below = bound("MinValue").checked_sub(1).map(|value| (value, false));
+        for (value, fits) in below.into_iter().chain([
             (bound("MinValue"), true),
             (bound("MaxValue"), true),
             (bound("MaxValue") + 1, false),
-        ] {
+        ]) {
             let value = value.to_string();
             let stack = template.stack(&[(name, &value)]);
             assert_eq!(

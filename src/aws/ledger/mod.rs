@@ -30,7 +30,7 @@ use crate::retry::{Retry, RetryPolicy};
 use crate::telemetry::Lines;
 
 #[cfg(feature = "cli")]
-pub use read::{PageKey, RecordPage};
+pub use read::{Events, PageKey, RecordPage, UnreadableEvent};
 pub use record::{Record, State};
 
 /// What came of asking for a recording. The caller has to deal with each.
@@ -210,7 +210,10 @@ impl Ledger {
         let mut next = lease.record.clone();
         next.state = state.unwrap_or(next.state);
         next.lease_expires_at = 0;
-        let why = entry.error.as_deref().filter(|_| entry.action == Action::WebhookFailed);
+        let why = entry
+            .error
+            .as_deref()
+            .filter(|_| entry.action == Action::WebhookFailed);
         next.webhook_error = why.map(crate::redact::people);
         self.write(&mut lease, next, std::slice::from_ref(entry), deadline)
             .await

@@ -1,7 +1,12 @@
 //! Looks at whether the bucket keeps what the archive rests on: that nothing is ever replaced.
 
-use aws_sdk_s3::error::ProvideErrorMetadata as _;
+use std::sync::{Arc, OnceLock};
+
+use aws_sdk_s3::config::interceptors::BeforeDeserializationInterceptorContextRef;
+use aws_sdk_s3::config::{ConfigBag, Intercept, RuntimeComponents};
+use aws_sdk_s3::error::{BoxError, ProvideErrorMetadata as _};
 use aws_sdk_s3::types::ObjectLockEnabled;
+use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::Storage;
@@ -34,6 +39,25 @@ impl Storage {
                 Err(Error::transient(format!("there is no bucket {bucket}")))
             }
             Err(error) => Err(self
+                .config
+                .failed(&format!("looking for the bucket {bucket}"), error)),
+        }
+    }
+
+    /// The time at AWS, to the second; `None` if no answer tells it. One that refuses does as well.
+    pub async fn time(&self) -> Result<Option<Timestamp>, Error> {
+        let bucket = &self.config.bucket;
+        let date = Date::default();
+        let asked = self
+            .client
+            .head_bucket()
+            .bucket(bucket)
+            .set_expected_bucket_owner(self.config.bucket_owner.clone());
+        let answered = asked.customize().interceptor(date.clone()).send().await;
+        match (date.0.get(), answered) {
+            (Some(told), _) => Ok(crate::http::date(told)),
+            (None, Ok(_)) => Ok(None),
+            (None, Err(error)) => Err(self
                 .config
                 .failed(&format!("looking for the bucket {bucket}"), error)),
         }
@@ -107,5 +131,27 @@ impl Storage {
             enforced: enforced?,
             left,
         })
+    }
+}
+
+/// The header `Date` of the first answer.
+#[derive(Debug, Clone, Default)]
+struct Date(Arc<OnceLock<String>>);
+
+impl Intercept for Date {
+    fn name(&self) -> &'static str {
+        "Date"
+    }
+
+    fn read_before_deserialization(
+        &self,
+        context: &BeforeDeserializationInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        if let Some(date) = context.response().headers().get("date") {
+            self.0.get_or_init(|| date.to_owned());
+        }
+        Ok(())
     }
 }

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use aws_sdk_s3::operation::get_object::GetObjectOutput;
 use aws_sdk_s3::operation::head_object::HeadObjectError;
+use aws_sdk_s3::types::EncodingType;
 use aws_sdk_s3::{error::SdkError, operation::get_object::GetObjectError};
 use futures_util::{TryStreamExt as _, stream};
 use jiff::Timestamp;
@@ -112,6 +113,8 @@ impl Storage {
             .set_expected_bucket_owner(self.config.bucket_owner.clone())
             .prefix(prefix)
             .set_continuation_token(from)
+            // Keys may hold what XML cannot; one of them would make the page unreadable.
+            .encoding_type(EncodingType::Url)
             .send()
             .await
             .map_err(|error| {
@@ -122,7 +125,7 @@ impl Storage {
             let written = object
                 .last_modified()
                 .and_then(|at| Timestamp::from_second(at.secs()).ok());
-            Some((object.key()?.to_owned(), written))
+            Some((decoded(object.key()?), written))
         });
         Ok(ObjectPage {
             objects: objects.collect(),
@@ -152,6 +155,27 @@ impl Storage {
     }
 }
 
+/// A key as it is, of a listing that was asked for as `url`: `+` is a space, and `%XX` a byte of UTF-8
+/// (<https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html>). What is not so encoded stays as it came.
+fn decoded(key: &str) -> String {
+    let mut bytes = Vec::with_capacity(key.len());
+    let mut rest = key.as_bytes();
+    while let Some((first, after)) = rest.split_first() {
+        let digit = |at: usize| char::from(*after.get(at)?).to_digit(16);
+        let byte = match (first, digit(0), digit(1)) {
+            (b'%', Some(high), Some(low)) => u8::try_from(high * 16 + low).ok(),
+            _ => None,
+        };
+        rest = if byte.is_some() { &after[2..] } else { after };
+        bytes.push(match (byte, first) {
+            (Some(byte), _) => byte,
+            (None, b'+') => b' ',
+            (None, other) => *other,
+        });
+    }
+    String::from_utf8(bytes).unwrap_or_else(|_| key.to_owned())
+}
+
 impl Label {
     fn of(metadata: Option<&HashMap<String, String>>) -> Self {
         let value = |name: &str| metadata?.get(name).cloned();
@@ -159,6 +183,26 @@ impl Label {
             interaction_id: value(INTERACTION_ID),
             recording_id: value(RECORDING_ID),
             attempt_id: value(ATTEMPT_ID),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn listed_keys_are_decoded_as_s3_encodes_them() {
+        for (listed, key) in [
+            ("a+b.txt", "a b.txt"),
+            ("a%2Bb.txt", "a+b.txt"),
+            ("100%25.csv", "100%.csv"),
+            ("%ED%95%9C%EA%B8%80/x.txt", "한글/x.txt"),
+            ("run+books/%01", "run books/\u{1}"),
+            ("%zz%", "%zz%"),
+            ("%ff", "%ff"),
+        ] {
+            assert_eq!(decoded(listed), key);
         }
     }
 }

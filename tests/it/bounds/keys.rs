@@ -85,15 +85,39 @@ async fn a_key_that_still_cannot_sign_is_one_event_and_a_case_for_each_job() {
     bench.secret_holds(json!({"webhookSecret": SHORT})).await;
     for cases in 1..=3 {
         bench.assert_kept_back(&[], "24 to 64 bytes").await;
-        assert_eq!(bench.exceptions().len(), cases, "a replay that changes nothing is not lost");
+        assert_eq!(
+            bench.exceptions().len(),
+            cases,
+            "a replay that changes nothing is not lost"
+        );
         let actions = bench.actions(CONVERSATION, RECORDING).await;
-        assert_eq!(actions.iter().filter(|action| *action == "webhook.failed").count(), 1);
-        assert_eq!(bench.record(CONVERSATION, RECORDING).await.unwrap().lease_expires_at, 0);
+        assert_eq!(
+            actions
+                .iter()
+                .filter(|action| *action == "webhook.failed")
+                .count(),
+            1
+        );
+        assert_eq!(
+            bench
+                .record(CONVERSATION, RECORDING)
+                .await
+                .unwrap()
+                .lease_expires_at,
+            0
+        );
     }
     bench.secret_holds(json!({"webhookSecret": "other"})).await;
     bench.assert_kept_back(&[], "24 to 64 bytes").await;
     let actions = bench.actions(CONVERSATION, RECORDING).await;
-    assert_eq!(actions.iter().filter(|action| *action == "webhook.failed").count(), 2, "another reason");
+    assert_eq!(
+        actions
+            .iter()
+            .filter(|action| *action == "webhook.failed")
+            .count(),
+        2,
+        "another reason"
+    );
 }
 
 #[tokio::test]
