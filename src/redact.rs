@@ -145,13 +145,6 @@ fn end_of_quote(text: &str, mark: char) -> Option<usize> {
     })
 }
 
-/// Whether a character steers a terminal or a page instead of showing itself: controls, line separators, and the marks
-/// that turn the direction of writing (<https://www.unicode.org/reports/tr9/#Directional_Formatting_Characters>).
-pub fn steers(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{61C}' | '\u{200E}' | '\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2066}'..='\u{2069}' | '\u{FEFF}')
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

@@ -36,7 +36,15 @@ impl Archiver {
         if error.kind() != ErrorKind::LeaseLost {
             let mut entry = self.entry(run, action, state.unwrap_or(lease.record().state).as_str());
             entry.error = Some(error.to_string());
-            if let Err(unwritten) = self.ledger.release(lease, state, &entry, run.deadline).await {
+            // A key that still cannot sign is one event, however many jobs meet it.
+            let known =
+                error.kind() == ErrorKind::WebhookUnsignable && lease.record().webhook_error == entry.error;
+            let written = if known {
+                self.ledger.let_go(lease, run.deadline).await
+            } else {
+                self.ledger.release(lease, state, &entry, run.deadline).await
+            };
+            if let Err(unwritten) = written {
                 // What is not written down did not happen; without the lease it was not even ours to judge.
                 let message =
                     format!("writing down the end of a run failed ({unwritten}); it had ended with");

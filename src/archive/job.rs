@@ -57,7 +57,7 @@ struct Wire {
 
 /// Whether a text may say who asked: one line that shows as it is, wherever the audit is read.
 pub fn is_plain(text: &str) -> bool {
-    text.chars().count() <= LONGEST_REQUESTER && !text.chars().any(crate::redact::steers)
+    text.chars().count() <= LONGEST_REQUESTER && !text.chars().any(crate::redact::is_deceptive)
 }
 
 /// Longest `requestedBy`; it is kept as given in every audit event.

@@ -22,7 +22,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use crate::archive::annotations::Annotations;
-use crate::archive::audit::{Actor, AuditItem, Chain, Entry};
+use crate::archive::audit::{Action, Actor, AuditItem, Chain, Entry};
 use crate::archive::recording::{ArchivedFile, RecordingRef};
 use crate::clock::{Clock, Deadline};
 use crate::config::TableConfig;
@@ -217,8 +217,20 @@ impl Ledger {
         let mut next = lease.record.clone();
         next.state = state.unwrap_or(next.state);
         next.lease_expires_at = 0;
+        let why = entry
+            .error
+            .as_deref()
+            .filter(|_| entry.action == Action::WebhookFailed);
+        next.webhook_error = why.map(crate::redact::people);
         self.write(&mut lease, next, std::slice::from_ref(entry), deadline)
             .await
+    }
+
+    /// Ends the lease and leaves all else as it is: nothing happened that is not written down already.
+    pub async fn let_go(&self, mut lease: Lease, deadline: &Deadline) -> Result<(), Error> {
+        let mut next = lease.record.clone();
+        next.lease_expires_at = 0;
+        self.write(&mut lease, next, &[], deadline).await
     }
 
     /// Writes down what concerns a conversation as a whole, or a recording that is not begun.
@@ -309,6 +321,7 @@ impl Ledger {
             annotations_omitted: None,
             format: String::new(),
             archived_at: None,
+            webhook_error: None,
             updated_at: self.clock.now(),
         });
         if !next.is_archived() {

@@ -93,6 +93,9 @@ pub struct Record {
     /// When the objects were verified to be visible.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub archived_at: Option<Timestamp>,
+    /// Why the notification was not delivered the last time, as its audit event says; absent once it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub webhook_error: Option<String>,
     /// When this item was written.
     pub updated_at: Timestamp,
 }
