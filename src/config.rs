@@ -2,6 +2,7 @@
 //!
 //! [`VARIABLES`] lists every name, so that the template and the README can be held against it.
 
+mod hosts;
 mod read;
 
 use std::fmt;
@@ -13,17 +14,21 @@ use reqwest::Url;
 use crate::archive::format::{Format, MediaKind};
 use crate::archive::key::KeyTemplate;
 
+pub use hosts::{MediaHosts, is_public};
+
 /// Every environment variable the function itself reads; the AWS SDK reads its own besides.
-pub const VARIABLES: [&str; 28] = [
+pub const VARIABLES: [&str; 31] = [
     "GENESYS_CLOUD_REGION",
     "GENESYS_API_BASE_URL",
     "GENESYS_LOGIN_BASE_URL",
+    "GENESYS_MEDIA_HOSTS",
     "GENESYS_SECRET_ID",
     "GENESYS_RECORDING_API",
     "RECORDING_FORMAT",
     "RECORDING_CHANNELS",
     "RECORDING_MEDIA",
     "S3_BUCKET_NAME",
+    "S3_BUCKET_OWNER",
     "S3_KEY_TEMPLATE",
     "S3_SSE_KMS_KEY_ID",
     "S3_STORAGE_CLASS",
@@ -35,6 +40,7 @@ pub const VARIABLES: [&str; 28] = [
     "AUDIT_TABLE_NAME",
     "LEDGER_TABLE_NAME",
     "WEBHOOK_URL",
+    "WEBHOOK_SIGNATURE",
     "WORK_QUEUE_URL",
     "EXCEPTION_QUEUE_URL",
     "READINESS_DEADLINE_MINUTES",
@@ -60,6 +66,8 @@ pub struct Config {
     pub queues: QueueConfig,
     /// `WEBHOOK_URL`: who is told; `None` turns the webhook off.
     pub webhook_url: Option<Url>,
+    /// `WEBHOOK_SIGNATURE`.
+    pub webhook_signature: WebhookSignature,
     /// How hard and how long to try.
     pub limits: LimitConfig,
     /// `LOG_LEVEL`: a `tracing` filter.
@@ -121,6 +129,17 @@ impl RecordingApi {
     }
 }
 
+/// What becomes of a notification that no key can sign.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WebhookSignature {
+    /// `WEBHOOK_SIGNATURE` is unset: sent unsigned only where the secret neither holds nor ever held a key.
+    WhereKeyExists,
+    /// Kept back.
+    Required,
+    /// Sent unsigned where the secret holds no key.
+    Optional,
+}
+
 /// `GENESYS_*`.
 #[derive(Debug, Clone)]
 pub struct GenesysConfig {
@@ -130,6 +149,8 @@ pub struct GenesysConfig {
     pub api_base: Url,
     /// `GENESYS_LOGIN_BASE_URL`, else from the region. No trailing slash.
     pub login_base: Url,
+    /// Which hosts may serve media: `GENESYS_MEDIA_HOSTS` and what is always allowed.
+    pub media_hosts: MediaHosts,
     /// `GENESYS_SECRET_ID`: name or ARN of the Secrets Manager secret.
     pub secret_id: String,
     /// `GENESYS_RECORDING_API`.
@@ -152,6 +173,8 @@ pub struct RecordingConfig {
 pub struct StorageConfig {
     /// `S3_BUCKET_NAME`.
     pub bucket: String,
+    /// `S3_BUCKET_OWNER`: the account that the bucket must belong to; named in every request.
+    pub bucket_owner: Option<String>,
     /// `S3_KEY_TEMPLATE`.
     pub key_template: KeyTemplate,
     /// `S3_SSE_KMS_KEY_ID`.

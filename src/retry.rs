@@ -141,10 +141,32 @@ pub fn retry_after(headers: &reqwest::header::HeaderMap) -> Option<Duration> {
         .map(Duration::from_secs)
 }
 
+/// The longest wait that a failing server may ask for.
+const LONGEST_WAIT_FOR_5XX: Duration = Duration::from_secs(60);
+
+/// Bounds how long an answer asks to wait: a server that fails (5xx) gets a minute at most, as the wait is paid time and
+/// another run costs less. A rate limit (429) knows how long it lasts.
+pub fn patience(status: reqwest::StatusCode, asked: Option<Duration>) -> Option<Duration> {
+    match asked {
+        Some(asked) if status.is_server_error() => Some(asked.min(LONGEST_WAIT_FOR_5XX)),
+        asked => asked,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::clock::Stop;
+
+    #[test]
+    fn only_a_failing_server_is_not_waited_for_as_long_as_it_asks() {
+        let seconds = Duration::from_secs;
+        for (status, asked, waited) in [(503, 800, 60), (500, 59, 59), (429, 800, 800), (202, 800, 800)] {
+            let status = reqwest::StatusCode::from_u16(status).unwrap();
+            assert_eq!(patience(status, Some(seconds(asked))), Some(seconds(waited)));
+            assert_eq!(patience(status, None), None);
+        }
+    }
 
     #[test]
     fn backoff_doubles_up_to_its_cap_and_jitter_spreads_all_of_it() {

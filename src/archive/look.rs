@@ -138,7 +138,7 @@ impl Archiver {
         let mut listed: Vec<String> = listing.recordings.iter().map(|one| one.id.to_string()).collect();
         listed.sort();
         listed.dedup();
-        let unreadable = !listing.unreadable.is_empty();
+        let unreadable = listing.unreadable.is_some();
         let now = self.clock.now();
         let vanished = known.vanished(&listed, now);
         // A job of somebody's sees to everything. So does a look whose run died: what it wrote down may not have been sent.
@@ -258,7 +258,8 @@ impl Archiver {
     /// Whether a recording may have been started that is wanted, or that would be a reason to wait.
     fn may_be_recorded(&self, known: &Conversation) -> bool {
         let wanted = &self.config.recording.media;
-        known.recorded || known.screen_recorded || wanted.iter().any(|kind| known.may_have(*kind))
+        let started = known.recorded || known.screen_recorded || known.snippet_recorded;
+        started || wanted.iter().any(|kind| known.may_have(*kind))
     }
 
     async fn write_look(

@@ -1,6 +1,7 @@
 //! The use case: archive what a job asks for. Read [`Archiver::archive`] from top to bottom; whoever calls it,
 //! there is no other way into the archive.
 
+pub mod annotations;
 pub mod audit;
 pub mod checksum;
 pub mod digest;
@@ -26,6 +27,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::Instant;
 
 use self::audit::{Action, Actor, Entry};
+use self::endings::MOST_DEFERRALS;
 use self::format::{Format, MediaKind};
 use self::job::Job;
 pub use self::look::{Looked, Taken};
@@ -98,15 +100,7 @@ impl Archiver {
             config.genesys.secret_id.clone(),
             clock.clone(),
         ));
-        let webhook = config.webhook_url.clone().map(|url| {
-            Webhook::new(
-                url,
-                secrets.clone(),
-                &config.limits,
-                clock.clone(),
-                counters.clone(),
-            )
-        });
+        let webhook = Webhook::new(&config, secrets.clone(), clock.clone(), counters.clone())?;
         let s3 = aws_sdk_s3::config::Builder::from(sdk)
             .force_path_style(config.storage.path_style)
             .build();
@@ -120,7 +114,7 @@ impl Archiver {
         Ok(Self {
             genesys: Genesys::new(&config, secrets, counters.clone())?,
             queues: Queues::new(aws_sdk_sqs::Client::new(sdk), config.queues.clone()),
-            webhook: webhook.transpose()?,
+            webhook,
             slots: Semaphore::new(config.limits.record_concurrency.get()),
             config,
             clock,
@@ -196,10 +190,18 @@ impl Archiver {
             ];
         }
         let mut results = Vec::new();
-        for error in listing.unreadable {
+        if let Some(error) = listing.unreadable {
             results.push(self.conclude_unclaimed(run, of, error).await);
         }
         for recording in &others {
+            if !run.deadline.allows_new_work() {
+                let error = Error::new(
+                    ErrorKind::DeadlineNear,
+                    "no time left to write down what is not wanted",
+                );
+                results.push(RecordingResult::ended(of, Outcome::Retry, error));
+                return results;
+            }
             let of = RecordingRef {
                 recording: Some(recording.id),
                 segment: run.job.segment,
@@ -246,7 +248,8 @@ impl Archiver {
             Ok(Claim::Done(record)) => return self.already_archived(run, of, record),
             Ok(Claim::Busy { remaining }) => {
                 let error = Error::new(ErrorKind::Busy { remaining }, format!("another run is at {of}"));
-                return RecordingResult::ended(of, Outcome::Deferred, error);
+                let error = self.judged(run, error);
+                return RecordingResult::ended(of, outcome::verdict(error.kind()).outcome, error);
             }
             Err(error) => return RecordingResult::ended(of, Outcome::Retry, error),
         };
@@ -346,14 +349,22 @@ impl Archiver {
         if let Err(error) = self.in_time(run, webhook.deliver(&news, run.deadline)).await {
             // Whatever stood in the way, the recording is archived: only the news has to come again.
             let error = match error.kind() {
-                ErrorKind::WebhookDown => error,
+                ErrorKind::WebhookDown | ErrorKind::WebhookUnsignable => error,
                 _ => Error::new(ErrorKind::WebhookDown, error.to_string()),
             };
-            let error = if self.clock.now().duration_since(archived_at) > WEBHOOK_PATIENCE {
-                let message = format!("{of} is archived, but its webhook was not taken for 72 hours");
-                Error::new(ErrorKind::WebhookUndeliverable, message).caused_by(error)
-            } else {
-                error
+            let too_long = self.clock.now().duration_since(archived_at) > WEBHOOK_PATIENCE;
+            let too_often = run.job.deferrals >= MOST_DEFERRALS;
+            let error = match error.kind() {
+                ErrorKind::WebhookDown if too_long || too_often => {
+                    let limit = if too_long {
+                        "for 72 hours".to_owned()
+                    } else {
+                        format!("in {} deferrals", run.job.deferrals)
+                    };
+                    let message = format!("{of} is archived, but its webhook was not taken {limit}");
+                    Error::new(ErrorKind::WebhookUndeliverable, message).caused_by(error)
+                }
+                _ => error,
             };
             return Err(self.conclude(run, of, lease, error).await);
         }

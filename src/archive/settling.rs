@@ -53,7 +53,7 @@ pub(super) fn needs_work(record: Option<&Record>, now: Timestamp) -> bool {
     record.is_none_or(|record| match record.state {
         State::Deferred => now.duration_since(record.updated_at) > DEFERRED_JOB_ALIVE,
         // Its run is at it, or died: another one may take it over when the lease ends.
-        _ => !record.is_final() && record.lease_expires_at <= now.as_millisecond(),
+        _ => !record.is_final() && record.lease_end(now.as_millisecond()) <= now.as_millisecond(),
     })
 }
 

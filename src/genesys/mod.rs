@@ -7,6 +7,7 @@
 pub mod analytics;
 mod api;
 mod auth;
+mod bounded;
 mod conversations;
 mod details;
 mod interactions;
@@ -21,6 +22,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
+use crate::archive::annotations::Annotations;
 use crate::archive::format::{Format, MediaKind};
 use crate::archive::job::Job;
 use crate::archive::recording::{ConversationId, RecordingId};
@@ -33,6 +35,8 @@ use crate::telemetry::Counters;
 
 pub use details::{Conversation, Details, Told};
 pub use media::Media;
+#[cfg(feature = "cli")]
+pub use probe::{Limit, Topic};
 
 /// One organisation's recordings.
 #[derive(Debug)]
@@ -50,8 +54,9 @@ pub struct Genesys {
 pub struct Listing {
     /// The recordings.
     pub recordings: Vec<Listed>,
-    /// Why an entry is none that can be asked for; each stands for a recording that somebody has to look after.
-    pub unreadable: Vec<Error>,
+    /// How many entries cannot be asked for, and why the first cannot: each may be a recording that somebody has to
+    /// look after.
+    pub unreadable: Option<Error>,
 }
 
 /// A recording as the metadata tells it, before anything is downloaded.
@@ -101,6 +106,8 @@ pub struct Opened {
     pub start: Option<Timestamp>,
     /// What the audit notes of it, beyond what the metadata told.
     pub notes: Map<String, Value>,
+    /// Its pauses and holds; `None` where the API does not tell of any.
+    pub annotations: Option<Annotations>,
 }
 
 /// Where the bytes of one file come from.
@@ -112,6 +119,10 @@ pub struct Source {
     pub format: Option<Format>,
     /// What is recorded in it.
     pub media: MediaKind,
+    /// Which of several consecutive files of a screen recording it is, from 0.
+    pub part: Option<u32>,
+    /// What Genesys calls that part, where it is not its number.
+    pub part_name: Option<String>,
     location: Location,
 }
 
@@ -163,9 +174,9 @@ impl Genesys {
         if let Some(wanted) = job.recording {
             listing.recordings.retain(|recording| recording.id == wanted);
             // Not this job's business; a job for the whole conversation reports them.
-            listing.unreadable.clear();
+            listing.unreadable = None;
         }
-        if listing.recordings.is_empty() && listing.unreadable.is_empty() {
+        if listing.recordings.is_empty() && listing.unreadable.is_none() {
             return Err(not_listed(job));
         }
         Ok(listing)

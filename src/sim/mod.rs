@@ -120,6 +120,7 @@ impl World {
             ("GENESYS_LOGIN_BASE_URL", self.genesys.base_url()),
             ("GENESYS_SECRET_ID", own(SECRET)),
             ("S3_BUCKET_NAME", own(BUCKET)),
+            ("S3_BUCKET_OWNER", own(aws::ACCOUNT_ID)),
             ("AUDIT_TABLE_NAME", own(AUDIT_TABLE)),
             ("LEDGER_TABLE_NAME", own(LEDGER_TABLE)),
             ("WEBHOOK_URL", self.webhook.url()),

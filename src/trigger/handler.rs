@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
 use super::event::{self, Request, Trigger};
+use super::kept;
 use super::metrics::Tally;
 use crate::archive::audit::Actor;
 use crate::archive::job::Job;
@@ -242,7 +243,7 @@ impl Handler {
         Details::of(due)
     }
 
-    /// One message: what cannot be read goes to the exception queue as it came.
+    /// One message: of what cannot be read, the exception queue gets what may be kept.
     async fn message(
         &self,
         message: Message,
@@ -258,10 +259,17 @@ impl Handler {
             Ok(request) => return self.settle(request, actor, deadline, details).await,
             Err(error) => error,
         };
-        let body = message.sqs.body.unwrap_or_default();
-        let verdict = self
-            .hand_over(&error, None, None, Handover::Body(&body), &actor)
-            .await;
+        let error = kept::about(&error);
+        let kept = kept::kept(&message.sqs.body.unwrap_or_default());
+        let actor = Actor {
+            event_id: kept.event_id,
+            ..actor
+        };
+        let handover = Handover::Body {
+            body: &kept.body,
+            dropped: kept.dropped,
+        };
+        let verdict = self.hand_over(&error, None, None, handover, &actor).await;
         Settled::without_results(verdict.and_then(|handed| if handed { Ok(()) } else { Err(error) }))
     }
 
@@ -293,8 +301,9 @@ impl Handler {
                 return self.postpone(&job, &actor, wait).await;
             }
         }
-        // From here on readiness is counted, however often the job is deferred.
-        job.first_seen.get_or_insert_with(|| self.archiver.clock().now());
+        // From here on readiness is counted, however often the job is deferred. Nothing was seen in the future.
+        let now = self.archiver.clock().now();
+        job.first_seen = Some(job.first_seen.map_or(now, |seen| seen.min(now)));
         if !deadline.allows_new_work() {
             let error = Error::new(ErrorKind::DeadlineNear, "no time left to begin another recording");
             return Settled::without_results(Err(error));
@@ -425,7 +434,7 @@ impl Handler {
             recording_id,
             handover,
             timestamp: self.archiver.clock().now(),
-            request_id: &actor.request_id,
+            actor,
         };
         self.archiver.queues().hand_over(&exception).await?;
         Ok(true)

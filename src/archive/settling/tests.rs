@@ -123,6 +123,7 @@ impl Say {
                 divisions: Vec::new(),
                 recorded,
                 screen_recorded: false,
+                snippet_recorded: false,
                 open: Vec::new(),
             }))
         };

@@ -29,6 +29,8 @@ pub use queues::SentMessage;
 pub const ACCESS_KEY_ID: &str = "test";
 /// The secret of [`ACCESS_KEY_ID`]; S3 verifies signatures with it.
 pub const SECRET_ACCESS_KEY: &str = "test";
+/// The account of everything.
+pub const ACCOUNT_ID: &str = "123456789012";
 /// The region of everything.
 pub const REGION: &str = "us-east-1";
 

@@ -182,7 +182,7 @@ async fn media(
         );
     }
     let uri = request.uri();
-    let (media, format) = {
+    let (media, address) = {
         let mut state = lock(&shared);
         let now = state.now();
         let target = uri.path_and_query().map_or("", |target| target.as_str());
@@ -194,10 +194,16 @@ async fn media(
             .get_mut(&address.conversation)
             .and_then(|conversation| conversation.find(&address.recording));
         let media = recording.and_then(|recording| recording.media(&address.key).cloned());
-        (media, address.format)
+        (media, address)
     };
     match media {
-        Some(media) => deliver(media.turn(), format.content_type(), uri, &headers),
+        // Screens are films, and come as they were recorded.
+        Some(media) if address.kind == "SCREEN" => deliver(media.turn(), "video/webm", uri, &headers),
+        Some(media) => {
+            let turn = media.turn().transcoded(address.format);
+            let content_type = turn.content_type(address.format);
+            deliver(turn, content_type, uri, &headers)
+        }
         None => xml(
             StatusCode::NOT_FOUND,
             "NoSuchKey",

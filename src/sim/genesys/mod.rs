@@ -5,6 +5,7 @@
 //! while it runs, time included ([`Genesys::advance`]), so that no test needs to wait.
 
 mod analytics;
+mod annotations;
 mod answer;
 mod api;
 mod bodies;
@@ -25,6 +26,7 @@ mod orphans;
 mod permissions;
 mod recording;
 mod signing;
+mod transcripts;
 mod wav;
 mod wish;
 
@@ -44,6 +46,7 @@ use oauth::Login;
 use permissions::Permissions;
 use signing::Signer;
 
+pub use annotations::{Annotation, Mark};
 pub use answer::failure;
 pub use events::{Topic, event};
 pub use format::Format;

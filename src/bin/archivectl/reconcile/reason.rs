@@ -6,6 +6,7 @@ use recording_archiver::aws::ledger::{Record, State};
 use serde_json::{Value, json};
 
 use crate::custody::{Custody, text};
+use crate::days::Age;
 
 /// How a conversation stands, from the best to the worst.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -28,6 +29,10 @@ pub(super) enum Reason {
     Deferred,
     /// A run died, and no other took over.
     Unfinished,
+    /// Began more than five years ago: Genesys has a special job for these.
+    OlderThan5Years,
+    /// Began more than a year and a half ago: Genesys gives these to organisations on its list only.
+    OlderThan18Months,
     /// A run ended without an archive.
     Failed,
     /// No run ever heard of it.
@@ -47,8 +52,22 @@ impl Reason {
             Self::Unsettled => "unsettled",
             Self::Deferred => "deferred",
             Self::Unfinished => "unfinished",
+            Self::OlderThan5Years => "older_than_5_years",
+            Self::OlderThan18Months => "older_than_18_months",
             Self::Failed => "failed",
             Self::NeverSeen => "never_seen",
+        }
+    }
+
+    /// The same for a conversation of this age. What Genesys no longer gives just so is not lost, and a run that failed
+    /// or never came is not the cause.
+    pub(super) fn at_age(self, age: Age) -> Self {
+        match (self, age) {
+            (Self::Failed | Self::NeverSeen | Self::Deferred, Age::OverFiveYears) => Self::OlderThan5Years,
+            (Self::Failed | Self::NeverSeen | Self::Deferred, Age::OverEighteenMonths) => {
+                Self::OlderThan18Months
+            }
+            (reason, _) => reason,
         }
     }
 
@@ -59,7 +78,7 @@ impl Reason {
 
     /// Whether a job may mend it.
     pub(super) fn can_be_sent(self) -> bool {
-        self > Self::Expired
+        self > Self::Expired && self != Self::OlderThan5Years
     }
 }
 
@@ -145,7 +164,8 @@ pub(super) fn judge(custodies: &[Custody], end: Timestamp, patience: Patience) -
 }
 
 fn of_record(record: &Record, end: Timestamp, patience: Patience) -> Reason {
-    let busy = record.lease_expires_at > patience.now.as_millisecond();
+    let now = patience.now.as_millisecond();
+    let busy = record.lease_end(now) > now;
     match record.state {
         State::Archived | State::Notified | State::Skipped | State::Settled => Reason::Archived,
         State::Unrecorded => Reason::Unrecorded,
