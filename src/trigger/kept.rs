@@ -64,6 +64,7 @@ const JOB: &[(&str, Shape)] = &[
     ("look", Shape::Value(is_count)),
     ("recheck", Shape::Value(Value::is_boolean)),
     ("firstSeen", Shape::Value(is_time)),
+    ("notBefore", Shape::Value(is_time)),
 ];
 
 /// Takes out of a body what may be kept of it.
