@@ -203,7 +203,8 @@ pub(super) fn lasting(known: &Conversation, since: Timestamp, readiness: Duratio
 /// The last look was taken, and the conversation is not settled.
 pub(super) fn not_settled(conversation: ConversationId) -> Error {
     let last = LOOKS.end();
-    let message = format!("conversation {conversation} was looked at {last} times, and more may still come of it");
+    let message =
+        format!("conversation {conversation} was looked at {last} times, and more may still come of it");
     Error::new(ErrorKind::NeverReady, message)
 }
 

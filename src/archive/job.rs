@@ -242,11 +242,14 @@ fn look(look: Option<u32>, names_recording: bool, api: RecordingApi) -> Result<O
         ));
     }
     if names_recording {
-        return Err("look is for whole conversations: leave recordingId, startTime and endTime out".to_owned());
+        return Err(
+            "look is for whole conversations: leave recordingId, startTime and endTime out".to_owned(),
+        );
     }
     if api != RecordingApi::Conversations {
         return Err(
-            "look needs GENESYS_RECORDING_API=conversations: the interactions API lists one recording only".to_owned(),
+            "look needs GENESYS_RECORDING_API=conversations: the interactions API lists one recording only"
+                .to_owned(),
         );
     }
     Ok(look)
@@ -299,11 +302,15 @@ mod tests {
 
     #[test]
     fn a_look_survives_the_queue_and_is_at_conversations_of_the_public_api() {
-        let job = json!({"conversationId": ID, "look": 3, "notBefore": "2026-01-15T10:20:30Z", "recheck": true});
+        let job =
+            json!({"conversationId": ID, "look": 3, "notBefore": "2026-01-15T10:20:30Z", "recheck": true});
         let parsed = Job::parse(&job, RecordingApi::Conversations).unwrap();
         assert_eq!(parsed.to_json(), job);
         let error = Job::parse(&job, RecordingApi::Interactions).unwrap_err();
-        assert!(error.to_string().contains("GENESYS_RECORDING_API=conversations"), "{error}");
+        assert!(
+            error.to_string().contains("GENESYS_RECORDING_API=conversations"),
+            "{error}"
+        );
     }
 
     #[test]
@@ -376,7 +383,10 @@ mod tests {
             json!({"conversationId": ID, "recordingId": recording, "recheck": true}),
             &["recheck is for whole conversations"],
         );
-        refused(json!({"conversationId": ID, "recheck": "yes"}), &["malformed", "boolean"]);
+        refused(
+            json!({"conversationId": ID, "recheck": "yes"}),
+            &["malformed", "boolean"],
+        );
         refused(
             json!({"conversationId": ID, "notBefore": "soon"}),
             &["notBefore", "soon"],

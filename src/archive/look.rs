@@ -44,13 +44,17 @@ struct Known {
 
 impl Known {
     fn of(&self, recording: &str) -> Option<&Record> {
-        self.recordings.iter().find(|record| record.recording_id == recording)
+        self.recordings
+            .iter()
+            .find(|record| record.recording_id == recording)
     }
 
     /// The recordings that a look listed before, that are not listed any more, and that a run died with.
     fn vanished(&self, listed: &[String], now: Timestamp) -> Vec<String> {
         let begun = |id: &String| self.of(id).is_some() && needs_work(self.of(id), now);
-        let ever = self.ever_listed(listed).filter(|id| !listed.contains(id) && begun(id));
+        let ever = self
+            .ever_listed(listed)
+            .filter(|id| !listed.contains(id) && begun(id));
         ever.cloned().collect()
     }
 
@@ -98,7 +102,9 @@ impl Archiver {
         let of = whole(run.job);
         let mut results = Vec::new();
         for record in known.recordings {
-            let Ok(recording) = RecordingId::parse(&record.recording_id) else { continue };
+            let Ok(recording) = RecordingId::parse(&record.recording_id) else {
+                continue;
+            };
             let of = RecordingRef {
                 recording: Some(recording),
                 ..of
@@ -110,7 +116,9 @@ impl Archiver {
             }
         }
         if results.is_empty() {
-            let unrecorded = known.conversation.is_some_and(|record| record.state == State::Unrecorded);
+            let unrecorded = known
+                .conversation
+                .is_some_and(|record| record.state == State::Unrecorded);
             let outcome = if unrecorded {
                 Outcome::Unrecorded
             } else {
@@ -118,10 +126,7 @@ impl Archiver {
             };
             results.push(RecordingResult::done(of, outcome, Vec::new(), Figures::default()));
         }
-        Looked {
-            results,
-            taken: None,
-        }
+        Looked { results, taken: None }
     }
 
     /// Lists the conversation's recordings and archives them; one look of a series only those that nobody sees to.
@@ -144,7 +149,9 @@ impl Archiver {
         // A job of somebody's sees to everything. So does a look whose run died: what it wrote down may not have been sent.
         let begun = known.conversation.as_ref().map_or(0, |record| record.look_begun);
         if let Some(number) = run.job.look.filter(|number| *number > begun) {
-            listing.recordings.retain(|one| needs_work(known.of(&one.id.to_string()), now));
+            listing
+                .recordings
+                .retain(|one| needs_work(known.of(&one.id.to_string()), now));
             if !listing.recordings.is_empty() || unreadable || !vanished.is_empty() {
                 let entry = self.entry(run, Action::ConversationListed, State::Settling.as_str());
                 let begun = self.ledger.begin_look(
@@ -165,12 +172,17 @@ impl Archiver {
             results.extend(self.see_to(run, id).await);
         }
         let undecided = |result: &RecordingResult| {
-            let refused = result.error.as_ref().is_some_and(|error| error.kind() == ErrorKind::MalformedJob);
+            let refused = result
+                .error
+                .as_ref()
+                .is_some_and(|error| error.kind() == ErrorKind::MalformedJob);
             result.outcome == Outcome::Retry || refused
         };
         // A list of nothing but entries that cannot be read is a case for people, which was made.
         let decided = !results.iter().any(undecided) && !(listed.is_empty() && unreadable);
-        let complete = known.ever_listed(&listed).all(|id| is_final(id, &results, &known));
+        let complete = known
+            .ever_listed(&listed)
+            .all(|id| is_final(id, &results, &known));
         let taken = number.filter(|_| decided).map(|number| Taken {
             number,
             complete,
@@ -226,18 +238,24 @@ impl Archiver {
                     return Some(RecordingResult::ended(of, Outcome::Retry, error));
                 }
                 let quiet = taken.quiet;
-                let written = self.write_look(run, taken, State::Settling, Conclusion::Again(at)).await;
+                let written = self
+                    .write_look(run, taken, State::Settling, Conclusion::Again(at))
+                    .await;
                 if !quiet && written.is_ok() {
                     return None;
                 }
                 (Outcome::Settling, written)
             }
             Next::Settled(by) => {
-                let written = self.write_look(run, taken, State::Settled, Conclusion::Settled(by)).await;
+                let written = self
+                    .write_look(run, taken, State::Settled, Conclusion::Settled(by))
+                    .await;
                 (Outcome::Settled, written)
             }
             Next::Unrecorded => {
-                let written = self.write_look(run, taken, State::Unrecorded, Conclusion::Unrecorded).await;
+                let written = self
+                    .write_look(run, taken, State::Unrecorded, Conclusion::Unrecorded)
+                    .await;
                 (Outcome::Unrecorded, written)
             }
             Next::Defer => {
@@ -280,7 +298,9 @@ impl Archiver {
             entry,
         };
         let of = whole(run.job);
-        self.ledger.looked(of, run.actor, taken.before, &look, run.deadline).await?;
+        self.ledger
+            .looked(of, run.actor, taken.before, &look, run.deadline)
+            .await?;
         let (look, state) = (look.number, state.as_str());
         tracing::info!(interaction_id = %of.conversation, look, state, "looked at a conversation");
         Ok(())
@@ -350,7 +370,12 @@ impl Conclusion {
         let mut put = |name: &str, value: serde_json::Value| entry.look.insert(name.to_owned(), value);
         put("look", taken.number.into());
         let before = taken.before.as_ref().map_or(&[][..], |before| &before.recordings);
-        let new: Vec<_> = taken.listed.iter().filter(|id| !before.contains(id)).cloned().collect();
+        let new: Vec<_> = taken
+            .listed
+            .iter()
+            .filter(|id| !before.contains(id))
+            .cloned()
+            .collect();
         match self {
             Self::Again(at) => {
                 put("nextLookAt", at.to_string().into());
@@ -397,7 +422,10 @@ fn is_final(id: &str, results: &[RecordingResult], known: &Known) -> bool {
     let Some(result) = result else {
         return known.of(id).is_some_and(Record::is_final);
     };
-    let archived = result.error.as_ref().is_some_and(|error| error.kind() == ErrorKind::WebhookDown);
+    let archived = result
+        .error
+        .as_ref()
+        .is_some_and(|error| error.kind() == ErrorKind::WebhookDown);
     match result.outcome {
         Outcome::Deferred => archived,
         outcome => outcome != Outcome::Retry,

@@ -111,7 +111,9 @@ impl Genesys {
         deadline: &Deadline,
     ) -> Result<Told, Error> {
         if batch.due.len() > 1 && batch.due.contains(&id) {
-            let asked = batch.bulk.get_or_try_init(|| bulk(&self.api, &batch.due, deadline));
+            let asked = batch
+                .bulk
+                .get_or_try_init(|| bulk(&self.api, &batch.due, deadline));
             match asked.await? {
                 Bulk::Told(known) => {
                     let known = known.get(&id).cloned().map(Box::new);
@@ -177,7 +179,12 @@ async fn bulk(api: &Api, due: &HashSet<ConversationId>, deadline: &Deadline) -> 
         }
         let answer: Answer = answer.json(&what)?;
         let entries = answer.conversations.unwrap_or_default();
-        known.extend(entries.into_iter().filter_map(conversation).map(|known| (known.id, known)));
+        known.extend(
+            entries
+                .into_iter()
+                .filter_map(conversation)
+                .map(|known| (known.id, known)),
+        );
     }
     Ok(Bulk::Told(known))
 }
@@ -264,7 +271,9 @@ pub(super) fn conversation(entry: Entry) -> Option<Conversation> {
             conversation.directions.extend(session.direction);
             for segment in session.segments.into_iter().flatten() {
                 let room = MOST_OPEN.saturating_sub(conversation.open.len());
-                conversation.open.extend(segment.open(purpose).into_iter().take(room));
+                conversation
+                    .open
+                    .extend(segment.open(purpose).into_iter().take(room));
                 conversation.queues.extend(segment.queue_id);
             }
         }
@@ -292,12 +301,18 @@ mod tests {
         .unwrap();
         assert_eq!(conversation.open, ["wrapup of agent since 2026-01-15T10:20:30Z"]);
         assert_eq!(conversation.end, None);
-        assert!(conversation.may_have(MediaKind::Audio), "a snippet is a recording");
+        assert!(
+            conversation.may_have(MediaKind::Audio),
+            "a snippet is a recording"
+        );
     }
 
     #[test]
     fn an_entry_without_an_id_or_a_start_is_none() {
         assert_eq!(read(json!({"conversationStart": "2026-01-15T10:14:20Z"})), None);
-        assert_eq!(read(json!({"conversationId": "c0000000-0000-4000-8000-000000000001"})), None);
+        assert_eq!(
+            read(json!({"conversationId": "c0000000-0000-4000-8000-000000000001"})),
+            None
+        );
     }
 }

@@ -39,8 +39,15 @@ impl Genesys {
         let id = conversation.to_string();
         for number in 1..=MOST_PAGES {
             let number = number.to_string();
-            let query = [("hasConversation", "true"), ("pageSize", "100"), ("pageNumber", &number)];
-            let answer = self.api.get("/api/v2/orphanrecordings", &query, what, deadline).await;
+            let query = [
+                ("hasConversation", "true"),
+                ("pageSize", "100"),
+                ("pageNumber", &number),
+            ];
+            let answer = self
+                .api
+                .get("/api/v2/orphanrecordings", &query, what, deadline)
+                .await;
             let page = match answer.and_then(|answer| answer.json::<Page>(what)) {
                 Ok(page) => page,
                 Err(error) if error.kind() == ErrorKind::Forbidden => {
@@ -67,13 +74,18 @@ impl Genesys {
 
 impl Orphan {
     fn is_of(&self, conversation: &str) -> bool {
-        let known = self.recording.as_ref().and_then(|recording| recording.conversation_id.as_deref());
+        let known = self
+            .recording
+            .as_ref()
+            .and_then(|recording| recording.conversation_id.as_deref());
         known.is_some_and(|known| known.eq_ignore_ascii_case(conversation))
     }
 
     fn sentence(&self) -> String {
         let clip = |text: &Option<String>| crate::redact::clip(text.as_deref().unwrap_or("unknown"));
         let (id, status) = (clip(&self.id), clip(&self.orphan_status));
-        format!("Genesys holds orphan recording {id} for it, {status}: close its after-call work, or attach the orphan to it")
+        format!(
+            "Genesys holds orphan recording {id} for it, {status}: close its after-call work, or attach the orphan to it"
+        )
     }
 }

@@ -10,9 +10,7 @@ use recording_archiver::sim::genesys::{Conversation, Recording, TranscodingBody}
 use recording_archiver::sim::wire::{Fault, Service};
 use serde_json::{Value, json};
 
-use crate::support::{
-    Bench, CONVERSATION, RECORDING, SETTLING, call, invoke, job, outcomes, results, sqs,
-};
+use crate::support::{Bench, CONVERSATION, RECORDING, SETTLING, call, invoke, job, outcomes, results, sqs};
 use crate::work::Work;
 
 /// A recording that appears later.
@@ -23,15 +21,17 @@ const LAST: &str = "e0000000-0000-4000-8000-000000000103";
 /// Genesys lists one more recording from now on.
 pub(crate) fn appears(bench: &Bench, id: &str) {
     let recording = Recording::audio(id, [call()]);
-    let added = bench
-        .world
-        .genesys
-        .conversation(CONVERSATION, |conversation| conversation.recordings.push(recording));
+    let added = bench.world.genesys.conversation(CONVERSATION, |conversation| {
+        conversation.recordings.push(recording)
+    });
     added.unwrap();
 }
 
 async fn state(bench: &Bench, recording: &str) -> Option<State> {
-    bench.record(CONVERSATION, recording).await.map(|record| record.state)
+    bench
+        .record(CONVERSATION, recording)
+        .await
+        .map(|record| record.state)
 }
 
 fn look(number: u32) -> Value {
@@ -43,7 +43,11 @@ async fn a_recording_that_appears_two_minutes_later_is_archived_without_anybodys
     let bench = Bench::with_a_call().await;
     let handler = bench.handler(&[SETTLING]);
     let summary = invoke(&handler, job()).await.unwrap();
-    assert_eq!(outcomes(&summary), ["archived"], "what follows is not told beside it");
+    assert_eq!(
+        outcomes(&summary),
+        ["archived"],
+        "what follows is not told beside it"
+    );
     let mut work = Work::of(&bench);
     let waiting = work.waiting();
     assert_eq!(waiting.len(), 1);
@@ -61,14 +65,24 @@ async fn a_recording_that_appears_two_minutes_later_is_archived_without_anybodys
     let events = bench.audit(CONVERSATION, "-").await;
     let told: Vec<_> = events
         .iter()
-        .map(|event| (event["action"].clone(), event["look"].clone(), event.get("recordings").cloned()))
+        .map(|event| {
+            (
+                event["action"].clone(),
+                event["look"].clone(),
+                event.get("recordings").cloned(),
+            )
+        })
         .collect();
     assert_eq!(
         told,
         [
             (json!("conversation.listed"), json!(1), Some(json!([RECORDING]))),
             (json!("conversation.listed"), json!(2), Some(json!([LATER]))),
-            (json!("conversation.settled"), json!(3), Some(json!([RECORDING, LATER]))),
+            (
+                json!("conversation.settled"),
+                json!(3),
+                Some(json!([RECORDING, LATER]))
+            ),
         ]
     );
     assert_eq!(events[2]["settledBy"], "details");
@@ -79,11 +93,18 @@ async fn a_recording_that_appears_two_minutes_later_is_archived_without_anybodys
 async fn a_recording_that_appears_after_the_second_look_is_archived_by_the_third() {
     let bench = Bench::with_a_call().await;
     let handler = bench.handler(&[SETTLING]);
-    bench.world.genesys.conversation(CONVERSATION, |conversation| conversation.details_open_for = 1);
+    bench
+        .world
+        .genesys
+        .conversation(CONVERSATION, |conversation| conversation.details_open_for = 1);
     invoke(&handler, job()).await.unwrap();
     let mut work = Work::of(&bench);
     assert_eq!(work.deliver(&handler).await, 1);
-    assert_eq!(state(&bench, "-").await, Some(State::Settling), "Genesys knows no end yet");
+    assert_eq!(
+        state(&bench, "-").await,
+        Some(State::Settling),
+        "Genesys knows no end yet"
+    );
     appears(&bench, LATER);
     work.run_dry(&handler).await;
     let whole = bench.record(CONVERSATION, "-").await.unwrap();
@@ -127,13 +148,19 @@ async fn a_settled_conversations_further_events_cost_no_request_to_genesys() {
 async fn a_look_that_was_taken_before_is_acknowledged_without_a_request() {
     let bench = Bench::with_a_call().await;
     let handler = bench.handler(&[SETTLING]);
-    bench.world.genesys.conversation(CONVERSATION, |conversation| conversation.acw_open = true);
+    bench
+        .world
+        .genesys
+        .conversation(CONVERSATION, |conversation| conversation.acw_open = true);
     invoke(&handler, job()).await.unwrap();
     let mut work = Work::of(&bench);
     work.deliver(&handler).await;
     for (settled, number) in [(false, 2), (true, 2), (true, 3), (true, 9)] {
         if settled && state(&bench, "-").await != Some(State::Settled) {
-            bench.world.genesys.conversation(CONVERSATION, |conversation| conversation.acw_open = false);
+            bench
+                .world
+                .genesys
+                .conversation(CONVERSATION, |conversation| conversation.acw_open = false);
             work.run_dry(&handler).await;
         }
         let events = bench.actions(CONVERSATION, "-").await;
@@ -158,7 +185,11 @@ async fn a_recheck_looks_at_a_settled_conversation_again() {
     work.run_dry(&handler).await;
     let recheck = json!({"conversationId": CONVERSATION, "recheck": true, "requestedBy": "anna"});
     let summary = invoke(&handler, recheck.clone()).await.unwrap();
-    assert_eq!(outcomes(&summary), ["already_archived", "settled"], "the same list once more");
+    assert_eq!(
+        outcomes(&summary),
+        ["already_archived", "settled"],
+        "the same list once more"
+    );
     assert_eq!(bench.deferred().len(), 1);
 
     appears(&bench, LATER);
@@ -182,15 +213,31 @@ async fn looks_of_ten_conversations_in_a_batch_share_one_request_for_details() {
         let recording = Recording::audio(format!("e0000000-0000-4000-8000-0000000001{n:02}"), [call()]);
         // The first request for a recording is answered 202.
         let recording = recording.transcoding(1, TranscodingBody::Empty);
-        bench.world.genesys.add(Conversation::new(id(n)).recording(recording));
+        bench
+            .world
+            .genesys
+            .add(Conversation::new(id(n)).recording(recording));
     }
     let handler = bench.handler(&[SETTLING]);
-    invoke(&handler, sqs((0..10).map(|n| json!({"conversationId": id(n)}).to_string()))).await.unwrap();
-    assert_eq!(bench.genesys_requests(), 30, "until archived: list, 202, recording");
+    invoke(
+        &handler,
+        sqs((0..10).map(|n| json!({"conversationId": id(n)}).to_string())),
+    )
+    .await
+    .unwrap();
+    assert_eq!(
+        bench.genesys_requests(),
+        30,
+        "until archived: list, 202, recording"
+    );
     bench.world.wire.forget();
     let mut work = Work::of(&bench);
     assert_eq!(work.deliver(&handler).await, 10);
-    assert_eq!(bench.genesys_requests(), 11, "until settled: ten lists, and the details of all");
+    assert_eq!(
+        bench.genesys_requests(),
+        11,
+        "until settled: ten lists, and the details of all"
+    );
     assert_eq!(bench.world.wire.count(Service::Genesys, "details"), 1);
     for n in 0..10 {
         assert_eq!(bench.record(&id(n), "-").await.unwrap().state, State::Settled);
@@ -205,10 +252,18 @@ async fn where_genesys_takes_no_list_of_ids_each_is_asked_for_alone() {
     let id = |n: u32| format!("c0000000-0000-4000-8000-0000000001{n:02}");
     for n in 0..3 {
         let recording = Recording::audio(format!("e0000000-0000-4000-8000-0000000001{n:02}"), [call()]);
-        bench.world.genesys.add(Conversation::new(id(n)).recording(recording));
+        bench
+            .world
+            .genesys
+            .add(Conversation::new(id(n)).recording(recording));
     }
     let handler = bench.handler(&[SETTLING]);
-    invoke(&handler, sqs((0..3).map(|n| json!({"conversationId": id(n)}).to_string()))).await.unwrap();
+    invoke(
+        &handler,
+        sqs((0..3).map(|n| json!({"conversationId": id(n)}).to_string())),
+    )
+    .await
+    .unwrap();
     Work::of(&bench).run_dry(&handler).await;
     assert_eq!(bench.world.wire.count(Service::Genesys, "details"), 1, "refused");
     assert_eq!(bench.world.wire.count(Service::Genesys, "details-one"), 3);
@@ -256,7 +311,12 @@ async fn a_message_that_comes_too_early_is_sent_on_and_asks_for_nothing() {
     assert_eq!(asked, ["SendMessage"]);
 
     let soon = (now + jiff::SignedDuration::from_mins(5)).to_string();
-    let summary = invoke(&handler, json!({"conversationId": CONVERSATION, "notBefore": soon})).await.unwrap();
+    let summary = invoke(
+        &handler,
+        json!({"conversationId": CONVERSATION, "notBefore": soon}),
+    )
+    .await
+    .unwrap();
     assert_eq!(outcomes(&summary), ["deferred"]);
     let (_, delay) = bench.deferred().pop().unwrap();
     assert!((200..=300).contains(&delay), "{delay}");
@@ -286,7 +346,10 @@ async fn a_message_that_would_wait_for_ever_is_a_case_for_people() {
 async fn a_deferred_recording_is_left_to_the_job_of_its_own() {
     let bench = Bench::new().await;
     let recording = Recording::audio(RECORDING, [call()]).transcoding(12, TranscodingBody::Empty);
-    bench.world.genesys.add(Conversation::new(CONVERSATION).recording(recording));
+    bench
+        .world
+        .genesys
+        .add(Conversation::new(CONVERSATION).recording(recording));
     let handler = bench.handler(&[SETTLING, ("TRANSCODE_WAIT_SECONDS", "0")]);
     assert_eq!(outcomes(&invoke(&handler, job()).await.unwrap()), ["deferred"]);
     let mut work = Work::of(&bench);
@@ -295,9 +358,18 @@ async fn a_deferred_recording_is_left_to_the_job_of_its_own() {
     assert_eq!(state(&bench, RECORDING).await, Some(State::Notified));
     assert_eq!(state(&bench, "-").await, Some(State::Settled));
     let sent = bench.deferred();
-    let of_the_recording = sent.iter().filter(|(job, _)| job["recordingId"] == RECORDING).count();
-    assert_eq!(of_the_recording, 12, "one for each 202: one chain of jobs, whatever the looks found");
-    assert!(sent.iter().all(|(job, _)| job["recordingId"].is_null() || job["look"].is_null()));
+    let of_the_recording = sent
+        .iter()
+        .filter(|(job, _)| job["recordingId"] == RECORDING)
+        .count();
+    assert_eq!(
+        of_the_recording, 12,
+        "one for each 202: one chain of jobs, whatever the looks found"
+    );
+    assert!(
+        sent.iter()
+            .all(|(job, _)| job["recordingId"].is_null() || job["look"].is_null())
+    );
 }
 
 #[tokio::test]
@@ -320,7 +392,10 @@ async fn a_look_that_never_comes_is_made_up_for_by_the_next_event() {
 async fn a_look_that_cannot_be_sent_is_not_written_down_and_the_message_comes_again() {
     let bench = Bench::with_a_call().await;
     let handler = bench.handler(&[SETTLING]);
-    bench.world.wire.disturb_next(Service::Sqs, "SendMessage", 20, Fault::status(500));
+    bench
+        .world
+        .wire
+        .disturb_next(Service::Sqs, "SendMessage", 20, Fault::status(500));
     let answer = invoke(&handler, sqs([job().to_string()])).await.unwrap();
     assert_eq!(answer, json!({"batchItemFailures": [{"itemIdentifier": "m-0"}]}));
     assert!(bench.record(CONVERSATION, "-").await.is_none());
@@ -328,7 +403,10 @@ async fn a_look_that_cannot_be_sent_is_not_written_down_and_the_message_comes_ag
     let mut work = Work::of(&bench);
     work.send(&job());
     work.run_dry(&handler).await;
-    assert_eq!(bench.actions(CONVERSATION, "-").await, ["conversation.listed", "conversation.settled"]);
+    assert_eq!(
+        bench.actions(CONVERSATION, "-").await,
+        ["conversation.listed", "conversation.settled"]
+    );
 }
 
 #[tokio::test]
@@ -337,7 +415,13 @@ async fn what_needs_a_person_does_not_keep_a_conversation_from_settling() {
     let bench = Bench::with_a_call().await;
     appears(&bench, LATER);
     appears(&bench, LAST);
-    let set = |id: &str, state| bench.world.genesys.recording(id, |recording| recording.state = state).unwrap();
+    let set = |id: &str, state| {
+        bench
+            .world
+            .genesys
+            .recording(id, |recording| recording.state = state)
+            .unwrap()
+    };
     set(LATER, FileState::Archived);
     set(LAST, FileState::Deleted);
     let handler = bench.handler(&[SETTLING]);
@@ -345,13 +429,29 @@ async fn what_needs_a_person_does_not_keep_a_conversation_from_settling() {
     Work::of(&bench).run_dry(&handler).await;
     assert_eq!(state(&bench, "-").await, Some(State::Settled));
     let cases = bench.exceptions();
-    assert_eq!(cases.len(), 2, "each once: a look leaves what is final alone: {cases:?}");
+    assert_eq!(
+        cases.len(),
+        2,
+        "each once: a look leaves what is final alone: {cases:?}"
+    );
     // A further event tries it again: the run that found it so might have died before it told anybody.
-    assert_eq!(outcomes(&invoke(&handler, job()).await.unwrap()), ["already_archived", "failed", "expired"]);
+    assert_eq!(
+        outcomes(&invoke(&handler, job()).await.unwrap()),
+        ["already_archived", "failed", "expired"]
+    );
     assert_eq!(bench.exceptions().len(), 4);
     // Restored at Genesys, it is archived by the job of its case.
     set(LATER, FileState::Restored);
-    let case = cases.iter().find(|case| case["code"] == "archived_at_source").unwrap();
-    assert_eq!(case["job"], json!({"conversationId": CONVERSATION, "recordingId": LATER}));
-    assert_eq!(outcomes(&invoke(&handler, case["job"].clone()).await.unwrap()), ["archived"]);
+    let case = cases
+        .iter()
+        .find(|case| case["code"] == "archived_at_source")
+        .unwrap();
+    assert_eq!(
+        case["job"],
+        json!({"conversationId": CONVERSATION, "recordingId": LATER})
+    );
+    assert_eq!(
+        outcomes(&invoke(&handler, case["job"].clone()).await.unwrap()),
+        ["archived"]
+    );
 }

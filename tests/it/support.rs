@@ -263,7 +263,10 @@ impl Bench {
     /// How many requests Genesys' API got, the login left out.
     pub(crate) fn genesys_requests(&self) -> usize {
         let exchanges = self.world.wire.exchanges();
-        exchanges.iter().filter(|call| call.service == Service::Genesys).count()
+        exchanges
+            .iter()
+            .filter(|call| call.service == Service::Genesys)
+            .count()
     }
 
     /// Lets time pass for the function and for Genesys.

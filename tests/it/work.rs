@@ -36,7 +36,10 @@ impl<'a> Work<'a> {
     /// What waits, in order of time.
     pub(crate) fn waiting(&mut self) -> Vec<Value> {
         self.collect();
-        self.waiting.iter().map(|(_, body)| serde_json::from_str(body).unwrap()).collect()
+        self.waiting
+            .iter()
+            .map(|(_, body)| serde_json::from_str(body).unwrap())
+            .collect()
     }
 
     /// Sends a message as somebody else would, to be delivered at once.
@@ -54,13 +57,19 @@ impl<'a> Work<'a> {
     /// Delivers the next batch, and says how many messages that were; 0: none is left.
     pub(crate) async fn deliver(&mut self, handler: &Handler) -> usize {
         self.collect();
-        let Some((due, _)) = self.waiting.first() else { return 0 };
+        let Some((due, _)) = self.waiting.first() else {
+            return 0;
+        };
         if let Ok(wait) = Duration::try_from(due.duration_since(self.bench.clock.now())) {
             self.bench.advance(wait + Duration::from_millis(1));
         }
         let now = self.bench.clock.now();
         let ready = self.waiting.iter().take_while(|(due, _)| *due <= now).count();
-        let batch: Vec<_> = self.waiting.drain(..ready.min(BATCH)).map(|(_, body)| body).collect();
+        let batch: Vec<_> = self
+            .waiting
+            .drain(..ready.min(BATCH))
+            .map(|(_, body)| body)
+            .collect();
         let answer = invoke(handler, sqs(batch.clone())).await.unwrap();
         for failure in answer["batchItemFailures"].as_array().unwrap() {
             let id = failure["itemIdentifier"].as_str().unwrap();

@@ -10,8 +10,15 @@ const HOUR: i64 = 3600;
 
 fn limits() -> LimitConfig {
     let config = Config::from_lookup(|name| {
-        let needed = ["GENESYS_SECRET_ID", "S3_BUCKET_NAME", "AUDIT_TABLE_NAME", "LEDGER_TABLE_NAME"];
-        needed.contains(&name).then(|| name.to_lowercase().replace('_', "-"))
+        let needed = [
+            "GENESYS_SECRET_ID",
+            "S3_BUCKET_NAME",
+            "AUDIT_TABLE_NAME",
+            "LEDGER_TABLE_NAME",
+        ];
+        needed
+            .contains(&name)
+            .then(|| name.to_lowercase().replace('_', "-"))
     });
     config.unwrap().limits
 }
@@ -47,7 +54,8 @@ fn job(look: Option<u32>, recheck: bool) -> Job {
 fn a_job_is_stale_answered_joined_or_taken_by_what_the_ledger_knows() {
     let overdue = HOUR + 1;
     let settling = |next: i64| record(json!({"looks": 2, "nextLookAt": at(next)}));
-    let state = |state: &str, looks: u32| record(json!({"state": state, "looks": looks, "nextLookAt": START}));
+    let state =
+        |state: &str, looks: u32| record(json!({"state": state, "looks": looks, "nextLookAt": START}));
     for (look, recheck, known, planned) in [
         (None, false, None, Plan::Take(1)),
         (Some(2), false, None, Plan::Take(2)),
@@ -92,8 +100,14 @@ fn a_look_leaves_alone_what_is_final_and_what_has_a_job_of_its_own() {
     assert!(needs_work(None, START), "a new one");
     for state in ["claimed", "archived"] {
         let leased = record(json!({"state": state, "leaseExpiresAt": at(HOUR).as_millisecond()}));
-        assert!(!needs_work(Some(&leased), at(HOUR - 1)), "{state}: a run is at it");
-        assert!(needs_work(Some(&leased), at(HOUR)), "{state}: it died, perhaps before it told the receiver");
+        assert!(
+            !needs_work(Some(&leased), at(HOUR - 1)),
+            "{state}: a run is at it"
+        );
+        assert!(
+            needs_work(Some(&leased), at(HOUR)),
+            "{state}: it died, perhaps before it told the receiver"
+        );
     }
     let deferred = record(json!({"state": "deferred"}));
     assert!(needs_work(Some(&deferred), at(6 * HOUR + 1)), "its job is lost");
@@ -161,20 +175,41 @@ fn again(seconds: u64) -> Next {
 
 #[test]
 fn the_first_look_asks_nothing_more_where_something_is_listed() {
-    assert_eq!(next(1, 120, &["a"], None, Say::EndedRecorded), (false, again(900)));
+    assert_eq!(
+        next(1, 120, &["a"], None, Say::EndedRecorded),
+        (false, again(900))
+    );
 }
 
 #[test]
 fn two_looks_that_list_the_same_of_an_ended_conversation_settle_it() {
     let before = looked(1, &["a", "b"]);
     let second = |listed: &[&str], say| next(2, 1020, listed, Some(&before), say);
-    assert_eq!(second(&["a", "b"], Say::EndedRecorded), (true, Next::Settled("details")));
+    assert_eq!(
+        second(&["a", "b"], Say::EndedRecorded),
+        (true, Next::Settled("details"))
+    );
     assert_eq!(second(&["a", "b"], Say::GoesOnRecorded), (true, again(1800)));
-    assert_eq!(second(&["a", "b", "c"], Say::EndedRecorded), (false, again(1800)), "one more");
-    assert_eq!(second(&["a"], Say::EndedRecorded), (false, again(1800)), "one less");
-    assert_eq!(second(&[], Say::EndedRecorded), (false, again(1800)), "none any more");
+    assert_eq!(
+        second(&["a", "b", "c"], Say::EndedRecorded),
+        (false, again(1800)),
+        "one more"
+    );
+    assert_eq!(
+        second(&["a"], Say::EndedRecorded),
+        (false, again(1800)),
+        "one less"
+    );
+    assert_eq!(
+        second(&[], Say::EndedRecorded),
+        (false, again(1800)),
+        "none any more"
+    );
     // The run that wrote the first look down died; its message lived.
-    assert_eq!(next(2, 1020, &["a"], None, Say::EndedRecorded), (false, again(1800)));
+    assert_eq!(
+        next(2, 1020, &["a"], None, Say::EndedRecorded),
+        (false, again(1800))
+    );
 }
 
 #[test]
@@ -244,11 +279,19 @@ fn what_analytics_do_not_know_is_waited_for_until_the_readiness_deadline() {
 #[test]
 fn without_a_recording_having_been_started_one_more_look_is_enough() {
     assert_eq!(next(1, 120, &[], None, Say::Ended), (true, again(3480)));
-    assert_eq!(next(1, 120, &[], None, Say::GoesOn), (true, again(3480)), "the end comes late");
+    assert_eq!(
+        next(1, 120, &[], None, Say::GoesOn),
+        (true, again(3480)),
+        "the end comes late"
+    );
     let before = looked(1, &[]);
     let second = |seconds, say| next(2, seconds, &[], Some(&before), say).1;
     assert_eq!(second(HOUR, Say::Ended), Next::Unrecorded);
-    assert_eq!(second(HOUR - 1, Say::Ended), again(900), "too early to believe it");
+    assert_eq!(
+        second(HOUR - 1, Say::Ended),
+        again(900),
+        "too early to believe it"
+    );
     assert_eq!(second(HOUR, Say::GoesOn), again(1800));
     assert_eq!(second(24 * HOUR + 1, Say::GoesOn), Next::Open);
     // Asked about long after its end, it is still looked at twice.
@@ -264,13 +307,22 @@ fn a_recording_that_was_started_is_waited_for_until_the_readiness_deadline() {
     }
     let late = 24 * HOUR + 1;
     assert_eq!(next(1, late, &[], None, Say::EndedRecorded).1, Next::Never);
-    assert_eq!(next(2, late, &[], Some(&before), Say::EndedRecorded).1, Next::Never);
-    assert_eq!(next(2, late, &[], Some(&before), Say::GoesOnRecorded).1, Next::Open);
+    assert_eq!(
+        next(2, late, &[], Some(&before), Say::EndedRecorded).1,
+        Next::Never
+    );
+    assert_eq!(
+        next(2, late, &[], Some(&before), Say::GoesOnRecorded).1,
+        Next::Open
+    );
 }
 
 #[test]
 fn the_last_look_ends_all_patience() {
     let before = looked(99, &["b"]);
     assert_eq!(next(100, HOUR, &["a"], Some(&before), Say::Ended).1, Next::Never);
-    assert_eq!(next(99, HOUR, &["a"], Some(&before), Say::Ended).1, again(6 * 3600));
+    assert_eq!(
+        next(99, HOUR, &["a"], Some(&before), Say::Ended).1,
+        again(6 * 3600)
+    );
 }

@@ -127,10 +127,15 @@ async fn run(plan: Plan) -> Result<bool> {
         counted.get("crash").unwrap_or(&0),
         begun.elapsed().as_secs(),
     );
-    let faults = counted.iter().filter(|(kind, _)| !weather::NO_FAULTS.contains(kind));
+    let faults = counted
+        .iter()
+        .filter(|(kind, _)| !weather::NO_FAULTS.contains(kind));
     let faults: Vec<_> = faults.map(|(kind, count)| format!("{kind} {count}")).collect();
     println!("  faults: {}", faults.join(", "));
-    println!("  settled: {} conversations, with {} looks", verdict.settled, verdict.looks);
+    println!(
+        "  settled: {} conversations, with {} looks",
+        verdict.settled, verdict.looks
+    );
     println!(
         "  lost {}, duplicated {}, corrupt {}",
         verdict.lost.len(),

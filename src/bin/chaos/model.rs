@@ -116,23 +116,32 @@ fn check_settled(
         let settled = records.get(&id).filter(|record| record.state == State::Settled);
         let Some(record) = settled else {
             let state = records.get(&id).map(|record| record.state);
-            verdict.lost.push(format!("{conversation} is not settled: {state:?}"));
+            verdict
+                .lost
+                .push(format!("{conversation} is not settled: {state:?}"));
             continue;
         };
         verdict.settled += 1;
         verdict.looks += record.looks;
         if !record.recordings.iter().eq(recordings.iter().copied()) {
-            verdict.lost.push(format!("{conversation} is settled with {:?}, not {recordings:?}", record.recordings));
+            verdict.lost.push(format!(
+                "{conversation} is settled with {:?}, not {recordings:?}",
+                record.recordings
+            ));
         }
         let mut story = events.remove(&id).unwrap_or_default();
         story.sort_by_key(|event| event["seq"].as_u64());
         let end = audit::verify(&story);
         let whole = end.is_ok_and(|end| end.head == record.chain_head && end.seq == record.seq);
-        verdict.corrupt_unless(whole, || format!("the audit of the looks at {conversation} is broken"));
+        verdict.corrupt_unless(whole, || {
+            format!("the audit of the looks at {conversation} is broken")
+        });
         let of = |action: &str| story.iter().filter(|event| event["action"] == action).count();
         if of("conversation.settled") != 1 {
             let times = of("conversation.settled");
-            verdict.duplicated.push(format!("{conversation} was settled {times} times"));
+            verdict
+                .duplicated
+                .push(format!("{conversation} was settled {times} times"));
         }
     }
 }

@@ -45,7 +45,10 @@ impl Weather {
     pub(crate) fn did(&self) -> (usize, usize) {
         let counts = self.counted();
         let faults = counts.iter().filter(|(kind, _)| !NO_FAULTS.contains(kind));
-        (faults.map(|(_, count)| count).sum(), counts.get("crash").copied().unwrap_or(0))
+        (
+            faults.map(|(_, count)| count).sum(),
+            counts.get("crash").copied().unwrap_or(0),
+        )
     }
 
     /// Whether there were as many as the recordings ask for.

@@ -70,7 +70,9 @@ impl Queue {
             let deferred = stage.world.aws.messages(&stage.world.work_queue);
             let now = Instant::now();
             let new = deferred.iter().skip(state.deferred);
-            let new: Vec<_> = new.map(|message| (now + delay_of(message), message.body.clone())).collect();
+            let new: Vec<_> = new
+                .map(|message| (now + delay_of(message), message.body.clone()))
+                .collect();
             state.deferred = deferred.len();
             state.messages.extend(new);
             if now > self.closes || (state.messages.is_empty() && state.in_flight == 0) {
@@ -200,7 +202,10 @@ pub(crate) fn work(stage: &Stage, mut dice: fastrand::Rng) {
 /// Deferred jobs come soon. A look that came before its time would only be sent on.
 fn delay_of(message: &SentMessage) -> Duration {
     let is_look = message.body.contains("\"look\"");
-    let seconds = message.delay_seconds.filter(|_| is_look).and_then(|seconds| u64::try_from(seconds).ok());
+    let seconds = message
+        .delay_seconds
+        .filter(|_| is_look)
+        .and_then(|seconds| u64::try_from(seconds).ok());
     seconds.map_or(AGAIN, |seconds| Duration::from_secs(seconds).max(AGAIN))
 }
 

@@ -24,7 +24,8 @@ fn recording(number: usize) -> String {
 }
 
 fn call_at(number: usize, start: Timestamp) -> Conversation {
-    let mut conversation = Conversation::new(conversation(number)).lasting(start, SignedDuration::from_mins(5));
+    let mut conversation =
+        Conversation::new(conversation(number)).lasting(start, SignedDuration::from_mins(5));
     conversation.marked = Some(true);
     conversation.recording(Recording::audio(recording(number), [call()]))
 }
@@ -42,13 +43,24 @@ async fn one_of_each(start: Timestamp) -> Bench {
     genesys.add(unrecorded);
     let handler = bench.handler(&[SETTLING]);
     for number in [SETTLED, UNRECORDED] {
-        invoke(&handler, json!({"conversationId": conversation(number)})).await.unwrap();
+        invoke(&handler, json!({"conversationId": conversation(number)}))
+            .await
+            .unwrap();
     }
     Work::of(&bench).run_dry(&handler).await;
-    bench.invoke(json!({"conversationId": conversation(ARCHIVED)})).await.unwrap();
+    bench
+        .invoke(json!({"conversationId": conversation(ARCHIVED)}))
+        .await
+        .unwrap();
     let state = |record: recording_archiver::aws::ledger::Record| record.state;
-    assert_eq!(bench.record(&conversation(SETTLED), "-").await.map(state), Some(State::Settled));
-    assert_eq!(bench.record(&conversation(UNRECORDED), "-").await.map(state), Some(State::Unrecorded));
+    assert_eq!(
+        bench.record(&conversation(SETTLED), "-").await.map(state),
+        Some(State::Settled)
+    );
+    assert_eq!(
+        bench.record(&conversation(UNRECORDED), "-").await.map(state),
+        Some(State::Unrecorded)
+    );
     bench
 }
 
@@ -73,7 +85,11 @@ async fn a_backfill_sends_what_is_archived_and_not_settled_once_more() {
     let ran = run(&bench, &["backfill", "--json", "--ids", &list, "--rate", "6000"]).await;
     assert_eq!(ran.code(), Some(0), "{ran:?}");
     let summary = ran.summary();
-    assert_eq!((&summary["archived"], &summary["sent"]), (&json!(2), &json!(1)), "{summary}");
+    assert_eq!(
+        (&summary["archived"], &summary["sent"]),
+        (&json!(2), &json!(1)),
+        "{summary}"
+    );
     let (job, _) = bench.deferred().remove(before);
     assert_eq!(job["conversationId"], conversation(ARCHIVED));
     bench.world.wire.forget();
@@ -87,7 +103,9 @@ async fn a_backfill_sends_what_is_archived_and_not_settled_once_more() {
 fn reasons(ran: &Ran) -> BTreeMap<String, String> {
     let text = |value: &Value| value.as_str().unwrap().to_owned();
     let items = ran.items().into_iter();
-    items.map(|item| (text(&item["interactionId"]), text(&item["reason"]))).collect()
+    items
+        .map(|item| (text(&item["interactionId"]), text(&item["reason"])))
+        .collect()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -97,13 +115,30 @@ async fn reconcile_finds_what_is_not_settled_and_sends_it_to_be_looked_at_again(
     let mut marked = call_at(UNRECORDED, long_ago());
     marked.recordings.clear();
     bench.world.genesys.add(marked);
-    let days = ["--json", "--from", "2026-10-05", "--to", "2026-10-05", "--rate", "1000000"];
+    let days = [
+        "--json",
+        "--from",
+        "2026-10-05",
+        "--to",
+        "2026-10-05",
+        "--rate",
+        "1000000",
+    ];
     let ran = run(&bench, &[&["reconcile", "--enqueue"], &days[..]].concat()).await;
     assert_eq!(ran.code(), Some(1), "{ran:?}");
-    assert_eq!(reasons(&ran), [(conversation(ARCHIVED), "unsettled".to_owned())].into());
-    assert_eq!(ran.summary()["reasons"], json!({"archived": 1, "unrecorded": 1, "unsettled": 1}));
+    assert_eq!(
+        reasons(&ran),
+        [(conversation(ARCHIVED), "unsettled".to_owned())].into()
+    );
+    assert_eq!(
+        ran.summary()["reasons"],
+        json!({"archived": 1, "unrecorded": 1, "unsettled": 1})
+    );
     let (job, _) = bench.deferred().pop().unwrap();
-    assert_eq!((&job["conversationId"], &job["recheck"]), (&json!(conversation(ARCHIVED)), &json!(true)));
+    assert_eq!(
+        (&job["conversationId"], &job["recheck"]),
+        (&json!(conversation(ARCHIVED)), &json!(true))
+    );
 
     let ran = run(&bench, &[&["reconcile", "--recordings"], &days[..]].concat()).await;
     assert_eq!(ran.code(), Some(0), "its recordings are all there: {ran:?}");
@@ -122,10 +157,16 @@ async fn what_may_still_settle_is_no_finding() {
     let bench = Bench::new().await;
     let now = bench.clock.now();
     bench.world.genesys.set_job_looks(0);
-    bench.world.genesys.add(call_at(SETTLED, now - SignedDuration::from_mins(10)));
+    bench
+        .world
+        .genesys
+        .add(call_at(SETTLED, now - SignedDuration::from_mins(10)));
     let handler = bench.handler(&[SETTLING]);
-    invoke(&handler, json!({"conversationId": conversation(SETTLED)})).await.unwrap();
-    let [from, to] = [now - SignedDuration::from_mins(10), now].map(|time| time.strftime("%Y-%m-%d").to_string());
+    invoke(&handler, json!({"conversationId": conversation(SETTLED)}))
+        .await
+        .unwrap();
+    let [from, to] =
+        [now - SignedDuration::from_mins(10), now].map(|time| time.strftime("%Y-%m-%d").to_string());
     let ran = run(&bench, &["reconcile", "--json", "--from", &from, "--to", &to]).await;
     assert_eq!(ran.code(), Some(0), "{ran:?}");
     assert_eq!(ran.summary()["reasons"], json!({"settling": 1}));
@@ -138,17 +179,27 @@ async fn a_case_of_open_after_call_work_is_sent_to_be_looked_at_again() {
     conversation.acw_open = true;
     bench.world.genesys.add(conversation);
     let handler = bench.handler(&[SETTLING]);
-    invoke(&handler, json!({"conversationId": self::conversation(SETTLED)})).await.unwrap();
+    invoke(&handler, json!({"conversationId": self::conversation(SETTLED)}))
+        .await
+        .unwrap();
     let mut work = Work::of(&bench);
     work.run_dry(&handler).await;
     assert_eq!(bench.exceptions()[0]["code"], "after_call_work_open");
     let ran = run(&bench, &["redrive", "--json", "--code", "after_call_work_open"]).await;
-    assert_eq!((ran.code(), &ran.summary()["sent"]), (Some(0), &json!(1)), "{ran:?}");
+    assert_eq!(
+        (ran.code(), &ran.summary()["sent"]),
+        (Some(0), &json!(1)),
+        "{ran:?}"
+    );
     let again = work.waiting();
     assert_eq!(again.len(), 1);
     assert_eq!(again[0]["recheck"], true);
     let ended = |conversation: &mut Conversation| conversation.acw_open = false;
-    bench.world.genesys.conversation(&self::conversation(SETTLED), ended).unwrap();
+    bench
+        .world
+        .genesys
+        .conversation(&self::conversation(SETTLED), ended)
+        .unwrap();
     work.run_dry(&handler).await;
     let whole = bench.record(&self::conversation(SETTLED), "-").await.unwrap();
     assert_eq!(whole.state, State::Settled);

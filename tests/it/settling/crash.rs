@@ -38,8 +38,14 @@ impl Scene {
 
     async fn invoke(&self, body: Value) {
         let handler = self.bench.handler(CONFIGURATION);
-        let answer = invoke_for(&handler, sqs([body.to_string()]), LEASE).await.unwrap();
-        assert_eq!(answer["batchItemFailures"].as_array().map(Vec::len), Some(0), "{answer}");
+        let answer = invoke_for(&handler, sqs([body.to_string()]), LEASE)
+            .await
+            .unwrap();
+        assert_eq!(
+            answer["batchItemFailures"].as_array().map(Vec::len),
+            Some(0),
+            "{answer}"
+        );
     }
 
     /// How many effects a clean run has.
@@ -72,16 +78,27 @@ impl Scene {
             let record = self.bench.record(CONVERSATION, recording).await.unwrap();
             assert_eq!(record.state, State::Notified, "{story}");
             let actions = self.bench.actions(CONVERSATION, recording).await;
-            let stored = actions.iter().filter(|action| *action == "archive.stored").count();
+            let stored = actions
+                .iter()
+                .filter(|action| *action == "archive.stored")
+                .count();
             assert_eq!(stored, 1, "{story}: {actions:?}");
         }
         // Each look that counts is told once, in order, and the last one settles.
         let events = self.bench.audit(CONVERSATION, "-").await;
-        let looks: Vec<_> = events.iter().map(|event| event["look"].as_u64().unwrap()).collect();
+        let looks: Vec<_> = events
+            .iter()
+            .map(|event| event["look"].as_u64().unwrap())
+            .collect();
         assert!(looks.is_sorted_by(|one, other| one < other), "{story}: {looks:?}");
         let (last, before) = events.split_last().unwrap();
         assert_eq!(last["action"], "conversation.settled", "{story}");
-        assert!(before.iter().all(|event| event["action"] == "conversation.listed"), "{story}");
+        assert!(
+            before
+                .iter()
+                .all(|event| event["action"] == "conversation.listed"),
+            "{story}"
+        );
         assert!(events.len() <= 4, "{story}: {looks:?}");
         assert!(self.bench.exceptions().is_empty(), "{story}");
     }
@@ -96,7 +113,8 @@ async fn a_first_look_survives_a_crash_at_any_point() {
             for first in [true, false] {
                 let scene = Scene::new().await;
                 assert!(kill(&scene.bench, CONFIGURATION, sqs([job().to_string()]), k, moment).await);
-                let story = format!("killed {moment:?} effect {k} of {effects}, delivered again first: {first}");
+                let story =
+                    format!("killed {moment:?} effect {k} of {effects}, delivered again first: {first}");
                 scene.run_to_the_end(&job(), first, &story).await;
             }
         }
@@ -114,7 +132,8 @@ async fn a_later_look_survives_a_crash_at_any_point() {
                 let (scene, look) = Scene::before_the_second_look().await;
                 let body = sqs([look.to_string()]);
                 assert!(kill(&scene.bench, CONFIGURATION, body, k, moment).await);
-                let story = format!("killed {moment:?} effect {k} of {effects}, delivered again first: {first}");
+                let story =
+                    format!("killed {moment:?} effect {k} of {effects}, delivered again first: {first}");
                 scene.run_to_the_end(&look, first, &story).await;
             }
         }
@@ -169,8 +188,16 @@ async fn a_case_that_a_look_finds_is_handed_over_whatever_dies() {
             work.send(&look);
             work.run_dry(&handler).await;
             let story = format!("killed {moment:?} effect {k} of {effects}");
-            let codes: Vec<_> = scene.bench.exceptions().iter().map(|case| case["code"].clone()).collect();
-            assert!(!codes.is_empty() && codes.iter().all(|code| code == "archived_at_source"), "{story}: {codes:?}");
+            let codes: Vec<_> = scene
+                .bench
+                .exceptions()
+                .iter()
+                .map(|case| case["code"].clone())
+                .collect();
+            assert!(
+                !codes.is_empty() && codes.iter().all(|code| code == "archived_at_source"),
+                "{story}: {codes:?}"
+            );
             assert!(codes.len() <= 2, "{story}: {codes:?}");
             let whole = scene.bench.record(CONVERSATION, "-").await.unwrap();
             assert_eq!(whole.state, State::Settled, "{story}");

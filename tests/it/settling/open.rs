@@ -42,11 +42,25 @@ async fn a_conversation_that_was_never_recorded_ends_so_within_six_requests_and_
         assert_eq!(outcomes(&summary), ["settling"]);
         Work::of(&bench).run_dry(&handler).await;
         let whole = bench.record(CONVERSATION, "-").await.unwrap();
-        assert_eq!(whole.state, State::Unrecorded, "absent for {absent}, open for {open_for}");
-        assert_eq!(bench.genesys_requests(), requests, "absent for {absent}, open for {open_for}");
+        assert_eq!(
+            whole.state,
+            State::Unrecorded,
+            "absent for {absent}, open for {open_for}"
+        );
+        assert_eq!(
+            bench.genesys_requests(),
+            requests,
+            "absent for {absent}, open for {open_for}"
+        );
         let actions = bench.actions(CONVERSATION, "-").await;
         assert_eq!(actions.last().unwrap(), "conversation.unrecorded");
-        assert!(actions.iter().rev().skip(1).all(|action| action == "conversation.listed"));
+        assert!(
+            actions
+                .iter()
+                .rev()
+                .skip(1)
+                .all(|action| action == "conversation.listed")
+        );
         assert!(bench.exceptions().is_empty());
         let again = invoke(&handler, job()).await.unwrap();
         assert_eq!(outcomes(&again), ["unrecorded"]);
@@ -73,7 +87,10 @@ async fn a_recording_that_was_started_and_is_not_listed_is_deferred_as_before() 
     let summary = invoke(&handler, job()).await.unwrap();
     assert_eq!(outcomes(&summary), ["deferred"]);
     let (again, delay) = bench.deferred().pop().unwrap();
-    assert_eq!((again["deferrals"].clone(), again["look"].clone(), delay), (json!(1), json!(null), 30));
+    assert_eq!(
+        (again["deferrals"].clone(), again["look"].clone(), delay),
+        (json!(1), json!(null), 30)
+    );
     Work::of(&bench).run_dry(&handler).await;
     assert_eq!(state(&bench, RECORDING).await, Some(State::Notified));
     assert_eq!(state(&bench, "-").await, Some(State::Settled));
@@ -102,7 +119,10 @@ async fn the_orphan_is_named_without_settling_too() {
     let late = json!({"conversationId": CONVERSATION, "firstSeen": "2026-01-15T10:20:30Z"});
     let summary = bench.invoke(late).await.unwrap();
     assert_eq!(outcomes(&summary), ["failed"]);
-    assert!(summary["results"][0]["reason"].as_str().unwrap().contains(ORPHAN), "{summary}");
+    assert!(
+        summary["results"][0]["reason"].as_str().unwrap().contains(ORPHAN),
+        "{summary}"
+    );
 }
 
 /// Settles a conversation whose after-call work stays open, and gives the case that comes of it.
@@ -112,31 +132,53 @@ async fn never_ended(bench: &Bench) -> serde_json::Value {
     let begun = bench.clock.now();
     Work::of(bench).run_dry(&handler).await;
     let took = bench.clock.now().duration_since(begun);
-    assert!(took.as_hours() == 24 && took.as_secs() < 24 * 3600 + 900, "on the deadline: {took:?}");
+    assert!(
+        took.as_hours() == 24 && took.as_secs() < 24 * 3600 + 900,
+        "on the deadline: {took:?}"
+    );
     let mut cases = bench.exceptions();
     assert_eq!(cases.len(), 1, "{cases:?}");
     let case = cases.remove(0);
     assert_eq!(case["code"], "after_call_work_open");
-    assert_eq!(case["job"], json!({"conversationId": CONVERSATION, "recheck": true}));
+    assert_eq!(
+        case["job"],
+        json!({"conversationId": CONVERSATION, "recheck": true})
+    );
     case
 }
 
 #[tokio::test]
 async fn after_call_work_that_stays_open_is_a_case_that_names_it_and_the_orphan() {
     let bench = Bench::with_a_call().await;
-    bench.world.genesys.conversation(CONVERSATION, |conversation| conversation.acw_open = true);
-    bench.world.genesys.add_orphan(Orphan::unknown("a0000000-0000-4000-8000-000000000009"));
+    bench
+        .world
+        .genesys
+        .conversation(CONVERSATION, |conversation| conversation.acw_open = true);
+    bench
+        .world
+        .genesys
+        .add_orphan(Orphan::unknown("a0000000-0000-4000-8000-000000000009"));
     bench.world.genesys.add_orphan(Orphan::of(CONVERSATION, ORPHAN));
     let case = never_ended(&bench).await;
     let error = case["error"].as_str().unwrap();
-    for part in ["wrapup of agent since 2026-01-15T", ORPHAN, "READINESS_DEADLINE_MINUTES"] {
+    for part in [
+        "wrapup of agent since 2026-01-15T",
+        ORPHAN,
+        "READINESS_DEADLINE_MINUTES",
+    ] {
         assert!(error.contains(part), "{error}");
     }
     let looks = bench.record(CONVERSATION, "-").await.unwrap().looks;
-    assert_eq!(looks, 8, "they grow rarer; the ninth was on the deadline, and is taken again");
+    assert_eq!(
+        looks, 8,
+        "they grow rarer; the ninth was on the deadline, and is taken again"
+    );
 
     // It is closed at last, and the case is sent again.
-    bench.world.genesys.conversation(CONVERSATION, |conversation| conversation.acw_open = false);
+    bench
+        .world
+        .genesys
+        .conversation(CONVERSATION, |conversation| conversation.acw_open = false);
     appears(&bench, LATER);
     let handler = bench.handler(&[SETTLING]);
     let mut work = Work::of(&bench);
@@ -152,7 +194,10 @@ async fn after_call_work_that_stays_open_is_a_case_that_names_it_and_the_orphan(
 #[tokio::test]
 async fn without_the_permission_for_orphans_the_case_says_which_one_would_tell() {
     let bench = Bench::with_a_call().await;
-    bench.world.genesys.conversation(CONVERSATION, |conversation| conversation.acw_open = true);
+    bench
+        .world
+        .genesys
+        .conversation(CONVERSATION, |conversation| conversation.acw_open = true);
     bench.world.genesys.deny("recording:orphan:view", true);
     let case = never_ended(&bench).await;
     let error = case["error"].as_str().unwrap();
@@ -168,9 +213,15 @@ async fn without_the_permission_for_details_a_conversation_settles_on_its_list()
     let begun = bench.clock.now();
     Work::of(&bench).run_dry(&handler).await;
     let whole = bench.record(CONVERSATION, "-").await.unwrap();
-    assert_eq!((whole.state, whole.settled_by.as_deref()), (State::Settled, Some("listing")));
+    assert_eq!(
+        (whole.state, whole.settled_by.as_deref()),
+        (State::Settled, Some("listing"))
+    );
     let took = bench.clock.now().duration_since(begun);
-    assert!((1..3).contains(&took.as_hours()), "two equal looks an hour apart: {took:?}");
+    assert!(
+        (1..3).contains(&took.as_hours()),
+        "two equal looks an hour apart: {took:?}"
+    );
     assert!(bench.exceptions().is_empty());
 }
 
@@ -187,7 +238,10 @@ async fn without_the_permission_an_empty_list_is_believed_after_the_readiness_de
     let events = bench.audit(CONVERSATION, "-").await;
     let last = events.last().unwrap();
     assert_eq!(last["action"], "conversation.settled");
-    assert_eq!((&last["settledBy"], &last["recordings"]), (&json!("listing"), &json!([])));
+    assert_eq!(
+        (&last["settledBy"], &last["recordings"]),
+        (&json!("listing"), &json!([]))
+    );
     assert!(bench.exceptions().is_empty());
 }
 
@@ -198,7 +252,10 @@ async fn a_list_that_fails_for_good_is_a_case_and_the_next_job_goes_on_where_it_
     invoke(&handler, job()).await.unwrap();
     let deny = |denied: Option<&str>| {
         let denied = denied.map(str::to_owned);
-        bench.world.genesys.conversation(CONVERSATION, |conversation| conversation.denied = denied);
+        bench
+            .world
+            .genesys
+            .conversation(CONVERSATION, |conversation| conversation.denied = denied);
     };
     deny(Some("missing.any.permissions"));
     let mut work = Work::of(&bench);

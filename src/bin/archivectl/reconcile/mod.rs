@@ -200,7 +200,8 @@ impl Reconciliation<'_> {
                 settles: self.session.config.settles(),
             };
             let (mut reason, mut causes) = judge(&custodies, end, patience);
-            let by_recordings = self.args.recordings && matches!(reason, Reason::Settling | Reason::Unsettled);
+            let by_recordings =
+                self.args.recordings && matches!(reason, Reason::Settling | Reason::Unsettled);
             if reason == Reason::Archived || by_recordings {
                 causes = self.unknown_recordings(conversation.id, &custodies).await?;
                 reason = if causes.is_empty() {

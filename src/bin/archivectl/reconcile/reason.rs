@@ -104,7 +104,11 @@ impl Cause {
 
     /// What the ledger and the audit say of it.
     fn of(custody: &Custody, record: &Record) -> Self {
-        let told = custody.events.iter().rev().find(|event| event.contains_key("error"));
+        let told = custody
+            .events
+            .iter()
+            .rev()
+            .find(|event| event.contains_key("error"));
         Self {
             recording: record.recording_id.clone(),
             state: record.state.as_str(),

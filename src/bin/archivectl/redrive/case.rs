@@ -112,7 +112,10 @@ mod tests {
         let open = json!({"code": "after_call_work_open", "job": looked});
         let found = case(&open.to_string(), &config()).unwrap();
         let again: Value = serde_json::from_str(&found.body).unwrap();
-        assert_eq!(again, json!({"conversationId": looked["conversationId"], "recheck": true}));
+        assert_eq!(
+            again,
+            json!({"conversationId": looked["conversationId"], "recheck": true})
+        );
         for hopeless in [
             "{",
             "[]",
