@@ -54,11 +54,7 @@ impl News {
 
     /// The body.
     pub fn body(&self) -> Value {
-        let files: Vec<Value> = self
-            .files
-            .iter()
-            .map(|file| json!({"archiveKey": file.archive_key, "hash": file.sha256, "sizeBytes": file.size_bytes}))
-            .collect();
+        let files: Vec<Value> = self.files.iter().map(told).collect();
         let first = files.first().cloned().unwrap_or_default();
         json!({
             "event": "recording.download.complete",
@@ -72,6 +68,17 @@ impl News {
             "files": files,
         })
     }
+}
+
+/// What the receiver is told of one file.
+fn told(file: &ArchivedFile) -> Value {
+    let mut told = json!({"archiveKey": file.archive_key, "hash": file.sha256, "sizeBytes": file.size_bytes});
+    if let Some(part) = file.part {
+        told["part"] = part.into();
+    } else if let Some(channel) = file.channel {
+        told["channel"] = channel.into();
+    }
+    told
 }
 
 impl Webhook {
@@ -217,6 +224,9 @@ mod tests {
             format: "wav".to_owned(),
             attempt_id: Uuid::nil(),
             channel: None,
+            part: None,
+            part_name: None,
+            format_found: None,
             crc64nvme: None,
             media_host: None,
         };

@@ -180,6 +180,17 @@ impl Chain {
             put("hash", file.sha256.clone().into());
             put("archiveKey", file.archive_key.clone().into());
             put("attemptId", file.attempt_id.to_string().into());
+            if let Some(found) = &file.format_found {
+                put("formatFound", found.clone().into());
+            }
+            match (file.part, file.channel) {
+                (Some(part), _) => _ = put("part", part.into()),
+                (None, Some(channel)) => _ = put("channel", channel.into()),
+                (None, None) => {}
+            }
+            if let Some(name) = &file.part_name {
+                put("partName", name.clone().into());
+            }
             if let Some(host) = &file.media_host {
                 put("mediaHost", host.clone().into());
             }
@@ -270,6 +281,9 @@ mod tests {
                         format: "wav".to_owned(),
                         attempt_id: Uuid::nil(),
                         channel: None,
+                        part: None,
+                        part_name: None,
+                        format_found: None,
                         crc64nvme: None,
                         media_host: Some("media.example".to_owned()),
                     }),

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use jiff::{SignedDuration, Timestamp};
+
 use super::audit::Entry;
 use super::outcome::{Figures, Outcome, RecordingResult, Verdict, verdict};
 use super::recording::RecordingRef;
@@ -11,6 +13,9 @@ use crate::error::{Disposition, Error, ErrorKind};
 
 /// A delay is 15 minutes in the end, so this is some 52 days: the guard behind every time limit.
 pub(super) const MOST_DEFERRALS: u32 = 5_000;
+
+/// So long after its end event a conversation that Genesys does not know is waited for.
+const UNKNOWN_AT_FIRST: SignedDuration = SignedDuration::from_hours(1);
 
 impl Archiver {
     /// Writes down why a claimed recording's run ended, and ends the lease.
@@ -93,7 +98,20 @@ impl Archiver {
         Error::new(ErrorKind::DeferralsExhausted, message).caused_by(error)
     }
 
+    /// The same, with what time alone decides. That a conversation is unknown is not believed at first where an event told
+    /// of its end: Genesys may not know it everywhere yet.
     fn in_good_time(&self, run: Run<'_>, error: Error) -> Error {
+        let fresh = |since: Timestamp| self.clock.now().duration_since(since) < UNKNOWN_AT_FIRST;
+        let error = match error.kind() {
+            // A job that was deferred once has proven itself as well as an event.
+            ErrorKind::UnknownConversation
+                if (run.actor.event_id.is_some() || run.job.deferrals > 0)
+                    && run.job.first_seen.is_some_and(fresh) =>
+            {
+                Error::new(ErrorKind::NotReady { after: None }, error.to_string())
+            }
+            _ => error,
+        };
         let ErrorKind::NotReady { .. } = error.kind() else {
             return error;
         };

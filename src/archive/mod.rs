@@ -1,6 +1,7 @@
 //! The use case: archive what a job asks for. Read [`Archiver::archive`] from top to bottom; whoever calls it,
 //! there is no other way into the archive.
 
+pub mod annotations;
 pub mod audit;
 pub mod checksum;
 pub mod digest;

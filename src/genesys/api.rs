@@ -48,7 +48,8 @@ const LONGEST_LIST: usize = 1024 * 1024;
 
 /// What a 403 about recordings asks for.
 pub(super) const RECORDING_ACCESS: &str = "grant the OAuth client a role with recording:recording:view (or \
-     recording:recordingSegment:view), and that role the conversation's division";
+     recording:recordingSegment:view), for snippets recording:snippetRecording:view, for screens \
+     recording:screenRecording:view, and that role the conversation's division";
 
 impl Api {
     /// `access` tells what to do about a 403.
@@ -212,7 +213,9 @@ impl Api {
                 token = self.tokens.renew(&token, deadline).await?;
                 renewed = true;
             } else if error.kind() == ErrorKind::Transient && status != StatusCode::UNAUTHORIZED {
-                retry.wait(error, patience(status, retry_after(&headers))).await?;
+                retry
+                    .wait(error, patience(status, asked_to_wait(status, &headers, &body)))
+                    .await?;
             } else {
                 return Err(error);
             }
@@ -260,6 +263,32 @@ struct ErrorBody {
     code: Option<String>,
     #[serde(rename = "contextId")]
     context_id: Option<String>,
+}
+
+/// How long Genesys asks to be left alone. A 429 may lack `Retry-After`; then the end of the rate limit's window tells, or
+/// the text of the error.
+fn asked_to_wait(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Option<Duration> {
+    let told = retry_after(headers);
+    if told.is_some() || status != StatusCode::TOO_MANY_REQUESTS {
+        return told;
+    }
+    let reset = || {
+        headers
+            .get("inin-ratelimit-reset")?
+            .to_str()
+            .ok()?
+            .trim()
+            .parse()
+            .ok()
+    };
+    let text = || {
+        let body: ErrorBody = serde_json::from_slice(body).ok()?;
+        let message = body.message?.to_ascii_lowercase();
+        let (_, rest) = message.split_once("retry the request in [")?;
+        rest.split_once(']')?.0.trim().parse().ok()
+    };
+    let seconds: u64 = reset().or_else(text)?;
+    Some(Duration::from_secs(seconds)).filter(|wait| !wait.is_zero())
 }
 
 /// What a status other than 2xx means.
@@ -349,6 +378,46 @@ mod tests {
     }
 
     #[test]
+    fn a_429_says_when_to_come_back_in_one_of_three_places() {
+        let asked = |named: &[(&'static str, &str)], message: &str| {
+            let mut headers = HeaderMap::new();
+            for (name, value) in named {
+                headers.insert(*name, HeaderValue::from_str(value).unwrap());
+            }
+            let body = serde_json::json!({ "message": message }).to_string();
+            asked_to_wait(StatusCode::TOO_MANY_REQUESTS, &headers, body.as_bytes()).map(|wait| wait.as_secs())
+        };
+        let text = "Rate limit exceeded the maximum. Retry the request in [12] seconds";
+        let (after, reset) = (("retry-after", "7"), ("inin-ratelimit-reset", "34"));
+        assert_eq!(asked(&[after, reset], text), Some(7));
+        assert_eq!(asked(&[reset], text), Some(34));
+        assert_eq!(asked(&[], text), Some(12));
+        assert_eq!(
+            asked(&[("retry-after", "soon"), ("inin-ratelimit-reset", "x")], text),
+            Some(12)
+        );
+        // The old text names a window, and the new one may come with its blank not filled in.
+        for silent in [
+            "Rate limit exceeded the maximum [300] requests within [60] seconds",
+            "Retry the request in [%s] seconds",
+            "",
+        ] {
+            assert_eq!(asked(&[], silent), None, "{silent}");
+        }
+        assert_eq!(
+            asked(&[("inin-ratelimit-reset", "0")], ""),
+            None,
+            "backoff knows better"
+        );
+        let mut headers = HeaderMap::new();
+        headers.insert("inin-ratelimit-reset", HeaderValue::from_static("34"));
+        assert_eq!(
+            asked_to_wait(StatusCode::SERVICE_UNAVAILABLE, &headers, b""),
+            None
+        );
+    }
+
+    #[test]
     fn a_403_names_the_permission_and_what_genesys_said() {
         let error = of(
             403,
@@ -361,6 +430,8 @@ mod tests {
             "\"no\"",
             "7d-8e",
             "recording:recording:view",
+            "recording:snippetRecording:view",
+            "recording:screenRecording:view",
             "division",
         ] {
             assert!(error.contains(part), "{error} lacks {part}");

@@ -1,6 +1,5 @@
 //! Lists and maps of an answer with a bound on their entries: each becomes a value many times its length.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::marker::PhantomData;
 
@@ -24,10 +23,14 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Bounded<Vec<T>> {
     }
 }
 
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for Bounded<BTreeMap<String, T>> {
+/// The fields of an object, in the order in which they stand there.
+#[derive(Debug, Default)]
+pub(super) struct InOrder<T>(pub(super) Vec<(String, T)>);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Bounded<InOrder<T>> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer
-            .deserialize_map(Entries::<BTreeMap<String, T>>(PhantomData))
+            .deserialize_map(Entries::<InOrder<T>>(PhantomData))
             .map(Self)
     }
 }
@@ -53,22 +56,22 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for Entries<Vec<T>> {
     }
 }
 
-impl<'de, T: Deserialize<'de>> Visitor<'de> for Entries<BTreeMap<String, T>> {
-    type Value = BTreeMap<String, T>;
+impl<'de, T: Deserialize<'de>> Visitor<'de> for Entries<InOrder<T>> {
+    type Value = InOrder<T>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an object")
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Self::Value, A::Error> {
-        let mut entries = BTreeMap::new();
-        while let Some((name, entry)) = object.next_entry()? {
+        let mut entries = Vec::new();
+        while let Some(entry) = object.next_entry()? {
             if entries.len() == MOST {
                 return Err(A::Error::custom(TOO_MANY));
             }
-            entries.insert(name, entry);
+            entries.push(entry);
         }
-        Ok(entries)
+        Ok(InOrder(entries))
     }
 }
 
@@ -90,11 +93,11 @@ mod tests {
                 .len(),
             MOST
         );
-        let fits = serde_json::from_str::<Bounded<BTreeMap<String, u8>>>(&map(MOST));
-        assert_eq!(fits.unwrap().0.len(), MOST);
+        let fits = serde_json::from_str::<Bounded<InOrder<u8>>>(&map(MOST));
+        assert_eq!(fits.unwrap().0.0.len(), MOST);
         let errors = [
             serde_json::from_str::<Bounded<Vec<u8>>>(&list(MOST + 1)).unwrap_err(),
-            serde_json::from_str::<Bounded<BTreeMap<String, u8>>>(&map(MOST + 1)).unwrap_err(),
+            serde_json::from_str::<Bounded<InOrder<u8>>>(&map(MOST + 1)).unwrap_err(),
         ];
         assert!(
             errors.iter().all(|error| error.to_string().starts_with(TOO_MANY)),

@@ -112,11 +112,14 @@ pub(super) fn open(job: &Job, format: Format) -> Opened {
         channel: None,
         format: Some(format),
         media: MediaKind::Audio,
+        part: None,
+        part_name: None,
         location,
     };
     Opened {
         sources: vec![source],
         start: None,
         notes: Map::new(),
+        annotations: None,
     }
 }

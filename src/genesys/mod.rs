@@ -20,6 +20,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
+use crate::archive::annotations::Annotations;
 use crate::archive::format::{Format, MediaKind};
 use crate::archive::job::Job;
 use crate::archive::recording::RecordingId;
@@ -31,6 +32,8 @@ use crate::retry::{Retry, RetryPolicy};
 use crate::telemetry::Counters;
 
 pub use media::Media;
+#[cfg(feature = "cli")]
+pub use probe::{Limit, Topic};
 
 /// One organisation's recordings.
 #[derive(Debug)]
@@ -98,6 +101,8 @@ pub struct Opened {
     pub start: Option<Timestamp>,
     /// What the audit notes of it, beyond what the metadata told.
     pub notes: Map<String, Value>,
+    /// Its pauses and holds; `None` where the API does not tell of any.
+    pub annotations: Option<Annotations>,
 }
 
 /// Where the bytes of one file come from.
@@ -109,6 +114,10 @@ pub struct Source {
     pub format: Option<Format>,
     /// What is recorded in it.
     pub media: MediaKind,
+    /// Which of several consecutive files of a screen recording it is, from 0.
+    pub part: Option<u32>,
+    /// What Genesys calls that part, where it is not its number.
+    pub part_name: Option<String>,
     location: Location,
 }
 

@@ -178,6 +178,17 @@ fn combinations_that_aws_would_refuse_later_are_refused_before_anything_is_creat
         ),
         (&[("EventMediaTypes", "VOICE,FAX")], Some("EventMediaTypes holds")),
         (&[("EventMediaTypes", "VOICE,CHAT")], None),
+        (
+            &[("EventTopics", "v2.detail.events.conversation.{id}.acw")],
+            Some("EventTopics holds"),
+        ),
+        (
+            &[(
+                "EventTopics",
+                "v2.detail.events.conversation.{id}.customer.end,v2.detail.events.conversation.{id}.user.end",
+            )],
+            None,
+        ),
         (&[("ExpireAfterDays", "365")], Some("366 and more")),
         (&[("ExpireAfterDays", "366")], None),
     ] {
@@ -840,6 +851,10 @@ fn the_rule_leads_to_the_queue_or_to_the_function_and_either_lets_it_in() {
         assert_eq!(targets[0]["DeadLetterConfig"]["Arn"], "WorkDeadLetterQueue.Arn");
         assert_eq!(stack.makes("ConversationEndPermission"), trigger == "Direct");
     }
+    let ends = ["customer.end", "user.end"].map(|end| format!("v2.detail.events.conversation.{{id}}.{end}"));
+    let stack = template.stack(&[bus, ("EventTopics", &ends.join(","))]);
+    let pattern = stack.value(&template.resource("ConversationEndRule")["EventPattern"]);
+    assert_eq!(pattern["detail-type"], json!(ends));
     let policy = &template.resource("ConversationEndQueuePolicy")["PolicyDocument"]["Statement"][0];
     let queues: Vec<&Value> = policy["Resource"].as_array().unwrap().iter().collect();
     assert_eq!(

@@ -21,6 +21,7 @@ use serde::Serialize;
 use serde_json::Value;
 use uuid::Uuid;
 
+use crate::archive::annotations::Annotations;
 use crate::archive::audit::{Action, Actor, AuditItem, Chain, Entry};
 use crate::archive::recording::{ArchivedFile, RecordingRef};
 use crate::clock::{Clock, Deadline};
@@ -59,6 +60,12 @@ impl Lease {
     /// The record as this run last wrote it.
     pub fn record(&self) -> &Record {
         &self.record
+    }
+
+    /// Remembers pauses and holds for the next write.
+    pub fn annotate(&mut self, annotations: &Annotations) {
+        self.record.annotations = Some(annotations.kept.clone());
+        self.record.annotations_omitted = Some(annotations.omitted).filter(|omitted| *omitted > 0);
     }
 
     /// This attempt's id; unique to the run.
@@ -310,6 +317,8 @@ impl Ledger {
             channels: Vec::new(),
             former_files: Vec::new(),
             former_channels: Vec::new(),
+            annotations: None,
+            annotations_omitted: None,
             format: String::new(),
             archived_at: None,
             webhook_error: None,

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::archive::annotations::Annotation;
 use crate::archive::audit::Chain;
 use crate::archive::recording::ArchivedFile;
 
@@ -81,6 +82,12 @@ pub struct Record {
     /// The channels that the last attempt which knew them meant to store.
     #[serde(default)]
     pub former_channels: Vec<Option<u32>>,
+    /// Pauses and holds of the recording; `None`: not recorded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub annotations: Option<Vec<Annotation>>,
+    /// How many more of them there are, which had no room.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub annotations_omitted: Option<usize>,
     /// The format asked for; once archived, that of the first file.
     pub format: String,
     /// When the objects were verified to be visible.

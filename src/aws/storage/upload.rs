@@ -286,6 +286,9 @@ impl Prepared {
             format: format.as_str().to_owned(),
             attempt_id: self.upload.facts.attempt,
             channel,
+            part: None,
+            part_name: None,
+            format_found: None,
             crc64nvme: self.crc64nvme.clone(),
             media_host: Some(self.upload.facts.media_host.clone()).filter(|host| !host.is_empty()),
         }

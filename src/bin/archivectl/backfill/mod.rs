@@ -17,7 +17,7 @@ use recording_archiver::aws::ledger::{Ledger, Record, State};
 use recording_archiver::genesys::analytics::Page;
 use serde_json::json;
 
-use crate::days::{Days, Range};
+use crate::days::{Age, Days, Range};
 use crate::filter::{Fate, Filter};
 use crate::out::{BAD, NOTE, Out, Progress, Text};
 use crate::session::{PATIENCE, Session};
@@ -151,6 +151,11 @@ pub(crate) async fn run(args: &Args, session: &Session, out: Out) -> Result<Verd
         pace: Pace::new(args.rate),
         progress: out.progress("backfill", None),
     };
+    if let Source::Days(range) = &source
+        && let Some(warning) = Age::of(range.start(), session.clock.now()).warning()
+    {
+        out.note(Text::styled(NOTE, warning));
+    }
     let ended = match source {
         Source::Days(range) => backfill.days(range).await,
         Source::List(path) => backfill.list(&path).await,

@@ -2,6 +2,7 @@
 
 mod aws;
 mod judge;
+mod organisation;
 mod sheet;
 
 use std::sync::Arc;
@@ -76,6 +77,7 @@ pub(crate) async fn run(args: &Args, session: &Session, out: Out) -> Result<Verd
         )
         .await;
     doctor.genesys().await?;
+    doctor.organisation().await?;
     doctor.aws().await;
     doctor.webhook(args.webhook).await?;
     Ok(doctor.sheet.summary())
@@ -163,7 +165,8 @@ impl Doctor<'_> {
                 })
                 .await;
         }
-        let only = "only archivectl backfill --from and reconcile need it: analytics:conversationDetail:view";
+        let only = "the function settles conversations with it, and archivectl backfill --from and reconcile need it: \
+                    analytics:conversationDetail:view";
         let warned = |error: recording_archiver::error::Error| Said::warning(error.to_string(), only);
         self.sheet
             .check("analytics_jobs", &["token"], only, async {
@@ -189,6 +192,45 @@ impl Doctor<'_> {
                 Ok(listed
                     .await
                     .map_or_else(warned, |_| Said::Ok("conversations may be listed".to_owned())))
+            })
+            .await;
+        Ok(())
+    }
+
+    /// What the client may see of the organisation, and what the organisation allows.
+    async fn organisation(&mut self) -> Result<(), Failure> {
+        let session = self.session;
+        let config = &session.config;
+        if config.genesys.api != RecordingApi::Conversations {
+            return Ok(());
+        }
+        let genesys = Genesys::new(config, self.secrets.clone(), Arc::default())?;
+        let deadline = || session.deadline(PATIENCE);
+        let reach = "check that Genesys can be reached (token), and look again";
+        self.sheet
+            .check("recording_view", &["token"], reach, async {
+                organisation::calls(&genesys, &deadline()).await
+            })
+            .await;
+        self.sheet
+            .check("orphan_view", &["token"], reach, async {
+                organisation::orphans(&genesys, &deadline()).await
+            })
+            .await;
+        let media = &config.recording.media;
+        self.sheet
+            .check("other_permissions", &["token"], reach, async {
+                Ok(organisation::not_told(media))
+            })
+            .await;
+        self.sheet
+            .check("limits", &["token"], reach, async {
+                organisation::limits(&genesys, &deadline()).await
+            })
+            .await;
+        self.sheet
+            .check("topics", &["token"], reach, async {
+                organisation::topics(&genesys, &deadline()).await
             })
             .await;
         Ok(())

@@ -16,7 +16,7 @@ use recording_archiver::genesys::analytics::{Conversation, Page};
 use serde_json::{Value, json};
 
 use crate::custody::{self, Custody, started};
-use crate::days::{Days, Range};
+use crate::days::{Age, Days, Range};
 use crate::filter::{Fate, Filter};
 use crate::out::{BAD, DIM, GOOD, NOTE, Out, Progress, Text};
 use crate::scan::{self, Scan};
@@ -37,7 +37,9 @@ Examples:
   archivectl reconcile --from 2026-03-01 --to 2026-03-31 --recordings --rate 200
 
 Reasons: never_seen (no event of it arrived), failed (see its error; mend the cause first), unfinished (a run died and no \
-other came), deferred (was not ready and never came again), expired (gone at Genesys: cannot be archived any more).
+other came), deferred (was not ready and never came again), expired (gone at Genesys: cannot be archived any more), \
+older_than_18_months and older_than_5_years (not lost: Genesys gives these to organisations on its list only, or through a \
+special job).
 That a recording was started is no promise that there is one: a job for what has none ends as never_ready.
 
 Exit code 1: something is missing. What is archived and not listed by Genesys is told, and is no finding: it was deleted \
@@ -202,7 +204,8 @@ impl Reconciliation<'_> {
             if self.session.is_interrupted() {
                 return Ok(());
             }
-            self.tell(&conversation, reason, &causes);
+            let age = Age::of(conversation.start, self.session.clock.now());
+            self.tell(&conversation, reason.at_age(age), &causes);
             if self.batch.len() == BATCH {
                 self.flush().await?;
             }
