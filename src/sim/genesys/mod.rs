@@ -24,14 +24,14 @@ mod wav;
 mod wish;
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use jiff::Timestamp;
 use tokio::task::JoinHandle;
 
-use super::wire::{Wire, bind};
+use super::site::{Ports, Site};
+use super::wire::{Wire, bind_on};
 use limit::Limiter;
 use oauth::Login;
 use signing::Signer;
@@ -53,7 +53,7 @@ pub struct Genesys {
 
 #[derive(Debug)]
 struct Running {
-    api: SocketAddr,
+    api_url: String,
     tasks: [JoinHandle<()>; 2],
 }
 
@@ -100,8 +100,18 @@ fn lock(shared: &Shared) -> MutexGuard<'_, State> {
 impl Genesys {
     /// Starts API and login on one port, the media host on another (0: any free one).
     pub async fn start(wire: &Wire, api_port: u16, media_port: u16) -> std::io::Result<Self> {
-        let (api_listener, api) = bind(api_port).await?;
-        let (media_listener, media) = bind(media_port).await?;
+        let ports = Ports {
+            genesys: api_port,
+            media: media_port,
+            ..Ports::default()
+        };
+        Self::start_at(wire, &Site::loopback(ports)).await
+    }
+
+    /// Starts API and login on one port of the site, the media host on another.
+    pub async fn start_at(wire: &Wire, site: &Site) -> std::io::Result<Self> {
+        let (api_listener, api) = bind_on(site.bind, site.ports.genesys).await?;
+        let (media_listener, media) = bind_on(site.bind, site.ports.media).await?;
         let state = Arc::new(Mutex::new(State {
             ahead: Duration::ZERO,
             login: Login {
@@ -120,7 +130,7 @@ impl Genesys {
                 lifetime: Duration::from_secs(3600),
                 generation: 0,
             },
-            media_url: format!("http://{media}"),
+            media_url: site.url(media.port()),
             conversations: BTreeMap::new(),
             analytics: analytics::Analytics::default(),
             interactions: BTreeMap::new(),
@@ -135,13 +145,16 @@ impl Genesys {
         ];
         Ok(Self {
             state,
-            running: Arc::new(Running { api, tasks }),
+            running: Arc::new(Running {
+                api_url: site.url(api.port()),
+                tasks,
+            }),
         })
     }
 
     /// Base URL of API and login.
     pub fn base_url(&self) -> String {
-        format!("http://{}", self.running.api)
+        self.running.api_url.clone()
     }
 
     /// Base URL of the media host.
