@@ -13,6 +13,7 @@ mod deadline;
 mod events;
 mod faults;
 mod isolation;
+mod local;
 mod lost_answers;
 mod openapi;
 mod settled;

@@ -4,19 +4,23 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 
 pub(crate) const HELP: &str = "\
-cargo local                    empty target/local, start the simulators, replay events/*.json
-cargo local -- invoke FILE...  replay single events, on top of what target/local holds
-cargo local -- serve           keep the simulators up, and let the function work off their queue
-cargo local -- env             print the environment that leads to them: eval \"$(cargo local -- env)\"
+cargo local                     empty target/local, replay events/*.json there
+cargo local -- invoke FILE...   replay single events, on top of what is there
+cargo local -- serve            keep the simulators up, and let the function
+                                work off their queue
+cargo local -- env              print the environment that leads to them:
+                                eval \"$(cargo local -- env)\"
 
-  -v, --verbose       invoke, or no command: for each event its files, hashes, webhook and audit
-  --bind ADDRESS      serve: listen on this address instead of 127.0.0.1 (0.0.0.0: on all)
-  --advertise NAME    serve, env: the host in the URLs handed out, such as host.docker.internal
+  -v, --verbose       none, invoke: for each event its files, hashes and audit
+  --bind ADDRESS      serve: listen on this address instead of 127.0.0.1, such
+                      as 0.0.0.0: every address of this machine
+  --advertise NAME    serve, env: the host in the URLs that are handed out, such
+                      as host.docker.internal
   --no-worker         serve: leave the work queue to another function
   --fresh             serve: empty target/local first
 
-Genesys, S3, DynamoDB, SQS, Secrets Manager and a webhook receiver are simulated on loopback;
-nothing leaves this machine. Archived files: target/local/archive.";
+Genesys, S3, DynamoDB, SQS, Secrets Manager and a webhook receiver are simulated
+on loopback; nothing leaves this machine. Archived files: target/local/archive.";
 
 /// A command line that makes sense.
 #[derive(Debug, PartialEq)]

@@ -45,7 +45,7 @@ impl Folder {
                 lock.read_to_string(&mut holder).map_err(failed)?;
                 return Err(format!(
                     "{} is in use by {}.\nStop that first (Ctrl-C in its terminal), or hand it the event: \
-                     docs/operations.md, \"On a laptop\"",
+                     docs/deploy.md, \"On a laptop\"",
                     shown(&path),
                     if holder.is_empty() {
                         "another process"

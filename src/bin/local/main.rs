@@ -46,7 +46,8 @@ async fn main() -> ExitCode {
     match done {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
-        Err(error) if reader_is_gone(&*error) => ExitCode::SUCCESS,
+        // What a shell says of a program that a closed pipe ended.
+        Err(error) if reader_is_gone(&*error) => ExitCode::from(128 + 13),
         Err(error) => {
             eprintln!("cargo local stopped: {error}");
             ExitCode::FAILURE

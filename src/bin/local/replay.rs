@@ -200,9 +200,10 @@ fn conclude(world: &World, screen: &Screen, events: usize, total: &Total) -> Res
         }
         return Ok(());
     }
-    screen.line("Every event came to what its name promises; the SHA-256 of each file, computed")?;
-    screen.line("again, is the one in ledger, audit, tag and webhook (-v shows it).")?;
+    screen.line("Every event came to what its name promises.")?;
     if let Some((conversation, path)) = &total.example {
+        screen.line("The SHA-256 of each file, computed again, is the one in ledger, audit, tag and")?;
+        screen.line("webhook (-v shows it).")?;
         screen.line(format!("\nPlay a call:     {}", shown(path)))?;
         screen.line("Go on with:      cargo local -- serve")?;
         screen.line("Beside it, see the evidence of that call:")?;

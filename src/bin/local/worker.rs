@@ -125,3 +125,98 @@ async fn tell(screen: &Screen, world: &World, ran: &Ran, messages: usize) -> Res
     }
     Ok(())
 }
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test may panic")]
+mod tests {
+    use recording_archiver::sim::library;
+
+    use super::*;
+
+    /// Sends these bodies and lets the worker take them: one batch, as it is stopped before it begins.
+    async fn world_after(bodies: &[&str]) -> World {
+        let world = World::temporary().await.unwrap();
+        library::fill(&world.genesys);
+        for body in bodies {
+            let send = world.aws.sqs().send_message().queue_url(&world.work_queue);
+            send.message_body(*body).send().await.unwrap();
+        }
+        let function = Function::new(&world).unwrap();
+        let stop = Notify::new();
+        stop.notify_one();
+        run(&Screen::detect(false), &world, &function, &stop)
+            .await
+            .unwrap();
+        world
+    }
+
+    /// Returns how many messages wait, are hidden, and are delayed.
+    async fn depth(world: &World) -> [String; 3] {
+        let request = world
+            .aws
+            .sqs()
+            .get_queue_attributes()
+            .queue_url(&world.work_queue);
+        let all = request.attribute_names(aws_sdk_sqs::types::QueueAttributeName::All);
+        let attributes = all.send().await.unwrap().attributes.unwrap();
+        ["", "NotVisible", "Delayed"].map(|kind| {
+            let name = format!("ApproximateNumberOfMessages{kind}");
+            attributes[&name.as_str().into()].clone()
+        })
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn jobs_are_archived_deferred_or_handed_to_people_and_then_deleted() {
+        let archived = r#"{"conversationId": "c0000000-0000-4000-8000-000000000012"}"#;
+        let deferred = r#"{"conversationId": "c0000000-0000-4000-8000-000000000014"}"#;
+        let world = world_after(&[archived, deferred, "{"]).await;
+        let key = "recordings/c0000000-0000-4000-8000-000000000012/e0000000-0000-4000-8000-000000001201.wav";
+        assert!(world.aws.object_path("calls", key).exists());
+        assert_eq!(
+            world.aws.messages(&world.exception_queue).len(),
+            1,
+            "the cut-off body"
+        );
+        let [waiting, hidden, _delayed] = depth(&world).await;
+        assert_eq!([waiting, hidden], ["0", "0"], "all three are done with");
+        let sent = world.aws.messages(&world.work_queue);
+        let again = sent
+            .iter()
+            .find(|message| message.body.contains("\"deferrals\":1"));
+        assert!(again.unwrap().body.contains("000000000014"), "{sent:?}");
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_message_that_the_function_leaves_is_hidden_and_not_deleted() {
+        let world = World::temporary().await.unwrap();
+        library::fill(&world.genesys);
+        world.genesys.rotate_secret("another");
+        let send = world.aws.sqs().send_message().queue_url(&world.work_queue);
+        let job = r#"{"conversationId": "c0000000-0000-4000-8000-000000000012"}"#;
+        send.message_body(job).send().await.unwrap();
+        let (function, stop) = (Function::new(&world).unwrap(), Notify::new());
+        stop.notify_one();
+        run(&Screen::detect(false), &world, &function, &stop)
+            .await
+            .unwrap();
+        assert_eq!(depth(&world).await, ["0", "1", "0"]);
+    }
+
+    #[test]
+    fn without_a_usable_answer_every_message_is_left() {
+        let ran = |answer| Ran {
+            answer,
+            lines: Vec::new(),
+            memory: None,
+        };
+        assert_eq!(failures(&ran(Err((String::new(), String::new())))), None);
+        assert_eq!(
+            failures(&ran(Ok(json!({"batchItemFailures": [{"itemIdentifier": 7}]})))),
+            None
+        );
+        let one = failures(&ran(Ok(
+            json!({"batchItemFailures": [{"itemIdentifier": "m-1"}]}),
+        )));
+        assert_eq!(one, Some(BTreeSet::from(["m-1".to_owned()])));
+    }
+}
