@@ -164,15 +164,22 @@ impl Words {
     }
 
     fn serve(&self) -> Result<Serve, String> {
-        let bind = match self.value("--bind") {
+        let bind: IpAddr = match self.value("--bind") {
             None => Ipv4Addr::LOCALHOST.into(),
             Some(text) => text.parse().map_err(|_| {
                 format!("--bind is {text:?}; accepted: an IP address of this machine, such as 127.0.0.1 or 0.0.0.0")
             })?,
         };
+        let name = self.name()?;
+        if name.is_none() && !bind.is_loopback() && !bind.is_unspecified() {
+            return Err(format!(
+                "--bind {bind} needs a name for the URLs, as the function speaks http with this machine only: add \
+                 --advertise host.docker.internal"
+            ));
+        }
         Ok(Serve {
             bind,
-            name: self.name()?,
+            name,
             worker: self.value("--no-worker").is_none(),
             fresh: self.value("--fresh").is_some(),
         })
@@ -254,6 +261,7 @@ mod tests {
             ("serve now", "serve takes no \"now\""),
             ("serve --bind", "--bind needs a value"),
             ("serve --bind --fresh", "--bind needs a value"),
+            ("serve --bind 172.17.0.1", "add --advertise host.docker.internal"),
             ("serve --bind here", "--bind is \"here\"; accepted: an IP address"),
             ("serve --port 1", "no option \"--port\""),
             ("serve -v", "serve knows no --verbose"),

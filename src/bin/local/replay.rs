@@ -204,11 +204,11 @@ fn conclude(world: &World, screen: &Screen, events: usize, total: &Total) -> Res
     if let Some((conversation, path)) = &total.example {
         screen.line("The SHA-256 of each file, computed again, is the one in ledger, audit, tag and")?;
         screen.line("webhook (-v shows it).")?;
-        screen.line(format!("\nPlay a call:     {}", shown(path)))?;
-        screen.line("Go on with:      cargo local -- serve")?;
-        screen.line("Beside it, see the evidence of that call:")?;
+        screen.line(format!("\nplay a call    {}", shown(path)))?;
+        screen.line("go on          cargo local -- serve")?;
+        screen.line("and beside it: the evidence of that call")?;
         screen.line(format!(
-            "  (eval \"$(cargo local -- env)\"; cargo archivectl audit {conversation})"
+            "               (eval \"$(cargo local -- env)\"; cargo archivectl audit {conversation})"
         ))?;
     }
     Ok(())

@@ -2,7 +2,6 @@
 
 use std::net::IpAddr;
 
-use recording_archiver::config::Config;
 use recording_archiver::sim::{Ports, Site, World};
 use tokio::sync::Notify;
 
@@ -15,9 +14,6 @@ use super::{Result, start, worker};
 /// Serves until Ctrl-C.
 pub(crate) async fn run(screen: &Screen, options: Serve) -> Result<()> {
     let site = Site::served(options.bind, options.name);
-    let environment = site.environment();
-    // A name that the function would refuse is better refused here.
-    Config::from_lookup(|name| environment.get(name).cloned())?;
     let folder = Folder::take(&format!(
         "cargo local -- serve, which listens on ports {} to {}",
         Ports::SERVE.genesys,
@@ -30,21 +26,19 @@ pub(crate) async fn run(screen: &Screen, options: Serve) -> Result<()> {
         format!("{error}. Stop what listens there: a `cargo local -- serve` of another folder, perhaps")
     })?;
     introduce(screen, &world, options.bind)?;
+    let name = &world.site().name;
     if !options.worker {
-        screen.line("The work queue is left alone. Ctrl-C ends.")?;
+        screen.line("The work queue is left to you. Ctrl-C ends.")?;
         return Ok(tokio::signal::ctrl_c().await?);
     }
-    if !resolves(&world.site().name).await {
+    if !resolves(name).await {
         screen.line(format!(
-            "The work queue is left alone: this machine itself does not know {}, so the function\n\
-             could not fetch media here. Ctrl-C ends.",
-            world.site().name
+            "This machine itself does not know {name}, so the function could"
         ))?;
+        screen.line("not fetch media here: the work queue is left to you. Ctrl-C ends.")?;
         return Ok(tokio::signal::ctrl_c().await?);
     }
-    screen.line(
-        "The function works off the work queue; what comes of each message is shown here. Ctrl-C ends.\n",
-    )?;
+    screen.line("The function works off the work queue, and says here what it did. Ctrl-C ends.\n")?;
     work(screen, &world).await
 }
 
@@ -63,10 +57,10 @@ async fn work(screen: &Screen, world: &World) -> Result<()> {
 }
 
 fn introduce(screen: &Screen, world: &World, bind: IpAddr) -> Result<()> {
-    let site = world.site();
+    let ports = world.site().ports;
     screen.line(format!(
-        "The simulators are up on {bind}, ports {} to {}; files: target/local/archive.\n",
-        site.ports.genesys, site.ports.webhook
+        "The simulators are up on {bind}, ports {} to {}.\nFiles: target/local/archive.\n",
+        ports.genesys, ports.webhook
     ))?;
     screen.line(
         "In another terminal, with their environment:\n  \
@@ -75,7 +69,8 @@ fn introduce(screen: &Screen, world: &World, bind: IpAddr) -> Result<()> {
            cargo archivectl doctor\n\
          or the function under cargo-lambda:\n  \
            cargo lambda watch\n  \
-           cargo lambda invoke recording-archiver --data-file events/12-direct-job.archived.json\n\
+           cargo lambda invoke recording-archiver \\\n      \
+               --data-file events/12-direct-job.archived.json\n\
          SAM and Docker: docs/deploy.md, \"On a laptop\".\n",
     )?;
     Ok(())
