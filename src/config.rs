@@ -2,6 +2,7 @@
 //!
 //! [`VARIABLES`] lists every name, so that the template and the README can be held against it.
 
+mod hosts;
 mod read;
 
 use std::fmt;
@@ -13,17 +14,21 @@ use reqwest::Url;
 use crate::archive::format::{Format, MediaKind};
 use crate::archive::key::KeyTemplate;
 
+pub use hosts::{MediaHosts, is_public};
+
 /// Every environment variable the function itself reads; the AWS SDK reads its own besides.
-pub const VARIABLES: [&str; 25] = [
+pub const VARIABLES: [&str; 29] = [
     "GENESYS_CLOUD_REGION",
     "GENESYS_API_BASE_URL",
     "GENESYS_LOGIN_BASE_URL",
+    "GENESYS_MEDIA_HOSTS",
     "GENESYS_SECRET_ID",
     "GENESYS_RECORDING_API",
     "RECORDING_FORMAT",
     "RECORDING_CHANNELS",
     "RECORDING_MEDIA",
     "S3_BUCKET_NAME",
+    "S3_BUCKET_OWNER",
     "S3_KEY_TEMPLATE",
     "S3_SSE_KMS_KEY_ID",
     "S3_STORAGE_CLASS",
@@ -35,9 +40,11 @@ pub const VARIABLES: [&str; 25] = [
     "AUDIT_TABLE_NAME",
     "LEDGER_TABLE_NAME",
     "WEBHOOK_URL",
+    "WEBHOOK_SIGNATURE",
     "WORK_QUEUE_URL",
     "EXCEPTION_QUEUE_URL",
     "READINESS_DEADLINE_MINUTES",
+    "TRANSCODE_WAIT_SECONDS",
     "MAX_ATTEMPTS",
     "LOG_LEVEL",
 ];
@@ -57,6 +64,8 @@ pub struct Config {
     pub queues: QueueConfig,
     /// `WEBHOOK_URL`: who is told; `None` turns the webhook off.
     pub webhook_url: Option<Url>,
+    /// `WEBHOOK_SIGNATURE`.
+    pub webhook_signature: WebhookSignature,
     /// How hard and how long to try.
     pub limits: LimitConfig,
     /// `LOG_LEVEL`: a `tracing` filter.
@@ -118,6 +127,17 @@ impl RecordingApi {
     }
 }
 
+/// What becomes of a notification that no key can sign.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WebhookSignature {
+    /// `WEBHOOK_SIGNATURE` is unset: sent unsigned only where the secret neither holds nor ever held a key.
+    WhereKeyExists,
+    /// Kept back.
+    Required,
+    /// Sent unsigned where the secret holds no key.
+    Optional,
+}
+
 /// `GENESYS_*`.
 #[derive(Debug, Clone)]
 pub struct GenesysConfig {
@@ -127,6 +147,8 @@ pub struct GenesysConfig {
     pub api_base: Url,
     /// `GENESYS_LOGIN_BASE_URL`, else from the region. No trailing slash.
     pub login_base: Url,
+    /// Which hosts may serve media: `GENESYS_MEDIA_HOSTS` and what is always allowed.
+    pub media_hosts: MediaHosts,
     /// `GENESYS_SECRET_ID`: name or ARN of the Secrets Manager secret.
     pub secret_id: String,
     /// `GENESYS_RECORDING_API`.
@@ -149,6 +171,8 @@ pub struct RecordingConfig {
 pub struct StorageConfig {
     /// `S3_BUCKET_NAME`.
     pub bucket: String,
+    /// `S3_BUCKET_OWNER`: the account that the bucket must belong to; named in every request.
+    pub bucket_owner: Option<String>,
     /// `S3_KEY_TEMPLATE`.
     pub key_template: KeyTemplate,
     /// `S3_SSE_KMS_KEY_ID`.
@@ -195,10 +219,14 @@ pub struct QueueConfig {
 /// How hard and how long to try.
 #[derive(Debug, Clone)]
 pub struct LimitConfig {
-    /// `RECORD_CONCURRENCY`: records of one batch at a time.
+    /// `RECORD_CONCURRENCY`: recordings transferred at a time.
     pub record_concurrency: NonZeroUsize,
     /// `READINESS_DEADLINE_MINUTES`.
     pub readiness: Duration,
+    /// `TRANSCODE_WAIT_SECONDS`: how long a run waits in all for a recording that is being transcoded; zero: not at all.
+    pub transcode_wait: Duration,
+    /// First of these waits; doubles from there. Not configurable from outside.
+    pub transcode_first: Duration,
     /// `MAX_ATTEMPTS`: tries of one HTTP step within a run.
     pub max_attempts: u32,
     /// First backoff between tries; doubles from there. Not configurable from outside.

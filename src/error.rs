@@ -35,8 +35,12 @@ pub enum ErrorKind {
     HashMismatch,
     /// Somebody else's object lies under the key.
     ForeignObject,
+    /// Still put off after as many deferrals as no time limit allows.
+    DeferralsExhausted,
     /// Archived, but the webhook's receiver never took the news.
     WebhookUndeliverable,
+    /// Archived, but no key can sign the news, which must be signed.
+    WebhookUnsignable,
     /// Gone under its retention policy.
     Expired,
     /// Not of a wanted kind, by configuration.
@@ -87,7 +91,9 @@ impl ErrorKind {
             | Self::BrokenAtSource
             | Self::HashMismatch
             | Self::ForeignObject
+            | Self::DeferralsExhausted
             | Self::WebhookUndeliverable
+            | Self::WebhookUnsignable
             | Self::Expired
             | Self::FilteredOut => Disposition::Discard,
             Self::NotReady { .. } | Self::WebhookDown | Self::Busy { .. } => Disposition::Defer,
@@ -107,7 +113,9 @@ impl ErrorKind {
             Self::BrokenAtSource => "broken_at_source",
             Self::HashMismatch => "hash_mismatch",
             Self::ForeignObject => "foreign_object",
+            Self::DeferralsExhausted => "deferrals_exhausted",
             Self::WebhookUndeliverable => "webhook_undeliverable",
+            Self::WebhookUnsignable => "webhook_unsignable",
             Self::Expired => "expired",
             Self::FilteredOut => "filtered_out",
             Self::NotReady { .. } => "not_ready",

@@ -4,7 +4,7 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use reqwest::redirect::Policy;
-use reqwest::{Client, ClientBuilder, Url};
+use reqwest::{Client, ClientBuilder, Response, Url};
 use rustls::ClientConfig;
 use rustls::crypto::aws_lc_rs::default_provider;
 use rustls_platform_verifier::BuilderVerifierExt as _;
@@ -48,6 +48,55 @@ pub(crate) fn join(base: &Url, path: &str) -> Url {
     let mut url = base.clone();
     url.set_path(&format!("{}{path}", base.path().trim_end_matches('/')));
     url
+}
+
+/// Why a body was not read to its end.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Unread {
+    /// It is longer than it may be.
+    #[error("it is longer than {}", size(*.0))]
+    TooLong(usize),
+    /// The connection broke.
+    #[error(transparent)]
+    Broken(reqwest::Error),
+}
+
+/// Reads a body of at most `longest` bytes. Of a longer one, no more than that is ever in memory.
+pub(crate) async fn read_within(mut response: Response, longest: usize) -> Result<Vec<u8>, Unread> {
+    if response
+        .content_length()
+        .is_some_and(|announced| announced > longest as u64)
+    {
+        return Err(Unread::TooLong(longest));
+    }
+    let mut body = Vec::new();
+    while let Some(chunk) = response
+        .chunk()
+        .await
+        .map_err(|error| Unread::Broken(error.without_url()))?
+    {
+        if body.len() + chunk.len() > longest {
+            return Err(Unread::TooLong(longest));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
+}
+
+/// A bound as people write it.
+fn size(bytes: usize) -> String {
+    const MIB: usize = 1024 * 1024;
+    match bytes {
+        MIB.. => format!("{} MiB", bytes / MIB),
+        _ => format!("{} KiB", bytes / 1024),
+    }
+}
+
+/// Reads the header `Date`.
+#[cfg(feature = "cli")]
+pub(crate) fn date(header: &str) -> Option<jiff::Timestamp> {
+    let parsed = jiff::fmt::rfc2822::parse(header);
+    parsed.ok().map(|zoned| zoned.timestamp())
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
-//! Keeps what must not be seen out of error texts and hand-overs: overlong input, phone numbers, e-mail addresses.
+//! Keeps what must not be seen out of error texts and hand-overs: overlong input, phone numbers, e-mail addresses; and
+//! shows what would otherwise not be seen, or would steer who sees it: control and bidi characters.
 
-use serde_json::Value;
+use std::fmt::Write as _;
 
 /// Longest piece of foreign text that an error echoes, in characters.
 const ECHO: usize = 200;
@@ -18,6 +19,42 @@ pub fn clip(text: &str) -> String {
 /// A foreign text fit for an error message: as [`clip`] gives it, in quotes.
 pub fn quote(text: &str) -> String {
     format!("\"{}\"", clip(text))
+}
+
+/// Whether a character does something else than being shown: it moves a terminal's cursor, ends a line, or turns the
+/// reading direction of what stands around it (<https://www.unicode.org/reports/tr9/#Directional_Formatting_Characters>).
+pub fn is_deceptive(letter: char) -> bool {
+    letter.is_control()
+        || matches!(letter, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// Shows a foreign text on one line as what it is: deceptive characters as Rust escapes them, all others as they are.
+pub fn visible(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for letter in text.chars() {
+        if is_deceptive(letter) {
+            shown.extend(letter.escape_default());
+        } else {
+            shown.push(letter);
+        }
+    }
+    shown
+}
+
+/// The same JSON, with the deceptive characters in its strings as `\uXXXX`: JSON itself asks for that below U+0020 only.
+pub fn visible_json(json: &str) -> String {
+    let mut shown = String::with_capacity(json.len());
+    for letter in json.chars() {
+        if is_deceptive(letter) {
+            for unit in letter.encode_utf16(&mut [0; 2]) {
+                // Writing to a String cannot fail.
+                let _ = write!(shown, "\\u{unit:04x}");
+            }
+        } else {
+            shown.push(letter);
+        }
+    }
+    shown
 }
 
 /// Replaces what looks like a phone number, a `tel:` or `sip:` address or an e-mail address, percent-encoded or not.
@@ -78,19 +115,34 @@ fn end_of_number(text: &str) -> Option<usize> {
     (number.starts_with(|c: char| c.is_ascii_digit() || c == '(') && digits >= 7).then_some(number.len())
 }
 
-/// The same for every string of a JSON value. `requestedBy` is kept: it is what the audit is for.
-pub fn people_in_json(value: &mut Value) {
-    match value {
-        Value::String(text) => *text = people(text),
-        Value::Array(items) => items.iter_mut().for_each(people_in_json),
-        Value::Object(fields) => {
-            fields
-                .iter_mut()
-                .filter(|(name, _)| *name != "requestedBy")
-                .for_each(|(_, v)| people_in_json(v));
+/// Takes out what an error quotes: text between `"` and values between backticks, except names that `is_name` knows.
+pub fn unquoted(text: &str, is_name: impl Fn(&str) -> bool) -> String {
+    const HIDDEN: &str = "(not shown)";
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find(['"', '`']) {
+        let mark = if rest[at..].starts_with('"') { '"' } else { '`' };
+        let (before, quoted) = (&rest[..at], &rest[at + 1..]);
+        let end = end_of_quote(quoted, mark);
+        let value = &quoted[..end.unwrap_or(quoted.len())];
+        out.push_str(before);
+        match mark == '`' && end.is_some() && is_name(value) {
+            true => out.extend(["`", value, "`"]),
+            false => out.push_str(HIDDEN),
         }
-        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+        rest = end.map_or("", |end| &quoted[end + 1..]);
     }
+    out + rest
+}
+
+/// Where a quote ends; a mark with a backslash before it does not end it.
+fn end_of_quote(text: &str, mark: char) -> Option<usize> {
+    let mut escaped = false;
+    text.char_indices().find_map(|(at, c)| {
+        let ends = c == mark && !escaped;
+        escaped = c == '\\' && !escaped;
+        ends.then_some(at)
+    })
 }
 
 #[cfg(test)]
@@ -123,19 +175,25 @@ mod tests {
     }
 
     #[test]
-    fn whoever_asked_is_kept() {
-        let mut value = serde_json::json!({"requestedBy": "anna@example.com", "to": ["bob@example.com"]});
-        people_in_json(&mut value);
-        assert_eq!(
-            value,
-            serde_json::json!({"requestedBy": "anna@example.com", "to": ["[redacted]"]})
-        );
+    fn deceptive_characters_are_shown_and_others_stay() {
+        let evil = "a\u{1b}[2J\n\u{9b}\u{202e}é\u{7f}";
+        assert_eq!(visible(evil), r"a\u{1b}[2J\n\u{9b}\u{202e}é\u{7f}");
+        let json = serde_json::Value::from(evil).to_string();
+        let shown = visible_json(&json);
+        assert!(!shown.chars().any(is_deceptive), "{shown}");
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&shown).unwrap(), evil);
     }
 
     proptest! {
         #[test]
         fn quoting_is_short_and_never_panics(text in any::<String>()) {
             prop_assert!(quote(&text).len() < 2000);
+        }
+
+        #[test]
+        fn what_was_quoted_is_never_shown(text in any::<String>(), around in "[a-z ]{0,9}") {
+            let shown = unquoted(&format!("{around}{}{around}", quote(&text)), |_| false);
+            prop_assert_eq!(shown, format!("{around}(not shown){around}"));
         }
     }
 }

@@ -88,6 +88,41 @@ impl<'a> Retry<'a> {
     }
 }
 
+/// The waits for something that is being prepared: the first, then doubled ones, until their sum reaches a budget.
+#[derive(Debug, Clone, Copy)]
+pub struct Waits {
+    next: Duration,
+    left: Duration,
+}
+
+impl Waits {
+    /// Begins with a wait of `first`; all waits together last `budget` at most.
+    pub fn new(first: Duration, budget: Duration) -> Self {
+        Self {
+            next: first,
+            left: budget,
+        }
+    }
+
+    /// Returns how long to wait before asking again: as long as the other side `asked` for, else the next doubled wait,
+    /// the last one cut to what is left of the budget. `None`: the budget is used up, or is less than what was asked for.
+    pub fn take(&mut self, asked: Option<Duration>) -> Option<Duration> {
+        let wait = match asked {
+            Some(asked) if asked > self.left => return None,
+            Some(asked) => asked,
+            None => self.next.min(self.left),
+        };
+        if self.left.is_zero() {
+            return None;
+        }
+        // A wait of nothing would be taken for ever.
+        let wait = wait.max(Duration::from_millis(1)).min(self.left);
+        self.left -= wait;
+        self.next = self.next.saturating_mul(2);
+        Some(wait)
+    }
+}
+
 /// A random number from 0 to 1; spread is all that is asked of it.
 fn random_unit() -> f64 {
     let high = u32::try_from(uuid::Uuid::new_v4().as_u128() >> 96).unwrap_or(0);
@@ -106,10 +141,32 @@ pub fn retry_after(headers: &reqwest::header::HeaderMap) -> Option<Duration> {
         .map(Duration::from_secs)
 }
 
+/// The longest wait that a failing server may ask for.
+const LONGEST_WAIT_FOR_5XX: Duration = Duration::from_secs(60);
+
+/// Bounds how long an answer asks to wait: a server that fails (5xx) gets a minute at most, as the wait is paid time and
+/// another run costs less. A rate limit (429) knows how long it lasts.
+pub fn patience(status: reqwest::StatusCode, asked: Option<Duration>) -> Option<Duration> {
+    match asked {
+        Some(asked) if status.is_server_error() => Some(asked.min(LONGEST_WAIT_FOR_5XX)),
+        asked => asked,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::clock::Stop;
+
+    #[test]
+    fn only_a_failing_server_is_not_waited_for_as_long_as_it_asks() {
+        let seconds = Duration::from_secs;
+        for (status, asked, waited) in [(503, 800, 60), (500, 59, 59), (429, 800, 800), (202, 800, 800)] {
+            let status = reqwest::StatusCode::from_u16(status).unwrap();
+            assert_eq!(patience(status, Some(seconds(asked))), Some(seconds(waited)));
+            assert_eq!(patience(status, None), None);
+        }
+    }
 
     #[test]
     fn backoff_doubles_up_to_its_cap_and_jitter_spreads_all_of_it() {
@@ -142,6 +199,28 @@ mod tests {
             Duration::from_secs(12),
             "exactly what was asked for"
         );
+    }
+
+    #[test]
+    fn waits_double_until_their_budget_is_used_up() {
+        let seconds = |first, budget, asked: Option<u64>| {
+            let mut waits = Waits::new(Duration::from_secs(first), Duration::from_secs(budget));
+            std::iter::from_fn(|| waits.take(asked.map(Duration::from_secs)))
+                .map(|wait| wait.as_secs())
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(seconds(3, 15, None), [3, 6, 6]);
+        assert_eq!(seconds(3, 9, None), [3, 6]);
+        assert_eq!(seconds(3, 2, None), [2]);
+        assert_eq!(seconds(3, 0, None), [0; 0], "off");
+        assert_eq!(
+            seconds(3, 15, Some(7)),
+            [7, 7],
+            "as long as asked for, while it fits"
+        );
+        assert_eq!(seconds(3, 15, Some(16)), [0; 0]);
+        let mut waits = Waits::new(Duration::from_secs(3), Duration::from_secs(15));
+        assert_eq!(waits.take(Some(Duration::ZERO)), Some(Duration::from_millis(1)));
     }
 
     #[tokio::test(start_paused = true)]

@@ -5,14 +5,14 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use reqwest::{Client, Url};
-use secrecy::ExposeSecret as _;
+use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::archive::recording::{ArchivedFile, RecordingRef};
-use crate::aws::secrets::Secrets;
+use crate::aws::secrets::{Secrets, WebhookKeys};
 use crate::clock::{Clock, Deadline};
-use crate::config::LimitConfig;
+use crate::config::{Config, WebhookSignature};
 use crate::error::{Error, ErrorKind};
 use crate::retry::{Retry, RetryPolicy, retry_after};
 use crate::telemetry::Counters;
@@ -22,6 +22,7 @@ use crate::telemetry::Counters;
 pub struct Webhook {
     http: Client,
     url: Url,
+    signature: WebhookSignature,
     secrets: Arc<Secrets>,
     policy: RetryPolicy,
     clock: Clock,
@@ -53,11 +54,7 @@ impl News {
 
     /// The body.
     pub fn body(&self) -> Value {
-        let files: Vec<Value> = self
-            .files
-            .iter()
-            .map(|file| json!({"archiveKey": file.archive_key, "hash": file.sha256, "sizeBytes": file.size_bytes}))
-            .collect();
+        let files: Vec<Value> = self.files.iter().map(told).collect();
         let first = files.first().cloned().unwrap_or_default();
         json!({
             "event": "recording.download.complete",
@@ -73,28 +70,43 @@ impl News {
     }
 }
 
+/// What the receiver is told of one file.
+fn told(file: &ArchivedFile) -> Value {
+    let mut told = json!({"archiveKey": file.archive_key, "hash": file.sha256, "sizeBytes": file.size_bytes});
+    if let Some(part) = file.part {
+        told["part"] = part.into();
+    } else if let Some(channel) = file.channel {
+        told["channel"] = channel.into();
+    }
+    told
+}
+
 impl Webhook {
-    /// A receiver at `url`. Redirects are not followed: the news goes where it was configured to go, or nowhere.
+    /// The receiver of this configuration, if it names one. Redirects are not followed: the news goes where it was
+    /// configured to go, or nowhere.
     pub fn new(
-        url: Url,
+        config: &Config,
         secrets: Arc<Secrets>,
-        limits: &LimitConfig,
         clock: Clock,
         counters: Arc<Counters>,
-    ) -> Result<Self, Error> {
-        let http = crate::http::client(|builder| builder.timeout(limits.webhook_timeout))?;
-        let policy = RetryPolicy::new(limits.max_attempts, limits.backoff_base);
-        Ok(Self {
-            http,
+    ) -> Result<Option<Self>, Error> {
+        let Some(url) = config.webhook_url.clone() else {
+            return Ok(None);
+        };
+        let limits = &config.limits;
+        Ok(Some(Self {
+            http: crate::http::client(|builder| builder.timeout(limits.webhook_timeout))?,
             url,
+            signature: config.webhook_signature,
             secrets,
-            policy,
+            policy: RetryPolicy::new(limits.max_attempts, limits.backoff_base),
             clock,
             counters,
-        })
+        }))
     }
 
-    /// Tells the receiver; 2xx means that it took the news. Anything else is tried again within the run.
+    /// Tells the receiver; 2xx means that it took the news. Anything else is tried again within the run. What cannot be
+    /// signed, and must be, is not sent: [`ErrorKind::WebhookUnsignable`].
     pub async fn deliver(&self, news: &News, deadline: &Deadline) -> Result<(), Error> {
         self.post(&news.id(), &news.body().to_string(), deadline).await
     }
@@ -119,12 +131,8 @@ impl Webhook {
                 .header(standardwebhooks::HEADER_WEBHOOK_ID, id)
                 .header(standardwebhooks::HEADER_WEBHOOK_TIMESTAMP, timestamp.to_string())
                 .body(body.to_owned());
-            // Whatever keeps it from being signed keeps the news from being told; the recording is archived.
-            let signed = self.sign(id, timestamp, body).await.map_err(|error| {
-                let message = "the webhook's news cannot be signed";
-                Error::new(ErrorKind::WebhookDown, message).caused_by(error)
-            });
-            if let Some(signature) = signed? {
+            let signed = self.signatures(id, timestamp, body).await;
+            if let Some(signature) = signed.inspect_err(|_| self.counters.webhook_failures.add_one())? {
                 request = request.header(standardwebhooks::HEADER_WEBHOOK_SIGNATURE, signature);
             }
             let (error, asked) = match request.send().await {
@@ -151,17 +159,55 @@ impl Webhook {
         }
     }
 
-    async fn sign(&self, id: &str, timestamp: i64, body: &str) -> Result<Option<String>, Error> {
-        let credentials = self.secrets.get().await?;
-        let Some(secret) = &credentials.webhook_secret else {
-            return Ok(None);
+    /// The value of `webhook-signature`, one signature for each key; `None` where the news goes unsigned.
+    async fn signatures(&self, id: &str, timestamp: i64, body: &str) -> Result<Option<String>, Error> {
+        let unreadable = |error: Error| {
+            Error::new(ErrorKind::WebhookDown, "the webhook's news cannot be signed").caused_by(error)
         };
-        let signed = standardwebhooks::Webhook::new(secret.expose_secret())
-            .and_then(|webhook| webhook.sign(id, timestamp, body.as_bytes()));
-        signed.map(Some).map_err(|error| {
-            Error::transient("the webhookSecret in the secret GENESYS_SECRET_ID cannot sign").caused_by(error)
-        })
+        let unsignable = |why: &str| {
+            let message = format!(
+                "the webhook's news was kept back, as the secret GENESYS_SECRET_ID cannot sign it: {why}"
+            );
+            Err(Error::new(ErrorKind::WebhookUnsignable, message))
+        };
+        let credentials = self.secrets.get().await.map_err(unreadable)?;
+        let unsigned_is_fine = self.signature == WebhookSignature::Optional;
+        match &credentials.webhook {
+            WebhookKeys::Keys(keys) => sign(keys, id, timestamp, body).map(Some),
+            WebhookKeys::Unusable(why) => unsignable(why),
+            WebhookKeys::Misspelt(_) | WebhookKeys::None if unsigned_is_fine => Ok(None),
+            WebhookKeys::Misspelt(why) => unsignable(&format!(
+                "{why}; call it webhookSecret, or set WEBHOOK_SIGNATURE=optional to send unsigned"
+            )),
+            WebhookKeys::None if self.signature == WebhookSignature::Required => {
+                unsignable("it holds no webhookSecret, and WEBHOOK_SIGNATURE is required")
+            }
+            WebhookKeys::None => match self
+                .secrets
+                .held_webhook_key(&credentials)
+                .await
+                .map_err(unreadable)?
+            {
+                false => Ok(None),
+                true => unsignable(
+                    "its former version held a webhookSecret, and this one holds none; put it back, or set \
+                     WEBHOOK_SIGNATURE=optional to send unsigned",
+                ),
+            },
+        }
     }
+}
+
+/// Signs with each key, as a receiver may know an old or a new one while they are exchanged.
+fn sign(keys: &[SecretString], id: &str, timestamp: i64, body: &str) -> Result<String, Error> {
+    let signatures = keys.iter().map(|key| {
+        standardwebhooks::Webhook::new(key.expose_secret())
+            .and_then(|webhook| webhook.sign(id, timestamp, body.as_bytes()))
+            .map_err(|error| {
+                Error::new(ErrorKind::WebhookUnsignable, "a webhookSecret cannot sign").caused_by(error)
+            })
+    });
+    Ok(signatures.collect::<Result<Vec<_>, _>>()?.join(" "))
 }
 
 #[cfg(test)]
@@ -178,7 +224,11 @@ mod tests {
             format: "wav".to_owned(),
             attempt_id: Uuid::nil(),
             channel: None,
+            part: None,
+            part_name: None,
+            format_found: None,
             crc64nvme: None,
+            media_host: None,
         };
         let mut news = News {
             of: RecordingRef {

@@ -180,6 +180,20 @@ impl Chain {
             put("hash", file.sha256.clone().into());
             put("archiveKey", file.archive_key.clone().into());
             put("attemptId", file.attempt_id.to_string().into());
+            if let Some(found) = &file.format_found {
+                put("formatFound", found.clone().into());
+            }
+            match (file.part, file.channel) {
+                (Some(part), _) => _ = put("part", part.into()),
+                (None, Some(channel)) => _ = put("channel", channel.into()),
+                (None, None) => {}
+            }
+            if let Some(name) = &file.part_name {
+                put("partName", name.clone().into());
+            }
+            if let Some(host) = &file.media_host {
+                put("mediaHost", host.clone().into());
+            }
         }
         if let Some(error) = &entry.error {
             put("error", crate::redact::people(error).into());
@@ -267,7 +281,11 @@ mod tests {
                         format: "wav".to_owned(),
                         attempt_id: Uuid::nil(),
                         channel: None,
+                        part: None,
+                        part_name: None,
+                        format_found: None,
                         crc64nvme: None,
+                        media_host: Some("media.example".to_owned()),
                     }),
                     error: Some("called +15555550100".into()),
                     ..Entry::new(Action::ArchiveStored, "archived", "wav")
@@ -291,7 +309,7 @@ mod tests {
             "action": "archive.stored", "status": "archived", "format": "wav",
             "actor": {"source": "direct", "requestId": "r", "functionVersion": ""},
             "seq": 1, "prevEventHash": "0".repeat(64), "latencyMs": 0, "sizeBytes": 7, "hash": "ab".repeat(32),
-            "archiveKey": "s3://archive/k.wav", "attemptId": "00000000-0000-0000-0000-000000000000",
+            "archiveKey": "s3://archive/k.wav", "mediaHost": "media.example", "attemptId": "00000000-0000-0000-0000-000000000000",
             "error": "called [redacted]",
             "eventHash": event_hash(item),
         });

@@ -2,12 +2,20 @@
 
 use std::time::Duration;
 
+use jiff::{SignedDuration, Timestamp};
+
 use super::audit::Entry;
 use super::outcome::{Figures, Outcome, RecordingResult, Verdict, verdict};
 use super::recording::RecordingRef;
 use super::{Archiver, Run};
 use crate::aws::ledger::{Lease, Record, State};
-use crate::error::{Error, ErrorKind};
+use crate::error::{Disposition, Error, ErrorKind};
+
+/// A delay is 15 minutes in the end, so this is some 52 days: the guard behind every time limit.
+pub(super) const MOST_DEFERRALS: u32 = 5_000;
+
+/// So long after its end event a conversation that Genesys does not know is waited for.
+const UNKNOWN_AT_FIRST: SignedDuration = SignedDuration::from_hours(1);
 
 impl Archiver {
     /// Writes down why a claimed recording's run ended, and ends the lease.
@@ -28,7 +36,15 @@ impl Archiver {
         if error.kind() != ErrorKind::LeaseLost {
             let mut entry = self.entry(run, action, state.unwrap_or(lease.record().state).as_str());
             entry.error = Some(error.to_string());
-            if let Err(unwritten) = self.ledger.release(lease, state, &entry, run.deadline).await {
+            // A key that still cannot sign is one event, however many jobs meet it.
+            let known =
+                error.kind() == ErrorKind::WebhookUnsignable && lease.record().webhook_error == entry.error;
+            let written = if known {
+                self.ledger.let_go(lease, run.deadline).await
+            } else {
+                self.ledger.release(lease, state, &entry, run.deadline).await
+            };
+            if let Err(unwritten) = written {
                 // What is not written down did not happen; without the lease it was not even ours to judge.
                 let message =
                     format!("writing down the end of a run failed ({unwritten}); it had ended with");
@@ -71,8 +87,31 @@ impl Archiver {
         RecordingResult::ended(of, outcome, error)
     }
 
-    /// "Not ready" is believed until the readiness deadline; after that it is a failure.
-    fn judged(&self, run: Run<'_>, error: Error) -> Error {
+    /// "Not ready" is believed until the readiness deadline; after that it is a failure. Whatever is put off, no job comes
+    /// again for ever: 5,000 deferrals, more than any time limit takes, end it too.
+    pub(super) fn judged(&self, run: Run<'_>, error: Error) -> Error {
+        let error = self.in_good_time(run, error);
+        if error.disposition() != Disposition::Defer || run.job.deferrals < MOST_DEFERRALS {
+            return error;
+        }
+        let message = format!("the job was deferred {} times", run.job.deferrals);
+        Error::new(ErrorKind::DeferralsExhausted, message).caused_by(error)
+    }
+
+    /// The same, with what time alone decides. That a conversation is unknown is not believed at first where an event told
+    /// of its end: Genesys may not know it everywhere yet.
+    fn in_good_time(&self, run: Run<'_>, error: Error) -> Error {
+        let fresh = |since: Timestamp| self.clock.now().duration_since(since) < UNKNOWN_AT_FIRST;
+        let error = match error.kind() {
+            // A job that was deferred once has proven itself as well as an event.
+            ErrorKind::UnknownConversation
+                if (run.actor.event_id.is_some() || run.job.deferrals > 0)
+                    && run.job.first_seen.is_some_and(fresh) =>
+            {
+                Error::new(ErrorKind::NotReady { after: None }, error.to_string())
+            }
+            _ => error,
+        };
         let ErrorKind::NotReady { .. } = error.kind() else {
             return error;
         };

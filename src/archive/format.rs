@@ -138,52 +138,141 @@ impl fmt::Display for MediaKind {
     }
 }
 
-/// What a media body says of itself in its first bytes, for formats that the request did not decide
-/// (`original`, screen recordings, transcripts).
-///
-/// Gives the file extension and the media type. Signatures: <https://mimesniff.spec.whatwg.org/#matching-an-audio-or-video-type-pattern>.
-pub fn sniff(head: &[u8]) -> Option<(&'static str, &'static str)> {
+/// What a media body is, by its first bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Signature {
+    /// Its name: that of a [`Format`], or `ogg`, `mp4`, `zip`.
+    pub name: &'static str,
+    /// The file extension.
+    pub extension: &'static str,
+    /// The media type.
+    pub content_type: &'static str,
+    /// Other media types that mean the same.
+    aliases: &'static [&'static str],
+}
+
+impl Signature {
+    const fn new(
+        name: &'static str,
+        extension: &'static str,
+        content_type: &'static str,
+        aliases: &'static [&'static str],
+    ) -> Self {
+        Self {
+            name,
+            extension,
+            content_type,
+            aliases,
+        }
+    }
+
+    fn agrees_with(&self, content_type: &str) -> bool {
+        self.content_type == content_type || self.aliases.contains(&content_type)
+    }
+}
+
+const WAV_TYPES: &[&str] = &["audio/x-wav", "audio/wave", "audio/vnd.wave"];
+const OGG_TYPES: &[&str] = &["audio/opus", "application/ogg", "video/ogg"];
+
+/// Says what a media body is by its first bytes; `None` if they are those of nothing that is known.
+/// Signatures: <https://mimesniff.spec.whatwg.org/#matching-an-audio-or-video-type-pattern>.
+pub fn sniff(head: &[u8]) -> Option<Signature> {
     let at = |offset: usize, magic: &[u8]| head.get(offset..offset + magic.len()) == Some(magic);
     if at(0, b"RIFF") && at(8, b"WAVE") {
-        Some(("wav", "audio/wav"))
+        // The format tag of the first chunk: 7 is µ-law.
+        let name = if at(12, b"fmt ") && at(20, &[7, 0]) {
+            "wav_ulaw"
+        } else {
+            "wav"
+        };
+        Some(Signature::new(name, "wav", "audio/wav", WAV_TYPES))
     } else if at(0, b"OggS") && at(28, b"OpusHead") {
-        Some(("opus", "audio/ogg"))
+        Some(Signature::new("ogg_opus", "opus", "audio/ogg", OGG_TYPES))
     } else if at(0, b"OggS") {
-        Some(("ogg", "audio/ogg"))
+        let name = if at(28, b"\x01vorbis") {
+            "ogg_vorbis"
+        } else {
+            "ogg"
+        };
+        Some(Signature::new(name, "ogg", "audio/ogg", OGG_TYPES))
     } else if at(0, b"fLaC") {
-        Some(("flac", "audio/flac"))
+        Some(Signature::new("flac", "flac", "audio/flac", &["audio/x-flac"]))
     } else if at(0, b"\x1A\x45\xDF\xA3") {
-        Some(("webm", "video/webm"))
+        let types = &["audio/webm", "video/x-matroska", "audio/x-matroska"];
+        Some(Signature::new("webm", "webm", "video/webm", types))
     } else if at(4, b"ftyp") {
-        Some(("mp4", "video/mp4"))
+        let types = &["audio/mp4", "video/quicktime"];
+        Some(Signature::new("mp4", "mp4", "video/mp4", types))
     } else if at(0, b"ID3") || matches!(head, [0xFF, second, ..] if second & 0xE0 == 0xE0) {
-        Some(("mp3", "audio/mpeg"))
+        let types = &["audio/mp3", "audio/mpeg3", "audio/x-mpeg"];
+        Some(Signature::new("mp3", "mp3", "audio/mpeg", types))
     } else if at(0, b"PK\x03\x04") {
-        Some(("zip", "application/zip"))
+        let types = &["application/x-zip-compressed"];
+        Some(Signature::new("zip", "zip", "application/zip", types))
     } else {
         None
     }
 }
 
-/// The file extension and content type that the archive gives a file of this format, when its first bytes are known.
-pub fn file_type(format: Option<Format>, head: &[u8], declared: Option<&str>) -> (String, String) {
-    let sniffed = sniff(head);
-    let by_format = format.and_then(|f| Some((f.extension()?, f.content_type()?)));
-    let (extension, content_type) = by_format
-        .or(sniffed)
-        .unwrap_or(("bin", "application/octet-stream"));
-    match (by_format, declared) {
-        // Genesys' own word is the best one where the request did not decide the type.
-        (None, Some(declared)) if !declared.is_empty() && declared != "application/octet-stream" => {
-            let extension = match (sniffed, declared) {
-                (Some((extension, _)), _) => extension,
-                (None, "message/rfc822") => "eml",
-                _ => extension,
-            };
-            (extension.to_owned(), declared.to_owned())
+/// How the archive names a file, and what about it is not as it was asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileType {
+    /// The file extension.
+    pub extension: &'static str,
+    /// The media type.
+    pub content_type: String,
+    /// What the first bytes are, where that is not the format asked for: the name of a [`Signature`], or `unknown`.
+    pub format_found: Option<&'static str>,
+    /// The `Content-Type` that came with the bytes, where they contradict it.
+    pub content_type_sent: Option<String>,
+}
+
+/// Says how the archive names a file whose first bytes are `head`.
+///
+/// The first bytes decide. Where they are those of nothing that is known, the format asked for does, then the media type
+/// `declared` by the host. `format` is `None` where the request did not decide one.
+pub fn file_type(format: Option<Format>, media: MediaKind, head: &[u8], declared: Option<&str>) -> FileType {
+    let found = sniff(head);
+    let declared = declared.filter(|declared| !says_nothing(declared));
+    let asked =
+        format.and_then(|format| Some((format.as_str(), format.extension()?, format.content_type()?)));
+    let as_asked = asked.filter(|(name, ..)| found.is_none_or(|found| found.name == *name));
+    let by_name = match media {
+        MediaKind::Email => ("eml", "message/rfc822"),
+        _ => ("bin", "application/octet-stream"),
+    };
+    let (extension, content_type) = match (as_asked, found) {
+        (Some((_, extension, content_type)), _) => (extension, content_type),
+        (None, Some(found)) => {
+            let sound = media == MediaKind::Audio && found.name == "webm";
+            let own = if sound { "audio/webm" } else { found.content_type };
+            // The host's own word for the same thing is as good.
+            let told = declared.filter(|declared| asked.is_none() && found.agrees_with(declared));
+            (found.extension, told.unwrap_or(own))
         }
-        _ => (extension.to_owned(), content_type.to_owned()),
+        (None, None) => match declared {
+            Some("message/rfc822") => ("eml", "message/rfc822"),
+            Some(declared) => (by_name.0, declared),
+            None => by_name,
+        },
+    };
+    let contradicts = |declared: &&str| found.is_some_and(|found| !found.agrees_with(declared));
+    FileType {
+        extension,
+        content_type: content_type.to_owned(),
+        format_found: asked
+            .filter(|(name, ..)| found.is_none_or(|found| found.name != *name))
+            .map(|_| found.map_or("unknown", |found| found.name)),
+        content_type_sent: declared.filter(contradicts).map(ToOwned::to_owned),
     }
+}
+
+/// Stores that were told nothing give these.
+fn says_nothing(content_type: &str) -> bool {
+    matches!(
+        content_type,
+        "" | "application/octet-stream" | "binary/octet-stream"
+    )
 }
 
 #[cfg(test)]
@@ -206,6 +295,96 @@ mod tests {
     fn short_heads_are_never_taken_for_media() {
         assert_eq!(sniff(b""), None);
         assert_eq!(sniff(b"RIFF"), None);
-        assert_eq!(sniff(b"RIFF\0\0\0\0WAVE"), Some(("wav", "audio/wav")));
+        assert_eq!(sniff(b"RIFF\0\0\0\0WAVE").unwrap().name, "wav");
+    }
+
+    const OPUS: &[u8] = b"OggS\0\x02\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x01\x13OpusHead";
+    const WAV: &[u8] = b"RIFF\0\0\0\0WAVEfmt \x10\0\0\0\x01\0";
+    const ULAW: &[u8] = b"RIFF\0\0\0\0WAVEfmt \x10\0\0\0\x07\0";
+    const WEBM: &[u8] = b"\x1A\x45\xDF\xA3";
+
+    /// Extension, content type and both contradictions.
+    fn named(
+        format: Option<Format>,
+        media: MediaKind,
+        head: &[u8],
+        declared: Option<&str>,
+    ) -> (&'static str, String, Option<&'static str>, Option<String>) {
+        let named = file_type(format, media, head, declared);
+        (
+            named.extension,
+            named.content_type,
+            named.format_found,
+            named.content_type_sent,
+        )
+    }
+
+    #[test]
+    fn a_file_that_is_what_was_asked_for_is_named_after_that() {
+        for (format, head, extension, content_type) in [
+            (Format::Wav, WAV, "wav", "audio/wav"),
+            (Format::WavUlaw, ULAW, "wav", "audio/wav"),
+            (Format::OggOpus, OPUS, "opus", "audio/ogg"),
+            (Format::Webm, WEBM, "webm", "audio/webm"),
+        ] {
+            for declared in [None, Some("binary/octet-stream"), Some(content_type)] {
+                assert_eq!(
+                    named(Some(format), MediaKind::Audio, head, declared),
+                    (extension, content_type.to_owned(), None, None)
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_file_that_is_something_else_is_named_by_what_it_is_and_says_so() {
+        for (format, head, expected) in [
+            (Format::Wav, OPUS, ("opus", "audio/ogg", "ogg_opus")),
+            (Format::Mp3, WAV, ("wav", "audio/wav", "wav")),
+            (Format::Wav, ULAW, ("wav", "audio/wav", "wav_ulaw")),
+            (Format::OggVorbis, WEBM, ("webm", "audio/webm", "webm")),
+            // Nothing better is known than what was asked for.
+            (Format::Wav, b"\0\0\0\0", ("wav", "audio/wav", "unknown")),
+        ] {
+            let (extension, content_type, found) = expected;
+            let expected = (extension, content_type.to_owned(), Some(found), None);
+            assert_eq!(named(Some(format), MediaKind::Audio, head, None), expected);
+        }
+    }
+
+    #[test]
+    fn a_content_type_that_the_bytes_contradict_is_not_kept_and_noted() {
+        let sent = |text: &str| Some(text.to_owned());
+        let asked = named(Some(Format::Wav), MediaKind::Audio, WAV, Some("audio/mpeg"));
+        assert_eq!(asked, ("wav", "audio/wav".to_owned(), None, sent("audio/mpeg")));
+        let original = named(None, MediaKind::Audio, OPUS, Some("audio/wav"));
+        assert_eq!(
+            original,
+            ("opus", "audio/ogg".to_owned(), None, sent("audio/wav"))
+        );
+        let same = named(None, MediaKind::Screen, WEBM, Some("video/x-matroska"));
+        assert_eq!(same, ("webm", "video/x-matroska".to_owned(), None, None));
+    }
+
+    #[test]
+    fn content_types_that_say_nothing_are_not_kept() {
+        for declared in [
+            None,
+            Some(""),
+            Some("binary/octet-stream"),
+            Some("application/octet-stream"),
+        ] {
+            let original = named(None, MediaKind::Audio, OPUS, declared);
+            assert_eq!(original, ("opus", "audio/ogg".to_owned(), None, None));
+            let mail = named(None, MediaKind::Email, b"From: a", declared);
+            assert_eq!(mail, ("eml", "message/rfc822".to_owned(), None, None));
+            let unknown = named(None, MediaKind::Screen, b"????", declared);
+            assert_eq!(
+                unknown,
+                ("bin", "application/octet-stream".to_owned(), None, None)
+            );
+        }
+        let told = named(None, MediaKind::Screen, b"????", Some("video/x-odd"));
+        assert_eq!(told, ("bin", "video/x-odd".to_owned(), None, None));
     }
 }

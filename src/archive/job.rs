@@ -55,6 +55,11 @@ struct Wire {
     first_seen: Option<String>,
 }
 
+/// Whether a text may say who asked: one line that shows as it is, wherever the audit is read.
+pub fn is_plain(text: &str) -> bool {
+    text.chars().count() <= LONGEST_REQUESTER && !text.chars().any(crate::redact::is_deceptive)
+}
+
 /// Longest `requestedBy`; it is kept as given in every audit event.
 const LONGEST_REQUESTER: usize = 256;
 
@@ -133,13 +138,11 @@ impl Job {
                 crate::redact::quote(hash)
             )));
         }
-        if wire
-            .requested_by
-            .as_ref()
-            .is_some_and(|who| who.chars().count() > LONGEST_REQUESTER)
-        {
+        if let Some(who) = wire.requested_by.as_deref().filter(|who| !is_plain(who)) {
             return Err(malformed(format!(
-                "requestedBy is longer than {LONGEST_REQUESTER} characters"
+                "requestedBy must be up to {LONGEST_REQUESTER} characters without control characters, line ends and \
+                 marks that turn the direction of writing, but is {}",
+                crate::redact::quote(who)
             )));
         }
         let first_seen = wire

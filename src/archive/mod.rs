@@ -1,6 +1,7 @@
 //! The use case: archive what a job asks for. Read [`Archiver::archive`] from top to bottom; whoever calls it,
 //! there is no other way into the archive.
 
+pub mod annotations;
 pub mod audit;
 pub mod checksum;
 pub mod digest;
@@ -18,10 +19,13 @@ use std::sync::Arc;
 
 use aws_config::SdkConfig;
 use futures_util::FutureExt as _;
+use futures_util::future::join_all;
 use jiff::SignedDuration;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::Instant;
 
 use self::audit::{Action, Actor, Entry};
+use self::endings::MOST_DEFERRALS;
 use self::format::{Format, MediaKind};
 use self::job::Job;
 use self::outcome::{Figures, Outcome, RecordingResult};
@@ -49,6 +53,8 @@ pub struct Archiver {
     storage: Storage,
     webhook: Option<Webhook>,
     queues: Queues,
+    /// One for each recording that may be transferred at a time: what bounds the memory of a batch.
+    slots: Semaphore,
     counters: Arc<Counters>,
 }
 
@@ -91,15 +97,7 @@ impl Archiver {
             config.genesys.secret_id.clone(),
             clock.clone(),
         ));
-        let webhook = config.webhook_url.clone().map(|url| {
-            Webhook::new(
-                url,
-                secrets.clone(),
-                &config.limits,
-                clock.clone(),
-                counters.clone(),
-            )
-        });
+        let webhook = Webhook::new(&config, secrets.clone(), clock.clone(), counters.clone())?;
         let s3 = aws_sdk_s3::config::Builder::from(sdk)
             .force_path_style(config.storage.path_style)
             .build();
@@ -113,7 +111,8 @@ impl Archiver {
         Ok(Self {
             genesys: Genesys::new(&config, secrets, counters.clone())?,
             queues: Queues::new(aws_sdk_sqs::Client::new(sdk), config.queues.clone()),
-            webhook: webhook.transpose()?,
+            webhook,
+            slots: Semaphore::new(config.limits.record_concurrency.get()),
             config,
             clock,
             policy,
@@ -143,8 +142,9 @@ impl Archiver {
         &self.clock
     }
 
-    /// Archives every recording that the job asks for, one after another. Never fails as a whole: what went wrong
-    /// stands in the result of the recording that it went wrong with.
+    /// Archives every recording that the job asks for. They share the slots for transfers, so that one that waits for
+    /// its transcoding holds up no other. Never fails as a whole: what went wrong stands in the result of the recording
+    /// that it went wrong with.
     pub async fn archive(&self, run: Run<'_>) -> Vec<RecordingResult> {
         if run.job.recording.is_some() {
             // The recording is named, so the ledger is asked first: what is archived needs no word of Genesys.
@@ -177,10 +177,18 @@ impl Archiver {
             ];
         }
         let mut results = Vec::new();
-        for error in listing.unreadable {
+        if let Some(error) = listing.unreadable {
             results.push(self.conclude_unclaimed(run, of, error).await);
         }
         for recording in &others {
+            if !run.deadline.allows_new_work() {
+                let error = Error::new(
+                    ErrorKind::DeadlineNear,
+                    "no time left to write down what is not wanted",
+                );
+                results.push(RecordingResult::ended(of, Outcome::Retry, error));
+                return results;
+            }
             let of = RecordingRef {
                 recording: Some(recording.id),
                 segment: run.job.segment,
@@ -191,13 +199,14 @@ impl Archiver {
                     .await,
             );
         }
-        for recording in wanted {
+        let archiving = wanted.into_iter().map(|recording| {
             let run = Run {
                 media: Some(recording.media),
                 ..run
             };
-            results.push(self.archive_recording(run, Some(recording)).await);
-        }
+            self.archive_recording(run, Some(recording))
+        });
+        results.extend(join_all(archiving).await);
         results
     }
 
@@ -226,7 +235,8 @@ impl Archiver {
             Ok(Claim::Done(record)) => return self.already_archived(run, of, record),
             Ok(Claim::Busy { remaining }) => {
                 let error = Error::new(ErrorKind::Busy { remaining }, format!("another run is at {of}"));
-                return RecordingResult::ended(of, Outcome::Deferred, error);
+                let error = self.judged(run, error);
+                return RecordingResult::ended(of, outcome::verdict(error.kind()).outcome, error);
             }
             Err(error) => return RecordingResult::ended(of, Outcome::Retry, error),
         };
@@ -326,14 +336,22 @@ impl Archiver {
         if let Err(error) = self.in_time(run, webhook.deliver(&news, run.deadline)).await {
             // Whatever stood in the way, the recording is archived: only the news has to come again.
             let error = match error.kind() {
-                ErrorKind::WebhookDown => error,
+                ErrorKind::WebhookDown | ErrorKind::WebhookUnsignable => error,
                 _ => Error::new(ErrorKind::WebhookDown, error.to_string()),
             };
-            let error = if self.clock.now().duration_since(archived_at) > WEBHOOK_PATIENCE {
-                let message = format!("{of} is archived, but its webhook was not taken for 72 hours");
-                Error::new(ErrorKind::WebhookUndeliverable, message).caused_by(error)
-            } else {
-                error
+            let too_long = self.clock.now().duration_since(archived_at) > WEBHOOK_PATIENCE;
+            let too_often = run.job.deferrals >= MOST_DEFERRALS;
+            let error = match error.kind() {
+                ErrorKind::WebhookDown if too_long || too_often => {
+                    let limit = if too_long {
+                        "for 72 hours".to_owned()
+                    } else {
+                        format!("in {} deferrals", run.job.deferrals)
+                    };
+                    let message = format!("{of} is archived, but its webhook was not taken {limit}");
+                    Error::new(ErrorKind::WebhookUndeliverable, message).caused_by(error)
+                }
+                _ => error,
             };
             return Err(self.conclude(run, of, lease, error).await);
         }
@@ -347,6 +365,12 @@ impl Archiver {
             Ok(()) => Ok(()),
             Err(error) => Err(RecordingResult::ended(of, Outcome::Retry, error)),
         }
+    }
+
+    /// Waits for the right to transfer a recording.
+    async fn slot(&self) -> Result<SemaphorePermit<'_>, Error> {
+        let slot = self.slots.acquire().await;
+        slot.map_err(|closed| Error::transient("the function is shutting down").caused_by(closed))
     }
 
     fn wants(&self, media: MediaKind) -> bool {

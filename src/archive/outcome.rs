@@ -112,7 +112,9 @@ pub(super) fn verdict(kind: ErrorKind) -> Verdict {
         (ErrorKind::FilteredOut, _) => {
             verdict(Outcome::Skipped, Some(State::Skipped), Action::DownloadSkipped)
         }
-        (ErrorKind::WebhookUndeliverable, _) => verdict(Outcome::Failed, None, Action::WebhookFailed),
+        (ErrorKind::WebhookUndeliverable | ErrorKind::WebhookUnsignable, _) => {
+            verdict(Outcome::Failed, None, Action::WebhookFailed)
+        }
         (ErrorKind::WebhookDown, _) => verdict(Outcome::Deferred, None, Action::WebhookFailed),
         (_, Disposition::Discard) => verdict(Outcome::Failed, Some(State::Failed), Action::DownloadFailed),
         (_, Disposition::Defer) => {

@@ -117,9 +117,21 @@ pub struct ArchivedFile {
     /// `None` for the only file of a recording.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub channel: Option<u32>,
+    /// Which of several consecutive files of a screen recording it is, from 0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub part: Option<u32>,
+    /// What Genesys calls that part, where it is not its number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub part_name: Option<String>,
+    /// What the bytes are, where that is not the format asked for; `unknown` where nobody can tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub format_found: Option<String>,
     /// CRC64NVME of the object's bytes in base64, as S3 reports it; only for multipart uploads.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub crc64nvme: Option<String>,
+    /// The host that its bytes came from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub media_host: Option<String>,
 }
 
 impl ArchivedFile {

@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use futures_util::TryStreamExt as _;
+use futures_util::{FutureExt as _, TryStreamExt as _};
 use jiff::Timestamp;
+use tokio::sync::SemaphorePermit;
 use tokio::time::Instant;
 
 use super::audit::{Action, Entry};
 use super::digest::{Digest, Hashed};
-use super::format::file_type;
+use super::format::{FileType, file_type};
 use super::key::KeyParts;
 use super::parts::PartBuffer;
 use super::recording::{ArchivedFile, RecordingRef};
@@ -16,8 +17,15 @@ use super::{Archiver, Run};
 use crate::aws::ledger::{Lease, State};
 use crate::aws::storage::{ObjectFacts, Prepared, Published, Upload};
 use crate::error::{Error, ErrorKind};
-use crate::genesys::{Listed, Media, Opened, Source};
-use crate::retry::Retry;
+use crate::genesys::{Listed, Media, Opened, Opening, Source};
+use crate::retry::{Retry, Waits};
+
+/// One file on its way: all of its bytes are in S3, and not visible.
+struct Downloaded {
+    prepared: Prepared,
+    named: FileType,
+    took: Duration,
+}
 
 /// How far the transfer of one recording got.
 struct Progress<'a> {
@@ -46,8 +54,7 @@ impl Archiver {
             retry: Retry::new(self.policy, run.deadline),
         };
         loop {
-            let opening = self.genesys.open(run.job, listed, self.format(run), run.deadline);
-            let opened = self.in_time(run, opening).await?;
+            let (opened, _slot) = self.open(run, of, listed).await?;
             let tried = self
                 .try_transfer_all(run, of, lease, listed, &opened, &mut progress)
                 .await;
@@ -59,6 +66,37 @@ impl Archiver {
                 }
                 Err(error) => return Err(error),
             }
+        }
+    }
+
+    /// Asks Genesys for the media, and for the right to transfer it. The first request starts the transcoding and is
+    /// practically always answered "not yet", so it is asked again within the run, as long as `TRANSCODE_WAIT_SECONDS`
+    /// allows; a recording that waits holds no slot.
+    async fn open(
+        &self,
+        run: Run<'_>,
+        of: RecordingRef,
+        listed: &Listed,
+    ) -> Result<(Opened, SemaphorePermit<'_>), Error> {
+        let limits = &self.config.limits;
+        let mut waits = Waits::new(limits.transcode_first, limits.transcode_wait);
+        loop {
+            let slot = self.in_time(run, self.slot()).await?;
+            let opening = self.genesys.open(run.job, listed, self.format(run), run.deadline);
+            let after = match self.in_time(run, opening).await? {
+                Opening::Ready(opened) => return Ok((opened, slot)),
+                Opening::Transcoding { after } => after,
+            };
+            drop(slot);
+            let wait = waits
+                .take(after)
+                .filter(|wait| *wait < run.deadline.working_time());
+            let Some(wait) = wait else {
+                let message = format!("{of} is still being transcoded");
+                return Err(Error::new(ErrorKind::NotReady { after }, message));
+            };
+            let waiting = tokio::time::sleep(wait).map(Ok);
+            self.in_time(run, waiting).await?;
         }
     }
 
@@ -88,21 +126,17 @@ impl Archiver {
                 continue;
             }
             let begun = Instant::now();
-            let prepared = self
+            let (prepared, named) = self
                 .download(run, of, lease, start, source, &mut progress.retry)
                 .await?;
-            let took = begun.elapsed();
-            progress.downloading += took;
+            let downloaded = Downloaded {
+                prepared,
+                named,
+                took: begun.elapsed(),
+            };
+            progress.downloading += downloaded.took;
             let file = self
-                .make_visible(
-                    run,
-                    lease,
-                    prepared,
-                    &progress.stored,
-                    source.channel,
-                    opened,
-                    took,
-                )
+                .make_visible(run, lease, downloaded, &progress.stored, source, opened)
                 .await?;
             progress.stored.push(file);
             progress.retry.progressed();
@@ -120,16 +154,17 @@ impl Archiver {
         start: Option<Timestamp>,
         source: &Source,
         retry: &mut Retry<'_>,
-    ) -> Result<Prepared, Error> {
+    ) -> Result<(Prepared, FileType), Error> {
         let media = self
             .in_time(run, self.genesys.fetch(source, run.deadline, retry))
             .await?;
-        let (extension, content_type) = file_type(source.format, &media.head, media.content_type.as_deref());
+        let declared = media.content_type.as_deref();
+        let named = file_type(source.format, source.media, &media.head, declared);
         let now = self.clock.now();
         let parts = KeyParts {
             of,
             channel: source.channel,
-            extension: &extension,
+            extension: named.extension,
             start: start.or(run.job.first_seen).unwrap_or(now),
             region: &self.config.genesys.region,
         };
@@ -137,7 +172,8 @@ impl Archiver {
             key: self.config.storage.key_template.key(parts),
             of,
             attempt: lease.attempt(),
-            content_type,
+            content_type: named.content_type.clone(),
+            media_host: media.host.clone(),
             archived_at: now,
         });
         let streamed = self
@@ -151,7 +187,7 @@ impl Archiver {
             _ => Ok(digest),
         });
         match checked {
-            Ok(digest) => Ok(upload.verified(digest)),
+            Ok(digest) => Ok((upload.verified(digest), named)),
             Err(error) => {
                 upload.abort().await;
                 Err(error)
@@ -160,27 +196,39 @@ impl Archiver {
     }
 
     /// Writes down what is about to appear, then lets it appear.
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "each is a thing of its own, and this is the only caller's next step"
-    )]
     async fn make_visible(
         &self,
         run: Run<'_>,
         lease: &mut Lease,
-        mut prepared: Prepared,
+        downloaded: Downloaded,
         stored: &[ArchivedFile],
-        channel: Option<u32>,
+        source: &Source,
         opened: &Opened,
-        took: Duration,
     ) -> Result<ArchivedFile, Error> {
-        let file = prepared.file(channel, self.format(run));
+        let Downloaded {
+            mut prepared,
+            named,
+            took,
+        } = downloaded;
+        let file = ArchivedFile {
+            part: source.part,
+            part_name: source.part_name.clone(),
+            format_found: named.format_found.map(ToOwned::to_owned),
+            ..prepared.file(source.channel, self.format(run))
+        };
+        let mut told = opened.notes.clone();
+        if let Some(sent) = &named.content_type_sent {
+            told.insert("contentType".to_owned(), crate::redact::clip(sent).into());
+        }
+        if let Some(annotations) = &opened.annotations {
+            lease.annotate(annotations);
+        }
         let mut files = stored.to_vec();
         files.push(file.clone());
         let entry = Entry {
             file: Some(file.clone()),
             latency: Some(took),
-            genesys: opened.notes.clone(),
+            genesys: told,
             ..self.entry(run, Action::DownloadCompleted, State::Storing.as_str())
         };
         let channels = opened.sources.iter().map(|source| source.channel).collect();

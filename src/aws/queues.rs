@@ -6,6 +6,7 @@ use aws_sdk_sqs::Client;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use crate::archive::audit::Actor;
 use crate::archive::job::Job;
 use crate::config::QueueConfig;
 use crate::error::{Error, ErrorKind};
@@ -24,13 +25,18 @@ pub struct Queues {
     config: QueueConfig,
 }
 
-/// What is handed over: a job that was understood, or the body of a message that was not.
+/// What is handed over: a job that was understood, or what may be kept of a message that was not.
 #[derive(Debug)]
 pub enum Handover<'a> {
     /// Can be replayed as it is.
     Job(&'a Job),
-    /// As it came, people's addresses taken out.
-    Body(&'a str),
+    /// What may be kept of a message that was not.
+    Body {
+        /// Its fields that may be kept, as JSON text; length and SHA-256 of what is no JSON object.
+        body: &'a Value,
+        /// How many fields may not.
+        dropped: usize,
+    },
 }
 
 /// A case for people: everything needed to understand it and to replay it by hand.
@@ -46,8 +52,8 @@ pub struct Exception<'a> {
     pub handover: Handover<'a>,
     /// When.
     pub timestamp: Timestamp,
-    /// Lambda's request id, to find the log lines by.
-    pub request_id: &'a str,
+    /// Who made the run happen: the ids to find its log lines, and the message or event itself, by.
+    pub actor: &'a Actor,
 }
 
 impl Queues {
@@ -124,10 +130,16 @@ fn body(exception: &Exception<'_>) -> Value {
         "interactionId": exception.interaction_id,
         "error": crate::redact::people(&exception.error.to_string()),
         "timestamp": exception.timestamp.to_string(),
-        "requestId": exception.request_id,
+        "requestId": exception.actor.request_id,
     });
-    if let Some(id) = &exception.recording_id {
-        body["recordingId"] = json!(id);
+    for (name, id) in [
+        ("recordingId", &exception.recording_id),
+        ("messageId", &exception.actor.message_id),
+        ("eventId", &exception.actor.event_id),
+    ] {
+        if let Some(id) = id {
+            body[name] = json!(id);
+        }
     }
     match exception.handover {
         // Sent again, it is a new job: patience begins anew.
@@ -139,15 +151,9 @@ fn body(exception: &Exception<'_>) -> Value {
             }
             .to_json();
         }
-        // A body that is JSON stays JSON: `requestedBy` keeps its place in it.
-        Handover::Body(text) => {
-            body["body"] = match serde_json::from_str::<Value>(text) {
-                Ok(mut value) => {
-                    crate::redact::people_in_json(&mut value);
-                    json!(value.to_string())
-                }
-                Err(_) => json!(crate::redact::people(text)),
-            };
+        Handover::Body { body: kept, dropped } => {
+            body["body"] = kept.clone();
+            body["dropped"] = json!(dropped);
         }
     }
     body
@@ -156,7 +162,10 @@ fn body(exception: &Exception<'_>) -> Value {
 /// One sentence for the person who opens the message: what it means and what to do.
 fn reason(kind: ErrorKind) -> &'static str {
     match kind {
-        ErrorKind::MalformedJob => "The job cannot be read. Correct it and send it to the work queue again.",
+        ErrorKind::MalformedJob => {
+            "The job or event cannot be read. Correct it and send it to the work queue again. Fields that may hold \
+             personal data are not kept."
+        }
         ErrorKind::Forbidden => {
             "The OAuth client may not read this recording. Grant the permission or division, then replay the job."
         }
@@ -179,6 +188,12 @@ fn reason(kind: ErrorKind) -> &'static str {
         ErrorKind::ForeignObject => {
             "An object that the archiver did not write lies under the key. It was left alone."
         }
+        ErrorKind::DeferralsExhausted => {
+            "The job was put off 5,000 times. The error says what it waits for. Remove the cause, then replay the job."
+        }
+        ErrorKind::WebhookUnsignable => {
+            "The recording is archived, but its webhook cannot be signed. Correct webhookSecret, then replay the job."
+        }
         ErrorKind::WebhookUndeliverable => {
             "The recording is archived, but the webhook's receiver never took the news. Mend it, then replay the job."
         }
@@ -199,22 +214,36 @@ mod tests {
     }
 
     #[test]
-    fn a_body_is_handed_over_without_the_parties_addresses() {
+    fn a_case_names_the_message_and_the_event_it_came_from() {
         let error = Error::new(ErrorKind::MalformedJob, "no id near tel:+15555550100");
+        let actor = Actor {
+            request_id: "r-1".to_owned(),
+            message_id: Some("m-1".to_owned()),
+            event_id: Some("e-1".to_owned()),
+            ..Actor::default()
+        };
         let exception = Exception {
             error: &error,
             interaction_id: None,
             recording_id: None,
-            handover: Handover::Body(r#"{"ani":"tel:+15555550100","requestedBy":"anna@example.com"}"#),
+            handover: Handover::Body {
+                body: &json!("{}"),
+                dropped: 2,
+            },
             timestamp: Timestamp::UNIX_EPOCH,
-            request_id: "r-1",
+            actor: &actor,
         };
         let body = body(&exception);
-        assert_eq!(
-            body["body"],
-            r#"{"ani":"[redacted]","requestedBy":"anna@example.com"}"#
-        );
         assert_eq!(body["error"], "no id near [redacted]");
-        assert_eq!(body["code"], "malformed_job");
+        for (name, value) in [
+            ("code", "malformed_job"),
+            ("body", "{}"),
+            ("requestId", "r-1"),
+            ("messageId", "m-1"),
+            ("eventId", "e-1"),
+        ] {
+            assert_eq!(body[name], value);
+        }
+        assert_eq!(body["dropped"], 2);
     }
 }

@@ -5,14 +5,16 @@ use std::time::Duration;
 
 use reqwest::Url;
 
+use super::hosts::{self, MediaHosts, is_domain, is_label, is_local};
 use super::{
     Config, GenesysConfig, LimitConfig, ObjectLock, QueueConfig, RecordingApi, RecordingConfig,
-    StorageConfig, TableConfig,
+    StorageConfig, TableConfig, WebhookSignature,
 };
 use crate::archive::format::{Format, MediaKind};
 use crate::archive::key::KeyTemplate;
 
-/// Regions and their domains: the region table of the official SDKs (`genesys-api` facts, section 5).
+/// Regions and their domains: the region table of the official SDKs. A closed list, because the OAuth client's secret
+/// is sent to the login host of the domain.
 const REGIONS: [(&str, &str); 18] = [
     ("us-east-1", "mypurecloud.com"),
     ("us-east-2", "use2.us-gov-pure.cloud"),
@@ -68,6 +70,15 @@ impl Env<'_> {
                 .push("LEDGER_TABLE_NAME names the audit table; accepted: another table".to_owned());
         }
         let webhook_url = self.optional("WEBHOOK_URL", WEB_URL, web_url);
+        let webhook_signature = self.optional(
+            "WEBHOOK_SIGNATURE",
+            "required, optional, or unset: required where the secret holds a webhookSecret",
+            |text| match text {
+                "required" => Some(WebhookSignature::Required),
+                "optional" => Some(WebhookSignature::Optional),
+                _ => None,
+            },
+        );
         let work = self.optional("WORK_QUEUE_URL", QUEUE_URL, queue_url);
         let exceptions = self.optional("EXCEPTION_QUEUE_URL", QUEUE_URL, queue_url);
         let limits = self.limits();
@@ -90,6 +101,7 @@ impl Env<'_> {
             },
             queues: QueueConfig { work, exceptions },
             webhook_url,
+            webhook_signature: webhook_signature.unwrap_or(WebhookSignature::WhereKeyExists),
             limits: limits?,
             log_level: log_level.unwrap_or_else(|| "info".to_owned()),
         })
@@ -103,27 +115,25 @@ impl Env<'_> {
         let login_base = self.optional("GENESYS_LOGIN_BASE_URL", BASE_URL, base_url);
         let domain = REGIONS
             .iter()
-            .find(|(name, _)| *name == region)
-            .map(|(_, domain)| (*domain).to_owned())
-            .or_else(|| is_domain(&region).then(|| region.clone()));
+            .find(|(name, domain)| *name == region || *domain == region)
+            .map(|(_, domain)| *domain);
         let known_hosts = api_base.is_some() && login_base.is_some();
-        let usable = domain.is_some() || (known_hosts && is_label(&region));
+        let usable = domain.is_some() || (known_hosts && (is_label(&region) || is_domain(&region)));
         if !usable {
-            let names = REGIONS.map(|(name, _)| name).join(", ");
+            let names = REGIONS
+                .map(|(name, domain)| format!("{name} or {domain}"))
+                .join(", ");
             self.problem(
                 "GENESYS_CLOUD_REGION",
                 Some(&region),
                 &format!(
-                    "{names}; or the organisation's domain such as mypurecloud.de; or any name together with \
-                     GENESYS_API_BASE_URL and GENESYS_LOGIN_BASE_URL"
+                    "{names}; any other name needs both GENESYS_API_BASE_URL and GENESYS_LOGIN_BASE_URL"
                 ),
             );
         }
-        let host = |service: &str| {
-            domain
-                .as_ref()
-                .and_then(|domain| Url::parse(&format!("https://{service}.{domain}")).ok())
-        };
+        let host =
+            |service: &str| domain.and_then(|domain| Url::parse(&format!("https://{service}.{domain}")).ok());
+        let more = self.optional("GENESYS_MEDIA_HOSTS", MEDIA_HOSTS, hosts::media_hosts);
         let secret_id = self.required("GENESYS_SECRET_ID", "a Secrets Manager name or ARN", secret_name);
         let api = match self.get("GENESYS_RECORDING_API").as_deref() {
             None | Some("conversations") => Some(RecordingApi::Conversations),
@@ -133,8 +143,10 @@ impl Env<'_> {
                 None
             }
         };
+        let api_base = api_base.or_else(|| host("api"))?;
         Some(GenesysConfig {
-            api_base: api_base.or_else(|| host("api"))?,
+            media_hosts: MediaHosts::new(&api_base, domain, more.unwrap_or_default()),
+            api_base,
             login_base: login_base.or_else(|| host("login"))?,
             secret_id: secret_id?,
             api: api?,
@@ -184,6 +196,18 @@ impl Env<'_> {
                     && text
                         .bytes()
                         .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'.');
+                fits.then(|| text.to_owned())
+            },
+        );
+        let bucket_owner = self.optional("S3_BUCKET_OWNER", "the 12 digits of an AWS account", |text| {
+            let fits = text.len() == 12 && text.bytes().all(|b| b.is_ascii_digit());
+            fits.then(|| text.to_owned())
+        });
+        let storage_class = self.optional(
+            "S3_STORAGE_CLASS",
+            "an S3 storage class such as STANDARD_IA",
+            |text| {
+                let fits = text.bytes().all(|b| b.is_ascii_uppercase() || b == b'_');
                 fits.then(|| text.to_owned())
             },
         );
@@ -241,18 +265,13 @@ impl Env<'_> {
         // The upper bound here is what a function's memory can hold.
         let part_mib = self.number("UPLOAD_PART_SIZE_MIB", 8, 5..=512);
         let concurrency = self.number("UPLOAD_CONCURRENCY", 4, 1..=64);
+        // Nothing is given up before each variable was looked at: the message names all problems.
         Some(StorageConfig {
             bucket: bucket?,
+            bucket_owner,
             key_template: template.ok()?,
             kms_key_id: self.get("S3_SSE_KMS_KEY_ID"),
-            storage_class: self.optional(
-                "S3_STORAGE_CLASS",
-                "an S3 storage class such as STANDARD_IA",
-                |text| {
-                    let fits = text.bytes().all(|b| b.is_ascii_uppercase() || b == b'_');
-                    fits.then(|| text.to_owned())
-                },
-            ),
+            storage_class,
             object_lock,
             part_size: usize::try_from(part_mib?).ok()? * 1024 * 1024,
             concurrency: NonZeroUsize::new(usize::try_from(concurrency?).ok()?)?,
@@ -265,10 +284,13 @@ impl Env<'_> {
     fn limits(&mut self) -> Option<LimitConfig> {
         let records = self.number("RECORD_CONCURRENCY", 4, 1..=64);
         let readiness = self.number("READINESS_DEADLINE_MINUTES", 1440, 1..=43_200);
+        let transcode_wait = self.number("TRANSCODE_WAIT_SECONDS", 15, 0..=300);
         let attempts = self.number("MAX_ATTEMPTS", 3, 1..=20);
         Some(LimitConfig {
             record_concurrency: NonZeroUsize::new(usize::try_from(records?).ok()?)?,
             readiness: Duration::from_secs(readiness? * 60),
+            transcode_wait: Duration::from_secs(transcode_wait?),
+            transcode_first: Duration::from_secs(3),
             max_attempts: u32::try_from(attempts?).ok()?,
             backoff_base: Duration::from_millis(200),
             answer_timeout: Duration::from_secs(30),
@@ -326,47 +348,41 @@ impl Env<'_> {
     }
 }
 
-const BASE_URL: &str =
-    "a base URL such as https://api.mypurecloud.de, without query; http only to this machine";
-const WEB_URL: &str =
-    "an https URL; http only to this machine (localhost, 127.0.0.1, [::1], host.docker.internal)";
+const BASE_URL: &str = "a base URL such as https://api.mypurecloud.de, without user, password and query; http only to this machine";
+const WEB_URL: &str = "an https URL without user and password; http only to this machine (localhost, 127.0.0.1, [::1], \
+     host.docker.internal)";
+const MEDIA_HOSTS: &str = "a comma list of host names or domains such as media.example.com";
 const QUEUE_URL: &str =
     "the URL of an SQS queue, such as https://sqs.eu-central-1.amazonaws.com/123456789012/work";
 
-/// A value as an error may show it: what comes after `?` or before `@` in a URL can be a secret.
+/// A value as an error may show it: of a URL only scheme and host, as its path and query, and a name and password before
+/// the host, can be secrets.
 fn show(text: &str) -> String {
     match Url::parse(text) {
         Ok(url) if url.has_host() => {
-            let hidden = url.query().is_some() || !url.username().is_empty() || url.password().is_some();
-            let host = url.host_str().unwrap_or_default();
-            let rest = if hidden { " (rest not shown)" } else { "" };
-            format!(
-                "\"{}://{}{}\"{rest}",
-                url.scheme(),
-                crate::redact::clip(host),
-                crate::redact::clip(url.path())
-            )
+            let host = crate::redact::clip(url.host_str().unwrap_or_default());
+            let shown = format!("{}://{host}", url.scheme());
+            let rest = if text.trim_end_matches('/') == shown {
+                ""
+            } else {
+                " (rest not shown)"
+            };
+            format!("\"{shown}\"{rest}")
         }
+        _ if text.contains('@') => format!("{} characters long (not shown)", text.chars().count()),
         _ => crate::redact::quote(text),
-    }
-}
-
-/// Whether a URL leads to this machine. `host.docker.internal` is this machine as a container of it sees it.
-fn is_local(url: &Url) -> bool {
-    match url.host_str() {
-        Some("localhost" | "host.docker.internal") => true,
-        Some(host) => host
-            .trim_matches(['[', ']'])
-            .parse::<std::net::IpAddr>()
-            .is_ok_and(|address| address.is_loopback()),
-        None => false,
     }
 }
 
 fn web_url(text: &str) -> Option<Url> {
     let url = Url::parse(text).ok()?;
     let safe = url.scheme() == "https" || (url.scheme() == "http" && is_local(&url));
-    (safe && url.has_host()).then_some(url)
+    (safe && url.has_host() && !has_user(&url)).then_some(url)
+}
+
+/// A name or password in a URL would show wherever the URL does.
+fn has_user(url: &Url) -> bool {
+    !url.username().is_empty() || url.password().is_some()
 }
 
 fn base_url(text: &str) -> Option<Url> {
@@ -376,7 +392,8 @@ fn base_url(text: &str) -> Option<Url> {
 
 fn queue_url(text: &str) -> Option<String> {
     let url = Url::parse(text).ok()?;
-    let fits = matches!(url.scheme(), "https" | "http") && url.has_host() && url.path().len() > 1;
+    let fits =
+        matches!(url.scheme(), "https" | "http") && url.has_host() && url.path().len() > 1 && !has_user(&url);
     fits.then(|| text.to_owned())
 }
 
@@ -396,12 +413,4 @@ fn secret_name(text: &str) -> Option<String> {
             .bytes()
             .all(|b| b.is_ascii_alphanumeric() || b"/_+=.@-:!".contains(&b));
     fits.then(|| text.to_owned())
-}
-
-fn is_label(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
-}
-
-fn is_domain(text: &str) -> bool {
-    text.contains('.') && text.len() <= 253 && text.split('.').all(is_label)
 }

@@ -61,6 +61,7 @@ fn a_region_may_be_a_name_or_a_domain() {
     for (region, api) in [
         ("eu-central-1", "https://api.mypurecloud.de/"),
         ("mypurecloud.ie", "https://api.mypurecloud.ie/"),
+        ("us-east-2", "https://api.use2.us-gov-pure.cloud/"),
         ("edee1.eusc-pure.cloud", "https://api.edee1.eusc-pure.cloud/"),
     ] {
         assert_eq!(
@@ -87,6 +88,112 @@ fn a_region_may_be_a_name_or_a_domain() {
         "eu-nowhere-9",
         "a new region needs no release"
     );
+}
+
+#[test]
+fn a_domain_that_is_not_genesys_is_refused_unless_both_hosts_are_named() {
+    // The client's secret would go to login.mypurecloud.co.
+    for stranger in [
+        "mypurecloud.co",
+        "mypurecloud.com.evil.example",
+        "pure.cloud",
+        "MyPureCloud.de",
+        "usw2.pure.cloud.",
+        "a..b",
+    ] {
+        refused(
+            "GENESYS_CLOUD_REGION",
+            stranger,
+            &["mypurecloud.de", "GENESYS_LOGIN_BASE_URL"],
+        );
+        let one = [
+            ("GENESYS_CLOUD_REGION", stranger),
+            ("GENESYS_API_BASE_URL", "https://api.example"),
+        ];
+        assert!(read(&one).is_err(), "{stranger}: the login host is missing");
+    }
+    let both = read(&[
+        ("GENESYS_CLOUD_REGION", "new1.pure.cloud"),
+        ("GENESYS_API_BASE_URL", "https://api.new1.pure.cloud"),
+        ("GENESYS_LOGIN_BASE_URL", "https://login.new1.pure.cloud"),
+    ]);
+    assert_eq!(both.unwrap().genesys.region, "new1.pure.cloud");
+}
+
+#[test]
+fn a_user_or_password_in_a_url_is_refused_and_not_shown() {
+    for name in [
+        "GENESYS_API_BASE_URL",
+        "GENESYS_LOGIN_BASE_URL",
+        "WEBHOOK_URL",
+        "WORK_QUEUE_URL",
+        "EXCEPTION_QUEUE_URL",
+    ] {
+        for url in [
+            "https://admin:hunter2@api.example.com/path",
+            "https://hunter2@api.example.com/path",
+            "http://:hunter2@127.0.0.1/path",
+            "https://admin:hunter2@api exa/mple",
+            "https://admin:hunter2@",
+            "admin:hunter2@api",
+        ] {
+            let message = read(&[(name, url)]).unwrap_err().to_string();
+            assert!(
+                message.contains(name) && !message.contains("hunter2"),
+                "{message}"
+            );
+        }
+    }
+    refused(
+        "WEBHOOK_URL",
+        "http://hooks.example.com/services/T0",
+        &["\"http://hooks.example.com\" (rest not shown)"],
+    );
+}
+
+#[test]
+fn media_hosts_are_added_to_what_is_allowed_anyway() {
+    let config = read(&[
+        ("GENESYS_CLOUD_REGION", "eu-central-1"),
+        ("GENESYS_MEDIA_HOSTS", "media.example.com"),
+    ])
+    .unwrap();
+    let MediaHosts::Within(domains) = config.genesys.media_hosts else {
+        panic!()
+    };
+    for domain in [
+        "amazonaws.com",
+        "cloudfront.net",
+        "mypurecloud.de",
+        "media.example.com",
+    ] {
+        assert!(domains.iter().any(|allowed| allowed == domain), "{domains:?}");
+    }
+    refused(
+        "GENESYS_MEDIA_HOSTS",
+        "https://media.example.com/",
+        &["a comma list of host names"],
+    );
+}
+
+#[test]
+fn all_problems_stand_in_one_message() {
+    let bad = [
+        ("S3_BUCKET_NAME", ""),
+        ("S3_BUCKET_OWNER", "12345"),
+        ("S3_STORAGE_CLASS", "cold please"),
+        ("S3_KEY_TEMPLATE", "x"),
+        ("UPLOAD_CONCURRENCY", "0"),
+        ("WEBHOOK_SIGNATURE", "maybe"),
+        ("RECORDING_FORMAT", "aiff"),
+        ("RECORDING_MEDIA", "fax"),
+        ("GENESYS_SECRET_ID", ""),
+        ("GENESYS_MEDIA_HOSTS", "com"),
+    ];
+    let message = read(&bad).unwrap_err().to_string();
+    for (name, _) in bad {
+        assert!(message.contains(&format!("{name} is")), "{message} lacks {name}");
+    }
 }
 
 #[test]

@@ -62,6 +62,8 @@ pub struct Conversation {
     pub recorded: bool,
     /// A screen recording was started.
     pub screen_recorded: bool,
+    /// An agent recorded a snippet. Genesys tells of these apart from recordings of the whole call.
+    pub snippet_recorded: bool,
 }
 
 /// Some of a day's conversations.
@@ -96,7 +98,7 @@ impl Conversation {
     pub fn may_have(&self, kind: MediaKind) -> bool {
         let of_type = |name: &str| self.media_types.iter().any(|media| media.ends_with(name));
         match kind {
-            MediaKind::Audio => self.recorded,
+            MediaKind::Audio => self.recorded || self.snippet_recorded,
             MediaKind::Screen => self.screen_recorded,
             MediaKind::Chat => of_type("chat"),
             MediaKind::Email => of_type("email"),
@@ -310,6 +312,7 @@ struct Session {
     media_type: Option<String>,
     direction: Option<String>,
     recording: Option<bool>,
+    snippet_recording: Option<bool>,
     segments: Option<Vec<Segment>>,
 }
 
@@ -330,6 +333,7 @@ fn conversation(entry: Entry) -> Option<Conversation> {
         divisions: entry.division_ids.unwrap_or_default(),
         recorded: false,
         screen_recorded: false,
+        snippet_recorded: false,
     };
     // An end that cannot be read is an end.
     conversation.end = entry
@@ -339,6 +343,7 @@ fn conversation(entry: Entry) -> Option<Conversation> {
         conversation.screen_recorded |= participant.screen_recording == Some(true);
         for session in participant.sessions.unwrap_or_default() {
             conversation.recorded |= session.recording == Some(true);
+            conversation.snippet_recorded |= session.snippet_recording == Some(true);
             conversation.media_types.extend(session.media_type);
             conversation.directions.extend(session.direction);
             let segments = session.segments.into_iter().flatten();

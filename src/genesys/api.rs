@@ -11,12 +11,13 @@ use serde::de::DeserializeOwned;
 use tokio::time::timeout;
 
 use super::auth::{Token, Tokens};
+use super::bounded::TOO_MANY;
 use crate::aws::secrets::Secrets;
 use crate::clock::Deadline;
 use crate::config::GenesysConfig;
 use crate::error::{Error, ErrorKind};
-use crate::http;
-use crate::retry::{Retry, RetryPolicy, retry_after};
+use crate::http::{self, Unread, read_within};
+use crate::retry::{Retry, RetryPolicy, patience, retry_after};
 use crate::telemetry::Counters;
 
 /// A connection to one organisation's API.
@@ -42,9 +43,13 @@ pub(super) struct Answer {
 /// Longest answer that is read. Wave-form data makes them long; a recording itself is never read this way.
 const LONGEST_ANSWER: usize = 32 * 1024 * 1024;
 
+/// Longest list of recordings that is read.
+const LONGEST_LIST: usize = 1024 * 1024;
+
 /// What a 403 about recordings asks for.
 pub(super) const RECORDING_ACCESS: &str = "grant the OAuth client a role with recording:recording:view (or \
-     recording:recordingSegment:view), and that role the conversation's division";
+     recording:recordingSegment:view), for snippets recording:snippetRecording:view, for screens \
+     recording:screenRecording:view, and that role the conversation's division";
 
 impl Api {
     /// `access` tells what to do about a 403.
@@ -81,8 +86,22 @@ impl Api {
         if !query.is_empty() {
             url.query_pairs_mut().extend_pairs(query);
         }
-        self.whole(what, deadline, |token| {
+        self.whole(LONGEST_ANSWER, what, deadline, |token| {
             bearer(self.http.request(Method::GET, url.clone()), token)
+        })
+        .await
+    }
+
+    /// GETs `path`, which answers with a list that is short.
+    pub(super) async fn get_list(
+        &self,
+        path: &str,
+        what: &str,
+        deadline: &Deadline,
+    ) -> Result<Answer, Error> {
+        let url = http::join(&self.base, path);
+        self.whole(LONGEST_LIST, what, deadline, |token| {
+            bearer(self.http.get(url.clone()), token)
         })
         .await
     }
@@ -98,7 +117,7 @@ impl Api {
     ) -> Result<Answer, Error> {
         let url = http::join(&self.base, path);
         let body = body.to_string();
-        self.whole(what, deadline, |token| {
+        self.whole(LONGEST_ANSWER, what, deadline, |token| {
             let request = self.http.request(Method::POST, url.clone());
             let request = request.header(reqwest::header::CONTENT_TYPE, "application/json");
             bearer(request.body(body.clone()), token)
@@ -122,9 +141,10 @@ impl Api {
         Ok(answered.headers().clone())
     }
 
-    /// The whole answer to what `build` makes of the token.
+    /// The whole answer, of at most `longest` bytes, to what `build` makes of the token.
     async fn whole(
         &self,
+        longest: usize,
         what: &str,
         deadline: &Deadline,
         build: impl Fn(&Token) -> RequestBuilder,
@@ -132,13 +152,18 @@ impl Api {
         let mut retry = Retry::new(self.policy, deadline);
         loop {
             let (status, headers, response) = self.authorised(what, deadline, &mut retry, &build).await?;
-            let error = match read_limited(response, LONGEST_ANSWER).await {
+            let error = match read_within(response, longest).await {
                 Ok(body) => {
                     return Ok(Answer {
                         status,
                         retry_after: retry_after(&headers),
                         body,
                     });
+                }
+                // The next would be as long.
+                Err(error @ Unread::TooLong(_)) => {
+                    let message = format!("Genesys' answer about {what} is refused{}", correlation(&headers));
+                    return Err(Error::transient(message).caused_by(error));
                 }
                 Err(error) => error,
             };
@@ -182,13 +207,15 @@ impl Api {
             if status == StatusCode::TOO_MANY_REQUESTS {
                 self.counters.genesys_throttled.add_one();
             }
-            let body = read_limited(response, LONGEST_ERROR).await.unwrap_or_default();
+            let body = read_within(response, LONGEST_ERROR).await.unwrap_or_default();
             let error = refusal(what, status, &headers, &body, self.access);
             if status == StatusCode::UNAUTHORIZED && !renewed {
                 token = self.tokens.renew(&token, deadline).await?;
                 renewed = true;
             } else if error.kind() == ErrorKind::Transient && status != StatusCode::UNAUTHORIZED {
-                retry.wait(error, retry_after(&headers)).await?;
+                retry
+                    .wait(error, patience(status, asked_to_wait(status, &headers, &body)))
+                    .await?;
             } else {
                 return Err(error);
             }
@@ -213,6 +240,9 @@ impl Answer {
     /// Reads the body as JSON. An answer that is not what the API documents may be better next time.
     pub(super) fn json<T: DeserializeOwned>(&self, what: &str) -> Result<T, Error> {
         serde_json::from_slice(&self.body).map_err(|error| {
+            if error.to_string().starts_with(TOO_MANY) {
+                return Error::transient(format!("Genesys' answer about {what} has {TOO_MANY}"));
+            }
             let start = String::from_utf8_lossy(&self.body[..self.body.len().min(60)]).into_owned();
             let start = crate::redact::quote(start.split('?').next().unwrap_or_default());
             // Where, but not what: serde repeats what it found, and that may be a signed URL.
@@ -225,23 +255,6 @@ impl Answer {
     }
 }
 
-async fn read_limited(mut response: Response, limit: usize) -> Result<Vec<u8>, std::io::Error> {
-    let mut body = Vec::new();
-    while let Some(chunk) = response
-        .chunk()
-        .await
-        .map_err(|error| std::io::Error::other(error.without_url()))?
-    {
-        if body.len() + chunk.len() > limit {
-            return Err(std::io::Error::other(format!(
-                "the answer is longer than {limit} bytes"
-            )));
-        }
-        body.extend_from_slice(&chunk);
-    }
-    Ok(body)
-}
-
 /// Genesys' error body; every field may be missing.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
@@ -250,6 +263,32 @@ struct ErrorBody {
     code: Option<String>,
     #[serde(rename = "contextId")]
     context_id: Option<String>,
+}
+
+/// How long Genesys asks to be left alone. A 429 may lack `Retry-After`; then the end of the rate limit's window tells, or
+/// the text of the error.
+fn asked_to_wait(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Option<Duration> {
+    let told = retry_after(headers);
+    if told.is_some() || status != StatusCode::TOO_MANY_REQUESTS {
+        return told;
+    }
+    let reset = || {
+        headers
+            .get("inin-ratelimit-reset")?
+            .to_str()
+            .ok()?
+            .trim()
+            .parse()
+            .ok()
+    };
+    let text = || {
+        let body: ErrorBody = serde_json::from_slice(body).ok()?;
+        let message = body.message?.to_ascii_lowercase();
+        let (_, rest) = message.split_once("retry the request in [")?;
+        rest.split_once(']')?.0.trim().parse().ok()
+    };
+    let seconds: u64 = reset().or_else(text)?;
+    Some(Duration::from_secs(seconds)).filter(|wait| !wait.is_zero())
 }
 
 /// What a status other than 2xx means.
@@ -339,6 +378,46 @@ mod tests {
     }
 
     #[test]
+    fn a_429_says_when_to_come_back_in_one_of_three_places() {
+        let asked = |named: &[(&'static str, &str)], message: &str| {
+            let mut headers = HeaderMap::new();
+            for (name, value) in named {
+                headers.insert(*name, HeaderValue::from_str(value).unwrap());
+            }
+            let body = serde_json::json!({ "message": message }).to_string();
+            asked_to_wait(StatusCode::TOO_MANY_REQUESTS, &headers, body.as_bytes()).map(|wait| wait.as_secs())
+        };
+        let text = "Rate limit exceeded the maximum. Retry the request in [12] seconds";
+        let (after, reset) = (("retry-after", "7"), ("inin-ratelimit-reset", "34"));
+        assert_eq!(asked(&[after, reset], text), Some(7));
+        assert_eq!(asked(&[reset], text), Some(34));
+        assert_eq!(asked(&[], text), Some(12));
+        assert_eq!(
+            asked(&[("retry-after", "soon"), ("inin-ratelimit-reset", "x")], text),
+            Some(12)
+        );
+        // The old text names a window, and the new one may come with its blank not filled in.
+        for silent in [
+            "Rate limit exceeded the maximum [300] requests within [60] seconds",
+            "Retry the request in [%s] seconds",
+            "",
+        ] {
+            assert_eq!(asked(&[], silent), None, "{silent}");
+        }
+        assert_eq!(
+            asked(&[("inin-ratelimit-reset", "0")], ""),
+            None,
+            "backoff knows better"
+        );
+        let mut headers = HeaderMap::new();
+        headers.insert("inin-ratelimit-reset", HeaderValue::from_static("34"));
+        assert_eq!(
+            asked_to_wait(StatusCode::SERVICE_UNAVAILABLE, &headers, b""),
+            None
+        );
+    }
+
+    #[test]
     fn a_403_names_the_permission_and_what_genesys_said() {
         let error = of(
             403,
@@ -351,6 +430,8 @@ mod tests {
             "\"no\"",
             "7d-8e",
             "recording:recording:view",
+            "recording:snippetRecording:view",
+            "recording:screenRecording:view",
             "division",
         ] {
             assert!(error.contains(part), "{error} lacks {part}");

@@ -12,7 +12,8 @@ use tokio::time::Instant;
 use crate::aws::secrets::{Credentials, Secrets};
 use crate::clock::Deadline;
 use crate::error::Error;
-use crate::retry::{Retry, RetryPolicy, retry_after};
+use crate::http::{self, Unread};
+use crate::retry::{Retry, RetryPolicy, patience, retry_after};
 
 /// Gives out the token and replaces it when it is stale.
 #[derive(Debug)]
@@ -52,6 +53,9 @@ enum Answer {
     InvalidClient(String),
 }
 
+/// Longest token answer that is read; a token has a few dozen bytes.
+const LONGEST_TOKEN: usize = 64 * 1024;
+
 /// The longest life that Genesys offers; whatever the login says, no token is kept longer.
 const LONGEST_LIFE: Duration = Duration::from_secs(2 * 86_400);
 
@@ -60,7 +64,7 @@ const MARGIN: Duration = Duration::from_secs(60);
 
 impl Tokens {
     pub(super) fn new(http: Client, login_base: &Url, secrets: Arc<Secrets>, policy: RetryPolicy) -> Self {
-        let url = crate::http::join(login_base, "/oauth/token");
+        let url = http::join(login_base, "/oauth/token");
         Self {
             http,
             url,
@@ -147,7 +151,14 @@ impl Tokens {
                 ),
                 Ok(response) => {
                     let (status, asked) = (response.status(), retry_after(response.headers()));
-                    let body = response.bytes().await.unwrap_or_default();
+                    let body = match http::read_within(response, LONGEST_TOKEN).await {
+                        Ok(body) => body,
+                        // The next would be as long.
+                        Err(error @ Unread::TooLong(_)) => {
+                            return Err(Error::transient("Genesys' token answer is none").caused_by(error));
+                        }
+                        Err(Unread::Broken(_)) => Vec::new(),
+                    };
                     match status {
                         StatusCode::OK => match serde_json::from_slice(&body) {
                             Ok(granted) => return Ok(Answer::Granted(granted)),
@@ -164,7 +175,7 @@ impl Tokens {
                         }
                         _ => (
                             Error::transient(format!("Genesys' login answered {status}")),
-                            asked,
+                            patience(status, asked),
                         ),
                     }
                 }

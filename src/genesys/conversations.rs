@@ -1,6 +1,6 @@
 //! The public API: `recordingmetadata` for what there is, `recordings/{id}` for where the media lies.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 
 use jiff::Timestamp;
 use reqwest::StatusCode;
@@ -9,8 +9,10 @@ use serde::de::IgnoredAny;
 use serde_json::{Map, Value};
 
 use super::api::Api;
+use super::bounded::{Bounded, InOrder};
 use super::media::SignedUrl;
-use super::{Availability, Listed, Listing, Location, Opened, Source};
+use super::{Availability, Listed, Listing, Location, Opened, Opening, Source};
+use crate::archive::annotations::Annotations;
 use crate::archive::format::{Format, MediaKind};
 use crate::archive::recording::{ConversationId, RecordingId};
 use crate::clock::Deadline;
@@ -34,7 +36,8 @@ struct Recording {
     region: Option<String>,
     session_id: Option<String>,
     recording_error_status: Option<String>,
-    media_uris: Option<BTreeMap<String, Option<MediaResult>>>,
+    media_uris: Option<Bounded<InOrder<Option<MediaResult>>>>,
+    annotations: Option<Annotations>,
 }
 
 impl Recording {
@@ -71,29 +74,36 @@ pub(super) async fn list(
 ) -> Result<Listing, Error> {
     let what = format!("the recordings of conversation {conversation}");
     let path = format!("/api/v2/conversations/{conversation}/recordingmetadata");
-    let answer = api.get(&path, &[], &what, deadline).await?;
+    let answer = api.get_list(&path, &what, deadline).await?;
     if answer.is_blank() {
         return Ok(Listing::default());
     }
-    let recordings: Vec<Option<Recording>> = answer.json(&what)?;
-    let mut listing = Listing::default();
-    for recording in recordings.into_iter().flatten() {
-        match listed(recording, &what) {
-            Ok(listed) => listing.recordings.push(listed),
-            Err(error) => listing.unreadable.push(error),
+    let Bounded(entries) = answer.json::<Bounded<Vec<Option<Recording>>>>(&what)?;
+    let mut recordings = Vec::new();
+    let mut faults = Vec::new();
+    for entry in entries {
+        match entry.ok_or_else(|| "it is null".to_owned()).and_then(listed) {
+            Ok(listed) => recordings.push(listed),
+            Err(fault) => faults.push(fault),
         }
     }
-    Ok(listing)
+    let unreadable = faults.first().map(|first| {
+        let count = match faults.len() {
+            1 => "1 entry".to_owned(),
+            count => format!("{count} entries"),
+        };
+        let message = format!("{count} unreadable in Genesys' answer about {what}; of the first, {first}");
+        Error::new(ErrorKind::Rejected, message)
+    });
+    Ok(Listing {
+        recordings,
+        unreadable,
+    })
 }
 
-fn listed(recording: Recording, what: &str) -> Result<Listed, Error> {
+fn listed(recording: Recording) -> Result<Listed, String> {
     let id = recording.id.as_deref().unwrap_or_default();
-    let id = RecordingId::parse(id).map_err(|error| {
-        Error::new(
-            ErrorKind::Rejected,
-            format!("in Genesys' answer about {what}, an id {error}"),
-        )
-    })?;
+    let id = RecordingId::parse(id).map_err(|error| format!("the id {error}"))?;
     // A kind that is not known yet is a reason to look at the recording, not to lose it.
     let media = recording
         .media
@@ -112,24 +122,22 @@ fn listed(recording: Recording, what: &str) -> Result<Listed, Error> {
 
 fn availability(id: RecordingId, recording: &Recording) -> Availability {
     let not = |kind, text: &str| Availability::Not(kind, format!("recording {id} {text}"));
-    match recording.file_state.as_deref().unwrap_or("AVAILABLE") {
+    let state = recording.file_state.as_deref().unwrap_or("AVAILABLE");
+    if state != "DELETED"
+        && let Some(why) = error_status(recording)
+    {
+        let state = crate::redact::clip(state);
+        let text = format!("is in state {state} at Genesys, which cannot give it: {why}");
+        return not(ErrorKind::BrokenAtSource, &text);
+    }
+    match state {
         "AVAILABLE" | "RESTORED" => Availability::Ready,
         "DELETED" => not(ErrorKind::Expired, "is DELETED at Genesys"),
         "ARCHIVED" => not(
             ErrorKind::ArchivedAtSource,
             "is ARCHIVED at Genesys: restore it there (set a later archiveDate; takes hours), then send the job again",
         ),
-        "ERROR" => {
-            let why = recording
-                .recording_error_status
-                .as_deref()
-                .map(crate::redact::clip)
-                .unwrap_or_default();
-            not(
-                ErrorKind::BrokenAtSource,
-                format!("is in state ERROR at Genesys {why}").trim_end(),
-            )
-        }
+        "ERROR" => not(ErrorKind::BrokenAtSource, "is in state ERROR at Genesys"),
         // UPLOADING, RESTORING, and states that are not known yet: patience loses nothing.
         state => {
             let state = crate::redact::clip(state);
@@ -139,6 +147,23 @@ fn availability(id: RecordingId, recording: &Recording) -> Availability {
             )
         }
     }
+}
+
+/// Why Genesys cannot return the recording, as it says whatever the state: `EMAIL_TRANSCRIPT_TOO_LARGE` is known.
+fn error_status(recording: &Recording) -> Option<String> {
+    let status = recording.recording_error_status.as_deref()?;
+    (!status.is_empty()).then(|| crate::redact::clip(status))
+}
+
+/// Whether what can be downloaded is less than what was recorded, as far as Genesys tells: it names another start where
+/// restrictions of access cut the beginning. Parts that it silenced, it does not tell of.
+fn redacted(recording: &Recording) -> &'static str {
+    let moment = |text: &Option<String>| text.as_deref()?.parse::<Timestamp>().ok();
+    let original = moment(&recording.original_recording_start_time);
+    let cut = original
+        .zip(moment(&recording.start_time))
+        .is_some_and(|(original, start)| original != start);
+    if cut { "start_cut" } else { "not_told" }
 }
 
 /// What the audit notes as Genesys tells it.
@@ -167,7 +192,7 @@ pub(super) async fn open(
     format: Format,
     split_channels: bool,
     deadline: &Deadline,
-) -> Result<Opened, Error> {
+) -> Result<Opening, Error> {
     let what = format!("recording {} of conversation {conversation}", listed.id);
     let path = format!("/api/v2/conversations/{conversation}/recordings/{}", listed.id);
     let mut query: Vec<(&str, &str)> = match listed.media {
@@ -177,7 +202,8 @@ pub(super) async fn open(
         MediaKind::Email => vec![("emailFormatId", "EML")],
         MediaKind::Message => vec![("messageFormatId", "ZIP")],
     };
-    if !split_channels {
+    // Without it a chat, an e-mail or a message stands in the answer itself, and there is no file.
+    if !(split_channels && listed.media == MediaKind::Audio) {
         query.push(("download", "true"));
     }
     let answer = api.get(&path, &query, &what, deadline).await?;
@@ -189,9 +215,21 @@ pub(super) async fn open(
             format!("{what} {text}"),
         )
     };
-    // 202: transcoding goes on, and this call started it. The body is often missing then.
-    if answer.status == StatusCode::ACCEPTED || answer.is_blank() {
-        return Err(not_ready("is still being transcoded"));
+    // The body of a 202 is declared as a recording, and often missing.
+    if answer.status == StatusCode::ACCEPTED {
+        let stub = answer.json::<Recording>(&what);
+        if let Ok(stub) = stub
+            && error_status(&stub).is_some()
+            && let Availability::Not(kind, text) = availability(listed.id, &stub)
+        {
+            return Err(Error::new(kind, text));
+        }
+        return Ok(Opening::Transcoding {
+            after: answer.retry_after,
+        });
+    }
+    if answer.is_blank() {
+        return Err(not_ready("has an empty answer"));
     }
     let recording: Recording = answer.json(&what)?;
     let answered = recording.id.as_deref().map(RecordingId::parse);
@@ -202,7 +240,10 @@ pub(super) async fn open(
     if let Availability::Not(kind, text) = availability(listed.id, &recording) {
         return Err(Error::new(kind, text));
     }
-    let files = recording.media_uris.iter().flatten();
+    let files = recording
+        .media_uris
+        .iter()
+        .flat_map(|Bounded(InOrder(files))| files);
     let uris: Option<Vec<(String, String)>> = files
         .map(|(name, result)| {
             let uri = result.as_ref()?.media_uri.clone().filter(|uri| !uri.is_empty())?;
@@ -210,33 +251,45 @@ pub(super) async fn open(
         })
         .collect();
     // One channel without a URL is half a call: better to come again than to call that archived.
-    let Some(uris) = uris.filter(|uris| !uris.is_empty()) else {
+    let Some(mut uris) = uris.filter(|uris| !uris.is_empty()) else {
         return Err(not_ready("has no media yet, or not all of it"));
     };
     let format = (listed.media == MediaKind::Audio && format != Format::Original).then_some(format);
     let single = uris.len() == 1;
-    let channels = channels(&uris);
-    let sources = uris.into_iter().zip(channels).map(|((_, uri), channel)| Source {
-        channel: (!single).then_some(channel),
-        format,
-        media: listed.media,
-        location: Location::Signed(SignedUrl::new(uri)),
+    let channels = channels(&mut uris);
+    let files = (0..).zip(uris.into_iter().zip(channels));
+    let sources = files.map(|(position, ((name, uri), channel))| {
+        let part = (!single && listed.media == MediaKind::Screen).then_some(position);
+        Source {
+            channel: (!single).then_some(channel),
+            format,
+            media: listed.media,
+            part,
+            part_name: part
+                .filter(|part| part.to_string() != name)
+                .map(|_| crate::redact::clip(&name)),
+            location: Location::Signed(SignedUrl::new(uri)),
+        }
     });
     let sources = sources.collect();
-    Ok(Opened {
+    let mut notes = notes(&recording);
+    notes.insert("redacted".to_owned(), redacted(&recording).into());
+    Ok(Opening::Ready(Opened {
         sources,
         start: recording.start(),
-        notes: notes(&recording),
-    })
+        notes,
+        annotations: recording.annotations,
+    }))
 }
 
 /// Names are channel numbers ("0", "1") or "S" for one merged file. Where any is something else the files count by
-/// position, so that no two ever share a key.
-fn channels(files: &[(String, String)]) -> Vec<u32> {
-    let numbers: Vec<u32> = files.iter().filter_map(|(name, _)| name.parse().ok()).collect();
-    let distinct: HashSet<_> = numbers.iter().collect();
+/// position, so that no two ever share a key. Numbers are put in order; anything else stays as Genesys gave it.
+fn channels(files: &mut [(String, String)]) -> Vec<u32> {
+    let number = |name: &str| name.parse::<u32>().ok();
+    let distinct: HashSet<_> = files.iter().filter_map(|(name, _)| number(name)).collect();
     if distinct.len() == files.len() {
-        numbers
+        files.sort_by_key(|(name, _)| number(name));
+        files.iter().filter_map(|(name, _)| number(name)).collect()
     } else {
         (0..).take(files.len()).collect()
     }
@@ -252,5 +305,80 @@ fn format_id(format: Format) -> &'static str {
         Format::OggVorbis => "OGG_VORBIS",
         Format::OggOpus => "OGG_OPUS",
         Format::Original | Format::Flac => "NONE",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn recording(fields: Value) -> Recording {
+        serde_json::from_value(fields).unwrap()
+    }
+
+    fn files(names: &[&str]) -> Vec<(String, String)> {
+        names
+            .iter()
+            .map(|&name| (name.to_owned(), String::new()))
+            .collect()
+    }
+
+    #[test]
+    fn files_keep_the_order_of_the_answer_unless_they_have_numbers() {
+        let text = r#"{"mediaUris": {"b": {"mediaUri": "1"}, "a": {"mediaUri": "2"}}}"#;
+        let recording: Recording = serde_json::from_str(text).unwrap();
+        let InOrder(named) = recording.media_uris.unwrap().0;
+        let names: Vec<_> = named.into_iter().map(|(name, _)| name).collect();
+        assert_eq!(names, ["b", "a"]);
+        let mut named = files(&names.iter().map(String::as_str).collect::<Vec<_>>());
+        assert_eq!(channels(&mut named), [0, 1]);
+        assert_eq!(named, files(&["b", "a"]));
+        let mut numbered = files(&["10", "2", "0"]);
+        assert_eq!(channels(&mut numbered), [0, 2, 10]);
+        assert_eq!(numbered, files(&["0", "2", "10"]));
+    }
+
+    #[test]
+    fn an_error_status_is_final_in_every_state_but_deleted() {
+        let id = RecordingId::parse("e0000000-0000-4000-8000-000000000101").unwrap();
+        for state in [
+            "AVAILABLE",
+            "UPLOADING",
+            "RESTORING",
+            "ARCHIVED",
+            "ERROR",
+            "TOMORROW",
+        ] {
+            let broken =
+                recording(json!({"fileState": state, "recordingErrorStatus": "EMAIL_TRANSCRIPT_TOO_LARGE"}));
+            let Availability::Not(kind, text) = availability(id, &broken) else {
+                panic!("{state} is ready");
+            };
+            assert_eq!(kind, ErrorKind::BrokenAtSource);
+            assert!(
+                text.contains("EMAIL_TRANSCRIPT_TOO_LARGE") && text.contains(state),
+                "{text}"
+            );
+        }
+        let gone = recording(json!({"fileState": "DELETED", "recordingErrorStatus": "X"}));
+        assert!(matches!(
+            availability(id, &gone),
+            Availability::Not(ErrorKind::Expired, _)
+        ));
+    }
+
+    #[test]
+    fn a_start_that_was_cut_is_told_and_anything_else_is_not_known() {
+        let at = |original: &str| {
+            let fields =
+                json!({"startTime": "2026-01-15T10:14:20.014Z", "originalRecordingStartTime": original});
+            redacted(&recording(fields))
+        };
+        assert_eq!(at("2026-01-15T10:14:00.000Z"), "start_cut");
+        assert_eq!(at("2026-01-15T10:14:20.014Z"), "not_told");
+        assert_eq!(at("yesterday"), "not_told");
+        assert_eq!(redacted(&recording(json!({}))), "not_told");
     }
 }

@@ -29,7 +29,7 @@ pub(super) async fn list(
 ) -> Result<Listing, Error> {
     let what = format!("the recording of interaction {conversation}");
     let path = format!("/api/v2/recordings/interactions/{conversation}");
-    let answer = api.get(&path, &[], &what, deadline).await?;
+    let answer = api.get_list(&path, &what, deadline).await?;
     if answer.is_blank() {
         return Ok(Listing::default());
     }
@@ -93,7 +93,7 @@ pub(super) async fn list(
     };
     Ok(Listing {
         recordings: vec![listed],
-        unreadable: Vec::new(),
+        unreadable: None,
     })
 }
 
@@ -112,11 +112,14 @@ pub(super) fn open(job: &Job, format: Format) -> Opened {
         channel: None,
         format: Some(format),
         media: MediaKind::Audio,
+        part: None,
+        part_name: None,
         location,
     };
     Opened {
         sources: vec![source],
         start: None,
         notes: Map::new(),
+        annotations: None,
     }
 }

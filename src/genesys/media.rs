@@ -3,10 +3,13 @@
 mod answer;
 
 use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use futures_util::stream::{BoxStream, StreamExt as _};
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header;
 use reqwest::redirect::Policy;
 use reqwest::{Client, RequestBuilder, Response, StatusCode, Url};
@@ -18,10 +21,10 @@ use self::answer::{
 use super::api::{self, Api};
 use super::{Location, Source};
 use crate::clock::Deadline;
-use crate::config::GenesysConfig;
+use crate::config::{GenesysConfig, MediaHosts, is_public};
 use crate::error::Error;
 use crate::http;
-use crate::retry::{Retry, RetryPolicy, retry_after};
+use crate::retry::{Retry, RetryPolicy, patience, retry_after};
 
 /// A signed media URL. Whoever has it has the recording, so it never shows itself.
 pub(super) struct SignedUrl(String);
@@ -43,6 +46,7 @@ impl fmt::Debug for SignedUrl {
 pub(super) struct MediaClient {
     http: Client,
     base: Url,
+    hosts: MediaHosts,
     policy: RetryPolicy,
     /// Longest silence that is waited for. The timer runs only while the source is waited for, never while S3 is.
     idle: Duration,
@@ -54,6 +58,8 @@ pub struct Media<'a> {
     pub content_type: Option<String>,
     /// The first bytes, which the stream gives too.
     pub head: Bytes,
+    /// The host that sent it, after all redirects.
+    pub host: String,
     stream: BoxStream<'a, Result<Bytes, Error>>,
 }
 
@@ -77,20 +83,28 @@ const MOST_REDIRECTS: usize = 5;
 
 impl MediaClient {
     pub(super) fn new(config: &GenesysConfig, policy: RetryPolicy, idle: Duration) -> Result<Self, Error> {
-        let redirects = Policy::custom(|attempt| {
-            let first = attempt.previous().first();
-            let same_scheme = first.is_some_and(|first| first.scheme() == attempt.url().scheme());
-            if same_scheme && attempt.previous().len() <= MOST_REDIRECTS {
-                attempt.follow()
-            } else {
-                attempt.error("redirects to another scheme, and more than five, are not followed")
-            }
-        });
+        let hosts = config.media_hosts.clone();
+        let redirects =
+            Policy::custom(
+                move |attempt| match may_follow(&hosts, attempt.previous(), attempt.url()) {
+                    Ok(()) => attempt.follow(),
+                    Err(why) => attempt.error(why),
+                },
+            );
         // A Referer would carry the signature to the next host.
-        let http = http::client(|builder| builder.redirect(redirects).referer(false))?;
+        let http = http::client(|builder| {
+            let builder = builder.redirect(redirects).referer(false);
+            match &config.media_hosts {
+                MediaHosts::Any => builder,
+                MediaHosts::Within(_) => builder.dns_resolver(Arc::new(PublicOnly {
+                    except: config.api_base.clone(),
+                })),
+            }
+        })?;
         Ok(Self {
             http,
             base: config.api_base.clone(),
+            hosts: config.media_hosts.clone(),
             policy,
             idle,
         })
@@ -106,6 +120,7 @@ impl MediaClient {
         let response = self.send(api, source, None, deadline, retry).await?;
         let headers = response.headers();
         let content_type = content_type(headers);
+        let host = response.url().host_str().unwrap_or_default().to_owned();
         check_headers(response.status(), headers, content_type.as_deref(), source.media)?;
         let mut download = Download {
             total: content_length(headers),
@@ -128,6 +143,7 @@ impl MediaClient {
         Ok(Media {
             content_type,
             head,
+            host,
             stream: first.chain(rest).boxed(),
         })
     }
@@ -169,7 +185,7 @@ impl MediaClient {
                             if !(status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS) {
                                 return Err(refusal(status));
                             }
-                            (refusal(status), asked)
+                            (refusal(status), patience(status, asked))
                         }
                         Ok(Err(error)) => {
                             // The same URL would lead to the same place.
@@ -190,12 +206,15 @@ impl MediaClient {
 
     /// The URL, if it can be sent byte for byte as it was signed, and by a safe road.
     fn checked(&self, signed: &SignedUrl) -> Result<Url, Error> {
-        let refuse = |why: &str| Err(Error::transient(format!("Genesys gave a media URL that {why}")));
+        let refuse = |why: &str| Err(Error::transient(format!("Genesys gave a media URL {why}")));
         let Ok(url) = Url::parse(&signed.0) else {
-            return refuse("is not a URL");
+            return refuse("that is not a URL");
         };
         if url.scheme() != "https" && url.scheme() != self.base.scheme() {
-            return refuse("is not https");
+            return refuse("that is not https");
+        }
+        if let Err(why) = self.hosts.check(&url) {
+            return refuse(&why);
         }
         // Parsing may rewrite what is signed (`..`, spaces, quotes): better to know than to be refused.
         let after_host = signed
@@ -208,9 +227,48 @@ impl MediaClient {
             |query| format!("{}?{query}", url.path()),
         );
         if as_signed != Some(as_sent.as_str()) {
-            return refuse("cannot be sent byte for byte as it was signed");
+            return refuse("that cannot be sent byte for byte as it was signed");
         }
         Ok(url)
+    }
+}
+
+/// Whether a redirect is followed, from the URLs before it to `next`.
+fn may_follow(hosts: &MediaHosts, before: &[Url], next: &Url) -> Result<(), String> {
+    let same_scheme = before
+        .first()
+        .is_some_and(|first| first.scheme() == next.scheme());
+    if !same_scheme || before.len() > MOST_REDIRECTS {
+        return Err("redirects to another scheme, and more than five, are not followed".to_owned());
+    }
+    hosts
+        .check(next)
+        .map_err(|why| format!("a redirect leads to a media URL {why}"))
+}
+
+/// Resolves names to public addresses only: a name that may serve media must not lead to a machine inside.
+#[derive(Debug)]
+struct PublicOnly {
+    /// The base URL of the API, which the operator chose: it may be a proxy inside.
+    except: Url,
+}
+
+impl Resolve for PublicOnly {
+    fn resolve(&self, name: Name) -> Resolving {
+        let chosen = self.except.host_str() == Some(name.as_str());
+        Box::pin(async move {
+            let found: Vec<SocketAddr> = tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
+            match found.iter().find(|address| !chosen && !is_public(address.ip())) {
+                None => Ok(Box::new(found.into_iter()) as Addrs),
+                Some(inside) => {
+                    let (host, address) = (crate::redact::quote(name.as_str()), inside.ip());
+                    Err(
+                        format!("the media host {host} has the address {address}, which is not a public one")
+                            .into(),
+                    )
+                }
+            }
+        })
     }
 }
 
@@ -335,6 +393,78 @@ const HEAD: usize = 64;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn of_germany() -> MediaClient {
+        let config = crate::config::Config::from_lookup(|name| {
+            Some(match name {
+                "GENESYS_CLOUD_REGION" => "eu-central-1".to_owned(),
+                "GENESYS_SECRET_ID" | "S3_BUCKET_NAME" | "AUDIT_TABLE_NAME" | "LEDGER_TABLE_NAME" => {
+                    name.to_lowercase().replace('_', "-")
+                }
+                _ => return None,
+            })
+        });
+        let policy = RetryPolicy::new(1, Duration::ZERO);
+        MediaClient::new(&config.unwrap().genesys, policy, Duration::from_secs(1)).unwrap()
+    }
+
+    #[test]
+    fn a_url_at_another_host_is_not_followed_and_its_signature_not_shown() {
+        let client = of_germany();
+        let signed = |host: &str| SignedUrl::new(format!("https://{host}/x%3Ay?Signature=LEAKED"));
+        assert!(client.checked(&signed("api-downloads.mypurecloud.de")).is_ok());
+        let refused = client.checked(&signed("evil.example")).unwrap_err().to_string();
+        assert!(
+            refused.contains("\"evil.example\"") && refused.contains("GENESYS_MEDIA_HOSTS"),
+            "{refused}"
+        );
+        assert!(!refused.contains("LEAKED"), "{refused}");
+    }
+
+    #[test]
+    fn a_redirect_to_another_host_or_scheme_is_not_followed() {
+        let hosts = of_germany().hosts;
+        let urls = |texts: &[&str]| {
+            texts
+                .iter()
+                .map(|text| Url::parse(text).unwrap())
+                .collect::<Vec<_>>()
+        };
+        let first = "https://api-downloads.mypurecloud.de/x";
+        for (next, why) in [
+            ("https://d1.cloudfront.net/x?Signature=LEAKED", None),
+            (
+                "https://evil.example/x?Signature=LEAKED",
+                Some("GENESYS_MEDIA_HOSTS"),
+            ),
+            ("https://169.254.169.254/latest/meta-data", Some("IP address")),
+            ("http://d1.cloudfront.net/x", Some("another scheme")),
+        ] {
+            let followed = may_follow(&hosts, &urls(&[first]), &urls(&[next])[0]);
+            assert_eq!(followed.is_ok(), why.is_none(), "{next}");
+            let told = followed.err().unwrap_or_default();
+            assert!(
+                told.contains(why.unwrap_or_default()) && !told.contains("LEAKED"),
+                "{told}"
+            );
+        }
+        assert!(may_follow(&hosts, &urls(&[first; 6]), &urls(&[first])[0]).is_err());
+    }
+
+    #[tokio::test]
+    async fn a_name_that_leads_to_this_machine_is_not_asked() {
+        let asked = of_germany()
+            .http
+            .get("https://localhost:1/x?Signature=LEAKED")
+            .send()
+            .await;
+        let error = crate::error::chain(&asked.unwrap_err().without_url());
+        assert!(
+            error.contains("\"localhost\"") && error.contains("not a public one"),
+            "{error}"
+        );
+        assert!(!error.contains("LEAKED"), "{error}");
+    }
 
     #[test]
     fn a_signed_url_never_shows_itself() {

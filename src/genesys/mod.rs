@@ -7,6 +7,7 @@
 pub mod analytics;
 mod api;
 mod auth;
+mod bounded;
 mod conversations;
 mod interactions;
 mod media;
@@ -14,10 +15,12 @@ mod media;
 mod probe;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
+use crate::archive::annotations::Annotations;
 use crate::archive::format::{Format, MediaKind};
 use crate::archive::job::Job;
 use crate::archive::recording::RecordingId;
@@ -29,6 +32,8 @@ use crate::retry::{Retry, RetryPolicy};
 use crate::telemetry::Counters;
 
 pub use media::Media;
+#[cfg(feature = "cli")]
+pub use probe::{Limit, Topic};
 
 /// One organisation's recordings.
 #[derive(Debug)]
@@ -44,8 +49,9 @@ pub struct Genesys {
 pub struct Listing {
     /// The recordings.
     pub recordings: Vec<Listed>,
-    /// Why an entry is none that can be asked for; each stands for a recording that somebody has to look after.
-    pub unreadable: Vec<Error>,
+    /// How many entries cannot be asked for, and why the first cannot: each may be a recording that somebody has to
+    /// look after.
+    pub unreadable: Option<Error>,
 }
 
 /// A recording as the metadata tells it, before anything is downloaded.
@@ -74,6 +80,18 @@ pub enum Availability {
     Not(ErrorKind, String),
 }
 
+/// What came of asking for a recording's media.
+#[derive(Debug)]
+pub enum Opening {
+    /// It can be fetched.
+    Ready(Opened),
+    /// Genesys is transcoding it (202); the request started that.
+    Transcoding {
+        /// `Retry-After`, where Genesys sent one.
+        after: Option<Duration>,
+    },
+}
+
 /// A recording whose media can be fetched.
 #[derive(Debug)]
 pub struct Opened {
@@ -83,6 +101,8 @@ pub struct Opened {
     pub start: Option<Timestamp>,
     /// What the audit notes of it, beyond what the metadata told.
     pub notes: Map<String, Value>,
+    /// Its pauses and holds; `None` where the API does not tell of any.
+    pub annotations: Option<Annotations>,
 }
 
 /// Where the bytes of one file come from.
@@ -94,6 +114,10 @@ pub struct Source {
     pub format: Option<Format>,
     /// What is recorded in it.
     pub media: MediaKind,
+    /// Which of several consecutive files of a screen recording it is, from 0.
+    pub part: Option<u32>,
+    /// What Genesys calls that part, where it is not its number.
+    pub part_name: Option<String>,
     location: Location,
 }
 
@@ -139,9 +163,9 @@ impl Genesys {
         if let Some(wanted) = job.recording {
             listing.recordings.retain(|recording| recording.id == wanted);
             // Not this job's business; a job for the whole conversation reports them.
-            listing.unreadable.clear();
+            listing.unreadable = None;
         }
-        if listing.recordings.is_empty() && listing.unreadable.is_empty() {
+        if listing.recordings.is_empty() && listing.unreadable.is_none() {
             let what = job
                 .recording
                 .map_or_else(|| "no recording".to_owned(), |id| format!("no recording {id}"));
@@ -151,20 +175,20 @@ impl Genesys {
         Ok(listing)
     }
 
-    /// Asks for the media of one recording. Still transcoding is [`ErrorKind::NotReady`].
+    /// Asks for the media of one recording.
     pub async fn open(
         &self,
         job: &Job,
         listed: &Listed,
         format: Format,
         deadline: &Deadline,
-    ) -> Result<Opened, Error> {
+    ) -> Result<Opening, Error> {
         match self.variant {
             RecordingApi::Conversations => {
                 let split = self.split_channels;
                 conversations::open(&self.api, job.conversation, listed, format, split, deadline).await
             }
-            RecordingApi::Interactions => Ok(interactions::open(job, format)),
+            RecordingApi::Interactions => Ok(Opening::Ready(interactions::open(job, format))),
         }
     }
 

@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 use reqwest::header::DATE;
+use serde::Deserialize;
 use serde_json::Map;
 
 use super::{Availability, Genesys, Listed};
@@ -11,7 +12,107 @@ use crate::archive::recording::RecordingId;
 use crate::clock::Deadline;
 use crate::error::{Error, ErrorKind};
 
+/// A limit of the organisation.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Limit {
+    /// Its name, such as `client.credentials.token.rate.per.minute`.
+    pub key: String,
+    /// The most that is allowed.
+    pub value: i64,
+}
+
+/// A topic of events that the organisation can have delivered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Topic {
+    /// Its name, with the literal `{id}`.
+    pub id: String,
+    /// The ways on which it is delivered; none if Genesys does not tell.
+    pub transports: Vec<String>,
+}
+
+impl Topic {
+    /// Whether it comes through Amazon EventBridge. How Genesys spells that is not documented.
+    pub fn is_on_event_bridge(&self) -> bool {
+        let plain = |name: &String| {
+            let letters = name.chars().filter(char::is_ascii_alphabetic);
+            letters.collect::<String>().to_ascii_lowercase()
+        };
+        self.transports
+            .iter()
+            .any(|name| plain(name).contains("eventbridge"))
+    }
+}
+
+/// What lists of the platform have in common.
+#[derive(Deserialize)]
+struct Entities<T> {
+    entities: Option<Vec<T>>,
+}
+
 impl Genesys {
+    /// The organisation's limits in a namespace, such as `recording`, by name.
+    pub async fn limits(&self, namespace: &str, deadline: &Deadline) -> Result<Vec<Limit>, Error> {
+        #[derive(Deserialize)]
+        struct Entry {
+            key: Option<String>,
+            value: Option<i64>,
+        }
+        let what = format!("the limits of {namespace}");
+        let path = format!("/api/v2/organizations/limits/namespaces/{namespace}");
+        let answer = self.api.get(&path, &[], &what, deadline).await?;
+        let list: Entities<Entry> = answer.json(&what)?;
+        let named = |entry: Entry| {
+            Some(Limit {
+                key: crate::redact::clip(&entry.key?),
+                value: entry.value?,
+            })
+        };
+        let mut limits: Vec<_> = list.entities.into_iter().flatten().filter_map(named).collect();
+        limits.sort();
+        Ok(limits)
+    }
+
+    /// The topics that the organisation can have delivered.
+    pub async fn topics(&self, deadline: &Deadline) -> Result<Vec<Topic>, Error> {
+        #[derive(Deserialize)]
+        struct Entry {
+            id: Option<String>,
+            transports: Option<Vec<String>>,
+        }
+        let what = "the topics of events";
+        let query = [("expand", "transports"), ("includePreview", "true")];
+        let path = "/api/v2/notifications/availabletopics";
+        let answer = self.api.get(path, &query, what, deadline).await?;
+        let list: Entities<Entry> = answer.json(what)?;
+        let named = |entry: Entry| {
+            Some(Topic {
+                id: crate::redact::clip(&entry.id?),
+                transports: entry.transports.unwrap_or_default(),
+            })
+        };
+        Ok(list.entities.into_iter().flatten().filter_map(named).collect())
+    }
+
+    /// Whether the client has `recording:recording:view`. The list of recordings kept longer than a century needs just
+    /// that permission, and is empty.
+    pub async fn may_view_calls(&self, deadline: &Deadline) -> Result<(), Error> {
+        let query = [("retentionThresholdDays", "36500"), ("pageSize", "1")];
+        let path = "/api/v2/recordings/retention/query";
+        let asked = self
+            .api
+            .get(path, &query, "how long recordings are kept", deadline);
+        asked.await.map(drop)
+    }
+
+    /// Whether the client has `recording:orphan:view`.
+    pub async fn may_view_orphans(&self, deadline: &Deadline) -> Result<(), Error> {
+        let path = "/api/v2/orphanrecordings";
+        let asked = self
+            .api
+            .get(path, &[("pageSize", "1")], "orphan recordings", deadline);
+        asked.await.map(drop)
+    }
+
     /// Gets a token with the OAuth client of the secret.
     pub async fn log_in(&self, deadline: &Deadline) -> Result<(), Error> {
         self.api.log_in(deadline).await
@@ -21,8 +122,7 @@ impl Genesys {
     pub async fn time(&self) -> Result<Option<Timestamp>, Error> {
         let headers = self.api.headers().await?;
         let date = headers.get(DATE).and_then(|date| date.to_str().ok());
-        let parsed = date.and_then(|date| jiff::fmt::rfc2822::parse(date).ok());
-        Ok(parsed.map(|zoned| zoned.timestamp()))
+        Ok(date.and_then(crate::http::date))
     }
 
     /// Whether the list of a conversation's recordings may be asked for. `job` names a conversation that does not exist.

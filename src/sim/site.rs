@@ -79,7 +79,7 @@ impl Site {
 
     /// Returns the URL of a queue.
     pub fn queue_url(&self, name: &str) -> String {
-        format!("{}/{}/{name}", self.url(self.ports.aws), aws::ACCOUNT)
+        format!("{}/{}/{name}", self.url(self.ports.aws), aws::ACCOUNT_ID)
     }
 
     /// Returns the environment that makes a function talk to the simulators, and to nothing else.
@@ -96,6 +96,7 @@ impl Site {
             ("GENESYS_LOGIN_BASE_URL", genesys),
             ("GENESYS_SECRET_ID", own(SECRET)),
             ("S3_BUCKET_NAME", own(BUCKET)),
+            ("S3_BUCKET_OWNER", own(aws::ACCOUNT_ID)),
             ("AUDIT_TABLE_NAME", own(AUDIT_TABLE)),
             ("LEDGER_TABLE_NAME", own(LEDGER_TABLE)),
             ("WEBHOOK_URL", format!("{}/hook", self.url(self.ports.webhook))),

@@ -1,11 +1,11 @@
 //! Trigger JSON to jobs. Pure: told apart by shape, each fault named, nothing asked of anyone.
 
-use aws_lambda_events::eventbridge::EventBridgeEvent;
 use aws_lambda_events::sqs::SqsMessage;
 use jiff::Timestamp;
 use serde::Deserialize as _;
 use serde_json::Value;
 
+use super::kept::is_topic;
 use crate::archive::format::MediaKind;
 use crate::archive::job::Job;
 use crate::archive::recording::ConversationId;
@@ -90,55 +90,62 @@ pub fn from_job(value: &Value, config: &Config) -> Result<Request, Error> {
     })
 }
 
-/// Reads a Genesys event. Only the three "end" topics ask for something, and only where the kind of conversation
-/// can have a wanted recording.
+/// Reads a Genesys event, as EventBridge sends it or as the rule's target transforms it. Only the three "end" topics ask
+/// for something, and only where the kind of conversation can have a wanted recording.
+///
+/// No error repeats a value of the event: any of them may be somebody's name or number.
 pub fn from_event(value: &Value, config: &Config) -> Result<Request, Error> {
-    let malformed = |message: String| {
+    let malformed = |message: &str| {
         Error::new(
             ErrorKind::MalformedJob,
             format!("the EventBridge event {message}"),
         )
     };
-    let event = EventBridgeEvent::<Value>::deserialize(value).map_err(|error| {
-        malformed(format!(
-            "is malformed: {}",
-            crate::redact::people(&error.to_string())
-        ))
-    })?;
-    if !is_conversation_end(&event.detail_type) {
-        let why = format!(
-            "the detail-type {} is not the end of a conversation",
-            crate::redact::quote(&event.detail_type)
-        );
+    let detail_type = &value["detail-type"];
+    let Some(kind) = detail_type.as_str() else {
+        return Err(malformed("is malformed: its detail-type is not text"));
+    };
+    let Some(detail) = value.get("detail") else {
+        return Err(malformed("is malformed: missing field `detail`"));
+    };
+    if !is_conversation_end(kind) {
+        let shown = if is_topic(detail_type) {
+            kind
+        } else {
+            "(not shown)"
+        };
+        let why = format!("the detail-type {shown} is not the end of a conversation");
         return Ok(Request::Nothing { why });
     }
-    let body = &event.detail["eventBody"];
-    let media_type = body["mediaType"].as_str().unwrap_or("UNKNOWN");
+    let body = &detail["eventBody"];
+    let media_type = given(&body["mediaType"]).unwrap_or("UNKNOWN");
     if !may_have_wanted(media_type, &config.recording.media) {
-        let why = format!(
-            "RECORDING_MEDIA names nothing that a conversation of type {} has",
-            crate::redact::quote(media_type)
-        );
+        let why = format!("RECORDING_MEDIA names nothing that a conversation of type {media_type} has");
         return Ok(Request::Nothing { why });
     }
-    let topic = event.detail["topicName"].as_str();
-    let id = body["conversationId"]
-        .as_str()
-        .or_else(|| topic.and_then(id_in_topic));
+    let id = given(&body["conversationId"]).or_else(|| given(&detail["topicName"]).and_then(id_in_topic));
     let id = id.ok_or_else(|| {
         malformed(
-            "names no conversation: neither detail.eventBody.conversationId nor detail.topicName holds an id"
-                .into(),
+            "names no conversation: neither detail.eventBody.conversationId nor detail.topicName holds an id",
         )
     })?;
-    let conversation =
-        ConversationId::parse(id).map_err(|error| malformed(format!("has a conversationId that {error}")))?;
+    let conversation = ConversationId::parse(id).map_err(|_| {
+        malformed("has a conversationId that must be a UUID such as c0000000-0000-4000-8000-000000000001, and is not")
+    })?;
     let mut job = Job::new(conversation);
-    job.first_seen = ended_at(&event.detail, value);
+    job.first_seen = ended_at(detail, value);
     Ok(Request::Archive {
         job,
-        event_id: event.id,
+        event_id: given(&value["id"]).map(str::to_owned),
     })
+}
+
+/// The text of a field. What a target's transformer may make of a field that is not there counts as none: nothing, the
+/// word null, or the name of its variable.
+fn given(value: &Value) -> Option<&str> {
+    value
+        .as_str()
+        .filter(|text| !text.is_empty() && *text != "null" && !text.starts_with('<'))
 }
 
 /// `detail-type` is the topic's template with a literal `{id}`; the real id stands in `detail.topicName`.
@@ -175,9 +182,10 @@ fn may_have_wanted(media_type: &str, wanted: &[MediaKind]) -> bool {
 
 /// When the session ended: the event's own time, else when Genesys or EventBridge sent it.
 fn ended_at(detail: &Value, event: &Value) -> Option<Timestamp> {
-    let by_genesys = detail["eventBody"]["eventTime"]
-        .as_i64()
-        .and_then(|ms| Timestamp::from_millisecond(ms).ok());
+    let time = &detail["eventBody"]["eventTime"];
+    // A target's transformer may have quoted the number.
+    let ms = time.as_i64().or_else(|| time.as_str()?.parse().ok());
+    let by_genesys = ms.and_then(|ms| Timestamp::from_millisecond(ms).ok());
     let text = |value: &Value| value.as_str()?.parse().ok();
     by_genesys
         .or_else(|| text(&detail["timestamp"]))

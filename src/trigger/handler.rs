@@ -9,10 +9,10 @@ use aws_lambda_events::sqs::SqsMessage;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
-use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use super::event::{self, Request, Trigger};
+use super::kept;
 use super::metrics::Tally;
 use crate::archive::audit::Actor;
 use crate::archive::job::Job;
@@ -148,7 +148,7 @@ impl Handler {
     }
 
     /// A batch: messages of one conversation one after another, as they are about the same objects; all else side
-    /// by side. The answer names the messages to redeliver, in the order of the batch.
+    /// by side, with transfers bounded by the archiver's slots. The answer names the messages to redeliver, in the order of the batch.
     async fn batch(
         &self,
         messages: Vec<SqsMessage>,
@@ -160,16 +160,11 @@ impl Handler {
             .iter()
             .map(|message| message.message_id.clone().unwrap_or_default())
             .collect();
-        let slots = Arc::new(Semaphore::new(
-            self.archiver.config().limits.record_concurrency.get(),
-        ));
         // Tasks of their own, so that hashing spreads over the cores; dropped with the set if the invocation is.
         let mut running = JoinSet::new();
         for group in self.by_conversation(messages) {
-            let (handler, slots, actor, deadline) =
-                (self.clone(), slots.clone(), actor.clone(), deadline.clone());
+            let (handler, actor, deadline) = (self.clone(), actor.clone(), deadline.clone());
             running.spawn(async move {
-                let _slot = slots.acquire().await;
                 let mut settled = Vec::new();
                 for (index, message) in group {
                     let work = handler.message(message, actor.clone(), &deadline);
@@ -224,7 +219,7 @@ impl Handler {
         groups
     }
 
-    /// One message: what cannot be read goes to the exception queue as it came.
+    /// One message: of what cannot be read, the exception queue gets what may be kept.
     async fn message(&self, message: Message, actor: Actor, deadline: &Deadline) -> Settled {
         let actor = Actor {
             message_id: message.sqs.message_id,
@@ -234,10 +229,17 @@ impl Handler {
             Ok(request) => return self.settle(request, actor, deadline).await,
             Err(error) => error,
         };
-        let body = message.sqs.body.unwrap_or_default();
-        let verdict = self
-            .hand_over(&error, None, None, Handover::Body(&body), &actor)
-            .await;
+        let error = kept::about(&error);
+        let kept = kept::kept(&message.sqs.body.unwrap_or_default());
+        let actor = Actor {
+            event_id: kept.event_id,
+            ..actor
+        };
+        let handover = Handover::Body {
+            body: &kept.body,
+            dropped: kept.dropped,
+        };
+        let verdict = self.hand_over(&error, None, None, handover, &actor).await;
         Settled::without_results(verdict.and_then(|handed| if handed { Ok(()) } else { Err(error) }))
     }
 
@@ -255,8 +257,9 @@ impl Handler {
         };
         actor.event_id = event_id;
         actor.requested_by.clone_from(&job.requested_by);
-        // From here on readiness is counted, however often the job is deferred.
-        job.first_seen.get_or_insert_with(|| self.archiver.clock().now());
+        // From here on readiness is counted, however often the job is deferred. Nothing was seen in the future.
+        let now = self.archiver.clock().now();
+        job.first_seen = Some(job.first_seen.map_or(now, |seen| seen.min(now)));
         if !deadline.allows_new_work() {
             let error = Error::new(ErrorKind::DeadlineNear, "no time left to begin another recording");
             return Settled::without_results(Err(error));
@@ -338,7 +341,7 @@ impl Handler {
             recording_id,
             handover,
             timestamp: self.archiver.clock().now(),
-            request_id: &actor.request_id,
+            actor,
         };
         self.archiver.queues().hand_over(&exception).await?;
         Ok(true)

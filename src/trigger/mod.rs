@@ -2,5 +2,6 @@
 
 pub mod event;
 pub mod handler;
+mod kept;
 pub mod lambda;
 pub mod metrics;

@@ -195,10 +195,11 @@ async fn without_a_webhook_secret_the_news_is_sent_unsigned() {
     bench
         .world
         .aws
-        .put_secret("genesys/archiver", &keys)
+        .put_secret("never/had/a/key", &keys)
         .await
         .unwrap();
-    assert_eq!(bench.archive().await[0]["outcome"], "archived");
+    let handler = bench.handler(&[("GENESYS_SECRET_ID", "never/had/a/key")]);
+    assert_eq!(outcomes(&invoke(&handler, job()).await.unwrap()), ["archived"]);
     let deliveries = bench.world.webhook.deliveries();
     assert!(!deliveries[0].headers.contains_key("webhook-signature") && !deliveries[0].id.is_empty());
 }
@@ -441,6 +442,27 @@ async fn each_state_of_the_file_comes_to_its_outcome() {
 }
 
 #[tokio::test]
+async fn a_recording_that_is_being_transcoded_is_asked_for_again_within_the_run() {
+    let outcome_after = async |answers: usize, wait: &'static str| {
+        let bench = Bench::new().await;
+        let recording = Recording::audio(RECORDING, [call()]).transcoding(answers, TranscodingBody::Empty);
+        bench
+            .world
+            .genesys
+            .add(Conversation::new(CONVERSATION).recording(recording));
+        let handler = bench.handler(&[("TRANSCODE_WAIT_SECONDS", wait)]);
+        let summary = invoke(&handler, job()).await.unwrap();
+        let asked = bench.world.wire.count(Service::Genesys, "recording");
+        (outcomes(&summary)[0].to_owned(), asked, bench.deferred().len())
+    };
+    // After 3 s, 6 s, and the 6 s that are left: as many thousandths here.
+    assert_eq!(outcome_after(1, "15").await, ("archived".to_owned(), 2, 0));
+    assert_eq!(outcome_after(3, "15").await, ("archived".to_owned(), 4, 0));
+    assert_eq!(outcome_after(4, "15").await, ("deferred".to_owned(), 4, 1));
+    assert_eq!(outcome_after(1, "0").await, ("deferred".to_owned(), 1, 1));
+}
+
+#[tokio::test]
 async fn a_deferred_job_comes_again_with_a_growing_delay_and_the_time_of_its_first_try() {
     let bench = Bench::new().await;
     let recording = Recording::audio(RECORDING, [call()]).transcoding(2, TranscodingBody::Empty);
@@ -448,20 +470,21 @@ async fn a_deferred_job_comes_again_with_a_growing_delay_and_the_time_of_its_fir
         .world
         .genesys
         .add(Conversation::new(CONVERSATION).recording(recording));
+    let impatient = bench.handler(&[("TRANSCODE_WAIT_SECONDS", "0")]);
     let first_seen = jiff::Timestamp::now().to_string();
     let job = json!({"conversationId": CONVERSATION, "firstSeen": first_seen, "requestedBy": "anna"});
-    assert_eq!(outcomes(&bench.invoke(job).await.unwrap()), ["deferred"]);
+    assert_eq!(outcomes(&invoke(&impatient, job).await.unwrap()), ["deferred"]);
     let (again, delay) = bench.deferred().remove(0);
     let expected = json!({"conversationId": CONVERSATION, "recordingId": RECORDING, "requestedBy": "anna",
         "deferrals": 1, "firstSeen": first_seen});
     assert_eq!((&again, delay), (&expected, 30));
-    assert_eq!(outcomes(&bench.invoke(again).await.unwrap()), ["deferred"]);
+    assert_eq!(outcomes(&invoke(&impatient, again).await.unwrap()), ["deferred"]);
     let (again, delay) = bench.deferred().remove(1);
     assert_eq!(
         (again["deferrals"].as_u64(), again["firstSeen"].as_str(), delay),
         (Some(2), Some(first_seen.as_str()), 60)
     );
-    assert_eq!(outcomes(&bench.invoke(again).await.unwrap()), ["archived"]);
+    assert_eq!(outcomes(&invoke(&impatient, again).await.unwrap()), ["archived"]);
     let actions = bench.actions(CONVERSATION, RECORDING).await;
     assert_eq!(
         actions

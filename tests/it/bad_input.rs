@@ -104,7 +104,7 @@ async fn a_handed_over_body_can_be_replayed_but_names_no_party() {
     let text = exception.to_string();
     assert!(!text.contains("5555550100") && !text.contains("bob@"), "{text}");
     let replay: Value = serde_json::from_str(exception["body"].as_str().unwrap()).unwrap();
-    assert_eq!(replay["detail"]["eventBody"]["mediaType"], "VOICE");
+    assert_eq!(replay["detail"]["eventBody"], json!({"mediaType": "VOICE"}));
     for field in ["reason", "code", "error", "timestamp", "requestId"] {
         assert!(exception[field].is_string(), "{field}: {exception}");
     }
@@ -119,10 +119,6 @@ async fn a_secret_that_cannot_be_used_is_described_and_not_shown() {
         (
             r#"{"clientId":"x","clientSecret":"hunter2"}"#,
             "refuses the OAuth client",
-        ),
-        (
-            r#"{"clientId":"x","clientSecret":"hunter2","webhookSecret":"hunter2!"}"#,
-            "webhookSecret",
         ),
     ] {
         bench

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use recording_archiver::sim::genesys::{Conversation, Media, Recording};
+use recording_archiver::sim::genesys::{Conversation, Format, Media, Recording};
 use recording_archiver::sim::wire::Fault;
 use tokio::runtime::Runtime;
 
@@ -72,6 +72,13 @@ struct Scene {
     served: Vec<Vec<String>>,
 }
 
+/// The hashes of a file in the formats that these tests ask for.
+fn in_both_formats(file: &Media) -> Vec<String> {
+    [Format::Wav, Format::Mp3]
+        .map(|format| file.sha256_in(format).unwrap())
+        .into()
+}
+
 impl Scene {
     async fn new(kind: &'static Kind) -> Self {
         let bench = Bench::new().await;
@@ -81,7 +88,7 @@ impl Scene {
             .world
             .genesys
             .add(Conversation::new(CONVERSATION).recording(recording));
-        let served = media.iter().map(|file| vec![file.sha256().unwrap()]).collect();
+        let served = media.iter().map(in_both_formats).collect();
         Self {
             bench: Arc::new(bench),
             kind,
@@ -95,7 +102,7 @@ impl Scene {
         let other = (self.kind.files)(seed);
         for ((file, other), served) in self.media.iter().zip(other).zip(&mut self.served) {
             file.replace_with(&other);
-            served.push(other.sha256().unwrap());
+            served.extend(in_both_formats(&other));
         }
     }
 

@@ -177,9 +177,57 @@ async fn no_more_records_than_configured_are_worked_on_at_a_time() {
     let media = |exchange: &&Exchange| exchange.service == Service::Media;
     wire.wait_until(|exchanges| exchanges.iter().filter(media).count() >= 2)
         .await;
-    assert_eq!(wire.count(Service::Genesys, "recordingmetadata"), 2);
+    assert_eq!(wire.count(Service::Genesys, "recording"), 2);
     gate.open();
     assert_eq!(batch.await.unwrap().unwrap(), failures(&[]));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_recording_that_is_being_transcoded_holds_up_no_other() {
+    let bench = Arc::new(bench_with(2).await);
+    for n in [0, 1] {
+        bench
+            .world
+            .genesys
+            .recording(&recording(n), |recording| recording.transcoding = usize::MAX);
+    }
+    // The first to ask is held until the other one is claimed as well, and so waits for its place.
+    let gate = Gate::default();
+    bench
+        .world
+        .wire
+        .disturb_next(Service::Genesys, "recording", 1, Fault::Hold(gate.clone()));
+    let batch = tokio::spawn({
+        let bench = bench.clone();
+        async move {
+            let one_at_a_time =
+                bench.handler(&[("RECORD_CONCURRENCY", "1"), ("TRANSCODE_WAIT_SECONDS", "300")]);
+            invoke(&one_at_a_time, sqs((0..2).map(body))).await
+        }
+    });
+    let wire = &bench.world.wire;
+    let claimed =
+        |exchange: &&Exchange| exchange.operation == "TransactWriteItems" && exchange.status == Some(200);
+    let asked = |exchange: &&Exchange| exchange.operation == "recording";
+    wire.wait_until(|exchanges| {
+        exchanges.iter().filter(claimed).count() == 2 && exchanges.iter().any(|exchange| asked(&exchange))
+    })
+    .await;
+    gate.open();
+    assert_eq!(batch.await.unwrap().unwrap(), failures(&[]));
+    let asked_for: Vec<_> = wire
+        .exchanges()
+        .into_iter()
+        .filter(|exchange| asked(&exchange))
+        .collect();
+    let first = |exchange: &Exchange| exchange.target == asked_for[0].target;
+    let last_of_the_first = asked_for.iter().rposition(first).unwrap();
+    let first_of_the_other = asked_for.iter().position(|exchange| !first(exchange)).unwrap();
+    assert!(
+        first_of_the_other < last_of_the_first,
+        "the second got its turn while the first waited"
+    );
+    assert_eq!(bench.deferred().len(), 2);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -6,6 +6,7 @@ mod events;
 mod interactions;
 mod login;
 mod media;
+mod organisation;
 mod webhook;
 
 use recording_archiver::sim::genesys::{Conversation, Genesys, Media, Recording};

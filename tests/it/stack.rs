@@ -31,13 +31,18 @@ const LONG: &str = "e0000000-0000-4000-8000-000000000102";
 
 /// A tool of the virtual environment, or `None` and a word about it.
 fn tool(name: &str) -> Option<PathBuf> {
-    let path = project().join(".venv/bin").join(name);
+    installed(&format!("bin/{name}"))
+}
+
+/// What lies there in the virtual environment, or `None` and a word about it.
+pub(crate) fn installed(name: &str) -> Option<PathBuf> {
+    let path = project().join(".venv").join(name);
     if path.exists() {
         return Some(path);
     }
     let test = std::thread::current().name().unwrap_or_default().to_owned();
     // Not by a macro, as the test runner would keep it to itself; in one piece, as tests run side by side.
-    let word = format!("skipped {test}: no .venv/bin/{name}; run scripts/dev-venv\n");
+    let word = format!("skipped {test}: no .venv/{name}; run scripts/dev-venv\n");
     let _ = std::io::stderr().write_all(word.as_bytes());
     None
 }

@@ -104,6 +104,8 @@ impl Bench {
         })
         .unwrap();
         config.limits.backoff_base = Duration::from_millis(1);
+        config.limits.transcode_first = Duration::from_millis(3);
+        config.limits.transcode_wait /= 1000;
         config.limits.aws_attempt_timeout = self.aws_patience;
         config.limits.answer_timeout = PATIENCE;
         config.limits.media_idle = PATIENCE;

@@ -61,6 +61,7 @@ fn the_defaults_of_the_template_are_those_of_the_function() {
     let names = [
         "GENESYS_SECRET_ID",
         "S3_BUCKET_NAME",
+        "S3_BUCKET_OWNER",
         "S3_SSE_KMS_KEY_ID",
         "AUDIT_TABLE_NAME",
         "LEDGER_TABLE_NAME",
@@ -78,6 +79,7 @@ fn named(environment: &BTreeMap<String, String>, name: &str) -> Option<String> {
     let value = environment.get(name)?;
     Some(match value.as_str() {
         "ArchiveBucket" => "archive-bucket".to_owned(),
+        "AWS::AccountId" => "123456789012".to_owned(),
         queue @ ("WorkQueue" | "ExceptionQueue") => format!("https://sqs.us-east-1.amazonaws.com/1/{queue}"),
         other => other.to_owned(),
     })
@@ -142,6 +144,32 @@ fn combinations_that_aws_would_refuse_later_are_refused_before_anything_is_creat
             None,
         ),
         (
+            &[("ArchiveBucketOwner", "999999999999")],
+            Some("ArchiveBucketOwner is"),
+        ),
+        (
+            &[
+                ("ArchiveBucketOwner", "999999999999"),
+                ("ArchiveBucketName", "their-bucket"),
+            ],
+            None,
+        ),
+        (
+            &[
+                ("GenesysCloudRegion", "new1.pure.cloud"),
+                ("GenesysApiBaseUrl", "https://api.new1.pure.cloud"),
+            ],
+            Some("name GenesysApiBaseUrl and GenesysLoginBaseUrl"),
+        ),
+        (
+            &[
+                ("GenesysCloudRegion", "new1.pure.cloud"),
+                ("GenesysApiBaseUrl", "https://api.new1.pure.cloud"),
+                ("GenesysLoginBaseUrl", "https://login.new1.pure.cloud"),
+            ],
+            None,
+        ),
+        (
             &[("S3StorageClass", "DEEP_ARCHIVE")],
             Some("cannot move to Glacier"),
         ),
@@ -151,6 +179,17 @@ fn combinations_that_aws_would_refuse_later_are_refused_before_anything_is_creat
         ),
         (&[("EventMediaTypes", "VOICE,FAX")], Some("EventMediaTypes holds")),
         (&[("EventMediaTypes", "VOICE,CHAT")], None),
+        (
+            &[("EventTopics", "v2.detail.events.conversation.{id}.acw")],
+            Some("EventTopics holds"),
+        ),
+        (
+            &[(
+                "EventTopics",
+                "v2.detail.events.conversation.{id}.customer.end,v2.detail.events.conversation.{id}.user.end",
+            )],
+            None,
+        ),
         (&[("ExpireAfterDays", "365")], Some("366 and more")),
         (&[("ExpireAfterDays", "366")], None),
     ] {
@@ -172,18 +211,19 @@ fn numbers_have_the_bounds_that_the_function_has() {
     let template = Template::read();
     for name in [
         "ReadinessDeadlineMinutes",
+        "TranscodeWaitSeconds",
         "RecordConcurrency",
         "UploadPartSizeMib",
         "UploadConcurrency",
         "MaxAttempts",
     ] {
         let bound = |which: &str| template.parameter(name)[which].as_u64().unwrap();
-        for (value, fits) in [
-            (bound("MinValue") - 1, false),
+        let below = bound("MinValue").checked_sub(1).map(|value| (value, false));
+        for (value, fits) in below.into_iter().chain([
             (bound("MinValue"), true),
             (bound("MaxValue"), true),
             (bound("MaxValue") + 1, false),
-        ] {
+        ]) {
             let value = value.to_string();
             let stack = template.stack(&[(name, &value)]);
             assert_eq!(
@@ -201,9 +241,48 @@ fn texts_that_the_template_accepts_are_texts_that_the_function_accepts() {
     for (name, good, bad) in [
         (
             "GenesysCloudRegion",
-            &["us-east-1", "eusc-de-east-1", "mypurecloud.de", "usw2.pure.cloud"][..],
+            &[
+                "us-east-1",
+                "us-east-2",
+                "us-west-2",
+                "ca-central-1",
+                "mx-central-1",
+                "sa-east-1",
+                "eu-west-1",
+                "eu-west-2",
+                "eu-central-1",
+                "eu-central-2",
+                "eusc-de-east-1",
+                "me-central-1",
+                "ap-south-1",
+                "ap-southeast-1",
+                "ap-southeast-2",
+                "ap-northeast-1",
+                "ap-northeast-2",
+                "ap-northeast-3",
+                "mypurecloud.com",
+                "use2.us-gov-pure.cloud",
+                "usw2.pure.cloud",
+                "cac1.pure.cloud",
+                "mxc1.pure.cloud",
+                "sae1.pure.cloud",
+                "mypurecloud.ie",
+                "euw2.pure.cloud",
+                "mypurecloud.de",
+                "euc2.pure.cloud",
+                "edee1.eusc-pure.cloud",
+                "mec1.pure.cloud",
+                "aps1.pure.cloud",
+                "apse1.pure.cloud",
+                "mypurecloud.com.au",
+                "mypurecloud.jp",
+                "apne2.pure.cloud",
+                "apne3.pure.cloud",
+            ][..],
             &[
                 "us-east-9",
+                "mypurecloud.co",
+                "login.mypurecloud.de",
                 "MyPureCloud.de",
                 "https://mypurecloud.de",
                 "",
@@ -227,12 +306,28 @@ fn texts_that_the_template_accepts_are_texts_that_the_function_accepts() {
         (
             "GenesysLoginBaseUrl",
             &["", "https://proxy.example.com/login"],
-            &["ftp://x", "https://user@x"],
+            &["ftp://x", "https://user@x", "https://user:password@x"],
+        ),
+        (
+            "GenesysMediaHosts",
+            &["", "media.example.com", "media.example.com,cdn.example"],
+            &[
+                "com",
+                "https://media.example.com",
+                "a.example,",
+                "*.example.com",
+                "10.0.0.1",
+            ],
         ),
         (
             "WebhookUrl",
             &["", "https://example.com/hook?tenant=1"],
-            &["http://example.com", "https://", "https://exa mple.com"],
+            &[
+                "http://example.com",
+                "https://",
+                "https://exa mple.com",
+                "https://user:password@example.com",
+            ],
         ),
         (
             "RecordingMedia",
@@ -412,7 +507,7 @@ async fn calls_of_the_code() -> Vec<Exchange> {
     // Everything that changes what is asked of S3.
     let changes: Vec<(&str, &str)> = of_stack
         .iter()
-        .filter(|(name, _)| name.starts_with("S3_") && *name != "S3_BUCKET_NAME")
+        .filter(|(name, _)| name.starts_with("S3_") && !name.starts_with("S3_BUCKET_"))
         .map(|(name, value)| (name.as_str(), value.as_str()))
         .chain([("MAX_ATTEMPTS", "1")])
         .collect();
@@ -541,6 +636,46 @@ async fn the_role_allows_exactly_the_calls_that_the_code_makes() {
     }
     assert_eq!(granted, asked);
     assert_eq!(for_lambda, FOR_LAMBDA.map(str::to_owned).into());
+}
+
+#[test]
+fn the_role_may_use_a_bucket_of_the_named_account_only() {
+    let template = Template::read();
+    let theirs = ("ArchiveBucketName", "their-bucket");
+    for (parameters, owner) in [
+        (
+            &[("S3ObjectLockMode", "GOVERNANCE"), ("S3ObjectLockDays", "1")][..],
+            "AWS::AccountId",
+        ),
+        (&[theirs], "AWS::AccountId"),
+        (&[theirs, ("ArchiveBucketOwner", "999999999999")], "999999999999"),
+    ] {
+        let stack = template.stack(parameters);
+        assert_eq!(stack.refused(), None);
+        assert_eq!(stack.environment()["S3_BUCKET_OWNER"], owner);
+        let policies = stack.value(&template.resource("ArchiverRole")["Policies"]);
+        let mut checked = 0;
+        for statement in policies.as_array().unwrap().iter().flat_map(statements) {
+            if list(&statement["Action"])
+                .iter()
+                .any(|action| action.starts_with("s3:"))
+            {
+                assert_eq!(
+                    statement["Condition"]["StringEquals"]["aws:ResourceAccount"], owner,
+                    "{statement}"
+                );
+                checked += 1;
+            }
+        }
+        assert_eq!(
+            checked,
+            if parameters[0].0 == "S3ObjectLockMode" {
+                3
+            } else {
+                2
+            }
+        );
+    }
 }
 
 fn statements(policy: &Value) -> Vec<&Value> {
@@ -717,6 +852,10 @@ fn the_rule_leads_to_the_queue_or_to_the_function_and_either_lets_it_in() {
         assert_eq!(targets[0]["DeadLetterConfig"]["Arn"], "WorkDeadLetterQueue.Arn");
         assert_eq!(stack.makes("ConversationEndPermission"), trigger == "Direct");
     }
+    let ends = ["customer.end", "user.end"].map(|end| format!("v2.detail.events.conversation.{{id}}.{end}"));
+    let stack = template.stack(&[bus, ("EventTopics", &ends.join(","))]);
+    let pattern = stack.value(&template.resource("ConversationEndRule")["EventPattern"]);
+    assert_eq!(pattern["detail-type"], json!(ends));
     let policy = &template.resource("ConversationEndQueuePolicy")["PolicyDocument"]["Statement"][0];
     let queues: Vec<&Value> = policy["Resource"].as_array().unwrap().iter().collect();
     assert_eq!(

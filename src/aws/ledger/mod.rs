@@ -21,7 +21,8 @@ use serde::Serialize;
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::archive::audit::{Actor, AuditItem, Chain, Entry};
+use crate::archive::annotations::Annotations;
+use crate::archive::audit::{Action, Actor, AuditItem, Chain, Entry};
 use crate::archive::recording::{ArchivedFile, RecordingRef};
 use crate::clock::{Clock, Deadline};
 use crate::config::TableConfig;
@@ -30,7 +31,7 @@ use crate::retry::{Retry, RetryPolicy};
 use crate::telemetry::Lines;
 
 #[cfg(feature = "cli")]
-pub use read::{PageKey, RecordPage};
+pub use read::{Events, PageKey, RecordPage, UnreadableEvent};
 pub use record::{Record, State};
 
 /// What came of asking for a recording. The caller has to deal with each.
@@ -59,6 +60,12 @@ impl Lease {
     /// The record as this run last wrote it.
     pub fn record(&self) -> &Record {
         &self.record
+    }
+
+    /// Remembers pauses and holds for the next write.
+    pub fn annotate(&mut self, annotations: &Annotations) {
+        self.record.annotations = Some(annotations.kept.clone());
+        self.record.annotations_omitted = Some(annotations.omitted).filter(|omitted| *omitted > 0);
     }
 
     /// This attempt's id; unique to the run.
@@ -125,8 +132,9 @@ impl Ledger {
                     if record.state == State::Notified || (record.state == State::Archived && !notify) {
                         return ControlFlow::Break(Claim::Done(record.clone()));
                     }
-                    if record.lease_expires_at > now {
-                        let remaining = Duration::from_millis(record.lease_expires_at.abs_diff(now));
+                    let end = record.lease_end(now);
+                    if end > now {
+                        let remaining = Duration::from_millis(end.abs_diff(now));
                         return ControlFlow::Break(Claim::Busy { remaining });
                     }
                 }
@@ -209,8 +217,20 @@ impl Ledger {
         let mut next = lease.record.clone();
         next.state = state.unwrap_or(next.state);
         next.lease_expires_at = 0;
+        let why = entry
+            .error
+            .as_deref()
+            .filter(|_| entry.action == Action::WebhookFailed);
+        next.webhook_error = why.map(crate::redact::people);
         self.write(&mut lease, next, std::slice::from_ref(entry), deadline)
             .await
+    }
+
+    /// Ends the lease and leaves all else as it is: nothing happened that is not written down already.
+    pub async fn let_go(&self, mut lease: Lease, deadline: &Deadline) -> Result<(), Error> {
+        let mut next = lease.record.clone();
+        next.lease_expires_at = 0;
+        self.write(&mut lease, next, &[], deadline).await
     }
 
     /// Writes down what concerns a conversation as a whole, or a recording that is not begun.
@@ -227,7 +247,8 @@ impl Ledger {
     ) -> Result<(), Error> {
         self.update(of, actor, entry, deadline, |seen| {
             let leave = seen.is_some_and(|record| {
-                let busy = record.lease_expires_at > self.clock.now_ms();
+                let now = self.clock.now_ms();
+                let busy = record.lease_end(now) > now;
                 busy || record.is_archived() || (record.state == state && !repeated)
             });
             if leave {
@@ -296,8 +317,11 @@ impl Ledger {
             channels: Vec::new(),
             former_files: Vec::new(),
             former_channels: Vec::new(),
+            annotations: None,
+            annotations_omitted: None,
             format: String::new(),
             archived_at: None,
+            webhook_error: None,
             updated_at: self.clock.now(),
         });
         if !next.is_archived() {

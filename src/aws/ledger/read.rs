@@ -26,28 +26,55 @@ pub struct RecordPage {
     pub next: Option<PageKey>,
 }
 
+/// The audit of a conversation.
+#[derive(Debug, Default, PartialEq)]
+pub struct Events {
+    /// Its events, in order of time.
+    pub events: Vec<AuditItem>,
+    /// Items that are no events.
+    pub unreadable: Vec<UnreadableEvent>,
+}
+
+/// An item of the audit table that is no event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnreadableEvent {
+    /// Its sort key.
+    pub event_id: String,
+    /// The recording whose chain it belongs to, if that can be read.
+    pub recording_id: Option<String>,
+    /// What is wrong with it.
+    pub why: String,
+}
+
 /// Where a page of the ledger begins.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PageKey(Item);
 
 impl Ledger {
-    /// All records of a conversation, by recording id; `-` is the conversation itself.
-    pub async fn records(&self, conversation: ConversationId) -> Result<Vec<Record>, Error> {
-        let items = self.all_of(&self.tables.ledger, conversation).await?;
-        items.into_iter().map(from_item).collect()
-    }
-
-    /// The same, whatever else lies among them: nothing is left out, and `next` is `None`.
+    /// All records of a conversation, by recording id; `-` is the conversation itself. Whatever else lies among them is
+    /// unreadable, and `next` is `None`.
     pub async fn all_records(&self, conversation: ConversationId) -> Result<RecordPage, Error> {
         Ok(RecordPage::of(
             self.all_of(&self.tables.ledger, conversation).await?,
         ))
     }
 
-    /// All audit events of a conversation, in order of time.
-    pub async fn events(&self, conversation: ConversationId) -> Result<Vec<AuditItem>, Error> {
+    /// All audit events of a conversation, in order of time, and whatever else lies among them.
+    pub async fn events(&self, conversation: ConversationId) -> Result<Events, Error> {
         let items = self.all_of(&self.tables.audit, conversation).await?;
-        items.into_iter().map(from_item).collect()
+        let mut all = Events::default();
+        for item in items {
+            let [event_id, recording_id] = ["eventId", "recordingId"].map(|name| text(&item, name));
+            match from_item(item) {
+                Ok(event) => all.events.push(event),
+                Err(error) => all.unreadable.push(UnreadableEvent {
+                    event_id: event_id.unwrap_or_default(),
+                    recording_id,
+                    why: error.to_string(),
+                }),
+            }
+        }
+        Ok(all)
     }
 
     async fn all_of(&self, table: &str, conversation: ConversationId) -> Result<Vec<Item>, Error> {
@@ -91,12 +118,16 @@ impl Ledger {
     }
 }
 
+/// An attribute of an item that is a text.
+fn text(item: &Item, name: &str) -> Option<String> {
+    item.get(name)?.as_s().ok().cloned()
+}
+
 impl RecordPage {
     fn of(items: Vec<Item>) -> Self {
         let mut page = Self::default();
         for item in items {
-            let text = |name: &str| item.get(name).and_then(|value| value.as_s().ok()).cloned();
-            let keys = [text("interactionId"), text("recordingId")].map(Option::unwrap_or_default);
+            let keys = ["interactionId", "recordingId"].map(|name| text(&item, name).unwrap_or_default());
             match from_item(item) {
                 Ok(record) => page.records.push(record),
                 Err(_) => page.unreadable.push(keys.into()),

@@ -4,8 +4,12 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::archive::annotations::Annotation;
 use crate::archive::audit::Chain;
 use crate::archive::recording::ArchivedFile;
+
+/// Lambda's longest invocation: <https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html>.
+const LONGEST_LEASE_MS: i64 = 15 * 60 * 1_000;
 
 /// How far a recording got.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -78,11 +82,20 @@ pub struct Record {
     /// The channels that the last attempt which knew them meant to store.
     #[serde(default)]
     pub former_channels: Vec<Option<u32>>,
+    /// Pauses and holds of the recording; `None`: not recorded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub annotations: Option<Vec<Annotation>>,
+    /// How many more of them there are, which had no room.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub annotations_omitted: Option<usize>,
     /// The format asked for; once archived, that of the first file.
     pub format: String,
     /// When the objects were verified to be visible.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub archived_at: Option<Timestamp>,
+    /// Why the notification was not delivered the last time, as its audit event says; absent once it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub webhook_error: Option<String>,
     /// When this item was written.
     pub updated_at: Timestamp,
 }
@@ -117,6 +130,18 @@ impl Record {
         let of_channel =
             |channel: &Option<u32>| visible.iter().find(|file| file.channel == *channel).cloned();
         self.former_channels.iter().map(of_channel).collect()
+    }
+
+    /// When the lease ends, in milliseconds since the epoch. No lease outlasts Lambda's longest invocation, so one that
+    /// says otherwise was written by a wrong clock: it ends 15 minutes after it was written. Where that lies in the
+    /// future itself, nothing tells when the lease was taken, and it holds nobody up.
+    pub fn lease_end(&self, now_ms: i64) -> i64 {
+        let written = self.updated_at.as_millisecond();
+        if written > now_ms.saturating_add(LONGEST_LEASE_MS) {
+            return 0;
+        }
+        let latest = written.min(now_ms).saturating_add(LONGEST_LEASE_MS);
+        self.lease_expires_at.min(latest)
     }
 
     /// Whether a former run finished with this recording, so far as downloading is concerned.

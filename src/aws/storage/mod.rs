@@ -12,7 +12,8 @@ mod upload;
 use std::sync::Arc;
 
 use aws_sdk_s3::Client;
-use aws_sdk_s3::error::SdkError;
+use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_s3::operation::RequestId;
 use aws_sdk_s3::operation::head_object::HeadObjectError;
 use aws_sdk_s3::primitives::DateTime;
 use aws_sdk_s3::types::{ChecksumMode, ObjectLockMode, ServerSideEncryption, StorageClass};
@@ -21,7 +22,6 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::failed;
 use crate::archive::recording::{ArchivedFile, RecordingRef};
 use crate::config::StorageConfig;
 use crate::error::Error;
@@ -52,6 +52,8 @@ pub struct ObjectFacts {
     pub attempt: Uuid,
     /// `Content-Type` of the media.
     pub content_type: String,
+    /// The host that its bytes come from; ledger and audit say it, the object does not.
+    pub media_host: String,
     /// Start of the attempt; also where the object lock's retention counts from.
     pub archived_at: Timestamp,
 }
@@ -84,6 +86,7 @@ impl Storage {
             .client
             .head_object()
             .bucket(bucket)
+            .set_expected_bucket_owner(self.config.bucket_owner.clone())
             .key(key)
             .checksum_mode(ChecksumMode::Enabled)
             .send();
@@ -92,7 +95,11 @@ impl Storage {
             Err(SdkError::ServiceError(error)) if matches!(error.err(), HeadObjectError::NotFound(_)) => {
                 return Ok(false);
             }
-            Err(error) => return Err(failed(&format!("looking for {}", file.archive_key), error)),
+            Err(error) => {
+                return Err(self
+                    .config
+                    .failed(&format!("looking for {}", file.archive_key), error));
+            }
         };
         let attempt = head.metadata().and_then(|metadata| metadata.get(ATTEMPT_ID));
         let size = head.content_length().and_then(|size| u64::try_from(size).ok());
@@ -128,11 +135,15 @@ impl Storage {
             .client
             .put_object_tagging()
             .bucket(bucket)
+            .set_expected_bucket_owner(self.config.bucket_owner.clone())
             .key(key)
             .tagging(tagging)
             .send()
             .await;
-        tagged.map_err(|error| failed(&format!("tagging {}", file.archive_key), error))?;
+        tagged.map_err(|error| {
+            self.config
+                .failed(&format!("tagging {}", file.archive_key), error)
+        })?;
         Ok(())
     }
 }
@@ -162,8 +173,24 @@ impl ObjectFacts {
     }
 }
 
-/// What every object gets, however it is sent.
+/// What every request and every object gets, however it is sent.
 impl StorageConfig {
+    /// A failed call of S3. The bucket of another account refuses it as a missing permission does.
+    fn failed<E>(&self, doing: &str, error: SdkError<E>) -> Error
+    where
+        E: std::error::Error + Send + Sync + 'static,
+        SdkError<E>: ProvideErrorMetadata + RequestId,
+    {
+        let status = error.raw_response().map(|response| response.status().as_u16());
+        match &self.bucket_owner {
+            Some(owner) if status == Some(403) => super::failed(
+                &format!("{doing} in a bucket of the account {owner} (S3_BUCKET_OWNER)"),
+                error,
+            ),
+            _ => super::failed(doing, error),
+        }
+    }
+
     fn encryption(&self) -> Option<ServerSideEncryption> {
         self.kms_key_id.as_ref().map(|_| ServerSideEncryption::AwsKms)
     }

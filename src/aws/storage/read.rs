@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use aws_sdk_s3::operation::get_object::GetObjectOutput;
 use aws_sdk_s3::operation::head_object::HeadObjectError;
+use aws_sdk_s3::types::EncodingType;
 use aws_sdk_s3::{error::SdkError, operation::get_object::GetObjectError};
 use futures_util::{TryStreamExt as _, stream};
 use jiff::Timestamp;
@@ -11,7 +12,6 @@ use jiff::Timestamp;
 use super::{ATTEMPT_ID, INTERACTION_ID, RECORDING_ID, Storage};
 use crate::archive::digest::{Digest, Hashed};
 use crate::archive::recording::ArchivedFile;
-use crate::aws::failed;
 use crate::error::Error;
 
 /// What lies under the key of an archived file.
@@ -50,12 +50,24 @@ impl Storage {
     /// its key.
     pub async fn read(&self, file: &ArchivedFile) -> Result<Option<Found>, Error> {
         let (bucket, key) = file.location();
-        let got: GetObjectOutput = match self.client.get_object().bucket(bucket).key(key).send().await {
+        let got: GetObjectOutput = match self
+            .client
+            .get_object()
+            .bucket(bucket)
+            .set_expected_bucket_owner(self.config.bucket_owner.clone())
+            .key(key)
+            .send()
+            .await
+        {
             Ok(got) => got,
             Err(SdkError::ServiceError(error)) if matches!(error.err(), GetObjectError::NoSuchKey(_)) => {
                 return Ok(None);
             }
-            Err(error) => return Err(failed(&format!("reading {}", file.archive_key), error)),
+            Err(error) => {
+                return Err(self
+                    .config
+                    .failed(&format!("reading {}", file.archive_key), error));
+            }
         };
         let label = Label::of(got.metadata());
         let chunks = stream::unfold(
@@ -75,10 +87,14 @@ impl Storage {
             .client
             .get_object_tagging()
             .bucket(bucket)
+            .set_expected_bucket_owner(self.config.bucket_owner.clone())
             .key(key)
             .send()
             .await
-            .map_err(|error| failed(&format!("reading the tags of {}", file.archive_key), error))?;
+            .map_err(|error| {
+                self.config
+                    .failed(&format!("reading the tags of {}", file.archive_key), error)
+            })?;
         let tag = tags.tag_set().iter().find(|tag| tag.key() == "sha256");
         Ok(Some(Found {
             digest: hashed.finish(),
@@ -94,16 +110,22 @@ impl Storage {
             .client
             .list_objects_v2()
             .bucket(bucket)
+            .set_expected_bucket_owner(self.config.bucket_owner.clone())
             .prefix(prefix)
             .set_continuation_token(from)
+            // Keys may hold what XML cannot; one of them would make the page unreadable.
+            .encoding_type(EncodingType::Url)
             .send()
             .await
-            .map_err(|error| failed(&format!("listing s3://{bucket}/{prefix}"), error))?;
+            .map_err(|error| {
+                self.config
+                    .failed(&format!("listing s3://{bucket}/{prefix}"), error)
+            })?;
         let objects = page.contents().iter().filter_map(|object| {
             let written = object
                 .last_modified()
                 .and_then(|at| Timestamp::from_second(at.secs()).ok());
-            Some((object.key()?.to_owned(), written))
+            Some((decoded(object.key()?), written))
         });
         Ok(ObjectPage {
             objects: objects.collect(),
@@ -117,6 +139,7 @@ impl Storage {
             .client
             .head_object()
             .bucket(&self.config.bucket)
+            .set_expected_bucket_owner(self.config.bucket_owner.clone())
             .key(key)
             .send()
             .await;
@@ -125,9 +148,32 @@ impl Storage {
             Err(SdkError::ServiceError(error)) if matches!(error.err(), HeadObjectError::NotFound(_)) => {
                 Ok(None)
             }
-            Err(error) => Err(failed(&format!("looking for {}", self.archive_key(key)), error)),
+            Err(error) => Err(self
+                .config
+                .failed(&format!("looking for {}", self.archive_key(key)), error)),
         }
     }
+}
+
+/// A key as it is, of a listing that was asked for as `url`: `+` is a space, and `%XX` a byte of UTF-8
+/// (<https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html>). What is not so encoded stays as it came.
+fn decoded(key: &str) -> String {
+    let mut bytes = Vec::with_capacity(key.len());
+    let mut rest = key.as_bytes();
+    while let Some((first, after)) = rest.split_first() {
+        let digit = |at: usize| char::from(*after.get(at)?).to_digit(16);
+        let byte = match (first, digit(0), digit(1)) {
+            (b'%', Some(high), Some(low)) => u8::try_from(high * 16 + low).ok(),
+            _ => None,
+        };
+        rest = if byte.is_some() { &after[2..] } else { after };
+        bytes.push(match (byte, first) {
+            (Some(byte), _) => byte,
+            (None, b'+') => b' ',
+            (None, other) => *other,
+        });
+    }
+    String::from_utf8(bytes).unwrap_or_else(|_| key.to_owned())
 }
 
 impl Label {
@@ -137,6 +183,26 @@ impl Label {
             interaction_id: value(INTERACTION_ID),
             recording_id: value(RECORDING_ID),
             attempt_id: value(ATTEMPT_ID),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn listed_keys_are_decoded_as_s3_encodes_them() {
+        for (listed, key) in [
+            ("a+b.txt", "a b.txt"),
+            ("a%2Bb.txt", "a+b.txt"),
+            ("100%25.csv", "100%.csv"),
+            ("%ED%95%9C%EA%B8%80/x.txt", "한글/x.txt"),
+            ("run+books/%01", "run books/\u{1}"),
+            ("%zz%", "%zz%"),
+            ("%ff", "%ff"),
+        ] {
+            assert_eq!(decoded(listed), key);
         }
     }
 }

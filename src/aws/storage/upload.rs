@@ -16,7 +16,6 @@ use crate::archive::digest::Digest;
 use crate::archive::format::Format;
 use crate::archive::parts::{MAX_PARTS, Part};
 use crate::archive::recording::ArchivedFile;
-use crate::aws::failed;
 use crate::error::{Error, ErrorKind};
 
 /// One file on its way into the bucket. Ends in [`Prepared::publish`] or in [`Upload::abort`].
@@ -158,10 +157,11 @@ impl Upload {
         let abort = client
             .abort_multipart_upload()
             .bucket(&config.bucket)
+            .set_expected_bucket_owner(config.bucket_owner.clone())
             .key(&self.facts.key);
         match abort.upload_id(&multipart.id).send().await {
             Err(error) if error.code() != Some("NoSuchUpload") => {
-                let error = failed("aborting a multipart upload", error);
+                let error = config.failed("aborting a multipart upload", error);
                 tracing::warn!(key = self.facts.key, %error, "a multipart upload could not be aborted");
             }
             _ => self.multipart = None,
@@ -175,6 +175,7 @@ impl Upload {
             .client
             .create_multipart_upload()
             .bucket(&config.bucket)
+            .set_expected_bucket_owner(config.bucket_owner.clone())
             .key(&facts.key)
             .content_type(&facts.content_type)
             .checksum_algorithm(ChecksumAlgorithm::Crc64Nvme)
@@ -188,7 +189,7 @@ impl Upload {
             .set_object_lock_retain_until_date(config.retain_until(facts.archived_at))
             .send()
             .await
-            .map_err(|error| failed("beginning a multipart upload", error))?;
+            .map_err(|error| config.failed("beginning a multipart upload", error))?;
         answer
             .upload_id
             .ok_or_else(|| Error::transient("S3 began a multipart upload without an id"))
@@ -237,6 +238,7 @@ async fn send_part(
         .client
         .upload_part()
         .bucket(&storage.config.bucket)
+        .set_expected_bucket_owner(storage.config.bucket_owner.clone())
         .key(&key)
         .upload_id(id)
         .part_number(number)
@@ -247,7 +249,7 @@ async fn send_part(
         .disable_payload_signing()
         .send()
         .await
-        .map_err(|error| failed(&format!("sending part {number}"), error))?;
+        .map_err(|error| storage.config.failed(&format!("sending part {number}"), error))?;
     let e_tag = answer
         .e_tag
         .ok_or_else(|| Error::transient(format!("S3 took part {number} without an ETag")))?;
@@ -284,7 +286,11 @@ impl Prepared {
             format: format.as_str().to_owned(),
             attempt_id: self.upload.facts.attempt,
             channel,
+            part: None,
+            part_name: None,
+            format_found: None,
             crc64nvme: self.crc64nvme.clone(),
+            media_host: Some(self.upload.facts.media_host.clone()).filter(|host| !host.is_empty()),
         }
     }
 
@@ -320,6 +326,7 @@ impl Prepared {
             .client
             .put_object()
             .bucket(&config.bucket)
+            .set_expected_bucket_owner(config.bucket_owner.clone())
             .key(&facts.key)
             .if_none_match("*")
             .content_type(&facts.content_type)
@@ -343,7 +350,7 @@ impl Prepared {
         put.map(drop).map_err(|error| {
             (
                 error.code().map(str::to_owned),
-                failed(&format!("storing {}", facts.key), error),
+                config.failed(&format!("storing {}", facts.key), error),
             )
         })
     }
@@ -366,6 +373,7 @@ impl Prepared {
             .client
             .complete_multipart_upload()
             .bucket(&config.bucket)
+            .set_expected_bucket_owner(config.bucket_owner.clone())
             .key(&facts.key)
             .upload_id(&multipart.id)
             .if_none_match("*")
@@ -382,7 +390,7 @@ impl Prepared {
         complete.map(drop).map_err(|error| {
             (
                 error.code().map(str::to_owned),
-                failed(&format!("completing the upload of {}", facts.key), error),
+                config.failed(&format!("completing the upload of {}", facts.key), error),
             )
         })
     }

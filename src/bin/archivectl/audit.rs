@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::custody::{self, Custody, text};
 use crate::finding::Finding;
 use crate::html::{self, escape, table};
-use crate::out::{BAD, DIM, GOOD, Out};
+use crate::out::{BAD, DIM, GOOD, Out, Text};
 use crate::session::{self, Session};
 use crate::{Failure, Verdict};
 
@@ -43,7 +43,7 @@ pub(crate) async fn run(args: &Args, session: &Session, out: Out) -> Result<Verd
     if let Some(path) = &args.html {
         let now = session.clock.now().strftime("%Y-%m-%d %H:%M:%S UTC").to_string();
         html::write(path, &page(args.conversation, &custodies, &findings, &now))?;
-        out.note(&format!("written: {}", path.display()));
+        out.note(format!("written: {}", path.display()));
     }
     let recordings = custodies.iter().map(|custody| {
         let record = custody.record.as_ref();
@@ -54,13 +54,12 @@ pub(crate) async fn run(args: &Args, session: &Session, out: Out) -> Result<Verd
     let value = json!({"interactionId": args.conversation.to_string(), "recordings": recordings.collect::<Vec<_>>(),
                        "findings": findings.iter().map(Finding::json).collect::<Vec<_>>()});
     out.summary(&value, || {
-        let mut lines: Vec<_> = findings.iter().map(Finding::text).collect();
-        if lines.is_empty() {
-            lines.push(format!(
-                "{GOOD}whole{GOOD:#}: no event was changed, removed or added, and the ledger knows each chain's end"
-            ));
+        let mut texts = findings.iter().map(Finding::text);
+        match texts.next() {
+            Some(first) => texts.fold(first, |text, next| text.lines(&next)),
+            None => Text::styled(GOOD, "whole")
+                .add(": no event was changed, removed or added, and the ledger knows each chain's end"),
         }
-        lines.join("\n")
     });
     Ok(if findings.is_empty() {
         Verdict::Clean
@@ -75,11 +74,13 @@ fn tell(custody: &Custody, out: Out) {
         out.item(&Value::Object(event.clone()), || {
             let action = text(event, "action");
             let style = if event.contains_key("error") { BAD } else { GOOD };
-            let mut line = format!("  {}  {style}{action}{style:#}", text(event, "timestamp"));
-            for (name, value) in particulars(event, before) {
-                line.push_str(&format!("\n      {DIM}{name:<10}{DIM:#} {value}"));
-            }
-            line
+            let line = Text::new(format!("  {}  ", text(event, "timestamp"))).style(style, action);
+            particulars(event, before)
+                .into_iter()
+                .fold(line, |line, (name, value)| {
+                    let line = line.line().add("      ");
+                    line.style(DIM, format!("{name:<10}")).add(format!(" {value}"))
+                })
         });
     }
 }

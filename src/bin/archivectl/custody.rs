@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use recording_archiver::archive::audit::{self, AuditItem};
 use recording_archiver::archive::recording::{ArchivedFile, ConversationId};
-use recording_archiver::aws::ledger::{Ledger, Record, RecordPage};
+use recording_archiver::aws::ledger::{Events, Ledger, Record, RecordPage};
 use recording_archiver::error::Error;
 use serde_json::Value;
 
@@ -30,44 +30,61 @@ pub(crate) struct Custody {
 
 /// What is known of each recording of a conversation, and what is wrong with the tables beside that.
 pub(crate) async fn of(ledger: &Ledger, id: ConversationId) -> Result<(Vec<Custody>, Vec<Finding>), Error> {
-    let (known, events) = tables(ledger, id).await?;
-    let mut chains: BTreeMap<String, Vec<AuditItem>> = BTreeMap::new();
-    for event in events {
-        chains.entry(text(&event, "recordingId")).or_default().push(event);
-    }
-    if known == RecordPage::default() && chains.is_empty() {
+    let (known, audit) = tables(ledger, id).await?;
+    if known == RecordPage::default() && audit == Events::default() {
         return Ok((Vec::new(), vec![Finding::unknown(id)]));
     }
-    for (_, recording) in &known.unreadable {
-        chains.remove(recording);
+    let mut chains: BTreeMap<String, Events> = BTreeMap::new();
+    for event in audit.events {
+        let chain = chains.entry(text(&event, "recordingId")).or_default();
+        chain.events.push(event);
     }
-    let unreadable = known.unreadable.into_iter().map(Finding::unreadable).collect();
+    let mut findings: Vec<_> = known
+        .unreadable
+        .iter()
+        .cloned()
+        .map(Finding::unreadable)
+        .collect();
+    for event in audit.unreadable {
+        match &event.recording_id {
+            Some(recording) => chains
+                .entry(recording.clone())
+                .or_default()
+                .unreadable
+                .push(event),
+            None => findings.push(Finding::unreadable_event(id, &event)),
+        }
+    }
+    for (_, recording) in &known.unreadable {
+        let chain = chains.remove(recording).unwrap_or_default();
+        findings.extend(
+            chain
+                .unreadable
+                .iter()
+                .map(|event| Finding::unreadable_event(id, event)),
+        );
+    }
     let mut custodies = Vec::new();
     for record in known.records {
-        let events = chains.remove(&record.recording_id).unwrap_or_default();
-        custodies.push(Custody::new(
-            id,
-            record.recording_id.clone(),
-            Some(record),
-            events,
-        ));
+        let chain = chains.remove(&record.recording_id).unwrap_or_default();
+        custodies.push(Custody::new(id, record.recording_id.clone(), Some(record), chain));
     }
-    for (recording, events) in chains {
-        custodies.push(Custody::new(id, recording, None, events));
+    for (recording, chain) in chains {
+        custodies.push(Custody::new(id, recording, None, chain));
     }
     if custodies.len() > 1 {
         custodies
             .iter_mut()
             .for_each(|custody| custody.overtaken = custody.recording == "-");
     }
-    Ok((custodies, unreadable))
+    Ok((custodies, findings))
 }
 
 /// How often tables that are being written to are read again.
 const TRIES: usize = 3;
 
 /// Ledger and audit of a conversation as they are at one moment: a run may be writing both.
-async fn tables(ledger: &Ledger, id: ConversationId) -> Result<(RecordPage, Vec<AuditItem>), Error> {
+async fn tables(ledger: &Ledger, id: ConversationId) -> Result<(RecordPage, Events), Error> {
     let mut before = ledger.all_records(id).await?;
     let mut tries = 1;
     loop {
@@ -81,14 +98,27 @@ async fn tables(ledger: &Ledger, id: ConversationId) -> Result<(RecordPage, Vec<
 }
 
 impl Custody {
-    /// Puts the events in order, and checks that they are all there and end where the ledger says.
-    fn new(
-        id: ConversationId,
-        recording: String,
-        record: Option<Record>,
-        mut events: Vec<AuditItem>,
-    ) -> Self {
+    /// Puts the events in order, and checks that they are all there and end where the ledger says. A chain with an item
+    /// that cannot be read cannot be judged beyond that.
+    fn new(id: ConversationId, recording: String, record: Option<Record>, chain: Events) -> Self {
+        let Events {
+            mut events,
+            unreadable,
+        } = chain;
         events.sort_by_key(|event| event.get("seq").and_then(Value::as_u64));
+        if !unreadable.is_empty() {
+            let findings = unreadable
+                .iter()
+                .map(|event| Finding::unreadable_event(id, event));
+            return Self {
+                recording,
+                record,
+                events,
+                whole: false,
+                overtaken: false,
+                findings: findings.collect(),
+            };
+        }
         let end = audit::verify(&events);
         let mut custody = Self {
             recording,

@@ -45,6 +45,49 @@ impl Days {
     }
 }
 
+/// How old a conversation is, as far as that decides whether Genesys gives its recordings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Age {
+    /// Nothing special.
+    Recent,
+    /// Older than a year and a half: the organisation has to be on a list at Genesys.
+    OverEighteenMonths,
+    /// Older than five years: Genesys has a special job for these.
+    OverFiveYears,
+}
+
+impl Age {
+    /// That of a conversation which began at `start`.
+    pub(crate) fn of(start: Timestamp, now: Timestamp) -> Self {
+        let before = |months: i64| {
+            let then = now
+                .to_zoned_datetime(TimeZone::UTC)
+                .saturating_sub(Span::new().months(months));
+            start < then.timestamp()
+        };
+        match (before(60), before(18)) {
+            (true, _) => Self::OverFiveYears,
+            (_, true) => Self::OverEighteenMonths,
+            _ => Self::Recent,
+        }
+    }
+
+    /// What to know before recordings of this age are asked for.
+    pub(crate) fn warning(self) -> Option<&'static str> {
+        match self {
+            Self::Recent => None,
+            Self::OverEighteenMonths => Some(
+                "some of these days are more than 1.5 years ago: Genesys gives recordings of that age only to organisations that it \
+                 has put on its list, so ask its support first",
+            ),
+            Self::OverFiveYears => Some(
+                "some of these days are more than 5 years ago: Genesys gives recordings of that age through a special job only, and \
+                 those of more than 1.5 years only to organisations that it has put on its list, so ask its support first",
+            ),
+        }
+    }
+}
+
 impl Range {
     /// Each day, the first one first.
     pub(crate) fn days(self) -> impl Iterator<Item = Date> {
@@ -78,6 +121,20 @@ impl fmt::Display for Range {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn ages_are_told_by_the_calendar() {
+        let now: Timestamp = "2026-11-24T12:00:00Z".parse().unwrap();
+        for (start, age) in [
+            ("2026-11-24T11:00:00Z", Age::Recent),
+            ("2025-05-24T12:00:00Z", Age::Recent),
+            ("2025-05-24T11:59:59Z", Age::OverEighteenMonths),
+            ("2021-11-24T12:00:00Z", Age::OverEighteenMonths),
+            ("2021-11-24T11:59:59Z", Age::OverFiveYears),
+        ] {
+            assert_eq!(Age::of(start.parse().unwrap(), now), age, "{start}");
+        }
+    }
 
     fn range(from: Option<&str>, to: Option<&str>) -> Result<Option<Range>, String> {
         let date = |text: &str| text.parse().unwrap();

@@ -3,9 +3,10 @@
 use std::fmt;
 
 use recording_archiver::archive::recording::ConversationId;
+use recording_archiver::aws::ledger::UnreadableEvent;
 use serde_json::{Value, json};
 
-use crate::out::{BAD, DIM};
+use crate::out::{BAD, DIM, Text};
 
 /// The kind of a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -19,6 +20,7 @@ pub(crate) enum Code {
     ObjectUnrecorded,
     AuditBroken,
     AuditMissing,
+    AuditUnreadable,
     LedgerDiffers,
     LedgerUnreadable,
     Unknown,
@@ -37,6 +39,7 @@ impl Code {
             Self::ObjectUnrecorded => "object_unrecorded",
             Self::AuditBroken => "audit_broken",
             Self::AuditMissing => "audit_missing",
+            Self::AuditUnreadable => "audit_unreadable",
             Self::LedgerDiffers => "ledger_differs",
             Self::LedgerUnreadable => "ledger_unreadable",
             Self::Unknown => "unknown_conversation",
@@ -61,7 +64,11 @@ impl Code {
                 "no ledger record names it: it was put there by something else, or its record was deleted; \
                  compare with a backup of the ledger (point-in-time recovery)"
             }
-            Self::AuditBroken | Self::AuditMissing | Self::LedgerDiffers | Self::LedgerUnreadable => {
+            Self::AuditBroken
+            | Self::AuditMissing
+            | Self::AuditUnreadable
+            | Self::LedgerDiffers
+            | Self::LedgerUnreadable => {
                 "the tables were changed by something else: compare with their point-in-time recovery, with the audit \
                  lines in the function's log, and with CloudTrail"
             }
@@ -102,6 +109,20 @@ impl Finding {
         }
     }
 
+    /// An item of the audit is no event.
+    pub(crate) fn unreadable_event(id: ConversationId, event: &UnreadableEvent) -> Self {
+        Self {
+            code: Code::AuditUnreadable,
+            interaction_id: Some(id.to_string()),
+            recording_id: event.recording_id.clone(),
+            archive_key: None,
+            detail: format!(
+                "the item with the eventId {} is no event: {}",
+                event.event_id, event.why
+            ),
+        }
+    }
+
     /// Neither table knows the conversation.
     pub(crate) fn unknown(id: ConversationId) -> Self {
         Self {
@@ -125,14 +146,15 @@ impl Finding {
                "archiveKey": self.archive_key, "detail": self.detail})
     }
 
-    pub(crate) fn text(&self) -> String {
+    pub(crate) fn text(&self) -> Text {
         let ids = [&self.interaction_id, &self.recording_id];
         let of = ids.into_iter().flatten().cloned().collect::<Vec<_>>().join(" ");
-        let what = self.archive_key.clone().unwrap_or_else(|| of.clone());
-        let mut text = format!("{BAD}{}{BAD:#} {what}\n  {}", self.code, self.detail);
-        if self.archive_key.is_some() && !of.is_empty() {
-            text.push_str(&format!("\n  {DIM}recording {of}{DIM:#}"));
+        let what = self.archive_key.as_ref().unwrap_or(&of);
+        let text = Text::styled(BAD, self.code).add(format!(" {what}"));
+        let text = text.line().add(format!("  {}", self.detail));
+        if self.archive_key.is_none() || of.is_empty() {
+            return text;
         }
-        text
+        text.line().add("  ").style(DIM, format!("recording {of}"))
     }
 }

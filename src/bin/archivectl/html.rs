@@ -3,12 +3,17 @@
 use std::fmt;
 use std::path::Path;
 
-use crate::Failure;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use recording_archiver::redact::visible;
+use sha2::{Digest as _, Sha256};
+
+use crate::{Failure, files};
 
 /// A text as HTML writes it. Everything that is not this project's own words goes through it.
 pub(crate) fn escape(text: impl fmt::Display) -> String {
     let mut escaped = String::new();
-    for letter in text.to_string().chars() {
+    for letter in visible(&text.to_string()).chars() {
         match letter {
             '&' => escaped.push_str("&amp;"),
             '<' => escaped.push_str("&lt;"),
@@ -39,19 +44,24 @@ pub(crate) fn table(heads: &[&str], rows: &[Vec<String>]) -> String {
     html
 }
 
-/// The whole page; `body` is HTML already.
+/// The whole page; `body` is HTML already. Its policy forbids the browser everything but this style, should markup get in
+/// nevertheless.
 pub(crate) fn page(title: &str, body: &str) -> String {
     let title = escape(title);
+    let style = BASE64.encode(Sha256::digest(STYLE));
     format!(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+         <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'sha256-{style}'; \
+         base-uri 'none'; form-action 'none'\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>{title}</title>\n\
          <style>{STYLE}</style>\n</head>\n<body>\n<main>\n<h1>{title}</h1>\n{body}</main>\n</body>\n</html>\n"
     )
 }
 
-/// Writes the page, and names the file if it cannot be written.
+/// Writes the page in place of what lies there, and names the file if it cannot be written.
 pub(crate) fn write(path: &Path, page: &str) -> Result<(), Failure> {
-    std::fs::write(path, page)
+    files::replace(path, page.as_bytes())
+        .map(drop)
         .map_err(|error| format!("{} cannot be written: {error}", path.display()).into())
 }
 
@@ -78,6 +88,7 @@ th, td { text-align: left; vertical-align: top; padding: .3rem .6rem .3rem 0; bo
 th { color: var(--dim); font-weight: 600; white-space: nowrap; }
 code { font: .8125rem/1.4 ui-monospace, monospace; overflow-wrap: anywhere; }
 figure { margin: 0; }
+.share { display: inline-block; width: 8rem; height: .6rem; }
 .fixed { white-space: nowrap; }
 .chart { display: block; width: 100%; height: auto; }
 @media screen and (max-width: 40rem) { table, .chart { min-width: 36rem; } }

@@ -5,9 +5,11 @@
 
 mod audit;
 mod backfill;
+mod clock;
 mod custody;
 mod days;
 mod doctor;
+mod files;
 mod filter;
 mod finding;
 mod html;

@@ -15,7 +15,7 @@ use serde_json::json;
 use tokio::time::Instant;
 
 use crate::Failure;
-use crate::out::{BAD, Out};
+use crate::out::{BAD, Out, Text};
 use crate::session::Session;
 
 /// SQS takes at most so many messages at once.
@@ -202,7 +202,7 @@ fn tell(result: &RecordingResult, out: Out) {
     let item = json!({"interactionId": result.of.conversation.to_string(), "recordingId": result.of.recording_key(),
                       "outcome": outcome, "reason": reason, "files": files});
     out.item(&item, || match reason {
-        None => format!("{outcome} {}", result.of),
-        Some(reason) => format!("{BAD}{outcome}{BAD:#} {}: {reason}", result.of),
+        None => Text::new(outcome).add(format!(" {}", result.of)),
+        Some(reason) => Text::styled(BAD, outcome).add(format!(" {}: {reason}", result.of)),
     });
 }

@@ -7,16 +7,18 @@ use recording_archiver::aws;
 use crate::Failure;
 
 /// Outputs and parameters of the template, and the variable that each stands for.
-const VARIABLES: [(&str, &str); 24] = [
+const VARIABLES: [(&str, &str); 27] = [
     ("SecretId", "GENESYS_SECRET_ID"),
     ("GenesysCloudRegion", "GENESYS_CLOUD_REGION"),
     ("GenesysApiBaseUrl", "GENESYS_API_BASE_URL"),
     ("GenesysLoginBaseUrl", "GENESYS_LOGIN_BASE_URL"),
+    ("GenesysMediaHosts", "GENESYS_MEDIA_HOSTS"),
     ("GenesysRecordingApi", "GENESYS_RECORDING_API"),
     ("RecordingFormat", "RECORDING_FORMAT"),
     ("RecordingChannels", "RECORDING_CHANNELS"),
     ("RecordingMedia", "RECORDING_MEDIA"),
     ("BucketName", "S3_BUCKET_NAME"),
+    ("BucketOwner", "S3_BUCKET_OWNER"),
     ("KeyTemplate", "S3_KEY_TEMPLATE"),
     ("KmsKeyArn", "S3_SSE_KMS_KEY_ID"),
     ("S3StorageClass", "S3_STORAGE_CLASS"),
@@ -27,6 +29,7 @@ const VARIABLES: [(&str, &str); 24] = [
     ("AuditTableName", "AUDIT_TABLE_NAME"),
     ("LedgerTableName", "LEDGER_TABLE_NAME"),
     ("WebhookUrl", "WEBHOOK_URL"),
+    ("WebhookSignature", "WEBHOOK_SIGNATURE"),
     ("WorkQueueUrl", "WORK_QUEUE_URL"),
     ("ExceptionQueueUrl", "EXCEPTION_QUEUE_URL"),
     ("WorkDeadLetterQueueUrl", "WORK_DEAD_LETTER_QUEUE_URL"),

@@ -117,6 +117,8 @@ impl Container {
         environment.insert("RECORDING_CHANNELS", "split".to_owned());
         let mut config = Config::from_lookup(|name| environment.get(name).cloned())?;
         config.limits.backoff_base = Duration::from_millis(2);
+        config.limits.transcode_first = Duration::from_millis(2);
+        config.limits.transcode_wait = Duration::from_millis(10);
         config.limits.media_idle = Duration::from_millis(300);
         config.limits.webhook_timeout = Duration::from_millis(300);
         let patience = TimeoutConfig::builder()

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use aws_sdk_sqs::types::{Message, MessageSystemAttributeName};
-use recording_archiver::sim::aws::{ACCOUNT, REGION};
+use recording_archiver::sim::aws::{ACCOUNT_ID, REGION};
 use recording_archiver::sim::{WORK_QUEUE, World};
 use serde_json::{Value, json};
 use tokio::sync::Notify;
@@ -100,7 +100,7 @@ fn record(message: &Message) -> Value {
         "messageAttributes": {},
         "md5OfBody": message.md5_of_body,
         "eventSource": "aws:sqs",
-        "eventSourceARN": format!("arn:aws:sqs:{REGION}:{ACCOUNT}:{WORK_QUEUE}"),
+        "eventSourceARN": format!("arn:aws:sqs:{REGION}:{ACCOUNT_ID}:{WORK_QUEUE}"),
         "awsRegion": REGION,
     })
 }

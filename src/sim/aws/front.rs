@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
+use axum::http::header::{CONTENT_TYPE, HeaderValue};
 use axum::http::{Method, Request, Response, StatusCode, request::Parts};
 use s3s::service::S3Service;
 use tower::ServiceExt as _;
@@ -113,7 +114,12 @@ impl Services {
         }
     }
 
+    /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucket-owner-condition.html>
     async fn object_storage(self, request: Request<Body>) -> Response<Body> {
+        let expected = request.headers().get("x-amz-expected-bucket-owner");
+        if expected.is_some_and(|owner| owner != super::ACCOUNT_ID) {
+            return access_denied();
+        }
         match self.s3.oneshot(request).await {
             Ok(response) => response.map(Body::new),
             Err(error) => plain(
@@ -122,6 +128,15 @@ impl Services {
             ),
         }
     }
+}
+
+fn access_denied() -> Response<Body> {
+    let body = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>AccessDenied</Code><Message>Access Denied</Message>\
+                <RequestId>0123456789ABCDEF</RequestId><HostId>simulator</HostId></Error>";
+    let mut response = plain(StatusCode::FORBIDDEN, body);
+    let xml = HeaderValue::from_static("application/xml");
+    response.headers_mut().insert(CONTENT_TYPE, xml);
+    response
 }
 
 fn answer(mock: MockResponse) -> Response<Body> {

@@ -32,10 +32,10 @@ pub use queues::SentMessage;
 pub const ACCESS_KEY_ID: &str = "test";
 /// The secret of [`ACCESS_KEY_ID`]; S3 verifies signatures with it.
 pub const SECRET_ACCESS_KEY: &str = "test";
+/// The account of everything.
+pub const ACCOUNT_ID: &str = "123456789012";
 /// The region of everything.
 pub const REGION: &str = "us-east-1";
-/// The account that owns the queues.
-pub const ACCOUNT: &str = "123456789012";
 
 /// Where DynamoDB keeps its tables. Objects are always files, queues and secrets never.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -234,7 +234,7 @@ impl Aws {
         receptions: u32,
     ) -> Result<String, aws_sdk_sqs::Error> {
         let policy = json!({
-            "deadLetterTargetArn": format!("arn:aws:sqs:{REGION}:{ACCOUNT}:{letters}"),
+            "deadLetterTargetArn": format!("arn:aws:sqs:{REGION}:{ACCOUNT_ID}:{letters}"),
             "maxReceiveCount": receptions,
         });
         let request = self.sqs().create_queue().queue_name(name);

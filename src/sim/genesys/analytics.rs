@@ -13,7 +13,8 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::answer::{ApiError, time};
-use super::model::Conversation;
+use super::details;
+use super::permissions::DETAILS;
 use super::{Shared, State as Simulated, lock};
 
 type Answer = Result<Response, ApiError>;
@@ -29,7 +30,8 @@ pub(super) struct Analytics {
     pub(super) failing: usize,
     /// So many conversations stand at the end of a page and at the start of the next one.
     pub(super) overlap: usize,
-    pub(super) denied: bool,
+    /// The most ids in one request for details; what Genesys allows is not verified.
+    pub(super) most_ids: usize,
     jobs: BTreeMap<String, Job>,
     /// Conversations by their start; `None`: to be sorted again.
     sorted: Option<Arc<Vec<(Timestamp, String)>>>,
@@ -49,7 +51,7 @@ impl Default for Analytics {
             looks: 2,
             failing: 0,
             overlap: 0,
-            denied: false,
+            most_ids: 100,
             jobs: BTreeMap::new(),
             sorted: None,
         }
@@ -84,7 +86,7 @@ pub(super) async fn query(State(shared): State<Shared>, Json(body): Json<Value>)
     let number = number.filter(|number| *number > 0);
     let number = number.ok_or_else(|| ApiError::bad_value("pageNumber"))?;
     let mut state = lock(&shared);
-    permitted(&state)?;
+    state.permissions.any(&DETAILS)?;
     let sorted = sorted(&mut state);
     // Those that started on a day which the interval touches.
     let first = from.as_second().div_euclid(DAY) * DAY;
@@ -95,7 +97,7 @@ pub(super) async fn query(State(shared): State<Shared>, Json(body): Json<Value>)
     let page = hits.iter().skip((number - 1).saturating_mul(stride)).take(size);
     let page: Vec<Value> = page
         .filter_map(|(_, id)| state.conversations.get(id))
-        .map(details)
+        .map(details::listed)
         .collect();
     // Past the end there is no list at all, and the count is never exact.
     let mut answer = json!({ "totalHits": hits.len() + hits.len() / 100 });
@@ -115,7 +117,7 @@ pub(super) async fn submit(State(shared): State<Shared>, Json(body): Json<Value>
         return Err(ApiError::bad_value(name));
     }
     let mut state = lock(&shared);
-    permitted(&state)?;
+    state.permissions.any(&DETAILS)?;
     let sorted = sorted(&mut state);
     let until = state
         .analytics
@@ -186,7 +188,7 @@ pub(super) async fn results(
     let page = ids.iter().skip(begin).take(size);
     let page: Vec<Value> = page
         .filter_map(|id| state.conversations.get(id))
-        .map(details)
+        .map(details::listed)
         .collect();
     let mut answer = json!({"conversations": page, "dataAvailabilityDate": time(available(&state))});
     if begin + size < ids.len() {
@@ -198,20 +200,8 @@ pub(super) async fn results(
 /// `GET /analytics/conversations/details/jobs/availability`.
 pub(super) async fn availability(State(shared): State<Shared>) -> Answer {
     let state = lock(&shared);
-    permitted(&state)?;
+    state.permissions.any(&DETAILS)?;
     Ok(Json(json!({ "dataAvailabilityDate": time(available(&state)) })).into_response())
-}
-
-fn permitted(state: &Simulated) -> Result<(), ApiError> {
-    if state.analytics.denied {
-        return Err(ApiError::new(
-            StatusCode::FORBIDDEN,
-            "missing.any.permissions",
-            "Unable to perform the requested action. You are missing the following permission(s): \
-             analytics:conversationDetail:view",
-        ));
-    }
-    Ok(())
 }
 
 fn available(state: &Simulated) -> Timestamp {
@@ -247,41 +237,4 @@ fn interval(body: &Value) -> Result<(Timestamp, Timestamp), ApiError> {
     parsed
         .filter(|(from, to)| from < to)
         .ok_or_else(|| ApiError::bad_value("interval"))
-}
-
-/// One entry of a list, as far as an archiver looks at it (Genesys facts, 8.3).
-fn details(conversation: &Conversation) -> Value {
-    let part = |name: &str| {
-        Uuid::new_v5(
-            &Uuid::NAMESPACE_OID,
-            format!("{name} {}", conversation.id).as_bytes(),
-        )
-    };
-    let mut segment = json!({"segmentType": "interact", "segmentStart": time(conversation.start)});
-    if let Some(queue) = &conversation.queue {
-        segment["queueId"] = queue.as_str().into();
-    }
-    let mut details = json!({
-        "conversationId": conversation.id,
-        "conversationStart": time(conversation.start),
-        "divisionIds": [conversation.division],
-        "originatingDirection": conversation.direction,
-        "participants": [{
-            "participantId": part("participant").to_string(),
-            "purpose": "customer",
-            "sessions": [{
-                "sessionId": part("session").to_string(),
-                "mediaType": conversation.media_type,
-                "direction": conversation.direction,
-                "ani": "tel:+15555550100",
-                "recording": conversation.is_marked(),
-            }],
-        }],
-    });
-    if let Some(end) = conversation.end {
-        details["conversationEnd"] = time(end).into();
-        segment["segmentEnd"] = time(end).into();
-    }
-    details["participants"][0]["sessions"][0]["segments"] = json!([segment]);
-    details
 }

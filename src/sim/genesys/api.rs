@@ -11,13 +11,15 @@ use uuid::Uuid;
 
 use super::answer::ApiError;
 use super::delivery::{access_denied, deliver, xml};
-use super::{Shared, analytics, conversations, interactions, lock, oauth};
+use super::{
+    Shared, analytics, calls, conversations, details, interactions, lock, oauth, organisation, orphans,
+};
 use crate::sim::wire::Service;
 
 /// API and login in one: the archiver only sees two base URLs, which may be the same.
 pub(super) fn router(shared: Shared) -> Router {
     let api = Router::new()
-        .route("/conversations/{id}", get(conversations::conversation))
+        .route("/conversations/{id}", get(calls::conversation))
         .route(
             "/conversations/{id}/recordingmetadata",
             get(conversations::metadata_list),
@@ -32,11 +34,25 @@ pub(super) fn router(shared: Shared) -> Router {
             get(conversations::recording),
         )
         .route("/recording/settings", get(conversations::settings))
+        .route("/recordings/retention/query", get(organisation::retention))
+        .route("/orphanrecordings", get(orphans::list))
+        .route("/orphanrecordings/{id}", get(orphans::one))
+        .route(
+            "/organizations/limits/namespaces/{namespace}",
+            get(organisation::limits),
+        )
+        .route(
+            "/organizations/limits/namespaces/{namespace}/defaults",
+            get(organisation::default_limits),
+        )
+        .route("/notifications/availabletopics", get(organisation::topics))
         .route("/recordings/interactions/{id}", get(interactions::interaction))
         .route(
             "/recordings/interactions/{id}/download",
             get(interactions::download),
         )
+        .route("/analytics/conversations/{id}/details", get(details::one))
+        .route("/analytics/conversations/details", get(details::several))
         .route("/analytics/conversations/details/query", post(analytics::query))
         .route("/analytics/conversations/details/jobs", post(analytics::submit))
         .route(
@@ -78,9 +94,15 @@ pub(super) fn classify(parts: &Parts) -> Option<(Service, String)> {
         ["conversations", _, "recordings"] => "recordings",
         ["conversations", _, "recordings", _] => "recording",
         ["recording", "settings"] => "settings",
+        ["recordings", "retention", "query"] => "retention",
+        ["orphanrecordings"] => "orphans",
+        ["orphanrecordings", _] => "orphan",
+        ["organizations", "limits", "namespaces", ..] => "limits",
+        ["notifications", "availabletopics"] => "topics",
         ["recordings", "interactions", _] => "interaction",
         ["recordings", "interactions", _, "download"] => "interaction-download",
         ["analytics", "conversations", "details", rest @ ..] => match rest {
+            [] => "details",
             ["query"] => "details-query",
             ["jobs"] => "details-job-submit",
             ["jobs", "availability"] => "details-availability",
@@ -88,6 +110,7 @@ pub(super) fn classify(parts: &Parts) -> Option<(Service, String)> {
             ["jobs", _, "results"] => "details-results",
             _ => "unknown",
         },
+        ["analytics", "conversations", _, "details"] => "details-one",
         _ => "unknown",
     };
     Some((Service::Genesys, operation.to_owned()))
@@ -159,7 +182,7 @@ async fn media(
         );
     }
     let uri = request.uri();
-    let (media, format) = {
+    let (media, address) = {
         let mut state = lock(&shared);
         let now = state.now();
         let target = uri.path_and_query().map_or("", |target| target.as_str());
@@ -171,10 +194,16 @@ async fn media(
             .get_mut(&address.conversation)
             .and_then(|conversation| conversation.find(&address.recording));
         let media = recording.and_then(|recording| recording.media(&address.key).cloned());
-        (media, address.format)
+        (media, address)
     };
     match media {
-        Some(media) => deliver(media.turn(), format.content_type(), uri, &headers),
+        // Screens are films, and come as they were recorded.
+        Some(media) if address.kind == "SCREEN" => deliver(media.turn(), "video/webm", uri, &headers),
+        Some(media) => {
+            let turn = media.turn().transcoded(address.format);
+            let content_type = turn.content_type(address.format);
+            deliver(turn, content_type, uri, &headers)
+        }
         None => xml(
             StatusCode::NOT_FOUND,
             "NoSuchKey",

@@ -7,10 +7,12 @@ use jiff::SignedDuration;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
+use super::annotations::Annotation;
 use super::answer::time;
 use super::model::Kind;
-use super::recording::{MERGED, Recording};
+use super::recording::Recording;
 use super::signing::{Address, Signer};
+use super::transcripts::inline;
 use super::wish::Wish;
 
 /// What it takes to give out signed URLs.
@@ -40,7 +42,9 @@ pub(super) fn metadata_of(conversation_id: &str, recording: &Recording) -> Value
         body.insert("startTime".to_owned(), json!(time(recording.start)));
     }
     if state.playable() {
-        body.insert("annotations".to_owned(), json!([]));
+        // No pauses and holds: those stand in the recording only.
+        let bookmarks = |annotation: &&Annotation| !annotation.is_system();
+        body.insert("annotations".to_owned(), annotations(recording, bookmarks));
     }
     finish(body, &recording.metadata_fields)
 }
@@ -60,8 +64,7 @@ pub(super) fn recording_of(
     let creation = recording.start + recording.length() + SignedDuration::from_millis(1_181);
     body.insert("creationTime".to_owned(), json!(time(creation)));
     body.insert("recordingFileRole".to_owned(), json!("CUSTOMER_EXPERIENCE"));
-    body.insert("estimatedTranscodeTimeMs".to_owned(), json!(10_000));
-    body.insert("annotations".to_owned(), json!([]));
+    body.insert("annotations".to_owned(), annotations(recording, |_| true));
     body.insert("externalContacts".to_owned(), json!([])); // undocumented, but seen
     let Some(Access {
         wish,
@@ -71,18 +74,21 @@ pub(super) fn recording_of(
     }) = access.filter(|_| recording.current_state().playable())
     else {
         body.remove("sessionId"); // seen missing from stubs (Genesys facts, 1.2)
-        body.insert("outputSizeInBytes".to_owned(), json!(0));
         return finish(body, &recording.fields);
     };
-    let keys: Vec<_> = if wish.download {
-        vec![MERGED.to_owned()]
-    } else {
-        (0..recording.channels.len())
-            .map(|channel| channel.to_string())
-            .collect()
-    };
+    let length = recording.length();
+    body.insert("startTime".to_owned(), json!(time(recording.start)));
+    body.insert("endTime".to_owned(), json!(time(recording.start + length)));
+    body.insert(
+        "originalRecordingStartTime".to_owned(),
+        json!(time(recording.start)),
+    );
+    if let Some((name, messages)) = inline(recording).filter(|_| !wish.is_file(recording.kind)) {
+        body.insert(name.to_owned(), messages);
+        return finish(body, &recording.fields);
+    }
     let (mut uris, mut size) = (Map::new(), 0);
-    for key in keys {
+    for key in recording.keys(wish.download) {
         let Some(file) = recording.media(&key) else {
             continue;
         };
@@ -99,18 +105,19 @@ pub(super) fn recording_of(
         let uri = json!({ "mediaUri": format!("{media_url}{target}"), "waveformData": waveform });
         uris.insert(key, uri);
     }
-    let length = recording.length();
-    body.insert("startTime".to_owned(), json!(time(recording.start)));
-    body.insert("endTime".to_owned(), json!(time(recording.start + length)));
-    body.insert(
-        "originalRecordingStartTime".to_owned(),
-        json!(time(recording.start)),
-    );
     body.insert("mediaUris".to_owned(), Value::Object(uris));
-    body.insert("actualTranscodeTimeMs".to_owned(), json!(3_999));
-    body.insert("outputDurationMs".to_owned(), json!(length.as_millis()));
-    body.insert("outputSizeInBytes".to_owned(), json!(size));
+    if recording.figures {
+        body.insert("estimatedTranscodeTimeMs".to_owned(), json!(10_000));
+        body.insert("actualTranscodeTimeMs".to_owned(), json!(3_999));
+        body.insert("outputDurationMs".to_owned(), json!(length.as_millis()));
+        body.insert("outputSizeInBytes".to_owned(), json!(size));
+    }
     finish(body, &recording.fields)
+}
+
+fn annotations(recording: &Recording, wanted: impl Fn(&&Annotation) -> bool) -> Value {
+    let bodies = recording.annotations.iter().filter(wanted);
+    bodies.map(|annotation| annotation.body(&recording.id)).collect()
 }
 
 /// What `Recording` and `RecordingMetadata` share.

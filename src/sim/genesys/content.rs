@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 
+use super::format::Format;
 use super::wav::{self, Layout};
 
 /// The most that is read at once, and the period of generated sound.
@@ -95,6 +96,22 @@ impl Content {
             from: layout.data_at + from,
             len,
         })
+    }
+
+    /// The file in another format, if it is sound in a format that is known: the start of the one asked for, and then
+    /// all of this. Nobody can listen to it except as a WAV, but nobody can take it for the same bytes either.
+    pub(super) fn transcoded(self, format: Format) -> Self {
+        let found = self.read(0, CHUNK).ok().and_then(|start| Format::of(&start));
+        let len = self.len().unwrap_or_default() / wav::FRAME * wav::FRAME;
+        match format.header(len) {
+            Some(header) if found.is_some_and(|found| found != format) => Self::Cut {
+                header,
+                whole: Box::new(self),
+                from: 0,
+                len,
+            },
+            _ => self,
+        }
     }
 
     fn layout(&self) -> Option<Layout> {

@@ -7,40 +7,26 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use serde_json::{Value, json};
 
-use super::answer::{ApiError, time};
+use super::answer::ApiError;
 use super::bodies::{Access, metadata_of, recording_of};
 use super::model::{Conversation, TranscodingBody};
+use super::permissions::RECORDINGS;
 use super::recording::Recording;
 use super::wish::Wish;
-use super::{Shared, State as Simulated, lock};
+use super::{Shared, State as Simulated, known_with_permissions, lock};
 
 type Answer = Result<Response, ApiError>;
 type Parameters = Query<Vec<(String, String)>>;
 
-/// `GET /conversations/{id}`.
-pub(super) async fn conversation(State(shared): State<Shared>, Path(id): Path<String>) -> Answer {
-    let mut state = lock(&shared);
-    let conversation = known(&mut state, &id)?;
-    let mut body = json!({
-        "id": id,
-        "startTime": time(conversation.start),
-        "participants": [],
-        "recordingState": if conversation.end.is_some() { "NONE" } else { "ACTIVE" },
-        "selfUri": format!("/api/v2/conversations/{id}"),
-    });
-    if let Some(end) = conversation.end {
-        body["endTime"] = json!(time(end));
-    }
-    Ok(Json(body).into_response())
-}
-
 /// `GET /conversations/{id}/recordingmetadata`.
 pub(super) async fn metadata_list(State(shared): State<Shared>, Path(id): Path<String>) -> Answer {
     let mut state = lock(&shared);
-    let conversation = known(&mut state, &id)?;
+    state.permissions.any(&RECORDINGS)?;
+    let (conversation, permissions) = known_with_permissions(&mut state, &id)?;
     conversation.looks += 1;
     let list: Vec<_> = conversation
         .visible()
+        .filter(|recording| permissions.show(recording))
         .map(|recording| {
             recording.looks += 1;
             metadata_of(&id, recording)
@@ -69,10 +55,14 @@ pub(super) async fn recordings(
     let wish = Wish::parse(&parameters)?;
     let mut state = lock(&shared);
     let now = state.now();
-    let conversation = known(&mut state, &id)?;
+    state.permissions.any(&RECORDINGS)?;
+    let (conversation, permissions) = known_with_permissions(&mut state, &id)?;
     conversation.looks += 1;
     let mut pending = false;
-    for recording in conversation.visible() {
+    for recording in conversation
+        .visible()
+        .filter(|recording| permissions.show(recording))
+    {
         pending |= still_transcoding(recording, &wish);
     }
     if pending {
@@ -82,6 +72,7 @@ pub(super) async fn recordings(
         conversations,
         signer,
         media_url,
+        permissions,
         ..
     } = &mut *state;
     let access = Access {
@@ -94,6 +85,7 @@ pub(super) async fn recordings(
         .get_mut(&id)
         .into_iter()
         .flat_map(Conversation::visible)
+        .filter(|recording| permissions.show(recording))
         .map(|recording| recording_of(&id, recording, Some(&access)))
         .collect();
     Ok(Json(list).into_response())
@@ -144,29 +136,16 @@ pub(super) async fn settings(State(shared): State<Shared>) -> Response {
     .into_response()
 }
 
-fn known<'a>(state: &'a mut Simulated, id: &str) -> Result<&'a mut Conversation, ApiError> {
-    let conversation = state.conversations.get_mut(id).ok_or_else(|| {
-        let message = format!("The conversation [{id}] was not found");
-        ApiError::new(StatusCode::NOT_FOUND, "conversation.not.found", message)
-    })?;
-    match &conversation.denied {
-        None => Ok(conversation),
-        Some(code) => Err(ApiError::new(
-            StatusCode::FORBIDDEN,
-            code,
-            "Unable to perform the requested action. You must have at least one of the following permissions \
-             assigned: recording:recording:view, recording:recordingSegment:view",
-        )),
-    }
-}
-
 fn known_recording<'a>(
     state: &'a mut Simulated,
     id: &str,
     recording_id: &str,
 ) -> Result<&'a mut Recording, ApiError> {
-    known(state, id)?
+    state.permissions.any(&RECORDINGS)?;
+    let (conversation, permissions) = known_with_permissions(state, id)?;
+    conversation
         .find(recording_id)
+        .filter(|recording| permissions.show(recording))
         .ok_or_else(|| ApiError::not_found(&format!("The recording [{recording_id}]")))
 }
 

@@ -1,4 +1,8 @@
-//! The formats recordings can be asked for in.
+//! The formats recordings can be asked for in, and how a file in each of them begins.
+
+use bytes::Bytes;
+
+use super::wav::Layout;
 
 /// A value of `formatId` (Genesys facts, 1.1), or a format of the interactions API.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -76,6 +80,42 @@ impl Format {
 
     pub(super) fn name(self) -> String {
         self.id().to_ascii_lowercase()
+    }
+
+    /// The format of a file that begins like this; `None`: no sound that is known.
+    pub(super) fn of(start: &[u8]) -> Option<Self> {
+        let at = |offset: usize, magic: &[u8]| start.get(offset..offset + magic.len()) == Some(magic);
+        match start.get(..4)? {
+            b"RIFF" if at(20, &[7, 0]) => Some(Self::WavUlaw),
+            b"RIFF" => Some(Self::Wav),
+            b"OggS" if at(28, b"OpusHead") => Some(Self::OggOpus),
+            b"OggS" => Some(Self::OggVorbis),
+            b"fLaC" => Some(Self::Flac),
+            b"\x1A\x45\xDF\xA3" => Some(Self::Webm),
+            [b'I', b'D', b'3', _] | [0xFF, 0xE0..=0xFF, _, _] => Some(Self::Mp3),
+            _ => None,
+        }
+    }
+
+    /// What `len` bytes of sound have before them in this format; `None` where the format is not one of sound.
+    pub(super) fn header(self, len: u64) -> Option<Bytes> {
+        let ogg = |name: &[u8]| {
+            let page = b"OggS\0\x02\0\0\0\0\0\0\0\0\x01\0\0\0\0\0\0\0\0\0\0\0\x01\x13";
+            Bytes::from([page, name].concat())
+        };
+        Some(match self {
+            Self::Wav => Layout::telephone(len).header(len),
+            Self::WavUlaw => Layout::mu_law(len).header(len),
+            Self::OggVorbis => ogg(b"\x01vorbis"),
+            Self::OggOpus => ogg(b"OpusHead"),
+            Self::Webm => Bytes::from_static(
+                b"\x1A\x45\xDF\xA3\x9F\x42\x86\x81\x01\x42\xF7\x81\x01\x42\xF2\x81\x04\x42\xF3\x81\x08\x42\x82\x84webm\
+                  \x42\x87\x81\x04\x42\x85\x81\x02",
+            ),
+            Self::Mp3 => Bytes::from_static(b"ID3\x04\0\0\0\0\0\0"),
+            Self::Flac => Bytes::from_static(b"fLaC"),
+            Self::Original | Self::Zip | Self::Eml => return None,
+        })
     }
 
     pub(super) fn content_type(self) -> &'static str {

@@ -215,7 +215,8 @@ pub(super) async fn download(
     }
     let (start, end) = (moment("start")?, moment("end")?);
     if start.is_none() && end.is_none() {
-        return Ok(deliver(media.turn(), format.content_type(), &uri, &headers));
+        let turn = media.turn().transcoded(format);
+        return Ok(deliver(turn, format.content_type(), &uri, &headers));
     }
     let Some(millis) = media.millis() else {
         return Err(ApiError::bad_value("start or end: only a WAV can be cut"));
@@ -231,7 +232,12 @@ pub(super) async fn download(
         Some(part) => part,
         None => turn.content,
     };
-    Ok(deliver(turn, format.content_type(), &uri, &headers))
+    Ok(deliver(
+        turn.transcoded(format),
+        format.content_type(),
+        &uri,
+        &headers,
+    ))
 }
 
 fn known<'a>(state: &'a mut Simulated, id: &str) -> Result<&'a mut Interaction, ApiError> {

@@ -11,6 +11,7 @@ use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
 use super::content::{CHUNK, Content};
+use super::format::Format;
 use super::wav;
 
 /// One media file; clones are handles to the same file.
@@ -39,6 +40,8 @@ pub struct Delivery {
     pub length: Length,
     /// Instead of the content type of the format.
     pub content_type: Option<String>,
+    /// The file is delivered as it is, whatever format was asked for.
+    pub as_it_is: bool,
 }
 
 impl Default for Delivery {
@@ -48,6 +51,7 @@ impl Default for Delivery {
             etag: Etag::Strong,
             length: Length::Exact,
             content_type: None,
+            as_it_is: false,
         }
     }
 }
@@ -121,6 +125,28 @@ pub enum Redirect {
     Scheme(String),
     /// To this URL.
     To(String),
+}
+
+impl Turn {
+    /// The file in the format that was asked for, and under an entity tag of its own.
+    pub(super) fn transcoded(mut self, format: Format) -> Self {
+        if !self.delivery.as_it_is {
+            self.content = self.content.transcoded(format);
+            self.tag = format!("{}-{}", self.tag, format.name());
+        }
+        self
+    }
+
+    /// The content type that the format asked for has; as it was recorded, that of the bytes.
+    pub(super) fn content_type(&self, format: Format) -> &'static str {
+        let start = || self.content.read(0, 64).ok();
+        match format {
+            Format::Original => start()
+                .and_then(|start| Format::of(&start))
+                .map_or("binary/octet-stream", Format::content_type),
+            format => format.content_type(),
+        }
+    }
 }
 
 impl Media {
@@ -199,7 +225,16 @@ impl Media {
 
     /// SHA-256 of the file in hexadecimal: what an archive of it has to have.
     pub fn sha256(&self) -> io::Result<String> {
-        let (content, mut hash, mut at) = (self.content(), Sha256::new(), 0);
+        Self::hash(&self.content())
+    }
+
+    /// The same of the file in another format.
+    pub fn sha256_in(&self, format: Format) -> io::Result<String> {
+        Self::hash(&self.content().transcoded(format))
+    }
+
+    fn hash(content: &Content) -> io::Result<String> {
+        let (mut hash, mut at) = (Sha256::new(), 0);
         loop {
             let chunk = content.read(at, CHUNK)?;
             if chunk.is_empty() {

@@ -5,12 +5,15 @@
 //! while it runs, time included ([`Genesys::advance`]), so that no test needs to wait.
 
 mod analytics;
+mod annotations;
 mod answer;
 mod api;
 mod bodies;
+mod calls;
 mod content;
 mod conversations;
 mod delivery;
+mod details;
 mod events;
 mod format;
 mod interactions;
@@ -18,8 +21,12 @@ mod limit;
 mod media;
 mod model;
 mod oauth;
+mod organisation;
+mod orphans;
+mod permissions;
 mod recording;
 mod signing;
+mod transcripts;
 mod wav;
 mod wish;
 
@@ -27,21 +34,26 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use axum::http::StatusCode;
 use jiff::Timestamp;
 use tokio::task::JoinHandle;
 
 use super::site::{Ports, Site};
 use super::wire::{Wire, bind_on};
+use answer::ApiError;
 use limit::Limiter;
 use oauth::Login;
+use permissions::Permissions;
 use signing::Signer;
 
+pub use annotations::{Annotation, Mark};
 pub use answer::failure;
 pub use events::{Topic, event};
 pub use format::Format;
 pub use interactions::{Interaction, Retention, Status};
 pub use media::{Delivery, Etag, Length, Media, Mishap, Redirect};
 pub use model::{Conversation, FileState, Kind, TranscodingBody};
+pub use orphans::Orphan;
 pub use recording::Recording;
 
 /// A running Genesys Cloud; clones are handles to the same one, and it stops with the last of them.
@@ -83,6 +95,10 @@ struct State {
     conversations: BTreeMap<String, Conversation>,
     analytics: analytics::Analytics,
     interactions: BTreeMap<String, Interaction>,
+    orphans: BTreeMap<String, Orphan>,
+    permissions: Permissions,
+    /// Topics of events, and the ways on which each is delivered.
+    topics: Vec<(String, Vec<String>)>,
 }
 
 impl State {
@@ -95,6 +111,30 @@ impl State {
 /// A panic in a test that holds the lock shall not hide behind poison errors elsewhere.
 fn lock(shared: &Shared) -> MutexGuard<'_, State> {
     shared.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn known<'a>(state: &'a mut State, id: &str) -> Result<&'a mut Conversation, ApiError> {
+    known_with_permissions(state, id).map(|(conversation, _)| conversation)
+}
+
+/// The conversation of this id, unless every question about it is refused.
+fn known_with_permissions<'a>(
+    state: &'a mut State,
+    id: &str,
+) -> Result<(&'a mut Conversation, &'a Permissions), ApiError> {
+    let conversation = state.conversations.get_mut(id).ok_or_else(|| {
+        let message = format!("The conversation [{id}] was not found");
+        ApiError::new(StatusCode::NOT_FOUND, "conversation.not.found", message)
+    })?;
+    match &conversation.denied {
+        None => Ok((conversation, &state.permissions)),
+        Some(code) => Err(ApiError::new(
+            StatusCode::FORBIDDEN,
+            code,
+            "Unable to perform the requested action. You must have at least one of the following permissions \
+             assigned: recording:recording:view, recording:recordingSegment:view",
+        )),
+    }
 }
 
 impl Genesys {
@@ -134,6 +174,9 @@ impl Genesys {
             conversations: BTreeMap::new(),
             analytics: analytics::Analytics::default(),
             interactions: BTreeMap::new(),
+            orphans: BTreeMap::new(),
+            permissions: Permissions::default(),
+            topics: organisation::default_topics(),
         }));
         let tasks = [
             wire.serve(api_listener, api::router(state.clone()), api::classify),
@@ -208,7 +251,31 @@ impl Genesys {
 
     /// Whether the client lacks the permission for analytics.
     pub fn deny_analytics(&self, denied: bool) {
-        lock(&self.state).analytics.denied = denied;
+        self.deny(permissions::DETAILS[0], denied);
+    }
+
+    /// Whether the client lacks this permission, such as `recording:orphan:view`.
+    pub fn deny(&self, permission: &str, denied: bool) {
+        lock(&self.state).permissions.set(permission, denied);
+    }
+
+    /// The most ids that one request for details may name.
+    pub fn set_most_detail_ids(&self, most: usize) {
+        lock(&self.state).analytics.most_ids = most;
+    }
+
+    /// Adds an orphan recording, in the place of one with the same id.
+    pub fn add_orphan(&self, orphan: Orphan) {
+        lock(&self.state).orphans.insert(orphan.id.clone(), orphan);
+    }
+
+    /// The topics of events, and the ways on which each is delivered.
+    pub fn set_topics<'a>(&self, topics: impl IntoIterator<Item = (&'a str, Vec<&'a str>)>) {
+        let owned = |(id, transports): (&str, Vec<&str>)| {
+            let transports = transports.into_iter().map(ToOwned::to_owned);
+            (id.to_owned(), transports.collect())
+        };
+        lock(&self.state).topics = topics.into_iter().map(owned).collect();
     }
 
     /// Changes a recording, wherever it is; `None` if there is none of this id.

@@ -27,10 +27,22 @@ pub struct Conversation {
     pub queue: Option<String>,
     /// Id of its division.
     pub division: String,
-    /// Whether analytics says that a recording was started; `None`: if there is one.
+    /// Whether analytics says that a call was recorded; `None`: if there is such a recording.
     pub marked: Option<bool>,
+    /// The same for a screen.
+    pub screen_marked: Option<bool>,
+    /// The same for a snippet, which an agent records on demand.
+    pub snippet_marked: Option<bool>,
+    /// The agent has not finished after-call work: there is no wrap-up yet, and analytics knows no end.
+    pub acw_open: bool,
+    /// So many requests for its details find that analytics does not know it yet.
+    pub details_absent_for: usize,
+    /// So many further ones find that analytics does not know its end yet.
+    pub details_open_for: usize,
     /// Looks at the list so far.
     pub(super) looks: usize,
+    /// Requests for its details so far.
+    pub(super) details_looks: usize,
 }
 
 impl Conversation {
@@ -49,7 +61,13 @@ impl Conversation {
             queue: None,
             division: "d0000000-0000-4000-8000-000000000001".to_owned(),
             marked: None,
+            screen_marked: None,
+            snippet_marked: None,
+            acw_open: false,
+            details_absent_for: 0,
+            details_open_for: 0,
             looks: 0,
+            details_looks: 0,
         }
     }
 
@@ -89,9 +107,44 @@ impl Conversation {
         self
     }
 
-    /// What analytics says about a recording having been started.
+    /// The agent has not finished after-call work.
+    #[must_use]
+    pub fn acw_open(mut self) -> Self {
+        self.acw_open = true;
+        self
+    }
+
+    /// Analytics does not know it at the first `absent` requests for its details, nor its end at the next `open` ones.
+    #[must_use]
+    pub fn details_lag(mut self, absent: usize, open: usize) -> Self {
+        (self.details_absent_for, self.details_open_for) = (absent, open);
+        self
+    }
+
+    /// When the talk was over; the rest, a tenth, is after-call work.
+    pub(super) fn talk_end(&self) -> Option<Timestamp> {
+        let end = self.end?;
+        Some(end - end.duration_since(self.start) / 10)
+    }
+
+    /// What analytics says about a call's recording having been started.
     pub(super) fn is_marked(&self) -> bool {
-        self.marked.unwrap_or(!self.recordings.is_empty())
+        self.marked
+            .unwrap_or_else(|| self.has(|recording| recording.kind == Kind::Audio && !recording.is_snippet()))
+    }
+
+    pub(super) fn is_screen_marked(&self) -> bool {
+        self.screen_marked
+            .unwrap_or_else(|| self.has(|recording| recording.kind == Kind::Screen))
+    }
+
+    pub(super) fn is_snippet_marked(&self) -> bool {
+        self.snippet_marked
+            .unwrap_or_else(|| self.has(Recording::is_snippet))
+    }
+
+    fn has(&self, wanted: impl Fn(&Recording) -> bool) -> bool {
+        self.recordings.iter().any(wanted)
     }
 
     /// The recordings that show by now.

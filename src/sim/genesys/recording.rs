@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
+use super::annotations::Annotation;
 use super::format::Format;
 use super::media::Media;
 use super::model::{FileState, Kind, TranscodingBody, default_start};
@@ -37,6 +38,10 @@ pub struct Recording {
     pub transcoding_body: TranscodingBody,
     /// `Retry-After` of those answers, in seconds; undocumented, so absent at first.
     pub transcoding_retry_after: Option<u64>,
+    /// Whether answers tell size and duration of what was transcoded; the one real answer that is known does not.
+    pub figures: bool,
+    /// What is marked in it.
+    pub annotations: Vec<Annotation>,
     /// When it began.
     pub start: Timestamp,
     /// How long it lasts; the duration of the first WAV, else a little over six minutes, when `None`.
@@ -63,9 +68,19 @@ impl Recording {
         Self::new(id, Kind::Audio, "Trunk", channels)
     }
 
+    /// A part of a call that an agent recorded on demand.
+    pub fn snippet(id: impl Into<String>, media: Media) -> Self {
+        Self::new(id, Kind::Audio, "Snippet", [media])
+    }
+
     /// The recording of a screen.
     pub fn screen(id: impl Into<String>, media: Media) -> Self {
         Self::new(id, Kind::Screen, "Screen", [media])
+    }
+
+    /// The recording of a screen in several files, one after the other.
+    pub fn screen_parts(id: impl Into<String>, parts: impl IntoIterator<Item = Media>) -> Self {
+        Self::new(id, Kind::Screen, "Screen", parts)
     }
 
     /// A chat, an e-mail or a message conversation.
@@ -91,6 +106,8 @@ impl Recording {
             transcoding: 0,
             transcoding_body: TranscodingBody::Empty,
             transcoding_retry_after: None,
+            figures: false,
+            annotations: Vec::new(),
             start: default_start(),
             duration: None,
             archive_date: None,
@@ -139,6 +156,20 @@ impl Recording {
         self
     }
 
+    /// Answers tell size and duration of what was transcoded.
+    #[must_use]
+    pub fn with_figures(mut self) -> Self {
+        self.figures = true;
+        self
+    }
+
+    /// With this marked in it.
+    #[must_use]
+    pub fn annotated(mut self, annotations: impl IntoIterator<Item = Annotation>) -> Self {
+        self.annotations.extend(annotations);
+        self
+    }
+
     /// With this field in its `Recording`, whatever stood there before.
     #[must_use]
     pub fn field(mut self, name: &str, value: impl Into<Value>) -> Self {
@@ -173,6 +204,21 @@ impl Recording {
             return self.merged.as_ref().or_else(|| self.channels.first());
         }
         self.channels.get(key.parse::<usize>().ok()?)
+    }
+
+    /// The keys of its files in `mediaUris`. A download of a call is one file; a screen may still have several.
+    pub(super) fn keys(&self, download: bool) -> Vec<String> {
+        let several = self.kind == Kind::Screen && self.channels.len() > 1;
+        if download && !several {
+            return vec![MERGED.to_owned()];
+        }
+        (0..self.channels.len())
+            .map(|number| number.to_string())
+            .collect()
+    }
+
+    pub(super) fn is_snippet(&self) -> bool {
+        self.subtype == "Snippet"
     }
 
     pub(super) fn current_state(&self) -> FileState {

@@ -43,7 +43,8 @@ impl Signer {
         } = address;
         let (id, extension) = (format.id(), format.extension());
         let opaque = hmac_sha256(recording.as_bytes(), format!("{key}{id}").as_bytes());
-        let opaque = URL_SAFE.encode(&opaque[..16]).replace('=', "%3D");
+        // The first letter ends the key.
+        let opaque = format!("x{}", URL_SAFE.encode(&opaque[..16]).replace('=', "%3D"));
         let name = match file_name {
             Some(name) => encode(name),
             None => format!("{conversation}_{recording}.{extension}"),
@@ -86,7 +87,7 @@ fn address(signed: &str) -> Option<Address> {
     Some(Address {
         conversation: conversation.to_owned(),
         recording: recording.to_owned(),
-        key: rest.get(..1)?.to_owned(),
+        key: rest.split_once('x')?.0.to_owned(),
         format: Format::any(format)?,
         kind: kind.to_owned(),
     })

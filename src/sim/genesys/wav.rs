@@ -40,6 +40,24 @@ impl Layout {
         }
     }
 
+    /// Mono, 8 kHz, µ-law, with `data_len` bytes of sound.
+    pub(super) fn mu_law(data_len: u64) -> Self {
+        let mut fmt = Vec::with_capacity(16);
+        fmt.extend_from_slice(&7_u16.to_le_bytes()); // µ-law
+        fmt.extend_from_slice(&1_u16.to_le_bytes()); // channels
+        fmt.extend_from_slice(&8000_u32.to_le_bytes());
+        fmt.extend_from_slice(&8000_u32.to_le_bytes()); // bytes of a second
+        fmt.extend_from_slice(&1_u16.to_le_bytes()); // bytes of a frame
+        fmt.extend_from_slice(&8_u16.to_le_bytes()); // bits of a sample
+        Self {
+            fmt: fmt.into(),
+            frame: 1,
+            per_second: 8000,
+            data_at: HEADER as u64,
+            data_len,
+        }
+    }
+
     /// Reads the chunks at the start of a file of `len` bytes; `None` if this is no WAV.
     pub(super) fn parse(start: &Bytes, len: u64) -> Option<Self> {
         if start.get(..4)? != b"RIFF" || start.get(8..12)? != b"WAVE" {

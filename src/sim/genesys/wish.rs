@@ -31,9 +31,8 @@ impl Wish {
         {
             return Err(ApiError::bad_value(wait));
         }
-        let audio = get("mediaFormats").or(get("formatId")).unwrap_or("WEBM"); // mediaFormats wins
         Ok(Self {
-            audio: Format::from_id(audio).ok_or_else(|| ApiError::bad_value(audio))?,
+            audio: audio(parameters, get("formatId"))?,
             chat: text_format("chatFormatId", Format::Zip)?,
             email: text_format("emailFormatId", Format::Eml)?,
             message: text_format("messageFormatId", Format::Zip)?,
@@ -46,6 +45,15 @@ impl Wish {
         })
     }
 
+    /// Whether the recording comes as a file. Chats, e-mails and messages stand in the answer itself unless a download
+    /// is asked for.
+    pub(super) fn is_file(&self, kind: Kind) -> bool {
+        match kind {
+            Kind::Audio | Kind::Screen => true,
+            _ => self.download && self.format(kind) != Format::Original,
+        }
+    }
+
     pub(super) fn format(&self, kind: Kind) -> Format {
         match kind {
             Kind::Audio | Kind::Screen => self.audio,
@@ -54,4 +62,19 @@ impl Wish {
             Kind::Message => self.message,
         }
     }
+}
+
+/// `mediaFormats` wins over `formatId`. It may be repeated, and the official SDK for Python joins its values with commas;
+/// which of several Genesys prefers is not verified, so the first is taken.
+fn audio(parameters: &[(String, String)], format_id: Option<&str>) -> Result<Format, ApiError> {
+    let wanted = parameters.iter().filter(|(name, _)| name == "mediaFormats");
+    let mut wanted = wanted.flat_map(|(_, values)| values.split(',')).map(|id| {
+        let format = Format::from_id(id).filter(|format| *format != Format::Original);
+        format.ok_or_else(|| ApiError::bad_value(id))
+    });
+    let first = wanted.next().transpose()?;
+    wanted.try_for_each(|other| other.map(drop))?;
+    let by_id = |id: &str| Format::from_id(id).ok_or_else(|| ApiError::bad_value(id));
+    let format_id = by_id(format_id.unwrap_or("WEBM"))?;
+    Ok(first.unwrap_or(format_id))
 }

@@ -411,6 +411,42 @@ async fn local_archives_right_here_with_the_functions_own_code() {
     assert_eq!(bench.keys().await.len(), 2);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn local_takes_no_lock_dates_from_a_clock_that_is_off() {
+    let bench = Bench::with_a_call().await;
+    let folder = Folder::new();
+    let list = folder.file("list.csv");
+    std::fs::write(&list, CONVERSATION).unwrap();
+    let run = |arguments: &[&str]| {
+        let all = [&["backfill", "--ids", &list], arguments].concat();
+        end(command(&bench, &all).spawn().unwrap())
+    };
+    for (service, name) in [(Service::S3, "AWS"), (Service::Genesys, "Genesys")] {
+        for (seconds, told) in [(-90, "s ahead of"), (90, "s behind")] {
+            let date = bench.clock.now() + SignedDuration::from_secs(seconds);
+            let date = date.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string();
+            bench.world.wire.disturb(move |asked| {
+                let about_time = asked.operation == "HeadBucket" || asked.target == "/";
+                (asked.service == service && about_time).then(|| Fault::Respond {
+                    status: 404,
+                    headers: vec![("date".to_owned(), date.clone())],
+                    body: Vec::new(),
+                })
+            });
+            let ran = run(&["--local"]).await;
+            assert_eq!(ran.code(), Some(2), "{ran:?}");
+            for expected in [told, name, "without --local"] {
+                assert!(ran.stderr.contains(expected), "{expected}: {}", ran.stderr);
+            }
+            assert!(bench.keys().await.is_empty() && bench.record(CONVERSATION, RECORDING).await.is_none());
+            bench.world.wire.calm();
+        }
+    }
+    let ran = run(&["--local"]).await;
+    assert_eq!(ran.code(), Some(0), "{ran:?}");
+    assert!(bench.object(KEY).await.is_some());
+}
+
 /// A thousand calls on each of five days, of which Genesys' jobs cover three.
 async fn five_thousand() -> Bench {
     let bench = Bench::new().await;

@@ -49,6 +49,7 @@ async fn assert_problems(
         let problem = problems.iter().find(|(problem, _)| problem == name);
         let expected = match problem {
             Some(_) => "problem",
+            None if name == "other_permissions" => "skipped",
             None if skipped.contains(&name.as_str()) => "skipped",
             None if name == "dead_letter_queue" => "warning",
             None => "ok",
@@ -75,8 +76,16 @@ async fn a_sound_set_up_is_all_ok_and_is_left_as_it_was() {
     let ran = doctor(&bench, &letters, &["--json"]).await;
     assert_eq!(ran.code(), Some(0), "{ran:?}");
     let checks = checks(&ran);
-    assert_eq!(checks.len(), 17, "{checks:?}");
-    assert!(checks.values().all(|(state, _)| state == "ok"), "{checks:?}");
+    assert_eq!(checks.len(), 22, "{checks:?}");
+    for (name, (state, detail)) in &checks {
+        // Genesys cannot be asked about these.
+        let expected = if name == "other_permissions" {
+            "skipped"
+        } else {
+            "ok"
+        };
+        assert_eq!(state, expected, "{name}: {detail}");
+    }
     assert!(
         bench.world.webhook.deliveries().is_empty(),
         "the receiver is told only if asked for"
@@ -84,7 +93,7 @@ async fn a_sound_set_up_is_all_ok_and_is_left_as_it_was() {
     let ran = doctor(&bench, &letters, &["--webhook"]).await;
     assert_eq!(ran.code(), Some(0), "{ran:?}");
     assert!(
-        ran.stdout.contains("ok 17, warnings 0, problems 0"),
+        ran.stdout.contains("ok 21, warnings 0, problems 0"),
         "{}",
         ran.stdout
     );
@@ -128,6 +137,47 @@ async fn what_is_not_configured_is_a_warning_or_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_client_may_not_see_and_what_event_bridge_does_not_offer_is_a_warning() {
+    let bench = Bench::new().await;
+    let genesys = &bench.world.genesys;
+    for permission in ["recording:recording:view", "recording:orphan:view"] {
+        genesys.deny(permission, true);
+    }
+    let end = "v2.detail.events.conversation.{id}.customer.end";
+    genesys.set_topics([
+        (end, vec!["Websocket"]),
+        ("v2.recordings.{id}", vec!["EventBridge"]),
+    ]);
+    let screens = [("RECORDING_MEDIA", "audio,screen")];
+    let ran = doctor(&bench, &screens, &["--json"]).await;
+    assert_eq!(ran.code(), Some(0), "warnings alone are no problem: {ran:?}");
+    let checks = checks(&ran);
+    for (name, words) in [
+        ("recording_view", "recording:recording:view is not held"),
+        ("orphan_view", "recording:orphan:view is not held"),
+        (
+            "topics",
+            "conversation ends: none; about recordings: v2.recordings.{id}",
+        ),
+    ] {
+        let (state, detail) = &checks[name];
+        assert_eq!(state, "warning", "{name}: {detail}");
+        assert!(detail.contains(words), "{name}: {detail}");
+    }
+    let (_, told) = &checks["other_permissions"];
+    for permission in ["snippetRecording", "screenRecording", "viewSensitiveData"] {
+        assert!(told.contains(permission), "{told}");
+    }
+    let (_, limits) = &checks["limits"];
+    assert!(
+        limits.contains("client.credentials.token.rate.per.minute 300"),
+        "{limits}"
+    );
+    let asked = |operation| bench.world.wire.count(Service::Genesys, operation);
+    assert_eq!((asked("limits"), asked("topics")), (3, 1));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_wrong_with_secret_and_genesys_is_told_where_it_is_wrong() {
     let bench = Bench::new().await;
     let genesys = [
@@ -136,6 +186,11 @@ async fn what_is_wrong_with_secret_and_genesys_is_told_where_it_is_wrong() {
         "read_recordings",
         "analytics_jobs",
         "analytics_query",
+        "recording_view",
+        "orphan_view",
+        "other_permissions",
+        "limits",
+        "topics",
     ];
     let without_secret = [&genesys[..], &["webhook"]].concat();
     let missing = [("GENESYS_SECRET_ID", "no/such/secret")];

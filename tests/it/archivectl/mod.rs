@@ -3,6 +3,8 @@
 mod audit;
 mod backfill;
 mod doctor;
+mod files;
+mod foreign;
 mod general;
 mod reconcile;
 mod redrive;

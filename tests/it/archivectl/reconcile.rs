@@ -1,6 +1,7 @@
 //! `archivectl reconcile`: what was recorded and is not archived, and the reverse.
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::{SignedDuration, Timestamp};
@@ -12,7 +13,25 @@ use serde_json::{Value, json};
 use super::{Ran, archivectl, command, end, signal};
 use crate::support::{Bench, call, invoke};
 
-const DAYS: [&str; 4] = ["--from", "2026-01-05", "--to", "2026-01-06"];
+/// Two days of some weeks ago: of much older ones Genesys gives no recordings just so.
+static DAYS: LazyLock<[&str; 4]> = LazyLock::new(|| {
+    let day =
+        |hours| -> &str { Box::leak(date(first() + SignedDuration::from_hours(hours)).into_boxed_str()) };
+    ["--from", day(0), "--to", day(24)]
+});
+
+/// The first moment of those days.
+fn first() -> Timestamp {
+    static FIRST: LazyLock<Timestamp> = LazyLock::new(|| {
+        let weeks_ago = Timestamp::now() - SignedDuration::from_hours(60 * 24);
+        format!("{}T00:00:00Z", date(weeks_ago)).parse().unwrap()
+    });
+    *FIRST
+}
+
+fn date(moment: Timestamp) -> String {
+    moment.strftime("%Y-%m-%d").to_string()
+}
 
 fn conversation(number: usize) -> String {
     format!("c0000000-0000-4000-8000-{number:012x}")
@@ -28,7 +47,7 @@ fn at(text: &str) -> Timestamp {
 
 /// A call of the first day, with a recording in this state.
 fn call_in(number: usize, state: FileState) -> Conversation {
-    let start = at("2026-01-05T08:00:00Z") + SignedDuration::from_mins(i64::try_from(number).unwrap());
+    let start = first() + SignedDuration::from_mins(8 * 60 + i64::try_from(number).unwrap());
     let mut conversation =
         Conversation::new(conversation(number)).lasting(start, SignedDuration::from_mins(5));
     conversation.marked = Some(true);
@@ -59,7 +78,7 @@ async fn edit(bench: &Bench, number: usize, change: &str, values: &[(&str, Attri
 async fn one_of_each() -> Bench {
     let bench = Bench::new().await;
     let genesys = &bench.world.genesys;
-    genesys.set_data_availability(at("2026-01-08T00:00:00Z"));
+    genesys.set_data_availability(first() + SignedDuration::from_hours(3 * 24));
     genesys.set_job_looks(0);
     let states = [
         FileState::Available, // 1: archived
@@ -82,7 +101,7 @@ async fn one_of_each() -> Bench {
     for number in [1, 3, 4, 5, 6, 7, 8] {
         let _ = invoke(&handler, json!({"conversationId": conversation(number)})).await;
     }
-    let long_ago = AttributeValue::S("2026-01-05T09:00:00Z".to_owned());
+    let long_ago = AttributeValue::S((first() + SignedDuration::from_hours(9)).to_string());
     edit(&bench, 5, "SET updatedAt = :at", &[(":at", long_ago)]).await;
     for (number, expires) in [(7, 1), (8, bench.clock.now_ms() + 600_000)] {
         let values = [
@@ -189,7 +208,7 @@ async fn what_a_job_can_mend_is_sent_archived_and_found_in_order() {
         jobs[0]["requestedBy"]
             .as_str()
             .unwrap()
-            .starts_with("archivectl reconcile of 2026-01-05")
+            .starts_with(&format!("archivectl reconcile of {}", DAYS[1]))
     );
     let handler = bench.handler(&[]);
     for job in jobs {
@@ -211,7 +230,7 @@ async fn what_is_archived_and_not_listed_any_more_is_told_and_is_no_finding() {
     let now = bench.clock.now();
     let today = now.strftime("%Y-%m-%d").to_string();
     let genesys = &bench.world.genesys;
-    for (number, start) in [(1, now), (2, now), (3, at("2026-01-05T08:00:00Z"))] {
+    for (number, start) in [(1, now), (2, now), (3, first())] {
         let mut conversation = call_in(number, FileState::Available);
         (conversation.start, conversation.end) = (start, Some(start));
         conversation.recordings[0].start = start;
@@ -292,4 +311,36 @@ async fn a_recording_that_came_up_after_its_conversation_was_archived_is_found_i
         !reasons(&ran).contains_key(&conversation(1)),
         "deleted there after it was archived: {ran:?}"
     );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_genesys_no_longer_gives_just_so_is_told_apart_from_what_is_lost() {
+    let bench = Bench::new().await;
+    let now = bench.clock.now();
+    for (number, days, reason, sent) in [
+        (1, 300, "never_seen", 1),
+        (2, 600, "older_than_18_months", 1),
+        (3, 2_000, "older_than_5_years", 0),
+    ] {
+        let start = now - SignedDuration::from_hours(days * 24);
+        let mut old = call_in(number, FileState::Available);
+        (old.start, old.end) = (start, Some(start + SignedDuration::from_mins(5)));
+        bench.world.genesys.add(old);
+        let day = date(start);
+        let range = ["--from", &day, "--to", &day];
+        let ran = archivectl(
+            &bench,
+            &[&["reconcile", "--json", "--enqueue"], &range[..]].concat(),
+        )
+        .await;
+        assert_eq!(ran.code(), Some(1), "not archived is not archived: {ran:?}");
+        assert_eq!(reasons(&ran)[&conversation(number)], reason, "{ran:?}");
+        assert_eq!(ran.summary()["sent"], sent, "{reason}");
+
+        let ran = archivectl(&bench, &[&["backfill", "--dry-run"], &range[..]].concat()).await;
+        assert_eq!(ran.code(), Some(0), "{ran:?}");
+        let warned = ["than 1.5 years ago", "than 5 years ago"].map(|words| ran.stderr.contains(words));
+        let expected = [reason == "older_than_18_months", reason == "older_than_5_years"];
+        assert_eq!(warned, expected, "{}", ran.stderr);
+    }
 }

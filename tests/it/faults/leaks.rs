@@ -154,17 +154,13 @@ fn talkative_event() -> Value {
 /// A bench whose recording tells who was called, wherever there is room for it.
 async fn talkative_bench() -> Bench {
     let mut recording = Recording::audio(RECORDING, [call()]);
-    for field in [
-        "mediaSubject",
-        "mediaSubtype",
-        "sessionId",
-        "region",
-        "name",
-        "recordingErrorStatus",
-    ] {
+    for field in ["mediaSubject", "mediaSubtype", "sessionId", "region", "name"] {
         let value = json!("tel:+15555550100 anna@caller.example");
         recording = recording.field(field, value.clone()).metadata_field(field, value);
     }
+    let marks = json!([{"type": "Pause", "reason": "tel:+15555550100", "location": 1},
+                       {"type": "Bookmark", "description": "anna@caller.example", "user": {"name": "anna@caller.example"}}]);
+    let recording = recording.field("annotations", marks);
     let bench = Bench::new().await;
     bench
         .world

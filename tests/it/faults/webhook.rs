@@ -232,7 +232,7 @@ async fn a_rotated_webhook_secret_signs_within_five_minutes_without_a_new_contai
     bench.world.webhook.always_answer(500);
     let answer = invoke(&container, job()).await;
     bench.assert_told_later(&answer).await;
-    let next = "whsec_dGhlLW5leHQtd2ViaG9vay1zZWNyZXQ=";
+    let next = "whsec_dGhlLW5leHQtd2ViaG9vay1zZWNyZXQtMDAwMg==";
     let (id, secret) = bench.world.genesys.credentials();
     let value = json!({"clientId": id, "clientSecret": secret, "webhookSecret": next}).to_string();
     bench.world.aws.put_secret(SECRET, &value).await.unwrap();

@@ -1,6 +1,8 @@
 //! Recordings of a conversation.
 
-use recording_archiver::sim::genesys::{Conversation, FileState, Kind, Media, Recording, TranscodingBody};
+use recording_archiver::sim::genesys::{
+    Annotation, Conversation, FileState, Kind, Mark, Media, Recording, TranscodingBody,
+};
 use recording_archiver::sim::wire::Service;
 use serde_json::{Value, json};
 
@@ -55,7 +57,8 @@ async fn metadata_and_recording_are_as_declared_in_every_state() {
 async fn each_channel_has_a_file_and_a_download_is_merged() {
     let (left, right) = (Media::generated_wav(1000, 1), Media::generated_wav(1000, 2));
     let merged = Media::generated_wav(2000, 3);
-    let cloud = Cloud::with(Recording::audio(RECORDING, [left, right]).merged(merged)).await;
+    let recording = Recording::audio(RECORDING, [left, right]).merged(merged);
+    let cloud = Cloud::with(recording.with_figures()).await;
     let split = cloud.recording("?formatId=WAV").await.json();
     let keys: Vec<_> = split["mediaUris"].as_object().unwrap().keys().collect();
     assert_eq!(keys, ["0", "1"]);
@@ -197,9 +200,130 @@ async fn messages_have_one_name_in_metadata_and_another_in_the_recording() {
     let media = Media::bytes("PK");
     let cloud = Cloud::with(Recording::text(RECORDING, Kind::Message, media)).await;
     assert_eq!(cloud.metadata().await.json()[0]["media"], "message");
-    let recording = cloud.recording("").await.json();
+    let recording = cloud.recording("?download=true").await.json();
     assert_eq!(recording["media"], "messaging");
-    assert!(uri(&recording, "0").contains(".ZIP?"));
+    assert!(uri(&recording, "S").contains(".ZIP?"));
+}
+
+#[tokio::test]
+async fn text_is_a_file_only_if_a_download_is_asked_for() {
+    for (kind, format, field) in [
+        (Kind::Chat, "chatFormatId", "transcript"),
+        (Kind::Email, "emailFormatId", "emailTranscript"),
+        (Kind::Message, "messageFormatId", "messagingTranscript"),
+    ] {
+        let cloud = Cloud::with(Recording::text(RECORDING, kind, Media::bytes("PK"))).await;
+        for query in ["", "?download=false", &format!("?download=true&{format}=NONE")] {
+            let inline = cloud.recording(query).await;
+            assert_declared("get", ONE, 200, &inline.body);
+            let inline = inline.json();
+            assert!(inline.get("mediaUris").is_none(), "{inline}");
+            assert_eq!(inline[field].as_array().unwrap().len(), 1, "{inline}");
+        }
+        let file = cloud.recording("?download=true").await.json();
+        assert!(
+            file.get(field).is_none() && file["mediaUris"]["S"].is_object(),
+            "{file}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn media_formats_may_be_joined_or_repeated_and_win_over_the_format_id() {
+    let cloud = Cloud::with(call(&Media::bytes("RIFF"))).await;
+    for (query, format) in [
+        ("", "WEBM"),
+        ("?formatId=MP3", "MP3"),
+        ("?formatId=MP3&mediaFormats=WAV", "WAV"),
+        ("?mediaFormats=WAV,MP3", "WAV"),
+        ("?mediaFormats=WAV%2CMP3&formatId=NONE", "WAV"),
+        ("?mediaFormats=OGG_OPUS&mediaFormats=MP3", "OGG_OPUS"),
+    ] {
+        let answer = cloud.recording(query).await.json();
+        let part = format!("_format%3A{format}_");
+        assert!(uri(&answer, "0").contains(&part), "{query}: {answer}");
+    }
+    for bad in ["?mediaFormats=NONE", "?mediaFormats=WAV,AIFF", "?mediaFormats="] {
+        assert_eq!(cloud.recording(bad).await.status, 400, "{bad}");
+    }
+}
+
+#[tokio::test]
+async fn a_requested_format_is_one_by_its_first_bytes() {
+    let media = Media::generated_wav(20_044, 7);
+    let cloud = Cloud::with(call(&media)).await;
+    for (format, start, content_type) in [
+        ("WAV", &b"RIFF"[..], "audio/wav"),
+        ("WAV_ULAW", b"RIFF", "audio/wav"),
+        ("WEBM", b"\x1A\x45\xDF\xA3", "audio/webm"),
+        ("OGG_VORBIS", b"OggS", "audio/ogg"),
+        ("OGG_OPUS", b"OggS", "audio/ogg"),
+        ("MP3", b"ID3", "audio/mpeg"),
+        ("NONE", b"RIFF", "audio/wav"),
+    ] {
+        let answer = cloud.recording(&format!("?formatId={format}")).await.json();
+        let file = super::Answer::of(cloud.http.get(uri(&answer, "0"))).await;
+        assert!(file.body.starts_with(start), "{format}");
+        assert_eq!(file.header("content-type"), Some(content_type), "{format}");
+        let same = media.sha256().unwrap() == crate::support::sha256(&file.body);
+        assert_eq!(same, matches!(format, "WAV" | "NONE"), "{format}");
+        if start == b"RIFF" {
+            let announced = u32::from_le_bytes(file.body[4..8].try_into().unwrap());
+            assert_eq!(announced as usize + 8, file.body.len(), "{format} can be played");
+        }
+    }
+}
+
+#[tokio::test]
+async fn figures_of_the_transcoding_are_told_only_by_some() {
+    let names = [
+        "estimatedTranscodeTimeMs",
+        "actualTranscodeTimeMs",
+        "outputSizeInBytes",
+    ];
+    for told in [false, true] {
+        let recording = call(&Media::bytes("RIFF"));
+        let recording = if told { recording.with_figures() } else { recording };
+        let body = Cloud::with(recording).await.recording("").await.json();
+        for name in names {
+            assert_eq!(body.get(name).is_some(), told, "{name}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn annotations_are_nested_and_their_ids_are_worth_nothing() {
+    let pause = |at| Annotation::new(Mark::Pause("SecurePause"), at, 1_000);
+    let recording = call(&Media::bytes("RIFF")).annotated([
+        pause(5_000).nested([pause(5_000), pause(5_500)]),
+        pause(9_000),
+        Annotation::new(Mark::Hold, -224_572, 30_000),
+        Annotation::new(Mark::Bookmark("listen here"), 100, 0),
+    ]);
+    let cloud = Cloud::with(recording).await;
+    let answers = [cloud.recording("").await, cloud.recording("").await];
+    assert_declared("get", ONE, 200, &answers[0].body);
+    let [first, second] = answers.map(|answer| answer.json()["annotations"].clone());
+    assert_eq!(first[0]["annotations"].as_array().unwrap().len(), 2);
+    assert_eq!(first[0]["id"], first[1]["id"], "all pauses share one");
+    assert_eq!(first[2]["location"], -224_572);
+    assert!(first[2].get("reason").is_none());
+    assert_ne!(first[2]["id"], second[2]["id"], "holds have another each time");
+    let metadata = cloud.metadata().await;
+    assert_declared("get", METADATA, 200, &metadata.body);
+    let listed = metadata.json()[0]["annotations"].clone();
+    assert_eq!(listed.as_array().unwrap().len(), 1, "bookmarks only: {listed}");
+}
+
+#[tokio::test]
+async fn a_screen_may_come_in_several_files_even_as_a_download() {
+    let parts = (0..11).map(|number| Media::bytes(format!("part {number}")));
+    let cloud = Cloud::with(Recording::screen_parts(RECORDING, parts)).await;
+    let answer = cloud.recording("?download=true").await.json();
+    assert_eq!(answer["mediaUris"].as_object().unwrap().len(), 11);
+    let last = super::Answer::of(cloud.http.get(uri(&answer, "10"))).await;
+    assert_eq!(last.body, b"part 10");
+    assert_eq!(last.header("content-type"), Some("video/webm"));
 }
 
 #[tokio::test]

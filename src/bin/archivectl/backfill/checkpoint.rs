@@ -6,13 +6,13 @@
 
 use std::collections::HashSet;
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::{BufRead as _, BufReader, ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
-use crate::Failure;
+use crate::{Failure, files};
 
 /// What is counted across interruptions.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -69,8 +69,8 @@ impl Checkpoint {
     /// Opens the file of a backfill with these arguments, or begins it.
     pub(crate) fn open(path: &Path, arguments: String) -> Result<Self, Failure> {
         let shown = path.display();
-        let file = OpenOptions::new().read(true).append(true).create(true).open(path);
-        let mut file = file.map_err(|error| format!("the checkpoint {shown} cannot be opened: {error}"))?;
+        let mut file =
+            open(path).map_err(|error| format!("the checkpoint {shown} cannot be opened: {error}"))?;
         lock(&file, path)?;
         let mut checkpoint = Self {
             path: path.to_owned(),
@@ -174,31 +174,22 @@ impl Checkpoint {
 
     /// Replaces the file by one that says the same in few lines.
     fn rewrite(&mut self) -> Result<(), Failure> {
-        let beside = self.path.with_added_extension("new");
-        let replaced = (|| {
-            // The lock goes over to the new file before anybody can find it.
-            let file = OpenOptions::new().append(true).create(true).open(&beside)?;
-            file.lock()?;
-            file.set_len(0)?;
-            let mut lines = vec![
-                Line::Backfill(self.arguments.clone()),
-                Line::Done {
-                    through: self.through,
-                    tally: self.tally.clone(),
-                },
-            ];
-            lines.extend((!self.sent.is_empty()).then(|| Line::Sent(self.sent.iter().cloned().collect())));
-            lines.extend((!self.unknown.is_empty()).then(|| Line::Sending(self.unknown.clone())));
-            let mut text = String::new();
-            for line in &lines {
-                text.push_str(&serde_json::to_string(line)?);
-                text.push('\n');
-            }
-            (&file).write_all(text.as_bytes())?;
-            file.sync_all()?;
-            std::fs::rename(&beside, &self.path)?;
-            Ok::<_, std::io::Error>(file)
-        })();
+        let mut lines = vec![
+            Line::Backfill(self.arguments.clone()),
+            Line::Done {
+                through: self.through,
+                tally: self.tally.clone(),
+            },
+        ];
+        lines.extend((!self.sent.is_empty()).then(|| Line::Sent(self.sent.iter().cloned().collect())));
+        lines.extend((!self.unknown.is_empty()).then(|| Line::Sending(self.unknown.clone())));
+        let mut text = String::new();
+        for line in &lines {
+            text.push_str(&serde_json::to_string(line)?);
+            text.push('\n');
+        }
+        // The lock goes over to the new file before anybody can find it.
+        let replaced = files::replace_with(&self.path, text.as_bytes(), File::lock);
         self.file = replaced.map_err(|error| {
             format!(
                 "the checkpoint {} cannot be written: {error}",
@@ -206,6 +197,16 @@ impl Checkpoint {
             )
         })?;
         Ok(())
+    }
+}
+
+/// Opens what is there, or begins it; never creates what a link leads to.
+fn open(path: &Path) -> std::io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true).append(true);
+    match options.open(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => options.create_new(true).open(path),
+        opened => opened,
     }
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::checkpoint::Tally;
+use crate::out::Text;
 
 /// WAV of a call: 8,000 samples a second of 16 bit in stereo.
 const BYTES_PER_SECOND: u64 = 32_000;
@@ -47,22 +48,28 @@ impl Estimate {
                "usd": self.usd, "usdPerMonth": self.usd_per_month})
     }
 
-    pub(super) fn text(&self) -> String {
-        let bytes = match self.bytes {
-            // A list of ids says nothing about lengths.
-            0 => String::new(),
-            bytes => format!(
-                "\n  {} as WAV in stereo, by the length of the conversations\n  {:.2} USD a month to keep them in S3 Standard",
-                indicatif::DecimalBytes(bytes),
+    pub(super) fn text(&self) -> Text {
+        let text = Text::new("estimated, with the assumptions of docs/deploy.md:");
+        let text = text.line().add(format!(
+            "  {} to send them, at the rate given",
+            indicatif::HumanDuration(self.time)
+        ));
+        let requests = indicatif::HumanCount(self.requests);
+        let text = text.line().add(format!("  {requests} requests to Genesys"));
+        let text = text.line().add(format!("  {:.2} USD to archive them", self.usd));
+        // A list of ids says nothing about lengths.
+        if self.bytes == 0 {
+            return text;
+        }
+        let bytes = indicatif::DecimalBytes(self.bytes);
+        text.line()
+            .add(format!(
+                "  {bytes} as WAV in stereo, by the length of the conversations"
+            ))
+            .line()
+            .add(format!(
+                "  {:.2} USD a month to keep them in S3 Standard",
                 self.usd_per_month
-            ),
-        };
-        format!(
-            "estimated, with the assumptions of docs/deploy.md:\n  {} to send them, at the rate given\n  {} requests to Genesys\n  \
-             {:.2} USD to archive them{bytes}",
-            indicatif::HumanDuration(self.time),
-            indicatif::HumanCount(self.requests),
-            self.usd
-        )
+            ))
     }
 }

@@ -17,12 +17,12 @@ use recording_archiver::aws::ledger::{Ledger, Record, State};
 use recording_archiver::genesys::analytics::Page;
 use serde_json::json;
 
-use crate::days::{Days, Range};
+use crate::days::{Age, Days, Range};
 use crate::filter::{Fate, Filter};
-use crate::out::{BAD, NOTE, Out, Progress};
+use crate::out::{BAD, NOTE, Out, Progress, Text};
 use crate::session::{PATIENCE, Session};
 use crate::sink::{BATCH, Pace, Sink, rate, requester};
-use crate::{Failure, Verdict};
+use crate::{Failure, Verdict, clock};
 use checkpoint::{Checkpoint, Tally};
 use list::List;
 use summary::words;
@@ -115,7 +115,10 @@ pub(crate) async fn run(args: &Args, session: &Session, out: Out) -> Result<Verd
     };
     let sink = match (args.dry_run, args.local) {
         (true, _) => None,
-        (_, true) => Some(Sink::local(session, args.concurrency.into())?),
+        (_, true) => {
+            clock::check(session).await?;
+            Some(Sink::local(session, args.concurrency.into())?)
+        }
         _ => Some(Sink::queue(session)?),
     };
     let path = args.checkpoint.clone().or(default).filter(|_| !args.dry_run);
@@ -148,6 +151,11 @@ pub(crate) async fn run(args: &Args, session: &Session, out: Out) -> Result<Verd
         pace: Pace::new(args.rate),
         progress: out.progress("backfill", None),
     };
+    if let Source::Days(range) = &source
+        && let Some(warning) = Age::of(range.start(), session.clock.now()).warning()
+    {
+        out.note(Text::styled(NOTE, warning));
+    }
     let ended = match source {
         Source::Days(range) => backfill.days(range).await,
         Source::List(path) => backfill.list(&path).await,
@@ -166,18 +174,17 @@ enum Source {
 fn tell_where_it_goes_on(checkpoint: &Checkpoint, out: Out) {
     let sent = checkpoint.sent_since();
     if let Some(through) = checkpoint.through {
-        out.note(&format!("going on after {through}"));
+        out.note(format!("going on after {through}"));
     }
     if sent > 0 {
-        out.note(&format!(
+        out.note(format!(
             "going on where it was: {sent} are sent since the last finished day"
         ));
     }
     if !checkpoint.unknown.is_empty() {
-        out.note(&format!(
-            "{NOTE}{}{NOTE:#} may be on the queue already, as the last run ended while it sent them; they are sent again, and \
-             the function answers already_archived to the second",
-            checkpoint.unknown.len()
+        out.note(Text::styled(NOTE, checkpoint.unknown.len()).add(
+            " may be on the queue already, as the last run ended while it sent them; they are sent again, and the function \
+             answers already_archived to the second",
         ));
     }
 }
@@ -275,7 +282,9 @@ impl Backfill<'_> {
                     Some(Err(bad)) => {
                         self.findings.bad_lines += 1;
                         let item = json!({"line": bad.number, "error": bad.why});
-                        let text = || format!("{BAD}line {}{BAD:#}: {}", bad.number, bad.why);
+                        let text = || {
+                            Text::styled(BAD, format!("line {}", bad.number)).add(format!(": {}", bad.why))
+                        };
                         self.progress.suspend(|| self.out.item(&item, text));
                     }
                     Some(Ok(job)) => {
@@ -361,8 +370,10 @@ impl Backfill<'_> {
         }
         let ledger = &self.ledger;
         let lookups = new.into_iter().map(|item| async move {
-            let records = ledger.records(item.job.conversation).await?;
-            Ok::<_, Failure>((is_archived(&item.job, &records), item))
+            let known = ledger.all_records(item.job.conversation).await?;
+            // What cannot be read may be open: the function finds out.
+            let archived = known.unreadable.is_empty() && is_archived(&item.job, &known.records);
+            Ok::<_, Failure>((archived, item))
         });
         let looked_up = futures_util::stream::iter(lookups)
             .buffered(LOOKUPS)
@@ -421,7 +432,7 @@ impl Backfill<'_> {
             self.findings.refused += 1;
             if !self.args.local {
                 let value = json!({"interactionId": item.job.conversation.to_string(), "error": "the work queue did not take it"});
-                let text = || format!("{BAD}not taken{BAD:#} by the work queue: {}", item.key);
+                let text = || Text::styled(BAD, "not taken").add(format!(" by the work queue: {}", item.key));
                 self.progress.suspend(|| self.out.item(&value, text));
             }
         }
@@ -458,7 +469,7 @@ impl Backfill<'_> {
         let value = json!({"day": date, "listed": difference(|t| t.listed), "unrecorded": difference(|t| t.unrecorded),
                            "filtered": difference(|t| t.filtered), "ongoing": difference(|t| t.ongoing),
                            "archived": difference(|t| t.archived), "sent": difference(|t| t.sent)});
-        let text = || format!("{date}  {}", words(&value, self.done()));
+        let text = || Text::new(format!("{date}  {}", words(&value, self.done())));
         self.progress.suspend(|| self.out.item(&value, text));
         Ok(())
     }

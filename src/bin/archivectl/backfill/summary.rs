@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::estimate::Estimate;
 use super::{Backfill, Findings};
 use crate::Verdict;
-use crate::out::NOTE;
+use crate::out::{NOTE, Text};
 
 impl Backfill<'_> {
     /// What becomes of what is not archived yet.
@@ -49,7 +49,7 @@ impl Backfill<'_> {
             value["estimate"] = estimate.json();
         }
         self.out.summary(&value, || {
-            let mut text = format!("together    {}", words(&value, self.done()));
+            let mut text = Text::new(format!("together    {}", words(&value, self.done())));
             for (count, what) in [
                 (*duplicates, "lines repeat an earlier one"),
                 (
@@ -64,14 +64,14 @@ impl Backfill<'_> {
                 ),
             ] {
                 if count > 0 {
-                    text.push_str(&format!("\n{NOTE}{count}{NOTE:#} {what}"));
+                    text = text.line().style(NOTE, count).add(format!(" {what}"));
                 }
             }
             if interrupted {
-                text.push_str("\ninterrupted: the same command goes on from here");
+                text = text.line().add("interrupted: the same command goes on from here");
             }
             if let Some(estimate) = &estimate {
-                text.push_str(&format!("\n{}", estimate.text()));
+                text = text.lines(&estimate.text());
             }
             text
         });

@@ -3,9 +3,8 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::sheet::Said;
+use crate::clock;
 
-/// From where on a clock that is off is told.
-const SKEW_TOLD: SignedDuration = SignedDuration::from_secs(60);
 /// AWS and webhook receivers refuse what is signed with a clock that is further off.
 const SKEW_REFUSED: SignedDuration = SignedDuration::from_mins(5);
 
@@ -17,16 +16,12 @@ pub(super) fn skew(here: Timestamp, there: Option<Timestamp>) -> Result<Said, St
         ));
     };
     let off = here.duration_since(there);
-    let told = match off.as_secs() {
-        0 => "agrees with Genesys' clock".to_owned(),
-        ahead @ 1.. => format!("{ahead} s ahead of Genesys' clock"),
-        behind => format!("{} s behind Genesys' clock", behind.unsigned_abs()),
-    };
+    let told = clock::told(off, "Genesys");
     if off.abs() > SKEW_REFUSED {
         Err(format!(
             "it is {told}: AWS and the webhook's receiver refuse what is signed with it"
         ))
-    } else if off.abs() > SKEW_TOLD {
+    } else if off.abs() > clock::TOLERATED {
         Ok(Said::warning(told, "synchronise this machine's clock (NTP)"))
     } else {
         Ok(Said::Ok(told))

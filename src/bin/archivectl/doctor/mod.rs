@@ -2,6 +2,7 @@
 
 mod aws;
 mod judge;
+mod organisation;
 mod sheet;
 
 use std::sync::Arc;
@@ -10,7 +11,7 @@ use aws_sdk_s3::config::ProvideCredentials as _;
 use jiff::Timestamp;
 use recording_archiver::archive::job::Job;
 use recording_archiver::archive::recording::{ConversationId, RecordingId};
-use recording_archiver::aws::secrets::Secrets;
+use recording_archiver::aws::secrets::{Secrets, WebhookKeys};
 use recording_archiver::config::RecordingApi;
 use recording_archiver::genesys::Genesys;
 use recording_archiver::genesys::analytics::Analytics;
@@ -76,6 +77,7 @@ pub(crate) async fn run(args: &Args, session: &Session, out: Out) -> Result<Verd
         )
         .await;
     doctor.genesys().await?;
+    doctor.organisation().await?;
     doctor.aws().await;
     doctor.webhook(args.webhook).await?;
     Ok(doctor.sheet.summary())
@@ -108,15 +110,23 @@ impl Doctor<'_> {
             async {
                 let credentials = secrets.get().await?;
                 let id = &config.genesys.secret_id;
-                let unsigned = config.webhook_url.is_some() && credentials.webhook_secret.is_none();
-                Ok(if unsigned {
-                    Said::warning(
-                        format!("{id} has no webhookSecret: the webhook is not signed"),
-                        "add webhookSecret to the secret, and give it to the receiver",
-                    )
-                } else {
-                    Said::Ok(format!("{id} can be read, and has all that is needed"))
-                })
+                match &credentials.webhook {
+                    _ if config.webhook_url.is_none() => {}
+                    WebhookKeys::Keys(_) => {}
+                    WebhookKeys::None => {
+                        return Ok(Said::warning(
+                            format!("{id} has no webhookSecret: the webhook is not signed"),
+                            "add webhookSecret to the secret, and give it to the receiver",
+                        ));
+                    }
+                    WebhookKeys::Misspelt(why) | WebhookKeys::Unusable(why) => {
+                        return Ok(Said::warning(
+                            format!("{id} cannot sign the webhook: {why}"),
+                            "correct webhookSecret in the secret; until then notifications are kept back",
+                        ));
+                    }
+                }
+                Ok(Said::Ok(format!("{id} can be read, and has all that is needed")))
             },
         )
         .await;
@@ -155,7 +165,8 @@ impl Doctor<'_> {
                 })
                 .await;
         }
-        let only = "only archivectl backfill --from and reconcile need it: analytics:conversationDetail:view";
+        let only = "the function settles conversations with it, and archivectl backfill --from and reconcile need it: \
+                    analytics:conversationDetail:view";
         let warned = |error: recording_archiver::error::Error| Said::warning(error.to_string(), only);
         self.sheet
             .check("analytics_jobs", &["token"], only, async {
@@ -181,6 +192,45 @@ impl Doctor<'_> {
                 Ok(listed
                     .await
                     .map_or_else(warned, |_| Said::Ok("conversations may be listed".to_owned())))
+            })
+            .await;
+        Ok(())
+    }
+
+    /// What the client may see of the organisation, and what the organisation allows.
+    async fn organisation(&mut self) -> Result<(), Failure> {
+        let session = self.session;
+        let config = &session.config;
+        if config.genesys.api != RecordingApi::Conversations {
+            return Ok(());
+        }
+        let genesys = Genesys::new(config, self.secrets.clone(), Arc::default())?;
+        let deadline = || session.deadline(PATIENCE);
+        let reach = "check that Genesys can be reached (token), and look again";
+        self.sheet
+            .check("recording_view", &["token"], reach, async {
+                organisation::calls(&genesys, &deadline()).await
+            })
+            .await;
+        self.sheet
+            .check("orphan_view", &["token"], reach, async {
+                organisation::orphans(&genesys, &deadline()).await
+            })
+            .await;
+        let media = &config.recording.media;
+        self.sheet
+            .check("other_permissions", &["token"], reach, async {
+                Ok(organisation::not_told(media))
+            })
+            .await;
+        self.sheet
+            .check("limits", &["token"], reach, async {
+                organisation::limits(&genesys, &deadline()).await
+            })
+            .await;
+        self.sheet
+            .check("topics", &["token"], reach, async {
+                organisation::topics(&genesys, &deadline()).await
             })
             .await;
         Ok(())
@@ -292,7 +342,14 @@ impl Doctor<'_> {
 
     async fn webhook(&mut self, send: bool) -> Result<(), Failure> {
         let session = self.session;
-        let Some(url) = session.config.webhook_url.clone() else {
+        let secrets = self.secrets.clone();
+        let webhook = Webhook::new(
+            &session.config,
+            secrets.clone(),
+            session.clock.clone(),
+            Arc::default(),
+        )?;
+        let Some(webhook) = webhook else {
             let none = async { Ok(Said::ok("none is configured (WEBHOOK_URL)")) };
             self.sheet.check("webhook", &[], "", none).await;
             return Ok(());
@@ -302,14 +359,6 @@ impl Doctor<'_> {
             self.sheet.check("webhook", &[], "", unsent).await;
             return Ok(());
         }
-        let webhook = Webhook::new(
-            url,
-            self.secrets.clone(),
-            &session.config.limits,
-            session.clock.clone(),
-            Arc::default(),
-        )?;
-        let secrets = self.secrets.clone();
         self.sheet.check(
             "webhook",
             &["secret"],
@@ -317,7 +366,7 @@ impl Doctor<'_> {
              not know",
             async {
                 webhook.test(&session.deadline(PATIENCE)).await?;
-                let signed = secrets.get().await?.webhook_secret.is_some();
+                let signed = matches!(secrets.get().await?.webhook, WebhookKeys::Keys(_));
                 let event = if signed { "signed test event" } else { "test event, which is not signed" };
                 Ok(Said::Ok(format!("the receiver took the {event}")))
             },

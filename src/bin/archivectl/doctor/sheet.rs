@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::out::{BAD, DIM, GOOD, NOTE, Out};
+use crate::out::{BAD, DIM, GOOD, NOTE, Out, Text};
 use crate::session::Session;
 use crate::{Failure, Verdict};
 
@@ -122,11 +122,12 @@ impl<'a> Sheet<'a> {
                 State::Problem => BAD,
                 State::Skipped => DIM,
             };
-            let mut text = format!("{style}{:<8}{style:#} {name:<18} {detail}", state.as_str());
-            if let Some(mend) = mend {
-                text.push_str(&format!("\n{:28}to mend it: {mend}", ""));
+            let text = Text::styled(style, format!("{:<8}", state.as_str()));
+            let text = text.add(format!(" {name:<18} {detail}"));
+            match mend {
+                Some(mend) => text.line().add(format!("{:28}to mend it: {mend}", "")),
+                None => text,
             }
-            text
         });
     }
 
@@ -144,7 +145,9 @@ impl<'a> Sheet<'a> {
             } else {
                 ""
             };
-            format!("ok {ok}, warnings {warnings}, problems {problems}, not checked {skipped}{end}")
+            Text::new(format!(
+                "ok {ok}, warnings {warnings}, problems {problems}, not checked {skipped}{end}"
+            ))
         });
         match problems {
             _ if interrupted => Verdict::Interrupted,

@@ -16,9 +16,9 @@ use recording_archiver::genesys::analytics::{Conversation, Page};
 use serde_json::{Value, json};
 
 use crate::custody::{self, Custody, started};
-use crate::days::{Days, Range};
+use crate::days::{Age, Days, Range};
 use crate::filter::{Fate, Filter};
-use crate::out::{BAD, DIM, GOOD, NOTE, Out, Progress};
+use crate::out::{BAD, DIM, GOOD, NOTE, Out, Progress, Text};
 use crate::scan::{self, Scan};
 use crate::session::{PATIENCE, Session};
 use crate::sink::{BATCH, Pace, Sink, rate, requester};
@@ -37,7 +37,9 @@ Examples:
   archivectl reconcile --from 2026-03-01 --to 2026-03-31 --recordings --rate 200
 
 Reasons: never_seen (no event of it arrived), failed (see its error; mend the cause first), unfinished (a run died and no \
-other came), deferred (was not ready and never came again), expired (gone at Genesys: cannot be archived any more).
+other came), deferred (was not ready and never came again), expired (gone at Genesys: cannot be archived any more), \
+older_than_18_months and older_than_5_years (not lost: Genesys gives these to organisations on its list only, or through a \
+special job).
 That a recording was started is no promise that there is one: a job for what has none ends as never_ready.
 
 Exit code 1: something is missing. What is archived and not listed by Genesys is told, and is no finding: it was deleted \
@@ -202,7 +204,8 @@ impl Reconciliation<'_> {
             if self.session.is_interrupted() {
                 return Ok(());
             }
-            self.tell(&conversation, reason, &causes);
+            let age = Age::of(conversation.start, self.session.clock.now());
+            self.tell(&conversation, reason.at_age(age), &causes);
             if self.batch.len() == BATCH {
                 self.flush().await?;
             }
@@ -253,22 +256,16 @@ impl Reconciliation<'_> {
                           "recordings": causes.iter().map(Cause::json).collect::<Vec<_>>()});
         self.progress.suspend(|| {
             self.out.item(&item, || {
-                let mut text = format!(
-                    "{BAD}{}{BAD:#} {id}  {DIM}began {}{DIM:#}",
-                    reason.as_str(),
-                    second(start)
-                );
+                let text = Text::styled(BAD, reason.as_str()).add(format!(" {id}  "));
+                let mut text = text.style(DIM, format!("began {}", second(start)));
                 for cause in causes {
-                    text.push_str(&format!(
-                        "\n  {}: {}",
-                        custody::named(&cause.recording),
-                        cause.state
-                    ));
+                    let recording = custody::named(&cause.recording);
+                    text = text.line().add(format!("  {recording}: {}", cause.state));
                     if let Some(since) = cause.since {
-                        text.push_str(&format!(" since {}", second(since)));
+                        text = text.add(format!(" since {}", second(since)));
                     }
                     if let Some(error) = &cause.error {
-                        text.push_str(&format!(": {error}"));
+                        text = text.add(format!(": {error}"));
                     }
                 }
                 text
@@ -325,10 +322,9 @@ impl Reconciliation<'_> {
                     let item =
                         json!({"interactionId": id.to_string(), "start": start, "reason": "not_listed"});
                     let text = || {
-                        format!(
-                            "{NOTE}not_listed{NOTE:#} {id}  {DIM}began {}{DIM:#}",
-                            second(start)
-                        )
+                        Text::styled(NOTE, "not_listed")
+                            .add(format!(" {id}  "))
+                            .style(DIM, format!("began {}", second(start)))
                     };
                     self.progress.suspend(|| out.item(&item, text));
                 }
@@ -355,23 +351,20 @@ impl Reconciliation<'_> {
         self.out.summary(&value, || self.words(unfinished));
     }
 
-    fn words(&self, unfinished: bool) -> String {
+    fn words(&self, unfinished: bool) -> Text {
         let tally = &self.tally;
         let count = |number| indicatif::HumanCount(number).to_string();
-        let mut text = format!(
+        let mut text = Text::new(format!(
             "{} conversations listed, {} without recording, {} left out by filters, {} going on",
             count(self.listed.len() as u64),
             count(tally.unrecorded),
             count(tally.filtered),
             count(tally.ongoing)
-        );
+        ));
         for (reason, number) in &self.by_reason {
             let style = if reason.is_finding() { BAD } else { GOOD };
-            text.push_str(&format!(
-                "\n{style}{:>9}  {}{style:#}",
-                count(*number),
-                reason.as_str()
-            ));
+            let line = format!("{:>9}  {}", count(*number), reason.as_str());
+            text = text.line().style(style, line);
         }
         for (number, what) in [
             (tally.not_listed, "archived, and not listed by Genesys any more"),
@@ -386,19 +379,20 @@ impl Reconciliation<'_> {
             ),
         ] {
             if number > 0 {
-                text.push_str(&format!("\n{:>9}  {what}", count(number)));
+                text = text.line().add(format!("{:>9}  {what}", count(number)));
             }
         }
         if unfinished {
-            text.push_str(&format!(
-                "\n{BAD}not finished{BAD:#}: what is not counted here was not looked at"
-            ));
+            text.line()
+                .style(BAD, "not finished")
+                .add(": what is not counted here was not looked at")
         } else if self.findings() == 0 {
-            text.push_str("\nnothing is missing");
+            text.line().add("nothing is missing")
         } else if !self.args.enqueue {
-            text.push_str("\n--enqueue sends what a job can mend");
+            text.line().add("--enqueue sends what a job can mend")
+        } else {
+            text
         }
-        text
     }
 }
 

@@ -6,6 +6,7 @@ use recording_archiver::aws::ledger::State;
 use serde_json::{Value, json};
 
 use crate::custody::{Custody, text};
+use crate::days::Age;
 
 /// How a conversation stands, from the best to the worst.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -22,6 +23,10 @@ pub(super) enum Reason {
     Deferred,
     /// A run died, and no other took over.
     Unfinished,
+    /// Began more than five years ago: Genesys has a special job for these.
+    OlderThan5Years,
+    /// Began more than a year and a half ago: Genesys gives these to organisations on its list only.
+    OlderThan18Months,
     /// A run ended without an archive.
     Failed,
     /// No run ever heard of it.
@@ -38,8 +43,22 @@ impl Reason {
             Self::Expired => "expired",
             Self::Deferred => "deferred",
             Self::Unfinished => "unfinished",
+            Self::OlderThan5Years => "older_than_5_years",
+            Self::OlderThan18Months => "older_than_18_months",
             Self::Failed => "failed",
             Self::NeverSeen => "never_seen",
+        }
+    }
+
+    /// The same for a conversation of this age. What Genesys no longer gives just so is not lost, and a run that failed
+    /// or never came is not the cause.
+    pub(super) fn at_age(self, age: Age) -> Self {
+        match (self, age) {
+            (Self::Failed | Self::NeverSeen | Self::Deferred, Age::OverFiveYears) => Self::OlderThan5Years,
+            (Self::Failed | Self::NeverSeen | Self::Deferred, Age::OverEighteenMonths) => {
+                Self::OlderThan18Months
+            }
+            (reason, _) => reason,
         }
     }
 
@@ -50,7 +69,7 @@ impl Reason {
 
     /// Whether a job may mend it.
     pub(super) fn can_be_sent(self) -> bool {
-        self > Self::Expired
+        self > Self::Expired && self != Self::OlderThan5Years
     }
 }
 
@@ -93,7 +112,9 @@ pub(super) fn judge(
         let Some(record) = &custody.record else { continue };
         let reason = match record.state {
             State::Archived | State::Notified | State::Skipped => Reason::Archived,
-            State::Claimed | State::Storing if record.lease_expires_at > now.as_millisecond() => {
+            State::Claimed | State::Storing
+                if record.lease_end(now.as_millisecond()) > now.as_millisecond() =>
+            {
                 Reason::InProgress
             }
             State::Claimed | State::Storing => Reason::Unfinished,

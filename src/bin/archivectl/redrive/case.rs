@@ -21,6 +21,11 @@ pub(super) fn case(body: &str, config: &Config) -> Result<Case, String> {
         (payload.to_string(), value["requestContext"]["condition"].as_str())
     } else if let Some(job) = value.get("job") {
         (job.to_string(), value["code"].as_str())
+    } else if value["body"].get("sha256").is_some() {
+        return Err(
+            "what came was not JSON, so only its length and SHA-256 were kept: it cannot be sent again"
+                .to_owned(),
+        );
     } else if let (Some(text), Some(code)) = (value["body"].as_str(), value["code"].as_str()) {
         (text.to_owned(), Some(code))
     } else {
@@ -92,6 +97,7 @@ mod tests {
             "{",
             "[]",
             r#"{"code":"malformed_job","body":"{"}"#,
+            r#"{"code":"malformed_job","body":{"bytes":3,"sha256":"ab"}}"#,
             r#"{"conversationId":"x"}"#,
         ] {
             assert!(case(hopeless, &config()).is_err(), "{hopeless}");

@@ -19,7 +19,7 @@ use recording_archiver::config::Config;
 use serde_json::{Value, json};
 
 use crate::filter::span;
-use crate::out::{BAD, DIM, Out};
+use crate::out::{BAD, DIM, Out, Text};
 use crate::session::Session;
 use crate::{Failure, Verdict};
 use case::{Case, case};
@@ -374,12 +374,9 @@ impl Redrive<'_> {
         let item = json!({"messageId": id, "action": action.replace(' ', "_"), "code": code, "interactionId": conversation,
                           "recordingId": field("recordingId"), "error": why});
         self.out.item(&item, || match why {
-            Some(why) => format!("{BAD}{action}{BAD:#} message {id}: {why}"),
-            None => format!(
-                "{action} {} {DIM}{}{DIM:#}",
-                conversation.unwrap_or_default(),
-                code.unwrap_or_default()
-            ),
+            Some(why) => Text::styled(BAD, action).add(format!(" message {id}: {why}")),
+            None => Text::new(format!("{action} {} ", conversation.unwrap_or_default()))
+                .style(DIM, code.unwrap_or_default()),
         });
     }
 
@@ -399,20 +396,20 @@ impl Redrive<'_> {
             } else {
                 "sent"
             };
-            let mut text = format!("{sent} {done}, {left} left by the filters");
+            let mut text = Text::new(format!("{sent} {done}, {left} left by the filters"));
             for (code, count) in by_code {
-                text.push_str(&format!("\n  {count:>6}  {code}"));
+                text = text.line().add(format!("  {count:>6}  {code}"));
             }
             for (count, what) in [
                 (unreadable, "hold no job and stay where they are"),
                 (failed, "were refused by the work queue and stay"),
             ] {
                 if *count > 0 {
-                    text.push_str(&format!("\n{BAD}{count}{BAD:#} {what}"));
+                    text = text.line().style(BAD, count).add(format!(" {what}"));
                 }
             }
             if interrupted {
-                text.push_str("\ninterrupted: what was not sent is still there");
+                text = text.line().add("interrupted: what was not sent is still there");
             }
             text
         });

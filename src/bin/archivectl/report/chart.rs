@@ -109,8 +109,8 @@ pub(super) fn shares(heads: [&str; 3], rows: &[(String, u64)]) -> String {
         .map(|(label, value)| {
             let percent = 100.0 * *value as f64 / sum.max(1) as f64;
             let bar = format!(
-                "<span class=\"fixed\"><svg viewBox=\"0 0 100 8\" preserveAspectRatio=\"none\" aria-hidden=\"true\" style=\"width:8rem;height:.6rem;\
-                 display:inline-block\"><rect width=\"100\" height=\"8\" fill=\"var(--two)\"/>\
+                "<span class=\"fixed\"><svg viewBox=\"0 0 100 8\" preserveAspectRatio=\"none\" aria-hidden=\"true\" \
+                 class=\"share\"><rect width=\"100\" height=\"8\" fill=\"var(--two)\"/>\
                  <rect width=\"{percent:.2}\" height=\"8\" fill=\"var(--one)\"/></svg> {percent:.1} %</span>"
             );
             vec![escape(label), indicatif::HumanCount(*value).to_string(), bar]

@@ -13,7 +13,7 @@ use serde_json::json;
 use crate::custody;
 use crate::days::{Days, Range};
 use crate::html;
-use crate::out::{BAD, NOTE, Out};
+use crate::out::{BAD, NOTE, Out, Text};
 use crate::scan::{self, Scan};
 use crate::session::Session;
 use crate::{Failure, Verdict};
@@ -69,13 +69,13 @@ pub(crate) async fn run(args: &Args, session: &Session, out: Out) -> Result<Verd
     }
     progress.finish();
     if session.is_interrupted() {
-        out.note("interrupted: half a report says the wrong thing, so there is none");
+        out.note("interrupted: half a report says the wrong thing, so there is none".to_owned());
         return Ok(Verdict::Interrupted);
     }
     if let Some(path) = &args.html {
         let now = now.strftime("%Y-%m-%d %H:%M:%S UTC").to_string();
         html::write(path, &page::page(range, &tally, &now))?;
-        out.note(&format!("written: {}", path.display()));
+        out.note(format!("written: {}", path.display()));
     }
     tell(range, &tally, out);
     Ok(match tally.broken_chains {
@@ -89,10 +89,10 @@ fn tell(range: Range, tally: &Tally, out: Out) {
         let item = json!({"day": date, "recordings": day.recordings, "bytes": day.bytes});
         out.item(&item, || {
             let recordings = HumanCount(day.recordings).to_string();
-            format!(
+            Text::new(format!(
                 "{date}  {recordings:>9} recordings  {:>11}",
                 HumanBytes(day.bytes).to_string()
-            )
+            ))
         });
     }
     let mut value = tally.json();
@@ -101,33 +101,37 @@ fn tell(range: Range, tally: &Tally, out: Out) {
     out.summary(&value, || text(tally));
 }
 
-fn text(tally: &Tally) -> String {
+fn text(tally: &Tally) -> Text {
     let total = tally.total();
-    let mut lines = vec![format!(
+    let mut text = Text::new(format!(
         "together    {:>9} recordings  {:>11}",
         HumanCount(total.recordings).to_string(),
         HumanBytes(total.bytes).to_string()
-    )];
+    ));
     let outcomes = tally.outcomes.iter().filter(|(_, count)| **count > 0);
     let outcomes = outcomes.map(|(outcome, count)| format!("{} {outcome}", HumanCount(*count)));
-    lines.push(format!("ended       {}", outcomes.collect::<Vec<_>>().join(", ")));
+    let outcomes = outcomes.collect::<Vec<_>>().join(", ");
+    text = text.line().add(format!("ended       {outcomes}"));
     for (name, histogram) in [("a run", &tally.latency), ("age", &tally.age)] {
         if let Some(told) = percentiles(histogram) {
-            lines.push(format!("{name:<10}  {told}"));
+            text = text.line().add(format!("{name:<10}  {told}"));
         }
     }
     if tally.deferrals > 0 {
-        lines.push(format!("put off     {} x", HumanCount(tally.deferrals)));
+        text = text
+            .line()
+            .add(format!("put off     {} x", HumanCount(tally.deferrals)));
     }
     for (reason, count) in tally.reasons().into_iter().take(SHOWN) {
-        lines.push(format!(
-            "{NOTE}failed{NOTE:#}      {} x: {reason}",
-            HumanCount(count)
-        ));
+        let times = HumanCount(count);
+        text = text
+            .line()
+            .style(NOTE, "failed")
+            .add(format!("      {times} x: {reason}"));
     }
     for deadline in tally.deadlines.iter().take(SHOWN) {
-        lines.push(format!(
-            "{BAD}urgent{BAD:#}      {} UTC deleted at Genesys, {}: recording {} of conversation {}",
+        text = text.line().style(BAD, "urgent").add(format!(
+            "      {} UTC deleted at Genesys, {}: recording {} of conversation {}",
             deadline.at.strftime("%Y-%m-%d %H:%M"),
             deadline.state,
             deadline.recording,
@@ -136,24 +140,22 @@ fn text(tally: &Tally) -> String {
     }
     let shown = tally.deadlines.len().min(SHOWN) as u64;
     if tally.deadlines_near > shown {
-        lines.push(format!(
+        text = text.line().add(format!(
             "            and {} more within {} days",
             HumanCount(tally.deadlines_near - shown),
             tally::NEAR.as_hours() / 24
         ));
     }
-    lines.push(match tally.broken_chains {
-        0 => format!(
-            "audit       {} chains checked, all whole",
-            HumanCount(tally.chains)
-        ),
-        broken => format!(
-            "{BAD}audit       {} of {} chains are not whole{BAD:#}: run archivectl verify",
-            HumanCount(broken),
-            HumanCount(tally.chains)
-        ),
-    });
-    lines.join("\n")
+    let (text, chains) = (text.line(), HumanCount(tally.chains));
+    match HumanCount(tally.broken_chains) {
+        HumanCount(0) => text.add(format!("audit       {chains} chains checked, all whole")),
+        broken => text
+            .style(
+                BAD,
+                format!("audit       {broken} of {chains} chains are not whole"),
+            )
+            .add(": run archivectl verify"),
+    }
 }
 
 fn percentiles(histogram: &Histogram) -> Option<String> {

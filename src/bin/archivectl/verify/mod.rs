@@ -13,7 +13,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::days::{Days, Range};
 use crate::finding::{Code, Finding};
-use crate::out::{BAD, Out, Progress};
+use crate::out::{BAD, Out, Progress, Text};
 use crate::scan::{self, Scan};
 use crate::session::{self, Session};
 use crate::{Failure, Verdict};
@@ -224,51 +224,50 @@ impl Verification<'_> {
         self.out.summary(&value, || self.words(unfinished));
     }
 
-    fn words(&self, unfinished: bool) -> String {
+    fn words(&self, unfinished: bool) -> Text {
         let total = &self.total;
         let count = |number| indicatif::HumanCount(number).to_string();
-        let mut text = format!(
+        let mut text = Text::new(format!(
             "{} read back: {} files of {} recordings in {} conversations, {} audit events",
             indicatif::HumanBytes(total.bytes),
             count(total.files),
             count(total.recordings),
             count(total.conversations),
             count(total.events)
-        );
+        ));
         if total.objects > 0 {
-            text.push_str(&format!(
-                "\n{} objects in the bucket looked up in the ledger",
-                count(total.objects)
-            ));
+            let objects = count(total.objects);
+            text = text
+                .line()
+                .add(format!("{objects} objects in the bucket looked up in the ledger"));
         }
         if total.unarchived > 0 {
-            text.push_str(&format!(
-                "\n{} recordings are not archived (see archivectl reconcile); their audit was checked",
+            text = text.line().add(format!(
+                "{} recordings are not archived (see archivectl reconcile); their audit was checked",
                 count(total.unarchived)
             ));
         }
         if let Some(sample) = &self.sample {
-            text.push_str(&format!(
-                "\na sample of {}%: {} conversations were left out; --seed {} chooses the same again",
+            text = text.line().add(format!(
+                "a sample of {}%: {} conversations were left out; --seed {} chooses the same again",
                 sample.share * 100.0,
                 count(self.left_out),
                 sample.seed
             ));
         }
         for (code, count) in &self.by_code {
-            text.push_str(&format!(
-                "\n{BAD}{count:>6}  {code}{BAD:#}\n        {}",
-                code.remedy()
-            ));
+            text = text.line().style(BAD, format!("{count:>6}  {code}"));
+            text = text.line().add(format!("        {}", code.remedy()));
         }
         if unfinished {
-            text.push_str(&format!(
-                "\n{BAD}not finished{BAD:#}: what is not counted here was not looked at"
-            ));
+            text.line()
+                .style(BAD, "not finished")
+                .add(": what is not counted here was not looked at")
         } else if self.by_code.is_empty() {
-            text.push_str("\nall of it is as it was archived");
+            text.line().add("all of it is as it was archived")
+        } else {
+            text
         }
-        text
     }
 }
 

@@ -51,6 +51,16 @@ pub(super) fn objects(disk: &Disk, input: ListObjectsV2Input) -> S3Result<ListOb
             contents.push(object(disk, &input.bucket, key)?);
         }
     }
+    let encoded = |text: String| match &input.encoding_type {
+        Some(kind) if kind.as_str() == EncodingType::URL => url_encoded(&text),
+        _ => text,
+    };
+    for object in &mut contents {
+        object.key = object.key.take().map(encoded);
+    }
+    for folder in &mut common {
+        folder.prefix = folder.prefix.take().map(encoded);
+    }
     Ok(ListObjectsV2Output {
         key_count: i32::try_from(contents.len() + common.len()).ok(),
         next_continuation_token: is_truncated.then_some(last),
@@ -59,12 +69,25 @@ pub(super) fn objects(disk: &Disk, input: ListObjectsV2Input) -> S3Result<ListOb
         contents: Some(contents),
         common_prefixes: Some(common),
         name: Some(input.bucket),
-        prefix: Some(prefix),
-        delimiter: input.delimiter,
+        prefix: Some(encoded(prefix)),
+        delimiter: input.delimiter.map(encoded),
         continuation_token: input.continuation_token,
-        start_after: input.start_after,
+        start_after: input.start_after.map(encoded),
+        encoding_type: input.encoding_type.clone(),
         ..ListObjectsV2Output::default()
     })
+}
+
+/// As S3 was seen to encode keys: a space is `+`, a slash stays, and so do the unreserved characters.
+fn url_encoded(text: &str) -> String {
+    let byte = |byte: u8| match byte {
+        b' ' => "+".to_owned(),
+        b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'*' | b'/' => {
+            char::from(byte).to_string()
+        }
+        other => format!("%{other:02X}"),
+    };
+    text.bytes().map(byte).collect()
 }
 
 fn object(disk: &Disk, bucket: &str, key: String) -> S3Result<Object> {

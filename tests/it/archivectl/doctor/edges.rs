@@ -22,8 +22,14 @@ async fn a_webhook_without_a_key_is_told_to_be_unsigned() {
     let bench = Bench::new().await;
     let (client, secret) = bench.world.genesys.credentials();
     let unsigned = format!(r#"{{"clientId":"{client}","clientSecret":"{secret}"}}"#);
-    bench.world.aws.put_secret(SECRET, &unsigned).await.unwrap();
-    let ran = doctor(&bench, &[], &["--json", "--webhook"]).await;
+    bench
+        .world
+        .aws
+        .put_secret("never/had/a/key", &unsigned)
+        .await
+        .unwrap();
+    let never = [("GENESYS_SECRET_ID", "never/had/a/key")];
+    let ran = doctor(&bench, &never, &["--json", "--webhook"]).await;
     let items = ran.items();
     let told = items.iter().find(|item| item["check"] == "secret").unwrap();
     assert_eq!(told["state"], "warning", "{told}");
@@ -35,6 +41,27 @@ async fn a_webhook_without_a_key_is_told_to_be_unsigned() {
     assert!(!delivery.verified);
     let (_, detail) = &checks(&ran)["webhook"];
     assert!(detail.contains("not signed"), "{detail}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_that_cannot_sign_is_told_and_nothing_is_sent() {
+    let bench = Bench::new().await;
+    let (client, secret) = bench.world.genesys.credentials();
+    for (field, detail) in [("webhookSecert", "misspelt"), ("webhookSecret", "24 to 64 bytes")] {
+        let value =
+            format!(r#"{{"clientId":"{client}","clientSecret":"{secret}","{field}":"whsec_c2hvcnQ="}}"#);
+        bench.world.aws.put_secret(SECRET, &value).await.unwrap();
+        let ran = doctor(&bench, &[], &["--json", "--webhook"]).await;
+        assert_eq!(ran.code(), Some(1), "{ran:?}");
+        let checks = checks(&ran);
+        assert_eq!(
+            (checks["secret"].0.as_str(), checks["webhook"].0.as_str()),
+            ("warning", "problem")
+        );
+        assert!(checks["secret"].1.contains(detail), "{checks:?}");
+        assert!(!ran.stdout.contains("c2hvcnQ"), "{}", ran.stdout);
+    }
+    assert!(bench.world.webhook.deliveries().is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,0 +1,226 @@
+//! What is kept of a message that could not be read: the fields of an event or a job, where they hold what they should.
+//! Anything else may be somebody's name or number, and no pattern knows them all. Pure.
+
+use jiff::Timestamp;
+use serde_json::{Map, Value, json};
+use sha2::{Digest as _, Sha256};
+use uuid::Uuid;
+
+use crate::archive::format::Format;
+use crate::archive::job::is_plain;
+use crate::error::Error;
+
+/// A message's body as it may be kept.
+#[derive(Debug, PartialEq)]
+pub(super) struct Kept {
+    /// JSON text of what was kept; length and SHA-256 of a body that is no JSON object.
+    pub(super) body: Value,
+    /// How many fields were not.
+    pub(super) dropped: usize,
+    /// The id of the event, if it is one.
+    pub(super) event_id: Option<String>,
+}
+
+/// What a field may hold.
+enum Shape {
+    Value(fn(&Value) -> bool),
+    Fields(&'static [(&'static str, Shape)]),
+}
+
+/// An event, as EventBridge sends it or the rule's target transforms it.
+const EVENT: &[(&str, Shape)] = &[
+    ("id", Shape::Value(is_id)),
+    ("detail-type", Shape::Value(is_topic)),
+    ("time", Shape::Value(is_time)),
+    (
+        "detail",
+        Shape::Fields(&[
+            ("topicName", Shape::Value(is_topic)),
+            (
+                "eventBody",
+                Shape::Fields(&[
+                    ("conversationId", Shape::Value(is_id)),
+                    ("participantId", Shape::Value(is_id)),
+                    ("sessionId", Shape::Value(is_id)),
+                    ("eventTime", Shape::Value(is_event_time)),
+                    ("mediaType", Shape::Value(is_media_type)),
+                ]),
+            ),
+        ]),
+    ),
+];
+
+/// A job. `requestedBy` is kept as given: it is what the audit is for.
+const JOB: &[(&str, Shape)] = &[
+    ("conversationId", Shape::Value(is_id)),
+    ("interactionId", Shape::Value(is_id)),
+    ("recordingId", Shape::Value(is_id)),
+    ("format", Shape::Value(is_format)),
+    ("startTime", Shape::Value(Value::is_u64)),
+    ("endTime", Shape::Value(Value::is_u64)),
+    ("expectedSha256", Shape::Value(is_sha256)),
+    ("requestedBy", Shape::Value(is_requester)),
+    ("deferrals", Shape::Value(is_count)),
+    ("look", Shape::Value(is_count)),
+    ("recheck", Shape::Value(Value::is_boolean)),
+    ("firstSeen", Shape::Value(is_time)),
+];
+
+/// Takes out of a body what may be kept of it.
+pub(super) fn kept(text: &str) -> Kept {
+    match serde_json::from_str(text) {
+        Ok(Value::Object(fields)) => {
+            let is_event = fields.contains_key("detail-type");
+            let mut dropped = 0;
+            let body = of_shape(fields, if is_event { EVENT } else { JOB }, &mut dropped);
+            let event_id = body.get("id").and_then(Value::as_str).map(str::to_owned);
+            Kept {
+                body: json!(Value::Object(body).to_string()),
+                dropped,
+                event_id,
+            }
+        }
+        _ => Kept {
+            body: json!({"bytes": text.len(), "sha256": hex::encode(Sha256::digest(text))}),
+            dropped: 0,
+            event_id: None,
+        },
+    }
+}
+
+/// The error about a body without the values that it quotes.
+pub(super) fn about(error: &Error) -> Error {
+    let is_name = |name: &str| JOB.iter().any(|(known, _)| *known == name);
+    Error::new(error.kind(), crate::redact::unquoted(&error.to_string(), is_name))
+}
+
+fn of_shape(fields: Map<String, Value>, shape: &[(&str, Shape)], dropped: &mut usize) -> Map<String, Value> {
+    let mut kept = Map::new();
+    for (name, value) in fields {
+        let known = shape.iter().find(|(known, _)| *known == name);
+        match (known, value) {
+            (Some((_, Shape::Fields(shape))), Value::Object(fields)) => {
+                kept.insert(name, Value::Object(of_shape(fields, shape, dropped)));
+            }
+            (Some((_, Shape::Value(fits))), value) if fits(&value) => {
+                kept.insert(name, value);
+            }
+            _ => *dropped += 1,
+        }
+    }
+    kept
+}
+
+fn holds(value: &Value, fits: impl FnOnce(&str) -> bool) -> bool {
+    value.as_str().is_some_and(fits)
+}
+
+fn is_id(value: &Value) -> bool {
+    holds(value, is_uuid)
+}
+
+fn is_uuid(text: &str) -> bool {
+    text.len() == 36 && Uuid::try_parse(text).is_ok()
+}
+
+/// `v2.detail.events.conversation.{id}.customer.end`, with the placeholder or an id.
+pub(super) fn is_topic(value: &Value) -> bool {
+    let word = |word: &str| {
+        let letters = !word.is_empty() && word.len() <= 16 && word.bytes().all(|b| b.is_ascii_lowercase());
+        letters || word == "{id}" || is_uuid(word)
+    };
+    holds(value, |text| {
+        let rest = text.strip_prefix("v2.");
+        rest.is_some_and(|rest| rest.split('.').count() <= 8 && rest.split('.').all(word))
+    })
+}
+
+fn is_time(value: &Value) -> bool {
+    holds(value, |text| text.parse::<Timestamp>().is_ok())
+}
+
+/// Milliseconds, or by mistake microseconds, of this century. As text: what a target's transformer quotes.
+fn is_event_time(value: &Value) -> bool {
+    let number = value.as_u64().or_else(|| value.as_str()?.parse().ok());
+    number.is_some_and(|time| (1_000_000_000_000..100_000_000_000_000_000).contains(&time))
+}
+
+fn is_media_type(value: &Value) -> bool {
+    const TYPES: [&str; 11] = [
+        "UNKNOWN",
+        "VOICE",
+        "CHAT",
+        "EMAIL",
+        "CALLBACK",
+        "COBROWSE",
+        "VIDEO",
+        "SCREENSHARE",
+        "MESSAGE",
+        "INTERNALMESSAGE",
+        "SCREENMONITORING",
+    ];
+    holds(value, |text| TYPES.contains(&text))
+}
+
+fn is_format(value: &Value) -> bool {
+    holds(value, |text| Format::parse(text).is_some())
+}
+
+fn is_sha256(value: &Value) -> bool {
+    holds(value, |text| {
+        text.len() == 64 && text.bytes().all(|b| b.is_ascii_hexdigit())
+    })
+}
+
+fn is_requester(value: &Value) -> bool {
+    holds(value, is_plain)
+}
+
+fn is_count(value: &Value) -> bool {
+    value.as_u64().is_some_and(|count| count <= 1_000_000)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::error::ErrorKind;
+
+    #[test]
+    fn an_error_keeps_the_names_of_a_job_and_nothing_that_was_in_it() {
+        for (text, expected) in [
+            (
+                "the job's recordingId must be a UUID, but is \"Anna \\\"Schmidt\\\" 030 1234567\"; send it again",
+                "the job's recordingId must be a UUID, but is (not shown); send it again",
+            ),
+            (
+                "unknown field `Anna`, expected one of `conversationId`, `requestedBy`",
+                "unknown field (not shown), expected one of `conversationId`, `requestedBy`",
+            ),
+            (
+                "invalid type: integer `301234567`, expected a string",
+                "invalid type: integer (not shown), expected a string",
+            ),
+            ("it breaks off \"Anna", "it breaks off (not shown)"),
+            ("nothing to hide", "nothing to hide"),
+        ] {
+            assert_eq!(
+                about(&Error::new(ErrorKind::MalformedJob, text)).to_string(),
+                expected
+            );
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_value_of_an_unknown_field_survives(name in "[a-zA-Z ]{1,12}", inside in any::<bool>()) {
+            let mut event = json!({"detail-type": "v2.detail.events.conversation.{id}.user.end", "detail": {"eventBody": {}}});
+            let fields = if inside { &mut event["detail"]["eventBody"] } else { &mut event };
+            fields[&name] = json!("Anna 0301234567");
+            let kept = kept(&event.to_string());
+            prop_assert!(!kept.body.to_string().contains("Anna 030"), "{:?}", kept);
+            prop_assert_eq!(kept.dropped, 1);
+        }
+    }
+}
