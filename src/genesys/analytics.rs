@@ -15,6 +15,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::api::Api;
+use super::bounded::Bounded;
 use super::details::{self, Entry};
 use crate::archive::recording::ConversationId;
 use crate::aws::secrets::Secrets;
@@ -177,7 +178,9 @@ impl Day<'_> {
                 let answer = api.post(QUERY, &body, &what, deadline).await;
                 let answer: Answer = answer.map_err(|error| self.beyond(*page, error))?.json(&what)?;
                 match answer.conversations {
-                    Some(entries) if !entries.is_empty() => (entries, Pages::Query { page: page + 1 }),
+                    Some(Bounded(entries)) if !entries.is_empty() => {
+                        (entries, Pages::Query { page: page + 1 })
+                    }
                     // Past the last page there is no list. A page that is not full is no such sign.
                     _ => (Vec::new(), Pages::End),
                 }
@@ -194,7 +197,7 @@ impl Day<'_> {
                     },
                     None => Pages::End,
                 };
-                (answer.conversations.unwrap_or_default(), next)
+                (answer.conversations.unwrap_or_default().0, next)
             }
         };
         self.pages = next;
@@ -246,6 +249,6 @@ fn interval(date: Date) -> String {
 /// What both kinds of list answer. Every field may be missing.
 #[derive(Deserialize)]
 struct Answer {
-    conversations: Option<Vec<Entry>>,
+    conversations: Option<Bounded<Vec<Entry>>>,
     cursor: Option<String>,
 }

@@ -1,12 +1,13 @@
 //! The template and the code agree, and what the template accepts the function accepts.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use recording_archiver::config::{Config, VARIABLES};
+use recording_archiver::sim::Site;
 use recording_archiver::sim::genesys::{Conversation, Media, Recording};
 use recording_archiver::sim::wire::{Exchange, Fault, Service};
-use recording_archiver::sim::{Ports, World};
 use serde_json::{Value, json};
 
 use crate::cloudformation::{Stack, Template, text};
@@ -960,35 +961,20 @@ fn what_is_evidence_outlives_the_stack() {
     }
 }
 
-#[tokio::test]
-async fn the_environment_for_sam_local_is_that_of_the_simulators_on_their_fixed_ports() {
+#[test]
+fn the_environment_for_sam_local_is_that_of_the_simulators_as_a_container_knows_them() {
     let text = std::fs::read_to_string(project().join("events/local-env.json")).unwrap();
     let file: BTreeMap<String, BTreeMap<String, String>> = serde_json::from_str(&text).unwrap();
-    let world = World::temporary().await.unwrap();
-    let port = |url: &str| {
-        let after = url
-            .strip_prefix("http://127.0.0.1:")
-            .unwrap_or_else(|| panic!("{url}"));
-        after.split('/').next().unwrap().to_owned()
-    };
-    let fixed = [
-        (port(&world.genesys.base_url()), Ports::SERVE.genesys),
-        (port(&world.aws.endpoint_url()), Ports::SERVE.aws),
-        (port(&world.webhook.url()), Ports::SERVE.webhook),
-    ];
+    let name = Some("host.docker.internal".to_owned());
+    let site = Site::served(Ipv4Addr::UNSPECIFIED.into(), name);
     let template = Template::read();
     let variables = &template.resource("ArchiverFunction")["Environment"]["Variables"];
-    let mut expected = BTreeMap::new();
     // `sam local` passes on what the template names; region and credentials it takes from the shell.
-    for (name, value) in world
+    let expected = site
         .environment()
         .into_iter()
         .filter(|(name, _)| variables.get(name).is_some())
-    {
-        let value = fixed.iter().fold(value, |value, (ours, fixed)| {
-            value.replace(&format!("127.0.0.1:{ours}"), &format!("127.0.0.1:{fixed}"))
-        });
-        expected.insert(name.to_owned(), value);
-    }
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect();
     assert_eq!(file, BTreeMap::from([("ArchiverFunction".to_owned(), expected)]));
 }

@@ -213,6 +213,32 @@ fn two_looks_that_list_the_same_of_an_ended_conversation_settle_it() {
 }
 
 #[test]
+fn a_list_read_just_after_the_end_proves_nothing() {
+    let (limits, before, listed) = (limits(), looked(1, &["a"]), ["a".to_owned()]);
+    for (ended, settled) in [(1020, false), (721, false), (720, true)] {
+        let Told::Known(mut known) = Say::EndedRecorded.told() else {
+            panic!()
+        };
+        known.end = Some(at(ended));
+        let view = View {
+            look: 2,
+            listed: &listed,
+            complete: true,
+            before: Some(&before),
+            since: START,
+            now: at(1020),
+            limits: &limits,
+        };
+        let next = view.next(Some(&Told::Known(known)), |_| true);
+        assert_eq!(
+            next == Next::Settled("details"),
+            settled,
+            "ended after {ended} s: {next:?}"
+        );
+    }
+}
+
+#[test]
 fn what_is_not_archived_yet_is_looked_at_again() {
     let (limits, before) = (limits(), looked(1, &["a"]));
     let listed = ["a".to_owned()];

@@ -192,8 +192,6 @@ mod tests {
     #[test]
     fn what_was_not_recorded_or_is_not_over_is_told_apart() {
         assert_eq!(fate("", |c| c.recorded = false), Fate::Unrecorded);
-        let snippet_only = |c: &mut Conversation| (c.recorded, c.snippet_recorded) = (false, true);
-        assert_eq!(fate("", snippet_only), Fate::Wanted);
         assert_eq!(fate("", |c| c.end = None), Fate::Ongoing);
         assert_eq!(fate("--media chat", |c| c.end = None), Fate::Filtered);
     }
