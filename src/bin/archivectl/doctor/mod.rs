@@ -115,7 +115,7 @@ impl Doctor<'_> {
                     WebhookKeys::Keys(_) => {}
                     WebhookKeys::None => {
                         return Ok(Said::warning(
-                            format!("{id} has no webhookSecret: the webhook is not signed"),
+                            format!("{id} has no webhookSecret: notifications are not signed, and are kept back where they must be"),
                             "add webhookSecret to the secret, and give it to the receiver",
                         ));
                     }
