@@ -27,6 +27,8 @@ pub enum ErrorKind {
     Rejected,
     /// Still "not ready" when the readiness deadline has passed.
     NeverReady,
+    /// The conversation's after-call work is still open when the readiness deadline has passed.
+    AfterCallWorkOpen,
     /// In cold storage at Genesys: somebody has to restore it.
     ArchivedAtSource,
     /// Genesys reports the recording itself as broken.
@@ -87,6 +89,7 @@ impl ErrorKind {
             | Self::UnknownConversation
             | Self::Rejected
             | Self::NeverReady
+            | Self::AfterCallWorkOpen
             | Self::ArchivedAtSource
             | Self::BrokenAtSource
             | Self::HashMismatch
@@ -109,6 +112,7 @@ impl ErrorKind {
             Self::UnknownConversation => "unknown_conversation",
             Self::Rejected => "rejected",
             Self::NeverReady => "never_ready",
+            Self::AfterCallWorkOpen => "after_call_work_open",
             Self::ArchivedAtSource => "archived_at_source",
             Self::BrokenAtSource => "broken_at_source",
             Self::HashMismatch => "hash_mismatch",

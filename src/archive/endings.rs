@@ -5,11 +5,14 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use super::audit::Entry;
+use super::job::LOOKS;
 use super::outcome::{Figures, Outcome, RecordingResult, Verdict, verdict};
-use super::recording::RecordingRef;
+use super::recording::{ConversationId, RecordingRef};
 use super::{Archiver, Run};
 use crate::aws::ledger::{Lease, Record, State};
+use crate::config::RecordingApi;
 use crate::error::{Disposition, Error, ErrorKind};
+use crate::genesys::Conversation;
 
 /// A delay is 15 minutes in the end, so this is some 52 days: the guard behind every time limit.
 pub(super) const MOST_DEFERRALS: u32 = 5_000;
@@ -132,6 +135,25 @@ impl Archiver {
         Error::new(ErrorKind::NeverReady, message).caused_by(error)
     }
 
+    /// Adds to "never ready" whether Genesys holds an orphan recording, as far as it can be asked about the conversation.
+    /// Any other error stays as it is.
+    pub(super) async fn never_ready(&self, run: Run<'_>, error: Error) -> Error {
+        let error = self.judged(run, error);
+        if error.kind() != ErrorKind::NeverReady || self.config.genesys.api != RecordingApi::Conversations {
+            return error;
+        }
+        let orphan = self.orphan(run).await;
+        Error::new(ErrorKind::NeverReady, format!("{error}; {orphan}"))
+    }
+
+    /// Says whether Genesys holds an orphan recording for the job's conversation.
+    pub(super) async fn orphan(&self, run: Run<'_>) -> String {
+        let asking = async { Ok(self.genesys.orphan_of(run.job.conversation, run.deadline).await) };
+        self.in_time(run, asking)
+            .await
+            .unwrap_or_else(|error| format!("orphan recordings were not asked for: {error}"))
+    }
+
     pub(super) fn already_archived(&self, run: Run<'_>, of: RecordingRef, record: Record) -> RecordingResult {
         self.as_expected(
             run,
@@ -161,6 +183,29 @@ impl Archiver {
             ..result
         }
     }
+}
+
+/// The conversation has not ended by the readiness deadline.
+pub(super) fn lasting(known: &Conversation, since: Timestamp, readiness: Duration, orphan: &str) -> Error {
+    let minutes = readiness.as_secs() / 60;
+    let open = match known.open.as_slice() {
+        [] => "no segment is open, and it has no end".to_owned(),
+        open => format!("open: {}", open.join(", ")),
+    };
+    let message = format!(
+        "conversation {} has not ended {minutes} minutes after {since} (READINESS_DEADLINE_MINUTES), so recordings of it may be \
+         held back; {open}; {orphan}",
+        known.id
+    );
+    Error::new(ErrorKind::AfterCallWorkOpen, message)
+}
+
+/// The last look was taken, and the conversation is not settled.
+pub(super) fn not_settled(conversation: ConversationId) -> Error {
+    let last = LOOKS.end();
+    let message =
+        format!("conversation {conversation} was looked at {last} times, and more may still come of it");
+    Error::new(ErrorKind::NeverReady, message)
 }
 
 fn log_end(of: RecordingRef, outcome: Outcome, error: &Error) {

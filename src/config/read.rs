@@ -295,11 +295,15 @@ impl Env<'_> {
     fn limits(&mut self) -> Option<LimitConfig> {
         let records = self.number("RECORD_CONCURRENCY", 4, 1..=64);
         let readiness = self.number("READINESS_DEADLINE_MINUTES", 1440, 1..=43_200);
+        let settle = self.number("SETTLE_SECONDS", 900, 0..=21_600);
+        let unrecorded_after = self.number("UNRECORDED_AFTER_MINUTES", 60, 1..=720);
         let transcode_wait = self.number("TRANSCODE_WAIT_SECONDS", 15, 0..=300);
         let attempts = self.number("MAX_ATTEMPTS", 3, 1..=20);
         Some(LimitConfig {
             record_concurrency: NonZeroUsize::new(usize::try_from(records?).ok()?)?,
             readiness: Duration::from_secs(readiness? * 60),
+            settle: Duration::from_secs(settle?),
+            unrecorded_after: Duration::from_secs(unrecorded_after? * 60),
             transcode_wait: Duration::from_secs(transcode_wait?),
             transcode_first: Duration::from_secs(3),
             max_attempts: u32::try_from(attempts?).ok()?,

@@ -16,7 +16,7 @@ use serde_json::json;
 
 use super::api::Api;
 use super::bounded::Bounded;
-use crate::archive::format::MediaKind;
+use super::details::{self, Entry};
 use crate::archive::recording::ConversationId;
 use crate::aws::secrets::Secrets;
 use crate::clock::Deadline;
@@ -35,36 +35,13 @@ const JOB_PAGE: &str = "500";
 /// Longest time between two looks at a job.
 const LONGEST_WAIT: Duration = Duration::from_secs(15);
 
+pub use super::details::Conversation;
+
 /// Genesys' analytics of one organisation.
 #[derive(Debug)]
 pub struct Analytics {
     api: Api,
     policy: RetryPolicy,
-}
-
-/// One conversation, as far as it matters whether and how it was recorded.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Conversation {
-    /// Its id.
-    pub id: ConversationId,
-    /// When it began.
-    pub start: Timestamp,
-    /// When it was over; `None`: it goes on.
-    pub end: Option<Timestamp>,
-    /// `mediaType` of its sessions, such as `voice`.
-    pub media_types: Vec<String>,
-    /// `originatingDirection` and `direction` of its sessions: `inbound`, `outbound`.
-    pub directions: Vec<String>,
-    /// Queues that it went through.
-    pub queues: Vec<String>,
-    /// Its divisions.
-    pub divisions: Vec<String>,
-    /// An audio recording was started.
-    pub recorded: bool,
-    /// A screen recording was started.
-    pub screen_recorded: bool,
-    /// An agent recorded a snippet. Genesys tells of these apart from recordings of the whole call.
-    pub snippet_recorded: bool,
 }
 
 /// Some of a day's conversations.
@@ -91,21 +68,6 @@ enum Pages {
     Query { page: u32 },
     Job { id: String, cursor: Option<String> },
     End,
-}
-
-impl Conversation {
-    /// Whether there may be a recording of this kind. What was started is no promise, but what was not started cannot
-    /// be there.
-    pub fn may_have(&self, kind: MediaKind) -> bool {
-        let of_type = |name: &str| self.media_types.iter().any(|media| media.ends_with(name));
-        match kind {
-            MediaKind::Audio => self.recorded || self.snippet_recorded,
-            MediaKind::Screen => self.screen_recorded,
-            MediaKind::Chat => of_type("chat"),
-            MediaKind::Email => of_type("email"),
-            MediaKind::Message => of_type("message"),
-        }
-    }
 }
 
 impl Analytics {
@@ -241,7 +203,7 @@ impl Day<'_> {
         self.pages = next;
         let mut page = Page::default();
         for entry in entries {
-            match conversation(entry) {
+            match details::conversation(entry) {
                 None => page.unreadable += 1,
                 Some(conversation) => {
                     // A job lists by activity: what began on another day belongs to that one.
@@ -289,71 +251,4 @@ fn interval(date: Date) -> String {
 struct Answer {
     conversations: Option<Bounded<Vec<Entry>>>,
     cursor: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Entry {
-    conversation_id: Option<String>,
-    conversation_start: Option<String>,
-    conversation_end: Option<String>,
-    originating_direction: Option<String>,
-    division_ids: Option<Vec<String>>,
-    participants: Option<Vec<Participant>>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Participant {
-    screen_recording: Option<bool>,
-    sessions: Option<Vec<Session>>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Session {
-    media_type: Option<String>,
-    direction: Option<String>,
-    recording: Option<bool>,
-    snippet_recording: Option<bool>,
-    segments: Option<Vec<Segment>>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Segment {
-    queue_id: Option<String>,
-}
-
-fn conversation(entry: Entry) -> Option<Conversation> {
-    let mut conversation = Conversation {
-        id: ConversationId::parse(&entry.conversation_id?).ok()?,
-        start: entry.conversation_start?.parse().ok()?,
-        end: None,
-        media_types: Vec::new(),
-        directions: Vec::from_iter(entry.originating_direction),
-        queues: Vec::new(),
-        divisions: entry.division_ids.unwrap_or_default(),
-        recorded: false,
-        screen_recorded: false,
-        snippet_recorded: false,
-    };
-    // An end that cannot be read is an end.
-    conversation.end = entry
-        .conversation_end
-        .map(|end| end.parse().unwrap_or(conversation.start));
-    for participant in entry.participants.unwrap_or_default() {
-        conversation.screen_recorded |= participant.screen_recording == Some(true);
-        for session in participant.sessions.unwrap_or_default() {
-            conversation.recorded |= session.recording == Some(true);
-            conversation.snippet_recorded |= session.snippet_recording == Some(true);
-            conversation.media_types.extend(session.media_type);
-            conversation.directions.extend(session.direction);
-            let segments = session.segments.into_iter().flatten();
-            conversation
-                .queues
-                .extend(segments.filter_map(|segment| segment.queue_id));
-        }
-    }
-    Some(conversation)
 }

@@ -17,10 +17,12 @@ use super::metrics::Tally;
 use crate::archive::audit::Actor;
 use crate::archive::job::Job;
 use crate::archive::outcome::{Outcome, RecordingResult};
-use crate::archive::{Archiver, Run, panic_text};
+use crate::archive::recording::RecordingRef;
+use crate::archive::{Archiver, Looked, Run, panic_text};
 use crate::aws::queues::{Exception, Handover};
 use crate::clock::{Deadline, Stop};
 use crate::error::{Error, ErrorKind};
+use crate::genesys::Details;
 use crate::telemetry::Lines;
 
 /// Answers invocations. One for the life of a container; cheap to clone.
@@ -30,6 +32,9 @@ pub struct Handler {
     stop: Arc<Stop>,
     lines: Lines,
 }
+
+/// A job waits no longer than this: the longest delay between two looks is a quarter of it.
+const LONGEST_WAIT: Duration = Duration::from_secs(24 * 3600);
 
 /// What the runtime says of an invocation.
 #[derive(Debug, Clone)]
@@ -140,7 +145,10 @@ impl Handler {
         tally: &mut Tally,
     ) -> Result<Value, Error> {
         let settled = match request {
-            Ok(request) => contained(self.settle(request, actor, deadline).boxed(), deadline).await,
+            Ok(request) => {
+                let details = Details::default();
+                contained(self.settle(request, actor, deadline, &details).boxed(), deadline).await
+            }
             Err(error) => Settled::without_results(Err(error)),
         };
         count(tally, &settled);
@@ -162,12 +170,15 @@ impl Handler {
             .collect();
         // Tasks of their own, so that hashing spreads over the cores; dropped with the set if the invocation is.
         let mut running = JoinSet::new();
-        for group in self.by_conversation(messages) {
-            let (handler, actor, deadline) = (self.clone(), actor.clone(), deadline.clone());
+        let groups = self.by_conversation(messages);
+        let details = Arc::new(self.details_of(&groups));
+        for group in groups {
+            let (handler, actor, deadline, details) =
+                (self.clone(), actor.clone(), deadline.clone(), details.clone());
             running.spawn(async move {
                 let mut settled = Vec::new();
                 for (index, message) in group {
-                    let work = handler.message(message, actor.clone(), &deadline);
+                    let work = handler.message(message, actor.clone(), &deadline, &details);
                     settled.push((index, contained(work.boxed(), &deadline).await));
                 }
                 settled
@@ -219,14 +230,33 @@ impl Handler {
         groups
     }
 
+    /// The details of the conversations that a batch looks at again, in one request once the first of them needs it.
+    fn details_of(&self, groups: &[Vec<(usize, Message)>]) -> Details {
+        let now = self.archiver.clock().now();
+        let due = groups.iter().filter_map(|group| match &group.first()?.1.request {
+            Ok(Request::Archive { job, .. }) => {
+                let due = job.look.is_some() && job.not_before.is_none_or(|time| time <= now);
+                (due && self.archiver.settles(job)).then_some(job.conversation)
+            }
+            _ => None,
+        });
+        Details::of(due)
+    }
+
     /// One message: of what cannot be read, the exception queue gets what may be kept.
-    async fn message(&self, message: Message, actor: Actor, deadline: &Deadline) -> Settled {
+    async fn message(
+        &self,
+        message: Message,
+        actor: Actor,
+        deadline: &Deadline,
+        details: &Details,
+    ) -> Settled {
         let actor = Actor {
             message_id: message.sqs.message_id,
             ..actor
         };
         let error = match message.request {
-            Ok(request) => return self.settle(request, actor, deadline).await,
+            Ok(request) => return self.settle(request, actor, deadline, details).await,
             Err(error) => error,
         };
         let error = kept::about(&error);
@@ -244,7 +274,13 @@ impl Handler {
     }
 
     /// Sees a request through.
-    async fn settle(&self, request: Request, mut actor: Actor, deadline: &Deadline) -> Settled {
+    async fn settle(
+        &self,
+        request: Request,
+        mut actor: Actor,
+        deadline: &Deadline,
+        details: &Details,
+    ) -> Settled {
         let (mut job, event_id) = match request {
             Request::Archive { job, event_id } => (job, event_id),
             Request::Nothing { why } => {
@@ -257,17 +293,78 @@ impl Handler {
         };
         actor.event_id = event_id;
         actor.requested_by.clone_from(&job.requested_by);
-        // From here on readiness is counted, however often the job is deferred. Nothing was seen in the future.
         let now = self.archiver.clock().now();
+        if let Some(time) = job.not_before {
+            let wait = Duration::try_from(time.duration_since(now));
+            if let Ok(wait) = wait
+                && !wait.is_zero()
+            {
+                return self.postpone(&job, &actor, wait).await;
+            }
+        }
+        // From here on readiness is counted, however often the job is deferred. Nothing was seen in the future.
         job.first_seen = Some(job.first_seen.map_or(now, |seen| seen.min(now)));
         if !deadline.allows_new_work() {
             let error = Error::new(ErrorKind::DeadlineNear, "no time left to begin another recording");
             return Settled::without_results(Err(error));
         }
-        let mut results = self.archiver.archive(Run::new(&job, &actor, deadline)).await;
+        let run = Run::new(&job, &actor, deadline);
+        if self.archiver.settles(&job) {
+            return self.look(run, details).await;
+        }
+        let mut results = self.archiver.archive(run).await;
         let verdict = self.dispatch(&job, &actor, &mut results).await;
         Settled {
             results,
+            ignored: false,
+            verdict,
+        }
+    }
+
+    /// Takes one look at a conversation. Its results are sent where they have to go before it is concluded: once it counts,
+    /// it is not taken again.
+    async fn look(&self, run: Run<'_>, details: &Details) -> Settled {
+        let Looked { mut results, taken } = self.archiver.look(run).await;
+        let mut verdict = self.dispatch(run.job, run.actor, &mut results).await;
+        if let (Ok(()), Some(taken)) = (&verdict, taken) {
+            let concluded = self.archiver.conclude_look(run, taken, details).await;
+            let mut concluded = Vec::from_iter(concluded);
+            verdict = self.dispatch(run.job, run.actor, &mut concluded).await;
+            results.extend(concluded);
+        }
+        Settled {
+            ignored: results.is_empty(),
+            results,
+            verdict,
+        }
+    }
+
+    /// Sends a job on that came before its time, without asking anybody about it.
+    async fn postpone(&self, job: &Job, actor: &Actor, wait: Duration) -> Settled {
+        let of = RecordingRef {
+            conversation: job.conversation,
+            recording: job.recording,
+            segment: job.segment,
+        };
+        let time = job.not_before.unwrap_or_default();
+        if wait > LONGEST_WAIT {
+            let message = format!("the job's notBefore is {time}; accepted: a time within the next 24 hours");
+            let error = Error::new(ErrorKind::MalformedJob, message);
+            let mut results = vec![RecordingResult::ended(of, Outcome::Failed, error)];
+            let verdict = self.dispatch(job, actor, &mut results).await;
+            return Settled {
+                results,
+                ignored: false,
+                verdict,
+            };
+        }
+        let verdict = self.archiver.queues().send(job, wait).await;
+        let error = Error::new(
+            ErrorKind::NotReady { after: Some(wait) },
+            format!("the job waits until {time} (notBefore)"),
+        );
+        Settled {
+            results: vec![RecordingResult::ended(of, Outcome::Deferred, error)],
             ignored: false,
             verdict,
         }
@@ -291,7 +388,8 @@ impl Handler {
                 Outcome::Failed | Outcome::Expired => {
                     let recording = result.of.recording.map(|id| id.to_string());
                     let conversation = Some(result.of.conversation.to_string());
-                    let handover = Handover::Job(job);
+                    let replay = about(job, result);
+                    let handover = Handover::Job(&replay);
                     let handed = self
                         .hand_over(error, conversation, recording, handover, actor)
                         .await?;
@@ -310,12 +408,7 @@ impl Handler {
                             format!("{error}; with WORK_QUEUE_URL set, the job would have been deferred");
                         return Err(Error::new(error.kind(), message));
                     }
-                    // Only this recording has to come again, not those that are done.
-                    let again = Job {
-                        recording: result.of.recording.or(job.recording),
-                        ..job.clone()
-                    };
-                    self.archiver.queues().defer(&again, asked).await?;
+                    self.archiver.queues().defer(&about(job, result), asked).await?;
                 }
                 _ => {}
             }
@@ -345,6 +438,19 @@ impl Handler {
         };
         self.archiver.queues().hand_over(&exception).await?;
         Ok(true)
+    }
+}
+
+/// The job that has to come again for a result: for this recording alone, not for those that are done.
+fn about(job: &Job, result: &RecordingResult) -> Job {
+    match result.of.recording.or(job.recording) {
+        None => job.clone(),
+        recording => Job {
+            recording,
+            look: None,
+            recheck: false,
+            ..job.clone()
+        },
     }
 }
 

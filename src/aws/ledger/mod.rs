@@ -3,6 +3,7 @@
 //! A state and its audit events are one `TransactWriteItems`: neither can exist without the other. Each write is
 //! conditional on the record being exactly as this run last saw it, so a run that lost its lease cannot write.
 
+mod look;
 #[cfg(feature = "cli")]
 mod read;
 mod record;
@@ -30,6 +31,7 @@ use crate::error::{Error, ErrorKind};
 use crate::retry::{Retry, RetryPolicy};
 use crate::telemetry::Lines;
 
+pub use look::Look;
 #[cfg(feature = "cli")]
 pub use read::{Events, PageKey, RecordPage, UnreadableEvent};
 pub use record::{Record, State};
@@ -84,6 +86,17 @@ pub struct Ledger {
     lines: Lines,
 }
 
+/// What is about to be written, by whom, and until when.
+#[derive(Clone, Copy)]
+struct Writing<'a> {
+    of: RecordingRef,
+    actor: &'a Actor,
+    entry: &'a Entry,
+    /// Without the entry as an audit event.
+    silent: bool,
+    deadline: &'a Deadline,
+}
+
 /// What the record has to be like for a write to go through.
 enum Expect<'a> {
     /// There is none.
@@ -125,8 +138,15 @@ impl Ledger {
         deadline: &Deadline,
     ) -> Result<Claim, Error> {
         let owner = Uuid::new_v4();
+        let writing = Writing {
+            of,
+            actor,
+            entry,
+            silent: false,
+            deadline,
+        };
         let claimed = self
-            .update(of, actor, entry, deadline, |seen| {
+            .update(writing, None, |seen| {
                 let now = self.clock.now_ms();
                 if let Some(record) = seen {
                     if record.state == State::Notified || (record.state == State::Archived && !notify) {
@@ -245,7 +265,14 @@ impl Ledger {
         entry: &Entry,
         deadline: &Deadline,
     ) -> Result<(), Error> {
-        self.update(of, actor, entry, deadline, |seen| {
+        let writing = Writing {
+            of,
+            actor,
+            entry,
+            silent: false,
+            deadline,
+        };
+        self.update(writing, None, |seen| {
             let leave = seen.is_some_and(|record| {
                 let now = self.clock.now_ms();
                 let busy = record.lease_end(now) > now;
@@ -264,16 +291,21 @@ impl Ledger {
     }
 
     /// Writes what `decide` makes of the record as it is now, with `entry` as its audit event, unless it breaks off.
-    /// The first write takes it that there is no record: if there is one, the refusal shows it.
+    /// The first write takes it that the record is as `seen`, or that there is none: if it is another one, the refusal
+    /// shows it.
     async fn update<T>(
         &self,
-        of: RecordingRef,
-        actor: &Actor,
-        entry: &Entry,
-        deadline: &Deadline,
+        writing: Writing<'_>,
+        mut seen: Option<Box<Record>>,
         decide: impl Fn(Option<&Record>) -> ControlFlow<T, Record>,
     ) -> Result<ControlFlow<T, Record>, Error> {
-        let mut seen: Option<Box<Record>> = None;
+        let Writing {
+            of,
+            actor,
+            entry,
+            silent,
+            deadline,
+        } = writing;
         let mut retry = Retry::new(self.policy, deadline);
         loop {
             let next = match decide(seen.as_deref()) {
@@ -281,7 +313,7 @@ impl Ledger {
                 ControlFlow::Break(done) => return Ok(ControlFlow::Break(done)),
             };
             // What is archived does not change its state here, so there is nothing to tell.
-            let entries = if next.is_archived() {
+            let entries = if silent || next.is_archived() {
                 &[][..]
             } else {
                 std::slice::from_ref(entry)
@@ -323,6 +355,13 @@ impl Ledger {
             archived_at: None,
             webhook_error: None,
             updated_at: self.clock.now(),
+            looks: 0,
+            look_begun: 0,
+            recordings: Vec::new(),
+            listed: Vec::new(),
+            listed_since: None,
+            next_look_at: None,
+            settled_by: None,
         });
         if !next.is_archived() {
             next.format = entry.format.to_owned();

@@ -160,7 +160,7 @@ mod tests {
             divisions: vec!["d0000000-0000-4000-8000-000000000001".to_owned()],
             recorded: true,
             screen_recorded: false,
-            snippet_recorded: false,
+            open: Vec::new(),
         };
         change(&mut conversation);
         filter.fate(&conversation, &config.unwrap())
@@ -191,8 +191,6 @@ mod tests {
     #[test]
     fn what_was_not_recorded_or_is_not_over_is_told_apart() {
         assert_eq!(fate("", |c| c.recorded = false), Fate::Unrecorded);
-        let snippet_only = |c: &mut Conversation| (c.recorded, c.snippet_recorded) = (false, true);
-        assert_eq!(fate("", snippet_only), Fate::Wanted);
         assert_eq!(fate("", |c| c.end = None), Fate::Ongoing);
         assert_eq!(fate("--media chat", |c| c.end = None), Fate::Filtered);
     }

@@ -30,7 +30,7 @@ use summary::words;
 /// Archive what was recorded before the archiver was there, or while it was not.
 ///
 /// Lists the conversations of the days given through Genesys' analytics, keeps those in which a recording was started,
-/// drops those that the ledger says are archived, and sends the rest to the work queue, where the function takes them.
+/// drops those that the ledger says are settled (archived, and nothing more can come), and sends the rest to the work queue, where the function takes them.
 /// Or takes the ids from a list (--ids), or archives right here (--local).
 ///
 /// Whatever interrupts it, the same command goes on where it was: the checkpoint file knows what was sent.
@@ -45,8 +45,9 @@ Examples:
 A list is CSV or JSON Lines: conversationId[,recordingId,expectedSha256].
 
 Genesys allows 300 requests a minute per token, and live traffic needs its share: with some 3 requests for a \
-conversation, the default rate leaves half of it. What the ledger knows as archived, and nothing else of it open, is \
-not sent; a recording that came up later is found by the job of its own event.")]
+conversation, the default rate leaves half of it. What is settled is not sent. What is archived and not settled is: it \
+is listed again, and nothing is downloaded twice. Without settling (SETTLE_SECONDS=0, --local), what the ledger knows as \
+archived, and nothing else of it open, is not sent.")]
 pub(crate) struct Args {
     #[command(flatten)]
     days: Days,
@@ -369,10 +370,12 @@ impl Backfill<'_> {
             }
         }
         let ledger = &self.ledger;
+        // Nothing settles what is archived right here: that takes later looks.
+        let settles = self.session.config.settles() && !self.args.local;
         let lookups = new.into_iter().map(|item| async move {
             let known = ledger.all_records(item.job.conversation).await?;
             // What cannot be read may be open: the function finds out.
-            let archived = known.unreadable.is_empty() && is_archived(&item.job, &known.records);
+            let archived = known.unreadable.is_empty() && is_archived(&item.job, &known.records, settles);
             Ok::<_, Failure>((archived, item))
         });
         let looked_up = futures_util::stream::iter(lookups)
@@ -487,11 +490,16 @@ fn key(job: &Job) -> String {
     }
 }
 
-/// Whether the ledger has all that the job asks for, so far as it knows the conversation.
-pub(crate) fn is_archived(job: &Job, records: &[Record]) -> bool {
+/// Whether the ledger has all that the job asks for: with settling, a conversation of which nothing more can come; else
+/// so far as it knows the conversation.
+pub(crate) fn is_archived(job: &Job, records: &[Record], settles: bool) -> bool {
     // Whether the bytes are the expected ones is for the function to say.
     if job.expected_sha256.is_some() {
         return false;
+    }
+    if settles && job.recording.is_none() {
+        let mut whole = records.iter().filter(|record| record.recording_id == "-");
+        return whole.any(Record::is_settled);
     }
     let wanted = |record: &&Record| match job.recording {
         Some(id) if job.segment.is_none() => record.recording_id == id.to_string(),

@@ -23,7 +23,7 @@ use crate::scan::{self, Scan};
 use crate::session::{PATIENCE, Session};
 use crate::sink::{BATCH, Pace, Sink, rate, requester};
 use crate::{Failure, Verdict};
-use reason::{Cause, Reason, judge};
+use reason::{Cause, Patience, Reason, judge};
 
 /// Find what was recorded at Genesys and is not archived, with the reason, and what is archived and not at Genesys.
 ///
@@ -37,9 +37,9 @@ Examples:
   archivectl reconcile --from 2026-03-01 --to 2026-03-31 --recordings --rate 200
 
 Reasons: never_seen (no event of it arrived), failed (see its error; mend the cause first), unfinished (a run died and no \
-other came), deferred (was not ready and never came again), expired (gone at Genesys: cannot be archived any more), \
-older_than_18_months and older_than_5_years (not lost: Genesys gives these to organisations on its list only, or through a \
-special job).
+other came), deferred (was not ready and never came again), unsettled (archived, but nobody looked whether more came up), \
+expired (gone at Genesys: cannot be archived any more), older_than_18_months and older_than_5_years (not lost: Genesys gives \
+these to organisations on its list only, or through a special job).
 That a recording was started is no promise that there is one: a job for what has none ends as never_ready.
 
 Exit code 1: something is missing. What is archived and not listed by Genesys is told, and is no finding: it was deleted \
@@ -194,12 +194,21 @@ impl Reconciliation<'_> {
             let limits = &self.session.config.limits;
             let readiness = SignedDuration::try_from(limits.readiness).unwrap_or(SignedDuration::MAX);
             let end = conversation.end.unwrap_or(conversation.start);
-            let (mut reason, mut causes) = judge(&custodies, end, self.session.clock.now(), readiness);
-            if reason == Reason::Archived {
+            let patience = Patience {
+                now: self.session.clock.now(),
+                readiness,
+                settles: self.session.config.settles(),
+            };
+            let (mut reason, mut causes) = judge(&custodies, end, patience);
+            let by_recordings =
+                self.args.recordings && matches!(reason, Reason::Settling | Reason::Unsettled);
+            if reason == Reason::Archived || by_recordings {
                 causes = self.unknown_recordings(conversation.id, &custodies).await?;
-                if !causes.is_empty() {
-                    reason = Reason::NeverSeen;
-                }
+                reason = if causes.is_empty() {
+                    Reason::Archived
+                } else {
+                    Reason::NeverSeen
+                };
             }
             if self.session.is_interrupted() {
                 return Ok(());
@@ -274,6 +283,8 @@ impl Reconciliation<'_> {
         if self.sink.is_some() && reason.can_be_sent() {
             let mut job = Job::new(id);
             job.requested_by = Some(requester("reconcile", &self.range.to_string()));
+            // The function may call it settled, and somebody has a reason to doubt it.
+            job.recheck = self.session.config.settles();
             self.batch.push(job);
         }
     }

@@ -58,13 +58,14 @@ pub(super) struct Tally {
 }
 
 /// What a report calls the states, in the order in which it shows them.
-pub(super) const OUTCOMES: [&str; 6] = [
+pub(super) const OUTCOMES: [&str; 7] = [
     "archived",
     "waiting",
     "in progress",
     "failed",
     "expired",
     "skipped",
+    "no recording",
 ];
 
 /// So far ahead a deletion at Genesys is told.
@@ -200,11 +201,13 @@ pub(super) fn is_meant(record: &Record, range: Range) -> bool {
 fn outcome(state: State) -> &'static str {
     match state {
         State::Archived | State::Notified => "archived",
-        State::Deferred => "waiting",
+        State::Deferred | State::Settling => "waiting",
         State::Claimed | State::Storing => "in progress",
         State::Failed => "failed",
         State::Expired => "expired",
         State::Skipped => "skipped",
+        // Of a conversation that has no recordings: with any, they stand in the report, and it does not.
+        State::Settled | State::Unrecorded => "no recording",
     }
 }
 
