@@ -17,7 +17,7 @@ use crate::archive::key::KeyTemplate;
 pub use hosts::{MediaHosts, is_public};
 
 /// Every environment variable the function itself reads; the AWS SDK reads its own besides.
-pub const VARIABLES: [&str; 29] = [
+pub const VARIABLES: [&str; 31] = [
     "GENESYS_CLOUD_REGION",
     "GENESYS_API_BASE_URL",
     "GENESYS_LOGIN_BASE_URL",
@@ -44,6 +44,8 @@ pub const VARIABLES: [&str; 29] = [
     "WORK_QUEUE_URL",
     "EXCEPTION_QUEUE_URL",
     "READINESS_DEADLINE_MINUTES",
+    "SETTLE_SECONDS",
+    "UNRECORDED_AFTER_MINUTES",
     "TRANSCODE_WAIT_SECONDS",
     "MAX_ATTEMPTS",
     "LOG_LEVEL",
@@ -223,6 +225,10 @@ pub struct LimitConfig {
     pub record_concurrency: NonZeroUsize,
     /// `READINESS_DEADLINE_MINUTES`.
     pub readiness: Duration,
+    /// `SETTLE_SECONDS`: from a conversation's first look to its second; zero turns settling off.
+    pub settle: Duration,
+    /// `UNRECORDED_AFTER_MINUTES`: when a conversation without recordings is believed to have none.
+    pub unrecorded_after: Duration,
     /// `TRANSCODE_WAIT_SECONDS`: how long a run waits in all for a recording that is being transcoded; zero: not at all.
     pub transcode_wait: Duration,
     /// First of these waits; doubles from there. Not configurable from outside.
@@ -266,6 +272,14 @@ impl Config {
     /// Empty and blank values count as unset, because a SAM parameter left empty arrives as an empty string.
     pub fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
         read::config(lookup).map_err(ConfigError)
+    }
+
+    /// Whether conversations are looked at until nothing more can come. Looks travel on the work queue, and only the
+    /// public API lists several recordings for a conversation.
+    pub fn settles(&self) -> bool {
+        self.genesys.api == RecordingApi::Conversations
+            && self.queues.work.is_some()
+            && !self.limits.settle.is_zero()
     }
 }
 

@@ -28,6 +28,8 @@ pub enum ErrorKind {
     Rejected,
     /// Still "not ready" when the readiness deadline has passed.
     NeverReady,
+    /// The conversation's after-call work is still open when the readiness deadline has passed.
+    AfterCallWorkOpen,
     /// In cold storage at Genesys: somebody has to restore it.
     ArchivedAtSource,
     /// Genesys reports the recording itself as broken.
@@ -88,6 +90,7 @@ impl ErrorKind {
             | Self::UnknownConversation
             | Self::Rejected
             | Self::NeverReady
+            | Self::AfterCallWorkOpen
             | Self::ArchivedAtSource
             | Self::BrokenAtSource
             | Self::HashMismatch
@@ -103,12 +106,13 @@ impl ErrorKind {
     }
 
     /// Every kind; what some carry along is empty.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::MalformedJob,
         Self::Forbidden,
         Self::UnknownConversation,
         Self::Rejected,
         Self::NeverReady,
+        Self::AfterCallWorkOpen,
         Self::ArchivedAtSource,
         Self::BrokenAtSource,
         Self::HashMismatch,
@@ -137,6 +141,7 @@ impl ErrorKind {
             Self::UnknownConversation => "unknown_conversation",
             Self::Rejected => "rejected",
             Self::NeverReady => "never_ready",
+            Self::AfterCallWorkOpen => "after_call_work_open",
             Self::ArchivedAtSource => "archived_at_source",
             Self::BrokenAtSource => "broken_at_source",
             Self::HashMismatch => "hash_mismatch",

@@ -135,7 +135,7 @@ pub fn unquoted(text: &str, is_name: impl Fn(&str) -> bool) -> String {
     out + rest
 }
 
-/// Where a quote ends; a mark with a backslash before it does not end it.
+/// Finds where a quote ends; a mark with a backslash before it does not end it.
 fn end_of_quote(text: &str, mark: char) -> Option<usize> {
     let mut escaped = false;
     text.char_indices().find_map(|(at, c)| {
@@ -143,13 +143,6 @@ fn end_of_quote(text: &str, mark: char) -> Option<usize> {
         escaped = c == '\\' && !escaped;
         ends.then_some(at)
     })
-}
-
-/// Whether a character steers a terminal or a page instead of showing itself: controls, line separators, and the marks
-/// that turn the direction of writing (<https://www.unicode.org/reports/tr9/#Directional_Formatting_Characters>).
-pub fn steers(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{61C}' | '\u{200E}' | '\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2066}'..='\u{2069}' | '\u{FEFF}')
 }
 
 #[cfg(test)]

@@ -34,6 +34,12 @@ pub enum Action {
     WebhookDelivered,
     /// The webhook's receiver did not take the news this time.
     WebhookFailed,
+    /// A look at a conversation listed its recordings, and another look follows.
+    ConversationListed,
+    /// Nothing more can come of a conversation.
+    ConversationSettled,
+    /// A conversation ended without a recording having been started.
+    ConversationUnrecorded,
 }
 
 impl Action {
@@ -49,6 +55,9 @@ impl Action {
             Self::ArchiveStored => "archive.stored",
             Self::WebhookDelivered => "webhook.delivered",
             Self::WebhookFailed => "webhook.failed",
+            Self::ConversationListed => "conversation.listed",
+            Self::ConversationSettled => "conversation.settled",
+            Self::ConversationUnrecorded => "conversation.unrecorded",
         }
     }
 }
@@ -106,6 +115,8 @@ pub struct Entry {
     pub error: Option<String>,
     /// What Genesys says of the recording: retention policy, dates, region. The attribute `genesys`.
     pub genesys: Map<String, Value>,
+    /// What a look at a conversation found: attributes of their own.
+    pub look: Map<String, Value>,
 }
 
 impl Entry {
@@ -119,6 +130,7 @@ impl Entry {
             file: None,
             error: None,
             genesys: Map::new(),
+            look: Map::new(),
         }
     }
 }
@@ -200,6 +212,9 @@ impl Chain {
         }
         if !entry.genesys.is_empty() {
             put("genesys", Value::Object(entry.genesys.clone()));
+        }
+        for (name, value) in &entry.look {
+            put(name, value.clone());
         }
         let head = event_hash(&item);
         item.insert("eventHash".to_owned(), head.clone().into());

@@ -5,11 +5,14 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use super::audit::Entry;
+use super::job::LOOKS;
 use super::outcome::{Figures, Outcome, RecordingResult, Verdict, verdict};
-use super::recording::RecordingRef;
+use super::recording::{ConversationId, RecordingRef};
 use super::{Archiver, Run};
 use crate::aws::ledger::{Lease, Record, State};
+use crate::config::RecordingApi;
 use crate::error::{Disposition, Error, ErrorKind};
+use crate::genesys::Conversation;
 
 /// A delay is 15 minutes in the end, so this is some 52 days: the guard behind every time limit.
 pub(super) const MOST_DEFERRALS: u32 = 5_000;
@@ -36,7 +39,15 @@ impl Archiver {
         if error.kind() != ErrorKind::LeaseLost {
             let mut entry = self.entry(run, action, state.unwrap_or(lease.record().state).as_str());
             entry.error = Some(error.to_string());
-            if let Err(unwritten) = self.ledger.release(lease, state, &entry, run.deadline).await {
+            // A key that still cannot sign is one event, however many jobs meet it.
+            let known =
+                error.kind() == ErrorKind::WebhookUnsignable && lease.record().webhook_error == entry.error;
+            let written = if known {
+                self.ledger.let_go(lease, run.deadline).await
+            } else {
+                self.ledger.release(lease, state, &entry, run.deadline).await
+            };
+            if let Err(unwritten) = written {
                 // What is not written down did not happen; without the lease it was not even ours to judge.
                 let message =
                     format!("writing down the end of a run failed ({unwritten}); it had ended with");
@@ -95,9 +106,9 @@ impl Archiver {
     fn in_good_time(&self, run: Run<'_>, error: Error) -> Error {
         let fresh = |since: Timestamp| self.clock.now().duration_since(since) < UNKNOWN_AT_FIRST;
         let error = match error.kind() {
-            // A job that was deferred once has proven itself as well as an event.
+            // A job that was deferred once has proven itself as well as an event, and so has a later look.
             ErrorKind::UnknownConversation
-                if (run.actor.event_id.is_some() || run.job.deferrals > 0)
+                if (run.actor.event_id.is_some() || run.job.deferrals > 0 || run.job.look.is_some())
                     && run.job.first_seen.is_some_and(fresh) =>
             {
                 Error::new(ErrorKind::NotReady { after: None }, error.to_string())
@@ -122,6 +133,25 @@ impl Archiver {
             "no recording was ready within {minutes} minutes of {since} (READINESS_DEADLINE_MINUTES)"
         );
         Error::new(ErrorKind::NeverReady, message).caused_by(error)
+    }
+
+    /// Adds to "never ready" whether Genesys holds an orphan recording, as far as it can be asked about the conversation.
+    /// Any other error stays as it is.
+    pub(super) async fn never_ready(&self, run: Run<'_>, error: Error) -> Error {
+        let error = self.judged(run, error);
+        if error.kind() != ErrorKind::NeverReady || self.config.genesys.api != RecordingApi::Conversations {
+            return error;
+        }
+        let orphan = self.orphan(run).await;
+        Error::new(ErrorKind::NeverReady, format!("{error}; {orphan}"))
+    }
+
+    /// Says whether Genesys holds an orphan recording for the job's conversation.
+    pub(super) async fn orphan(&self, run: Run<'_>) -> String {
+        let asking = async { Ok(self.genesys.orphan_of(run.job.conversation, run.deadline).await) };
+        self.in_time(run, asking)
+            .await
+            .unwrap_or_else(|error| format!("orphan recordings were not asked for: {error}"))
     }
 
     pub(super) fn already_archived(&self, run: Run<'_>, of: RecordingRef, record: Record) -> RecordingResult {
@@ -153,6 +183,29 @@ impl Archiver {
             ..result
         }
     }
+}
+
+/// The conversation has not ended by the readiness deadline.
+pub(super) fn lasting(known: &Conversation, since: Timestamp, readiness: Duration, orphan: &str) -> Error {
+    let minutes = readiness.as_secs() / 60;
+    let open = match known.open.as_slice() {
+        [] => "no segment is open, and it has no end".to_owned(),
+        open => format!("open: {}", open.join(", ")),
+    };
+    let message = format!(
+        "conversation {} has not ended {minutes} minutes after {since} (READINESS_DEADLINE_MINUTES), so recordings of it may be \
+         held back; {open}; {orphan}",
+        known.id
+    );
+    Error::new(ErrorKind::AfterCallWorkOpen, message)
+}
+
+/// The last look was taken, and the conversation is not settled.
+pub(super) fn not_settled(conversation: ConversationId) -> Error {
+    let last = LOOKS.end();
+    let message =
+        format!("conversation {conversation} was looked at {last} times, and more may still come of it");
+    Error::new(ErrorKind::NeverReady, message)
 }
 
 fn log_end(of: RecordingRef, outcome: Outcome, error: &Error) {

@@ -27,6 +27,12 @@ pub struct Job {
     pub deferrals: u32,
     /// When it was asked for first, or when the conversation ended: readiness is counted from here.
     pub first_seen: Option<Timestamp>,
+    /// Which look at the conversation this is; `None`: the first, or whichever comes next.
+    pub look: Option<u32>,
+    /// The job waits until then.
+    pub not_before: Option<Timestamp>,
+    /// A settled conversation is looked at again.
+    pub recheck: bool,
 }
 
 /// The job as users and queues write it (contract section 1).
@@ -53,15 +59,24 @@ struct Wire {
     deferrals: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     first_seen: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    look: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    not_before: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    recheck: Option<bool>,
 }
 
-/// Whether a text may say who asked: one line that shows as it is, wherever the audit is read.
+/// Returns whether a text may say who asked: one line that shows as it is, wherever the audit is read.
 pub fn is_plain(text: &str) -> bool {
-    text.chars().count() <= LONGEST_REQUESTER && !text.chars().any(crate::redact::steers)
+    text.chars().count() <= LONGEST_REQUESTER && !text.chars().any(crate::redact::is_deceptive)
 }
 
 /// Longest `requestedBy`; it is kept as given in every audit event.
 const LONGEST_REQUESTER: usize = 256;
+
+/// Looks that a job may ask for. The first has no number, and the last is the end of all patience.
+pub const LOOKS: std::ops::RangeInclusive<u32> = 2..=100;
 
 impl Job {
     /// A job for all recordings of a conversation.
@@ -75,6 +90,9 @@ impl Job {
             requested_by: None,
             deferrals: 0,
             first_seen: None,
+            look: None,
+            not_before: None,
+            recheck: false,
         }
     }
 
@@ -145,17 +163,15 @@ impl Job {
                 crate::redact::quote(who)
             )));
         }
-        let first_seen = wire
-            .first_seen
-            .map(|text| {
-                text.parse::<Timestamp>().map_err(|_| {
-                    malformed(format!(
-                        "firstSeen must be a time such as 2026-01-15T10:20:30Z (RFC 3339), but is {}",
-                        crate::redact::quote(&text)
-                    ))
-                })
-            })
-            .transpose()?;
+        let first_seen = time("firstSeen", wire.first_seen).map_err(malformed)?;
+        let not_before = time("notBefore", wire.not_before).map_err(malformed)?;
+        let look = look(wire.look, recording.is_some() || segment.is_some(), api).map_err(malformed)?;
+        let recheck = wire.recheck.unwrap_or(false);
+        if recheck && (recording.is_some() || segment.is_some()) {
+            return Err(malformed(
+                "recheck is for whole conversations: a job that names a recording, or a part of one, needs none".into(),
+            ));
+        }
         Ok(Self {
             conversation,
             recording,
@@ -165,6 +181,9 @@ impl Job {
             requested_by: wire.requested_by,
             deferrals: wire.deferrals.unwrap_or(0),
             first_seen,
+            look,
+            not_before,
+            recheck,
         })
     }
 
@@ -181,6 +200,9 @@ impl Job {
             requested_by: self.requested_by.clone(),
             deferrals: (self.deferrals > 0).then_some(self.deferrals),
             first_seen: self.first_seen.map(|time| time.to_string()),
+            look: self.look,
+            not_before: self.not_before.map(|time| time.to_string()),
+            recheck: self.recheck.then_some(true),
         };
         // A struct of strings and numbers always serialises.
         serde_json::to_value(wire).unwrap_or_default()
@@ -199,6 +221,38 @@ fn segment(start: Option<u64>, end: Option<u64>, api: RecordingApi) -> Result<Op
         (start, end) if end > start => Ok(Some(Segment { start, end })),
         (start, end) => Err(format!("endTime ({end}) must be greater than startTime ({start}), in milliseconds")),
     }
+}
+
+/// A time as jobs write it.
+fn time(name: &str, text: Option<String>) -> Result<Option<Timestamp>, String> {
+    let Some(text) = text else { return Ok(None) };
+    text.parse().map(Some).map_err(|_| {
+        let found = crate::redact::quote(&text);
+        format!("{name} must be a time such as 2026-01-15T10:20:30Z (RFC 3339), but is {found}")
+    })
+}
+
+/// Looks are numbered from 2, as the first one is any job without a number, and are at conversations only.
+fn look(look: Option<u32>, names_recording: bool, api: RecordingApi) -> Result<Option<u32>, String> {
+    let Some(number) = look else { return Ok(None) };
+    if !LOOKS.contains(&number) {
+        let (first, last) = (LOOKS.start(), LOOKS.end());
+        return Err(format!(
+            "look is {number}; accepted: a whole number from {first} to {last}, or none for the first look"
+        ));
+    }
+    if names_recording {
+        return Err(
+            "look is for whole conversations: leave recordingId, startTime and endTime out".to_owned(),
+        );
+    }
+    if api != RecordingApi::Conversations {
+        return Err(
+            "look needs GENESYS_RECORDING_API=conversations: the interactions API lists one recording only"
+                .to_owned(),
+        );
+    }
+    Ok(look)
 }
 
 fn kind_of(value: &serde_json::Value) -> &'static str {
@@ -243,6 +297,19 @@ mod tests {
             parsed.requested_by.as_deref(),
             Some("anna@example.com"),
             "kept as given"
+        );
+    }
+
+    #[test]
+    fn a_look_survives_the_queue_and_is_at_conversations_of_the_public_api() {
+        let job =
+            json!({"conversationId": ID, "look": 3, "notBefore": "2026-01-15T10:20:30Z", "recheck": true});
+        let parsed = Job::parse(&job, RecordingApi::Conversations).unwrap();
+        assert_eq!(parsed.to_json(), job);
+        let error = Job::parse(&job, RecordingApi::Interactions).unwrap_err();
+        assert!(
+            error.to_string().contains("GENESYS_RECORDING_API=conversations"),
+            "{error}"
         );
     }
 
@@ -299,6 +366,30 @@ mod tests {
         refused(
             json!({"conversationId": ID, "requestedBy": "x".repeat(257)}),
             &["requestedBy"],
+        );
+        for look in [0, 1, 101] {
+            refused(
+                json!({"conversationId": ID, "look": look}),
+                &[&format!("look is {look}"), "from 2 to 100"],
+            );
+        }
+        refused(json!({"conversationId": ID, "look": -2}), &["malformed"]);
+        let recording = "e0000000-0000-4000-8000-000000000101";
+        refused(
+            json!({"conversationId": ID, "recordingId": recording, "look": 2}),
+            &["look is for whole conversations"],
+        );
+        refused(
+            json!({"conversationId": ID, "recordingId": recording, "recheck": true}),
+            &["recheck is for whole conversations"],
+        );
+        refused(
+            json!({"conversationId": ID, "recheck": "yes"}),
+            &["malformed", "boolean"],
+        );
+        refused(
+            json!({"conversationId": ID, "notBefore": "soon"}),
+            &["notBefore", "soon"],
         );
         refused(json!({"conversationId": "tel:+15555550100"}), &["[redacted]"]);
     }

@@ -9,9 +9,11 @@ mod endings;
 pub mod format;
 pub mod job;
 pub mod key;
+mod look;
 pub mod outcome;
 pub mod parts;
 pub mod recording;
+mod settling;
 mod transfer;
 
 use std::panic::AssertUnwindSafe;
@@ -28,6 +30,7 @@ use self::audit::{Action, Actor, Entry};
 use self::endings::MOST_DEFERRALS;
 use self::format::{Format, MediaKind};
 use self::job::Job;
+pub use self::look::{Looked, Taken};
 use self::outcome::{Figures, Outcome, RecordingResult};
 use self::recording::RecordingRef;
 use crate::aws::ledger::{Claim, Lease, Ledger, State};
@@ -37,7 +40,7 @@ use crate::aws::storage::Storage;
 use crate::clock::{Clock, Deadline};
 use crate::config::Config;
 use crate::error::{Error, ErrorKind};
-use crate::genesys::{Availability, Genesys, Listed};
+use crate::genesys::{Availability, Genesys, Listed, Listing};
 use crate::retry::RetryPolicy;
 use crate::telemetry::{Counters, Lines};
 use crate::webhook::{News, Webhook};
@@ -142,9 +145,9 @@ impl Archiver {
         &self.clock
     }
 
-    /// Archives every recording that the job asks for. They share the slots for transfers, so that one that waits for
-    /// its transcoding holds up no other. Never fails as a whole: what went wrong stands in the result of the recording
-    /// that it went wrong with.
+    /// Archives every recording that the job asks for and Genesys lists now. They share the slots for transfers, so that
+    /// one that waits for its transcoding holds up no other. Never fails as a whole: what went wrong stands in the result
+    /// of the recording that it went wrong with.
     pub async fn archive(&self, run: Run<'_>) -> Vec<RecordingResult> {
         if run.job.recording.is_some() {
             // The recording is named, so the ledger is asked first: what is archived needs no word of Genesys.
@@ -155,12 +158,22 @@ impl Archiver {
             recording: None,
             segment: None,
         };
-        let listing = match self
-            .in_time(run, self.genesys.recordings(run.job, run.deadline))
-            .await
-        {
-            Ok(listing) => listing,
-            Err(error) => return vec![self.conclude_unclaimed(run, of, error).await],
+        let listing = self.genesys.recordings(run.job, run.deadline);
+        match self.in_time(run, listing).await {
+            Ok(listing) => self.archive_listed(run, listing).await,
+            Err(error) => {
+                let error = self.never_ready(run, error).await;
+                vec![self.conclude_unclaimed(run, of, error).await]
+            }
+        }
+    }
+
+    /// Archives what is listed and wanted, and writes down why the rest is not.
+    async fn archive_listed(&self, run: Run<'_>, listing: Listing) -> Vec<RecordingResult> {
+        let of = RecordingRef {
+            conversation: run.job.conversation,
+            recording: None,
+            segment: None,
         };
         let (wanted, others): (Vec<_>, Vec<_>) = listing
             .recordings

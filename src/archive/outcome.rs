@@ -16,6 +16,12 @@ pub enum Outcome {
     AlreadyArchived,
     /// Comes again by the work queue.
     Deferred,
+    /// A look at a conversation found nothing to do, and another one follows.
+    Settling,
+    /// Nothing more can come of a conversation.
+    Settled,
+    /// A conversation ended without a recording having been started.
+    Unrecorded,
     /// Gone at the source.
     Expired,
     /// Filtered out by configuration.
@@ -33,6 +39,9 @@ impl Outcome {
             Self::Archived => "archived",
             Self::AlreadyArchived => "already_archived",
             Self::Deferred => "deferred",
+            Self::Settling => "settling",
+            Self::Settled => "settled",
+            Self::Unrecorded => "unrecorded",
             Self::Expired => "expired",
             Self::Skipped => "skipped",
             Self::Failed => "failed",

@@ -75,23 +75,29 @@ impl Queues {
     /// Puts a job on the work queue again: `deferrals` grows by one, and the delay with it, but it is never
     /// shorter than the source `asked` for.
     pub async fn defer(&self, job: &Job, asked: Option<Duration>) -> Result<(), Error> {
+        let delay = delay(job.deferrals).max(asked.unwrap_or_default());
+        let again = Job {
+            deferrals: job.deferrals.saturating_add(1),
+            not_before: None,
+            ..job.clone()
+        };
+        self.send(&again, delay).await
+    }
+
+    /// Puts a job on the work queue, after `delay` or the longest delay that SQS takes. SQS counts whole seconds: up, or a
+    /// job would come back early again and again.
+    pub async fn send(&self, job: &Job, delay: Duration) -> Result<(), Error> {
         let Some(url) = &self.config.work else {
             return Err(Error::transient(
                 "a job has to wait, but WORK_QUEUE_URL is not set",
             ));
         };
-        let delay = delay(job.deferrals)
-            .max(asked.unwrap_or_default())
-            .min(LONGEST_DELAY);
-        let again = Job {
-            deferrals: job.deferrals.saturating_add(1),
-            ..job.clone()
-        };
+        let delay = delay.min(LONGEST_DELAY).as_millis().div_ceil(1000);
         self.client
             .send_message()
             .queue_url(url)
-            .message_body(again.to_json().to_string())
-            .delay_seconds(i32::try_from(delay.as_secs()).unwrap_or(900))
+            .message_body(job.to_json().to_string())
+            .delay_seconds(i32::try_from(delay).unwrap_or(900))
             .send()
             .await
             .map_err(|error| super::failed("sending a job to the work queue (WORK_QUEUE_URL)", error))?;
@@ -147,6 +153,9 @@ fn body(exception: &Exception<'_>) -> Value {
             body["job"] = Job {
                 deferrals: 0,
                 first_seen: None,
+                look: None,
+                not_before: None,
+                recheck: job.recheck || exception.error.kind() == ErrorKind::AfterCallWorkOpen,
                 ..job.clone()
             }
             .to_json();
@@ -175,6 +184,9 @@ fn reason(kind: ErrorKind) -> &'static str {
         ErrorKind::Rejected => "Genesys refuses this request for good. The error says why.",
         ErrorKind::NeverReady => {
             "No recording was ready within READINESS_DEADLINE_MINUTES. Check at Genesys whether there is one, then replay the job."
+        }
+        ErrorKind::AfterCallWorkOpen => {
+            "The conversation has not ended at Genesys, which may hold recordings back. End its after-call work, then replay the job."
         }
         ErrorKind::ArchivedAtSource => {
             "The recording is in Genesys' cold storage. Restore it there, then replay the job."

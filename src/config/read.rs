@@ -211,6 +211,29 @@ impl Env<'_> {
                 fits.then(|| text.to_owned())
             },
         );
+        let key_template = self.key_template(api);
+        let object_lock = self.object_lock();
+        // S3: 5 MiB to 5 GiB a part, https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html.
+        // The upper bound here is what a function's memory can hold.
+        let part_mib = self.number("UPLOAD_PART_SIZE_MIB", 8, 5..=512);
+        let concurrency = self.number("UPLOAD_CONCURRENCY", 4, 1..=64);
+        // Nothing is given up before each variable was looked at: the message names all problems.
+        Some(StorageConfig {
+            bucket: bucket?,
+            bucket_owner,
+            key_template: key_template?,
+            kms_key_id: self.get("S3_SSE_KMS_KEY_ID"),
+            storage_class,
+            object_lock,
+            part_size: usize::try_from(part_mib?).ok()? * 1024 * 1024,
+            concurrency: NonZeroUsize::new(usize::try_from(concurrency?).ok()?)?,
+            path_style: ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"]
+                .iter()
+                .any(|name| self.get(name).is_some()),
+        })
+    }
+
+    fn key_template(&mut self, api: RecordingApi) -> Option<KeyTemplate> {
         let template_text = self
             .get("S3_KEY_TEMPLATE")
             .unwrap_or_else(|| "recordings/{interactionId}/{recordingId}{channel}.{ext}".to_owned());
@@ -225,20 +248,26 @@ impl Env<'_> {
                 Err("gives several recordings one key".to_owned())
             }
         });
-        let template = template.map_err(|fault| {
-            let fields = "{interactionId} {recordingId} {channel} {ext} {year} {month} {day} {hour} {region}";
-            let accepted = format!(
-                "folders and a file name with {{recordingId}} in it, made of {fields}; this one {fault}"
-            );
-            self.problem("S3_KEY_TEMPLATE", Some(&template_text), &accepted);
-        });
+        template
+            .map_err(|fault| {
+                let fields =
+                    "{interactionId} {recordingId} {channel} {ext} {year} {month} {day} {hour} {region}";
+                let accepted = format!(
+                    "folders and a file name with {{recordingId}} in it, made of {fields}; this one {fault}"
+                );
+                self.problem("S3_KEY_TEMPLATE", Some(&template_text), &accepted);
+            })
+            .ok()
+    }
+
+    fn object_lock(&mut self) -> Option<ObjectLock> {
         let mode = self.optional("S3_OBJECT_LOCK_MODE", "GOVERNANCE or COMPLIANCE", |text| {
             ["GOVERNANCE", "COMPLIANCE"]
                 .contains(&text)
                 .then(|| text.to_owned())
         });
         let days = self.number("S3_OBJECT_LOCK_DAYS", 0, 0..=36_500);
-        let object_lock = match (mode, days.filter(|days| *days > 0)) {
+        match (mode, days.filter(|days| *days > 0)) {
             (Some(mode), Some(days)) => Some(ObjectLock {
                 mode,
                 days: u32::try_from(days).ok()?,
@@ -260,35 +289,21 @@ impl Env<'_> {
                 );
                 None
             }
-        };
-        // S3: 5 MiB to 5 GiB a part, https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html.
-        // The upper bound here is what a function's memory can hold.
-        let part_mib = self.number("UPLOAD_PART_SIZE_MIB", 8, 5..=512);
-        let concurrency = self.number("UPLOAD_CONCURRENCY", 4, 1..=64);
-        // Nothing is given up before each variable was looked at: the message names all problems.
-        Some(StorageConfig {
-            bucket: bucket?,
-            bucket_owner,
-            key_template: template.ok()?,
-            kms_key_id: self.get("S3_SSE_KMS_KEY_ID"),
-            storage_class,
-            object_lock,
-            part_size: usize::try_from(part_mib?).ok()? * 1024 * 1024,
-            concurrency: NonZeroUsize::new(usize::try_from(concurrency?).ok()?)?,
-            path_style: ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"]
-                .iter()
-                .any(|name| self.get(name).is_some()),
-        })
+        }
     }
 
     fn limits(&mut self) -> Option<LimitConfig> {
         let records = self.number("RECORD_CONCURRENCY", 4, 1..=64);
         let readiness = self.number("READINESS_DEADLINE_MINUTES", 1440, 1..=43_200);
+        let settle = self.number("SETTLE_SECONDS", 900, 0..=21_600);
+        let unrecorded_after = self.number("UNRECORDED_AFTER_MINUTES", 60, 1..=720);
         let transcode_wait = self.number("TRANSCODE_WAIT_SECONDS", 15, 0..=300);
         let attempts = self.number("MAX_ATTEMPTS", 3, 1..=20);
         Some(LimitConfig {
             record_concurrency: NonZeroUsize::new(usize::try_from(records?).ok()?)?,
             readiness: Duration::from_secs(readiness? * 60),
+            settle: Duration::from_secs(settle?),
+            unrecorded_after: Duration::from_secs(unrecorded_after? * 60),
             transcode_wait: Duration::from_secs(transcode_wait?),
             transcode_first: Duration::from_secs(3),
             max_attempts: u32::try_from(attempts?).ok()?,

@@ -14,7 +14,8 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::api::Api;
-use crate::archive::format::MediaKind;
+use super::bounded::Bounded;
+use super::details::{self, Entry};
 use crate::archive::recording::ConversationId;
 use crate::aws::secrets::Secrets;
 use crate::clock::Deadline;
@@ -34,36 +35,13 @@ const JOB_PAGE: &str = "500";
 /// Longest time between two looks at a job.
 const LONGEST_WAIT: Duration = Duration::from_secs(15);
 
+pub use super::details::Conversation;
+
 /// Genesys' analytics of one organisation.
 #[derive(Debug)]
 pub struct Analytics {
     api: Api,
     policy: RetryPolicy,
-}
-
-/// One conversation, as far as it matters whether and how it was recorded.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Conversation {
-    /// Its id.
-    pub id: ConversationId,
-    /// When it began.
-    pub start: Timestamp,
-    /// When it was over; `None`: it goes on.
-    pub end: Option<Timestamp>,
-    /// `mediaType` of its sessions, such as `voice`.
-    pub media_types: Vec<String>,
-    /// `originatingDirection` and `direction` of its sessions: `inbound`, `outbound`.
-    pub directions: Vec<String>,
-    /// Queues that it went through.
-    pub queues: Vec<String>,
-    /// Its divisions.
-    pub divisions: Vec<String>,
-    /// An audio recording was started.
-    pub recorded: bool,
-    /// A screen recording was started.
-    pub screen_recorded: bool,
-    /// An agent recorded a snippet. Genesys tells of these apart from recordings of the whole call.
-    pub snippet_recorded: bool,
 }
 
 /// Some of a day's conversations.
@@ -97,21 +75,6 @@ enum Pages {
     Query { page: u32 },
     Job { id: String, cursor: Option<String> },
     End,
-}
-
-impl Conversation {
-    /// Whether there may be a recording of this kind. What was started is no promise, but what was not started cannot
-    /// be there.
-    pub fn may_have(&self, kind: MediaKind) -> bool {
-        let of_type = |name: &str| self.media_types.iter().any(|media| media.ends_with(name));
-        match kind {
-            MediaKind::Audio => self.recorded || self.snippet_recorded,
-            MediaKind::Screen => self.screen_recorded,
-            MediaKind::Chat => of_type("chat"),
-            MediaKind::Email => of_type("email"),
-            MediaKind::Message => of_type("message"),
-        }
-    }
 }
 
 impl Analytics {
@@ -237,7 +200,9 @@ impl Day<'_> {
                 let answer = api.post(QUERY, &body, &what, deadline).await;
                 let answer: Answer = answer.map_err(|error| self.beyond(*page, error))?.json(&what)?;
                 match answer.conversations {
-                    Some(entries) if !entries.is_empty() => (entries, Pages::Query { page: page + 1 }),
+                    Some(Bounded(entries)) if !entries.is_empty() => {
+                        (entries, Pages::Query { page: page + 1 })
+                    }
                     // Past the last page there is no list. A page that is not full is no such sign.
                     _ => (Vec::new(), Pages::End),
                 }
@@ -254,13 +219,13 @@ impl Day<'_> {
                     },
                     None => Pages::End,
                 };
-                (answer.conversations.unwrap_or_default(), next)
+                (answer.conversations.unwrap_or_default().0, next)
             }
         };
         self.pages = next;
         let mut page = Page::default();
         for entry in entries {
-            match conversation(entry) {
+            match details::conversation(entry) {
                 None => page.unreadable += 1,
                 Some(conversation) => {
                     // A job lists by activity: what began on another day belongs to that one.
@@ -300,73 +265,6 @@ fn interval(date: Date) -> String {
 /// What both kinds of list answer. Every field may be missing.
 #[derive(Deserialize)]
 struct Answer {
-    conversations: Option<Vec<Entry>>,
+    conversations: Option<Bounded<Vec<Entry>>>,
     cursor: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Entry {
-    conversation_id: Option<String>,
-    conversation_start: Option<String>,
-    conversation_end: Option<String>,
-    originating_direction: Option<String>,
-    division_ids: Option<Vec<String>>,
-    participants: Option<Vec<Participant>>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Participant {
-    screen_recording: Option<bool>,
-    sessions: Option<Vec<Session>>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Session {
-    media_type: Option<String>,
-    direction: Option<String>,
-    recording: Option<bool>,
-    snippet_recording: Option<bool>,
-    segments: Option<Vec<Segment>>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Segment {
-    queue_id: Option<String>,
-}
-
-fn conversation(entry: Entry) -> Option<Conversation> {
-    let mut conversation = Conversation {
-        id: ConversationId::parse(&entry.conversation_id?).ok()?,
-        start: entry.conversation_start?.parse().ok()?,
-        end: None,
-        media_types: Vec::new(),
-        directions: Vec::from_iter(entry.originating_direction),
-        queues: Vec::new(),
-        divisions: entry.division_ids.unwrap_or_default(),
-        recorded: false,
-        screen_recorded: false,
-        snippet_recorded: false,
-    };
-    // An end that cannot be read is an end.
-    conversation.end = entry
-        .conversation_end
-        .map(|end| end.parse().unwrap_or(conversation.start));
-    for participant in entry.participants.unwrap_or_default() {
-        conversation.screen_recorded |= participant.screen_recording == Some(true);
-        for session in participant.sessions.unwrap_or_default() {
-            conversation.recorded |= session.recording == Some(true);
-            conversation.snippet_recorded |= session.snippet_recording == Some(true);
-            conversation.media_types.extend(session.media_type);
-            conversation.directions.extend(session.direction);
-            let segments = session.segments.into_iter().flatten();
-            conversation
-                .queues
-                .extend(segments.filter_map(|segment| segment.queue_id));
-        }
-    }
-    Some(conversation)
 }

@@ -92,8 +92,7 @@ pub(super) async fn list(
             1 => "1 entry".to_owned(),
             count => format!("{count} entries"),
         };
-        let message =
-            format!("{count} of Genesys' answer about {what} cannot be read; of the first, {first}");
+        let message = format!("{count} unreadable in Genesys' answer about {what}; of the first, {first}");
         Error::new(ErrorKind::Rejected, message)
     });
     Ok(Listing {

@@ -84,23 +84,21 @@ const MOST_REDIRECTS: usize = 5;
 impl MediaClient {
     pub(super) fn new(config: &GenesysConfig, policy: RetryPolicy, idle: Duration) -> Result<Self, Error> {
         let hosts = config.media_hosts.clone();
-        let redirects = Policy::custom(move |attempt| {
-            let first = attempt.previous().first();
-            let same_scheme = first.is_some_and(|first| first.scheme() == attempt.url().scheme());
-            if !same_scheme || attempt.previous().len() > MOST_REDIRECTS {
-                return attempt.error("redirects to another scheme, and more than five, are not followed");
-            }
-            match hosts.check(attempt.url()) {
-                Ok(()) => attempt.follow(),
-                Err(why) => attempt.error(format!("a redirect leads to a media URL {why}")),
-            }
-        });
+        let redirects =
+            Policy::custom(
+                move |attempt| match may_follow(&hosts, attempt.previous(), attempt.url()) {
+                    Ok(()) => attempt.follow(),
+                    Err(why) => attempt.error(why),
+                },
+            );
         // A Referer would carry the signature to the next host.
         let http = http::client(|builder| {
             let builder = builder.redirect(redirects).referer(false);
             match &config.media_hosts {
                 MediaHosts::Any => builder,
-                MediaHosts::Within(_) => builder.dns_resolver(Arc::new(PublicOnly)),
+                MediaHosts::Within(_) => builder.dns_resolver(Arc::new(PublicOnly {
+                    except: config.api_base.clone(),
+                })),
             }
         })?;
         Ok(Self {
@@ -235,15 +233,32 @@ impl MediaClient {
     }
 }
 
+/// Checks whether a redirect is followed, from the URLs before it to `next`.
+fn may_follow(hosts: &MediaHosts, before: &[Url], next: &Url) -> Result<(), String> {
+    let same_scheme = before
+        .first()
+        .is_some_and(|first| first.scheme() == next.scheme());
+    if !same_scheme || before.len() > MOST_REDIRECTS {
+        return Err("redirects to another scheme, and more than five, are not followed".to_owned());
+    }
+    hosts
+        .check(next)
+        .map_err(|why| format!("a redirect leads to a media URL {why}"))
+}
+
 /// Resolves names to public addresses only: a name that may serve media must not lead to a machine inside.
 #[derive(Debug)]
-struct PublicOnly;
+struct PublicOnly {
+    /// The base URL of the API, which the operator chose: it may be a proxy inside.
+    except: Url,
+}
 
 impl Resolve for PublicOnly {
     fn resolve(&self, name: Name) -> Resolving {
+        let chosen = self.except.host_str() == Some(name.as_str());
         Box::pin(async move {
             let found: Vec<SocketAddr> = tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
-            match found.iter().find(|address| !is_public(address.ip())) {
+            match found.iter().find(|address| !chosen && !is_public(address.ip())) {
                 None => Ok(Box::new(found.into_iter()) as Addrs),
                 Some(inside) => {
                     let (host, address) = (crate::redact::quote(name.as_str()), inside.ip());
@@ -404,6 +419,36 @@ mod tests {
             "{refused}"
         );
         assert!(!refused.contains("LEAKED"), "{refused}");
+    }
+
+    #[test]
+    fn a_redirect_to_another_host_or_scheme_is_not_followed() {
+        let hosts = of_germany().hosts;
+        let urls = |texts: &[&str]| {
+            texts
+                .iter()
+                .map(|text| Url::parse(text).unwrap())
+                .collect::<Vec<_>>()
+        };
+        let first = "https://api-downloads.mypurecloud.de/x";
+        for (next, why) in [
+            ("https://d1.cloudfront.net/x?Signature=LEAKED", None),
+            (
+                "https://evil.example/x?Signature=LEAKED",
+                Some("GENESYS_MEDIA_HOSTS"),
+            ),
+            ("https://169.254.169.254/latest/meta-data", Some("IP address")),
+            ("http://d1.cloudfront.net/x", Some("another scheme")),
+        ] {
+            let followed = may_follow(&hosts, &urls(&[first]), &urls(&[next])[0]);
+            assert_eq!(followed.is_ok(), why.is_none(), "{next}");
+            let told = followed.err().unwrap_or_default();
+            assert!(
+                told.contains(why.unwrap_or_default()) && !told.contains("LEAKED"),
+                "{told}"
+            );
+        }
+        assert!(may_follow(&hosts, &urls(&[first; 6]), &urls(&[first])[0]).is_err());
     }
 
     #[tokio::test]

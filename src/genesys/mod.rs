@@ -9,12 +9,14 @@ mod api;
 mod auth;
 mod bounded;
 mod conversations;
+mod details;
 mod interactions;
 mod media;
+mod orphans;
 #[cfg(feature = "cli")]
 mod probe;
 
-use std::sync::Arc;
+use std::sync::{Arc, Once};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -23,7 +25,7 @@ use serde_json::{Map, Value};
 use crate::archive::annotations::Annotations;
 use crate::archive::format::{Format, MediaKind};
 use crate::archive::job::Job;
-use crate::archive::recording::RecordingId;
+use crate::archive::recording::{ConversationId, RecordingId};
 use crate::aws::secrets::Secrets;
 use crate::clock::Deadline;
 use crate::config::{Config, RecordingApi};
@@ -31,6 +33,7 @@ use crate::error::{Error, ErrorKind};
 use crate::retry::{Retry, RetryPolicy};
 use crate::telemetry::Counters;
 
+pub use details::{Conversation, Details, Told};
 pub use media::Media;
 #[cfg(feature = "cli")]
 pub use probe::{Limit, Topic};
@@ -42,6 +45,8 @@ pub struct Genesys {
     variant: RecordingApi,
     split_channels: bool,
     media: media::MediaClient,
+    /// That details are denied is said once in the life of a container.
+    details_denied: Once,
 }
 
 /// What Genesys lists for a conversation.
@@ -149,28 +154,30 @@ impl Genesys {
             variant: config.genesys.api,
             split_channels: config.recording.split_channels,
             media: media::MediaClient::new(&config.genesys, policy, config.limits.media_idle)?,
+            details_denied: Once::new(),
         })
+    }
+
+    /// Returns all recordings that Genesys lists for a conversation, which may be none.
+    pub async fn list(&self, conversation: ConversationId, deadline: &Deadline) -> Result<Listing, Error> {
+        match self.variant {
+            RecordingApi::Conversations => conversations::list(&self.api, conversation, deadline).await,
+            RecordingApi::Interactions => interactions::list(&self.api, conversation, deadline).await,
+        }
     }
 
     /// All recordings of the job's conversation that Genesys knows of; only the job's one if it names one.
     ///
     /// None at all is [`ErrorKind::NotReady`]: shortly after a call an empty list proves nothing.
     pub async fn recordings(&self, job: &Job, deadline: &Deadline) -> Result<Listing, Error> {
-        let mut listing = match self.variant {
-            RecordingApi::Conversations => conversations::list(&self.api, job.conversation, deadline).await?,
-            RecordingApi::Interactions => interactions::list(&self.api, job.conversation, deadline).await?,
-        };
+        let mut listing = self.list(job.conversation, deadline).await?;
         if let Some(wanted) = job.recording {
             listing.recordings.retain(|recording| recording.id == wanted);
             // Not this job's business; a job for the whole conversation reports them.
             listing.unreadable = None;
         }
         if listing.recordings.is_empty() && listing.unreadable.is_none() {
-            let what = job
-                .recording
-                .map_or_else(|| "no recording".to_owned(), |id| format!("no recording {id}"));
-            let message = format!("Genesys lists {what} for conversation {}", job.conversation);
-            return Err(Error::new(ErrorKind::NotReady { after: None }, message));
+            return Err(not_listed(job));
         }
         Ok(listing)
     }
@@ -201,4 +208,13 @@ impl Genesys {
     ) -> Result<Media<'a>, Error> {
         self.media.fetch(&self.api, source, deadline, retry).await
     }
+}
+
+/// Nothing is listed of what the job asks for: not ready, as far as anybody can tell.
+pub(crate) fn not_listed(job: &Job) -> Error {
+    let what = job
+        .recording
+        .map_or_else(|| "no recording".to_owned(), |id| format!("no recording {id}"));
+    let message = format!("Genesys lists {what} for conversation {}", job.conversation);
+    Error::new(ErrorKind::NotReady { after: None }, message)
 }

@@ -123,6 +123,7 @@ mod tests {
             recorded: true,
             screen_recorded: false,
             snippet_recorded: false,
+            open: Vec::new(),
         };
         change(&mut conversation);
         filter.fate(&conversation, &config.unwrap())

@@ -115,10 +115,6 @@ impl Sink {
         })
     }
 
-    pub(super) fn is_queue(&self) -> bool {
-        matches!(self, Self::Queue { .. })
-    }
-
     /// Takes up to [`BATCH`] jobs; says what came of each.
     pub(super) async fn take(
         &self,
@@ -233,9 +229,13 @@ async fn archive(archiver: &Archiver, job: &Job, session: &Session, tell: &dyn F
     tracing::debug!(elapsed_ms = begun.elapsed().as_millis(), "archived");
     results.iter().for_each(|result| tell(Archived::of(result)));
     let of = |result: &RecordingResult| match result.outcome {
-        Outcome::Archived | Outcome::AlreadyArchived | Outcome::Skipped => Taken::Done,
+        Outcome::Archived
+        | Outcome::AlreadyArchived
+        | Outcome::Skipped
+        | Outcome::Settled
+        | Outcome::Unrecorded => Taken::Done,
         Outcome::Expired => Taken::Gone,
-        Outcome::Deferred | Outcome::Failed | Outcome::Retry => Taken::Not,
+        Outcome::Deferred | Outcome::Settling | Outcome::Failed | Outcome::Retry => Taken::Not,
     };
     results.iter().map(of).max().unwrap_or(Taken::Done)
 }

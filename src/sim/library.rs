@@ -71,11 +71,14 @@ pub fn fill(genesys: &Genesys) {
         22,
         [Recording::screen(recording_id(22, 1), Media::bytes(CALL_01_WEBM))],
     ));
-    genesys.add(conversation(25, []));
+    let mut lost = conversation(25, []);
+    lost.marked = Some(true);
+    genesys.add(lost);
     genesys.add(conversation(
         27,
         [call(27, 1, CALL_01).state(FileState::Archived)],
     ));
+    genesys.add(conversation(28, []));
 
     let interaction = |number: u32| {
         Interaction::new(conversation_id(number), Media::bytes(CALL_01)).recording_id(recording_id(number, 1))

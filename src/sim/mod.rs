@@ -8,6 +8,7 @@ pub mod genesys;
 mod hmac;
 pub mod library;
 pub mod runtime;
+mod site;
 pub mod webhook;
 pub mod wire;
 
@@ -15,6 +16,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde_json::json;
+
+pub use site::{Ports, Site};
 
 /// Name of the simulated bucket.
 pub const BUCKET: &str = "calls";
@@ -24,31 +27,16 @@ pub const AUDIT_TABLE: &str = "recording-audit";
 pub const LEDGER_TABLE: &str = "recording-ledger";
 /// Name of the simulated secret.
 pub const SECRET: &str = "genesys/archiver";
+/// Name of the work queue.
+pub const WORK_QUEUE: &str = "recording-work";
+/// Name of the queue for what needs a person.
+pub const EXCEPTION_QUEUE: &str = "recording-exceptions";
+/// Name of the queue for what was received too often.
+pub const DEAD_LETTER_QUEUE: &str = "recording-dead-letters";
+/// How often the work queue hands out a message before it becomes a dead letter, as in the template.
+const MOST_RECEPTIONS: u32 = 5;
 /// Key of the webhook's signature.
 pub const WEBHOOK_SECRET: &str = "whsec_c2ltdWxhdGVkLXdlYmhvb2stc2VjcmV0LTAwMDE=";
-
-/// Where each simulator listens; 0 is any free port.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Ports {
-    /// Genesys' API and login.
-    pub genesys: u16,
-    /// The host of the signed media URLs.
-    pub media: u16,
-    /// All of AWS.
-    pub aws: u16,
-    /// The webhook's receiver.
-    pub webhook: u16,
-}
-
-impl Ports {
-    /// Those of `cargo local -- serve`: fixed, so that an environment once written down stays good.
-    pub const SERVE: Self = Self {
-        genesys: 9101,
-        media: 9102,
-        aws: 9103,
-        webhook: 9104,
-    };
-}
 
 /// Everything the archiver talks to, set up and running. Stops when dropped.
 #[derive(Debug, Clone)]
@@ -65,6 +53,9 @@ pub struct World {
     pub work_queue: String,
     /// URL of the exception queue.
     pub exception_queue: String,
+    /// URL of the work queue's dead-letter queue.
+    pub dead_letter_queue: String,
+    site: Site,
 }
 
 /// Why a simulated world did not come up.
@@ -75,28 +66,37 @@ impl World {
     pub async fn temporary() -> Result<Self, StartError> {
         let wire = wire::Wire::default();
         let aws = aws::Aws::temporary(&wire).await?;
-        Self::around(wire, aws, Ports::default()).await
+        Self::around(wire, aws, Site::default()).await
     }
 
-    /// On these ports, with objects as plain files below `folder` and the tables beside them.
-    pub async fn in_folder(folder: &Path, ports: Ports) -> Result<Self, StartError> {
+    /// At this site, with objects as plain files below `folder` and the tables beside them.
+    pub async fn in_folder(folder: &Path, site: Site) -> Result<Self, StartError> {
         let wire = wire::Wire::default();
-        let aws = aws::Aws::start(&wire, ports.aws, folder).await?;
-        Self::around(wire, aws, ports).await
+        let aws = aws::Aws::start(&wire, &site, folder).await?;
+        Self::around(wire, aws, site).await
     }
 
-    async fn around(wire: wire::Wire, aws: aws::Aws, ports: Ports) -> Result<Self, StartError> {
-        let genesys = genesys::Genesys::start(&wire, ports.genesys, ports.media).await?;
-        let webhook = webhook::Receiver::start(&wire, ports.webhook, WEBHOOK_SECRET).await?;
+    async fn around(wire: wire::Wire, aws: aws::Aws, mut site: Site) -> Result<Self, StartError> {
+        let genesys = genesys::Genesys::start_at(&wire, &site).await?;
+        let webhook = webhook::Receiver::start_at(&wire, &site, WEBHOOK_SECRET).await?;
         aws.create_bucket(BUCKET).await?;
         aws.create_tables(AUDIT_TABLE, LEDGER_TABLE).await?;
         let (client_id, client_secret) = genesys.credentials();
         let secret =
             json!({"clientId": client_id, "clientSecret": client_secret, "webhookSecret": WEBHOOK_SECRET});
         aws.put_secret(SECRET, &secret.to_string()).await?;
-        let work_queue = aws.create_queue("recording-work").await?;
-        let exception_queue = aws.create_queue("recording-exceptions").await?;
+        let dead_letter_queue = aws.create_queue(DEAD_LETTER_QUEUE).await?;
+        let work_queue = aws
+            .create_queue_with_dead_letters(WORK_QUEUE, DEAD_LETTER_QUEUE, MOST_RECEPTIONS)
+            .await?;
+        let exception_queue = aws.create_queue(EXCEPTION_QUEUE).await?;
         wire.forget();
+        site.ports = Ports {
+            genesys: port_of(&genesys.base_url()),
+            media: port_of(&genesys.media_base_url()),
+            aws: port_of(&aws.endpoint_url()),
+            webhook: port_of(webhook.url().trim_end_matches("/hook")),
+        };
         Ok(Self {
             wire,
             genesys,
@@ -104,28 +104,24 @@ impl World {
             webhook,
             work_queue,
             exception_queue,
+            dead_letter_queue,
+            site,
         })
     }
 
-    /// The environment that makes a function talk to this world, and to nothing else.
-    pub fn environment(&self) -> BTreeMap<&'static str, String> {
-        let own = |text: &str| text.to_owned();
-        BTreeMap::from([
-            ("AWS_ACCESS_KEY_ID", own(aws::ACCESS_KEY_ID)),
-            ("AWS_SECRET_ACCESS_KEY", own(aws::SECRET_ACCESS_KEY)),
-            ("AWS_REGION", own(aws::REGION)),
-            ("AWS_ENDPOINT_URL", self.aws.endpoint_url()),
-            ("GENESYS_CLOUD_REGION", own("eu-central-1")),
-            ("GENESYS_API_BASE_URL", self.genesys.base_url()),
-            ("GENESYS_LOGIN_BASE_URL", self.genesys.base_url()),
-            ("GENESYS_SECRET_ID", own(SECRET)),
-            ("S3_BUCKET_NAME", own(BUCKET)),
-            ("S3_BUCKET_OWNER", own(aws::ACCOUNT_ID)),
-            ("AUDIT_TABLE_NAME", own(AUDIT_TABLE)),
-            ("LEDGER_TABLE_NAME", own(LEDGER_TABLE)),
-            ("WEBHOOK_URL", self.webhook.url()),
-            ("WORK_QUEUE_URL", self.work_queue.clone()),
-            ("EXCEPTION_QUEUE_URL", self.exception_queue.clone()),
-        ])
+    /// Returns where it listens, with the ports that it got.
+    pub fn site(&self) -> &Site {
+        &self.site
     }
+
+    /// Returns the environment that makes a function talk to this world, and to nothing else.
+    pub fn environment(&self) -> BTreeMap<&'static str, String> {
+        self.site.environment()
+    }
+}
+
+/// Returns the port at the end of a base URL.
+fn port_of(url: &str) -> u16 {
+    let (_, port) = url.rsplit_once(':').unwrap_or_default();
+    port.parse().unwrap_or_default()
 }

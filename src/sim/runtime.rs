@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::task::JoinHandle;
 
-use super::wire::bind;
+use super::wire::{Wire, bind};
 
 /// What the function answered: its response, or its error.
 pub type Answer = Result<Value, Value>;
@@ -72,9 +72,7 @@ impl RuntimeApi {
                 get(std::future::pending::<()>),
             )
             .with_state(shared.clone());
-        let task = tokio::spawn(async move {
-            let _ = axum::serve(listener, router).await;
-        });
+        let task = Wire::default().serve(listener, router, |_| None);
         Ok(Self {
             address,
             invocations,
@@ -93,8 +91,20 @@ impl RuntimeApi {
         self.shared.polled.notified().await;
     }
 
+    /// Goes away as an emulator does that is stopped: every connection closes, and nobody listens any more.
+    pub async fn stop(&mut self) {
+        self.task.abort();
+        // An error: it was aborted.
+        let _ = (&mut self.task).await;
+    }
+
     /// Invokes the function, with this much time for it, and waits for its answer.
     pub async fn invoke(&self, event: Value, remaining: Duration) -> Answer {
+        self.invoke_until(event, SystemTime::now() + remaining).await
+    }
+
+    /// Invokes the function with this deadline, and waits for its answer. cargo-lambda's emulator names one in 1970.
+    pub async fn invoke_until(&self, event: Value, deadline: SystemTime) -> Answer {
         let id = {
             let mut count = lock(&self.shared.count);
             *count += 1;
@@ -102,11 +112,7 @@ impl RuntimeApi {
         };
         let (answer, answered) = oneshot::channel();
         lock(&self.shared.waiting).insert(id.clone(), answer);
-        let pending = Pending {
-            id,
-            event,
-            deadline: SystemTime::now() + remaining,
-        };
+        let pending = Pending { id, event, deadline };
         let gone = |what: &str| Err(json!({"errorMessage": what}));
         if self.invocations.send(pending).is_err() {
             return gone("the Runtime API stopped");

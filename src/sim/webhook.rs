@@ -2,7 +2,6 @@
 //! to, keeps every delivery, and answers as it is told.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -19,7 +18,8 @@ use serde_json::Value;
 use tokio::task::JoinHandle;
 
 use super::hmac::hmac_sha256;
-use super::wire::{Service, Wire, bind};
+use super::site::{Ports, Site};
+use super::wire::{Service, Wire, bind_on};
 
 /// How far the timestamp of a delivery may be off, in seconds.
 const TOLERANCE: u64 = 300;
@@ -67,7 +67,7 @@ impl From<u16> for Answer {
 
 #[derive(Debug)]
 struct Running {
-    address: SocketAddr,
+    url: String,
     task: JoinHandle<()>,
 }
 
@@ -89,7 +89,16 @@ impl Receiver {
     /// Starts a receiver at `port` (0: any free one) that shares `secret` with the sender. As in the
     /// specification it is base64, with or without `whsec_` before it; anything else counts as its bytes.
     pub async fn start(wire: &Wire, port: u16, secret: &str) -> std::io::Result<Self> {
-        let (listener, address) = bind(port).await?;
+        let ports = Ports {
+            webhook: port,
+            ..Ports::default()
+        };
+        Self::start_at(wire, &Site::loopback(ports), secret).await
+    }
+
+    /// Starts a receiver on the webhook's port of the site.
+    pub async fn start_at(wire: &Wire, site: &Site, secret: &str) -> std::io::Result<Self> {
+        let (listener, address) = bind_on(site.bind, site.ports.webhook).await?;
         let state = Arc::new(Mutex::new(Inbox {
             key: key(secret),
             deliveries: Vec::new(),
@@ -102,13 +111,16 @@ impl Receiver {
         let task = wire.serve(listener, router, classify);
         Ok(Self {
             state,
-            running: Arc::new(Running { address, task }),
+            running: Arc::new(Running {
+                url: format!("{}/hook", site.url(address.port())),
+                task,
+            }),
         })
     }
 
     /// Where to deliver.
     pub fn url(&self) -> String {
-        format!("http://{}/hook", self.running.address)
+        self.running.url.clone()
     }
 
     /// Everything that was delivered, in order of arrival.

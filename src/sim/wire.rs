@@ -6,7 +6,8 @@
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::fmt;
-use std::net::SocketAddr;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -366,8 +367,16 @@ impl fmt::Display for Cut {
 impl std::error::Error for Cut {}
 
 /// Binds `port` on loopback (0: any free one).
-pub(super) async fn bind(port: u16) -> std::io::Result<(TcpListener, SocketAddr)> {
-    let listener = TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, port)).await?;
+pub(super) async fn bind(port: u16) -> io::Result<(TcpListener, SocketAddr)> {
+    bind_on(Ipv4Addr::LOCALHOST.into(), port).await
+}
+
+/// Binds `port` (0: any free one) on this address of the machine. A refusal names both.
+pub(super) async fn bind_on(ip: IpAddr, port: u16) -> io::Result<(TcpListener, SocketAddr)> {
+    let wanted = SocketAddr::new(ip, port);
+    let named =
+        |error: io::Error| io::Error::new(error.kind(), format!("cannot listen on {wanted}: {error}"));
+    let listener = TcpListener::bind(wanted).await.map_err(named)?;
     let address = listener.local_addr()?;
     Ok((listener, address))
 }

@@ -21,6 +21,7 @@ use crate::archive::{Archiver, Run, panic_text};
 use crate::aws::queues::{Exception, Handover};
 use crate::clock::{Deadline, Stop};
 use crate::error::{Error, ErrorKind};
+use crate::genesys::Details;
 use crate::telemetry::Lines;
 
 /// Answers invocations. One for the life of a container; cheap to clone.
@@ -44,11 +45,11 @@ pub struct Invocation {
 
 /// What came of one message, event or job.
 #[derive(Debug)]
-struct Settled {
-    results: Vec<RecordingResult>,
-    ignored: bool,
+pub(super) struct Settled {
+    pub(super) results: Vec<RecordingResult>,
+    pub(super) ignored: bool,
     /// An error: the trigger has to come again.
-    verdict: Result<(), Error>,
+    pub(super) verdict: Result<(), Error>,
 }
 
 impl Settled {
@@ -64,9 +65,9 @@ impl Settled {
 
 /// An SQS message and what it asks for.
 #[derive(Debug)]
-struct Message {
+pub(super) struct Message {
     sqs: SqsMessage,
-    request: Result<Request, Error>,
+    pub(super) request: Result<Request, Error>,
 }
 
 impl Handler {
@@ -140,7 +141,10 @@ impl Handler {
         tally: &mut Tally,
     ) -> Result<Value, Error> {
         let settled = match request {
-            Ok(request) => contained(self.settle(request, actor, deadline).boxed(), deadline).await,
+            Ok(request) => {
+                let details = Details::default();
+                contained(self.settle(request, actor, deadline, &details).boxed(), deadline).await
+            }
             Err(error) => Settled::without_results(Err(error)),
         };
         count(tally, &settled);
@@ -162,12 +166,15 @@ impl Handler {
             .collect();
         // Tasks of their own, so that hashing spreads over the cores; dropped with the set if the invocation is.
         let mut running = JoinSet::new();
-        for group in self.by_conversation(messages) {
-            let (handler, actor, deadline) = (self.clone(), actor.clone(), deadline.clone());
+        let groups = self.by_conversation(messages);
+        let details = Arc::new(self.details_of(&groups));
+        for group in groups {
+            let (handler, actor, deadline, details) =
+                (self.clone(), actor.clone(), deadline.clone(), details.clone());
             running.spawn(async move {
                 let mut settled = Vec::new();
                 for (index, message) in group {
-                    let work = handler.message(message, actor.clone(), &deadline);
+                    let work = handler.message(message, actor.clone(), &deadline, &details);
                     settled.push((index, contained(work.boxed(), &deadline).await));
                 }
                 settled
@@ -220,13 +227,19 @@ impl Handler {
     }
 
     /// One message: of what cannot be read, the exception queue gets what may be kept.
-    async fn message(&self, message: Message, actor: Actor, deadline: &Deadline) -> Settled {
+    async fn message(
+        &self,
+        message: Message,
+        actor: Actor,
+        deadline: &Deadline,
+        details: &Details,
+    ) -> Settled {
         let actor = Actor {
             message_id: message.sqs.message_id,
             ..actor
         };
         let error = match message.request {
-            Ok(request) => return self.settle(request, actor, deadline).await,
+            Ok(request) => return self.settle(request, actor, deadline, details).await,
             Err(error) => error,
         };
         let error = kept::about(&error);
@@ -244,7 +257,13 @@ impl Handler {
     }
 
     /// Sees a request through.
-    async fn settle(&self, request: Request, mut actor: Actor, deadline: &Deadline) -> Settled {
+    async fn settle(
+        &self,
+        request: Request,
+        mut actor: Actor,
+        deadline: &Deadline,
+        details: &Details,
+    ) -> Settled {
         let (mut job, event_id) = match request {
             Request::Archive { job, event_id } => (job, event_id),
             Request::Nothing { why } => {
@@ -257,14 +276,26 @@ impl Handler {
         };
         actor.event_id = event_id;
         actor.requested_by.clone_from(&job.requested_by);
-        // From here on readiness is counted, however often the job is deferred. Nothing was seen in the future.
         let now = self.archiver.clock().now();
+        if let Some(time) = job.not_before {
+            let wait = Duration::try_from(time.duration_since(now));
+            if let Ok(wait) = wait
+                && !wait.is_zero()
+            {
+                return self.postpone(&job, &actor, wait).await;
+            }
+        }
+        // From here on readiness is counted, however often the job is deferred. Nothing was seen in the future.
         job.first_seen = Some(job.first_seen.map_or(now, |seen| seen.min(now)));
         if !deadline.allows_new_work() {
             let error = Error::new(ErrorKind::DeadlineNear, "no time left to begin another recording");
             return Settled::without_results(Err(error));
         }
-        let mut results = self.archiver.archive(Run::new(&job, &actor, deadline)).await;
+        let run = Run::new(&job, &actor, deadline);
+        if self.archiver.settles(&job) {
+            return self.look(run, details).await;
+        }
+        let mut results = self.archiver.archive(run).await;
         let verdict = self.dispatch(&job, &actor, &mut results).await;
         Settled {
             results,
@@ -275,7 +306,12 @@ impl Handler {
 
     /// Sends each result where it has to go. When the trigger has to come again, nothing is sent: the next run
     /// meets the same results, and would send them twice.
-    async fn dispatch(&self, job: &Job, actor: &Actor, results: &mut [RecordingResult]) -> Result<(), Error> {
+    pub(super) async fn dispatch(
+        &self,
+        job: &Job,
+        actor: &Actor,
+        results: &mut [RecordingResult],
+    ) -> Result<(), Error> {
         if let Some(again) = results.iter_mut().find(|result| result.outcome == Outcome::Retry) {
             return Err(again
                 .error
@@ -291,7 +327,8 @@ impl Handler {
                 Outcome::Failed | Outcome::Expired => {
                     let recording = result.of.recording.map(|id| id.to_string());
                     let conversation = Some(result.of.conversation.to_string());
-                    let handover = Handover::Job(job);
+                    let replay = about(job, result);
+                    let handover = Handover::Job(&replay);
                     let handed = self
                         .hand_over(error, conversation, recording, handover, actor)
                         .await?;
@@ -310,12 +347,7 @@ impl Handler {
                             format!("{error}; with WORK_QUEUE_URL set, the job would have been deferred");
                         return Err(Error::new(error.kind(), message));
                     }
-                    // Only this recording has to come again, not those that are done.
-                    let again = Job {
-                        recording: result.of.recording.or(job.recording),
-                        ..job.clone()
-                    };
-                    self.archiver.queues().defer(&again, asked).await?;
+                    self.archiver.queues().defer(&about(job, result), asked).await?;
                 }
                 _ => {}
             }
@@ -345,6 +377,19 @@ impl Handler {
         };
         self.archiver.queues().hand_over(&exception).await?;
         Ok(true)
+    }
+}
+
+/// The job that has to come again for a result: for this recording alone, not for those that are done.
+fn about(job: &Job, result: &RecordingResult) -> Job {
+    match result.of.recording.or(job.recording) {
+        None => job.clone(),
+        recording => Job {
+            recording,
+            look: None,
+            recheck: false,
+            ..job.clone()
+        },
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
 
 use super::handler::{Handler, Invocation};
@@ -18,6 +19,10 @@ use tokio::runtime::Builder;
 /// Lambda gives one virtual CPU for each 1,769 MB:
 /// <https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html>.
 const MEMORY_PER_CPU_MB: usize = 1_769;
+
+/// The longest invocation that Lambda allows, and the default of `Timeout` in the template:
+/// <https://docs.aws.amazon.com/lambda/latest/dg/configuration-timeout.html>.
+const LONGEST_INVOCATION: Duration = Duration::from_secs(900);
 
 /// The function with a runtime of its own: one thread for each CPU that Lambda gives it, not for each that it shows. With
 /// less than one, a second thread could not hash while the first receives; the bytes would only change caches.
@@ -54,22 +59,73 @@ pub async fn run() -> ExitCode {
         Ok(archiver) => Handler::new(archiver, lines),
         Err(error) => return cannot_start(&error),
     };
-    let handler = Arc::new(handler);
-    stop_on_sigterm(&handler).await;
-    let served = lambda_runtime::run(service_fn(|event| answer(handler.clone(), event))).await;
+    let process = Process {
+        handler: Arc::new(handler),
+        began: SystemTime::now(),
+        invocations: AtomicUsize::new(0),
+    };
+    stop_on_sigterm(&process.handler).await;
+    let served = lambda_runtime::run(service_fn(|event| process.answer(event))).await;
     match served {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => cannot_start(&*error),
+        Err(error) => process.ended(&*error),
     }
 }
 
-async fn answer(handler: Arc<Handler>, event: LambdaEvent<Value>) -> Result<Value, Diagnostic> {
+/// What lives as long as the process does.
+struct Process {
+    handler: Arc<Handler>,
+    began: SystemTime,
+    invocations: AtomicUsize,
+}
+
+impl Process {
+    async fn answer(&self, event: LambdaEvent<Value>) -> Result<Value, Diagnostic> {
+        self.invocations.fetch_add(1, Ordering::Relaxed);
+        let remaining = remaining(event.context.deadline(), self.began, SystemTime::now());
+        answer(self.handler.clone(), event, remaining).await
+    }
+
+    /// Reports that the Runtime API does not answer: Lambda's never goes away, an emulator's does.
+    fn ended(&self, error: &dyn std::error::Error) -> ExitCode {
+        let api = std::env::var("AWS_LAMBDA_RUNTIME_API").unwrap_or_default();
+        let error = with_causes(error);
+        match self.invocations.load(Ordering::Relaxed) {
+            0 => eprintln!(
+                "recording-archiver cannot start: the Lambda Runtime API at {api} does not answer ({error})"
+            ),
+            count => eprintln!(
+                "recording-archiver ends: the Lambda Runtime API at {api} went away ({error}). Invocations answered, the \
+                 last one perhaps without being heard: {count}. What is archived stays, and an event may be sent again"
+            ),
+        }
+        ExitCode::FAILURE
+    }
+}
+
+/// Returns how much time an invocation has. An emulator may give no deadline of its own: cargo-lambda's names 600,000 ms
+/// after 1970. A deadline that this process cannot have seen, as it passed longer ago than any invocation lasts, counts as
+/// "not given".
+fn remaining(deadline: SystemTime, began: SystemTime, now: SystemTime) -> Duration {
+    if deadline + LONGEST_INVOCATION < began {
+        return LONGEST_INVOCATION;
+    }
+    deadline.duration_since(now).unwrap_or_default()
+}
+
+/// Returns an error and what caused it, in one line.
+fn with_causes(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+}
+
+async fn answer(
+    handler: Arc<Handler>,
+    event: LambdaEvent<Value>,
+    remaining: Duration,
+) -> Result<Value, Diagnostic> {
     let invocation = Invocation {
-        remaining: event
-            .context
-            .deadline()
-            .duration_since(SystemTime::now())
-            .unwrap_or_default(),
+        remaining,
         request_id: event.context.request_id,
         function_version: event.context.env_config.version.clone(),
     };
@@ -107,4 +163,29 @@ async fn stop_on_sigterm(handler: &Handler) {
 fn cannot_start(error: &dyn std::error::Error) -> ExitCode {
     eprintln!("recording-archiver cannot start: {error}");
     ExitCode::FAILURE
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: u64) -> SystemTime {
+        SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)
+    }
+
+    #[test]
+    fn a_deadline_long_before_the_process_began_is_none() {
+        let (began, now) = (at(1_800_000_000), at(1_800_000_060));
+        assert_eq!(remaining(at(600), began, now), LONGEST_INVOCATION);
+        assert_eq!(remaining(at(1_799_999_099), began, now), LONGEST_INVOCATION);
+    }
+
+    #[test]
+    fn a_deadline_that_just_passed_stays_passed() {
+        let (began, now) = (at(1_800_000_000), at(1_800_000_060));
+        assert_eq!(remaining(at(1_800_000_090), began, now), Duration::from_secs(30));
+        for passed in [1_800_000_059, 1_799_999_999, 1_799_999_100] {
+            assert_eq!(remaining(at(passed), began, now), Duration::ZERO, "{passed}");
+        }
+    }
 }

@@ -1,7 +1,7 @@
 //! The function's own binary, driven through the Lambda Runtime API as Lambda drives it.
 
 use std::process::{ExitStatus, Stdio};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use recording_archiver::sim::genesys::{Conversation, Media, Recording};
 use recording_archiver::sim::runtime::RuntimeApi;
@@ -96,7 +96,11 @@ async fn the_binary_starts_answers_a_batch_and_stops_on_sigterm() {
         .map(|line| serde_json::from_str(line).unwrap())
         .collect();
     let audit: Vec<_> = lines.iter().filter(|line| line["audit"] == true).collect();
-    assert_eq!(audit.len(), 4, "each audit event is a line too");
+    assert_eq!(
+        audit.len(),
+        5,
+        "each audit event is a line too, the look at the conversation among them"
+    );
     assert!(audit.iter().all(|line| line["actor"]["functionVersion"] == "42"));
     assert_eq!(
         lines.iter().filter(|line| line.get("_aws").is_some()).count(),
@@ -172,6 +176,39 @@ async fn the_function_archives_with_as_many_threads_as_lambda_gives_it_cpus() {
         }
         assert!(function.stop().await.0.success());
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_emulator_that_gives_no_deadline_gets_its_recording_archived() {
+    let bench = Bench::with_a_call().await;
+    let function = Function::start(&bench).await;
+    let in_1970 = UNIX_EPOCH + Duration::from_millis(600_000);
+    let answer = function.runtime.invoke_until(job(), in_1970).await.unwrap();
+    assert_eq!(answer["results"][0]["outcome"], "archived");
+    let passed = SystemTime::now() - Duration::from_secs(1);
+    let error = function.runtime.invoke_until(job(), passed).await.unwrap_err();
+    assert_eq!(error["errorType"], "deadline_near", "{error}");
+    assert!(function.stop().await.0.success());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_emulator_that_goes_away_after_work_is_named_as_such() {
+    let bench = Bench::with_a_call().await;
+    let mut function = Function::start(&bench).await;
+    function.runtime.invoke(job(), MINUTE).await.unwrap();
+    function.runtime.stop().await;
+    let address = function.runtime.address();
+    let ended = function.child.wait_with_output().await.unwrap();
+    assert_eq!(ended.status.code(), Some(1));
+    let message = String::from_utf8(ended.stderr).unwrap();
+    assert_eq!(message.lines().count(), 1, "{message}");
+    for words in [
+        format!("Runtime API at {address} went away"),
+        "heard: 1".to_owned(),
+    ] {
+        assert!(message.contains(&words), "{message} lacks {words}");
+    }
+    assert!(!message.contains("cannot start"), "{message}");
 }
 
 #[tokio::test]

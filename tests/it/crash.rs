@@ -5,17 +5,12 @@
 //! out and after, and started again.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use recording_archiver::sim::genesys::{Conversation, Format, Media, Recording};
-use recording_archiver::sim::wire::Fault;
-use tokio::runtime::Runtime;
 
+use crate::kill::{LEASE, MOMENTS, Moment, kill};
 use crate::settled::assert_settled;
 use crate::support::{Bench, CONVERSATION, PART, RECORDING, call_bytes, invoke_for, job, outcomes};
-
-/// How long an invocation may take, and so how long the lease of a dead one runs.
-const LEASE: Duration = Duration::from_secs(60);
 
 /// One kind of recording.
 struct Kind {
@@ -52,17 +47,6 @@ const MP3: Kind = Kind {
     files: SHORT.files,
     configuration: &[("RECORDING_FORMAT", "mp3")],
 };
-
-/// When the function dies.
-#[derive(Debug, Clone, Copy)]
-enum Moment {
-    /// The exchange is on its way, and is never carried out.
-    Before,
-    /// It was carried out, and the answer never arrives.
-    After,
-}
-
-const MOMENTS: [Moment; 2] = [Moment::Before, Moment::After];
 
 /// A world with one recording of a kind, and what its source served so far.
 struct Scene {
@@ -121,39 +105,9 @@ impl Scene {
         self.bench.world.wire.exchanges().len()
     }
 
-    /// Runs the function in a container of its own, and kills the container at the `k`-th exchange. Nothing of it gets
-    /// to clean up: with its runtime go its tasks, its connections and its timers. Whether it got that far.
+    /// Kills a run of the function at its `k`-th exchange. Whether it got that far.
     async fn crash(&self, k: usize, moment: Moment) -> bool {
-        let wire = self.bench.world.wire.clone();
-        wire.forget();
-        let fault = match moment {
-            Moment::Before => Fault::Hang,
-            Moment::After => Fault::ApplyThenHang,
-        };
-        wire.disturb(move |exchange| (exchange.seq == k).then(|| fault.clone()));
-        let container = Runtime::new().unwrap();
-        let (bench, kind) = (self.bench.clone(), self.kind);
-        let run = container.spawn(async move {
-            let handler = bench.handler(kind.configuration);
-            invoke_for(&handler, job(), LEASE).await
-        });
-        let reached = wire.wait_until(|exchanges| {
-            exchanges.get(k - 1).is_some_and(|exchange| match moment {
-                Moment::Before => true,
-                Moment::After => exchange.status.is_some(),
-            })
-        });
-        let crashed = tokio::select! {
-            () = reached => true,
-            _ = run => false,
-        };
-        // Returns when every thread of the runtime has ended, so that nothing of this run comes after the crash.
-        tokio::task::spawn_blocking(move || container.shutdown_timeout(LEASE))
-            .await
-            .unwrap();
-        wire.calm();
-        self.bench.clock.advance(LEASE + Duration::from_secs(1));
-        crashed
+        kill(&self.bench, self.kind.configuration, job(), k, moment).await
     }
 
     /// One run in a new container; it meets no fault, so it has to come to the end.

@@ -6,7 +6,7 @@ use recording_archiver::sim::library;
 use serde_json::{Value, json};
 
 use crate::openapi;
-use crate::support::{Bench, invoke, project};
+use crate::support::{Bench, SETTLING, invoke, project};
 
 fn files() -> Vec<(String, Value)> {
     let folder = std::fs::read_dir(project().join("events")).unwrap();
@@ -31,7 +31,7 @@ fn files() -> Vec<(String, Value)> {
 async fn every_sample_event_comes_to_what_its_name_promises() {
     let bench = Bench::new().await;
     library::fill(&bench.world.genesys);
-    let conversations = bench.handler(&[]);
+    let conversations = bench.handler(&[SETTLING]);
     let interactions = bench.handler(&[("GENESYS_RECORDING_API", "interactions")]);
     let files = files();
     assert!(files.len() >= 20, "the sample events are there");

@@ -15,6 +15,7 @@ use recording_archiver::config::Config;
 use recording_archiver::error::Error;
 use recording_archiver::sim::aws::{ACCESS_KEY_ID, SECRET_ACCESS_KEY};
 use recording_archiver::sim::genesys::{Conversation, Media, Recording};
+use recording_archiver::sim::wire::Service;
 use recording_archiver::sim::{AUDIT_TABLE, BUCKET, LEDGER_TABLE, World};
 use recording_archiver::telemetry::Lines;
 use recording_archiver::trigger::handler::{Handler, Invocation};
@@ -32,6 +33,9 @@ pub(crate) const SESSION_TOKEN: &str = "a-session-token-LEAKED";
 
 /// 5 MiB, the smallest part that S3 takes, and the size the tests configure.
 pub(crate) const PART: u64 = 5 * 1024 * 1024;
+
+/// Turns settling on, as it is by default.
+pub(crate) const SETTLING: (&str, &str) = ("SETTLE_SECONDS", "900");
 
 /// How long the tests' function waits for what never comes; long enough for a busy machine to answer all else.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -95,6 +99,8 @@ impl Bench {
     pub(crate) fn handler_with(&self, changes: &[(&str, &str)], lines: Lines) -> Handler {
         let mut environment = self.world.environment();
         environment.insert("UPLOAD_PART_SIZE_MIB", "5".to_owned());
+        // Most tests are about one run; those about later ones ask for SETTLING.
+        environment.insert("SETTLE_SECONDS", "0".to_owned());
         let mut config = Config::from_lookup(|name| {
             let changed = changes
                 .iter()
@@ -252,6 +258,21 @@ impl Bench {
             .into_iter()
             .zip(delays)
             .collect()
+    }
+
+    /// How many requests Genesys' API got, the login left out.
+    pub(crate) fn genesys_requests(&self) -> usize {
+        let exchanges = self.world.wire.exchanges();
+        exchanges
+            .iter()
+            .filter(|call| call.service == Service::Genesys)
+            .count()
+    }
+
+    /// Lets time pass for the function and for Genesys.
+    pub(crate) fn advance(&self, by: Duration) {
+        self.clock.advance(by);
+        self.world.genesys.advance(by);
     }
 
     /// The metric lines of all invocations so far.

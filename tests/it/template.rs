@@ -1,12 +1,13 @@
 //! The template and the code agree, and what the template accepts the function accepts.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use recording_archiver::config::{Config, VARIABLES};
+use recording_archiver::sim::Site;
 use recording_archiver::sim::genesys::{Conversation, Media, Recording};
 use recording_archiver::sim::wire::{Exchange, Fault, Service};
-use recording_archiver::sim::{Ports, World};
 use serde_json::{Value, json};
 
 use crate::cloudformation::{Stack, Template, text};
@@ -210,6 +211,8 @@ fn numbers_have_the_bounds_that_the_function_has() {
     let template = Template::read();
     for name in [
         "ReadinessDeadlineMinutes",
+        "SettleSeconds",
+        "UnrecordedAfterMinutes",
         "TranscodeWaitSeconds",
         "RecordConcurrency",
         "UploadPartSizeMib",
@@ -499,16 +502,18 @@ async fn calls_of_the_code() -> Vec<Exchange> {
         let calls = Conversation::new(conversation(n)).recording(Recording::audio(recording(n), [media]));
         bench.world.genesys.add(calls);
     }
-    bench.world.genesys.add(Conversation::new(conversation(5)));
+    let mut started = Conversation::new(conversation(5));
+    started.marked = Some(true);
+    bench.world.genesys.add(started);
     let template = Template::read();
     let stack = template.stack(&[("S3ObjectLockMode", "GOVERNANCE"), ("S3ObjectLockDays", "1")]);
     let of_stack = stack.environment();
     // Everything that changes what is asked of S3.
     let changes: Vec<(&str, &str)> = of_stack
         .iter()
-        .filter(|(name, _)| name.starts_with("S3_") && *name != "S3_BUCKET_NAME")
+        .filter(|(name, _)| name.starts_with("S3_") && !name.starts_with("S3_BUCKET_"))
         .map(|(name, value)| (name.as_str(), value.as_str()))
-        .chain([("MAX_ATTEMPTS", "1")])
+        .chain([("MAX_ATTEMPTS", "1"), ("SETTLE_SECONDS", "900")])
         .collect();
     let handler = bench.handler(&changes);
     for (n, outcome) in [
@@ -530,7 +535,8 @@ async fn calls_of_the_code() -> Vec<Exchange> {
         let summary = invoke(&handler, job).await.unwrap();
         assert_eq!(outcomes(&summary), [outcome], "{summary}");
     }
-    assert_eq!((bench.exceptions().len(), bench.deferred().len()), (1, 1));
+    // One is deferred, and the others are looked at again.
+    assert_eq!((bench.exceptions().len(), bench.deferred().len()), (1, 5));
     bench.world.wire.exchanges()
 }
 
@@ -577,6 +583,7 @@ fn asked_for(call: &Exchange, grants: &mut BTreeSet<(String, String)>) {
             grant("dynamodb:PutItem", "LedgerTable.Arn");
             grant("dynamodb:PutItem", "AuditTable.Arn");
         }
+        (Service::DynamoDb, "Query") => grant("dynamodb:Query", "LedgerTable.Arn"),
         (Service::Sqs, "SendMessage") => {
             grant("sqs:SendMessage", "WorkQueue.Arn");
             grant("sqs:SendMessage", "ExceptionQueue.Arn");
@@ -954,35 +961,20 @@ fn what_is_evidence_outlives_the_stack() {
     }
 }
 
-#[tokio::test]
-async fn the_environment_for_sam_local_is_that_of_the_simulators_on_their_fixed_ports() {
+#[test]
+fn the_environment_for_sam_local_is_that_of_the_simulators_as_a_container_knows_them() {
     let text = std::fs::read_to_string(project().join("events/local-env.json")).unwrap();
     let file: BTreeMap<String, BTreeMap<String, String>> = serde_json::from_str(&text).unwrap();
-    let world = World::temporary().await.unwrap();
-    let port = |url: &str| {
-        let after = url
-            .strip_prefix("http://127.0.0.1:")
-            .unwrap_or_else(|| panic!("{url}"));
-        after.split('/').next().unwrap().to_owned()
-    };
-    let fixed = [
-        (port(&world.genesys.base_url()), Ports::SERVE.genesys),
-        (port(&world.aws.endpoint_url()), Ports::SERVE.aws),
-        (port(&world.webhook.url()), Ports::SERVE.webhook),
-    ];
+    let name = Some("host.docker.internal".to_owned());
+    let site = Site::served(Ipv4Addr::UNSPECIFIED.into(), name);
     let template = Template::read();
     let variables = &template.resource("ArchiverFunction")["Environment"]["Variables"];
-    let mut expected = BTreeMap::new();
     // `sam local` passes on what the template names; region and credentials it takes from the shell.
-    for (name, value) in world
+    let expected = site
         .environment()
         .into_iter()
         .filter(|(name, _)| variables.get(name).is_some())
-    {
-        let value = fixed.iter().fold(value, |value, (ours, fixed)| {
-            value.replace(&format!("127.0.0.1:{ours}"), &format!("127.0.0.1:{fixed}"))
-        });
-        expected.insert(name.to_owned(), value);
-    }
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect();
     assert_eq!(file, BTreeMap::from([("ArchiverFunction".to_owned(), expected)]));
 }

@@ -1,19 +1,15 @@
 //! Reading both tables: what the operators' command line shows, compares and verifies. Never more in memory than a
 //! page, or what there is about one conversation.
 
-use std::collections::HashMap;
-
 use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
 
+use super::look::Item;
 use super::{Ledger, Record, from_item};
 use crate::archive::audit::AuditItem;
 use crate::archive::recording::ConversationId;
 use crate::aws::failed;
 use crate::error::Error;
-
-/// An item as DynamoDB gives it.
-type Item = HashMap<String, AttributeValue>;
 
 /// A page of the ledger.
 #[derive(Debug, Default, PartialEq)]
@@ -77,21 +73,6 @@ impl Ledger {
             }
         }
         Ok(all)
-    }
-
-    async fn all_of(&self, table: &str, conversation: ConversationId) -> Result<Vec<Item>, Error> {
-        self.client
-            .query()
-            .table_name(table)
-            .key_condition_expression("interactionId = :id")
-            .expression_attribute_values(":id", AttributeValue::S(conversation.to_string()))
-            .consistent_read(true)
-            .into_paginator()
-            .items()
-            .send()
-            .collect::<Result<_, _>>()
-            .await
-            .map_err(|error| failed(&format!("reading {conversation} from the table {table}"), error))
     }
 
     /// A page of the whole ledger in no particular order, from `from` on: what was written at `since` or after.

@@ -31,6 +31,12 @@ pub enum State {
     Failed,
     /// Gone at the source.
     Expired,
+    /// A conversation that is looked at again.
+    Settling,
+    /// A conversation of which nothing more can come.
+    Settled,
+    /// A conversation that ended without a recording having been started.
+    Unrecorded,
 }
 
 impl State {
@@ -45,6 +51,9 @@ impl State {
             Self::Skipped => "skipped",
             Self::Failed => "failed",
             Self::Expired => "expired",
+            Self::Settling => "settling",
+            Self::Settled => "settled",
+            Self::Unrecorded => "unrecorded",
         }
     }
 }
@@ -93,8 +102,38 @@ pub struct Record {
     /// When the objects were verified to be visible.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub archived_at: Option<Timestamp>,
+    /// Why the notification was not delivered the last time, as its audit event says; absent once it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub webhook_error: Option<String>,
     /// When this item was written.
     pub updated_at: Timestamp,
+    /// Of a conversation: how many looks were taken at it.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub looks: u32,
+    /// Of a conversation: the last look that had something to do, written down before it did it. Should it come again,
+    /// its run died in between, and whatever the ledger says of the recordings may not have been passed on.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub look_begun: u32,
+    /// Of a conversation: all recordings that were ever listed, sorted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub recordings: Vec<String>,
+    /// Of a conversation: the recordings that the last look listed, sorted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub listed: Vec<String>,
+    /// Of a conversation: since when each look has listed just these.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub listed_since: Option<Timestamp>,
+    /// Of a conversation that is settling: when it is looked at next.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_look_at: Option<Timestamp>,
+    /// Of a settled conversation: what proved it, `details` or `listing`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub settled_by: Option<String>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 impl Record {
@@ -127,6 +166,21 @@ impl Record {
         let of_channel =
             |channel: &Option<u32>| visible.iter().find(|file| file.channel == *channel).cloned();
         self.former_channels.iter().map(of_channel).collect()
+    }
+
+    /// Whether no run has anything left to do for this recording. An archived one whose lease was never released may not
+    /// have been told to the webhook's receiver.
+    pub fn is_final(&self) -> bool {
+        match self.state {
+            State::Archived => self.lease_expires_at == 0,
+            State::Notified | State::Skipped | State::Failed | State::Expired => true,
+            _ => false,
+        }
+    }
+
+    /// Whether nothing more can come of this conversation.
+    pub fn is_settled(&self) -> bool {
+        matches!(self.state, State::Settled | State::Unrecorded)
     }
 
     /// When the lease ends, in milliseconds since the epoch. No lease outlasts Lambda's longest invocation, so one that

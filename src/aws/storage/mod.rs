@@ -174,13 +174,14 @@ impl ObjectFacts {
 
 /// What every request and every object gets, however it is sent.
 impl StorageConfig {
-    /// A failed call of S3. The bucket of another account refuses it as a missing permission does.
+    /// Makes an error of a failed call of S3. The bucket of another account refuses as a missing permission does.
     fn failed<E>(&self, doing: &str, error: SdkError<E>) -> Error
     where
         E: std::error::Error + ProvideErrorMetadata + Send + Sync + 'static,
     {
-        match (&self.bucket_owner, error.code()) {
-            (Some(owner), Some("AccessDenied")) => super::failed(
+        let status = error.raw_response().map(|response| response.status().as_u16());
+        match &self.bucket_owner {
+            Some(owner) if status == Some(403) => super::failed(
                 &format!("{doing} in a bucket of the account {owner} (S3_BUCKET_OWNER)"),
                 error,
             ),

@@ -16,7 +16,8 @@ use crate::words;
 /// Archive what was recorded before the archiver was there, or while it was not.
 ///
 /// Lists the conversations of the days given through Genesys' analytics, keeps those in which a recording was started,
-/// drops those that the ledger says are archived, and sends the rest to the work queue, where the function takes them.
+/// drops those that the ledger says are settled (archived, and nothing more can come), and sends the rest to the work
+/// queue, where the function takes them.
 /// Or takes the ids from a list (--ids), or archives right here (--local).
 ///
 /// Whatever interrupts it, the same command goes on where it was: the checkpoint file knows what was sent.
@@ -31,8 +32,9 @@ Examples:
 A list is CSV or JSON Lines: conversationId[,recordingId,expectedSha256].
 
 Genesys allows 300 requests a minute per token, and live traffic needs its share: with some 3 requests for a \
-conversation, the default rate leaves half of it. What the ledger knows as archived, and nothing else of it open, is \
-not sent; a recording that came up later is found by the job of its own event.")]
+conversation, the default rate leaves half of it. What is settled is not sent. What is archived and not settled is: it \
+is listed again, and nothing is downloaded twice. Without settling (SETTLE_SECONDS=0, --local), what the ledger knows as \
+archived, and nothing else of it open, is not sent.")]
 pub(crate) struct Args {
     #[command(flatten)]
     days: Days,
@@ -214,7 +216,10 @@ fn summary(figures: &Figures, done: &str) -> Text {
         ),
     ] {
         if count > 0 {
-            text = text.line().style(NOTE, words::count(count)).add(format!(" {what}"));
+            text = text
+                .line()
+                .style(NOTE, words::count(count))
+                .add(format!(" {what}"));
         }
     }
     if figures.interrupted {

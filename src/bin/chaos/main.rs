@@ -17,13 +17,15 @@ use std::time::{Duration, Instant};
 const HELP: &str = "\
 chaos [--seed N] [--recordings M] [--workers W] [--seconds S]
 
-Archives M recordings (200) with W containers (4) that share one queue, on simulators in this process. For at most S
-seconds (20) a storm rages: requests are cut, hang, are refused, are carried out without an answer, or come late; media
-breaks off, stalls, turns into error pages or changes; messages come twice; containers are killed. Then the storm ends,
-the queue is worked off, and every recording is held against what the source ever served of it.
+Archives M recordings (200) with W containers (4) that share one queue, on simulators in this process. For S seconds (20),
+and until there was a fault for every second recording and a crash for every tenth (0.1 s more for each recording at most),
+a storm rages: requests are cut, hang, are refused, are carried out without an answer, or come late; media breaks off,
+stalls, turns into error pages or changes; messages come twice; containers are killed; recordings turn up late. Then the
+storm ends, the queue is worked off until every conversation is settled, and every recording is held against what the
+source ever served of it.
 
 The seed (1) decides about all of that. Nothing leaves this machine, and the run ends by itself. Exit code 1: something
-was lost, stored twice or corrupt; the report says what, and which seed it was.";
+was lost, stored twice or corrupt, or the storm did too little; the report says what, and which seed it was.";
 
 /// How long the calm may last before what is still in the queue counts as lost.
 const PATIENCE: Duration = Duration::from_secs(180);
@@ -127,9 +129,13 @@ async fn run(plan: Plan) -> Result<bool> {
     );
     let faults = counted
         .iter()
-        .filter(|(kind, _)| !["duplicate", "invocation", "crash"].contains(kind));
+        .filter(|(kind, _)| !weather::NO_FAULTS.contains(kind));
     let faults: Vec<_> = faults.map(|(kind, count)| format!("{kind} {count}")).collect();
     println!("  faults: {}", faults.join(", "));
+    println!(
+        "  settled: {} conversations, with {} looks",
+        verdict.settled, verdict.looks
+    );
     println!(
         "  lost {}, duplicated {}, corrupt {}",
         verdict.lost.len(),
@@ -145,5 +151,9 @@ async fn run(plan: Plan) -> Result<bool> {
             println!("  {name}: {case}");
         }
     }
-    Ok(verdict.is_clean())
+    let ((faults, crashes), (least_faults, least_crashes)) = (stage.weather.did(), stage.weather.enough());
+    if !stage.weather.did_enough() {
+        println!("  too calm: {faults} of {least_faults} faults, {crashes} of {least_crashes} crashes");
+    }
+    Ok(verdict.is_clean() && stage.weather.did_enough())
 }

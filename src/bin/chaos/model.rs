@@ -16,6 +16,10 @@ use super::stage::Stage;
 #[derive(Debug, Default)]
 pub(crate) struct Verdict {
     pub(crate) files: usize,
+    /// Conversations that are settled.
+    pub(crate) settled: usize,
+    /// Looks that this took.
+    pub(crate) looks: u32,
     pub(crate) lost: Vec<String>,
     pub(crate) duplicated: Vec<String>,
     pub(crate) corrupt: Vec<String>,
@@ -86,6 +90,7 @@ pub(crate) async fn judge(stage: &Stage) -> Result<Verdict> {
         story.sort_by_key(|event| event["seq"].as_u64());
         check_story(record, &story, &mut verdict);
     }
+    check_settled(stage, &records, &mut events, &mut verdict);
     for key in keys(stage).await?.difference(&named) {
         verdict
             .duplicated
@@ -93,6 +98,52 @@ pub(crate) async fn judge(stage: &Stage) -> Result<Verdict> {
     }
     check_news(stage, &records, &mut verdict);
     Ok(verdict)
+}
+
+/// Each conversation is settled, with all its recordings, and its looks are told in order, the last one once.
+fn check_settled(
+    stage: &Stage,
+    records: &BTreeMap<(String, String), Record>,
+    events: &mut HashMap<(String, String), Vec<AuditItem>>,
+    verdict: &mut Verdict,
+) {
+    let mut conversations: BTreeMap<&String, Vec<&String>> = BTreeMap::new();
+    for (conversation, recording) in stage.truth.keys() {
+        conversations.entry(conversation).or_default().push(recording);
+    }
+    for (conversation, recordings) in conversations {
+        let id = (conversation.clone(), "-".to_owned());
+        let settled = records.get(&id).filter(|record| record.state == State::Settled);
+        let Some(record) = settled else {
+            let state = records.get(&id).map(|record| record.state);
+            verdict
+                .lost
+                .push(format!("{conversation} is not settled: {state:?}"));
+            continue;
+        };
+        verdict.settled += 1;
+        verdict.looks += record.looks;
+        if !record.recordings.iter().eq(recordings.iter().copied()) {
+            verdict.lost.push(format!(
+                "{conversation} is settled with {:?}, not {recordings:?}",
+                record.recordings
+            ));
+        }
+        let mut story = events.remove(&id).unwrap_or_default();
+        story.sort_by_key(|event| event["seq"].as_u64());
+        let end = audit::verify(&story);
+        let whole = end.is_ok_and(|end| end.head == record.chain_head && end.seq == record.seq);
+        verdict.corrupt_unless(whole, || {
+            format!("the audit of the looks at {conversation} is broken")
+        });
+        let of = |action: &str| story.iter().filter(|event| event["action"] == action).count();
+        if of("conversation.settled") != 1 {
+            let times = of("conversation.settled");
+            verdict
+                .duplicated
+                .push(format!("{conversation} was settled {times} times"));
+        }
+    }
 }
 
 async fn check_files(

@@ -32,23 +32,27 @@ impl Stage {
         let world = World::temporary().await?;
         world.genesys.set_rate_limit(u32::MAX);
         let calm_from = Instant::now() + Duration::from_secs(plan.seconds);
-        let weather = Weather::until(calm_from);
+        let at_last = calm_from + Duration::from_millis(100) * u32::try_from(plan.recordings)?;
+        let weather = Weather::over(plan.recordings, calm_from, at_last);
         let mut truth = BTreeMap::new();
         let mut bodies = Vec::new();
         while truth.len() < plan.recordings {
             let id = uuid(dice);
             let mut conversation = Conversation::new(id.clone()).empty_for(dice.usize(..2));
-            for _ in 0..dice.usize(1..4).min(plan.recordings - truth.len()) {
+            for number in 0..dice.usize(1..4).min(plan.recordings - truth.len()) {
                 let recording = uuid(dice);
                 let mut files = Vec::new();
                 for _ in 0..dice.usize(1..3) {
                     files.push(file(&weather, dice));
                 }
                 let channels = files.iter().map(|served| served[0].clone());
-                conversation = conversation.recording(
-                    Recording::audio(recording.clone(), channels)
-                        .transcoding(dice.usize(..2), TranscodingBody::Empty),
-                );
+                let mut source = Recording::audio(recording.clone(), channels)
+                    .transcoding(dice.usize(..2), TranscodingBody::Empty);
+                // Some turn up only when somebody looks again.
+                if number > 0 && dice.u32(..2) == 0 {
+                    source = source.appears_after(1);
+                }
+                conversation = conversation.recording(source);
                 if dice.u32(..3) == 0 {
                     bodies.push(json!({"conversationId": id, "recordingId": recording}).to_string());
                 }
@@ -65,7 +69,7 @@ impl Stage {
             world,
             clock: Clock::default(),
             weather,
-            queue: Queue::new(bodies, calm_from + PATIENCE),
+            queue: Queue::new(bodies, at_last + PATIENCE),
             truth,
         })
     }

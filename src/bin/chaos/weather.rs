@@ -10,23 +10,56 @@ use recording_archiver::sim::wire::{Exchange, Fault, Service, Wire};
 /// One request in so many meets a fault.
 const ONE_IN: u32 = 12;
 
+/// What is counted and is no fault.
+pub(crate) const NO_FAULTS: [&str; 3] = ["duplicate", "invocation", "crash"];
+
 /// Rages until its end, and counts what it does; cheap to clone.
 #[derive(Debug, Clone)]
 pub(crate) struct Weather {
+    /// The storm ends then, if it did enough.
     end: Instant,
+    /// It ends then, whatever it did.
+    at_last: Instant,
+    /// So many faults, and so many crashes, are enough.
+    enough: (usize, usize),
     counts: Arc<Mutex<BTreeMap<&'static str, usize>>>,
 }
 
 impl Weather {
-    pub(crate) fn until(end: Instant) -> Self {
+    /// A storm over so many recordings: a fault for every second of them at least, and a crash for every tenth.
+    pub(crate) fn over(recordings: usize, end: Instant, at_last: Instant) -> Self {
         Self {
             end,
+            at_last,
+            enough: (recordings / 2, recordings / 10),
             counts: Arc::default(),
         }
     }
 
     pub(crate) fn rages(&self) -> bool {
-        Instant::now() < self.end
+        let now = Instant::now();
+        now < self.end || (now < self.at_last && !self.did_enough())
+    }
+
+    /// Faults and crashes so far.
+    pub(crate) fn did(&self) -> (usize, usize) {
+        let counts = self.counted();
+        let faults = counts.iter().filter(|(kind, _)| !NO_FAULTS.contains(kind));
+        (
+            faults.map(|(_, count)| count).sum(),
+            counts.get("crash").copied().unwrap_or(0),
+        )
+    }
+
+    /// Whether there were as many as the recordings ask for.
+    pub(crate) fn did_enough(&self) -> bool {
+        let (faults, crashes) = self.did();
+        faults >= self.enough.0 && crashes >= self.enough.1
+    }
+
+    /// How many faults and crashes are enough.
+    pub(crate) fn enough(&self) -> (usize, usize) {
+        self.enough
     }
 
     pub(crate) fn count(&self, kind: &'static str) {

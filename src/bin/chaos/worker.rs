@@ -7,6 +7,7 @@ use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use recording_archiver::archive::Archiver;
 use recording_archiver::config::Config;
+use recording_archiver::sim::aws::SentMessage;
 use recording_archiver::telemetry::Lines;
 use recording_archiver::trigger::handler::{Handler, Invocation};
 use serde_json::{Value, json};
@@ -69,7 +70,9 @@ impl Queue {
             let deferred = stage.world.aws.messages(&stage.world.work_queue);
             let now = Instant::now();
             let new = deferred.iter().skip(state.deferred);
-            let new: Vec<_> = new.map(|message| (now + AGAIN, message.body.clone())).collect();
+            let new: Vec<_> = new
+                .map(|message| (now + delay_of(message), message.body.clone()))
+                .collect();
             state.deferred = deferred.len();
             state.messages.extend(new);
             if now > self.closes || (state.messages.is_empty() && state.in_flight == 0) {
@@ -115,6 +118,7 @@ impl Container {
         let mut environment = stage.world.environment();
         environment.insert("UPLOAD_PART_SIZE_MIB", "5".to_owned());
         environment.insert("RECORDING_CHANNELS", "split".to_owned());
+        environment.insert("SETTLE_SECONDS", "1".to_owned());
         let mut config = Config::from_lookup(|name| environment.get(name).cloned())?;
         config.limits.backoff_base = Duration::from_millis(2);
         config.limits.transcode_first = Duration::from_millis(2);
@@ -160,7 +164,9 @@ pub(crate) fn work(stage: &Stage, mut dice: fastrand::Rng) {
     let mut container = None;
     while let Some(batch) = stage.queue.receive(stage, dice.usize(1..6)) {
         let rages = stage.weather.rages();
-        let killed_after = (rages && dice.u32(..6) == 0).then(|| Duration::from_millis(dice.u64(..250)));
+        // Most of those that are to be killed answer first.
+        let one_in = if stage.weather.did_enough() { 6 } else { 3 };
+        let killed_after = (rages && dice.u32(..one_in) == 0).then(|| Duration::from_millis(dice.u64(..250)));
         let up = container.take().map_or_else(|| Container::start(stage), Ok);
         let up = up.expect("a container starts: nothing that it needs for that is disturbed");
         stage.weather.count("invocation");
@@ -191,6 +197,16 @@ pub(crate) fn work(stage: &Stage, mut dice: fastrand::Rng) {
         }
         stage.queue.settle(batch.len(), again);
     }
+}
+
+/// Deferred jobs come soon. A look that came before its time would only be sent on.
+fn delay_of(message: &SentMessage) -> Duration {
+    let is_look = message.body.contains("\"look\"");
+    let seconds = message
+        .delay_seconds
+        .filter(|_| is_look)
+        .and_then(|seconds| u64::try_from(seconds).ok());
+    seconds.map_or(AGAIN, |seconds| Duration::from_secs(seconds).max(AGAIN))
 }
 
 fn event(batch: &[String]) -> Value {

@@ -3,27 +3,43 @@
 
 use std::collections::BTreeSet;
 use std::io::Read as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use recording_archiver::archive::audit::{self, AuditItem};
+use recording_archiver::archive::recording::ArchivedFile;
 use recording_archiver::aws::ledger::{Record, from_item};
 use recording_archiver::sim::{AUDIT_TABLE, LEDGER_TABLE, World};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use super::Result;
+use super::folder::shown;
+use super::screen::size;
 
-/// What to print of an invocation, and what does not agree.
+/// What an invocation left behind, and what of it does not agree.
 #[derive(Default)]
-pub(crate) struct Report {
-    pub(crate) lines: Vec<String>,
+pub(crate) struct Evidence {
+    pub(crate) files: Vec<File>,
+    /// Lines for whoever wants to see all.
+    pub(crate) details: Vec<String>,
     pub(crate) broken: Vec<String>,
 }
 
-/// The evidence of every recording that this invocation wrote audit events about.
-pub(crate) async fn of_invocation(world: &World, lines: &[Value], answer: Option<&Value>) -> Result<Report> {
-    let mut report = Report::default();
+/// An archived file.
+pub(crate) struct File {
+    pub(crate) conversation: String,
+    pub(crate) path: PathBuf,
+    pub(crate) bytes: u64,
+}
+
+/// Gathers the evidence of every recording that this invocation wrote audit events about.
+pub(crate) async fn of_invocation(
+    world: &World,
+    lines: &[Value],
+    answer: Option<&Value>,
+) -> Result<Evidence> {
+    let mut evidence = Evidence::default();
     let text = |line: &Value, name: &str| line[name].as_str().unwrap_or_default().to_owned();
     let touched: BTreeSet<(String, String)> = lines
         .iter()
@@ -31,130 +47,140 @@ pub(crate) async fn of_invocation(world: &World, lines: &[Value], answer: Option
         .map(|line| (text(line, "interactionId"), text(line, "recordingId")))
         .collect();
     for (conversation, recording) in touched {
-        of_recording(world, &conversation, &recording, &mut report).await?;
+        of_recording(world, &conversation, &recording, &mut evidence).await?;
     }
-    for result in answer
-        .and_then(|answer| answer["results"].as_array())
-        .into_iter()
-        .flatten()
-    {
+    let results = answer.and_then(|answer| answer["results"].as_array());
+    for result in results.into_iter().flatten() {
         if result["outcome"] == "already_archived" {
-            report.lines.push(format!(
-                "    nothing downloaded again: {}",
-                result["files"][0]["archiveKey"]
-            ));
+            let key = &result["files"][0]["archiveKey"];
+            evidence.details.push(format!("nothing downloaded again: {key}"));
         }
     }
-    Ok(report)
+    Ok(evidence)
 }
 
-async fn of_recording(world: &World, conversation: &str, recording: &str, report: &mut Report) -> Result<()> {
+async fn of_recording(
+    world: &World,
+    conversation: &str,
+    recording: &str,
+    evidence: &mut Evidence,
+) -> Result<()> {
     let events = audit_trail(world, conversation, recording).await?;
     let record = ledger_record(world, conversation, recording).await?;
-    let what = if recording == "-" {
+    let subject = if recording == "-" {
         "conversation".to_owned()
     } else {
         format!("recording {recording}")
     };
-    report
-        .lines
-        .push(format!("    {what}: {}", record.state.as_str()));
+    let state = match record.state.as_str() {
+        "notified" => "archived, webhook delivered",
+        other => other,
+    };
+    evidence.details.push(format!("{subject}: {state}"));
     for file in &record.files {
+        of_file(world, file, &events, evidence).await?;
         let (bucket, key) = file.location();
-        let path = world.aws.object_path(bucket, key);
-        let (sha256, size) = hash_file(&path)?;
-        report
-            .lines
-            .push(format!("    file     {} ({size} bytes)", shown(&path)));
-        let mut witnesses = vec![("ledger", file.sha256.clone())];
-        let stored = events.iter().find(|event| {
-            event["action"] == "archive.stored"
-                && event.get("archiveKey") == Some(&Value::from(file.archive_key.as_str()))
+        evidence.files.push(File {
+            conversation: conversation.to_owned(),
+            path: world.aws.object_path(bucket, key),
+            bytes: file.size_bytes,
         });
-        witnesses.push((
-            "audit",
-            stored
-                .map(|event| event["hash"].as_str().unwrap_or_default().to_owned())
-                .unwrap_or_default(),
-        ));
-        let tags = world
-            .aws
-            .s3()
-            .get_object_tagging()
-            .bucket(bucket)
-            .key(key)
-            .send()
-            .await?;
-        let tag = |name: &str| {
-            tags.tag_set()
-                .iter()
-                .find(|tag| tag.key() == name)
-                .map(|tag| tag.value().to_owned())
-        };
-        witnesses.push(("tag", tag("sha256").unwrap_or_default()));
-        let deliveries = world.webhook.deliveries();
-        let delivery = deliveries.iter().find(|delivery| {
-            delivery.verified
-                && delivery.body["files"]
-                    .as_array()
-                    .is_some_and(|files| files.iter().any(|told| told["archiveKey"] == file.archive_key))
-        });
-        let told = delivery.and_then(|delivery| {
-            let files = delivery.body["files"].as_array()?;
-            files.iter().find(|told| told["archiveKey"] == file.archive_key)?["hash"]
-                .as_str()
-                .map(str::to_owned)
-        });
-        witnesses.push(("webhook", told.unwrap_or_default()));
-        let (agree, differ): (Vec<_>, Vec<_>) = witnesses.into_iter().partition(|(_, hash)| *hash == sha256);
-        let names =
-            |list: &[(&str, String)]| list.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
-        report.lines.push(format!(
-            "    sha256   {sha256} recomputed from the file; the same in {}",
-            names(&agree)
-        ));
-        if !differ.is_empty() {
-            report.broken.push(format!(
-                "{}: another SHA-256, or none, in {}",
-                file.archive_key,
-                names(&differ)
-            ));
-        }
-        if size != file.size_bytes || tag("compliance").as_deref() != Some("archive") {
-            report.broken.push(format!(
-                "{}: size or the tag compliance=archive is wrong",
-                file.archive_key
-            ));
-        }
-        if let Some(delivery) = delivery {
-            report
-                .lines
-                .push(format!("    webhook  {} signature verified", delivery.id));
-        }
     }
     let actions: Vec<_> = events
         .iter()
         .filter_map(|event| event["action"].as_str())
         .collect();
-    let chain = match audit::verify(&events) {
-        Ok(end) if end.head == record.chain_head => "chain intact".to_owned(),
-        Ok(_) => "the chain does not end where the ledger says".to_owned(),
-        Err(error) => error.to_string(),
+    let broken_chain = match audit::verify(&events) {
+        Ok(end) if end.head == record.chain_head => None,
+        Ok(_) => Some("the chain does not end where the ledger says".to_owned()),
+        Err(error) => Some(error.to_string()),
     };
-    report
-        .lines
-        .push(format!("    audit    {} ({chain})", actions.join(" → ")));
-    if chain != "chain intact" {
-        report.broken.push(format!("{what}: {chain}"));
+    let chain = broken_chain.as_deref().unwrap_or("chain intact");
+    evidence
+        .details
+        .push(format!("audit    {} ({chain})", actions.join(" → ")));
+    evidence
+        .broken
+        .extend(broken_chain.map(|chain| format!("{subject}: {chain}")));
+    let error = events.last().and_then(|event| event.get("error")?.as_str());
+    evidence
+        .details
+        .extend(error.map(|error| format!("error    {error}")));
+    Ok(())
+}
+
+/// Holds one file against everybody who names its hash.
+async fn of_file(
+    world: &World,
+    file: &ArchivedFile,
+    events: &[AuditItem],
+    evidence: &mut Evidence,
+) -> Result<()> {
+    let (bucket, key) = file.location();
+    let path = world.aws.object_path(bucket, key);
+    let (sha256, bytes) = hash_file(&path)?;
+    evidence
+        .details
+        .push(format!("file     {} ({})", shown(&path), size(bytes)));
+    let request = world.aws.s3().get_object_tagging().bucket(bucket).key(key);
+    let tags = request.send().await?;
+    let tag = |name: &str| {
+        let tag = tags.tag_set().iter().find(|tag| tag.key() == name);
+        tag.map(|tag| tag.value().to_owned()).unwrap_or_default()
+    };
+    let (delivery, told) = delivered(world, &file.archive_key).unwrap_or_default();
+    let witnesses = [
+        ("ledger", file.sha256.clone()),
+        ("audit", audited(events, &file.archive_key)),
+        ("tag", tag("sha256")),
+        ("webhook", told),
+    ];
+    let (agree, differ): (Vec<_>, Vec<_>) = witnesses.into_iter().partition(|(_, hash)| *hash == sha256);
+    let names = |list: &[(&str, String)]| list.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
+    let agreeing = names(&agree);
+    evidence.details.push(format!(
+        "sha256   {sha256} computed from the file; the same in {agreeing}"
+    ));
+    if !differ.is_empty() {
+        let broken = format!(
+            "{}: another SHA-256, or none, in {}",
+            file.archive_key,
+            names(&differ)
+        );
+        evidence.broken.push(broken);
     }
-    if let Some(error) = events
-        .last()
-        .and_then(|event| event.get("error"))
-        .and_then(Value::as_str)
-    {
-        report.lines.push(format!("    error    {error}"));
+    if bytes != file.size_bytes || tag("compliance") != "archive" {
+        let broken = format!(
+            "{}: size or the tag compliance=archive is wrong",
+            file.archive_key
+        );
+        evidence.broken.push(broken);
+    }
+    if !delivery.is_empty() {
+        evidence
+            .details
+            .push(format!("webhook  {delivery} signature verified"));
     }
     Ok(())
+}
+
+/// Returns the hash in the audit event about storing this file; empty if there is none.
+fn audited(events: &[AuditItem], archive_key: &str) -> String {
+    let stored = events.iter().find(|event| {
+        event["action"] == "archive.stored" && event.get("archiveKey").is_some_and(|key| key == archive_key)
+    });
+    let hash = stored.and_then(|event| event["hash"].as_str());
+    hash.unwrap_or_default().to_owned()
+}
+
+/// Returns the id of the verified webhook that named this file, and the hash in it.
+fn delivered(world: &World, archive_key: &str) -> Option<(String, String)> {
+    world.webhook.deliveries().into_iter().find_map(|delivery| {
+        let files = delivery.body["files"].as_array()?;
+        let file = files.iter().find(|file| file["archiveKey"] == archive_key)?;
+        let hash = file["hash"].as_str().unwrap_or_default().to_owned();
+        delivery.verified.then_some((delivery.id, hash))
+    })
 }
 
 async fn audit_trail(world: &World, conversation: &str, recording: &str) -> Result<Vec<AuditItem>> {
@@ -214,14 +240,6 @@ fn hash_file(path: &Path) -> Result<(String, u64)> {
             }
         }
     }
-}
-
-/// A path as one would type it in the project's folder.
-fn shown(path: &Path) -> String {
-    path.strip_prefix(env!("CARGO_MANIFEST_DIR"))
-        .unwrap_or(path)
-        .display()
-        .to_string()
 }
 
 /// A field of a process' status in MB, where the system tells: Linux.

@@ -1,243 +1,248 @@
 //! Replays events through the handler and prints what came of each.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use recording_archiver::archive::Archiver;
-use recording_archiver::clock::Clock;
-use recording_archiver::config::Config;
 use recording_archiver::sim::World;
-use recording_archiver::telemetry::Lines;
-use recording_archiver::trigger::handler::{Handler, Invocation};
 use serde_json::Value;
 
-use super::process::Process;
-use super::{Result, evidence};
+use super::Result;
+use super::evidence::{self, Evidence};
+use super::folder::shown;
+use super::function::{Function, Ran};
+use super::screen::{Screen, count, size};
 
-/// The outcomes that an event's name promises: `05-story.archived-and-failed.json`.
+/// What the folder held before.
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) enum Ground {
+    Empty,
+    /// An earlier run may have archived the same.
+    Trodden,
+}
+
+/// Returns the outcomes that an event's name promises: `05-story.archived-and-failed.json`.
 pub(crate) fn promise(path: &Path) -> Option<BTreeSet<String>> {
     let stem = path.file_name()?.to_str()?.strip_suffix(".json")?;
     let (_, outcomes) = stem.rsplit_once('.')?;
     Some(outcomes.split("-and-").map(str::to_owned).collect())
 }
 
-/// Replays `events` in order. True if each kept its promise and all evidence agrees; `strict`: a first archiving
-/// must not turn out to be done already.
-pub(crate) async fn run(world: &World, events: &[PathBuf], strict: bool) -> Result<bool> {
+/// Returns whether `outcomes` are those promised. What was archived by an earlier run is not archived again.
+fn kept(promised: &BTreeSet<String>, outcomes: &BTreeSet<String>, ground: Ground) -> bool {
+    let again = |outcome: &String| match outcome.as_str() {
+        "archived" => "already_archived".to_owned(),
+        other => other.to_owned(),
+    };
+    promised == outcomes
+        || (ground == Ground::Trodden && promised.iter().map(again).collect::<BTreeSet<_>>() == *outcomes)
+}
+
+/// What all events together came to.
+#[derive(Default)]
+struct Total {
+    /// Size of each archived file.
+    files: BTreeMap<PathBuf, u64>,
+    /// The conversation whose evidence is shown as an example, and its file.
+    example: Option<(String, PathBuf)>,
+    broken: Vec<String>,
+}
+
+/// Replays `events` in order. Returns whether each kept its promise and all evidence agrees.
+pub(crate) async fn run(world: &World, screen: &Screen, events: &[PathBuf], ground: Ground) -> Result<bool> {
     let function = Function::new(world)?;
-    let style = Style::detect();
-    let mut broken = Vec::new();
-    println!(
-        "Archiving against simulators of Genesys, S3, DynamoDB, SQS, Secrets Manager and a webhook's receiver,\n\
-         all in this process and on loopback: {} events.\n",
-        events.len()
-    );
+    screen.line(
+        "Genesys, S3, DynamoDB, SQS, Secrets Manager and a webhook receiver are simulated\n\
+         in this process. What came of each event (✓: what its file name promises;\n\
+         case: handed to people; refused: answered with an error):\n",
+    )?;
+    let mut total = Total::default();
     for path in events {
-        let name = path
-            .file_stem()
-            .map(|stem| stem.to_string_lossy().into_owned())
-            .unwrap_or_default();
-        let story = name.split_once('.').map_or(name.as_str(), |(story, _)| story);
-        style.progress(story);
-        let text =
-            std::fs::read_to_string(path).map_err(|error| format!("reading {}: {error}", path.display()))?;
-        let payload: Value = serde_json::from_str(&text)
-            .map_err(|error| format!("{} is not JSON: {error}", path.display()))?;
-        let begun = Instant::now();
-        let Ran {
-            answer,
-            lines,
-            memory,
-        } = function.invoke(world, story, payload).await?;
-        let took = begun.elapsed().as_millis();
-        let outcomes = outcomes(&lines);
-        let kept = promise(path).is_none_or(|promised| {
-            promised == outcomes || (!strict && outcomes == BTreeSet::from(["already_archived".to_owned()]))
-        });
-        let all = joined(&outcomes);
-        println!("{} {story:<55} {all}  ({took} ms)", style.mark(kept));
-        if !kept {
-            let promised = joined(&promise(path).unwrap_or_default());
-            broken.push(format!("{story}: promised {promised}, came to {all}"));
-        }
-        if let Err(error) = &answer {
-            println!("    answered with an error  {error}");
-        }
-        let report = evidence::of_invocation(world, &lines, answer.as_ref().ok()).await?;
-        report.lines.iter().for_each(|line| println!("{line}"));
-        broken.extend(report.broken.into_iter().map(|what| format!("{story}: {what}")));
-        if let Some(peak) = memory {
-            println!(
-                "    memory   the function, here a process of its own, never held more than {peak:.1} MB"
-            );
-        }
+        replay(world, screen, &function, path, ground, &mut total).await?;
     }
-    conclude(world, &broken);
-    Ok(broken.is_empty())
+    conclude(world, screen, events.len(), &total)?;
+    Ok(total.broken.is_empty())
 }
 
-fn joined(outcomes: &BTreeSet<String>) -> String {
-    outcomes
+async fn replay(
+    world: &World,
+    screen: &Screen,
+    function: &Function,
+    path: &Path,
+    ground: Ground,
+    total: &mut Total,
+) -> Result<()> {
+    let name = path
+        .file_stem()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned();
+    let story = name.split_once('.').map_or(name.as_str(), |(story, _)| story);
+    screen.progress(story)?;
+    let payload = read(path)?;
+    let cases = world.aws.messages(&world.exception_queue).len();
+    let begun = Instant::now();
+    let ran = function.invoke(world, story, payload).await?;
+    let took = begun.elapsed().as_millis();
+    let outcomes = ran.outcomes();
+    let promised = promise(path);
+    let kept = promised
+        .as_ref()
+        .is_none_or(|promised| kept(promised, &outcomes, ground));
+    let words = words(&outcomes, &ran, &codes(world, cases));
+    screen.line(format!("{} {story:<45}  {words}", screen.mark(kept)))?;
+    if !kept {
+        let promised = joined(promised.iter().flatten().map(String::as_str));
+        let came_to = joined(outcomes.iter().map(String::as_str));
+        total
+            .broken
+            .push(format!("{story}: promised {promised}, came to {came_to}"));
+    }
+    let evidence = evidence::of_invocation(world, &ran.lines, ran.answer.as_ref().ok()).await?;
+    if screen.verbose || !kept {
+        details(screen, &ran, &evidence, took)?;
+    }
+    total
+        .broken
+        .extend(evidence.broken.iter().map(|what| format!("{story}: {what}")));
+    for file in evidence.files {
+        if total.example.is_none() {
+            total.example = Some((file.conversation, file.path.clone()));
+        }
+        total.files.insert(file.path, file.bytes);
+    }
+    Ok(())
+}
+
+fn read(path: &Path) -> Result<Value> {
+    let text =
+        std::fs::read_to_string(path).map_err(|error| format!("reading {}: {error}", path.display()))?;
+    let payload = serde_json::from_str(&text);
+    Ok(payload.map_err(|error| format!("{} is not JSON: {error}", path.display()))?)
+}
+
+/// Returns the error codes of the exceptions after the first `known` ones.
+fn codes(world: &World, known: usize) -> BTreeSet<String> {
+    let cases = world.aws.messages(&world.exception_queue);
+    let code = |body: &str| {
+        Some(
+            serde_json::from_str::<Value>(body).ok()?["code"]
+                .as_str()?
+                .to_owned(),
+        )
+    };
+    cases
         .iter()
-        .map(String::as_str)
-        .collect::<Vec<_>>()
-        .join(" and ")
-}
-
-/// The lines of stdout that an invocation would have written in Lambda.
-type Captured = Arc<Mutex<Vec<Value>>>;
-
-/// The function as three deployments would have it: with either API, and as a process of its own.
-struct Function {
-    conversations: Handler,
-    interactions: Handler,
-    captured: Captured,
-}
-
-/// What an invocation came to.
-struct Ran {
-    answer: std::result::Result<Value, String>,
-    lines: Vec<Value>,
-    memory: Option<f64>,
-}
-
-const REMAINING: Duration = Duration::from_secs(900);
-
-impl Function {
-    fn new(world: &World) -> Result<Self> {
-        let captured = Captured::default();
-        let conversations = handler(world, "conversations", &captured)?;
-        let interactions = handler(world, "interactions", &captured)?;
-        Ok(Self {
-            conversations,
-            interactions,
-            captured,
-        })
-    }
-
-    /// Invokes the deployment that the story is about. The long call is for a process of its own, whose memory tells.
-    async fn invoke(&self, world: &World, story: &str, payload: Value) -> Result<Ran> {
-        if story.contains("-long-") {
-            let mut process = Process::start(world).await?;
-            let (answer, lines) = process.invoke(payload, REMAINING).await?;
-            let answer = answer.map_err(|error| error.to_string());
-            return Ok(Ran {
-                answer,
-                lines,
-                memory: process.peak_memory(),
-            });
-        }
-        let handler = if story.contains("-interactions-") {
-            &self.interactions
-        } else {
-            &self.conversations
-        };
-        let captured = || self.captured.lock().unwrap_or_else(PoisonError::into_inner);
-        captured().clear();
-        let invocation = Invocation {
-            request_id: format!("local-{story}"),
-            function_version: "$LATEST".to_owned(),
-            remaining: REMAINING,
-        };
-        let answer = handler.handle(payload, &invocation).await;
-        let answer = answer.map_err(|error| format!("{}: {error}", error.kind().code()));
-        let lines = captured().clone();
-        Ok(Ran {
-            answer,
-            lines,
-            memory: None,
-        })
-    }
-}
-
-fn handler(world: &World, api: &str, captured: &Captured) -> Result<Handler> {
-    let mut environment = world.environment();
-    environment.insert("GENESYS_RECORDING_API", api.to_owned());
-    let config = Config::from_lookup(|name| environment.get(name).cloned())?;
-    let captured = captured.clone();
-    let lines = Lines::new(move |line| {
-        let mut captured = captured.lock().unwrap_or_else(PoisonError::into_inner);
-        captured.extend(serde_json::from_str::<Value>(&line));
-    });
-    let archiver = Archiver::connect(config, &world.aws.sdk_config(), Clock::default(), lines.clone())?;
-    Ok(Handler::new(archiver, lines))
-}
-
-/// The outcomes of an invocation, from its metrics: the one place that names them for every kind of trigger.
-fn outcomes(lines: &[Value]) -> BTreeSet<String> {
-    let metrics = lines.iter().filter(|line| line.get("_aws").is_some());
-    metrics
-        .flat_map(|line| {
-            let ignored = line["EventsIgnored"]
-                .as_u64()
-                .is_some_and(|count| count > 0)
-                .then_some("ignored");
-            line["Outcome"]
-                .as_str()
-                .into_iter()
-                .chain(ignored)
-                .map(str::to_owned)
-                .collect::<Vec<_>>()
-        })
+        .skip(known)
+        .filter_map(|case| code(&case.body))
         .collect()
 }
 
-fn conclude(world: &World, broken: &[String]) {
-    let mut requests: BTreeMap<String, usize> = BTreeMap::new();
-    for exchange in world.wire.exchanges() {
-        *requests.entry(format!("{:?}", exchange.service)).or_default() += 1;
-    }
-    let requests: Vec<_> = requests
-        .iter()
-        .map(|(service, count)| format!("{service} {count}"))
-        .collect();
-    println!("\nRequests: {}", requests.join(", "));
-    println!(
-        "Work queue: {} deferred; exception queue: {} for people; webhook: {} delivered",
-        world.aws.messages(&world.work_queue).len(),
-        world.aws.messages(&world.exception_queue).len(),
-        world.webhook.deliveries().len(),
-    );
-    if broken.is_empty() {
-        println!("Every event came to what its name promises, and all evidence agrees.");
-    } else {
-        println!("\n{} broken:", broken.len());
-        broken.iter().for_each(|line| println!("  {line}"));
-    }
+/// Returns the outcomes in the words of a reader, with the codes of what failed.
+fn words(outcomes: &BTreeSet<String>, ran: &Ran, codes: &BTreeSet<String>) -> String {
+    let word = |outcome: &str| match (outcome, &ran.answer) {
+        ("already_archived", _) => "already archived".to_owned(),
+        ("failed", Err((code, _))) => format!("refused: {code}"),
+        ("failed", Ok(_)) => format!("case: {}", joined(codes.iter().map(String::as_str))),
+        (other, _) => other.to_owned(),
+    };
+    let (first, rest): (Vec<_>, Vec<_>) = outcomes.iter().partition(|outcome| *outcome == "archived");
+    let words = first.into_iter().chain(rest).map(|outcome| word(outcome));
+    words.collect::<Vec<_>>().join(", ")
 }
 
-/// Colours and progress on a terminal, plain lines otherwise.
-struct Style {
-    terminal: bool,
-    colours: bool,
+fn joined<'a>(words: impl Iterator<Item = &'a str>) -> String {
+    words.collect::<Vec<_>>().join(" and ")
 }
 
-impl Style {
-    fn detect() -> Self {
-        let terminal = std::io::stdout().is_terminal();
-        let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        Self {
-            terminal,
-            colours: terminal && !no_color,
+fn details(screen: &Screen, ran: &Ran, evidence: &Evidence, took: u128) -> Result<()> {
+    screen.line(format!("    took     {took} ms"))?;
+    if let Err((code, text)) = &ran.answer {
+        screen.line(format!("    error    answered with {code}: {text}"))?;
+    }
+    for line in &evidence.details {
+        screen.line(format!("    {line}"))?;
+    }
+    if let Some(peak) = ran.memory {
+        let text = format!(
+            "    memory   the function, here a process of its own, never held more than {peak:.1} MB"
+        );
+        screen.line(text)?;
+    }
+    Ok(())
+}
+
+fn conclude(world: &World, screen: &Screen, events: usize, total: &Total) -> Result<()> {
+    let cases = world.aws.messages(&world.exception_queue).len();
+    screen.line(format!(
+        "\n{}: {} archived ({}), {} sent,\n{} for people, {} waiting in the work queue.",
+        count(events, "event"),
+        count(total.files.len(), "file"),
+        size(total.files.values().sum()),
+        count(world.webhook.deliveries().len(), "webhook"),
+        count(cases, "case"),
+        count(world.aws.messages(&world.work_queue).len(), "job"),
+    ))?;
+    if screen.verbose {
+        let mut requests: BTreeMap<String, usize> = BTreeMap::new();
+        for exchange in world.wire.exchanges() {
+            *requests.entry(format!("{:?}", exchange.service)).or_default() += 1;
         }
+        let requests = requests
+            .iter()
+            .map(|(service, count)| format!("{service} {count}"));
+        screen.line(format!("Requests: {}.", requests.collect::<Vec<_>>().join(", ")))?;
+    }
+    if !total.broken.is_empty() {
+        screen.line(format!("\n{}:", count(total.broken.len(), "broken promise")))?;
+        for line in &total.broken {
+            screen.line(format!("  {line}"))?;
+        }
+        return Ok(());
+    }
+    screen.line("Every event came to what its name promises.")?;
+    if let Some((conversation, path)) = &total.example {
+        screen.line("The SHA-256 of each file, computed again, is the one in ledger, audit, tag and")?;
+        screen.line("webhook (-v shows it).")?;
+        screen.line(format!("\nplay a call   {}", shown(path)))?;
+        screen.line("go on         cargo local -- serve")?;
+        let audit = format!("(eval \"$(cargo local -- env)\"; cargo archivectl audit {conversation})");
+        screen.line(format!("its evidence  {audit}  # beside serve"))?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn set(outcomes: &str) -> BTreeSet<String> {
+        outcomes.split(' ').map(str::to_owned).collect()
     }
 
-    fn progress(&self, story: &str) {
-        if self.terminal {
-            print!("… {story}\r");
-            let _ = std::io::stdout().flush();
-        }
-    }
-
-    fn mark(&self, good: bool) -> &'static str {
-        match (good, self.colours) {
-            (true, true) => "\x1b[32m✓\x1b[0m",
-            (true, false) => "✓",
-            (false, true) => "\x1b[31m✗\x1b[0m",
-            (false, false) => "✗",
+    #[test]
+    fn only_what_was_to_be_archived_may_be_archived_already() {
+        for (promised, outcomes, on_empty, on_trodden) in [
+            ("archived", "archived", true, true),
+            ("archived", "already_archived", false, true),
+            ("archived failed", "already_archived failed", false, true),
+            ("archived already_archived", "already_archived", false, true),
+            ("failed", "already_archived", false, false),
+            ("failed", "archived", false, false),
+            ("already_archived", "archived", false, false),
+            ("deferred", "already_archived", false, false),
+        ] {
+            let (promised_set, outcomes_set) = (set(promised), set(outcomes));
+            assert_eq!(
+                kept(&promised_set, &outcomes_set, Ground::Empty),
+                on_empty,
+                "{promised} {outcomes}"
+            );
+            assert_eq!(
+                kept(&promised_set, &outcomes_set, Ground::Trodden),
+                on_trodden,
+                "{promised} {outcomes}"
+            );
         }
     }
 }

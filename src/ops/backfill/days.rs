@@ -3,7 +3,7 @@
 use jiff::SignedDuration;
 use jiff::civil::Date;
 
-use super::send::key;
+use super::done::key;
 use super::{Backfill, Candidate, Counts, Day, Item, Tally};
 use crate::archive::job::Job;
 use crate::domain::days::Range;

@@ -5,8 +5,9 @@ use std::fs::File;
 use std::io::{self, BufRead as _, BufReader, Read};
 use std::path::Path;
 
+use super::done::key;
 use super::list::List;
-use super::send::{LOOKUPS, key};
+use super::send::LOOKUPS;
 use super::{Backfill, BadLine, Candidate, Item};
 use crate::archive::job::Job;
 use crate::ops::error::{Error, Kind};

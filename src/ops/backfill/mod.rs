@@ -2,6 +2,7 @@
 
 mod checkpoint;
 mod days;
+mod done;
 mod estimate;
 mod lines;
 mod list;
@@ -209,6 +210,7 @@ pub async fn backfill(
         session,
         tell,
         ledger: session.ledger(),
+        local: request.local.is_some(),
         sink,
         sent_before: checkpoint.as_ref().map_or(0, Checkpoint::sent_before),
         tally: checkpoint
@@ -284,6 +286,8 @@ struct Backfill<'a> {
     session: &'a Session,
     tell: Tell<'a, Item>,
     ledger: Ledger,
+    /// Archives right here, or would.
+    local: bool,
     /// None in a dry run.
     sink: Option<Sink>,
     /// None in a dry run, and for stdin without a name.

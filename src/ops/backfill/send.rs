@@ -2,9 +2,8 @@
 
 use futures_util::{StreamExt as _, TryStreamExt as _};
 
+use super::done::is_archived;
 use super::{Backfill, Candidate, Item, Refused};
-use crate::archive::job::Job;
-use crate::aws::ledger::{Record, State};
 use crate::ops::Error;
 use crate::ops::sink::{BATCH, Taken};
 
@@ -20,10 +19,13 @@ impl Backfill<'_> {
         });
         known.iter().for_each(|candidate| self.count_sent(candidate));
         let ledger = &self.ledger;
+        // Nothing settles what is archived right here: that takes later looks.
+        let settles = self.session.config.settles() && !self.local;
         let lookups = new.into_iter().map(|candidate| async move {
             let known = ledger.all_records(candidate.job.conversation).await?;
             // What cannot be read may be open: the function finds out.
-            let archived = known.unreadable.is_empty() && is_archived(&candidate.job, &known.records);
+            let archived =
+                known.unreadable.is_empty() && is_archived(&candidate.job, &known.records, settles);
             Ok::<_, Error>((archived, candidate))
         });
         let looked_up = futures_util::stream::iter(lookups)
@@ -97,7 +99,7 @@ impl Backfill<'_> {
     /// Counts what was not taken. What came of archiving right here is told already.
     fn count_refused(&mut self, candidate: &Candidate) {
         self.findings.refused += 1;
-        if self.sink.as_ref().is_some_and(|sink| sink.is_queue()) {
+        if !self.local {
             self.tell.item(Item::Refused(Refused {
                 interaction_id: candidate.job.conversation.to_string(),
                 error: "the work queue did not take it",
@@ -105,31 +107,4 @@ impl Backfill<'_> {
             }));
         }
     }
-}
-
-/// Returns what a checkpoint remembers a job by.
-pub(super) fn key(job: &Job) -> String {
-    match (job.recording, job.segment) {
-        (None, _) => job.conversation.to_string(),
-        (Some(recording), None) => format!("{}/{recording}", job.conversation),
-        (Some(recording), Some(segment)) => format!(
-            "{}/{recording}#{}-{}",
-            job.conversation, segment.start, segment.end
-        ),
-    }
-}
-
-/// Says whether the ledger has all that the job asks for, so far as it knows the conversation.
-fn is_archived(job: &Job, records: &[Record]) -> bool {
-    // Whether the bytes are the expected ones is for the function to say.
-    if job.expected_sha256.is_some() {
-        return false;
-    }
-    let wanted = |record: &&Record| match job.recording {
-        Some(id) if job.segment.is_none() => record.recording_id == id.to_string(),
-        Some(_) => false,
-        None => record.recording_id != "-",
-    };
-    let mut about = records.iter().filter(wanted).peekable();
-    about.peek().is_some() && about.all(|record| record.is_archived() || record.state == State::Skipped)
 }

@@ -44,7 +44,7 @@ impl Doctor<'_> {
                     let credentials = secrets.get().await?;
                     Ok(match &credentials.webhook {
                         WebhookKeys::None if config.webhook_url.is_some() => Said::warning(
-                            format!("{id} has no webhookSecret: the webhook is not signed"),
+                            format!("{id} has no webhookSecret: notifications are not signed, and are kept back where they must be"),
                             "add webhookSecret to the secret, and give it to the receiver",
                         ),
                         WebhookKeys::Misspelt(why) | WebhookKeys::Unusable(why)

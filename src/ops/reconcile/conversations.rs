@@ -3,7 +3,7 @@
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use jiff::SignedDuration;
 
-use super::reason::judge;
+use super::reason::{Patience, judge};
 use super::{Cause, Item, LOOKUPS, Reason, Reconciliation, Told};
 use crate::archive::job::Job;
 use crate::archive::recording::ConversationId;
@@ -63,12 +63,20 @@ impl Reconciliation<'_> {
         let readiness = self.session.config.limits.readiness;
         let readiness = SignedDuration::try_from(readiness).unwrap_or(SignedDuration::MAX);
         let end = conversation.end.unwrap_or(conversation.start);
-        let (mut reason, mut causes) = judge(custodies, end, self.session.now(), readiness);
-        if reason == Reason::Archived {
+        let patience = Patience {
+            now: self.session.now(),
+            readiness,
+            settles: self.session.config.settles(),
+        };
+        let (mut reason, mut causes) = judge(custodies, end, patience);
+        let unsettled = matches!(reason, Reason::Settling | Reason::Unsettled);
+        if reason == Reason::Archived || (unsettled && self.request.recordings) {
             causes = self.unknown_recordings(conversation.id, custodies).await?;
-            if !causes.is_empty() {
-                reason = Reason::NeverSeen;
-            }
+            reason = if causes.is_empty() {
+                Reason::Archived
+            } else {
+                Reason::NeverSeen
+            };
         }
         self.session.go_on()?;
         let reason = reason.at_age(Age::of(conversation.start, self.session.now()));
@@ -87,6 +95,8 @@ impl Reconciliation<'_> {
             let mut job = Job::new(id);
             let days = self.request.range.to_string();
             job.requested_by = Some(self.session.requester("reconcile", &days));
+            // The function may call it settled, and somebody has a reason to doubt it.
+            job.recheck = self.session.config.settles();
             self.batch.push(job);
         }
         Ok(())

@@ -1,7 +1,7 @@
 //! Why a conversation that was recorded has no archive.
 
 use crate::archive::recording::RecordingId;
-use crate::aws::ledger::State;
+use crate::aws::ledger::{Record, State};
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
@@ -12,14 +12,20 @@ use crate::ops::custody::{Custody, text};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Reason {
-    /// All that is wanted of it is archived.
+    /// All that is wanted of it is archived, and no more can come.
     Archived,
+    /// It ended without a recording.
+    Unrecorded,
+    /// All that was listed is archived, and it is looked at again.
+    Settling,
     /// A run is at it.
     InProgress,
     /// It may still become ready.
     TooEarly,
     /// Gone at Genesys before it was archived.
     Expired,
+    /// All that was listed is archived, and nobody looked whether there is more.
+    Unsettled,
     /// Was not ready, and its job did not come again.
     Deferred,
     /// A run died, and no other took over.
@@ -41,9 +47,12 @@ impl Reason {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Archived => "archived",
+            Self::Unrecorded => "unrecorded",
+            Self::Settling => "settling",
             Self::InProgress => "in_progress",
             Self::TooEarly => "too_early",
             Self::Expired => "expired",
+            Self::Unsettled => "unsettled",
             Self::Deferred => "deferred",
             Self::Unfinished => "unfinished",
             Self::OlderThan5Years => "older_than_5_years",
@@ -53,8 +62,8 @@ impl Reason {
         }
     }
 
-    /// Returns the reason for a conversation of this age. What Genesys no longer gives just so is not lost, and a run that
-    /// failed or never came is not the cause.
+    /// Returns the reason for a conversation of this age. What Genesys no longer gives just so is not lost, and a run that failed
+    /// or never came is not the cause.
     pub(super) fn at_age(self, age: Age) -> Self {
         match (self, age) {
             (Self::Failed | Self::NeverSeen | Self::Deferred, Age::OverFiveYears) => Self::OlderThan5Years,
@@ -100,54 +109,90 @@ impl Cause {
             error: None,
         }
     }
-}
 
-/// How a conversation that was over at `end` stands. `readiness` is how long a recording may take to become ready.
-pub(super) fn judge(
-    custodies: &[Custody],
-    end: Timestamp,
-    now: Timestamp,
-    readiness: SignedDuration,
-) -> (Reason, Vec<Cause>) {
-    let early = |since: Timestamp| now < since + readiness;
-    let mut worst = None;
-    let mut causes = Vec::new();
-    for custody in custodies.iter().filter(|custody| !custody.overtaken) {
-        let Some(record) = &custody.record else { continue };
-        let reason = match record.state {
-            State::Archived | State::Notified | State::Skipped => Reason::Archived,
-            State::Claimed | State::Storing
-                if record.lease_end(now.as_millisecond()) > now.as_millisecond() =>
-            {
-                Reason::InProgress
-            }
-            State::Claimed | State::Storing => Reason::Unfinished,
-            State::Deferred if early(record.updated_at) => Reason::TooEarly,
-            State::Deferred => Reason::Deferred,
-            State::Failed => Reason::Failed,
-            State::Expired => Reason::Expired,
-        };
-        worst = worst.max(Some(reason));
-        if reason.is_finding() {
-            let told = custody
-                .events
-                .iter()
-                .rev()
-                .find(|event| event.contains_key("error"));
-            causes.push(Cause {
-                recording: record.recording_id.clone(),
-                state: record.state.as_str(),
-                since: Some(record.updated_at),
-                error: told.map(|event| text(event, "error")),
-            });
+    /// What the ledger and the audit say of it.
+    fn of(custody: &Custody, record: &Record) -> Self {
+        let told = custody
+            .events
+            .iter()
+            .rev()
+            .find(|event| event.contains_key("error"));
+        Self {
+            recording: record.recording_id.clone(),
+            state: record.state.as_str(),
+            since: Some(record.updated_at),
+            error: told.map(|event| text(event, "error")),
         }
     }
-    let unseen = if early(end) {
+}
+
+/// When what is known of a conversation is late.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Patience {
+    pub(super) now: Timestamp,
+    /// How long a recording may take to become ready.
+    pub(super) readiness: SignedDuration,
+    /// The function looks at conversations until they are settled.
+    pub(super) settles: bool,
+}
+
+impl Patience {
+    fn is_early(&self, since: Timestamp) -> bool {
+        self.now < since + self.readiness
+    }
+}
+
+/// Judges how a conversation that was over at `end` stands.
+pub(super) fn judge(custodies: &[Custody], end: Timestamp, patience: Patience) -> (Reason, Vec<Cause>) {
+    let mut worst = None;
+    let mut causes = Vec::new();
+    for custody in custodies {
+        let Some(record) = &custody.record else { continue };
+        // What the function says of the conversation as a whole counts beside its recordings only where it settles.
+        if custody.overtaken && !(patience.settles && record.looks > 0) {
+            continue;
+        }
+        let reason = of_record(record, end, patience);
+        worst = worst.max(Some(reason));
+        if reason.is_finding() {
+            causes.push(Cause::of(custody, record));
+        }
+    }
+    let worst = worst.unwrap_or(if patience.is_early(end) {
         Reason::TooEarly
     } else {
         Reason::NeverSeen
-    };
-    (worst.unwrap_or(unseen), causes)
+    });
+    // Archived before settling was there, or on a laptop.
+    let looked_at = |custody: &Custody| custody.record.as_ref().is_some_and(|record| record.looks > 0);
+    if worst == Reason::Archived && patience.settles && !custodies.iter().any(looked_at) {
+        return (unsettled(end, patience), causes);
+    }
+    (worst, causes)
+}
+
+fn of_record(record: &Record, end: Timestamp, patience: Patience) -> Reason {
+    let now = patience.now.as_millisecond();
+    let busy = record.lease_end(now) > now;
+    match record.state {
+        State::Archived | State::Notified | State::Skipped | State::Settled => Reason::Archived,
+        State::Unrecorded => Reason::Unrecorded,
+        State::Settling => unsettled(end, patience),
+        State::Claimed | State::Storing if busy => Reason::InProgress,
+        State::Claimed | State::Storing => Reason::Unfinished,
+        State::Deferred if patience.is_early(record.updated_at) => Reason::TooEarly,
+        State::Deferred => Reason::Deferred,
+        State::Failed => Reason::Failed,
+        State::Expired => Reason::Expired,
+    }
+}
+
+fn unsettled(end: Timestamp, patience: Patience) -> Reason {
+    if patience.is_early(end) {
+        Reason::Settling
+    } else {
+        Reason::Unsettled
+    }
 }
 
 #[cfg(test)]
@@ -158,13 +203,16 @@ mod tests {
     fn a_reason_has_one_name() {
         use Reason::{
             Archived, Deferred, Expired, Failed, InProgress, NeverSeen, OlderThan5Years, OlderThan18Months,
-            TooEarly, Unfinished,
+            Settling, TooEarly, Unfinished, Unrecorded, Unsettled,
         };
         for reason in [
             Archived,
+            Unrecorded,
+            Settling,
             InProgress,
             TooEarly,
             Expired,
+            Unsettled,
             Deferred,
             Unfinished,
             OlderThan5Years,

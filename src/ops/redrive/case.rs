@@ -1,6 +1,7 @@
 //! What the messages of the exception queue, of a dead-letter queue or of Lambda's failure destination hold.
 
 use crate::config::Config;
+use crate::error::ErrorKind;
 use crate::trigger::event::{self, Request};
 use serde_json::Value;
 
@@ -31,7 +32,7 @@ pub(super) fn case(body: &str, config: &Config) -> Result<Case, String> {
     } else {
         (body.to_owned(), None)
     };
-    let request = anew(request);
+    let request = anew(request, code);
     match event::from_body(Some(&request), config) {
         Ok(Request::Archive { .. }) => Ok(Case {
             body: request,
@@ -42,15 +43,25 @@ pub(super) fn case(body: &str, config: &Config) -> Result<Case, String> {
     }
 }
 
-/// The job without the memory of its former runs: what was not ready in time is waited for anew.
-fn anew(request: String) -> String {
-    match serde_json::from_str(&request) {
-        Ok(Value::Object(mut job)) if job.contains_key("firstSeen") || job.contains_key("deferrals") => {
-            job.remove("firstSeen");
-            job.remove("deferrals");
-            Value::Object(job).to_string()
-        }
-        _ => request,
+/// The job without the memory of its former runs: what was not ready in time is waited for anew. A conversation whose
+/// after-call work was open is looked at again, whatever happened since. A look keeps its number, so that one that was
+/// taken since is known for it.
+fn anew(request: String, code: Option<&str>) -> String {
+    let Ok(Value::Object(mut job)) = serde_json::from_str(&request) else {
+        return request;
+    };
+    let mut changed = false;
+    for memory in ["firstSeen", "deferrals", "notBefore"] {
+        changed |= job.remove(memory).is_some();
+    }
+    if code == Some(ErrorKind::AfterCallWorkOpen.code()) {
+        job.remove("look");
+        changed |= job.insert("recheck".to_owned(), true.into()) != Some(true.into());
+    }
+    if changed {
+        Value::Object(job).to_string()
+    } else {
+        request
     }
 }
 
@@ -93,6 +104,18 @@ mod tests {
             let found = case(&message.to_string(), &config()).unwrap();
             assert_eq!(found.body, JOB, "it is waited for anew");
         }
+        let looked = json!({"conversationId": waited["conversationId"], "look": 9, "notBefore": "2026-01-05T12:00:00Z"});
+        let found = case(&looked.to_string(), &config()).unwrap();
+        let kept: Value = serde_json::from_str(&found.body).unwrap();
+        assert_eq!(kept["look"], 9, "a dead letter: a look that was not taken");
+        assert!(kept.get("notBefore").is_none());
+        let open = json!({"code": "after_call_work_open", "job": looked});
+        let found = case(&open.to_string(), &config()).unwrap();
+        let again: Value = serde_json::from_str(&found.body).unwrap();
+        assert_eq!(
+            again,
+            json!({"conversationId": looked["conversationId"], "recheck": true})
+        );
         for hopeless in [
             "{",
             "[]",

@@ -16,13 +16,14 @@ pub use histogram::Lengths;
 use tally::Tally;
 
 /// What a report calls the states, in the order in which it shows them.
-pub const OUTCOMES: [&str; 6] = [
+pub const OUTCOMES: [&str; 7] = [
     "archived",
     "waiting",
     "in progress",
     "failed",
     "expired",
     "skipped",
+    "no recording",
 ];
 
 /// So far ahead a deletion at Genesys is told.

@@ -136,11 +136,13 @@ pub(super) fn is_meant(record: &Record, range: Range) -> bool {
 fn outcome(state: State) -> &'static str {
     match state {
         State::Archived | State::Notified => "archived",
-        State::Deferred => "waiting",
+        State::Deferred | State::Settling => "waiting",
         State::Claimed | State::Storing => "in progress",
         State::Failed => "failed",
         State::Expired => "expired",
         State::Skipped => "skipped",
+        // Of a conversation that has no recordings: with any, they stand in the report, and it does not.
+        State::Settled | State::Unrecorded => "no recording",
     }
 }
 

@@ -9,7 +9,7 @@ mod queues;
 mod s3;
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -18,11 +18,14 @@ use aws_sdk_dynamodb::types::{
     AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType,
 };
 use aws_sdk_s3::config::{Credentials, SharedCredentialsProvider};
+use aws_sdk_sqs::types::QueueAttributeName;
+use serde_json::json;
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 use winterbaume_secretsmanager::SecretsManagerService;
 
-use super::wire::{Wire, bind};
+use super::site::{Ports, Site};
+use super::wire::{Wire, bind_on};
 pub use queues::SentMessage;
 
 /// The only access key the simulated S3 knows.
@@ -43,6 +46,26 @@ pub enum Storage {
     Folder,
 }
 
+/// A site of AWS alone.
+fn aws_on(port: u16) -> Site {
+    Site::loopback(Ports {
+        aws: port,
+        ..Ports::default()
+    })
+}
+
+/// An address that this process reaches: a listener on all addresses is reached on loopback.
+fn reachable(address: SocketAddr) -> SocketAddr {
+    let loopback: IpAddr = match address {
+        SocketAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+        SocketAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+    };
+    match address.ip().is_unspecified() {
+        true => SocketAddr::new(loopback, address.port()),
+        false => address,
+    }
+}
+
 /// A running simulator; cheap to clone, stops with its last clone.
 #[derive(Debug, Clone)]
 pub struct Aws {
@@ -51,7 +74,10 @@ pub struct Aws {
 
 #[derive(Debug)]
 struct Inner {
+    /// What the SDK clients of this process talk to.
     address: SocketAddr,
+    /// What everybody else is told.
+    url: String,
     store: s3::Store,
     queues: Arc<queues::Queues>,
     tasks: [JoinHandle<()>; 2],
@@ -69,36 +95,37 @@ impl Drop for Inner {
 }
 
 impl Aws {
-    /// Serves on `port` of loopback (0: any free one) and keeps objects and tables below `folder`.
-    pub async fn start(wire: &Wire, port: u16, folder: &Path) -> io::Result<Self> {
-        Self::start_with(wire, port, folder, Storage::Folder).await
+    /// Serves on the port of AWS at this site and keeps objects and tables below `folder`.
+    pub async fn start(wire: &Wire, site: &Site, folder: &Path) -> io::Result<Self> {
+        Self::launch(wire, site, folder, Storage::Folder, None).await
     }
 
-    /// Like [`start`](Self::start), with a choice of where the tables live.
+    /// Like [`start`](Self::start), on `port` of loopback (0: any free one) and with a choice of where the tables live.
     pub async fn start_with(wire: &Wire, port: u16, folder: &Path, storage: Storage) -> io::Result<Self> {
-        Self::launch(wire, port, folder, storage, None).await
+        Self::launch(wire, &aws_on(port), folder, storage, None).await
     }
 
     /// For tests: any free port, tables in memory, objects in a folder that goes away with the simulator.
     pub async fn temporary(wire: &Wire) -> io::Result<Self> {
         let folder = std::env::temp_dir().join(format!("recording-archiver-{}", Uuid::new_v4()));
-        Self::launch(wire, 0, &folder, Storage::Memory, Some(folder.clone())).await
+        Self::launch(wire, &aws_on(0), &folder, Storage::Memory, Some(folder.clone())).await
     }
 
     async fn launch(
         wire: &Wire,
-        port: u16,
+        site: &Site,
         folder: &Path,
         storage: Storage,
         temporary_folder: Option<PathBuf>,
     ) -> io::Result<Self> {
         let store = s3::Store::open(folder)?;
-        let (listener, address) = bind(port).await?;
+        let (listener, address) = bind_on(site.bind, site.ports.aws).await?;
+        let url = site.url(address.port());
         let (dynamodb, tables) = match storage {
             Storage::Memory => dynamodb::start(None).await?,
             Storage::Folder => dynamodb::start(Some(&folder.join("dynamodb.sqlite"))).await?,
         };
-        let queues = Arc::new(queues::Queues::new(format!("http://{address}")));
+        let queues = Arc::new(queues::Queues::new(url.clone()));
         let router = front::router(front::Services {
             s3: store.service(ACCESS_KEY_ID, SECRET_ACCESS_KEY),
             dynamodb,
@@ -108,7 +135,8 @@ impl Aws {
         let front = wire.serve(listener, router, front::classify);
         Ok(Self {
             inner: Arc::new(Inner {
-                address,
+                address: reachable(address),
+                url,
                 store,
                 queues,
                 tasks: [front, tables],
@@ -119,16 +147,16 @@ impl Aws {
 
     /// The value for `AWS_ENDPOINT_URL`.
     pub fn endpoint_url(&self) -> String {
-        format!("http://{}", self.inner.address)
+        self.inner.url.clone()
     }
 
-    /// A configuration for any SDK client; it reads nothing from the environment.
+    /// A configuration for any SDK client of this process; it reads nothing from the environment.
     pub fn sdk_config(&self) -> SdkConfig {
         let credentials = Credentials::new(ACCESS_KEY_ID, SECRET_ACCESS_KEY, None, None, "simulator");
         SdkConfig::builder()
             .behavior_version(BehaviorVersion::latest())
             .region(Region::from_static(REGION))
-            .endpoint_url(self.endpoint_url())
+            .endpoint_url(format!("http://{}", self.inner.address))
             .credentials_provider(SharedCredentialsProvider::new(credentials))
             .build()
     }
@@ -196,6 +224,22 @@ impl Aws {
     pub async fn create_queue(&self, name: &str) -> Result<String, aws_sdk_sqs::Error> {
         let created = self.sqs().create_queue().queue_name(name).send().await?;
         Ok(created.queue_url.unwrap_or_default())
+    }
+
+    /// Creates a queue whose messages go to the dead-letter queue `letters` (its name) after so many receptions.
+    pub async fn create_queue_with_dead_letters(
+        &self,
+        name: &str,
+        letters: &str,
+        receptions: u32,
+    ) -> Result<String, aws_sdk_sqs::Error> {
+        let policy = json!({
+            "deadLetterTargetArn": format!("arn:aws:sqs:{REGION}:{ACCOUNT_ID}:{letters}"),
+            "maxReceiveCount": receptions,
+        });
+        let request = self.sqs().create_queue().queue_name(name);
+        let request = request.attributes(QueueAttributeName::RedrivePolicy, policy.to_string());
+        Ok(request.send().await?.queue_url.unwrap_or_default())
     }
 
     /// Creates a secret or gives it a new value.

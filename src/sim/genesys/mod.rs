@@ -31,7 +31,6 @@ mod wav;
 mod wish;
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -39,7 +38,8 @@ use axum::http::StatusCode;
 use jiff::Timestamp;
 use tokio::task::JoinHandle;
 
-use super::wire::{Wire, bind};
+use super::site::{Ports, Site};
+use super::wire::{Wire, bind_on};
 use answer::ApiError;
 use limit::Limiter;
 use oauth::Login;
@@ -65,7 +65,7 @@ pub struct Genesys {
 
 #[derive(Debug)]
 struct Running {
-    api: SocketAddr,
+    api_url: String,
     tasks: [JoinHandle<()>; 2],
 }
 
@@ -140,8 +140,18 @@ fn known_with_permissions<'a>(
 impl Genesys {
     /// Starts API and login on one port, the media host on another (0: any free one).
     pub async fn start(wire: &Wire, api_port: u16, media_port: u16) -> std::io::Result<Self> {
-        let (api_listener, api) = bind(api_port).await?;
-        let (media_listener, media) = bind(media_port).await?;
+        let ports = Ports {
+            genesys: api_port,
+            media: media_port,
+            ..Ports::default()
+        };
+        Self::start_at(wire, &Site::loopback(ports)).await
+    }
+
+    /// Starts API and login on one port of the site, the media host on another.
+    pub async fn start_at(wire: &Wire, site: &Site) -> std::io::Result<Self> {
+        let (api_listener, api) = bind_on(site.bind, site.ports.genesys).await?;
+        let (media_listener, media) = bind_on(site.bind, site.ports.media).await?;
         let state = Arc::new(Mutex::new(State {
             ahead: Duration::ZERO,
             login: Login {
@@ -160,7 +170,7 @@ impl Genesys {
                 lifetime: Duration::from_secs(3600),
                 generation: 0,
             },
-            media_url: format!("http://{media}"),
+            media_url: site.url(media.port()),
             conversations: BTreeMap::new(),
             analytics: analytics::Analytics::default(),
             interactions: BTreeMap::new(),
@@ -178,13 +188,16 @@ impl Genesys {
         ];
         Ok(Self {
             state,
-            running: Arc::new(Running { api, tasks }),
+            running: Arc::new(Running {
+                api_url: site.url(api.port()),
+                tasks,
+            }),
         })
     }
 
     /// Base URL of API and login.
     pub fn base_url(&self) -> String {
-        format!("http://{}", self.running.api)
+        self.running.api_url.clone()
     }
 
     /// Base URL of the media host.

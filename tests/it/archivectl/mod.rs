@@ -10,6 +10,7 @@ mod manners;
 mod reconcile;
 mod redrive;
 mod report;
+mod settling;
 mod verify;
 
 use std::path::{Path, PathBuf};
@@ -26,6 +27,8 @@ fn command(bench: &Bench, arguments: &[&str]) -> Command {
     command
         .env_clear()
         .envs(bench.world.environment())
+        // As the bench's function, unless a test wants otherwise.
+        .env("SETTLE_SECONDS", "0")
         .args(arguments)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())

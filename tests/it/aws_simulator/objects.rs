@@ -396,3 +396,26 @@ async fn objects_and_tables_outlive_the_simulator() {
     }
     std::fs::remove_dir_all(folder).unwrap();
 }
+
+#[tokio::test]
+async fn a_request_for_the_bucket_of_another_account_is_refused_and_does_nothing() {
+    let (_wire, aws, s3) = simulator().await;
+    let put = |owner: &str| {
+        let put = s3
+            .put_object()
+            .bucket(BUCKET)
+            .key(KEY)
+            .expected_bucket_owner(owner);
+        put.body(ByteStream::from_static(b"RIFF")).send()
+    };
+    assert_eq!(code(put("999999999999").await), "AccessDenied");
+    assert!(!aws.object_path(BUCKET, KEY).exists());
+    put(recording_archiver::sim::aws::ACCOUNT_ID).await.unwrap();
+    let head = s3
+        .head_object()
+        .bucket(BUCKET)
+        .key(KEY)
+        .expected_bucket_owner("999999999999");
+    let refused = head.send().await.unwrap_err();
+    assert_eq!(refused.raw_response().unwrap().status().as_u16(), 403);
+}

@@ -79,7 +79,10 @@ async fn unreadable_entries_are_one_event_and_one_case_however_many_there_are() 
     let events = bench.audit(CONVERSATION, "-").await;
     assert_eq!(events.len(), 1);
     let told = events[0]["error"].as_str().unwrap();
-    assert!(told.contains("800 entries") && told.contains("UUID"), "{told}");
+    assert!(
+        told.contains("800 entries unreadable") && told.contains("UUID"),
+        "{told}"
+    );
     assert_eq!(bench.codes(), ["rejected"]);
 }
 

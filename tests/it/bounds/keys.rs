@@ -80,6 +80,47 @@ async fn a_key_that_is_no_key_signs_nothing_and_keeps_no_recording_from_the_arch
 }
 
 #[tokio::test]
+async fn a_key_that_still_cannot_sign_is_one_event_and_a_case_for_each_job() {
+    let bench = Bench::with_a_call().await;
+    bench.secret_holds(json!({"webhookSecret": SHORT})).await;
+    for cases in 1..=3 {
+        bench.assert_kept_back(&[], "24 to 64 bytes").await;
+        assert_eq!(
+            bench.exceptions().len(),
+            cases,
+            "a replay that changes nothing is not lost"
+        );
+        let actions = bench.actions(CONVERSATION, RECORDING).await;
+        assert_eq!(
+            actions
+                .iter()
+                .filter(|action| *action == "webhook.failed")
+                .count(),
+            1
+        );
+        assert_eq!(
+            bench
+                .record(CONVERSATION, RECORDING)
+                .await
+                .unwrap()
+                .lease_expires_at,
+            0
+        );
+    }
+    bench.secret_holds(json!({"webhookSecret": "other"})).await;
+    bench.assert_kept_back(&[], "24 to 64 bytes").await;
+    let actions = bench.actions(CONVERSATION, RECORDING).await;
+    assert_eq!(
+        actions
+            .iter()
+            .filter(|action| *action == "webhook.failed")
+            .count(),
+        2,
+        "another reason"
+    );
+}
+
+#[tokio::test]
 async fn a_corrected_key_delivers_the_replayed_case() {
     let bench = Bench::with_a_call().await;
     bench.secret_holds(json!({"webhookSecret": SHORT})).await;

@@ -248,7 +248,8 @@ async fn the_media_hosts_retry_after_beyond_the_deadline_is_not_waited_for() {
     let bench = Bench::with_a_call().await;
     bench.world.wire.disturb(|e| {
         (e.service == Service::Media).then(|| Fault::Respond {
-            status: 503,
+            // Of a 5xx no more than a minute is waited for; a limit lasts as long as it says.
+            status: 429,
             headers: vec![("retry-after".to_owned(), "86400".to_owned())],
             body: Vec::new(),
         })

@@ -1,0 +1,444 @@
+//! One look at a conversation: what it lists is archived, and whether another look follows is decided.
+//!
+//! What follows is sent before it is written down. A run that dies in between does both again, and the second message
+//! dies by its number; the other way round, a conversation would be written down as looked at again, and never would be.
+
+use jiff::Timestamp;
+
+use super::audit::{Action, Entry};
+use super::endings::{lasting, not_settled};
+use super::job::Job;
+use super::outcome::{Figures, Outcome, RecordingResult};
+use super::recording::{RecordingId, RecordingRef};
+use super::settling::{Next, Plan, View, needs_work, plan};
+use super::{Archiver, Run};
+use crate::aws::ledger::{Look, Record, State};
+use crate::error::{Error, ErrorKind};
+use crate::genesys::{self, Conversation, Details, Listing, Told};
+
+/// What came of a look so far.
+#[derive(Debug, Default)]
+pub struct Looked {
+    /// What became of the recordings. Nothing, where there was nothing to do.
+    pub results: Vec<RecordingResult>,
+    /// The look, to be concluded once the results were sent where they have to go.
+    pub taken: Option<Taken>,
+}
+
+/// A look that is not concluded yet.
+#[derive(Debug)]
+pub struct Taken {
+    number: u32,
+    listed: Vec<String>,
+    complete: bool,
+    before: Option<Record>,
+    /// It has no results of its own.
+    quiet: bool,
+}
+
+/// What the ledger knows of a conversation.
+struct Known {
+    conversation: Option<Record>,
+    recordings: Vec<Record>,
+}
+
+impl Known {
+    fn of(&self, recording: &str) -> Option<&Record> {
+        self.recordings
+            .iter()
+            .find(|record| record.recording_id == recording)
+    }
+
+    /// The recordings that a look listed before, that are not listed any more, and that a run died with.
+    fn vanished(&self, listed: &[String], now: Timestamp) -> Vec<String> {
+        let begun = |id: &String| self.of(id).is_some() && needs_work(self.of(id), now);
+        let ever = self
+            .ever_listed(listed)
+            .filter(|id| !listed.contains(id) && begun(id));
+        ever.cloned().collect()
+    }
+
+    /// The recordings that any look listed, this one included.
+    fn ever_listed<'a>(&'a self, listed: &'a [String]) -> impl Iterator<Item = &'a String> {
+        let before = self.conversation.iter().flat_map(|record| &record.recordings);
+        listed.iter().chain(before.filter(|id| !listed.contains(id)))
+    }
+}
+
+impl Archiver {
+    /// Whether a job is for a conversation that is looked at until nothing more can come.
+    pub fn settles(&self, job: &Job) -> bool {
+        self.config.settles() && job.recording.is_none() && job.segment.is_none()
+    }
+
+    /// Looks at the job's conversation, if the ledger does not say that there is no need to, and archives what is listed.
+    /// The look counts only once it is concluded.
+    pub async fn look(&self, run: Run<'_>) -> Looked {
+        let of = whole(run.job);
+        let records = self.in_time(run, self.ledger.records(run.job.conversation)).await;
+        let records = match records {
+            Ok(records) => records,
+            Err(error) => return Looked::ended(RecordingResult::ended(of, Outcome::Retry, error)),
+        };
+        let (whole, recordings) = records.into_iter().partition(|record| record.recording_id == "-");
+        let known = Known {
+            conversation: Vec::into_iter(whole).next(),
+            recordings,
+        };
+        match plan(run.job, known.conversation.as_ref(), self.clock.now()) {
+            Plan::Stale => {
+                tracing::info!(interaction_id = %of.conversation, look = run.job.look, "look was taken before");
+                Looked::default()
+            }
+            Plan::Answer if run.job.expected_sha256.is_none() => self.from_ledger(run, known).await,
+            Plan::Answer | Plan::Join => self.take(run, known, None).await,
+            Plan::Take(number) => self.take(run, known, Some(number)).await,
+        }
+    }
+
+    /// Answers a job for a settled conversation without looking at it. What failed is tried again as by a job of its own:
+    /// the run that found it so may have died before anybody was told.
+    async fn from_ledger(&self, run: Run<'_>, known: Known) -> Looked {
+        let of = whole(run.job);
+        let mut results = Vec::new();
+        for record in known.recordings {
+            let Ok(recording) = RecordingId::parse(&record.recording_id) else {
+                continue;
+            };
+            let of = RecordingRef {
+                recording: Some(recording),
+                ..of
+            };
+            if record.is_archived() {
+                results.push(self.already_archived(run, of, record));
+            } else if matches!(record.state, State::Failed | State::Expired) {
+                results.extend(self.see_to(run, &record.recording_id).await);
+            }
+        }
+        if results.is_empty() {
+            let unrecorded = known
+                .conversation
+                .is_some_and(|record| record.state == State::Unrecorded);
+            let outcome = if unrecorded {
+                Outcome::Unrecorded
+            } else {
+                Outcome::Settled
+            };
+            results.push(RecordingResult::done(of, outcome, Vec::new(), Figures::default()));
+        }
+        Looked { results, taken: None }
+    }
+
+    /// Lists the conversation's recordings and archives them; one look of a series only those that nobody sees to.
+    async fn take(&self, run: Run<'_>, mut known: Known, number: Option<u32>) -> Looked {
+        let of = whole(run.job);
+        let listing = self.in_time(run, self.genesys.list(of.conversation, run.deadline));
+        let mut listing = match listing.await {
+            Ok(listing) => listing,
+            Err(error) => {
+                let error = self.never_ready(run, error).await;
+                return Looked::ended(self.conclude_unclaimed(run, of, error).await);
+            }
+        };
+        let mut listed: Vec<String> = listing.recordings.iter().map(|one| one.id.to_string()).collect();
+        listed.sort();
+        listed.dedup();
+        let unreadable = listing.unreadable.is_some();
+        let vanished = known.vanished(&listed, self.clock.now());
+        if let Err(error) = self.begin(run, &mut known, &mut listing, &vanished).await {
+            return Looked::ended(RecordingResult::ended(of, Outcome::Retry, error));
+        }
+        let mut results = self.archive_listed(run, listing).await;
+        for id in &vanished {
+            results.extend(self.see_to(run, id).await);
+        }
+        // A list of nothing but entries that cannot be read is a case for people, which was made.
+        let decided = !results.iter().any(is_undecided) && !(listed.is_empty() && unreadable);
+        let complete = known
+            .ever_listed(&listed)
+            .all(|id| is_final(id, &results, &known));
+        let taken = number.filter(|_| decided).map(|number| Taken {
+            number,
+            complete,
+            quiet: results.is_empty(),
+            listed,
+            before: known.conversation,
+        });
+        Looked { results, taken }
+    }
+
+    /// Leaves to a look of a series what nobody sees to, and writes down that it has something to do. A job of somebody's
+    /// sees to everything, and so does a look whose run died: what that wrote down may not have been sent.
+    async fn begin(
+        &self,
+        run: Run<'_>,
+        known: &mut Known,
+        listing: &mut Listing,
+        vanished: &[String],
+    ) -> Result<(), Error> {
+        let begun = known.conversation.as_ref().map_or(0, |record| record.look_begun);
+        let Some(number) = run.job.look.filter(|number| *number > begun) else {
+            return Ok(());
+        };
+        let now = self.clock.now();
+        listing
+            .recordings
+            .retain(|one| needs_work(known.of(&one.id.to_string()), now));
+        if listing.recordings.is_empty() && listing.unreadable.is_none() && vanished.is_empty() {
+            return Ok(());
+        }
+        let entry = self.entry(run, Action::ConversationListed, State::Settling.as_str());
+        let (of, seen) = (whole(run.job), known.conversation.take());
+        let begin = self
+            .ledger
+            .begin_look(of, run.actor, seen, (number, &entry), run.deadline);
+        known.conversation = begin.await?;
+        Ok(())
+    }
+
+    /// Sees to a recording of the conversation as a job of its own would.
+    async fn see_to(&self, run: Run<'_>, id: &str) -> Option<RecordingResult> {
+        let job = Job {
+            recording: Some(RecordingId::parse(id).ok()?),
+            ..run.job.clone()
+        };
+        Some(self.archive_recording(Run { job: &job, ..run }, None).await)
+    }
+
+    /// Decides what follows a look, sends it, and writes the look down. Returns what came of the conversation as a whole,
+    /// if anything did.
+    pub async fn conclude_look(
+        &self,
+        run: Run<'_>,
+        taken: Taken,
+        batch: &Details,
+    ) -> Option<RecordingResult> {
+        let of = whole(run.job);
+        let now = self.clock.now();
+        let view = View {
+            look: taken.number,
+            listed: &taken.listed,
+            complete: taken.complete,
+            before: taken.before.as_ref(),
+            since: run.job.first_seen.unwrap_or(now).min(now),
+            now,
+            limits: &self.config.limits,
+        };
+        let mut told = None;
+        if view.needs_details() {
+            let details = self.genesys.details(batch, of.conversation, run.deadline);
+            match self.in_time(run, details).await {
+                Ok(details) => told = Some(details),
+                Err(error) => return Some(RecordingResult::ended(of, Outcome::Retry, error)),
+            }
+        }
+        let conclusion = match view.next(told.as_ref(), |known| self.may_be_recorded(known)) {
+            Next::Again(delay) => {
+                let at = now.saturating_add(delay).unwrap_or(Timestamp::MAX);
+                let job = next_look(run.job, taken.number, at, view.since);
+                if let Err(error) = self.queues.send(&job, delay).await {
+                    return Some(RecordingResult::ended(of, Outcome::Retry, error));
+                }
+                Conclusion::Again(at)
+            }
+            Next::Settled(by) => Conclusion::Settled(by),
+            Next::Unrecorded => Conclusion::Unrecorded,
+            Next::Defer => {
+                let error = genesys::not_listed(run.job);
+                return Some(self.conclude_unclaimed(run, of, error).await);
+            }
+            next @ (Next::Open | Next::Never) => {
+                let error = self.at_the_end_of_patience(run, next, told).await;
+                return Some(self.conclude_unclaimed(run, of, error).await);
+            }
+        };
+        let quiet = taken.quiet;
+        match self.write_look(run, taken, conclusion).await {
+            Ok(()) if conclusion.goes_on() && !quiet => None,
+            Ok(()) => {
+                let outcome = conclusion.outcome();
+                Some(RecordingResult::done(of, outcome, Vec::new(), Figures::default()))
+            }
+            Err(error) => Some(RecordingResult::ended(of, Outcome::Retry, error)),
+        }
+    }
+
+    /// Whether a recording may have been started that is wanted, or that would be a reason to wait.
+    fn may_be_recorded(&self, known: &Conversation) -> bool {
+        let wanted = &self.config.recording.media;
+        let started = known.recorded || known.screen_recorded || known.snippet_recorded;
+        started || wanted.iter().any(|kind| known.may_have(*kind))
+    }
+
+    async fn write_look(&self, run: Run<'_>, taken: Taken, conclusion: Conclusion) -> Result<(), Error> {
+        let state = conclusion.state();
+        let mut entry = self.entry(run, conclusion.action(), state.as_str());
+        conclusion.tell(&taken, &mut entry);
+        let look = Look {
+            number: taken.number,
+            state,
+            listed: taken.listed,
+            next_look_at: conclusion.next(),
+            settled_by: conclusion.proof(),
+            entry,
+        };
+        let of = whole(run.job);
+        self.ledger
+            .looked(of, run.actor, taken.before, &look, run.deadline)
+            .await?;
+        let (look, state) = (look.number, state.as_str());
+        tracing::info!(interaction_id = %of.conversation, look, state, "looked at a conversation");
+        Ok(())
+    }
+
+    /// Why nothing follows by itself, with what an orphan recording tells.
+    async fn at_the_end_of_patience(&self, run: Run<'_>, next: Next, told: Option<Told>) -> Error {
+        match (next, told) {
+            (Next::Open, Some(Told::Known(known))) => {
+                let since = run.job.first_seen.unwrap_or_else(|| self.clock.now());
+                let orphan = self.orphan(run).await;
+                lasting(&known, since, self.config.limits.readiness, &orphan)
+            }
+            _ => {
+                let error = self.never_ready(run, genesys::not_listed(run.job)).await;
+                match error.kind() {
+                    ErrorKind::NeverReady => error,
+                    _ => not_settled(run.job.conversation),
+                }
+            }
+        }
+    }
+}
+
+impl Looked {
+    fn ended(result: RecordingResult) -> Self {
+        Self {
+            results: vec![result],
+            taken: None,
+        }
+    }
+}
+
+/// What a look that is written down came to.
+#[derive(Clone, Copy)]
+enum Conclusion {
+    Again(Timestamp),
+    Settled(&'static str),
+    Unrecorded,
+}
+
+impl Conclusion {
+    fn goes_on(self) -> bool {
+        matches!(self, Self::Again(_))
+    }
+
+    fn state(self) -> State {
+        match self {
+            Self::Again(_) => State::Settling,
+            Self::Settled(_) => State::Settled,
+            Self::Unrecorded => State::Unrecorded,
+        }
+    }
+
+    fn outcome(self) -> Outcome {
+        match self {
+            Self::Again(_) => Outcome::Settling,
+            Self::Settled(_) => Outcome::Settled,
+            Self::Unrecorded => Outcome::Unrecorded,
+        }
+    }
+
+    fn action(self) -> Action {
+        match self {
+            Self::Again(_) => Action::ConversationListed,
+            Self::Settled(_) => Action::ConversationSettled,
+            Self::Unrecorded => Action::ConversationUnrecorded,
+        }
+    }
+
+    fn next(self) -> Option<Timestamp> {
+        match self {
+            Self::Again(at) => Some(at),
+            _ => None,
+        }
+    }
+
+    fn proof(self) -> Option<&'static str> {
+        match self {
+            Self::Settled(by) => Some(by),
+            _ => None,
+        }
+    }
+
+    /// Puts into the audit event which look it was and what it found: new recordings only, or all of them in the end.
+    fn tell(self, taken: &Taken, entry: &mut Entry) {
+        let mut put = |name: &str, value: serde_json::Value| entry.look.insert(name.to_owned(), value);
+        put("look", taken.number.into());
+        let before = taken.before.as_ref().map_or(&[][..], |before| &before.recordings);
+        let new: Vec<_> = taken
+            .listed
+            .iter()
+            .filter(|id| !before.contains(id))
+            .cloned()
+            .collect();
+        match self {
+            Self::Again(at) => {
+                put("nextLookAt", at.to_string().into());
+                if !new.is_empty() {
+                    put("recordings", new.into());
+                }
+            }
+            Self::Settled(by) => {
+                put("settledBy", by.into());
+                let mut all = [before, &new].concat();
+                all.sort();
+                put("recordings", all.into());
+            }
+            Self::Unrecorded => {}
+        }
+    }
+}
+
+/// The job of the look after this one.
+fn next_look(job: &Job, number: u32, at: Timestamp, since: Timestamp) -> Job {
+    Job {
+        expected_sha256: None,
+        deferrals: 0,
+        first_seen: Some(since),
+        look: Some(number + 1),
+        not_before: Some(at),
+        recheck: false,
+        ..job.clone()
+    }
+}
+
+/// The job's conversation as a whole.
+fn whole(job: &Job) -> RecordingRef {
+    RecordingRef {
+        conversation: job.conversation,
+        recording: None,
+        segment: None,
+    }
+}
+
+/// Whether a result leaves open what was archived: another run is needed, or the job was refused.
+fn is_undecided(result: &RecordingResult) -> bool {
+    let kind = result.error.as_ref().map(Error::kind);
+    result.outcome == Outcome::Retry || kind == Some(ErrorKind::MalformedJob)
+}
+
+/// Whether nothing more comes of a recording by itself, by what this look made of it, or else by its record.
+fn is_final(id: &str, results: &[RecordingResult], known: &Known) -> bool {
+    let result = results.iter().find(|result| result.of.recording_key() == id);
+    let Some(result) = result else {
+        return known.of(id).is_some_and(Record::is_final);
+    };
+    let archived = result
+        .error
+        .as_ref()
+        .is_some_and(|error| error.kind() == ErrorKind::WebhookDown);
+    match result.outcome {
+        Outcome::Deferred => archived,
+        outcome => outcome != Outcome::Retry,
+    }
+}

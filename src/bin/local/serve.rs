@@ -1,0 +1,94 @@
+//! Keeps the simulators up, and lets the function work off their queue.
+
+use std::net::IpAddr;
+
+use recording_archiver::sim::{Ports, Site, World};
+use tokio::sync::Notify;
+
+use super::args::Serve;
+use super::folder::Folder;
+use super::function::Function;
+use super::screen::Screen;
+use super::{Result, start, worker};
+
+/// Serves until Ctrl-C.
+pub(crate) async fn run(screen: &Screen, options: Serve) -> Result<()> {
+    let site = Site::served(options.bind, options.name);
+    let folder = Folder::take(&format!(
+        "cargo local -- serve, which listens on ports {} to {}",
+        Ports::SERVE.genesys,
+        Ports::SERVE.webhook
+    ))?;
+    if let Some(emptied) = options.fresh.then(|| folder.empty()).transpose()?.flatten() {
+        screen.line(emptied)?;
+    }
+    let world = start(&folder, site).await.map_err(|error| {
+        format!("{error}. Stop what listens there: a `cargo local -- serve` of another folder, perhaps")
+    })?;
+    introduce(screen, &world, options.bind)?;
+    let name = &world.site().name;
+    if !options.worker {
+        screen.line("The work queue is left to you. Ctrl-C ends.")?;
+        return Ok(tokio::signal::ctrl_c().await?);
+    }
+    if !resolves(name).await {
+        screen.line(format!(
+            "This machine itself does not know {name}, so the function could"
+        ))?;
+        screen.line("not fetch media here: the work queue is left to you. Ctrl-C ends.")?;
+        return Ok(tokio::signal::ctrl_c().await?);
+    }
+    screen.line("The function works off the work queue, and says here what it did. Ctrl-C ends.\n")?;
+    work(screen, &world).await
+}
+
+/// Works off the queue until Ctrl-C; messages in progress then clean up and stay in the queue.
+async fn work(screen: &Screen, world: &World) -> Result<()> {
+    let function = Function::new(world)?;
+    let stop = Notify::new();
+    let interrupted = async {
+        tokio::signal::ctrl_c().await?;
+        function.stop();
+        stop.notify_one();
+        Result::Ok(())
+    };
+    tokio::try_join!(worker::run(screen, world, &function, &stop), interrupted)?;
+    Ok(())
+}
+
+fn introduce(screen: &Screen, world: &World, bind: IpAddr) -> Result<()> {
+    let ports = world.site().ports;
+    screen.line(format!(
+        "The simulators are up on {bind}, ports {} to {}.\nFiles: target/local/archive.\n",
+        ports.genesys, ports.webhook
+    ))?;
+    screen.line(
+        "In another terminal, with their environment:\n  \
+           eval \"$(cargo local -- env)\"\n\
+         the operators' command line (docs/operations.md):\n  \
+           cargo archivectl doctor\n\
+         or the function under cargo-lambda:\n  \
+           cargo lambda watch\n  \
+           cargo lambda invoke recording-archiver \\\n      \
+               --data-file events/12-direct-job.archived.json\n\
+         SAM and Docker: docs/deploy.md, \"On a laptop\".\n",
+    )?;
+    Ok(())
+}
+
+/// Returns whether this machine itself knows the name in the URLs that are handed out.
+async fn resolves(name: &str) -> bool {
+    tokio::net::lookup_host((name.trim_matches(['[', ']']), 0))
+        .await
+        .is_ok()
+}
+
+/// Prints the environment of `serve` for a shell's `eval`.
+pub(crate) fn print_environment(screen: &Screen, name: Option<String>) -> Result<()> {
+    let mut site = Site::loopback(Ports::SERVE);
+    site.name = name.unwrap_or(site.name);
+    for (name, value) in site.operators_environment() {
+        screen.line(format!("export {name}={value}"))?;
+    }
+    Ok(())
+}

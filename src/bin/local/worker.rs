@@ -1,0 +1,222 @@
+//! Lambda's poller: takes messages from the work queue, invokes the function with them, and deletes what it is done with.
+//! <https://docs.aws.amazon.com/lambda/latest/dg/with-sqs.html>
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use aws_sdk_sqs::types::{Message, MessageSystemAttributeName};
+use recording_archiver::sim::aws::{ACCOUNT_ID, REGION};
+use recording_archiver::sim::{WORK_QUEUE, World};
+use serde_json::{Value, json};
+use tokio::sync::Notify;
+
+use super::Result;
+use super::evidence;
+use super::folder::shown;
+use super::function::{Function, REMAINING, Ran};
+use super::screen::{Screen, count, size};
+
+/// Pause after an empty answer: the simulated queue answers at once.
+const POLL: Duration = Duration::from_secs(1);
+/// Seconds for which a message is hidden while the function has it: longer than an invocation.
+const HIDDEN: i32 = REMAINING.as_secs() as i32 + 30;
+/// Seconds until a message that the function left is handed out again. In AWS: the queue's visibility timeout.
+const AGAIN: i32 = 30;
+
+/// Works until `stop`; a batch in progress is seen through.
+pub(crate) async fn run(screen: &Screen, world: &World, function: &Function, stop: &Notify) -> Result<()> {
+    loop {
+        let messages = receive(world).await?;
+        // Nobody asks for the record of requests here, and it would grow for as long as this runs.
+        world.wire.forget();
+        if !messages.is_empty() {
+            batch(screen, world, function, messages).await?;
+        }
+        tokio::select! {
+            biased;
+            () = stop.notified() => return Ok(()),
+            () = tokio::time::sleep(POLL) => {}
+        }
+    }
+}
+
+async fn receive(world: &World) -> Result<Vec<Message>> {
+    let request = world.aws.sqs().receive_message().queue_url(&world.work_queue);
+    let request = request.max_number_of_messages(10).visibility_timeout(HIDDEN);
+    let received = request
+        .message_system_attribute_names(MessageSystemAttributeName::All)
+        .send()
+        .await?;
+    Ok(received.messages.unwrap_or_default())
+}
+
+async fn batch(screen: &Screen, world: &World, function: &Function, messages: Vec<Message>) -> Result<()> {
+    let records: Vec<_> = messages.iter().map(record).collect();
+    let ran = function
+        .invoke(world, "queue", json!({ "Records": records }))
+        .await?;
+    let left = failures(&ran);
+    let sqs = world.aws.sqs();
+    for message in &messages {
+        let receipt = message.receipt_handle.as_deref().unwrap_or_default();
+        let is_left = left
+            .as_ref()
+            .is_none_or(|left| left.contains(message.message_id.as_deref().unwrap_or_default()));
+        if is_left {
+            let again = sqs.change_message_visibility().queue_url(&world.work_queue);
+            again
+                .receipt_handle(receipt)
+                .visibility_timeout(AGAIN)
+                .send()
+                .await?;
+        } else {
+            let done = sqs.delete_message().queue_url(&world.work_queue);
+            done.receipt_handle(receipt).send().await?;
+        }
+    }
+    tell(screen, world, &ran, messages.len()).await
+}
+
+/// Returns the ids of the messages to hand out again; without a usable answer, all of them: `None`.
+fn failures(ran: &Ran) -> Option<BTreeSet<String>> {
+    let failures = ran.answer.as_ref().ok()?["batchItemFailures"].as_array()?;
+    let ids = failures
+        .iter()
+        .map(|failure| failure["itemIdentifier"].as_str().map(str::to_owned));
+    ids.collect()
+}
+
+/// Returns a message as Lambda hands it to a function.
+fn record(message: &Message) -> Value {
+    let attributes = message.attributes.iter().flatten();
+    let attributes: serde_json::Map<_, _> = attributes
+        .map(|(name, value)| (name.as_str().to_owned(), json!(value)))
+        .collect();
+    json!({
+        "messageId": message.message_id,
+        "receiptHandle": message.receipt_handle,
+        "body": message.body,
+        "attributes": attributes,
+        "messageAttributes": {},
+        "md5OfBody": message.md5_of_body,
+        "eventSource": "aws:sqs",
+        "eventSourceARN": format!("arn:aws:sqs:{REGION}:{ACCOUNT_ID}:{WORK_QUEUE}"),
+        "awsRegion": REGION,
+    })
+}
+
+async fn tell(screen: &Screen, world: &World, ran: &Ran, messages: usize) -> Result<()> {
+    let outcomes = ran
+        .outcomes()
+        .into_iter()
+        .collect::<Vec<_>>()
+        .join(", ")
+        .replace('_', " ");
+    screen.line(format!(
+        "{} from the work queue: {outcomes}",
+        count(messages, "message")
+    ))?;
+    let evidence = evidence::of_invocation(world, &ran.lines, ran.answer.as_ref().ok()).await?;
+    for file in &evidence.files {
+        screen.line(format!("  {} ({})", shown(&file.path), size(file.bytes)))?;
+    }
+    for broken in &evidence.broken {
+        screen.line(format!("{} {broken}", screen.mark(false)))?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test may panic")]
+mod tests {
+    use recording_archiver::sim::library;
+
+    use super::*;
+
+    /// Sends these bodies and lets the worker take them: one batch, as it is stopped before it begins.
+    async fn world_after(bodies: &[&str]) -> World {
+        let world = World::temporary().await.unwrap();
+        library::fill(&world.genesys);
+        for body in bodies {
+            let send = world.aws.sqs().send_message().queue_url(&world.work_queue);
+            send.message_body(*body).send().await.unwrap();
+        }
+        let function = Function::new(&world).unwrap();
+        let stop = Notify::new();
+        stop.notify_one();
+        run(&Screen::detect(false), &world, &function, &stop)
+            .await
+            .unwrap();
+        world
+    }
+
+    /// Returns how many messages wait, are hidden, and are delayed.
+    async fn depth(world: &World) -> [String; 3] {
+        let request = world
+            .aws
+            .sqs()
+            .get_queue_attributes()
+            .queue_url(&world.work_queue);
+        let all = request.attribute_names(aws_sdk_sqs::types::QueueAttributeName::All);
+        let attributes = all.send().await.unwrap().attributes.unwrap();
+        ["", "NotVisible", "Delayed"].map(|kind| {
+            let name = format!("ApproximateNumberOfMessages{kind}");
+            attributes[&name.as_str().into()].clone()
+        })
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn jobs_are_archived_deferred_or_handed_to_people_and_then_deleted() {
+        let archived = r#"{"conversationId": "c0000000-0000-4000-8000-000000000012"}"#;
+        let deferred = r#"{"conversationId": "c0000000-0000-4000-8000-000000000014"}"#;
+        let world = world_after(&[archived, deferred, "{"]).await;
+        let key = "recordings/c0000000-0000-4000-8000-000000000012/e0000000-0000-4000-8000-000000001201.wav";
+        assert!(world.aws.object_path("calls", key).exists());
+        assert_eq!(
+            world.aws.messages(&world.exception_queue).len(),
+            1,
+            "the cut-off body"
+        );
+        let [waiting, hidden, _delayed] = depth(&world).await;
+        assert_eq!([waiting, hidden], ["0", "0"], "all three are done with");
+        let sent = world.aws.messages(&world.work_queue);
+        let again = sent
+            .iter()
+            .find(|message| message.body.contains("\"deferrals\":1"));
+        assert!(again.unwrap().body.contains("000000000014"), "{sent:?}");
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_message_that_the_function_leaves_is_hidden_and_not_deleted() {
+        let world = World::temporary().await.unwrap();
+        library::fill(&world.genesys);
+        world.genesys.rotate_secret("another");
+        let send = world.aws.sqs().send_message().queue_url(&world.work_queue);
+        let job = r#"{"conversationId": "c0000000-0000-4000-8000-000000000012"}"#;
+        send.message_body(job).send().await.unwrap();
+        let (function, stop) = (Function::new(&world).unwrap(), Notify::new());
+        stop.notify_one();
+        run(&Screen::detect(false), &world, &function, &stop)
+            .await
+            .unwrap();
+        assert_eq!(depth(&world).await, ["0", "1", "0"]);
+    }
+
+    #[test]
+    fn without_a_usable_answer_every_message_is_left() {
+        let ran = |answer| Ran {
+            answer,
+            lines: Vec::new(),
+            memory: None,
+        };
+        assert_eq!(failures(&ran(Err((String::new(), String::new())))), None);
+        assert_eq!(
+            failures(&ran(Ok(json!({"batchItemFailures": [{"itemIdentifier": 7}]})))),
+            None
+        );
+        let one = failures(&ran(Ok(
+            json!({"batchItemFailures": [{"itemIdentifier": "m-1"}]}),
+        )));
+        assert_eq!(one, Some(BTreeSet::from(["m-1".to_owned()])));
+    }
+}

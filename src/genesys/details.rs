@@ -1,0 +1,318 @@
+//! What Genesys' analytics say of a conversation: whether it is over, whether a recording was started, what is open.
+//!
+//! One model for whoever asks: the function when it looks at a conversation, `archivectl` when it lists days.
+
+use std::collections::{HashMap, HashSet};
+
+use jiff::Timestamp;
+use serde::Deserialize;
+use tokio::sync::OnceCell;
+
+use super::Genesys;
+use super::api::Api;
+use crate::archive::format::MediaKind;
+use crate::archive::recording::ConversationId;
+use crate::clock::Deadline;
+use crate::error::{Error, ErrorKind};
+
+const DETAILS: &str = "/api/v2/analytics/conversations";
+
+/// Ids in one request. The maximum is not documented; this many keep the URL below 2,000 characters.
+const MOST_IDS: usize = 40;
+
+/// Parts of a conversation that are named as open, at most.
+const MOST_OPEN: usize = 5;
+
+/// One conversation, as far as it matters whether and how it was recorded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Conversation {
+    /// Its id.
+    pub id: ConversationId,
+    /// When it began.
+    pub start: Timestamp,
+    /// When it was over; `None`: it goes on.
+    pub end: Option<Timestamp>,
+    /// `mediaType` of its sessions, such as `voice`.
+    pub media_types: Vec<String>,
+    /// `originatingDirection` and `direction` of its sessions: `inbound`, `outbound`.
+    pub directions: Vec<String>,
+    /// Queues that it went through.
+    pub queues: Vec<String>,
+    /// Its divisions.
+    pub divisions: Vec<String>,
+    /// An audio recording was started.
+    pub recorded: bool,
+    /// A screen recording was started.
+    pub screen_recorded: bool,
+    /// An agent recorded a snippet. Genesys tells of these apart from recordings of the whole call.
+    pub snippet_recorded: bool,
+    /// Segments without an end, in words: `wrapup of agent since 2026-01-15T10:20:30Z`.
+    pub open: Vec<String>,
+}
+
+impl Conversation {
+    /// Whether there may be a recording of this kind. What was started is no promise, but what was not started cannot
+    /// be there.
+    pub fn may_have(&self, kind: MediaKind) -> bool {
+        let of_type = |name: &str| self.media_types.iter().any(|media| media.ends_with(name));
+        match kind {
+            MediaKind::Audio => self.recorded || self.snippet_recorded,
+            MediaKind::Screen => self.screen_recorded,
+            MediaKind::Chat => of_type("chat"),
+            MediaKind::Email => of_type("email"),
+            MediaKind::Message => of_type("message"),
+        }
+    }
+}
+
+/// What Genesys tells about a conversation when it is asked for the details.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Told {
+    /// This.
+    Known(Box<Conversation>),
+    /// Analytics do not know it, or not yet.
+    Unknown,
+    /// The OAuth client may not ask.
+    Denied,
+}
+
+/// The details of the conversations that one batch looks at: one request for all of them, made when the first of them
+/// needs it.
+#[derive(Debug, Default)]
+pub struct Details {
+    due: HashSet<ConversationId>,
+    bulk: OnceCell<Bulk>,
+}
+
+#[derive(Debug)]
+enum Bulk {
+    Told(HashMap<ConversationId, Conversation>),
+    Denied,
+    /// Genesys does not take the list of ids: each is asked for alone.
+    Refused,
+}
+
+impl Details {
+    /// Details of these conversations, once they are needed; any other one is asked for alone.
+    pub fn of(due: impl IntoIterator<Item = ConversationId>) -> Self {
+        Self {
+            due: due.into_iter().collect(),
+            bulk: OnceCell::new(),
+        }
+    }
+}
+
+impl Genesys {
+    /// Returns what analytics say of a conversation, out of the batch's one answer where it belongs to the batch.
+    pub async fn details(
+        &self,
+        batch: &Details,
+        id: ConversationId,
+        deadline: &Deadline,
+    ) -> Result<Told, Error> {
+        if batch.due.len() > 1 && batch.due.contains(&id) {
+            let asked = batch
+                .bulk
+                .get_or_try_init(|| bulk(&self.api, &batch.due, deadline));
+            match asked.await? {
+                Bulk::Told(known) => {
+                    let known = known.get(&id).cloned().map(Box::new);
+                    return Ok(known.map_or(Told::Unknown, Told::Known));
+                }
+                Bulk::Denied => return Ok(self.denied()),
+                Bulk::Refused => {}
+            }
+        }
+        let what = format!("the details of conversation {id}");
+        let path = format!("{DETAILS}/{id}/details");
+        match self.api.get(&path, &[], &what, deadline).await {
+            Ok(answer) => {
+                let entry: Entry = answer.json(&what)?;
+                let known = conversation(entry).filter(|known| known.id == id);
+                Ok(known.map(Box::new).map_or(Told::Unknown, Told::Known))
+            }
+            Err(error) => match error.kind() {
+                ErrorKind::Forbidden => Ok(self.denied()),
+                ErrorKind::UnknownConversation | ErrorKind::NotReady { .. } => Ok(Told::Unknown),
+                _ => Err(error),
+            },
+        }
+    }
+
+    /// Warns once in the life of a container: the archive works without, only more slowly.
+    fn denied(&self) -> Told {
+        self.details_denied.call_once(|| {
+            tracing::warn!(
+                "Genesys answers 403 about conversation details: conversations settle an hour later, on what is listed \
+                 alone. Grant the OAuth client's role analytics:conversationDetail:view"
+            );
+        });
+        Told::Denied
+    }
+}
+
+/// Asks for all of a batch, in as few requests as the ids fit into.
+async fn bulk(api: &Api, due: &HashSet<ConversationId>, deadline: &Deadline) -> Result<Bulk, Error> {
+    #[derive(Deserialize)]
+    struct Answer {
+        conversations: Option<Vec<Entry>>,
+    }
+    let what = format!("the details of {} conversations", due.len());
+    let path = format!("{DETAILS}/details");
+    let mut ids: Vec<_> = due.iter().map(ToString::to_string).collect();
+    ids.sort();
+    let mut known = HashMap::new();
+    for ids in ids.chunks(MOST_IDS) {
+        let answer = api.get(&path, &[("id", &ids.join(","))], &what, deadline).await;
+        let answer = match answer {
+            Ok(answer) => answer,
+            Err(error) => match error.kind() {
+                ErrorKind::Forbidden => return Ok(Bulk::Denied),
+                ErrorKind::Rejected => return Ok(Bulk::Refused),
+                // None of them is known.
+                ErrorKind::NotReady { .. } | ErrorKind::UnknownConversation => continue,
+                _ => return Err(error),
+            },
+        };
+        if answer.is_blank() {
+            continue;
+        }
+        let answer: Answer = answer.json(&what)?;
+        let entries = answer.conversations.unwrap_or_default();
+        known.extend(
+            entries
+                .into_iter()
+                .filter_map(conversation)
+                .map(|known| (known.id, known)),
+        );
+    }
+    Ok(Bulk::Told(known))
+}
+
+/// `AnalyticsConversation` and `AnalyticsConversationWithoutAttributes`. Every field may be missing.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Entry {
+    conversation_id: Option<String>,
+    conversation_start: Option<String>,
+    conversation_end: Option<String>,
+    originating_direction: Option<String>,
+    division_ids: Option<Vec<String>>,
+    participants: Option<Vec<Participant>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Participant {
+    purpose: Option<String>,
+    screen_recording: Option<bool>,
+    sessions: Option<Vec<Session>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Session {
+    media_type: Option<String>,
+    direction: Option<String>,
+    recording: Option<bool>,
+    snippet_recording: Option<bool>,
+    segments: Option<Vec<Segment>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Segment {
+    segment_type: Option<String>,
+    segment_start: Option<String>,
+    segment_end: Option<String>,
+    queue_id: Option<String>,
+}
+
+impl Segment {
+    /// What is open, if anything is.
+    fn open(&self, purpose: Option<&str>) -> Option<String> {
+        if self.segment_end.is_some() {
+            return None;
+        }
+        let clip = |text: Option<&str>, default: &str| crate::redact::clip(text.unwrap_or(default));
+        let kind = clip(self.segment_type.as_deref(), "a segment");
+        let purpose = clip(purpose, "a participant");
+        let since = clip(self.segment_start.as_deref(), "an unknown time");
+        Some(format!("{kind} of {purpose} since {since}"))
+    }
+}
+
+/// Reads an entry; `None` without an id and a start that can be read.
+pub(super) fn conversation(entry: Entry) -> Option<Conversation> {
+    let mut conversation = Conversation {
+        id: ConversationId::parse(&entry.conversation_id?).ok()?,
+        start: entry.conversation_start?.parse().ok()?,
+        end: None,
+        media_types: Vec::new(),
+        directions: Vec::from_iter(entry.originating_direction),
+        queues: Vec::new(),
+        divisions: entry.division_ids.unwrap_or_default(),
+        recorded: false,
+        screen_recorded: false,
+        snippet_recorded: false,
+        open: Vec::new(),
+    };
+    // An end that cannot be read is an end.
+    conversation.end = entry
+        .conversation_end
+        .map(|end| end.parse().unwrap_or(conversation.start));
+    for participant in entry.participants.unwrap_or_default() {
+        let purpose = participant.purpose.as_deref();
+        conversation.screen_recorded |= participant.screen_recording == Some(true);
+        for session in participant.sessions.unwrap_or_default() {
+            conversation.recorded |= session.recording == Some(true);
+            conversation.snippet_recorded |= session.snippet_recording == Some(true);
+            conversation.media_types.extend(session.media_type);
+            conversation.directions.extend(session.direction);
+            for segment in session.segments.into_iter().flatten() {
+                let room = MOST_OPEN.saturating_sub(conversation.open.len());
+                conversation
+                    .open
+                    .extend(segment.open(purpose).into_iter().take(room));
+                conversation.queues.extend(segment.queue_id);
+            }
+        }
+    }
+    Some(conversation)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn read(value: serde_json::Value) -> Option<Conversation> {
+        conversation(serde_json::from_value(value).unwrap())
+    }
+
+    #[test]
+    fn what_is_open_is_named_with_whom_and_since_when() {
+        let conversation = read(json!({
+            "conversationId": "c0000000-0000-4000-8000-000000000001", "conversationStart": "2026-01-15T10:14:20.014Z",
+            "participants": [{"purpose": "agent", "sessions": [{"snippetRecording": true, "segments": [
+                {"segmentType": "interact", "segmentStart": "2026-01-15T10:14:20Z", "segmentEnd": "2026-01-15T10:20:30Z"},
+                {"segmentType": "wrapup", "segmentStart": "2026-01-15T10:20:30Z"}]}]}]}))
+        .unwrap();
+        assert_eq!(conversation.open, ["wrapup of agent since 2026-01-15T10:20:30Z"]);
+        assert_eq!(conversation.end, None);
+        assert!(
+            conversation.may_have(MediaKind::Audio),
+            "a snippet is a recording"
+        );
+    }
+
+    #[test]
+    fn an_entry_without_an_id_or_a_start_is_none() {
+        assert_eq!(read(json!({"conversationStart": "2026-01-15T10:14:20Z"})), None);
+        assert_eq!(
+            read(json!({"conversationId": "c0000000-0000-4000-8000-000000000001"})),
+            None
+        );
+    }
+}

@@ -1,0 +1,91 @@
+//! Orphan recordings: what the Edge kept because no policy could decide about it, mostly as after-call work never ended.
+
+use serde::Deserialize;
+
+use super::Genesys;
+use crate::archive::recording::ConversationId;
+use crate::clock::Deadline;
+use crate::error::ErrorKind;
+
+/// Pages of 100 that are looked through for one conversation.
+const MOST_PAGES: u32 = 10;
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Page {
+    entities: Option<Vec<Orphan>>,
+    page_count: Option<u32>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Orphan {
+    id: Option<String>,
+    orphan_status: Option<String>,
+    recording: Option<Recording>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Recording {
+    conversation_id: Option<String>,
+}
+
+impl Genesys {
+    /// Says whether Genesys holds an orphan recording for a conversation: a sentence for the person who gets the case.
+    /// Never fails, as the case is one without it.
+    pub async fn orphan_of(&self, conversation: ConversationId, deadline: &Deadline) -> String {
+        let what = "the orphan recordings";
+        let id = conversation.to_string();
+        for number in 1..=MOST_PAGES {
+            let number = number.to_string();
+            let query = [
+                ("hasConversation", "true"),
+                ("pageSize", "100"),
+                ("pageNumber", &number),
+            ];
+            let answer = self
+                .api
+                .get("/api/v2/orphanrecordings", &query, what, deadline)
+                .await;
+            let page = match answer.and_then(|answer| answer.json::<Page>(what)) {
+                Ok(page) => page,
+                Err(error) if error.kind() == ErrorKind::Forbidden => {
+                    return "whether Genesys holds an orphan recording for it is unknown: grant the OAuth client's role \
+                            recording:orphan:view to be told"
+                        .to_owned();
+                }
+                Err(error) => {
+                    return format!("whether Genesys holds an orphan recording for it is unknown: {error}");
+                }
+            };
+            let entities = page.entities.unwrap_or_default();
+            if let Some(orphan) = entities.iter().find(|orphan| orphan.is_of(&id)) {
+                return orphan.sentence();
+            }
+            let last = page.page_count.is_none_or(|count| count.to_string() == number);
+            if last || entities.is_empty() {
+                return "Genesys lists no orphan recording for it".to_owned();
+            }
+        }
+        format!("Genesys lists no orphan recording for it among the first {MOST_PAGES}00")
+    }
+}
+
+impl Orphan {
+    fn is_of(&self, conversation: &str) -> bool {
+        let known = self
+            .recording
+            .as_ref()
+            .and_then(|recording| recording.conversation_id.as_deref());
+        known.is_some_and(|known| known.eq_ignore_ascii_case(conversation))
+    }
+
+    fn sentence(&self) -> String {
+        let clip = |text: &Option<String>| crate::redact::clip(text.as_deref().unwrap_or("unknown"));
+        let (id, status) = (clip(&self.id), clip(&self.orphan_status));
+        format!(
+            "Genesys holds orphan recording {id} for it, {status}: close its after-call work, or attach the orphan to it"
+        )
+    }
+}

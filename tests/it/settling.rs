@@ -1,0 +1,457 @@
+//! A conversation is looked at until nothing more can come.
+
+mod crash;
+mod open;
+
+use std::time::Duration;
+
+use recording_archiver::aws::ledger::State;
+use recording_archiver::sim::genesys::{Conversation, Recording, TranscodingBody};
+use recording_archiver::sim::wire::{Fault, Service};
+use serde_json::{Value, json};
+
+use crate::support::{Bench, CONVERSATION, RECORDING, SETTLING, call, invoke, job, outcomes, results, sqs};
+use crate::work::Work;
+
+/// A recording that appears later.
+pub(crate) const LATER: &str = "e0000000-0000-4000-8000-000000000102";
+/// Another one.
+const LAST: &str = "e0000000-0000-4000-8000-000000000103";
+
+/// Genesys lists one more recording from now on.
+pub(crate) fn appears(bench: &Bench, id: &str) {
+    let recording = Recording::audio(id, [call()]);
+    let added = bench.world.genesys.conversation(CONVERSATION, |conversation| {
+        conversation.recordings.push(recording)
+    });
+    added.unwrap();
+}
+
+async fn state(bench: &Bench, recording: &str) -> Option<State> {
+    bench
+        .record(CONVERSATION, recording)
+        .await
+        .map(|record| record.state)
+}
+
+fn look(number: u32) -> Value {
+    json!({"conversationId": CONVERSATION, "look": number})
+}
+
+#[tokio::test]
+async fn a_recording_that_appears_two_minutes_later_is_archived_without_anybodys_help() {
+    let bench = Bench::with_a_call().await;
+    let handler = bench.handler(&[SETTLING]);
+    let summary = invoke(&handler, job()).await.unwrap();
+    assert_eq!(
+        outcomes(&summary),
+        ["archived"],
+        "what follows is not told beside it"
+    );
+    let mut work = Work::of(&bench);
+    let waiting = work.waiting();
+    assert_eq!(waiting.len(), 1);
+    assert_eq!(waiting[0]["look"], 2, "{waiting:?}");
+    bench.advance(Duration::from_secs(120));
+    appears(&bench, LATER);
+    work.run_dry(&handler).await;
+    assert_eq!(state(&bench, RECORDING).await, Some(State::Notified));
+    assert_eq!(state(&bench, LATER).await, Some(State::Notified));
+    let whole = bench.record(CONVERSATION, "-").await.unwrap();
+    assert_eq!(whole.state, State::Settled);
+    // The second look found one more, so there was a third.
+    assert_eq!((whole.looks, whole.settled_by.as_deref()), (3, Some("details")));
+    assert_eq!(whole.recordings, [RECORDING, LATER]);
+    let events = bench.audit(CONVERSATION, "-").await;
+    let told: Vec<_> = events
+        .iter()
+        .map(|event| {
+            (
+                event["action"].clone(),
+                event["look"].clone(),
+                event.get("recordings").cloned(),
+            )
+        })
+        .collect();
+    assert_eq!(
+        told,
+        [
+            (json!("conversation.listed"), json!(1), Some(json!([RECORDING]))),
+            (json!("conversation.listed"), json!(2), Some(json!([LATER]))),
+            (
+                json!("conversation.settled"),
+                json!(3),
+                Some(json!([RECORDING, LATER]))
+            ),
+        ]
+    );
+    assert_eq!(events[2]["settledBy"], "details");
+    assert!(bench.exceptions().is_empty());
+}
+
+#[tokio::test]
+async fn a_recording_that_appears_after_the_second_look_is_archived_by_the_third() {
+    let bench = Bench::with_a_call().await;
+    let handler = bench.handler(&[SETTLING]);
+    bench
+        .world
+        .genesys
+        .conversation(CONVERSATION, |conversation| conversation.details_open_for = 1);
+    invoke(&handler, job()).await.unwrap();
+    let mut work = Work::of(&bench);
+    assert_eq!(work.deliver(&handler).await, 1);
+    assert_eq!(
+        state(&bench, "-").await,
+        Some(State::Settling),
+        "Genesys knows no end yet"
+    );
+    appears(&bench, LATER);
+    work.run_dry(&handler).await;
+    let whole = bench.record(CONVERSATION, "-").await.unwrap();
+    assert_eq!((whole.state, whole.looks), (State::Settled, 4));
+    assert_eq!(state(&bench, LATER).await, Some(State::Notified));
+}
+
+#[tokio::test]
+async fn several_end_events_share_one_settling() {
+    let bench = Bench::with_a_call().await;
+    let handler = bench.handler(&[SETTLING]);
+    let bodies = (0..3).map(|_| job().to_string());
+    invoke(&handler, sqs(bodies)).await.unwrap();
+    bench.advance(Duration::from_secs(60));
+    let summary = invoke(&handler, job()).await.unwrap();
+    assert_eq!(outcomes(&summary), ["already_archived"]);
+    assert_eq!(bench.deferred().len(), 1, "one second look");
+    Work::of(&bench).run_dry(&handler).await;
+    let actions = bench.actions(CONVERSATION, "-").await;
+    assert_eq!(actions, ["conversation.listed", "conversation.settled"]);
+}
+
+#[tokio::test]
+async fn a_settled_conversations_further_events_cost_no_request_to_genesys() {
+    let bench = Bench::with_a_call().await;
+    let handler = bench.handler(&[SETTLING]);
+    invoke(&handler, job()).await.unwrap();
+    Work::of(&bench).run_dry(&handler).await;
+    bench.world.wire.forget();
+    let again = results(invoke(&handler, job()).await.unwrap());
+    assert_eq!(again.len(), 1);
+    assert_eq!(again[0]["outcome"], "already_archived");
+    assert_eq!(again[0]["recordingId"], RECORDING);
+    assert!(again[0]["files"][0]["sha256"].is_string());
+    let exchanges = bench.world.wire.exchanges();
+    let asked: Vec<_> = exchanges.iter().map(|call| call.operation.as_str()).collect();
+    assert_eq!(asked, ["Query"], "neither a request to Genesys nor a write");
+}
+
+#[tokio::test]
+async fn a_look_that_was_taken_before_is_acknowledged_without_a_request() {
+    let bench = Bench::with_a_call().await;
+    let handler = bench.handler(&[SETTLING]);
+    bench
+        .world
+        .genesys
+        .conversation(CONVERSATION, |conversation| conversation.acw_open = true);
+    invoke(&handler, job()).await.unwrap();
+    let mut work = Work::of(&bench);
+    work.deliver(&handler).await;
+    for (settled, number) in [(false, 2), (true, 2), (true, 3), (true, 9)] {
+        if settled && state(&bench, "-").await != Some(State::Settled) {
+            bench
+                .world
+                .genesys
+                .conversation(CONVERSATION, |conversation| conversation.acw_open = false);
+            work.run_dry(&handler).await;
+        }
+        let events = bench.actions(CONVERSATION, "-").await;
+        bench.world.wire.forget();
+        let answer = invoke(&handler, sqs([look(number).to_string()])).await.unwrap();
+        assert_eq!(answer, json!({"batchItemFailures": []}));
+        let exchanges = bench.world.wire.exchanges();
+        let asked: Vec<_> = exchanges.iter().map(|call| call.operation.as_str()).collect();
+        assert_eq!(asked, ["Query"], "settled {settled}, look {number}");
+        assert_eq!(bench.actions(CONVERSATION, "-").await, events);
+    }
+    let ignored = bench.metrics().pop().unwrap();
+    assert_eq!(ignored["EventsIgnored"], 1, "{ignored}");
+}
+
+#[tokio::test]
+async fn a_recheck_looks_at_a_settled_conversation_again() {
+    let bench = Bench::with_a_call().await;
+    let handler = bench.handler(&[SETTLING]);
+    invoke(&handler, job()).await.unwrap();
+    let mut work = Work::of(&bench);
+    work.run_dry(&handler).await;
+    let recheck = json!({"conversationId": CONVERSATION, "recheck": true, "requestedBy": "anna"});
+    let summary = invoke(&handler, recheck.clone()).await.unwrap();
+    assert_eq!(
+        outcomes(&summary),
+        ["already_archived", "settled"],
+        "the same list once more"
+    );
+    assert_eq!(bench.deferred().len(), 1);
+
+    appears(&bench, LATER);
+    let summary = invoke(&handler, recheck).await.unwrap();
+    assert_eq!(outcomes(&summary), ["already_archived", "archived"]);
+    assert_eq!(state(&bench, "-").await, Some(State::Settling));
+    work.run_dry(&handler).await;
+    let whole = bench.record(CONVERSATION, "-").await.unwrap();
+    assert_eq!((whole.state, whole.looks), (State::Settled, 5));
+    assert_eq!(whole.recordings, [RECORDING, LATER]);
+    let events = bench.audit(CONVERSATION, "-").await;
+    let last = events.last().unwrap();
+    assert_eq!(last["actor"]["requestedBy"], "anna", "it travels along");
+}
+
+#[tokio::test]
+async fn looks_of_ten_conversations_in_a_batch_share_one_request_for_details() {
+    let bench = Bench::new().await;
+    let id = |n: u32| format!("c0000000-0000-4000-8000-0000000001{n:02}");
+    for n in 0..10 {
+        let recording = Recording::audio(format!("e0000000-0000-4000-8000-0000000001{n:02}"), [call()]);
+        // The first request for a recording is answered 202.
+        let recording = recording.transcoding(1, TranscodingBody::Empty);
+        bench
+            .world
+            .genesys
+            .add(Conversation::new(id(n)).recording(recording));
+    }
+    let handler = bench.handler(&[SETTLING]);
+    invoke(
+        &handler,
+        sqs((0..10).map(|n| json!({"conversationId": id(n)}).to_string())),
+    )
+    .await
+    .unwrap();
+    assert_eq!(
+        bench.genesys_requests(),
+        30,
+        "until archived: list, 202, recording"
+    );
+    bench.world.wire.forget();
+    let mut work = Work::of(&bench);
+    assert_eq!(work.deliver(&handler).await, 10);
+    assert_eq!(
+        bench.genesys_requests(),
+        11,
+        "until settled: ten lists, and the details of all"
+    );
+    assert_eq!(bench.world.wire.count(Service::Genesys, "details"), 1);
+    for n in 0..10 {
+        assert_eq!(bench.record(&id(n), "-").await.unwrap().state, State::Settled);
+    }
+    assert_eq!(work.deliver(&handler).await, 0);
+}
+
+#[tokio::test]
+async fn where_genesys_takes_no_list_of_ids_each_is_asked_for_alone() {
+    let bench = Bench::new().await;
+    bench.world.genesys.set_most_detail_ids(1);
+    let id = |n: u32| format!("c0000000-0000-4000-8000-0000000001{n:02}");
+    for n in 0..3 {
+        let recording = Recording::audio(format!("e0000000-0000-4000-8000-0000000001{n:02}"), [call()]);
+        bench
+            .world
+            .genesys
+            .add(Conversation::new(id(n)).recording(recording));
+    }
+    let handler = bench.handler(&[SETTLING]);
+    invoke(
+        &handler,
+        sqs((0..3).map(|n| json!({"conversationId": id(n)}).to_string())),
+    )
+    .await
+    .unwrap();
+    Work::of(&bench).run_dry(&handler).await;
+    assert_eq!(bench.world.wire.count(Service::Genesys, "details"), 1, "refused");
+    assert_eq!(bench.world.wire.count(Service::Genesys, "details-one"), 3);
+    for n in 0..3 {
+        assert_eq!(bench.record(&id(n), "-").await.unwrap().state, State::Settled);
+    }
+}
+
+#[tokio::test]
+async fn settle_seconds_of_zero_looks_once() {
+    let bench = Bench::with_a_call().await;
+    let handler = bench.handler(&[("SETTLE_SECONDS", "0")]);
+    assert_eq!(outcomes(&invoke(&handler, job()).await.unwrap()), ["archived"]);
+    assert!(bench.deferred().is_empty());
+    assert!(bench.record(CONVERSATION, "-").await.is_none());
+    // A look that is on its way from before archives what is listed.
+    appears(&bench, LATER);
+    let summary = invoke(&handler, look(2)).await.unwrap();
+    assert_eq!(outcomes(&summary), ["already_archived", "archived"]);
+}
+
+#[tokio::test]
+async fn a_job_that_names_a_recording_is_no_look() {
+    let bench = Bench::with_a_call().await;
+    let handler = bench.handler(&[SETTLING]);
+    let job = json!({"conversationId": CONVERSATION, "recordingId": RECORDING});
+    assert_eq!(outcomes(&invoke(&handler, job).await.unwrap()), ["archived"]);
+    assert!(bench.deferred().is_empty());
+    assert!(bench.record(CONVERSATION, "-").await.is_none());
+}
+
+#[tokio::test]
+async fn a_message_that_comes_too_early_is_sent_on_and_asks_for_nothing() {
+    let bench = Bench::with_a_call().await;
+    let handler = bench.handler(&[SETTLING]);
+    let now = bench.clock.now();
+    let later = (now + jiff::SignedDuration::from_hours(6)).to_string();
+    let early = json!({"conversationId": CONVERSATION, "look": 4, "notBefore": later, "deferrals": 3,
+        "firstSeen": "2026-01-15T10:20:30Z", "format": "mp3", "requestedBy": "anna"});
+    let answer = invoke(&handler, sqs([early.to_string()])).await.unwrap();
+    assert_eq!(answer, json!({"batchItemFailures": []}));
+    assert_eq!(bench.deferred(), [(early, 900)], "as it was");
+    let exchanges = bench.world.wire.exchanges();
+    let asked: Vec<_> = exchanges.iter().map(|call| call.operation.as_str()).collect();
+    assert_eq!(asked, ["SendMessage"]);
+
+    let soon = (now + jiff::SignedDuration::from_mins(5)).to_string();
+    let summary = invoke(
+        &handler,
+        json!({"conversationId": CONVERSATION, "notBefore": soon}),
+    )
+    .await
+    .unwrap();
+    assert_eq!(outcomes(&summary), ["deferred"]);
+    let (_, delay) = bench.deferred().pop().unwrap();
+    assert!((200..=300).contains(&delay), "{delay}");
+
+    let at_once = json!({"conversationId": CONVERSATION, "notBefore": (bench.clock.now() + jiff::SignedDuration::from_millis(900)).to_string()});
+    assert_eq!(outcomes(&invoke(&handler, at_once).await.unwrap()), ["deferred"]);
+    assert_eq!(bench.deferred().pop().unwrap().1, 1, "never a delay of nothing");
+}
+
+#[tokio::test]
+async fn a_message_that_would_wait_for_ever_is_a_case_for_people() {
+    let bench = Bench::with_a_call().await;
+    let handler = bench.handler(&[SETTLING]);
+    let body = json!({"conversationId": CONVERSATION, "notBefore": "9999-01-01T00:00:00Z"});
+    invoke(&handler, sqs([body.to_string()])).await.unwrap();
+    let case = bench.exceptions().pop().unwrap();
+    assert_eq!(case["code"], "malformed_job");
+    for part in ["notBefore", "9999-01-01", "24 hours"] {
+        assert!(case["error"].as_str().unwrap().contains(part), "{case}");
+    }
+    assert!(bench.deferred().is_empty());
+    let error = invoke(&handler, body).await.unwrap_err();
+    assert_eq!(error.kind().code(), "malformed_job");
+}
+
+#[tokio::test]
+async fn a_deferred_recording_is_left_to_the_job_of_its_own() {
+    let bench = Bench::new().await;
+    let recording = Recording::audio(RECORDING, [call()]).transcoding(12, TranscodingBody::Empty);
+    bench
+        .world
+        .genesys
+        .add(Conversation::new(CONVERSATION).recording(recording));
+    let handler = bench.handler(&[SETTLING, ("TRANSCODE_WAIT_SECONDS", "0")]);
+    assert_eq!(outcomes(&invoke(&handler, job()).await.unwrap()), ["deferred"]);
+    let mut work = Work::of(&bench);
+    assert_eq!(work.waiting().len(), 2, "its job, and the second look");
+    work.run_dry(&handler).await;
+    assert_eq!(state(&bench, RECORDING).await, Some(State::Notified));
+    assert_eq!(state(&bench, "-").await, Some(State::Settled));
+    let sent = bench.deferred();
+    let of_the_recording = sent
+        .iter()
+        .filter(|(job, _)| job["recordingId"] == RECORDING)
+        .count();
+    assert_eq!(
+        of_the_recording, 12,
+        "one for each 202: one chain of jobs, whatever the looks found"
+    );
+    assert!(
+        sent.iter()
+            .all(|(job, _)| job["recordingId"].is_null() || job["look"].is_null())
+    );
+}
+
+#[tokio::test]
+async fn a_look_that_never_comes_is_made_up_for_by_the_next_event() {
+    let bench = Bench::with_a_call().await;
+    let handler = bench.handler(&[SETTLING]);
+    invoke(&handler, job()).await.unwrap();
+    let mut work = Work::of(&bench);
+    work.lose();
+    bench.advance(Duration::from_secs(1800));
+    invoke(&handler, job()).await.unwrap();
+    assert_eq!(work.waiting().len(), 0, "it may be late only");
+    bench.advance(Duration::from_secs(3600));
+    let summary = invoke(&handler, job()).await.unwrap();
+    assert_eq!(outcomes(&summary), ["already_archived", "settled"]);
+    assert_eq!(bench.record(CONVERSATION, "-").await.unwrap().looks, 2);
+}
+
+#[tokio::test]
+async fn a_look_that_cannot_be_sent_is_not_written_down_and_the_message_comes_again() {
+    let bench = Bench::with_a_call().await;
+    let handler = bench.handler(&[SETTLING]);
+    bench
+        .world
+        .wire
+        .disturb_next(Service::Sqs, "SendMessage", 20, Fault::status(500));
+    let answer = invoke(&handler, sqs([job().to_string()])).await.unwrap();
+    assert_eq!(answer, json!({"batchItemFailures": [{"itemIdentifier": "m-0"}]}));
+    assert!(bench.record(CONVERSATION, "-").await.is_none());
+    bench.world.wire.calm();
+    let mut work = Work::of(&bench);
+    work.send(&job());
+    work.run_dry(&handler).await;
+    assert_eq!(
+        bench.actions(CONVERSATION, "-").await,
+        ["conversation.listed", "conversation.settled"]
+    );
+}
+
+#[tokio::test]
+async fn what_needs_a_person_does_not_keep_a_conversation_from_settling() {
+    use recording_archiver::sim::genesys::FileState;
+    let bench = Bench::with_a_call().await;
+    appears(&bench, LATER);
+    appears(&bench, LAST);
+    let set = |id: &str, state| {
+        bench
+            .world
+            .genesys
+            .recording(id, |recording| recording.state = state)
+            .unwrap()
+    };
+    set(LATER, FileState::Archived);
+    set(LAST, FileState::Deleted);
+    let handler = bench.handler(&[SETTLING]);
+    invoke(&handler, job()).await.unwrap();
+    Work::of(&bench).run_dry(&handler).await;
+    assert_eq!(state(&bench, "-").await, Some(State::Settled));
+    let cases = bench.exceptions();
+    assert_eq!(
+        cases.len(),
+        2,
+        "each once: a look leaves what is final alone: {cases:?}"
+    );
+    // A further event tries it again: the run that found it so might have died before it told anybody.
+    assert_eq!(
+        outcomes(&invoke(&handler, job()).await.unwrap()),
+        ["already_archived", "failed", "expired"]
+    );
+    assert_eq!(bench.exceptions().len(), 4);
+    // Restored at Genesys, it is archived by the job of its case.
+    set(LATER, FileState::Restored);
+    let case = cases
+        .iter()
+        .find(|case| case["code"] == "archived_at_source")
+        .unwrap();
+    assert_eq!(
+        case["job"],
+        json!({"conversationId": CONVERSATION, "recordingId": LATER})
+    );
+    assert_eq!(
+        outcomes(&invoke(&handler, case["job"].clone()).await.unwrap()),
+        ["archived"]
+    );
+}
