@@ -20,6 +20,9 @@ const AHEAD: usize = 8;
 /// How old a prepared day may be when its turn comes. How long Genesys keeps the results of a job is not documented.
 const FRESH: Duration = Duration::from_secs(600);
 
+/// A day that is being prepared, and when it was.
+type Preparing = JoinHandle<Result<(Prepared, Instant), crate::error::Error>>;
+
 /// The lists of several days.
 #[derive(Debug)]
 pub(super) struct Listing<'a> {
@@ -28,7 +31,7 @@ pub(super) struct Listing<'a> {
     available: Timestamp,
     dates: VecDeque<Date>,
     all: usize,
-    ahead: VecDeque<(Date, JoinHandle<Result<(Prepared, Instant), crate::error::Error>>)>,
+    ahead: VecDeque<(Date, Preparing)>,
 }
 
 /// Where a day stands among the others.
@@ -92,7 +95,7 @@ impl<'a> Listing<'a> {
         Ok(Some((place, self.analytics.open(prepared))))
     }
 
-    fn prepare(&self, date: Date) -> JoinHandle<Result<(Prepared, Instant), crate::error::Error>> {
+    fn prepare(&self, date: Date) -> Preparing {
         let (analytics, available) = (self.analytics.clone(), self.available);
         let deadline = self.session.deadline(PATIENCE);
         tokio::spawn(async move {
@@ -101,10 +104,7 @@ impl<'a> Listing<'a> {
         })
     }
 
-    async fn prepared(
-        &self,
-        preparing: JoinHandle<Result<(Prepared, Instant), crate::error::Error>>,
-    ) -> Result<(Prepared, Instant), Error> {
+    async fn prepared(&self, preparing: Preparing) -> Result<(Prepared, Instant), Error> {
         self.session
             .unless_interrupted(async { Ok::<_, Error>(preparing.await??) })
             .await

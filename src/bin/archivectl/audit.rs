@@ -164,62 +164,68 @@ fn page(audit: &Audit, now: Timestamp, zone: &Zone) -> String {
         zone.second(now)
     );
     for custody in &audit.custodies {
-        body.push_str(&format!(
-            "<h2>{}: {}</h2>\n",
-            escape(custody::named(&custody.recording)),
-            escape(state(custody))
-        ));
-        let files = custody.record.iter().flat_map(|record| &record.files);
-        let files: Vec<_> = files
-            .map(|file| {
-                let code = |text: &str| format!("<code>{}</code>", escape(text));
-                vec![
-                    code(&file.archive_key),
-                    exact_bytes(file.size_bytes),
-                    code(&file.sha256),
-                ]
-            })
-            .collect();
-        if !files.is_empty() {
-            body.push_str(&table(&["Object", "Size", "SHA-256"], &files));
-        }
-        let events = with_before(&custody.events).map(|(event, before)| {
-            let particulars = particulars(event, before);
-            let particulars = particulars.iter().map(|(name, value)| {
-                format!("<span class=\"dim\">{name}</span> <code>{}</code>", escape(value))
-            });
-            let class = if event.contains_key("error") {
-                "bad"
-            } else {
-                "good"
-            };
-            vec![
-                text_cell(event, "seq"),
-                format!(
-                    "<span class=\"fixed\">{}</span>",
-                    escape(zone.recorded(&text(event, "timestamp")))
-                ),
-                format!("<span class=\"{class}\">{}</span>", text_cell(event, "action")),
-                particulars.collect::<Vec<_>>().join("<br>"),
-            ]
-        });
-        body.push_str(&table(
-            &["", &format!("Time ({zone})"), "Event", ""],
-            &events.collect::<Vec<_>>(),
-        ));
-        if let Some(record) = &custody.record {
-            body.push_str(&format!(
-                "<p class=\"dim\">End of the chain in the ledger: event {}, hash <code>{}</code></p>\n",
-                record.seq,
-                escape(&record.chain_head)
-            ));
-        }
+        body.push_str(&section(custody, zone));
     }
     body.push_str(HOW_TO_CHECK);
     html::page(
         &format!("Chain of custody of conversation {}", audit.conversation),
         &body,
     )
+}
+
+/// What the page says of one recording.
+fn section(custody: &Custody, zone: &Zone) -> String {
+    let mut html = format!(
+        "<h2>{}: {}</h2>\n",
+        escape(custody::named(&custody.recording)),
+        escape(state(custody))
+    );
+    let files = custody.record.iter().flat_map(|record| &record.files);
+    let files: Vec<_> = files
+        .map(|file| {
+            let code = |text: &str| format!("<code>{}</code>", escape(text));
+            vec![
+                code(&file.archive_key),
+                exact_bytes(file.size_bytes),
+                code(&file.sha256),
+            ]
+        })
+        .collect();
+    if !files.is_empty() {
+        html.push_str(&table(&["Object", "Size", "SHA-256"], &files));
+    }
+    let events = with_before(&custody.events).map(|(event, before)| {
+        let particulars = particulars(event, before);
+        let particulars = particulars
+            .iter()
+            .map(|(name, value)| format!("<span class=\"dim\">{name}</span> <code>{}</code>", escape(value)));
+        let class = if event.contains_key("error") {
+            "bad"
+        } else {
+            "good"
+        };
+        vec![
+            text_cell(event, "seq"),
+            format!(
+                "<span class=\"fixed\">{}</span>",
+                escape(zone.recorded(&text(event, "timestamp")))
+            ),
+            format!("<span class=\"{class}\">{}</span>", text_cell(event, "action")),
+            particulars.collect::<Vec<_>>().join("<br>"),
+        ]
+    });
+    html.push_str(&table(
+        &["", &format!("Time ({zone})"), "Event", ""],
+        &events.collect::<Vec<_>>(),
+    ));
+    if let Some(record) = &custody.record {
+        html.push_str(&format!(
+            "<p class=\"dim\">End of the chain in the ledger: event {}, hash <code>{}</code></p>\n",
+            record.seq,
+            escape(&record.chain_head)
+        ));
+    }
+    html
 }
 
 const HOW_TO_CHECK: &str = "<h2>How to check this yourself</h2>\n\
