@@ -86,7 +86,10 @@ pub(crate) async fn run() -> Result<()> {
     world.genesys.set_rate_limit(u32::MAX);
     let observed = Arc::new(Mutex::new(Observed::default()));
     observe(&world, observed.clone());
-    println!("{}", json!(world.environment()));
+    let mut environment = world.environment();
+    // What is measured is a run that archives; the looks that follow it are counted in the tests.
+    environment.insert("SETTLE_SECONDS", "0".to_owned());
+    println!("{}", json!(environment));
     let mut simulators = Simulators {
         world,
         observed,

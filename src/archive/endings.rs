@@ -106,9 +106,9 @@ impl Archiver {
     fn in_good_time(&self, run: Run<'_>, error: Error) -> Error {
         let fresh = |since: Timestamp| self.clock.now().duration_since(since) < UNKNOWN_AT_FIRST;
         let error = match error.kind() {
-            // A job that was deferred once has proven itself as well as an event.
+            // A job that was deferred once has proven itself as well as an event, and so has a later look.
             ErrorKind::UnknownConversation
-                if (run.actor.event_id.is_some() || run.job.deferrals > 0)
+                if (run.actor.event_id.is_some() || run.job.deferrals > 0 || run.job.look.is_some())
                     && run.job.first_seen.is_some_and(fresh) =>
             {
                 Error::new(ErrorKind::NotReady { after: None }, error.to_string())

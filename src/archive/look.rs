@@ -14,7 +14,7 @@ use super::settling::{Next, Plan, View, needs_work, plan};
 use super::{Archiver, Run};
 use crate::aws::ledger::{Look, Record, State};
 use crate::error::{Error, ErrorKind};
-use crate::genesys::{self, Conversation, Details, Told};
+use crate::genesys::{self, Conversation, Details, Listing, Told};
 
 /// What came of a look so far.
 #[derive(Debug, Default)]
@@ -144,42 +144,16 @@ impl Archiver {
         listed.sort();
         listed.dedup();
         let unreadable = listing.unreadable.is_some();
-        let now = self.clock.now();
-        let vanished = known.vanished(&listed, now);
-        // A job of somebody's sees to everything. So does a look whose run died: what it wrote down may not have been sent.
-        let begun = known.conversation.as_ref().map_or(0, |record| record.look_begun);
-        if let Some(number) = run.job.look.filter(|number| *number > begun) {
-            listing
-                .recordings
-                .retain(|one| needs_work(known.of(&one.id.to_string()), now));
-            if !listing.recordings.is_empty() || unreadable || !vanished.is_empty() {
-                let entry = self.entry(run, Action::ConversationListed, State::Settling.as_str());
-                let begun = self.ledger.begin_look(
-                    of,
-                    run.actor,
-                    known.conversation.take(),
-                    (number, &entry),
-                    run.deadline,
-                );
-                match begun.await {
-                    Ok(record) => known.conversation = record,
-                    Err(error) => return Looked::ended(RecordingResult::ended(of, Outcome::Retry, error)),
-                }
-            }
+        let vanished = known.vanished(&listed, self.clock.now());
+        if let Err(error) = self.begin(run, &mut known, &mut listing, &vanished).await {
+            return Looked::ended(RecordingResult::ended(of, Outcome::Retry, error));
         }
         let mut results = self.archive_listed(run, listing).await;
         for id in &vanished {
             results.extend(self.see_to(run, id).await);
         }
-        let undecided = |result: &RecordingResult| {
-            let refused = result
-                .error
-                .as_ref()
-                .is_some_and(|error| error.kind() == ErrorKind::MalformedJob);
-            result.outcome == Outcome::Retry || refused
-        };
         // A list of nothing but entries that cannot be read is a case for people, which was made.
-        let decided = !results.iter().any(undecided) && !(listed.is_empty() && unreadable);
+        let decided = !results.iter().any(is_undecided) && !(listed.is_empty() && unreadable);
         let complete = known
             .ever_listed(&listed)
             .all(|id| is_final(id, &results, &known));
@@ -191,6 +165,35 @@ impl Archiver {
             before: known.conversation,
         });
         Looked { results, taken }
+    }
+
+    /// Leaves to a look of a series what nobody sees to, and writes down that it has something to do. A job of somebody's
+    /// sees to everything, and so does a look whose run died: what that wrote down may not have been sent.
+    async fn begin(
+        &self,
+        run: Run<'_>,
+        known: &mut Known,
+        listing: &mut Listing,
+        vanished: &[String],
+    ) -> Result<(), Error> {
+        let begun = known.conversation.as_ref().map_or(0, |record| record.look_begun);
+        let Some(number) = run.job.look.filter(|number| *number > begun) else {
+            return Ok(());
+        };
+        let now = self.clock.now();
+        listing
+            .recordings
+            .retain(|one| needs_work(known.of(&one.id.to_string()), now));
+        if listing.recordings.is_empty() && listing.unreadable.is_none() && vanished.is_empty() {
+            return Ok(());
+        }
+        let entry = self.entry(run, Action::ConversationListed, State::Settling.as_str());
+        let (of, seen) = (whole(run.job), known.conversation.take());
+        let begin = self
+            .ledger
+            .begin_look(of, run.actor, seen, (number, &entry), run.deadline);
+        known.conversation = begin.await?;
+        Ok(())
     }
 
     /// Sees to a recording of the conversation as a job of its own would.
@@ -229,63 +232,46 @@ impl Archiver {
                 Err(error) => return Some(RecordingResult::ended(of, Outcome::Retry, error)),
             }
         }
-        let next = view.next(told.as_ref(), |known| self.may_be_recorded(known));
-        let (outcome, written) = match next {
+        let conclusion = match view.next(told.as_ref(), |known| self.may_be_recorded(known)) {
             Next::Again(delay) => {
                 let at = now.saturating_add(delay).unwrap_or(Timestamp::MAX);
                 let job = next_look(run.job, taken.number, at, view.since);
                 if let Err(error) = self.queues.send(&job, delay).await {
                     return Some(RecordingResult::ended(of, Outcome::Retry, error));
                 }
-                let quiet = taken.quiet;
-                let written = self
-                    .write_look(run, taken, State::Settling, Conclusion::Again(at))
-                    .await;
-                if !quiet && written.is_ok() {
-                    return None;
-                }
-                (Outcome::Settling, written)
+                Conclusion::Again(at)
             }
-            Next::Settled(by) => {
-                let written = self
-                    .write_look(run, taken, State::Settled, Conclusion::Settled(by))
-                    .await;
-                (Outcome::Settled, written)
-            }
-            Next::Unrecorded => {
-                let written = self
-                    .write_look(run, taken, State::Unrecorded, Conclusion::Unrecorded)
-                    .await;
-                (Outcome::Unrecorded, written)
-            }
+            Next::Settled(by) => Conclusion::Settled(by),
+            Next::Unrecorded => Conclusion::Unrecorded,
             Next::Defer => {
                 let error = genesys::not_listed(run.job);
                 return Some(self.conclude_unclaimed(run, of, error).await);
             }
-            Next::Open | Next::Never => {
+            next @ (Next::Open | Next::Never) => {
                 let error = self.at_the_end_of_patience(run, next, told).await;
                 return Some(self.conclude_unclaimed(run, of, error).await);
             }
         };
-        Some(match written {
-            Ok(()) => RecordingResult::done(of, outcome, Vec::new(), Figures::default()),
-            Err(error) => RecordingResult::ended(of, Outcome::Retry, error),
-        })
+        let quiet = taken.quiet;
+        match self.write_look(run, taken, conclusion).await {
+            Ok(()) if conclusion.goes_on() && !quiet => None,
+            Ok(()) => {
+                let outcome = conclusion.outcome();
+                Some(RecordingResult::done(of, outcome, Vec::new(), Figures::default()))
+            }
+            Err(error) => Some(RecordingResult::ended(of, Outcome::Retry, error)),
+        }
     }
 
     /// Whether a recording may have been started that is wanted, or that would be a reason to wait.
     fn may_be_recorded(&self, known: &Conversation) -> bool {
         let wanted = &self.config.recording.media;
-        known.recorded || known.screen_recorded || wanted.iter().any(|kind| known.may_have(*kind))
+        let started = known.recorded || known.screen_recorded || known.snippet_recorded;
+        started || wanted.iter().any(|kind| known.may_have(*kind))
     }
 
-    async fn write_look(
-        &self,
-        run: Run<'_>,
-        taken: Taken,
-        state: State,
-        conclusion: Conclusion,
-    ) -> Result<(), Error> {
+    async fn write_look(&self, run: Run<'_>, taken: Taken, conclusion: Conclusion) -> Result<(), Error> {
+        let state = conclusion.state();
         let mut entry = self.entry(run, conclusion.action(), state.as_str());
         conclusion.tell(&taken, &mut entry);
         let look = Look {
@@ -342,6 +328,26 @@ enum Conclusion {
 }
 
 impl Conclusion {
+    fn goes_on(self) -> bool {
+        matches!(self, Self::Again(_))
+    }
+
+    fn state(self) -> State {
+        match self {
+            Self::Again(_) => State::Settling,
+            Self::Settled(_) => State::Settled,
+            Self::Unrecorded => State::Unrecorded,
+        }
+    }
+
+    fn outcome(self) -> Outcome {
+        match self {
+            Self::Again(_) => Outcome::Settling,
+            Self::Settled(_) => Outcome::Settled,
+            Self::Unrecorded => Outcome::Unrecorded,
+        }
+    }
+
     fn action(self) -> Action {
         match self {
             Self::Again(_) => Action::ConversationListed,
@@ -413,6 +419,12 @@ fn whole(job: &Job) -> RecordingRef {
         recording: None,
         segment: None,
     }
+}
+
+/// Whether a result leaves open what was archived: another run is needed, or the job was refused.
+fn is_undecided(result: &RecordingResult) -> bool {
+    let kind = result.error.as_ref().map(Error::kind);
+    result.outcome == Outcome::Retry || kind == Some(ErrorKind::MalformedJob)
 }
 
 /// Whether nothing more comes of a recording by itself, by what this look made of it, or else by its record.

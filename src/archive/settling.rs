@@ -53,7 +53,7 @@ pub(super) fn needs_work(record: Option<&Record>, now: Timestamp) -> bool {
     record.is_none_or(|record| match record.state {
         State::Deferred => now.duration_since(record.updated_at) > DEFERRED_JOB_ALIVE,
         // Its run is at it, or died: another one may take it over when the lease ends.
-        _ => !record.is_final() && record.lease_expires_at <= now.as_millisecond(),
+        _ => !record.is_final() && record.lease_end(now.as_millisecond()) <= now.as_millisecond(),
     })
 }
 
@@ -94,6 +94,9 @@ pub(super) enum Next {
 /// Longest time between two looks.
 const LONGEST_DELAY: Duration = Duration::from_secs(6 * 3600);
 
+/// Recordings are made when a conversation ends, and appear some time after. A list read sooner proves nothing.
+const QUIET_AFTER_END: Duration = Duration::from_secs(300);
+
 /// Without the details, a list has to stay the same for this long.
 const LISTING_PROVES: SignedDuration = SignedDuration::from_hours(1);
 
@@ -109,14 +112,10 @@ impl View<'_> {
     pub(super) fn next(&self, told: Option<&Told>, started: impl Fn(&Conversation) -> bool) -> Next {
         match told {
             Some(Told::Known(known)) if self.is_empty() => self.nothing_listed(known, started(known)),
-            Some(Told::Known(known)) if known.end.is_some() => {
-                if self.is_same() && self.complete {
-                    Next::Settled("details")
-                } else {
-                    self.again()
-                }
+            Some(Told::Known(known)) if self.is_over(known) && self.is_same() && self.complete => {
+                Next::Settled("details")
             }
-            Some(Told::Known(_)) if self.is_late() => Next::Open,
+            Some(Told::Known(known)) if known.end.is_none() && self.is_late() => Next::Open,
             Some(Told::Unknown) if self.is_late() && self.is_empty() => Next::Never,
             // Without a word about the end, a list that stays the same has to do. Patience costs nothing where it is
             // empty, or where the permission may be there and the data is not.
@@ -130,10 +129,10 @@ impl View<'_> {
 
     /// Nothing was ever listed of a conversation that is known.
     fn nothing_listed(&self, known: &Conversation, started: bool) -> Next {
-        let ended = known.end.is_some();
+        let ended = self.is_over(known);
         let believed = seconds(self.limits.unrecorded_after);
         match (started, ended) {
-            (_, false) if self.is_late() => Next::Open,
+            _ if known.end.is_none() && self.is_late() => Next::Open,
             (true, true) if self.is_late() => Next::Never,
             (true, _) if self.look == 1 => Next::Defer,
             (false, true) if self.is_same() && self.waited() >= believed => Next::Unrecorded,
@@ -162,6 +161,12 @@ impl View<'_> {
         } else {
             Next::Again(delay)
         }
+    }
+
+    /// Whether a conversation has been over for long enough.
+    fn is_over(&self, known: &Conversation) -> bool {
+        let quiet = seconds(QUIET_AFTER_END.min(self.limits.settle));
+        known.end.is_some_and(|end| self.now.duration_since(end) >= quiet)
     }
 
     fn waited(&self) -> SignedDuration {

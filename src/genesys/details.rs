@@ -41,10 +41,12 @@ pub struct Conversation {
     pub queues: Vec<String>,
     /// Its divisions.
     pub divisions: Vec<String>,
-    /// An audio recording was started: of a session, or a snippet of one.
+    /// An audio recording was started.
     pub recorded: bool,
     /// A screen recording was started.
     pub screen_recorded: bool,
+    /// An agent recorded a snippet. Genesys tells of these apart from recordings of the whole call.
+    pub snippet_recorded: bool,
     /// Segments without an end, in words: `wrapup of agent since 2026-01-15T10:20:30Z`.
     pub open: Vec<String>,
 }
@@ -55,7 +57,7 @@ impl Conversation {
     pub fn may_have(&self, kind: MediaKind) -> bool {
         let of_type = |name: &str| self.media_types.iter().any(|media| media.ends_with(name));
         match kind {
-            MediaKind::Audio => self.recorded,
+            MediaKind::Audio => self.recorded || self.snippet_recorded,
             MediaKind::Screen => self.screen_recorded,
             MediaKind::Chat => of_type("chat"),
             MediaKind::Email => of_type("email"),
@@ -259,6 +261,7 @@ pub(super) fn conversation(entry: Entry) -> Option<Conversation> {
         divisions: entry.division_ids.unwrap_or_default(),
         recorded: false,
         screen_recorded: false,
+        snippet_recorded: false,
         open: Vec::new(),
     };
     // An end that cannot be read is an end.
@@ -269,7 +272,8 @@ pub(super) fn conversation(entry: Entry) -> Option<Conversation> {
         let purpose = participant.purpose.as_deref();
         conversation.screen_recorded |= participant.screen_recording == Some(true);
         for session in participant.sessions.unwrap_or_default() {
-            conversation.recorded |= [session.recording, session.snippet_recording].contains(&Some(true));
+            conversation.recorded |= session.recording == Some(true);
+            conversation.snippet_recorded |= session.snippet_recording == Some(true);
             conversation.media_types.extend(session.media_type);
             conversation.directions.extend(session.direction);
             for segment in session.segments.into_iter().flatten() {

@@ -17,8 +17,7 @@ use super::metrics::Tally;
 use crate::archive::audit::Actor;
 use crate::archive::job::Job;
 use crate::archive::outcome::{Outcome, RecordingResult};
-use crate::archive::recording::RecordingRef;
-use crate::archive::{Archiver, Looked, Run, panic_text};
+use crate::archive::{Archiver, Run, panic_text};
 use crate::aws::queues::{Exception, Handover};
 use crate::clock::{Deadline, Stop};
 use crate::error::{Error, ErrorKind};
@@ -33,9 +32,6 @@ pub struct Handler {
     lines: Lines,
 }
 
-/// A job waits no longer than this: the longest delay between two looks is a quarter of it.
-const LONGEST_WAIT: Duration = Duration::from_secs(24 * 3600);
-
 /// What the runtime says of an invocation.
 #[derive(Debug, Clone)]
 pub struct Invocation {
@@ -49,11 +45,11 @@ pub struct Invocation {
 
 /// What came of one message, event or job.
 #[derive(Debug)]
-struct Settled {
-    results: Vec<RecordingResult>,
-    ignored: bool,
+pub(super) struct Settled {
+    pub(super) results: Vec<RecordingResult>,
+    pub(super) ignored: bool,
     /// An error: the trigger has to come again.
-    verdict: Result<(), Error>,
+    pub(super) verdict: Result<(), Error>,
 }
 
 impl Settled {
@@ -69,9 +65,9 @@ impl Settled {
 
 /// An SQS message and what it asks for.
 #[derive(Debug)]
-struct Message {
+pub(super) struct Message {
     sqs: SqsMessage,
-    request: Result<Request, Error>,
+    pub(super) request: Result<Request, Error>,
 }
 
 impl Handler {
@@ -230,19 +226,6 @@ impl Handler {
         groups
     }
 
-    /// The details of the conversations that a batch looks at again, in one request once the first of them needs it.
-    fn details_of(&self, groups: &[Vec<(usize, Message)>]) -> Details {
-        let now = self.archiver.clock().now();
-        let due = groups.iter().filter_map(|group| match &group.first()?.1.request {
-            Ok(Request::Archive { job, .. }) => {
-                let due = job.look.is_some() && job.not_before.is_none_or(|time| time <= now);
-                (due && self.archiver.settles(job)).then_some(job.conversation)
-            }
-            _ => None,
-        });
-        Details::of(due)
-    }
-
     /// One message: of what cannot be read, the exception queue gets what may be kept.
     async fn message(
         &self,
@@ -321,58 +304,14 @@ impl Handler {
         }
     }
 
-    /// Takes one look at a conversation. Its results are sent where they have to go before it is concluded: once it counts,
-    /// it is not taken again.
-    async fn look(&self, run: Run<'_>, details: &Details) -> Settled {
-        let Looked { mut results, taken } = self.archiver.look(run).await;
-        let mut verdict = self.dispatch(run.job, run.actor, &mut results).await;
-        if let (Ok(()), Some(taken)) = (&verdict, taken) {
-            let concluded = self.archiver.conclude_look(run, taken, details).await;
-            let mut concluded = Vec::from_iter(concluded);
-            verdict = self.dispatch(run.job, run.actor, &mut concluded).await;
-            results.extend(concluded);
-        }
-        Settled {
-            ignored: results.is_empty(),
-            results,
-            verdict,
-        }
-    }
-
-    /// Sends a job on that came before its time, without asking anybody about it.
-    async fn postpone(&self, job: &Job, actor: &Actor, wait: Duration) -> Settled {
-        let of = RecordingRef {
-            conversation: job.conversation,
-            recording: job.recording,
-            segment: job.segment,
-        };
-        let time = job.not_before.unwrap_or_default();
-        if wait > LONGEST_WAIT {
-            let message = format!("the job's notBefore is {time}; accepted: a time within the next 24 hours");
-            let error = Error::new(ErrorKind::MalformedJob, message);
-            let mut results = vec![RecordingResult::ended(of, Outcome::Failed, error)];
-            let verdict = self.dispatch(job, actor, &mut results).await;
-            return Settled {
-                results,
-                ignored: false,
-                verdict,
-            };
-        }
-        let verdict = self.archiver.queues().send(job, wait).await;
-        let error = Error::new(
-            ErrorKind::NotReady { after: Some(wait) },
-            format!("the job waits until {time} (notBefore)"),
-        );
-        Settled {
-            results: vec![RecordingResult::ended(of, Outcome::Deferred, error)],
-            ignored: false,
-            verdict,
-        }
-    }
-
     /// Sends each result where it has to go. When the trigger has to come again, nothing is sent: the next run
     /// meets the same results, and would send them twice.
-    async fn dispatch(&self, job: &Job, actor: &Actor, results: &mut [RecordingResult]) -> Result<(), Error> {
+    pub(super) async fn dispatch(
+        &self,
+        job: &Job,
+        actor: &Actor,
+        results: &mut [RecordingResult],
+    ) -> Result<(), Error> {
         if let Some(again) = results.iter_mut().find(|result| result.outcome == Outcome::Retry) {
             return Err(again
                 .error

@@ -62,9 +62,9 @@ const JOB: &[(&str, Shape)] = &[
     ("requestedBy", Shape::Value(is_requester)),
     ("deferrals", Shape::Value(is_count)),
     ("look", Shape::Value(is_count)),
-    ("notBefore", Shape::Value(is_time)),
     ("recheck", Shape::Value(Value::is_boolean)),
     ("firstSeen", Shape::Value(is_time)),
+    ("notBefore", Shape::Value(is_time)),
 ];
 
 /// Takes out of a body what may be kept of it.

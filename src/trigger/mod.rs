@@ -4,4 +4,5 @@ pub mod event;
 pub mod handler;
 mod kept;
 pub mod lambda;
+mod looks;
 pub mod metrics;

@@ -96,7 +96,11 @@ async fn the_binary_starts_answers_a_batch_and_stops_on_sigterm() {
         .map(|line| serde_json::from_str(line).unwrap())
         .collect();
     let audit: Vec<_> = lines.iter().filter(|line| line["audit"] == true).collect();
-    assert_eq!(audit.len(), 4, "each audit event is a line too");
+    assert_eq!(
+        audit.len(),
+        5,
+        "each audit event is a line too, the look at the conversation among them"
+    );
     assert!(audit.iter().all(|line| line["actor"]["functionVersion"] == "42"));
     assert_eq!(
         lines.iter().filter(|line| line.get("_aws").is_some()).count(),

@@ -137,6 +137,7 @@ impl Say {
                 divisions: Vec::new(),
                 recorded,
                 screen_recorded: false,
+                snippet_recorded: false,
                 open: Vec::new(),
             }))
         };
@@ -209,6 +210,32 @@ fn two_looks_that_list_the_same_of_an_ended_conversation_settle_it() {
         next(2, 1020, &["a"], None, Say::EndedRecorded),
         (false, again(1800))
     );
+}
+
+#[test]
+fn a_list_read_just_after_the_end_proves_nothing() {
+    let (limits, before, listed) = (limits(), looked(1, &["a"]), ["a".to_owned()]);
+    for (ended, settled) in [(1020, false), (721, false), (720, true)] {
+        let Told::Known(mut known) = Say::EndedRecorded.told() else {
+            panic!()
+        };
+        known.end = Some(at(ended));
+        let view = View {
+            look: 2,
+            listed: &listed,
+            complete: true,
+            before: Some(&before),
+            since: START,
+            now: at(1020),
+            limits: &limits,
+        };
+        let next = view.next(Some(&Told::Known(known)), |_| true);
+        assert_eq!(
+            next == Next::Settled("details"),
+            settled,
+            "ended after {ended} s: {next:?}"
+        );
+    }
 }
 
 #[test]

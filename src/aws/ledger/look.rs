@@ -6,7 +6,8 @@ use std::ops::ControlFlow;
 use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
 
-use super::{Ledger, Record, State, Writing, from_item};
+use super::write::Writing;
+use super::{Ledger, Record, State, from_item};
 use crate::archive::audit::{Actor, Entry};
 use crate::archive::recording::{ConversationId, RecordingRef};
 use crate::aws::failed;

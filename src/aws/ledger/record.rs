@@ -168,18 +168,6 @@ impl Record {
         self.former_channels.iter().map(of_channel).collect()
     }
 
-    /// Returns when the lease ends, in milliseconds since the epoch. No lease outlasts Lambda's longest invocation, so one that
-    /// says otherwise was written by a wrong clock: it ends 15 minutes after it was written. Where that lies in the
-    /// future itself, nothing tells when the lease was taken, and it holds nobody up.
-    pub fn lease_end(&self, now_ms: i64) -> i64 {
-        let written = self.updated_at.as_millisecond();
-        if written > now_ms.saturating_add(LONGEST_LEASE_MS) {
-            return 0;
-        }
-        let latest = written.min(now_ms).saturating_add(LONGEST_LEASE_MS);
-        self.lease_expires_at.min(latest)
-    }
-
     /// Whether no run has anything left to do for this recording. An archived one whose lease was never released may not
     /// have been told to the webhook's receiver.
     pub fn is_final(&self) -> bool {
@@ -193,6 +181,18 @@ impl Record {
     /// Whether nothing more can come of this conversation.
     pub fn is_settled(&self) -> bool {
         matches!(self.state, State::Settled | State::Unrecorded)
+    }
+
+    /// Returns when the lease ends, in milliseconds since the epoch. No lease outlasts Lambda's longest invocation, so one that
+    /// says otherwise was written by a wrong clock: it ends 15 minutes after it was written. Where that lies in the
+    /// future itself, nothing tells when the lease was taken, and it holds nobody up.
+    pub fn lease_end(&self, now_ms: i64) -> i64 {
+        let written = self.updated_at.as_millisecond();
+        if written > now_ms.saturating_add(LONGEST_LEASE_MS) {
+            return 0;
+        }
+        let latest = written.min(now_ms).saturating_add(LONGEST_LEASE_MS);
+        self.lease_expires_at.min(latest)
     }
 
     /// Whether a former run finished with this recording, so far as downloading is concerned.

@@ -160,6 +160,7 @@ mod tests {
             divisions: vec!["d0000000-0000-4000-8000-000000000001".to_owned()],
             recorded: true,
             screen_recorded: false,
+            snippet_recorded: false,
             open: Vec::new(),
         };
         change(&mut conversation);

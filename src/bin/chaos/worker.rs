@@ -164,7 +164,9 @@ pub(crate) fn work(stage: &Stage, mut dice: fastrand::Rng) {
     let mut container = None;
     while let Some(batch) = stage.queue.receive(stage, dice.usize(1..6)) {
         let rages = stage.weather.rages();
-        let killed_after = (rages && dice.u32(..6) == 0).then(|| Duration::from_millis(dice.u64(..250)));
+        // Most of those that are to be killed answer first.
+        let one_in = if stage.weather.did_enough() { 6 } else { 3 };
+        let killed_after = (rages && dice.u32(..one_in) == 0).then(|| Duration::from_millis(dice.u64(..250)));
         let up = container.take().map_or_else(|| Container::start(stage), Ok);
         let up = up.expect("a container starts: nothing that it needs for that is disturbed");
         stage.weather.count("invocation");

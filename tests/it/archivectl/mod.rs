@@ -9,6 +9,7 @@ mod general;
 mod reconcile;
 mod redrive;
 mod report;
+mod settling;
 mod verify;
 
 use std::path::{Path, PathBuf};

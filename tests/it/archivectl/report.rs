@@ -74,7 +74,8 @@ async fn every_recording_is_counted_once_on_its_day_and_by_how_it_ended() {
     let summary = ran.summary();
     assert_eq!(
         summary["outcomes"],
-        json!({"archived": 2, "waiting": 1, "in progress": 0, "failed": 1, "expired": 1, "skipped": 0}),
+        json!({"archived": 2, "waiting": 1, "in progress": 0, "failed": 1, "expired": 1, "skipped": 0,
+               "no recording": 0}),
     );
     assert_eq!(
         (&summary["recordings"], &summary["bytes"]),

@@ -14,7 +14,7 @@ const BYTES_PER_SECOND: u64 = 32_000;
 pub(super) const REQUESTS_EACH: u64 = 3;
 
 /// USD to archive one and to keep a GB for a month in S3 Standard: docs/deploy.md, "What 100,000 recordings cost".
-const USD_EACH: f64 = 7.18 / 100_000.0;
+const USD_EACH: f64 = 8.08 / 100_000.0;
 const USD_PER_GB_MONTH: f64 = 0.023;
 
 /// What is ahead.

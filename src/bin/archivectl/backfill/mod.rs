@@ -1,6 +1,7 @@
 //! `archivectl backfill`: what was recorded before the archiver was there, or while it was not.
 
 mod checkpoint;
+mod done;
 mod estimate;
 mod list;
 mod summary;
@@ -13,7 +14,7 @@ use futures_util::{StreamExt as _, TryStreamExt as _};
 use jiff::SignedDuration;
 use jiff::civil::Date;
 use recording_archiver::archive::job::Job;
-use recording_archiver::aws::ledger::{Ledger, Record, State};
+use recording_archiver::aws::ledger::Ledger;
 use recording_archiver::genesys::analytics::Page;
 use serde_json::json;
 
@@ -24,6 +25,7 @@ use crate::session::{PATIENCE, Session};
 use crate::sink::{BATCH, Pace, Sink, rate, requester};
 use crate::{Failure, Verdict, clock};
 use checkpoint::{Checkpoint, Tally};
+use done::{is_archived, key};
 use list::List;
 use summary::words;
 
@@ -476,36 +478,4 @@ impl Backfill<'_> {
         self.progress.suspend(|| self.out.item(&value, text));
         Ok(())
     }
-}
-
-/// What a checkpoint remembers a job by.
-fn key(job: &Job) -> String {
-    match (job.recording, job.segment) {
-        (None, _) => job.conversation.to_string(),
-        (Some(recording), None) => format!("{}/{recording}", job.conversation),
-        (Some(recording), Some(segment)) => format!(
-            "{}/{recording}#{}-{}",
-            job.conversation, segment.start, segment.end
-        ),
-    }
-}
-
-/// Whether the ledger has all that the job asks for: with settling, a conversation of which nothing more can come; else
-/// so far as it knows the conversation.
-pub(crate) fn is_archived(job: &Job, records: &[Record], settles: bool) -> bool {
-    // Whether the bytes are the expected ones is for the function to say.
-    if job.expected_sha256.is_some() {
-        return false;
-    }
-    if settles && job.recording.is_none() {
-        let mut whole = records.iter().filter(|record| record.recording_id == "-");
-        return whole.any(Record::is_settled);
-    }
-    let wanted = |record: &&Record| match job.recording {
-        Some(id) if job.segment.is_none() => record.recording_id == id.to_string(),
-        Some(_) => false,
-        None => record.recording_id != "-",
-    };
-    let mut about = records.iter().filter(wanted).peekable();
-    about.peek().is_some() && about.all(|record| record.is_archived() || record.state == State::Skipped)
 }

@@ -38,8 +38,8 @@ Examples:
 
 Reasons: never_seen (no event of it arrived), failed (see its error; mend the cause first), unfinished (a run died and no \
 other came), deferred (was not ready and never came again), unsettled (archived, but nobody looked whether more came up), \
-expired (gone at Genesys: cannot be archived any more), older_than_18_months and older_than_5_years (not lost: Genesys gives \
-these to organisations on its list only, or through a special job).
+expired (gone at Genesys: cannot be archived any more), older_than_18_months and older_than_5_years (not lost: Genesys \
+gives these to organisations on its list only, or through a special job).
 That a recording was started is no promise that there is one: a job for what has none ends as never_ready.
 
 Exit code 1: something is missing. What is archived and not listed by Genesys is told, and is no finding: it was deleted \

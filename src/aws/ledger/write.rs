@@ -1,0 +1,279 @@
+//! One transaction: a record, as it has to be before and is to be after, and its audit events.
+
+use std::collections::HashMap;
+use std::ops::ControlFlow;
+
+use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
+use aws_sdk_dynamodb::types::{
+    AttributeValue, CancellationReason, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem,
+};
+use jiff::Timestamp;
+use serde::Serialize;
+use serde_json::Value;
+use uuid::Uuid;
+
+use super::{Lease, Ledger, Record, State, from_item};
+use crate::archive::audit::{Actor, AuditItem, Chain, Entry};
+use crate::archive::recording::RecordingRef;
+use crate::aws::failed;
+use crate::clock::Deadline;
+use crate::error::{Error, ErrorKind};
+use crate::retry::Retry;
+/// What is about to be written, by whom, and until when.
+#[derive(Clone, Copy)]
+pub(super) struct Writing<'a> {
+    pub(super) of: RecordingRef,
+    pub(super) actor: &'a Actor,
+    pub(super) entry: &'a Entry,
+    /// Without the entry as an audit event.
+    pub(super) silent: bool,
+    pub(super) deadline: &'a Deadline,
+}
+
+/// What the record has to be like for a write to go through.
+enum Expect<'a> {
+    /// There is none.
+    Absent,
+    /// Nobody wrote to it since this state of it was read.
+    Unchanged(&'a Record),
+    /// As before, and the lease, which is ours, still runs.
+    Held(&'a Record),
+}
+
+enum CommitError {
+    /// The record is not as expected, but like this.
+    Conflict(Option<Box<Record>>),
+    Failed(Error),
+}
+
+impl Ledger {
+    /// Writes what `decide` makes of the record as it is now, with `entry` as its audit event, unless it breaks off.
+    /// The first write takes it that the record is as `seen`, or that there is none: if it is another one, the refusal
+    /// shows it.
+    pub(super) async fn update<T>(
+        &self,
+        writing: Writing<'_>,
+        mut seen: Option<Box<Record>>,
+        decide: impl Fn(Option<&Record>) -> ControlFlow<T, Record>,
+    ) -> Result<ControlFlow<T, Record>, Error> {
+        let Writing {
+            of,
+            actor,
+            entry,
+            silent,
+            deadline,
+        } = writing;
+        let mut retry = Retry::new(self.policy, deadline);
+        loop {
+            let next = match decide(seen.as_deref()) {
+                ControlFlow::Continue(next) => next,
+                ControlFlow::Break(done) => return Ok(ControlFlow::Break(done)),
+            };
+            // What is archived does not change its state here, so there is nothing to tell.
+            let entries = if silent || next.is_archived() {
+                &[][..]
+            } else {
+                std::slice::from_ref(entry)
+            };
+            let expect = seen.as_deref().map_or(Expect::Absent, Expect::Unchanged);
+            match self.commit(&of, actor, expect, next, entries, deadline).await {
+                Ok(record) => return Ok(ControlFlow::Continue(record)),
+                Err(CommitError::Failed(error)) => return Err(error),
+                Err(CommitError::Conflict(now_there)) => {
+                    if seen.is_some() || now_there.is_none() {
+                        let error = Error::transient(format!("several runs write about {of} at once"));
+                        retry.wait(error, None).await?;
+                    }
+                    seen = now_there;
+                }
+            }
+        }
+    }
+
+    /// The record that follows `seen`, or the first one.
+    pub(super) fn next(&self, of: &RecordingRef, seen: Option<&Record>, entry: &Entry) -> Record {
+        let Chain { head, seq } = Chain::default();
+        let mut next = seen.cloned().unwrap_or_else(|| Record {
+            interaction_id: of.conversation.to_string(),
+            recording_id: of.recording_key(),
+            state: State::Claimed,
+            lease_owner: Uuid::nil(),
+            lease_expires_at: 0,
+            attempts: 0,
+            chain_head: head,
+            seq,
+            files: Vec::new(),
+            channels: Vec::new(),
+            former_files: Vec::new(),
+            former_channels: Vec::new(),
+            annotations: None,
+            annotations_omitted: None,
+            format: String::new(),
+            archived_at: None,
+            webhook_error: None,
+            updated_at: self.clock.now(),
+            looks: 0,
+            look_begun: 0,
+            recordings: Vec::new(),
+            listed: Vec::new(),
+            listed_since: None,
+            next_look_at: None,
+            settled_by: None,
+        });
+        if !next.is_archived() {
+            next.format = entry.format.to_owned();
+        }
+        next
+    }
+
+    pub(super) async fn write(
+        &self,
+        lease: &mut Lease,
+        next: Record,
+        entries: &[Entry],
+        deadline: &Deadline,
+    ) -> Result<(), Error> {
+        let expect = Expect::Held(&lease.record);
+        match self
+            .commit(&lease.of, &lease.actor, expect, next, entries, deadline)
+            .await
+        {
+            Ok(record) => {
+                lease.record = record;
+                Ok(())
+            }
+            Err(CommitError::Failed(error)) => Err(error),
+            Err(CommitError::Conflict(_)) => Err(Error::new(
+                ErrorKind::LeaseLost,
+                format!("the lease on {} ended or went to another run", lease.of),
+            )),
+        }
+    }
+
+    /// One transaction: the record and its audit events. Gives the record as written.
+    async fn commit(
+        &self,
+        of: &RecordingRef,
+        actor: &Actor,
+        expect: Expect<'_>,
+        mut next: Record,
+        entries: &[Entry],
+        deadline: &Deadline,
+    ) -> Result<Record, CommitError> {
+        let now = self.clock.now();
+        let mut chain = next.chain();
+        let mut events = Vec::with_capacity(entries.len());
+        for entry in entries {
+            let (event, longer) = chain.append(of, entry, actor, now);
+            events.push(event);
+            chain = longer;
+        }
+        (next.chain_head, next.seq, next.updated_at) = (chain.head, chain.seq, now);
+        let ledger_put = self
+            .ledger_put(&expect, &next, now)
+            .map_err(CommitError::Failed)?;
+        let mut puts = vec![ledger_put];
+        for event in &events {
+            puts.push(self.audit_put(event).map_err(CommitError::Failed)?);
+        }
+        let mut retry = Retry::new(self.policy, deadline);
+        loop {
+            let request = self
+                .client
+                .transact_write_items()
+                .set_transact_items(Some(puts.clone()));
+            let error = match request.send().await {
+                Ok(_) => break,
+                Err(error) => error,
+            };
+            let doing = format!(
+                "writing ledger and audit of {of} (tables {}, {})",
+                self.tables.ledger, self.tables.audit
+            );
+            let reasons = cancellation(error.as_service_error());
+            if reasons.first().and_then(CancellationReason::code) == Some("ConditionalCheckFailed") {
+                let there = reasons[0]
+                    .item()
+                    .map(|item| from_item::<Record>(item.clone()))
+                    .transpose();
+                match there.map_err(CommitError::Failed)? {
+                    // This very write went through before, though its answer was lost.
+                    Some(record) if record == next => break,
+                    there => return Err(CommitError::Conflict(there.map(Box::new))),
+                }
+            }
+            let error = if reasons.is_empty() {
+                failed(&doing, error)
+            } else {
+                // TransactionConflict, ThrottlingError and the like: nothing was written.
+                let codes: Vec<_> = reasons.iter().filter_map(CancellationReason::code).collect();
+                Error::transient(format!("{doing} was cancelled: {}", codes.join(", ")))
+            };
+            // The same again, whether or not this one went through: its condition lets it through once.
+            retry.wait(error, None).await.map_err(CommitError::Failed)?;
+        }
+        for event in events {
+            self.lines.audit(event);
+        }
+        Ok(next)
+    }
+
+    fn ledger_put(
+        &self,
+        expect: &Expect<'_>,
+        next: &Record,
+        now: Timestamp,
+    ) -> Result<TransactWriteItem, Error> {
+        let put = Put::builder()
+            .table_name(&self.tables.ledger)
+            .set_item(Some(to_item(next)?))
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        let put = match expect {
+            Expect::Absent => put.condition_expression("attribute_not_exists(interactionId)"),
+            Expect::Unchanged(old) => put
+                .condition_expression("seq = :seq AND leaseOwner = :owner AND leaseExpiresAt = :expires")
+                .expression_attribute_values(":expires", AttributeValue::N(old.lease_expires_at.to_string())),
+            Expect::Held(_) => put
+                .condition_expression("seq = :seq AND leaseOwner = :owner AND leaseExpiresAt > :now")
+                .expression_attribute_values(":now", AttributeValue::N(now.as_millisecond().to_string())),
+        };
+        let put = match expect {
+            Expect::Absent => put,
+            Expect::Unchanged(old) | Expect::Held(old) => put
+                .expression_attribute_values(":seq", AttributeValue::N(old.seq.to_string()))
+                .expression_attribute_values(":owner", AttributeValue::S(old.lease_owner.to_string())),
+        };
+        transact(put)
+    }
+
+    fn audit_put(&self, event: &AuditItem) -> Result<TransactWriteItem, Error> {
+        transact(
+            Put::builder()
+                .table_name(&self.tables.audit)
+                .set_item(Some(to_item(&Value::Object(event.clone()))?))
+                .condition_expression("attribute_not_exists(eventId)"),
+        )
+    }
+}
+
+fn transact(put: aws_sdk_dynamodb::types::builders::PutBuilder) -> Result<TransactWriteItem, Error> {
+    let put = put
+        .build()
+        .map_err(|error| Error::transient("building a DynamoDB request failed").caused_by(error))?;
+    Ok(TransactWriteItem::builder().put(put).build())
+}
+
+/// Why a transaction was cancelled, item by item; empty for any other failure.
+fn cancellation(error: Option<&TransactWriteItemsError>) -> Vec<CancellationReason> {
+    match error {
+        Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) => {
+            cancelled.cancellation_reasons().to_vec()
+        }
+        _ => Vec::new(),
+    }
+}
+
+fn to_item(value: &impl Serialize) -> Result<HashMap<String, AttributeValue>, Error> {
+    serde_dynamo::aws_sdk_dynamodb_1::to_item(value)
+        .map_err(|error| Error::transient("an item does not fit DynamoDB").caused_by(error))
+}

@@ -1,0 +1,81 @@
+//! Looks at conversations as invocations take them: with one request for details in a batch, sent before they count, and
+//! not before their time.
+
+use std::time::Duration;
+
+use super::event::Request;
+use super::handler::{Handler, Message, Settled};
+use crate::archive::audit::Actor;
+use crate::archive::job::Job;
+use crate::archive::outcome::{Outcome, RecordingResult};
+use crate::archive::recording::RecordingRef;
+use crate::archive::{Looked, Run};
+use crate::error::{Error, ErrorKind};
+use crate::genesys::Details;
+
+/// A job waits no longer than this: the longest delay between two looks is a quarter of it.
+const LONGEST_WAIT: Duration = Duration::from_secs(24 * 3600);
+
+impl Handler {
+    /// The details of the conversations that a batch looks at again, in one request once the first of them needs it.
+    pub(super) fn details_of(&self, groups: &[Vec<(usize, Message)>]) -> Details {
+        let now = self.archiver().clock().now();
+        let due = groups.iter().filter_map(|group| match &group.first()?.1.request {
+            Ok(Request::Archive { job, .. }) => {
+                let due = job.look.is_some() && job.not_before.is_none_or(|time| time <= now);
+                (due && self.archiver().settles(job)).then_some(job.conversation)
+            }
+            _ => None,
+        });
+        Details::of(due)
+    }
+
+    /// Takes one look at a conversation. Its results are sent where they have to go before it is concluded: once it counts,
+    /// it is not taken again.
+    pub(super) async fn look(&self, run: Run<'_>, details: &Details) -> Settled {
+        let Looked { mut results, taken } = self.archiver().look(run).await;
+        let mut verdict = self.dispatch(run.job, run.actor, &mut results).await;
+        if let (Ok(()), Some(taken)) = (&verdict, taken) {
+            let concluded = self.archiver().conclude_look(run, taken, details).await;
+            let mut concluded = Vec::from_iter(concluded);
+            verdict = self.dispatch(run.job, run.actor, &mut concluded).await;
+            results.extend(concluded);
+        }
+        Settled {
+            ignored: results.is_empty(),
+            results,
+            verdict,
+        }
+    }
+
+    /// Sends a job on that came before its time, without asking anybody about it.
+    pub(super) async fn postpone(&self, job: &Job, actor: &Actor, wait: Duration) -> Settled {
+        let of = RecordingRef {
+            conversation: job.conversation,
+            recording: job.recording,
+            segment: job.segment,
+        };
+        let time = job.not_before.unwrap_or_default();
+        if wait > LONGEST_WAIT {
+            let message = format!("the job's notBefore is {time}; accepted: a time within the next 24 hours");
+            let error = Error::new(ErrorKind::MalformedJob, message);
+            let mut results = vec![RecordingResult::ended(of, Outcome::Failed, error)];
+            let verdict = self.dispatch(job, actor, &mut results).await;
+            return Settled {
+                results,
+                ignored: false,
+                verdict,
+            };
+        }
+        let verdict = self.archiver().queues().send(job, wait).await;
+        let error = Error::new(
+            ErrorKind::NotReady { after: Some(wait) },
+            format!("the job waits until {time} (notBefore)"),
+        );
+        Settled {
+            results: vec![RecordingResult::ended(of, Outcome::Deferred, error)],
+            ignored: false,
+            verdict,
+        }
+    }
+}
