@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::{Map, Value};
 
-use super::api::Api;
+use super::api::{Api, LONGEST_LIST};
 use super::bounded::{Bounded, InOrder};
 use super::media::SignedUrl;
 use super::{Availability, Listed, Listing, Location, Opened, Opening, Source};
@@ -74,7 +74,7 @@ pub(super) async fn list(
 ) -> Result<Listing, Error> {
     let what = format!("the recordings of conversation {conversation}");
     let path = format!("/api/v2/conversations/{conversation}/recordingmetadata");
-    let answer = api.get_list(&path, &what, deadline).await?;
+    let answer = api.get_within(LONGEST_LIST, &path, &[], &what, deadline).await?;
     if answer.is_blank() {
         return Ok(Listing::default());
     }

@@ -9,7 +9,8 @@ use serde::Deserialize;
 use tokio::sync::OnceCell;
 
 use super::Genesys;
-use super::api::Api;
+use super::api::{Api, LONGEST_DETAILS};
+use super::bounded::Bounded;
 use crate::archive::format::MediaKind;
 use crate::archive::recording::ConversationId;
 use crate::clock::Deadline;
@@ -125,7 +126,11 @@ impl Genesys {
         }
         let what = format!("the details of conversation {id}");
         let path = format!("{DETAILS}/{id}/details");
-        match self.api.get(&path, &[], &what, deadline).await {
+        match self
+            .api
+            .get_within(LONGEST_DETAILS, &path, &[], &what, deadline)
+            .await
+        {
             Ok(answer) => {
                 let entry: Entry = answer.json(&what)?;
                 let known = conversation(entry).filter(|known| known.id == id);
@@ -155,7 +160,7 @@ impl Genesys {
 async fn bulk(api: &Api, due: &HashSet<ConversationId>, deadline: &Deadline) -> Result<Bulk, Error> {
     #[derive(Deserialize)]
     struct Answer {
-        conversations: Option<Vec<Entry>>,
+        conversations: Option<Bounded<Vec<Entry>>>,
     }
     let what = format!("the details of {} conversations", due.len());
     let path = format!("{DETAILS}/details");
@@ -163,7 +168,9 @@ async fn bulk(api: &Api, due: &HashSet<ConversationId>, deadline: &Deadline) -> 
     ids.sort();
     let mut known = HashMap::new();
     for ids in ids.chunks(MOST_IDS) {
-        let answer = api.get(&path, &[("id", &ids.join(","))], &what, deadline).await;
+        let answer = api
+            .get_within(LONGEST_DETAILS, &path, &[("id", &ids.join(","))], &what, deadline)
+            .await;
         let answer = match answer {
             Ok(answer) => answer,
             Err(error) => match error.kind() {
@@ -178,7 +185,7 @@ async fn bulk(api: &Api, due: &HashSet<ConversationId>, deadline: &Deadline) -> 
             continue;
         }
         let answer: Answer = answer.json(&what)?;
-        let entries = answer.conversations.unwrap_or_default();
+        let entries = answer.conversations.unwrap_or_default().0;
         known.extend(
             entries
                 .into_iter()

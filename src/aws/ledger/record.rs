@@ -183,7 +183,7 @@ impl Record {
         matches!(self.state, State::Settled | State::Unrecorded)
     }
 
-    /// When the lease ends, in milliseconds since the epoch. No lease outlasts Lambda's longest invocation, so one that
+    /// Returns when the lease ends, in milliseconds since the epoch. No lease outlasts Lambda's longest invocation, so one that
     /// says otherwise was written by a wrong clock: it ends 15 minutes after it was written. Where that lies in the
     /// future itself, nothing tells when the lease was taken, and it holds nobody up.
     pub fn lease_end(&self, now_ms: i64) -> i64 {
