@@ -90,7 +90,7 @@ impl Archiver {
                 tracing::info!(interaction_id = %of.conversation, look = run.job.look, "look was taken before");
                 Looked::default()
             }
-            Plan::Answer if run.job.expected_sha256.is_none() => self.from_ledger(run, known).await,
+            Plan::Answer if run.job.expected_sha256.is_none() => self.answer_from_ledger(run, known).await,
             Plan::Answer | Plan::Join => self.take(run, known, None).await,
             Plan::Take(number) => self.take(run, known, Some(number)).await,
         }
@@ -98,7 +98,7 @@ impl Archiver {
 
     /// Answers a job for a settled conversation without looking at it. What failed is tried again as by a job of its own:
     /// the run that found it so may have died before anybody was told.
-    async fn from_ledger(&self, run: Run<'_>, known: Known) -> Looked {
+    async fn answer_from_ledger(&self, run: Run<'_>, known: Known) -> Looked {
         let of = whole(run.job);
         let mut results = Vec::new();
         for record in known.recordings {
@@ -153,11 +153,11 @@ impl Archiver {
             results.extend(self.see_to(run, id).await);
         }
         // A list of nothing but entries that cannot be read is a case for people, which was made.
-        let decided = !results.iter().any(is_undecided) && !(listed.is_empty() && unreadable);
+        let undecided = results.iter().any(is_undecided) || (listed.is_empty() && unreadable);
         let complete = known
             .ever_listed(&listed)
             .all(|id| is_final(id, &results, &known));
-        let taken = number.filter(|_| decided).map(|number| Taken {
+        let taken = number.filter(|_| !undecided).map(|number| Taken {
             number,
             complete,
             quiet: results.is_empty(),

@@ -22,7 +22,7 @@ const LAST: &str = "e0000000-0000-4000-8000-000000000103";
 pub(crate) fn appears(bench: &Bench, id: &str) {
     let recording = Recording::audio(id, [call()]);
     let added = bench.world.genesys.conversation(CONVERSATION, |conversation| {
-        conversation.recordings.push(recording)
+        conversation.recordings.push(recording);
     });
     added.unwrap();
 }
@@ -420,7 +420,7 @@ async fn what_needs_a_person_does_not_keep_a_conversation_from_settling() {
             .world
             .genesys
             .recording(id, |recording| recording.state = state)
-            .unwrap()
+            .unwrap();
     };
     set(LATER, FileState::Archived);
     set(LAST, FileState::Deleted);
