@@ -83,7 +83,7 @@ pub(crate) async fn read_within(mut response: Response, longest: usize) -> Resul
     Ok(body)
 }
 
-/// A bound as people write it.
+/// Writes a bound as people read it.
 fn size(bytes: usize) -> String {
     const MIB: usize = 1024 * 1024;
     match bytes {

@@ -135,7 +135,7 @@ pub fn unquoted(text: &str, is_name: impl Fn(&str) -> bool) -> String {
     out + rest
 }
 
-/// Where a quote ends; a mark with a backslash before it does not end it.
+/// Finds where a quote ends; a mark with a backslash before it does not end it.
 fn end_of_quote(text: &str, mark: char) -> Option<usize> {
     let mut escaped = false;
     text.char_indices().find_map(|(at, c)| {

@@ -82,7 +82,7 @@ fn told(file: &ArchivedFile) -> Value {
 }
 
 impl Webhook {
-    /// The receiver of this configuration, if it names one. Redirects are not followed: the news goes where it was
+    /// Makes the receiver of this configuration, if it names one. Redirects are not followed: the news goes where it was
     /// configured to go, or nowhere.
     pub fn new(
         config: &Config,
@@ -159,7 +159,7 @@ impl Webhook {
         }
     }
 
-    /// The value of `webhook-signature`, one signature for each key; `None` where the news goes unsigned.
+    /// Returns the value of `webhook-signature`, one signature for each key; `None` where the news goes unsigned.
     async fn signatures(&self, id: &str, timestamp: i64, body: &str) -> Result<Option<String>, Error> {
         let unreadable = |error: Error| {
             Error::new(ErrorKind::WebhookDown, "the webhook's news cannot be signed").caused_by(error)

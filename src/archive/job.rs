@@ -67,7 +67,7 @@ struct Wire {
     recheck: Option<bool>,
 }
 
-/// Whether a text may say who asked: one line that shows as it is, wherever the audit is read.
+/// Returns whether a text may say who asked: one line that shows as it is, wherever the audit is read.
 pub fn is_plain(text: &str) -> bool {
     text.chars().count() <= LONGEST_REQUESTER && !text.chars().any(crate::redact::is_deceptive)
 }

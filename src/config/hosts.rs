@@ -19,7 +19,7 @@ pub enum MediaHosts {
 }
 
 impl MediaHosts {
-    /// The list for an API at `api_base`: `more`, the organisation's domain, and where Genesys always keeps media.
+    /// Makes the list for an API at `api_base`: `more`, the organisation's domain, and where Genesys always keeps media.
     pub(super) fn new(api_base: &Url, domain: Option<&str>, more: Vec<String>) -> Self {
         if is_local(api_base) {
             return Self::Any;
@@ -65,7 +65,7 @@ pub(super) fn media_hosts(text: &str) -> Option<Vec<String>> {
     names.map(|name| Some(name).filter(fits)).collect()
 }
 
-/// Whether a URL leads to this machine. `host.docker.internal` is this machine as a container of it sees it.
+/// Returns whether a URL leads to this machine. `host.docker.internal` is this machine as a container of it sees it.
 pub(super) fn is_local(url: &Url) -> bool {
     match url.host_str() {
         Some("localhost" | "host.docker.internal") => true,
@@ -77,7 +77,7 @@ pub(super) fn is_local(url: &Url) -> bool {
     }
 }
 
-/// Whether an address is one of the public internet: neither private, local, reserved, nor of several hosts.
+/// Returns whether an address belongs to the public internet: neither private, local, reserved nor multicast.
 /// <https://www.iana.org/assignments/iana-ipv4-special-registry/>,
 /// <https://www.iana.org/assignments/iana-ipv6-special-registry/>.
 pub fn is_public(address: IpAddr) -> bool {

@@ -233,7 +233,7 @@ impl MediaClient {
     }
 }
 
-/// Whether a redirect is followed, from the URLs before it to `next`.
+/// Checks whether a redirect is followed, from the URLs before it to `next`.
 fn may_follow(hosts: &MediaHosts, before: &[Url], next: &Url) -> Result<(), String> {
     let same_scheme = before
         .first()

@@ -140,7 +140,7 @@ pub fn from_event(value: &Value, config: &Config) -> Result<Request, Error> {
     })
 }
 
-/// The text of a field. What a target's transformer may make of a field that is not there counts as none: nothing, the
+/// Returns the text of a field. What a target's transformer may make of a field that is not there counts as none: nothing, the
 /// word null, or the name of its variable.
 fn given(value: &Value) -> Option<&str> {
     value

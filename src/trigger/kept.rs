@@ -89,7 +89,7 @@ pub(super) fn kept(text: &str) -> Kept {
     }
 }
 
-/// The error about a body without the values that it quotes.
+/// Returns the error about a body without the values that it quotes.
 pub(super) fn about(error: &Error) -> Error {
     let is_name = |name: &str| JOB.iter().any(|(known, _)| *known == name);
     Error::new(error.kind(), crate::redact::unquoted(&error.to_string(), is_name))
@@ -186,6 +186,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::archive::job::Job;
+    use crate::config::RecordingApi;
     use crate::error::ErrorKind;
 
     #[test]
@@ -209,6 +211,23 @@ mod tests {
             assert_eq!(
                 about(&Error::new(ErrorKind::MalformedJob, text)).to_string(),
                 expected
+            );
+        }
+    }
+
+    #[test]
+    fn every_field_of_a_job_is_known_here() {
+        let unknown = json!({"conversationId": "c0000000-0000-4000-8000-000000000001", "unknown": 1});
+        let error = Job::parse(&unknown, RecordingApi::Conversations)
+            .unwrap_err()
+            .to_string();
+        let (_, expected) = error.split_once("expected one of").unwrap();
+        let names: Vec<_> = expected.split('`').skip(1).step_by(2).collect();
+        assert!(names.contains(&"conversationId"), "{error}");
+        for name in names {
+            assert!(
+                JOB.iter().any(|(known, _)| *known == name),
+                "what may {name} hold? It would be dropped"
             );
         }
     }

@@ -78,7 +78,7 @@ fn key(name: &str, value: &Value) -> Result<SecretString, String> {
     }
 }
 
-/// Whether a field that means nothing was meant to be a key: by its name, or as its value has the prefix of one.
+/// Describes a field that means nothing and looks like a key: by its name, or as its value has the prefix of one.
 fn lookalike((name, value): (&String, &Value)) -> Option<String> {
     let letters: String = name.chars().filter(char::is_ascii_alphabetic).collect();
     let letters = letters.to_ascii_lowercase();

@@ -175,7 +175,7 @@ impl ObjectFacts {
 
 /// What every request and every object gets, however it is sent.
 impl StorageConfig {
-    /// A failed call of S3. The bucket of another account refuses it as a missing permission does.
+    /// Makes an error of a failed call of S3. The bucket of another account refuses as a missing permission does.
     fn failed<E>(&self, doing: &str, error: SdkError<E>) -> Error
     where
         E: std::error::Error + Send + Sync + 'static,

@@ -175,13 +175,13 @@ fn details(screen: &Screen, ran: &Ran, evidence: &Evidence, took: u128) -> Resul
 fn conclude(world: &World, screen: &Screen, events: usize, total: &Total) -> Result<()> {
     let cases = world.aws.messages(&world.exception_queue).len();
     screen.line(format!(
-        "\n{}: {} archived ({}), {} for people, {} waiting, {} sent.",
+        "\n{}: {} archived ({}), {} sent,\n{} for people, {} waiting in the work queue.",
         count(events, "event"),
         count(total.files.len(), "file"),
         size(total.files.values().sum()),
+        count(world.webhook.deliveries().len(), "webhook"),
         count(cases, "case"),
         count(world.aws.messages(&world.work_queue).len(), "job"),
-        count(world.webhook.deliveries().len(), "webhook"),
     ))?;
     if screen.verbose {
         let mut requests: BTreeMap<String, usize> = BTreeMap::new();
@@ -204,12 +204,10 @@ fn conclude(world: &World, screen: &Screen, events: usize, total: &Total) -> Res
     if let Some((conversation, path)) = &total.example {
         screen.line("The SHA-256 of each file, computed again, is the one in ledger, audit, tag and")?;
         screen.line("webhook (-v shows it).")?;
-        screen.line(format!("\nplay a call    {}", shown(path)))?;
-        screen.line("go on          cargo local -- serve")?;
-        screen.line("and beside it: the evidence of that call")?;
-        screen.line(format!(
-            "               (eval \"$(cargo local -- env)\"; cargo archivectl audit {conversation})"
-        ))?;
+        screen.line(format!("\nplay a call   {}", shown(path)))?;
+        screen.line("go on         cargo local -- serve")?;
+        let audit = format!("(eval \"$(cargo local -- env)\"; cargo archivectl audit {conversation})");
+        screen.line(format!("its evidence  {audit}  # beside serve"))?;
     }
     Ok(())
 }
