@@ -49,7 +49,7 @@ impl Known {
             .find(|record| record.recording_id == recording)
     }
 
-    /// The recordings that a look listed before, that are not listed any more, and that a run died with.
+    /// Returns the recordings that a look listed before, that are not listed any more, and that a run died with.
     fn vanished(&self, listed: &[String], now: Timestamp) -> Vec<String> {
         let begun = |id: &String| self.of(id).is_some() && needs_work(self.of(id), now);
         let ever = self
@@ -58,7 +58,7 @@ impl Known {
         ever.cloned().collect()
     }
 
-    /// The recordings that any look listed, this one included.
+    /// Returns the recordings that any look listed, this one included.
     fn ever_listed<'a>(&'a self, listed: &'a [String]) -> impl Iterator<Item = &'a String> {
         let before = self.conversation.iter().flat_map(|record| &record.recordings);
         listed.iter().chain(before.filter(|id| !listed.contains(id)))
@@ -66,7 +66,7 @@ impl Known {
 }
 
 impl Archiver {
-    /// Whether a job is for a conversation that is looked at until nothing more can come.
+    /// Tells whether a job is for a conversation that is looked at until nothing more can come.
     pub fn settles(&self, job: &Job) -> bool {
         self.config.settles() && job.recording.is_none() && job.segment.is_none()
     }
@@ -263,7 +263,7 @@ impl Archiver {
         }
     }
 
-    /// Whether a recording may have been started that is wanted, or that would be a reason to wait.
+    /// Tells whether a recording may have been started that is wanted, or that would be a reason to wait.
     fn may_be_recorded(&self, known: &Conversation) -> bool {
         let wanted = &self.config.recording.media;
         let started = known.recorded || known.screen_recorded || known.snippet_recorded;
@@ -291,7 +291,7 @@ impl Archiver {
         Ok(())
     }
 
-    /// Why nothing follows by itself, with what an orphan recording tells.
+    /// Says why nothing follows by itself, with what an orphan recording tells.
     async fn at_the_end_of_patience(&self, run: Run<'_>, next: Next, told: Option<Told>) -> Error {
         match (next, told) {
             (Next::Open, Some(Told::Known(known))) => {
@@ -399,7 +399,7 @@ impl Conclusion {
     }
 }
 
-/// The job of the look after this one.
+/// Returns the job of the look after this one.
 fn next_look(job: &Job, number: u32, at: Timestamp, since: Timestamp) -> Job {
     Job {
         expected_sha256: None,
@@ -412,7 +412,7 @@ fn next_look(job: &Job, number: u32, at: Timestamp, since: Timestamp) -> Job {
     }
 }
 
-/// The job's conversation as a whole.
+/// Names the job's conversation as a whole.
 fn whole(job: &Job) -> RecordingRef {
     RecordingRef {
         conversation: job.conversation,
@@ -421,13 +421,13 @@ fn whole(job: &Job) -> RecordingRef {
     }
 }
 
-/// Whether a result leaves open what was archived: another run is needed, or the job was refused.
+/// Tells whether a result leaves open what was archived: another run is needed, or the job was refused.
 fn is_undecided(result: &RecordingResult) -> bool {
     let kind = result.error.as_ref().map(Error::kind);
     result.outcome == Outcome::Retry || kind == Some(ErrorKind::MalformedJob)
 }
 
-/// Whether nothing more comes of a recording by itself, by what this look made of it, or else by its record.
+/// Tells whether nothing more comes of a recording by itself, by what this look made of it, or else by its record.
 fn is_final(id: &str, results: &[RecordingResult], known: &Known) -> bool {
     let result = results.iter().find(|result| result.of.recording_key() == id);
     let Some(result) = result else {

@@ -3,6 +3,7 @@
 use serde::Deserialize;
 
 use super::Genesys;
+use super::bounded::Bounded;
 use crate::archive::recording::ConversationId;
 use crate::clock::Deadline;
 use crate::error::ErrorKind;
@@ -13,7 +14,7 @@ const MOST_PAGES: u32 = 10;
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Page {
-    entities: Option<Vec<Orphan>>,
+    entities: Option<Bounded<Vec<Orphan>>>,
     page_count: Option<u32>,
 }
 
@@ -59,7 +60,7 @@ impl Genesys {
                     return format!("whether Genesys holds an orphan recording for it is unknown: {error}");
                 }
             };
-            let entities = page.entities.unwrap_or_default();
+            let Bounded(entities) = page.entities.unwrap_or_default();
             if let Some(orphan) = entities.iter().find(|orphan| orphan.is_of(&id)) {
                 return orphan.sentence();
             }
