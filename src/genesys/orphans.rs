@@ -67,7 +67,7 @@ impl Genesys {
                     return format!("whether Genesys holds an orphan recording for it is unknown: {error}");
                 }
             };
-            let entities = page.entities.unwrap_or_default().0;
+            let Bounded(entities) = page.entities.unwrap_or_default();
             if let Some(orphan) = entities.iter().find(|orphan| orphan.is_of(&id)) {
                 return orphan.sentence();
             }

@@ -168,8 +168,8 @@ impl Record {
         self.former_channels.iter().map(of_channel).collect()
     }
 
-    /// Whether no run has anything left to do for this recording. An archived one whose lease was never released may not
-    /// have been told to the webhook's receiver.
+    /// Tells whether no run has anything left to do for this recording. An archived one whose lease was never released
+    /// may not have been told to the webhook's receiver.
     pub fn is_final(&self) -> bool {
         match self.state {
             State::Archived => self.lease_expires_at == 0,
@@ -178,7 +178,7 @@ impl Record {
         }
     }
 
-    /// Whether nothing more can come of this conversation.
+    /// Tells whether nothing more can come of this conversation.
     pub fn is_settled(&self) -> bool {
         matches!(self.state, State::Settled | State::Unrecorded)
     }

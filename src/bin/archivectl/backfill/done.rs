@@ -3,7 +3,7 @@
 use recording_archiver::archive::job::Job;
 use recording_archiver::aws::ledger::{Record, State};
 
-/// What a checkpoint remembers a job by.
+/// Returns what a checkpoint remembers a job by.
 pub(super) fn key(job: &Job) -> String {
     match (job.recording, job.segment) {
         (None, _) => job.conversation.to_string(),
@@ -15,7 +15,7 @@ pub(super) fn key(job: &Job) -> String {
     }
 }
 
-/// Whether the ledger has all that the job asks for: with settling, a conversation of which nothing more can come; else
+/// Tells whether the ledger has all that the job asks for: with settling, a conversation of which nothing more can come; else
 /// so far as it knows the conversation.
 pub(super) fn is_archived(job: &Job, records: &[Record], settles: bool) -> bool {
     // Whether the bytes are the expected ones is for the function to say.
