@@ -156,5 +156,7 @@ async fn the_details_of_a_conversation_have_8_mib_at_most() {
     );
     bench.always_answers("details-one", json_text(padded));
     // Nothing is listed, so the details are asked at once.
-    refused(&bench, "8 MiB").await;
+    let handler = bench.handler(&[SETTLING]);
+    let error = invoke(&handler, job()).await.unwrap_err().to_string();
+    assert!(error.contains("8 MiB"), "{error}");
 }
