@@ -12,6 +12,7 @@ pub struct Error {
     kind: ErrorKind,
     message: String,
     source: Option<Source>,
+    unreachable: Option<&'static str>,
 }
 
 /// Every way in which a run ends without an archived recording.
@@ -104,6 +105,34 @@ impl ErrorKind {
         }
     }
 
+    /// Every kind; what some carry along is empty.
+    pub const ALL: [Self; 22] = [
+        Self::MalformedJob,
+        Self::Forbidden,
+        Self::UnknownConversation,
+        Self::Rejected,
+        Self::NeverReady,
+        Self::AfterCallWorkOpen,
+        Self::ArchivedAtSource,
+        Self::BrokenAtSource,
+        Self::HashMismatch,
+        Self::ForeignObject,
+        Self::DeferralsExhausted,
+        Self::WebhookUndeliverable,
+        Self::WebhookUnsignable,
+        Self::Expired,
+        Self::FilteredOut,
+        Self::NotReady { after: None },
+        Self::WebhookDown,
+        Self::Busy {
+            remaining: Duration::ZERO,
+        },
+        Self::LeaseLost,
+        Self::DeadlineNear,
+        Self::Transient,
+        Self::Panic,
+    ];
+
     /// The stable name of this kind: `code` in exception messages and logs.
     pub fn code(self) -> &'static str {
         match self {
@@ -140,6 +169,7 @@ impl Error {
             kind,
             message: message.into(),
             source: None,
+            unreachable: None,
         }
     }
 
@@ -154,6 +184,18 @@ impl Error {
     pub fn caused_by(mut self, source: impl Into<Source>) -> Self {
         self.source = Some(source.into());
         self
+    }
+
+    /// The same error of a service that no request got to, such as `dynamodb` or `genesys-api`.
+    #[must_use]
+    pub fn unreachable(mut self, service: &'static str) -> Self {
+        self.unreachable = Some(service);
+        self
+    }
+
+    /// The service that no request got to, if that is what is wrong.
+    pub fn unreachable_service(&self) -> Option<&'static str> {
+        self.unreachable
     }
 
     /// What kind of error this is.
@@ -181,6 +223,15 @@ impl fmt::Display for Error {
 // `source` stays the default `None`: Display has told the causes already, and each is to be told once.
 impl StdError for Error {}
 
+/// The first cause of an error.
+pub fn root(error: &(dyn StdError + 'static)) -> String {
+    let mut root = error;
+    while let Some(cause) = root.source() {
+        root = cause;
+    }
+    root.to_string()
+}
+
 /// An error and its causes on one line, a cause that its parent's text already holds told once.
 pub fn chain(error: &(dyn StdError + 'static)) -> String {
     let mut text = error.to_string();
@@ -199,6 +250,15 @@ pub fn chain(error: &(dyn StdError + 'static)) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn all_kinds_are_listed() {
+        let source = include_str!("error.rs");
+        let (_, code) = source.split_once("pub fn code(self)").unwrap();
+        let (code, _) = code.split_once("\n    }").unwrap();
+        let named: Vec<_> = code.lines().filter_map(|line| line.split('"').nth(1)).collect();
+        assert_eq!(ErrorKind::ALL.map(ErrorKind::code).to_vec(), named);
+    }
 
     #[test]
     fn the_text_tells_every_cause_once() {

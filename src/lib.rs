@@ -11,15 +11,19 @@
 //!
 //! Layers: `archive::{format, recording, job, digest, parts, audit}`, [`config`], [`error`], [`clock`] and [`retry`]
 //! are values without I/O; [`genesys`], [`aws`] and [`webhook`] each know one outside system; [`archive`] is the use
-//! case over them; [`trigger`] and the binaries are the edge.
+//! case over them; [`trigger`] and the binaries are the edge. Behind the feature `cli`, `ops` is what operators ask for: it knows
+//! everything below, and prints nothing.
 
 pub mod archive;
 pub mod aws;
 pub mod clock;
 pub mod config;
+pub mod domain;
 pub mod error;
 pub mod genesys;
 mod http;
+#[cfg(feature = "cli")]
+pub mod ops;
 pub mod redact;
 pub mod retry;
 #[cfg(feature = "sim")]

@@ -5,7 +5,7 @@ pub mod queues;
 pub mod secrets;
 pub mod storage;
 
-use aws_sdk_s3::error::ProvideErrorMetadata;
+use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::operation::RequestId;
 
 use std::time::Duration;
@@ -43,10 +43,14 @@ pub fn timeouts(limits: &LimitConfig) -> TimeoutConfig {
 /// mended by people, and until then the trigger keeps the job.
 ///
 /// Of the answer only code, message and request id are told: its body may be half a secret.
-pub fn failed<E>(doing: &str, error: E) -> Error
+pub fn failed<E>(doing: &str, error: SdkError<E>) -> Error
 where
-    E: std::error::Error + ProvideErrorMetadata + RequestId + Send + Sync + 'static,
+    E: std::error::Error + ProvideErrorMetadata + Send + Sync + 'static,
 {
+    if matches!(error, SdkError::DispatchFailure(_)) {
+        let message = format!("{doing} failed: no connection: {}", crate::error::root(&error));
+        return Error::transient(message).unreachable(service::<E>());
+    }
     let hint = match error.code() {
         Some("AccessDenied" | "AccessDeniedException") => " (the credentials in use lack this permission)",
         Some("ResourceNotFoundException" | "NoSuchBucket" | "AWS.SimpleQueueService.NonExistentQueue") => {
@@ -62,4 +66,25 @@ where
         told.push_str(&format!(" (request id {id})"));
     }
     Error::transient(format!("{doing} failed{hint}: {told}"))
+}
+
+/// The service whose error type this is, by the name of the SDK's crate. Only error texts depend on it.
+fn service<E>() -> &'static str {
+    let (_, after) = std::any::type_name::<E>()
+        .split_once("aws_sdk_")
+        .unwrap_or_default();
+    after.split("::").next().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_knows_its_service() {
+        use aws_sdk_dynamodb::operation::query::QueryError;
+        use aws_sdk_secretsmanager::operation::get_secret_value::GetSecretValueError;
+        assert_eq!(service::<QueryError>(), "dynamodb");
+        assert_eq!(service::<GetSecretValueError>(), "secretsmanager");
+    }
 }

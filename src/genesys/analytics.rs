@@ -10,7 +10,6 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use jiff::civil::Date;
-use jiff::tz::TimeZone;
 use serde::Deserialize;
 use serde_json::json;
 
@@ -21,6 +20,7 @@ use crate::archive::recording::ConversationId;
 use crate::aws::secrets::Secrets;
 use crate::clock::Deadline;
 use crate::config::Config;
+use crate::domain::days::{day_of, start_of};
 use crate::error::{Error, ErrorKind};
 use crate::retry::{Retry, RetryPolicy};
 use crate::telemetry::Counters;
@@ -63,6 +63,13 @@ pub struct Day<'a> {
     seen: HashSet<ConversationId>,
 }
 
+/// A day whose first page can be asked for.
+#[derive(Debug)]
+pub struct Prepared {
+    date: Date,
+    pages: Pages,
+}
+
 #[derive(Debug)]
 enum Pages {
     Query { page: u32 },
@@ -100,6 +107,16 @@ impl Analytics {
         available_until: Timestamp,
         deadline: &Deadline,
     ) -> Result<Day<'_>, Error> {
+        Ok(self.open(self.prepare(date, available_until, deadline).await?))
+    }
+
+    /// Does what takes time before the first page of a day can be asked for: runs its job.
+    pub async fn prepare(
+        &self,
+        date: Date,
+        available_until: Timestamp,
+        deadline: &Deadline,
+    ) -> Result<Prepared, Error> {
         let covered = start_of(date.saturating_add(jiff::Span::new().days(2))) <= available_until;
         let pages = if covered {
             let id = self.finished_job(date, deadline).await?;
@@ -107,12 +124,17 @@ impl Analytics {
         } else {
             Pages::Query { page: 1 }
         };
-        Ok(Day {
+        Ok(Prepared { date, pages })
+    }
+
+    /// Opens a day that was prepared.
+    pub fn open(&self, prepared: Prepared) -> Day<'_> {
+        Day {
             analytics: self,
-            date,
-            pages,
+            date: prepared.date,
+            pages: prepared.pages,
             seen: HashSet::new(),
-        })
+        }
     }
 
     /// Runs a job for the day and waits for it. One that fails is begun anew.
@@ -207,7 +229,7 @@ impl Day<'_> {
                 None => page.unreadable += 1,
                 Some(conversation) => {
                     // A job lists by activity: what began on another day belongs to that one.
-                    let begun = conversation.start.to_zoned_datetime(TimeZone::UTC).date();
+                    let begun = day_of(conversation.start);
                     if begun == self.date && self.seen.insert(conversation.id) {
                         page.conversations.push(conversation);
                     }
@@ -234,12 +256,6 @@ impl Day<'_> {
 
 const QUERY: &str = "/api/v2/analytics/conversations/details/query";
 const JOBS: &str = "/api/v2/analytics/conversations/details/jobs";
-
-/// The first moment of a UTC day.
-pub fn start_of(date: Date) -> Timestamp {
-    date.to_zoned_datetime(TimeZone::UTC)
-        .map_or(Timestamp::MAX, |zoned| zoned.timestamp())
-}
 
 fn interval(date: Date) -> String {
     let next = date.saturating_add(jiff::Span::new().days(1));

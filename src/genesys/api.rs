@@ -55,6 +55,9 @@ pub(super) const RECORDING_ACCESS: &str = "grant the OAuth client a role with re
      recording:recordingSegment:view), for snippets recording:snippetRecording:view, for screens \
      recording:screenRecording:view, and that role the conversation's division";
 
+/// What the API is called where it cannot be reached.
+const SERVICE: &str = "genesys-api";
+
 impl Api {
     /// `access` tells what to do about a 403.
     pub(super) fn new(
@@ -138,7 +141,9 @@ impl Api {
     pub(super) async fn headers(&self) -> Result<HeaderMap, Error> {
         let answered = self.http.get(self.base.clone()).send().await;
         let answered = answered.map_err(|error| {
-            Error::transient(format!("{} cannot be reached", self.base)).caused_by(error.without_url())
+            Error::transient(format!("{} cannot be reached", self.base))
+                .caused_by(crate::error::root(&error))
+                .unreachable(SERVICE)
         })?;
         Ok(answered.headers().clone())
     }
@@ -195,6 +200,9 @@ impl Api {
                 failed => {
                     let error = Error::transient(format!("asking Genesys for {what} failed"));
                     let error = match failed {
+                        Ok(Err(cause)) if cause.is_connect() => {
+                            error.caused_by(crate::error::root(&cause)).unreachable(SERVICE)
+                        }
                         Ok(Err(cause)) => error.caused_by(cause.without_url()),
                         _ => error.caused_by("no answer came for too long"),
                     };

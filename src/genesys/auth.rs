@@ -145,6 +145,11 @@ impl Tokens {
                 .send()
                 .await;
             let (error, asked) = match sent {
+                Err(error) if error.is_connect() => {
+                    let failed = Error::transient("asking Genesys for a token failed");
+                    let failed = failed.caused_by(crate::error::root(&error));
+                    (failed.unreachable("genesys-login"), None)
+                }
                 Err(error) => (
                     Error::transient("asking Genesys for a token failed").caused_by(error.without_url()),
                     None,

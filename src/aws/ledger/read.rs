@@ -20,6 +20,8 @@ pub struct RecordPage {
     pub unreadable: Vec<(String, String)>,
     /// Where the next page begins; `None` after the last one.
     pub next: Option<PageKey>,
+    /// How many items were gone through for it.
+    pub scanned: u64,
 }
 
 /// The audit of a conversation.
@@ -93,6 +95,7 @@ impl Ledger {
             .await
             .map_err(|error| failed(&format!("reading the table {table}"), error))?;
         Ok(RecordPage {
+            scanned: u64::try_from(page.scanned_count).unwrap_or_default(),
             next: page.last_evaluated_key.map(PageKey),
             ..RecordPage::of(page.items.unwrap_or_default())
         })
@@ -102,6 +105,20 @@ impl Ledger {
 /// An attribute of an item that is a text.
 fn text(item: &Item, name: &str) -> Option<String> {
     item.get(name)?.as_s().ok().cloned()
+}
+
+impl Ledger {
+    /// About how many items the ledger holds; `None` where that is not told. DynamoDB counts every six hours.
+    pub async fn about_how_many(&self) -> Option<u64> {
+        let described = self
+            .client
+            .describe_table()
+            .table_name(&self.tables.ledger)
+            .send()
+            .await;
+        let count = described.ok()?.table?.item_count?;
+        u64::try_from(count).ok().filter(|count| *count > 0)
+    }
 }
 
 impl RecordPage {

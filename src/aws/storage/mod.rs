@@ -13,7 +13,6 @@ use std::sync::Arc;
 
 use aws_sdk_s3::Client;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
-use aws_sdk_s3::operation::RequestId;
 use aws_sdk_s3::operation::head_object::HeadObjectError;
 use aws_sdk_s3::primitives::DateTime;
 use aws_sdk_s3::types::{ChecksumMode, ObjectLockMode, ServerSideEncryption, StorageClass};
@@ -178,8 +177,7 @@ impl StorageConfig {
     /// Makes an error of a failed call of S3. The bucket of another account refuses as a missing permission does.
     fn failed<E>(&self, doing: &str, error: SdkError<E>) -> Error
     where
-        E: std::error::Error + Send + Sync + 'static,
-        SdkError<E>: ProvideErrorMetadata + RequestId,
+        E: std::error::Error + ProvideErrorMetadata + Send + Sync + 'static,
     {
         let status = error.raw_response().map(|response| response.status().as_u16());
         match &self.bucket_owner {

@@ -2,16 +2,19 @@
 
 use std::path::PathBuf;
 
+use jiff::Timestamp;
 use recording_archiver::archive::audit::AuditItem;
 use recording_archiver::archive::recording::ConversationId;
-use serde_json::{Value, json};
+use recording_archiver::ops::audit::{Audit, audit};
+use recording_archiver::ops::custody::{self, Custody, text};
+use recording_archiver::ops::{Error, Session, Verdict};
+use serde_json::Value;
 
-use crate::custody::{self, Custody, text};
-use crate::finding::Finding;
+use crate::args;
 use crate::html::{self, escape, table};
 use crate::out::{BAD, DIM, GOOD, Out, Text};
-use crate::session::{self, Session};
-use crate::{Failure, Verdict};
+use crate::verify;
+use crate::words::{Zone, duration, exact_bytes};
 
 /// Show the chain of custody of a conversation: who asked, when downloaded, what hash, where stored, who was told.
 ///
@@ -27,62 +30,63 @@ Examples:
 Exit code 1: the chain is not whole, or nothing is known of the conversation.")]
 pub(crate) struct Args {
     /// Which conversation.
-    #[arg(value_name = "CONVERSATION", value_parser = session::conversation)]
+    #[arg(value_name = "CONVERSATION", value_parser = args::conversation)]
     conversation: ConversationId,
-    /// Write a page for people into this file.
+    /// Write a page for people into this file; - is stdout.
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
 }
 
-pub(crate) async fn run(args: &Args, session: &Session, out: Out) -> Result<Verdict, Failure> {
-    let (custodies, mut findings) = custody::of(&session.ledger(), args.conversation).await?;
-    findings.extend(custodies.iter().flat_map(|custody| custody.findings.clone()));
-    for custody in &custodies {
+/// The variables that it cannot do without.
+pub(crate) const NEEDS: &[&str] = &["AUDIT_TABLE_NAME", "LEDGER_TABLE_NAME"];
+
+pub(crate) async fn run(args: &Args, session: &Session, out: &Out) -> Result<Verdict, Error> {
+    let audit = audit(session, args.conversation).await?;
+    let page = || page(&audit, session.now(), out.zone());
+    if args.html.as_deref().is_some_and(html::is_stdout) {
+        out.raw(page().as_bytes());
+        return Ok(audit.verdict());
+    }
+    for custody in &audit.custodies {
         tell(custody, out);
     }
     if let Some(path) = &args.html {
-        let now = session.clock.now().strftime("%Y-%m-%d %H:%M:%S UTC").to_string();
-        html::write(path, &page(args.conversation, &custodies, &findings, &now))?;
+        html::write(path, &page())?;
         out.note(format!("written: {}", path.display()));
     }
-    let recordings = custodies.iter().map(|custody| {
-        let record = custody.record.as_ref();
-        json!({"recordingId": custody.recording, "state": record.map(|record| record.state.as_str()),
-               "events": custody.events.len(), "chainHead": record.map(|record| &record.chain_head),
-               "files": record.map(|record| &record.files), "whole": custody.findings.is_empty()})
-    });
-    let value = json!({"interactionId": args.conversation.to_string(), "recordings": recordings.collect::<Vec<_>>(),
-                       "findings": findings.iter().map(Finding::json).collect::<Vec<_>>()});
-    out.summary(&value, || {
-        let mut texts = findings.iter().map(Finding::text);
-        match texts.next() {
-            Some(first) => texts.fold(first, |text, next| text.lines(&next)),
-            None => Text::styled(GOOD, "whole")
-                .add(": no event was changed, removed or added, and the ledger knows each chain's end"),
-        }
-    });
-    Ok(if findings.is_empty() {
-        Verdict::Clean
-    } else {
-        Verdict::Findings
-    })
+    out.summary(&audit.figures(), || words(&audit));
+    Ok(audit.verdict())
 }
 
-fn tell(custody: &Custody, out: Out) {
+fn words(audit: &Audit) -> Text {
+    let mut findings = audit.findings.iter().map(|found| {
+        let text = verify::finding(found);
+        text.line().add("  ").style(DIM, found.code.remedy())
+    });
+    match findings.next() {
+        Some(first) => findings.fold(first, |text, next| text.lines(&next)),
+        None => Text::styled(GOOD, "whole")
+            .add(": no event was changed, removed or added, and the ledger knows each chain's end"),
+    }
+}
+
+fn tell(custody: &Custody, out: &Out) {
     out.heading(|| format!("{}: {}", custody::named(&custody.recording), state(custody)));
     for (event, before) in with_before(&custody.events) {
-        out.item(&Value::Object(event.clone()), || {
-            let action = text(event, "action");
-            let style = if event.contains_key("error") { BAD } else { GOOD };
-            let line = Text::new(format!("  {}  ", text(event, "timestamp"))).style(style, action);
-            particulars(event, before)
-                .into_iter()
-                .fold(line, |line, (name, value)| {
-                    let line = line.line().add("      ");
-                    line.style(DIM, format!("{name:<10}")).add(format!(" {value}"))
-                })
-        });
+        out.item(event, || event_text(event, before, out.zone()));
     }
+}
+
+fn event_text(event: &AuditItem, before: Option<&AuditItem>, zone: &Zone) -> Text {
+    let style = if event.contains_key("error") { BAD } else { GOOD };
+    let at = zone.recorded(&text(event, "timestamp"));
+    let line = Text::new(format!("  {at}  ")).style(style, text(event, "action"));
+    particulars(event, before)
+        .into_iter()
+        .fold(line, |line, (name, value)| {
+            let line = line.line().add("      ");
+            line.style(DIM, format!("{name:<10}")).add(format!(" {value}"))
+        })
 }
 
 fn state(custody: &Custody) -> &'static str {
@@ -98,7 +102,7 @@ fn with_before(events: &[AuditItem]) -> impl Iterator<Item = (&AuditItem, Option
     events.iter().zip(before)
 }
 
-/// What an event says beyond time and action, in words. What Genesys says is told when it is new.
+/// Returns what an event says beyond time and action, in words. What Genesys says is told when it is new.
 fn particulars(event: &AuditItem, before: Option<&AuditItem>) -> Vec<(&'static str, String)> {
     let mut told = Vec::new();
     let actor = |name: &str| event.get("actor")?.get(name)?.as_str().map(str::to_owned);
@@ -143,10 +147,10 @@ fn particulars(event: &AuditItem, before: Option<&AuditItem>) -> Vec<(&'static s
         ));
     }
     if let Some(size) = event.get("sizeBytes").and_then(Value::as_u64) {
-        told.push(("size", format!("{} bytes", indicatif::HumanCount(size))));
+        told.push(("size", exact_bytes(size)));
     }
     if let Some(latency) = event.get("latencyMs").and_then(Value::as_u64) {
-        told.push(("took", format!("{} ms", indicatif::HumanCount(latency))));
+        told.push(("took", duration(latency)));
     }
     let known = before.and_then(|before| before.get("genesys"));
     if let Some(Value::Object(notes)) = event.get("genesys").filter(|notes| Some(*notes) != known) {
@@ -160,69 +164,84 @@ fn particulars(event: &AuditItem, before: Option<&AuditItem>) -> Vec<(&'static s
 }
 
 /// The page for people.
-fn page(conversation: ConversationId, custodies: &[Custody], findings: &[Finding], now: &str) -> String {
-    let verdict = if findings.is_empty() {
+fn page(audit: &Audit, now: Timestamp, zone: &Zone) -> String {
+    let verdict = if audit.findings.is_empty() {
         "<p class=\"verdict good\">The chain of custody is whole: no event was changed, removed or added since it was written.</p>\n"
             .to_owned()
     } else {
-        let items = findings
-            .iter()
-            .map(|finding| format!("<p class=\"verdict bad\">{}</p>\n", escape(finding.plain())));
+        let items = audit.findings.iter().map(|finding| {
+            let told = format!("{} {}: {}", finding.code, finding.about(), finding.detail);
+            format!("<p class=\"verdict bad\">{}</p>\n", escape(told))
+        });
         items.collect()
     };
-    let mut body =
-        format!("<p class=\"dim\">Made by archivectl at {now} from ledger and audit.</p>\n{verdict}");
-    for custody in custodies {
-        body.push_str(&format!(
-            "<h2>{}: {}</h2>\n",
-            escape(custody::named(&custody.recording)),
-            escape(state(custody))
-        ));
-        let files = custody.record.iter().flat_map(|record| &record.files);
-        let files: Vec<_> = files
-            .map(|file| {
-                let code = |text: &str| format!("<code>{}</code>", escape(text));
-                vec![
-                    code(&file.archive_key),
-                    indicatif::HumanCount(file.size_bytes).to_string(),
-                    code(&file.sha256),
-                ]
-            })
-            .collect();
-        if !files.is_empty() {
-            body.push_str(&table(&["Object", "Bytes", "SHA-256"], &files));
-        }
-        let events = with_before(&custody.events).map(|(event, before)| {
-            let particulars = particulars(event, before);
-            let particulars = particulars.iter().map(|(name, value)| {
-                format!("<span class=\"dim\">{name}</span> <code>{}</code>", escape(value))
-            });
-            let class = if event.contains_key("error") {
-                "bad"
-            } else {
-                "good"
-            };
-            vec![
-                text_cell(event, "seq"),
-                format!("<span class=\"fixed\">{}</span>", text_cell(event, "timestamp")),
-                format!("<span class=\"{class}\">{}</span>", text_cell(event, "action")),
-                particulars.collect::<Vec<_>>().join("<br>"),
-            ]
-        });
-        body.push_str(&table(
-            &["", "Time (UTC)", "Event", ""],
-            &events.collect::<Vec<_>>(),
-        ));
-        if let Some(record) = &custody.record {
-            body.push_str(&format!(
-                "<p class=\"dim\">End of the chain in the ledger: event {}, hash <code>{}</code></p>\n",
-                record.seq,
-                escape(&record.chain_head)
-            ));
-        }
+    let mut body = format!(
+        "<p class=\"dim\">Made by archivectl at {} from ledger and audit.</p>\n{verdict}",
+        zone.second(now)
+    );
+    for custody in &audit.custodies {
+        body.push_str(&section(custody, zone));
     }
     body.push_str(HOW_TO_CHECK);
-    html::page(&format!("Chain of custody of conversation {conversation}"), &body)
+    html::page(
+        &format!("Chain of custody of conversation {}", audit.conversation),
+        &body,
+    )
+}
+
+/// What the page says of one recording.
+fn section(custody: &Custody, zone: &Zone) -> String {
+    let mut html = format!(
+        "<h2>{}: {}</h2>\n",
+        escape(custody::named(&custody.recording)),
+        escape(state(custody))
+    );
+    let files = custody.record.iter().flat_map(|record| &record.files);
+    let files: Vec<_> = files
+        .map(|file| {
+            let code = |text: &str| format!("<code>{}</code>", escape(text));
+            vec![
+                code(&file.archive_key),
+                exact_bytes(file.size_bytes),
+                code(&file.sha256),
+            ]
+        })
+        .collect();
+    if !files.is_empty() {
+        html.push_str(&table(&["Object", "Size", "SHA-256"], &files));
+    }
+    let events = with_before(&custody.events).map(|(event, before)| {
+        let particulars = particulars(event, before);
+        let particulars = particulars
+            .iter()
+            .map(|(name, value)| format!("<span class=\"dim\">{name}</span> <code>{}</code>", escape(value)));
+        let class = if event.contains_key("error") {
+            "bad"
+        } else {
+            "good"
+        };
+        vec![
+            text_cell(event, "seq"),
+            format!(
+                "<span class=\"fixed\">{}</span>",
+                escape(zone.recorded(&text(event, "timestamp")))
+            ),
+            format!("<span class=\"{class}\">{}</span>", text_cell(event, "action")),
+            particulars.collect::<Vec<_>>().join("<br>"),
+        ]
+    });
+    html.push_str(&table(
+        &["", &format!("Time ({zone})"), "Event", ""],
+        &events.collect::<Vec<_>>(),
+    ));
+    if let Some(record) = &custody.record {
+        html.push_str(&format!(
+            "<p class=\"dim\">End of the chain in the ledger: event {}, hash <code>{}</code></p>\n",
+            record.seq,
+            escape(&record.chain_head)
+        ));
+    }
+    html
 }
 
 const HOW_TO_CHECK: &str = "<h2>How to check this yourself</h2>\n\
@@ -235,4 +254,78 @@ after it. The last one stands as <code>chainHead</code> in the ledger.</p>\n";
 fn text_cell(event: &AuditItem, name: &str) -> String {
     let value = event.get(name).unwrap_or(&Value::Null);
     escape(value.as_str().map_or_else(|| value.to_string(), str::to_owned))
+}
+
+#[cfg(test)]
+mod tests {
+    use recording_archiver::aws::ledger::Record;
+    use recording_archiver::ops::finding::{Code, Finding};
+    use serde_json::json;
+
+    use super::*;
+
+    const CONVERSATION: &str = "c0000000-0000-4000-8000-000000000001";
+    const RECORDING: &str = "e0000000-0000-4000-8000-000000000101";
+
+    fn with(findings: Vec<Finding>) -> Audit {
+        let attempt = "a0000000-0000-4000-8000-000000000001";
+        let record: Record = serde_json::from_value(json!({
+            "interactionId": CONVERSATION, "recordingId": RECORDING, "state": "notified", "leaseOwner": attempt,
+            "leaseExpiresAt": 0, "attempts": 1, "chainHead": "cd".repeat(32), "seq": 2, "format": "WAV",
+            "files": [{"archiveKey": "s3://calls/a.wav", "sha256": "ab".repeat(32), "sizeBytes": 144_044, "format": "WAV",
+                       "attemptId": attempt}],
+            "updatedAt": "2026-01-05T08:00:02Z",
+        }))
+        .unwrap();
+        let event = |value: Value| value.as_object().unwrap().clone();
+        let actor = json!({"source": "sqs", "messageId": "m-1", "requestId": "r-1", "functionVersion": "7",
+                           "requestedBy": "<b>Ann</b>"});
+        let genesys = json!({"fileState": "AVAILABLE"});
+        let events = vec![
+            event(
+                json!({"timestamp": "2026-01-05T08:00:00Z", "seq": 1, "action": "download.initiated", "actor": actor,
+                         "attemptId": attempt, "genesys": genesys}),
+            ),
+            event(
+                json!({"timestamp": "2026-01-05T08:00:01Z", "seq": 2, "action": "archive.stored", "actor": actor,
+                         "archiveKey": "s3://calls/a.wav", "hash": "ab".repeat(32), "sizeBytes": 144_044, "latencyMs": 1_234,
+                         "attemptId": attempt, "genesys": genesys, "error": "none <&>"}),
+            ),
+        ];
+        let custody = Custody {
+            recording: RECORDING.to_owned(),
+            record: Some(record),
+            events,
+            whole: true,
+            overtaken: false,
+            findings: findings.clone(),
+        };
+        Audit {
+            conversation: ConversationId::parse(CONVERSATION).unwrap(),
+            custodies: vec![custody],
+            findings,
+        }
+    }
+
+    #[test]
+    fn the_timeline_says_who_asked_and_what_was_stored() {
+        let (audit, utc) = (with(Vec::new()), Zone::parse("UTC").unwrap());
+        let texts = with_before(&audit.custodies[0].events);
+        let texts: Vec<_> = texts
+            .map(|(event, before)| event_text(event, before, &utc).plain())
+            .collect();
+        insta::assert_snapshot!("text", format!("{}\n{}", texts.join("\n"), words(&audit).plain()));
+        let broken = with(vec![Finding {
+            code: Code::AuditBroken,
+            interaction_id: Some(CONVERSATION.to_owned()),
+            recording_id: Some(RECORDING.to_owned()),
+            archive_key: None,
+            detail: "event 2 is missing".to_owned(),
+        }]);
+        let page = page(&broken, "2026-03-03T10:00:00Z".parse().unwrap(), &utc);
+        // The style is the same on each page.
+        let (before, rest) = page.split_once("<meta http-equiv").unwrap();
+        let (_, after) = rest.split_once("</style>").unwrap();
+        insta::assert_snapshot!("page", format!("{before}{after}"));
+    }
 }

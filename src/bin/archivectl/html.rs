@@ -5,10 +5,9 @@ use std::path::Path;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use recording_archiver::ops::{Error, Kind, files};
 use recording_archiver::redact::visible;
 use sha2::{Digest as _, Sha256};
-
-use crate::{Failure, files};
 
 /// A text as HTML writes it. Everything that is not this project's own words goes through it.
 pub(crate) fn escape(text: impl fmt::Display) -> String {
@@ -58,11 +57,20 @@ pub(crate) fn page(title: &str, body: &str) -> String {
     )
 }
 
+/// Says whether a page goes to stdout.
+pub(crate) fn is_stdout(path: &Path) -> bool {
+    path.as_os_str() == "-"
+}
+
 /// Writes the page in place of what lies there, and names the file if it cannot be written.
-pub(crate) fn write(path: &Path, page: &str) -> Result<(), Failure> {
-    files::replace(path, page.as_bytes())
-        .map(drop)
-        .map_err(|error| format!("{} cannot be written: {error}", path.display()).into())
+pub(crate) fn write(path: &Path, page: &str) -> Result<(), Error> {
+    let written = files::replace(path, page.as_bytes());
+    written.map(drop).map_err(|error| {
+        Error::new(
+            Kind::File,
+            format!("{} cannot be written: {error}", path.display()),
+        )
+    })
 }
 
 const STYLE: &str = "

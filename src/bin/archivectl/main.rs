@@ -1,57 +1,44 @@
 //! `archivectl`: the operators' command line. Backfills history, proves the archive, finds what is missing.
 //!
-//! It shares configuration, clients and pure code with the function; each command is a module with its arguments and
-//! a `run`. Results go to stdout, everything on the way there to stderr.
+//! What the commands do is `recording_archiver::ops`; here are their arguments, and how figures and events look as text,
+//! JSON or a page. Results go to stdout, everything on the way there to stderr.
 
+mod args;
 mod audit;
 mod backfill;
-mod clock;
-mod custody;
-mod days;
 mod doctor;
-mod files;
-mod filter;
-mod finding;
 mod html;
+mod man;
 mod out;
+mod progress;
 mod reconcile;
 mod redrive;
 mod report;
-mod scan;
-mod session;
-mod sink;
-mod stack;
 mod verify;
+mod words;
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
+use recording_archiver::ops::{Error, Interrupt, Kind, Session, Verdict};
+use recording_archiver::telemetry;
+use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 use out::Out;
-use session::Session;
-
-/// Why a command could not do what it was asked; its text names the thing and the way out.
-type Failure = Box<dyn std::error::Error + Send + Sync>;
-
-/// What a command that ran to its end found.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Verdict {
-    /// Nothing to look after.
-    Clean,
-    /// Something to look after, already told: exit code 1.
-    Findings,
-    /// Ctrl-C ended it early, in a state that it can go on from: exit code 130.
-    Interrupted,
-}
+use words::Zone;
 
 #[derive(Debug, Parser)]
-#[command(name = "archivectl", version, about, long_about = LONG_ABOUT, after_help = AFTER_HELP, max_term_width = 110)]
+#[command(name = "archivectl", version = VERSION, about, long_about = LONG_ABOUT, after_help = AFTER_HELP, max_term_width = 110)]
 struct Cli {
     #[command(flatten)]
     common: Common,
     #[command(subcommand)]
     command: Command,
 }
+
+const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (", env!("ARCHIVER_BUILD"), ")");
 
 /// Operates the recording archive: backfills history, proves what is there, finds what is missing.
 const LONG_ABOUT: &str = "\
@@ -61,18 +48,29 @@ It is configured by the function's own environment variables (README), or by a d
 NAME). AWS credentials and region come from where the AWS SDKs look for them.";
 
 const AFTER_HELP: &str = "\
-Exit codes: 0 all is well; 1 there are findings; 2 wrong usage, or it could not be done; 130 interrupted.
+Exit codes: 0 all is well; 1 there are findings; 2 wrong usage, or it could not be done; 3 there was nothing to verify \
+or report; 130 interrupted.
 A first backfill, a monthly proof and the recovery after an outage: docs/operations.md.";
 
 /// What every command takes.
 #[derive(Debug, Clone, clap::Args)]
-pub(crate) struct Common {
+#[command(next_help_heading = "Everywhere")]
+struct Common {
     /// Take the configuration from this CloudFormation stack; it wins over the environment.
-    #[arg(long, global = true, value_name = "NAME", help_heading = "Everywhere")]
+    #[arg(long, global = true, value_name = "NAME")]
     stack: Option<String>,
-    /// JSON Lines on stdout: one object per item, and {"summary": ...} as the last line.
-    #[arg(long, global = true, help_heading = "Everywhere")]
+    /// JSON Lines on stdout: one object per item, and {"summary": ...} as the last line; errors as {"error": ...} on stderr.
+    #[arg(long, global = true)]
     json: bool,
+    /// Show times to people in this zone, such as Europe/Berlin, or local; days, JSON and files stay in UTC.
+    #[arg(long, global = true, value_name = "ZONE", default_value = "UTC", value_parser = Zone::parse)]
+    time_zone: Zone,
+    /// No progress and no notes; errors and results only.
+    #[arg(long, short, global = true, conflicts_with = "verbose")]
+    quiet: bool,
+    /// Say on stderr what is done (-v) and how (-vv).
+    #[arg(long, short, global = true, action = clap::ArgAction::Count)]
+    verbose: u8,
 }
 
 #[derive(Debug, Subcommand)]
@@ -89,36 +87,115 @@ enum Command {
         /// Which shell.
         shell: clap_complete::Shell,
     },
+    Man(man::Args),
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let cli = Cli::parse();
-    let out = Out::new(cli.common.json);
-    match run(cli, out).await {
-        Ok(Verdict::Clean) => ExitCode::SUCCESS,
-        Ok(Verdict::Findings) => ExitCode::FAILURE,
-        Ok(Verdict::Interrupted) => ExitCode::from(130),
-        Err(error) => {
-            out.error(&*error);
-            ExitCode::from(2)
-        }
+    let cli = match Cli::try_parse_from(arguments()) {
+        Ok(cli) => cli,
+        Err(error) => return refused(&error),
+    };
+    let interrupt = on_ctrl_c();
+    let out = Out::new(&cli.common, interrupt.clone());
+    log(&cli.common);
+    let done = run(&cli, &out, interrupt).await;
+    // A proof that is cut off is none, whatever it would have said.
+    match (out.finish(), done) {
+        (Err(error), _) => failed(&out, &error),
+        (Ok(()), Ok(Verdict::Clean)) => ExitCode::SUCCESS,
+        (Ok(()), Ok(Verdict::Findings)) => ExitCode::from(1),
+        (Ok(()), Ok(Verdict::Nothing)) => ExitCode::from(3),
+        (Ok(()), Err(error)) if error.is_interruption() => ExitCode::from(130),
+        (Ok(()), Err(error)) => failed(&out, &error),
     }
 }
 
-async fn run(cli: Cli, out: Out) -> Result<Verdict, Failure> {
-    let session = || Session::start(&cli.common);
-    match &cli.command {
-        Command::Backfill(args) => backfill::run(args, &session().await?, out).await,
-        Command::Redrive(args) => redrive::run(args, &session().await?, out).await,
-        Command::Verify(args) => verify::run(args, &session().await?, out).await,
-        Command::Audit(args) => audit::run(args, &session().await?, out).await,
-        Command::Doctor(args) => doctor::run(args, &session().await?, out).await,
-        Command::Report(args) => report::run(args, &session().await?, out).await,
-        Command::Reconcile(args) => reconcile::run(args, &session().await?, out).await,
-        Command::Completions { shell } => {
-            clap_complete::generate(*shell, &mut Cli::command(), "archivectl", &mut std::io::stdout());
-            Ok(Verdict::Clean)
-        }
+fn failed(out: &Out, error: &Error) -> ExitCode {
+    out.error(error);
+    ExitCode::from(2)
+}
+
+/// Returns the arguments, without the `--` that `cargo archivectl -- --version` leaves in front.
+fn arguments() -> impl Iterator<Item = OsString> {
+    let stray = std::env::args_os().nth(1).is_some_and(|first| first == "--");
+    let arguments = std::env::args_os().enumerate();
+    arguments.filter_map(move |(at, argument)| (!stray || at != 1).then_some(argument))
+}
+
+/// Shows help, the version, or what is wrong with the arguments: as JSON where that was asked for.
+fn refused(error: &clap::Error) -> ExitCode {
+    let json = std::env::args_os().any(|argument| argument == "--json");
+    if !(json && error.use_stderr()) {
+        error.exit();
     }
+    let text = error.render().to_string();
+    let message = text.trim().trim_start_matches("error: ");
+    out::error_line(&Error::new(Kind::Usage, message));
+    ExitCode::from(2)
+}
+
+async fn run(cli: &Cli, out: &Out, interrupt: Interrupt) -> Result<Verdict, Error> {
+    let needs = match &cli.command {
+        Command::Backfill(args) => args.needs(),
+        Command::Redrive(_) => &[],
+        Command::Reconcile(_) => reconcile::NEEDS,
+        Command::Verify(_) => verify::NEEDS,
+        Command::Audit(_) => audit::NEEDS,
+        Command::Doctor(_) => doctor::NEEDS,
+        Command::Report(_) => report::NEEDS,
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(*shell, &mut Cli::command(), "archivectl", &mut script);
+            out.raw(&script);
+            return Ok(Verdict::Clean);
+        }
+        Command::Man(args) => return man::run(args, Cli::command(), out),
+    };
+    let variables = |name: &str| std::env::var(name).ok();
+    let session = Session::start(cli.common.stack.as_deref(), variables, needs, interrupt).await?;
+    let done = match &cli.command {
+        Command::Backfill(args) => backfill::run(args, &session, out).await,
+        Command::Redrive(args) => redrive::run(args, &session, out).await,
+        Command::Verify(args) => verify::run(args, &session, out).await,
+        Command::Audit(args) => audit::run(args, &session, out).await,
+        Command::Doctor(args) => doctor::run(args, &session, out).await,
+        Command::Report(args) => report::run(args, &session, out).await,
+        Command::Reconcile(args) => reconcile::run(args, &session, out).await,
+        Command::Completions { .. } | Command::Man(_) => Ok(Verdict::Clean),
+    };
+    done.map_err(|error| session.locate(error))
+}
+
+/// Returns what the first Ctrl-C pulls; the second does not ask.
+fn on_ctrl_c() -> Interrupt {
+    let interrupt = Interrupt::default();
+    let pulled = interrupt.clone();
+    tokio::spawn(async move {
+        while tokio::signal::ctrl_c().await.is_ok() {
+            if pulled.is_pulled() {
+                std::process::exit(130);
+            }
+            pulled.pull();
+        }
+    });
+    interrupt
+}
+
+/// Writes what the library has to say to stderr: warnings, and more with `-v` and `-vv`.
+fn log(common: &Common) {
+    let level = match (common.quiet, common.verbose) {
+        (true, _) => "error",
+        (_, 0) => "warn",
+        (_, 1) => "info",
+        _ => "info,recording_archiver=debug",
+    };
+    let layer = tracing_subscriber::fmt::layer()
+        .with_writer(std::io::stderr)
+        .with_ansi(false)
+        .with_target(false);
+    // Nobody else sets one.
+    let _ = tracing_subscriber::registry()
+        .with(layer.with_filter(telemetry::filter(level)))
+        .try_init();
 }

@@ -1,14 +1,17 @@
 //! What people and programs get to see: results on stdout, as text or as JSON Lines; the way there on stderr.
 
-use std::error::Error;
 use std::fmt::{self, Display};
-use std::io::{IsTerminal as _, Write as _};
-use std::time::Duration;
+use std::io::{self, Write as _};
+use std::sync::{Mutex, PoisonError};
 
 use anstyle::{AnsiColor, Style};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use recording_archiver::ops::{Error, Interrupt, Kind};
 use recording_archiver::redact::{visible, visible_json};
-use serde_json::{Value, json};
+use serde::Serialize;
+
+use crate::Common;
+use crate::progress::Progress;
+use crate::words::Zone;
 
 /// What somebody has to look at.
 pub(crate) const BAD: Style = AnsiColor::Red.on_default().bold();
@@ -70,6 +73,14 @@ impl Text {
     }
 }
 
+#[cfg(test)]
+impl Text {
+    /// Returns it without colours, as snapshots hold it.
+    pub(crate) fn plain(&self) -> String {
+        anstream::adapter::strip_str(&self.0).to_string()
+    }
+}
+
 impl Display for Text {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
@@ -83,118 +94,187 @@ impl From<String> for Text {
 }
 
 /// Where everything is written. Colours only on a terminal, and never with `NO_COLOR`.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub(crate) struct Out {
     json: bool,
+    quiet: bool,
+    zone: Zone,
+    /// Pulled when nothing more can be written.
+    interrupt: Interrupt,
+    /// Why a result could not be written.
+    lost: Mutex<Option<io::Error>>,
 }
 
 impl Out {
-    pub(crate) fn new(json: bool) -> Self {
-        Self { json }
-    }
-
-    /// One item: `value` for programs, `text` (one or several lines) for people.
-    pub(crate) fn item(self, value: &Value, text: impl FnOnce() -> Text) {
-        let line = if self.json {
-            visible_json(&value.to_string())
-        } else {
-            text().to_string()
-        };
-        // A reader that went away (`| head`) is no reason to fail.
-        let _ = writeln!(anstream::stdout(), "{line}");
-    }
-
-    /// What the items after it are about; programs find that in the items.
-    pub(crate) fn heading(self, text: impl FnOnce() -> String) {
-        if !self.json {
-            let _ = writeln!(anstream::stdout(), "{}", Text::styled(HEAD, text()));
+    pub(crate) fn new(common: &Common, interrupt: Interrupt) -> Self {
+        Self {
+            json: common.json,
+            quiet: common.quiet,
+            zone: common.time_zone.clone(),
+            interrupt,
+            lost: Mutex::default(),
         }
     }
 
-    /// The last words: how it came out, in figures.
-    pub(crate) fn summary(self, value: &Value, text: impl FnOnce() -> Text) {
-        self.item(&json!({ "summary": value }), text);
+    /// Returns the time zone of people.
+    pub(crate) fn zone(&self) -> &Zone {
+        &self.zone
     }
 
-    /// Something on the way, for people; not a result.
-    pub(crate) fn note(self, text: impl Into<Text>) {
-        let text: Text = text.into();
-        let _ = writeln!(anstream::stderr(), "{text}");
+    /// Begins to show how far a command got.
+    pub(crate) fn progress(&self, what: &'static str) -> Progress {
+        Progress::begin(what, self.quiet)
     }
 
-    /// Why it could not be done.
-    pub(crate) fn error(self, error: &dyn Error) {
-        let _ = writeln!(
-            anstream::stderr(),
-            "{}",
-            Text::styled(BAD, "error:").add(format!(" {error}"))
+    /// Writes one item: `value` for programs, `text` (one or several lines) for people.
+    pub(crate) fn item(&self, value: &impl Serialize, text: impl FnOnce() -> Text) {
+        if self.json {
+            self.line(json_line(value));
+        } else {
+            self.line(text());
+        }
+    }
+
+    /// Writes what the items after it are about; programs find that in the items.
+    pub(crate) fn heading(&self, text: impl FnOnce() -> String) {
+        if !self.json {
+            self.line(Text::styled(HEAD, text()));
+        }
+    }
+
+    /// Writes how it came out, in figures, after all items.
+    pub(crate) fn summary(&self, figures: &impl Serialize, text: impl FnOnce() -> Text) {
+        #[derive(Serialize)]
+        struct Summary<'a, T> {
+            summary: &'a T,
+        }
+        self.item(&Summary { summary: figures }, text);
+    }
+
+    /// Writes bytes as they are.
+    pub(crate) fn raw(&self, bytes: &[u8]) {
+        self.note_loss(io::stdout().write_all(bytes));
+    }
+
+    fn line(&self, line: impl Display) {
+        self.note_loss(writeln!(anstream::stdout(), "{line}"));
+    }
+
+    /// Remembers that results are lost, and ends the command. A reader that went away (`| head`) wants no more.
+    fn note_loss(&self, written: io::Result<()>) {
+        if let Err(error) = written
+            && error.kind() != io::ErrorKind::BrokenPipe
+        {
+            let mut lost = self.lost.lock().unwrap_or_else(PoisonError::into_inner);
+            lost.get_or_insert(error);
+            self.interrupt.pull();
+        }
+    }
+
+    /// Fails if a result could not be written.
+    pub(crate) fn finish(&self) -> Result<(), Error> {
+        self.note_loss(io::stdout().flush());
+        let lost = self.lost.lock().unwrap_or_else(PoisonError::into_inner).take();
+        match lost {
+            None => Ok(()),
+            Some(error) => {
+                let error = Error::new(Kind::Output, format!("the results cannot be written: {error}"));
+                Err(error.remedy("what was written is cut off: make room, and run it again"))
+            }
+        }
+    }
+
+    /// Writes something on the way, for people; not a result.
+    pub(crate) fn note(&self, text: impl Into<Text>) {
+        if !self.quiet {
+            to_stderr(&text.into());
+        }
+    }
+
+    /// Writes why it could not be done, and the way out.
+    pub(crate) fn error(&self, error: &Error) {
+        if self.json {
+            error_line(error);
+        } else {
+            to_stderr(&error_text(error));
+        }
+    }
+}
+
+/// Writes an error for programs.
+pub(crate) fn error_line(error: &Error) {
+    #[derive(Serialize)]
+    struct Told<'a> {
+        kind: &'static str,
+        message: String,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        fix: Option<&'a str>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        service: Option<&'a str>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        url: Option<&'a str>,
+    }
+    #[derive(Serialize)]
+    struct Line<'a> {
+        error: Told<'a>,
+    }
+    let line = json_line(&Line {
+        error: Told {
+            kind: error.kind().as_str(),
+            message: error.to_string(),
+            fix: error.way_out(),
+            service: error.unreachable(),
+            url: error.url(),
+        },
+    });
+    to_stderr(&Text(line));
+}
+
+/// Writes a value for programs. What is written has text keys and finite numbers, so it can be.
+fn json_line(value: &impl Serialize) -> String {
+    visible_json(&serde_json::to_string(value).unwrap_or_default())
+}
+
+fn to_stderr(text: &Text) {
+    // Where errors cannot be written, there is nobody to tell.
+    let _ = writeln!(anstream::stderr(), "{text}");
+}
+
+fn error_text(error: &Error) -> Text {
+    let text = Text::styled(BAD, "error:").add(format!(" {error}"));
+    match error.way_out() {
+        Some(way_out) => text.line().style(NOTE, "  fix:").add(format!(" {way_out}")),
+        None => text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pieces_colour_nothing_and_begin_no_line() {
+        let evil = "a\u{1b}[31m\nb\u{202e}";
+        let text = Text::styled(BAD, evil)
+            .add(evil)
+            .line()
+            .add("c")
+            .lines(&Text::new("d"));
+        let plain = r"a\u{1b}[31m\nb\u{202e}";
+        assert_eq!(text.plain(), format!("{plain}{plain}\nc\nd"));
+        assert_eq!(
+            text.to_string().matches('\u{1b}').count(),
+            3,
+            "bold, red, and their end"
         );
     }
 
-    /// A progress bar of `total` steps (`None`: not known) on a terminal, a line now and then elsewhere.
-    pub(crate) fn progress(self, what: &'static str, total: Option<u64>) -> Progress {
-        let bar = total.map_or_else(ProgressBar::no_length, ProgressBar::new);
-        let terminal = std::io::stderr().is_terminal();
-        bar.set_draw_target(if terminal {
-            ProgressDrawTarget::stderr()
-        } else {
-            ProgressDrawTarget::hidden()
-        });
-        let template = match total {
-            Some(_) => "{prefix} {bar:30} {human_pos}/{human_len} {per_sec}, {eta} left {msg}",
-            None => "{prefix} {spinner} {human_pos} {per_sec} {msg}",
-        };
-        if let Ok(style) = ProgressStyle::with_template(template) {
-            bar.set_style(style);
-        }
-        bar.set_prefix(what);
-        Progress {
-            bar,
-            what,
-            total,
-            plain: (!terminal).then(|| std::sync::Mutex::new(std::time::Instant::now())),
-        }
-    }
-}
-
-/// How far a command got.
-#[derive(Debug)]
-pub(crate) struct Progress {
-    bar: ProgressBar,
-    what: &'static str,
-    total: Option<u64>,
-    /// Without a terminal: when the last line was written.
-    plain: Option<std::sync::Mutex<std::time::Instant>>,
-}
-
-/// How often a line is written where there is no terminal.
-const PLAIN_EVERY: Duration = Duration::from_secs(10);
-
-impl Progress {
-    /// So many more steps are done.
-    pub(crate) fn advance(&self, steps: u64) {
-        self.bar.inc(steps);
-        let Some(last) = &self.plain else { return };
-        let mut last = last.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        if last.elapsed() >= PLAIN_EVERY {
-            *last = std::time::Instant::now();
-            let of = self.total.map(|total| format!(" of {total}")).unwrap_or_default();
-            let _ = writeln!(anstream::stderr(), "{}: {}{of}", self.what, self.bar.position());
-        }
-    }
-
-    /// What is at hand.
-    pub(crate) fn message(&self, text: String) {
-        self.bar.set_message(text);
-    }
-
-    /// Runs `print` with the bar out of the way.
-    pub(crate) fn suspend<T>(&self, print: impl FnOnce() -> T) -> T {
-        self.bar.suspend(print)
-    }
-
-    /// Takes the bar away.
-    pub(crate) fn finish(&self) {
-        self.bar.finish_and_clear();
+    #[test]
+    fn an_error_comes_with_the_way_out() {
+        let error = Error::new(recording_archiver::ops::Kind::Usage, "which days?").remedy("give --from");
+        insta::assert_snapshot!(error_text(&error).plain(), @r"
+        error: which days?
+          fix: give --from
+        ");
     }
 }

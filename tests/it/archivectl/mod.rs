@@ -6,6 +6,7 @@ mod doctor;
 mod files;
 mod foreign;
 mod general;
+mod manners;
 mod reconcile;
 mod redrive;
 mod report;

@@ -51,8 +51,8 @@ async fn a_case_goes_back_once_its_cause_is_mended_and_is_archived() {
     for (arguments, sent, left) in [
         (&["--dry-run"][..], 1, 0),
         (&["--code", "never_ready"], 0, 1),
-        (&["--older-than", "1h"], 0, 1),
-        (&["--limit", "0"], 0, 0),
+        (&["--older-than", "1h", "--yes"], 0, 1),
+        (&["--limit", "0", "--yes"], 0, 0),
     ] {
         let ran = archivectl(&bench, &[&["redrive", "--json"], arguments].concat()).await;
         assert_eq!(ran.code(), Some(0), "{ran:?}");
@@ -99,7 +99,7 @@ async fn dead_letters_of_every_shape_go_back_and_what_is_none_stays() {
         let send = bench.world.aws.sqs().send_message().queue_url(&letters);
         send.message_body(body).send().await.unwrap();
     }
-    let ran = archivectl(&bench, &["redrive", "--queue", &letters, "--json"]).await;
+    let ran = archivectl(&bench, &["redrive", "--yes", "--queue", &letters, "--json"]).await;
     assert_eq!(ran.code(), Some(1), "{ran:?}");
     let summary = ran.summary();
     assert_eq!((&summary["sent"], &summary["unreadable"]), (&json!(3), &json!(1)));
@@ -113,12 +113,12 @@ async fn a_failure_on_the_way_loses_nothing() {
     let bench = with_a_case().await;
     let wire = &bench.world.wire;
     wire.disturb_next(Service::Sqs, "SendMessageBatch", 1, Fault::status(403));
-    let ran = archivectl(&bench, &["redrive"]).await;
+    let ran = archivectl(&bench, &["redrive", "--yes"]).await;
     assert_eq!(ran.code(), Some(2), "{ran:?}");
     assert!(ran.stderr.contains("sending to the work queue"), "{}", ran.stderr);
     assert_eq!(waiting(&bench, &bench.world.exception_queue).await.len(), 1);
     wire.disturb_next(Service::Sqs, "DeleteMessageBatch", 1, Fault::status(403));
-    let ran = archivectl(&bench, &["redrive"]).await;
+    let ran = archivectl(&bench, &["redrive", "--yes"]).await;
     assert_eq!(ran.code(), Some(2), "{ran:?}");
     assert!(ran.stderr.contains("deleting what was sent"), "{}", ran.stderr);
     assert_eq!(bench.deferred().len(), 1, "sent first, deleted after");
@@ -126,7 +126,7 @@ async fn a_failure_on_the_way_loses_nothing() {
         ("nonsense", "accepted: exceptions, dead-letters"),
         ("dead-letters", "WORK_DEAD_LETTER_QUEUE_URL"),
     ] {
-        let ran = archivectl(&bench, &["redrive", "--queue", queue]).await;
+        let ran = archivectl(&bench, &["redrive", "--yes", "--queue", queue]).await;
         assert_eq!(ran.code(), Some(2), "{ran:?}");
         assert!(ran.stderr.contains(expected), "{}", ran.stderr);
     }

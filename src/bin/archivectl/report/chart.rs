@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::html::escape;
+use crate::words::{bytes, count};
 
 const WIDTH: f64 = 720.0;
 const HEIGHT: f64 = 180.0;
@@ -36,8 +37,8 @@ impl Unit {
 
     fn words(self, value: u64) -> String {
         match self {
-            Self::Count => indicatif::HumanCount(value).to_string(),
-            Self::Bytes => indicatif::HumanBytes(value).to_string(),
+            Self::Count => count(value),
+            Self::Bytes => bytes(value),
         }
     }
 }
@@ -66,7 +67,7 @@ pub(super) fn bars(what: &str, bars: &[(String, u64)], unit: Unit) -> String {
              <text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\">{}</text>",
             LEFT - 6.0,
             y + 4.0,
-            format!("{} {name}", indicatif::HumanCount(value / size)).trim_end()
+            format!("{} {name}", count(value / size)).trim_end()
         );
     }
     // As many labels as fit beside each other.
@@ -113,7 +114,7 @@ pub(super) fn shares(heads: [&str; 3], rows: &[(String, u64)]) -> String {
                  class=\"share\"><rect width=\"100\" height=\"8\" fill=\"var(--two)\"/>\
                  <rect width=\"{percent:.2}\" height=\"8\" fill=\"var(--one)\"/></svg> {percent:.1} %</span>"
             );
-            vec![escape(label), indicatif::HumanCount(*value).to_string(), bar]
+            vec![escape(label), count(*value), bar]
         })
         .collect();
     crate::html::table(&heads, &rows)

@@ -2,22 +2,16 @@
 
 mod chart;
 mod page;
-mod tally;
-mod words;
 
 use std::path::PathBuf;
 
-use indicatif::{HumanBytes, HumanCount};
-use serde_json::json;
+use recording_archiver::ops::report::{Day, Figures, Lengths, NEAR, Report, report};
+use recording_archiver::ops::{Error, Session, Tell, Verdict};
 
-use crate::custody;
-use crate::days::{Days, Range};
+use crate::args::Days;
 use crate::html;
 use crate::out::{BAD, NOTE, Out, Text};
-use crate::scan::{self, Scan};
-use crate::session::Session;
-use crate::{Failure, Verdict};
-use tally::{Histogram, Tally};
+use crate::words::{self, Zone, bytes, count};
 
 /// Report what days brought: recordings and bytes, how they ended, how long it took, what failed, what is urgent.
 ///
@@ -33,7 +27,7 @@ Exit code 1: an audit chain is not whole.")]
 pub(crate) struct Args {
     #[command(flatten)]
     days: Days,
-    /// Write a page for people into this file.
+    /// Write a page for people into this file; - is stdout.
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
 }
@@ -41,132 +35,178 @@ pub(crate) struct Args {
 /// How many reasons and deadlines the text shows; the page and `--json` have more.
 const SHOWN: usize = 5;
 
-/// How many conversations are read at a time.
-const CONCURRENCY: usize = 8;
+/// The variables that it cannot do without.
+pub(crate) const NEEDS: &[&str] = &["AUDIT_TABLE_NAME", "LEDGER_TABLE_NAME"];
 
-pub(crate) async fn run(args: &Args, session: &Session, out: Out) -> Result<Verdict, Failure> {
-    let now = session.clock.now();
-    let range = args
-        .days
-        .range(now)?
-        .ok_or("which days? Give --from, and --to (see --help)")?;
-    let ledger = session.ledger();
-    let mut tally = Tally::new(range, now);
-    let progress = out.progress("report", None);
-    let mut scan = Scan::new(&ledger, Some(range.start()));
-    while !session.is_interrupted()
-        && let Some(page) = scan.next(|record| tally::is_meant(record, range)).await?
-    {
-        let read = |id| {
-            let ledger = ledger.clone();
-            async move { custody::of(&ledger, id).await }
-        };
-        scan::each(session, CONCURRENCY, page.ids, read, |(custodies, _)| {
-            custodies.iter().for_each(|custody| tally.add(custody));
-            progress.advance(1);
-        })
-        .await?;
-    }
+pub(crate) async fn run(args: &Args, session: &Session, out: &Out) -> Result<Verdict, Error> {
+    let range = args.days.required(session.now())?;
+    let progress = out.progress("report");
+    let listener = |event| progress.hear(event, |()| {});
+    let made = report(session, range, Tell::new(&listener)).await;
     progress.finish();
-    if session.is_interrupted() {
+    if made.as_ref().is_err_and(Error::is_interruption) {
         out.note("interrupted: half a report says the wrong thing, so there is none".to_owned());
-        return Ok(Verdict::Interrupted);
     }
+    let made = made?;
     if let Some(path) = &args.html {
-        let now = now.strftime("%Y-%m-%d %H:%M:%S UTC").to_string();
-        html::write(path, &page::page(range, &tally, &now))?;
+        let page = page::page(&made, session.now(), out.zone());
+        if html::is_stdout(path) {
+            out.raw(page.as_bytes());
+            return Ok(made.figures.verdict());
+        }
+        html::write(path, &page)?;
         out.note(format!("written: {}", path.display()));
     }
-    tell(range, &tally, out);
-    Ok(match tally.broken_chains {
-        0 => Verdict::Clean,
-        _ => Verdict::Findings,
-    })
+    tell(&made, out);
+    Ok(made.figures.verdict())
 }
 
-fn tell(range: Range, tally: &Tally, out: Out) {
-    for (date, day) in &tally.days {
-        let item = json!({"day": date, "recordings": day.recordings, "bytes": day.bytes});
-        out.item(&item, || {
-            let recordings = HumanCount(day.recordings).to_string();
-            Text::new(format!(
-                "{date}  {recordings:>9} recordings  {:>11}",
-                HumanBytes(day.bytes).to_string()
-            ))
-        });
+fn tell(report: &Report, out: &Out) {
+    for day in &report.days {
+        out.item(day, || day_text(day));
     }
-    let mut value = tally.json();
-    value["from"] = json!(range.first);
-    value["to"] = json!(range.last);
-    out.summary(&value, || text(tally));
+    out.summary(&report.figures, || text(&report.figures, out.zone()));
 }
 
-fn text(tally: &Tally) -> Text {
-    let total = tally.total();
+fn day_text(day: &Day) -> Text {
+    let (recordings, bytes) = (count(day.recordings), bytes(day.bytes));
+    Text::new(format!("{}  {recordings:>9} recordings  {bytes:>11}", day.day))
+}
+
+fn text(figures: &Figures, zone: &Zone) -> Text {
     let mut text = Text::new(format!(
         "together    {:>9} recordings  {:>11}",
-        HumanCount(total.recordings).to_string(),
-        HumanBytes(total.bytes).to_string()
+        count(figures.recordings),
+        bytes(figures.bytes)
     ));
-    let outcomes = tally.outcomes.iter().filter(|(_, count)| **count > 0);
-    let outcomes = outcomes.map(|(outcome, count)| format!("{} {outcome}", HumanCount(*count)));
+    let outcomes = figures.outcomes.iter().filter(|(_, number)| **number > 0);
+    let outcomes = outcomes.map(|(outcome, number)| format!("{} {outcome}", count(*number)));
     let outcomes = outcomes.collect::<Vec<_>>().join(", ");
     text = text.line().add(format!("ended       {outcomes}"));
-    for (name, histogram) in [("a run", &tally.latency), ("age", &tally.age)] {
-        if let Some(told) = percentiles(histogram) {
+    for (name, lengths) in [("a run", &figures.latency_ms), ("age", &figures.age_ms)] {
+        if let Some(told) = percentiles(lengths) {
             text = text.line().add(format!("{name:<10}  {told}"));
         }
     }
-    if tally.deferrals > 0 {
+    if figures.deferrals > 0 {
         text = text
             .line()
-            .add(format!("put off     {} x", HumanCount(tally.deferrals)));
+            .add(format!("put off     {} x", count(figures.deferrals)));
     }
-    for (reason, count) in tally.reasons().into_iter().take(SHOWN) {
-        let times = HumanCount(count);
+    for (reason, times) in figures.reasons().into_iter().take(SHOWN) {
+        let times = count(times);
         text = text
             .line()
             .style(NOTE, "failed")
             .add(format!("      {times} x: {reason}"));
     }
-    for deadline in tally.deadlines.iter().take(SHOWN) {
+    for deadline in figures.deadlines.iter().take(SHOWN) {
         text = text.line().style(BAD, "urgent").add(format!(
-            "      {} UTC deleted at Genesys, {}: recording {} of conversation {}",
-            deadline.at.strftime("%Y-%m-%d %H:%M"),
+            "      {} {zone} deleted at Genesys, {}: recording {} of conversation {}",
+            zone.minute(deadline.delete_date),
             deadline.state,
-            deadline.recording,
-            deadline.conversation
+            deadline.recording_id,
+            deadline.interaction_id
         ));
     }
-    let shown = tally.deadlines.len().min(SHOWN) as u64;
-    if tally.deadlines_near > shown {
+    let shown = figures.deadlines.len().min(SHOWN) as u64;
+    if figures.deadlines_near > shown {
         text = text.line().add(format!(
             "            and {} more within {} days",
-            HumanCount(tally.deadlines_near - shown),
-            tally::NEAR.as_hours() / 24
+            count(figures.deadlines_near - shown),
+            NEAR.as_hours() / 24
         ));
     }
-    let (text, chains) = (text.line(), HumanCount(tally.chains));
-    match HumanCount(tally.broken_chains) {
-        HumanCount(0) => text.add(format!("audit       {chains} chains checked, all whole")),
+    let (text, chains) = (text.line(), count(figures.chains));
+    match figures.broken_chains {
+        0 if figures.chains == 0 => text.style(NOTE, "audit       no chain was there to be checked"),
+        0 => text.add(format!("audit       {chains} chains checked, all whole")),
         broken => text
             .style(
                 BAD,
-                format!("audit       {broken} of {chains} chains are not whole"),
+                format!("audit       {} of {chains} chains are not whole", count(broken)),
             )
             .add(": run archivectl verify"),
     }
 }
 
-fn percentiles(histogram: &Histogram) -> Option<String> {
-    let most = histogram.most()?;
-    let within = [50, 90, 99].into_iter().filter_map(|percent| {
-        let value = words::duration(histogram.percentile(percent)?);
+fn percentiles(lengths: &Lengths) -> Option<String> {
+    let longest = words::duration(lengths.max?);
+    let within = [(50, lengths.p50), (90, lengths.p90), (99, lengths.p99)];
+    let within = within.into_iter().filter_map(|(percent, value)| {
+        let value = words::duration(value?);
         Some(format!("{percent} % within {value}"))
     });
-    Some(format!(
-        "{}, longest {}",
-        within.collect::<Vec<_>>().join(", "),
-        words::duration(most)
-    ))
+    let within = within.collect::<Vec<_>>().join(", ");
+    Some(format!("{within}, longest {longest}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use recording_archiver::domain::days::Range;
+    use recording_archiver::ops::report::Deadline;
+
+    use super::*;
+
+    fn report() -> Report {
+        let range = Range {
+            first: "2026-03-01".parse().unwrap(),
+            last: "2026-03-02".parse().unwrap(),
+        };
+        let lengths = Lengths {
+            count: 3,
+            p50: Some(900),
+            p90: Some(90_000),
+            p99: Some(5_400_000),
+            max: Some(129_600_000),
+        };
+        let day = |day, recordings, bytes| Day {
+            day,
+            recordings,
+            bytes,
+        };
+        let deadline = |recording: u32| Deadline {
+            delete_date: "2026-03-09T10:20:30Z".parse().unwrap(),
+            interaction_id: "c0000000-0000-4000-8000-000000000001".to_owned(),
+            recording_id: format!("e0000000-0000-4000-8000-{recording:012}"),
+            state: "waiting",
+        };
+        Report {
+            days: vec![day(range.first, 3, 105_660_000), day(range.last, 0, 0)],
+            figures: Figures {
+                recordings: 3,
+                bytes: 105_660_000,
+                outcomes: BTreeMap::from([("archived", 3), ("failed", 1), ("waiting", 7), ("skipped", 0)]),
+                latency_ms: lengths.clone(),
+                age_ms: lengths,
+                failures: BTreeMap::from([
+                    ("Genesys answered 403 <&>".to_owned(), 5),
+                    ("else".to_owned(), 1),
+                ]),
+                deferrals: 2,
+                deadlines_near: 7,
+                deadlines: (1..=7).map(deadline).collect(),
+                chains: 11,
+                broken_chains: 1,
+                ..Figures::of(range)
+            },
+        }
+    }
+
+    #[test]
+    fn the_text_is_short_and_the_page_has_it_all() {
+        let (made, utc) = (report(), Zone::parse("UTC").unwrap());
+        let days: Vec<_> = made.days.iter().map(|day| day_text(day).plain()).collect();
+        insta::assert_snapshot!(
+            "text",
+            format!("{}\n{}", days.join("\n"), text(&made.figures, &utc).plain())
+        );
+        // The style is the same on each page.
+        let page = page::page(&made, "2026-03-03T10:00:00Z".parse().unwrap(), &utc);
+        let (before, rest) = page.split_once("<meta http-equiv").unwrap();
+        let (_, after) = rest.split_once("</style>").unwrap();
+        insta::assert_snapshot!("page", format!("{before}{after}"));
+    }
 }

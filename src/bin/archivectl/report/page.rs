@@ -1,98 +1,118 @@
 //! The report as a page.
 
-use indicatif::{HumanBytes, HumanCount};
+use jiff::Timestamp;
+use recording_archiver::ops::report::{Day, Figures, LISTED, Lengths, NEAR, OTHER, OUTCOMES, Report};
 
 use super::chart::{self, Unit};
-use super::tally::{Histogram, LISTED, NEAR, OTHER, OUTCOMES, Tally};
-use super::words;
-use crate::days::Range;
 use crate::html::{self, escape, table};
+use crate::words::{Zone, bytes, count, duration};
 
 /// The whole page; `now` says when it was made.
-pub(super) fn page(range: Range, tally: &Tally, now: &str) -> String {
-    let total = tally.total();
+pub(super) fn page(report: &Report, now: Timestamp, zone: &Zone) -> String {
+    let figures = &report.figures;
     let mut body = format!(
-        "<p class=\"dim\">{range}, days in UTC. Made by archivectl at {now} from ledger and audit.</p>\n{}",
-        chains(tally)
+        "<p class=\"dim\">{} to {}, days in UTC. Made by archivectl at {} from ledger and audit.</p>\n{}",
+        figures.from,
+        figures.to,
+        zone.second(now),
+        chains(figures)
     );
-    body.push_str("<div class=\"tiles\">");
-    let count = |outcome| tally.outcomes.get(outcome).copied().unwrap_or_default();
-    let waiting = count("waiting") + count("in progress");
-    for (name, value) in [
-        ("recordings archived", HumanCount(total.recordings).to_string()),
-        ("in S3", HumanBytes(total.bytes).to_string()),
-        ("failed, not archived", HumanCount(count("failed")).to_string()),
-        ("not finished", HumanCount(waiting).to_string()),
-        ("expired at Genesys", HumanCount(count("expired")).to_string()),
-    ] {
-        body.push_str(&format!("<div><b>{}</b>{name}</div>", escape(value)));
-    }
-    body.push_str("</div>\n");
-    let day = |of: fn(&super::tally::Day) -> u64| {
-        let days = tally
-            .days
-            .iter()
-            .map(|(date, day)| (date.strftime("%m-%d").to_string(), of(day)));
-        days.collect::<Vec<_>>()
-    };
-    body.push_str("<h2>Recordings archived per day</h2>\n");
-    let recordings = day(|day| day.recordings);
-    body.push_str(&chart::bars(
-        "Recordings archived per day",
-        &recordings,
-        Unit::Count,
-    ));
-    body.push_str("<h2>Bytes archived per day</h2>\n");
-    let bytes = day(|day| day.bytes);
-    body.push_str(&chart::bars("Bytes archived per day", &bytes, Unit::Bytes));
+    body.push_str(&tiles(figures));
+    body.push_str(&days(&report.days));
     body.push_str("<h2>How recordings ended</h2>\n");
     let outcomes: Vec<_> = OUTCOMES
         .iter()
-        .map(|outcome| ((*outcome).to_owned(), count(*outcome)))
+        .map(|outcome| ((*outcome).to_owned(), ended(figures, outcome)))
         .collect();
     body.push_str(&chart::shares(["State", "Recordings", "Share"], &outcomes));
-    body.push_str("<h2>How long it took</h2>\n");
-    let row = |name: &str, histogram: &Histogram| {
-        let figures = [50, 90, 99].map(|percent| histogram.percentile(percent));
-        let figures = figures.into_iter().chain([histogram.most()]);
-        let told = figures.map(|value| value.map_or_else(|| "–".to_owned(), words::duration));
-        [escape(name)].into_iter().chain(told).collect::<Vec<_>>()
-    };
-    let rows = [
-        row("a run, from its claim to the verified object", &tally.latency),
-        row("age when archived, from the start of the recording", &tally.age),
-    ];
-    body.push_str(&table(
-        &["", "half within", "90 % within", "99 % within", "longest"],
-        &rows,
-    ));
-    body.push_str("<p class=\"dim\">Percentiles are exact to within 5 %.</p>\n");
-    body.push_str(&failures(tally));
-    body.push_str(&deadlines(tally));
+    body.push_str(&lengths(figures));
+    body.push_str(&failures(figures));
+    body.push_str(&deadlines(figures, zone));
     html::page("Recording archive", &body)
 }
 
-fn chains(tally: &Tally) -> String {
-    let checked = HumanCount(tally.chains);
-    match tally.broken_chains {
+fn ended(figures: &Figures, outcome: &str) -> u64 {
+    figures.outcomes.get(outcome).copied().unwrap_or_default()
+}
+
+fn tiles(figures: &Figures) -> String {
+    let ended = |outcome| ended(figures, outcome);
+    let waiting = ended("waiting") + ended("in progress");
+    let mut html = String::from("<div class=\"tiles\">");
+    for (name, value) in [
+        ("recordings archived", count(figures.recordings)),
+        ("in S3", bytes(figures.bytes)),
+        ("failed, not archived", count(ended("failed"))),
+        ("not finished", count(waiting)),
+        ("expired at Genesys", count(ended("expired"))),
+    ] {
+        html.push_str(&format!("<div><b>{}</b>{name}</div>", escape(value)));
+    }
+    html.push_str("</div>\n");
+    html
+}
+
+fn days(days: &[Day]) -> String {
+    let bars = |of: fn(&Day) -> u64| {
+        let bars = days
+            .iter()
+            .map(|day| (day.day.strftime("%m-%d").to_string(), of(day)));
+        bars.collect::<Vec<_>>()
+    };
+    let (recordings, sizes) = (bars(|day| day.recordings), bars(|day| day.bytes));
+    format!(
+        "<h2>Recordings archived per day</h2>\n{}<h2>Bytes archived per day</h2>\n{}",
+        chart::bars("Recordings archived per day", &recordings, Unit::Count),
+        chart::bars("Bytes archived per day", &sizes, Unit::Bytes)
+    )
+}
+
+fn lengths(figures: &Figures) -> String {
+    let row = |name: &str,
+               Lengths {
+                   p50, p90, p99, max, ..
+               }: &Lengths| {
+        let told = [p50, p90, p99, max].map(|value| value.map_or_else(|| "–".to_owned(), duration));
+        [escape(name)].into_iter().chain(told).collect::<Vec<_>>()
+    };
+    let rows = [
+        row(
+            "a run, from its claim to the verified object",
+            &figures.latency_ms,
+        ),
+        row(
+            "age when archived, from the start of the recording",
+            &figures.age_ms,
+        ),
+    ];
+    let heads = ["", "half within", "90 % within", "99 % within", "longest"];
+    format!(
+        "<h2>How long it took</h2>\n{}<p class=\"dim\">Percentiles are exact to within 5 %.</p>\n",
+        table(&heads, &rows)
+    )
+}
+
+fn chains(figures: &Figures) -> String {
+    let checked = count(figures.chains);
+    match figures.broken_chains {
         0 => format!(
             "<p class=\"verdict good\">{checked} audit chains checked: all whole. Whether the objects are as archived is \
              proven by <code>archivectl verify</code>.</p>\n"
         ),
         broken => format!(
             "<p class=\"verdict bad\">{} of {checked} audit chains are not whole: run <code>archivectl verify</code>.</p>\n",
-            HumanCount(broken)
+            count(broken)
         ),
     }
 }
 
-fn failures(tally: &Tally) -> String {
+fn failures(figures: &Figures) -> String {
     let mut html = format!(
         "<h2>Failures by reason</h2>\n<p class=\"dim\">Failed runs and webhook deliveries, whatever became of the recording later. \
          Times that a recording was put off because Genesys was not ready: {}.</p>\n",
-        HumanCount(tally.deferrals)
+        count(figures.deferrals)
     );
-    let reasons = tally.reasons();
+    let reasons = figures.reasons();
     if reasons.is_empty() {
         html.push_str("<p>None.</p>\n");
         return html;
@@ -110,37 +130,42 @@ fn failures(tally: &Tally) -> String {
     html
 }
 
-fn deadlines(tally: &Tally) -> String {
+fn deadlines(figures: &Figures, zone: &Zone) -> String {
     let mut html = format!(
         "<h2>Not archived, and to be deleted at Genesys within {} days</h2>\n",
         NEAR.as_hours() / 24
     );
-    if tally.deadlines.is_empty() {
+    if figures.deadlines.is_empty() {
         html.push_str("<p>None that is known. Conversations that the archiver never saw are found by <code>archivectl reconcile</code>.</p>\n");
         return html;
     }
-    if tally.deadlines_near > tally.deadlines.len() as u64 {
+    if figures.deadlines_near > figures.deadlines.len() as u64 {
         html.push_str(&format!(
             "<p>{}, of which these are the next ones:</p>\n",
-            HumanCount(tally.deadlines_near)
+            count(figures.deadlines_near)
         ));
     }
-    let rows: Vec<_> = tally
+    let rows: Vec<_> = figures
         .deadlines
         .iter()
         .map(|deadline| {
-            let at = deadline.at.strftime("%Y-%m-%d %H:%M").to_string();
+            let at = zone.minute(deadline.delete_date);
             let code = |text: &str| format!("<code>{}</code>", escape(text));
             vec![
                 format!("<span class=\"warn fixed\">{at}</span>"),
-                code(&deadline.conversation),
-                code(&deadline.recording),
+                code(&deadline.interaction_id),
+                code(&deadline.recording_id),
                 escape(deadline.state),
             ]
         })
         .collect();
     html.push_str(&table(
-        &["Deleted at (UTC)", "Conversation", "Recording", "State"],
+        &[
+            &format!("Deleted at ({zone})"),
+            "Conversation",
+            "Recording",
+            "State",
+        ],
         &rows,
     ));
     html

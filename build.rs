@@ -1,0 +1,30 @@
+//! Tells `archivectl --version` which commit it is made of.
+
+use std::process::Command;
+
+fn main() {
+    println!("cargo::rerun-if-changed=build.rs");
+    let variable = |name: &str| std::env::var(name).unwrap_or_default();
+    let (profile, target) = (variable("PROFILE"), variable("TARGET"));
+    // While it is worked on, the commit changes all the time, and everything would be built anew each time.
+    let commit = if profile == "release" {
+        println!("cargo::rerun-if-changed=.git/logs/HEAD");
+        commit()
+    } else {
+        None
+    };
+    let of = commit
+        .map(|commit| format!("commit {commit}, "))
+        .unwrap_or_default();
+    println!("cargo::rustc-env=ARCHIVER_BUILD={of}{profile} build for {target}");
+}
+
+/// Returns the commit's abbreviated hash and its day, if this is a repository.
+fn commit() -> Option<String> {
+    let log = Command::new("git")
+        .args(["log", "-1", "--format=%h of %cs"])
+        .output()
+        .ok()?;
+    let text = String::from_utf8(log.stdout).ok()?;
+    (log.status.success() && !text.trim().is_empty()).then(|| text.trim().to_owned())
+}

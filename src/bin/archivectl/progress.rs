@@ -1,0 +1,147 @@
+//! How far a command got: a bar on a terminal, a line every few seconds elsewhere.
+
+use std::io::{IsTerminal as _, Write as _};
+use std::time::Duration;
+
+use indicatif::{HumanDuration, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use recording_archiver::ops::Event;
+use tokio::task::AbortHandle;
+
+use crate::words::{bytes, count};
+
+/// How often a line is written where there is no terminal.
+const EVERY: Duration = Duration::from_secs(5);
+
+/// How far a command got.
+#[derive(Debug)]
+pub(crate) struct Progress {
+    bar: ProgressBar,
+    /// Writes the lines.
+    ticker: Option<AbortHandle>,
+}
+
+impl Progress {
+    /// Begins to show how far `what` got; `quiet` shows nothing.
+    pub(crate) fn begin(what: &'static str, quiet: bool) -> Self {
+        let bar = ProgressBar::no_length();
+        let terminal = std::io::stderr().is_terminal();
+        bar.set_draw_target(if terminal && !quiet {
+            ProgressDrawTarget::stderr()
+        } else {
+            ProgressDrawTarget::hidden()
+        });
+        bar.set_prefix(what);
+        bar.set_style(style("{prefix} {spinner} {human_pos} {per_sec} {msg}"));
+        let ticker = (!terminal && !quiet).then(|| {
+            let writing = ticks(bar.clone(), |line| {
+                // Nobody reads on: no reason to end.
+                let _ = writeln!(anstream::stderr(), "{line}");
+            });
+            tokio::spawn(writing).abort_handle()
+        });
+        Self { bar, ticker }
+    }
+
+    /// Shows what a command tells; a result goes to `show`, with the bar out of the way.
+    pub(crate) fn hear<T>(&self, event: Event<T>, show: impl FnOnce(T)) {
+        match event {
+            Event::Item(item) => self.bar.suspend(|| show(item)),
+            Event::Steps(steps) => self.bar.inc(steps),
+            Event::Total(total) => self.total(total),
+            Event::Parts { done, all } => {
+                let share = self.bar.position().saturating_mul(all);
+                // Nothing so far tells nothing of the rest.
+                if let Some(total) = share.checked_div(done).filter(|total| *total > 0) {
+                    self.total(total);
+                }
+            }
+            Event::At(what) => self.bar.set_message(what),
+            Event::Bytes(read) => self.bar.set_message(format!("{} read", bytes(read))),
+        }
+    }
+
+    fn total(&self, total: u64) {
+        if self.bar.length().is_none() {
+            let template = "{prefix} {bar:30} {human_pos} of about {human_len} {per_sec}, {eta} left {msg}";
+            self.bar.set_style(style(template));
+        }
+        self.bar.set_length(total.max(self.bar.position()));
+    }
+
+    /// Takes the bar away.
+    pub(crate) fn finish(&self) {
+        self.bar.finish_and_clear();
+        if let Some(ticker) = &self.ticker {
+            ticker.abort();
+        }
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        self.finish();
+    }
+}
+
+fn style(template: &str) -> ProgressStyle {
+    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
+}
+
+/// Writes a line every now and then, also while nothing moves.
+async fn ticks(bar: ProgressBar, write: impl Fn(String)) {
+    let mut ticks = tokio::time::interval_at(tokio::time::Instant::now() + EVERY, EVERY);
+    loop {
+        ticks.tick().await;
+        write(line(&bar));
+    }
+}
+
+fn line(bar: &ProgressBar) -> String {
+    let mut line = format!("{}: {}", bar.prefix(), count(bar.position()));
+    if let Some(total) = bar.length() {
+        line.push_str(&format!(
+            " of about {}, {} left",
+            count(total),
+            HumanDuration(bar.eta())
+        ));
+    }
+    let message = bar.message();
+    if !message.is_empty() {
+        line.push_str(&format!(", {message}"));
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn without_a_terminal_a_line_comes_also_while_nothing_moves() {
+        let progress = Progress::begin("reconcile", true);
+        progress.hear(Event::<()>::At("2026-01-05".to_owned()), |()| {});
+        let lines = RefCell::new(Vec::new());
+        let ticking = ticks(progress.bar.clone(), |line| lines.borrow_mut().push(line));
+        let half_a_minute = tokio::time::timeout(Duration::from_secs(31), ticking);
+        assert!(half_a_minute.await.is_err());
+        assert_eq!(lines.into_inner(), ["reconcile: 0, 2026-01-05"; 6]);
+    }
+
+    #[test]
+    fn a_total_is_never_less_than_what_is_done() {
+        let bar = ProgressBar::hidden();
+        let progress = Progress { bar, ticker: None };
+        progress.bar.unset_length();
+        for (event, length) in [
+            (Event::Steps(7), None),
+            (Event::<()>::Parts { done: 0, all: 31 }, None),
+            (Event::Total(3), Some(7)),
+            (Event::Parts { done: 2, all: 31 }, Some(108)),
+        ] {
+            progress.hear(event, |()| {});
+            assert_eq!(progress.bar.length(), length);
+        }
+    }
+}

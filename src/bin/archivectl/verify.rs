@@ -1,0 +1,182 @@
+//! `archivectl verify`: proves that the archive is what it was, byte by byte and event by event.
+
+use recording_archiver::archive::recording::ConversationId;
+use recording_archiver::domain::days::day_of;
+use recording_archiver::ops::finding::Finding;
+use recording_archiver::ops::verify::{Figures, Request, Sample, verify};
+use recording_archiver::ops::{Error, Session, Tell, Verdict};
+
+use crate::args::{self, Days};
+use crate::out::{BAD, DIM, NOTE, Out, Text};
+use crate::words::{bytes, count};
+
+/// Prove that the archive is what it was: every byte, and every audit event.
+///
+/// Reads each archived object back, recomputes its SHA-256 and size, and compares them with ledger, audit and tag; checks
+/// that the audit chain is whole and ends where the ledger says; and looks for objects that no record names. Changes
+/// nothing. Without arguments it looks at the whole archive.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  archivectl verify                                          the whole archive
+  archivectl verify --from 2026-03-01 --to 2026-03-31        what was archived in March
+  archivectl verify --sample 1%                              a spot check, another one each day
+  archivectl verify c0000000-0000-4000-8000-000000000001     one conversation
+
+It needs to read only: s3:GetObject, s3:GetObjectTagging, s3:ListBucket, dynamodb:Query and dynamodb:Scan, and \
+kms:Decrypt if the bucket is encrypted with a key of yours. S3 bills a request for each object and traffic out of the \
+region, so run it in the bucket's region.")]
+pub(crate) struct Args {
+    /// Conversations to look at, whenever they were archived.
+    #[arg(value_name = "CONVERSATION", value_parser = args::conversation, conflicts_with_all = ["from", "sample"])]
+    conversations: Vec<ConversationId>,
+    #[command(flatten)]
+    days: Days,
+    /// Look only at this share of the conversations, such as 1%, and not for objects that no record names.
+    #[arg(long, value_name = "N%", value_parser = args::percent)]
+    sample: Option<f64>,
+    /// Which sample: the same word, the same conversations. Default: today's date.
+    #[arg(long, value_name = "WORD", requires = "sample")]
+    seed: Option<String>,
+    /// How many conversations at a time.
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=64))]
+    concurrency: u16,
+}
+
+/// The variables that it cannot do without.
+pub(crate) const NEEDS: &[&str] = &["S3_BUCKET_NAME", "AUDIT_TABLE_NAME", "LEDGER_TABLE_NAME"];
+
+pub(crate) async fn run(args: &Args, session: &Session, out: &Out) -> Result<Verdict, Error> {
+    let today = day_of(session.now()).to_string();
+    let request = Request {
+        conversations: args.conversations.clone(),
+        range: args.days.range(session.now())?,
+        sample: args.sample.map(|share| Sample {
+            share,
+            seed: args.seed.clone().unwrap_or(today),
+        }),
+        concurrency: args.concurrency.into(),
+    };
+    let progress = out.progress("verify");
+    let show = |found: Finding| out.item(&found, || finding(&found));
+    let listener = |event| progress.hear(event, show);
+    let ended = verify(session, request, Tell::new(&listener)).await;
+    progress.finish();
+    out.summary(&ended.figures, || words(&ended.figures));
+    ended.end?;
+    Ok(ended.figures.verdict())
+}
+
+/// Shows a finding.
+pub(crate) fn finding(finding: &Finding) -> Text {
+    let about = finding.about();
+    let what = finding.archive_key.as_ref().unwrap_or(&about);
+    let text = Text::styled(BAD, finding.code).add(format!(" {what}"));
+    let text = text.line().add(format!("  {}", finding.detail));
+    if finding.archive_key.is_none() || about.is_empty() {
+        return text;
+    }
+    text.line().add("  ").style(DIM, format!("recording {about}"))
+}
+
+fn words(figures: &Figures) -> Text {
+    let mut text = Text::new(format!(
+        "{} read back: {} files of {} recordings in {} conversations, {} audit events",
+        bytes(figures.bytes),
+        count(figures.files),
+        count(figures.recordings),
+        count(figures.conversations),
+        count(figures.events)
+    ));
+    if figures.objects > 0 {
+        let objects = count(figures.objects);
+        text = text
+            .line()
+            .add(format!("{objects} objects in the bucket looked up in the ledger"));
+    }
+    if figures.unarchived > 0 {
+        text = text.line().add(format!(
+            "{} recordings are not archived (see archivectl reconcile); their audit was checked",
+            count(figures.unarchived)
+        ));
+    }
+    if let Some(sample) = &figures.sample {
+        text = text.line().add(format!(
+            "a sample of {}%: {} conversations were left out; --seed {} chooses the same again",
+            sample.share * 100.0,
+            count(sample.left_out),
+            sample.seed
+        ));
+    }
+    for (code, times) in &figures.findings {
+        text = text.line().style(BAD, format!("{times:>6}  {code}"));
+        text = text.line().add(format!("        {}", code.remedy()));
+    }
+    if !figures.finished {
+        text.line()
+            .style(BAD, "not finished")
+            .add(": what is not counted here was not looked at")
+    } else {
+        match figures.verdict() {
+            Verdict::Clean => text.line().add("all of it is as it was archived"),
+            Verdict::Findings => text,
+            Verdict::Nothing => text
+                .line()
+                .style(NOTE, "there was nothing to verify")
+                .add(": nothing is proven"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use recording_archiver::ops::finding::Code;
+    use recording_archiver::ops::verify::Sampled;
+
+    use super::*;
+
+    fn found(code: Code, archive_key: Option<&str>) -> Finding {
+        Finding {
+            code,
+            interaction_id: Some("c0000000-0000-4000-8000-000000000001".to_owned()),
+            recording_id: Some("e0000000-0000-4000-8000-000000000101".to_owned()),
+            archive_key: archive_key.map(str::to_owned),
+            detail: "SHA-256 of its 3 bytes is ab; archived was cd".to_owned(),
+        }
+    }
+
+    #[test]
+    fn a_finding_names_the_object_or_the_recording() {
+        let object = finding(&found(Code::ObjectChanged, Some("s3://calls/a.wav")));
+        let recording = finding(&found(Code::AuditBroken, None));
+        insta::assert_snapshot!(object.lines(&recording).plain());
+    }
+
+    #[test]
+    fn the_summary_says_what_was_looked_at_and_what_to_do() {
+        let clean = Figures {
+            conversations: 1_234,
+            recordings: 1_500,
+            files: 1_501,
+            bytes: 123_456_789,
+            events: 6_004,
+            unarchived: 3,
+            objects: 1_501,
+            finished: true,
+            ..Figures::default()
+        };
+        let sampled = Figures {
+            sample: Some(Sampled {
+                share: 0.01,
+                seed: "2026-03-01".to_owned(),
+                left_out: 99,
+            }),
+            findings: BTreeMap::from([(Code::ObjectMissing, 2), (Code::TagDiffers, 1)]),
+            finished: false,
+            ..Figures::default()
+        };
+        insta::assert_snapshot!(words(&clean).line().lines(&words(&sampled)).plain());
+    }
+}

@@ -1,0 +1,4 @@
+//! Values without I/O.
+
+#[cfg(feature = "cli")]
+pub mod days;

@@ -1,0 +1,78 @@
+//! Line after line of a list.
+
+use std::collections::HashSet;
+use std::fs::File;
+use std::io::{self, BufRead as _, BufReader, Read};
+use std::path::Path;
+
+use super::done::key;
+use super::list::List;
+use super::send::LOOKUPS;
+use super::{Backfill, BadLine, Candidate, Item};
+use crate::archive::job::Job;
+use crate::ops::error::{Error, Kind};
+
+/// Counts the lines of a file; of what is no file, as stdin, nobody knows.
+fn count_lines(path: &Path) -> Option<u64> {
+    let file = File::open(path).ok()?;
+    file.metadata().ok().filter(std::fs::Metadata::is_file)?;
+    let mut reader = BufReader::new(file);
+    let mut lines = 0;
+    loop {
+        let read = reader.fill_buf().ok()?;
+        if read.is_empty() {
+            return Some(lines);
+        }
+        lines += read.iter().filter(|byte| **byte == b'\n').count() as u64;
+        let length = read.len();
+        reader.consume(length);
+    }
+}
+
+impl Backfill<'_> {
+    pub(super) async fn list(&mut self, path: &Path) -> Result<(), Error> {
+        let failed = |error: io::Error| Error::new(Kind::File, format!("{}: {error}", path.display()));
+        let file: Box<dyn Read> = if path.as_os_str() == "-" {
+            Box::new(io::stdin())
+        } else {
+            Box::new(File::open(path).map_err(failed)?)
+        };
+        if let Some(lines) = count_lines(path) {
+            self.tell.total(lines);
+        }
+        let mut list = List::new(BufReader::new(file), self.session.config.genesys.api);
+        let mut seen = HashSet::new();
+        let mut candidates = Vec::new();
+        while let Some(line) = list.next().map_err(failed)? {
+            match line {
+                Ok(job) => candidates.extend(self.candidate(job, &mut seen)),
+                Err(bad) => {
+                    self.findings.bad_lines += 1;
+                    self.tell.item(Item::BadLine(BadLine {
+                        line: bad.number,
+                        error: bad.why,
+                    }));
+                }
+            }
+            if candidates.len() == LOOKUPS {
+                self.offer(std::mem::take(&mut candidates)).await?;
+            }
+        }
+        self.offer(candidates).await?;
+        self.flush().await
+    }
+
+    /// Returns what a line asks for, unless an earlier one did.
+    fn candidate(&mut self, mut job: Job, seen: &mut HashSet<String>) -> Option<Candidate> {
+        let key = key(&job);
+        if !seen.insert(key.clone()) {
+            self.findings.duplicates += 1;
+            return None;
+        }
+        self.tally.listed += 1;
+        if job.requested_by.is_none() {
+            job.requested_by = Some(self.session.requester("backfill", "a list"));
+        }
+        Some(Candidate { key, job, seconds: 0 })
+    }
+}

@@ -1,0 +1,200 @@
+//! Everything that both tables know of a conversation, and whether it holds together.
+
+use std::collections::BTreeMap;
+
+use super::finding::{Code, Finding};
+use crate::archive::audit::{self, AuditItem};
+use crate::archive::recording::{ArchivedFile, ConversationId};
+use crate::aws::ledger::{Events, Ledger, Record, RecordPage};
+use crate::error::Error;
+use jiff::Timestamp;
+use serde_json::Value;
+
+/// What is known of one recording.
+#[derive(Debug)]
+pub struct Custody {
+    /// As ledger and audit spell it; `-` is the conversation as a whole.
+    pub recording: String,
+    /// What the ledger knows.
+    pub record: Option<Record>,
+    /// Its audit, in order.
+    pub events: Vec<AuditItem>,
+    /// Whether its chain is whole so far as it goes.
+    pub whole: bool,
+    /// It is the conversation as a whole, and its recordings are known by now: what the ledger says of it is overtaken.
+    pub overtaken: bool,
+    /// What is wrong with the chain.
+    pub findings: Vec<Finding>,
+}
+
+/// What is known of each recording of a conversation, and what is wrong with the tables beside that.
+pub async fn of(ledger: &Ledger, id: ConversationId) -> Result<(Vec<Custody>, Vec<Finding>), Error> {
+    let (known, audit) = tables(ledger, id).await?;
+    if known == RecordPage::default() && audit == Events::default() {
+        return Ok((Vec::new(), vec![Finding::unknown(id)]));
+    }
+    let mut chains: BTreeMap<String, Events> = BTreeMap::new();
+    for event in audit.events {
+        let chain = chains.entry(text(&event, "recordingId")).or_default();
+        chain.events.push(event);
+    }
+    let mut findings: Vec<_> = known
+        .unreadable
+        .iter()
+        .cloned()
+        .map(Finding::unreadable)
+        .collect();
+    for event in audit.unreadable {
+        match &event.recording_id {
+            Some(recording) => chains
+                .entry(recording.clone())
+                .or_default()
+                .unreadable
+                .push(event),
+            None => findings.push(Finding::unreadable_event(id, &event)),
+        }
+    }
+    for (_, recording) in &known.unreadable {
+        let chain = chains.remove(recording).unwrap_or_default();
+        findings.extend(
+            chain
+                .unreadable
+                .iter()
+                .map(|event| Finding::unreadable_event(id, event)),
+        );
+    }
+    let mut custodies = Vec::new();
+    for record in known.records {
+        let chain = chains.remove(&record.recording_id).unwrap_or_default();
+        custodies.push(Custody::new(id, record.recording_id.clone(), Some(record), chain));
+    }
+    for (recording, chain) in chains {
+        custodies.push(Custody::new(id, recording, None, chain));
+    }
+    if custodies.len() > 1 {
+        custodies
+            .iter_mut()
+            .for_each(|custody| custody.overtaken = custody.recording == "-");
+    }
+    Ok((custodies, findings))
+}
+
+/// How often tables that are being written to are read again.
+const TRIES: usize = 3;
+
+/// Ledger and audit of a conversation as they are at one moment: a run may be writing both.
+async fn tables(ledger: &Ledger, id: ConversationId) -> Result<(RecordPage, Events), Error> {
+    let mut before = ledger.all_records(id).await?;
+    let mut tries = 1;
+    loop {
+        let events = ledger.events(id).await?;
+        let after = ledger.all_records(id).await?;
+        if before == after || tries == TRIES {
+            return Ok((after, events));
+        }
+        (before, tries) = (after, tries + 1);
+    }
+}
+
+impl Custody {
+    /// Puts the events in order, and checks that they are all there and end where the ledger says. A chain with an item
+    /// that cannot be read cannot be judged beyond that.
+    fn new(id: ConversationId, recording: String, record: Option<Record>, chain: Events) -> Self {
+        let Events {
+            mut events,
+            unreadable,
+        } = chain;
+        events.sort_by_key(|event| event.get("seq").and_then(Value::as_u64));
+        if !unreadable.is_empty() {
+            let findings = unreadable
+                .iter()
+                .map(|event| Finding::unreadable_event(id, event));
+            return Self {
+                recording,
+                record,
+                events,
+                whole: false,
+                overtaken: false,
+                findings: findings.collect(),
+            };
+        }
+        let end = audit::verify(&events);
+        let mut custody = Self {
+            recording,
+            record,
+            events,
+            whole: end.is_ok(),
+            overtaken: false,
+            findings: Vec::new(),
+        };
+        let wrong = match (&custody.record, end) {
+            (None, _) => Some((
+                Code::LedgerDiffers,
+                "the audit tells of it, and the ledger has no record".to_owned(),
+            )),
+            (_, Err(broken)) => Some((Code::AuditBroken, broken.to_string())),
+            (Some(record), Ok(end)) if end.seq < record.seq => Some((
+                Code::AuditMissing,
+                format!(
+                    "the audit ends with event {}, and the ledger counts {}",
+                    end.seq, record.seq
+                ),
+            )),
+            (Some(record), Ok(end)) if end.seq > record.seq || end.head != record.chain_head => Some((
+                Code::LedgerDiffers,
+                format!(
+                    "the audit's event {} does not end the chain that the ledger knows ({} events)",
+                    end.seq, record.seq
+                ),
+            )),
+            _ => None,
+        };
+        if let Some((code, detail)) = wrong {
+            let finding = custody.finding(id.to_string(), None, code, detail);
+            custody.findings.push(finding);
+        }
+        custody
+    }
+
+    /// A finding about this recording, or about one of its files.
+    pub fn finding(
+        &self,
+        interaction_id: String,
+        file: Option<&ArchivedFile>,
+        code: Code,
+        detail: String,
+    ) -> Finding {
+        Finding {
+            code,
+            interaction_id: Some(interaction_id),
+            recording_id: Some(self.recording.clone()),
+            archive_key: file.map(|file| file.archive_key.clone()),
+            detail,
+        }
+    }
+}
+
+/// A recording, or the conversation as a whole, as ledger and audit spell it, for people.
+pub fn named(recording: &str) -> String {
+    match recording {
+        "-" => "the conversation as a whole".to_owned(),
+        recording => format!("recording {recording}"),
+    }
+}
+
+/// An attribute of an event that is a text; empty if it is none.
+pub fn text(event: &AuditItem, name: &str) -> String {
+    let value = event.get(name).and_then(Value::as_str);
+    value.unwrap_or_default().to_owned()
+}
+
+/// A moment that Genesys told of the recording, by the last event that has it.
+pub fn noted(events: &[AuditItem], name: &str) -> Option<Timestamp> {
+    let told = |event: &AuditItem| event.get("genesys")?.get(name)?.as_str()?.parse().ok();
+    events.iter().rev().find_map(told)
+}
+
+/// When the recording began.
+pub fn started(events: &[AuditItem]) -> Option<Timestamp> {
+    noted(events, "startTime").or_else(|| noted(events, "originalRecordingStartTime"))
+}

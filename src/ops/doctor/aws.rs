@@ -1,0 +1,160 @@
+//! Bucket, tables and queues.
+
+use aws_sdk_dynamodb::types::{KeyType, TableStatus};
+use aws_sdk_sqs::types::QueueAttributeName;
+
+use super::sheet::Said;
+use super::{Doctor, judge};
+use crate::aws::failed;
+use crate::aws::storage::Storage;
+use crate::config::ObjectLock;
+use crate::ops::Error;
+
+impl Doctor<'_> {
+    pub(super) async fn storage(&mut self) -> Result<(), Error> {
+        let config = &self.session.config.storage;
+        let storage = self.session.storage();
+        self.sheet
+            .check(
+                "bucket",
+                &["aws_credentials"],
+                "check S3_BUCKET_NAME and AWS_REGION; grant s3:ListBucket",
+                async {
+                    storage.reach().await?;
+                    Ok(Said::Ok(format!("{} can be reached", config.bucket)))
+                },
+            )
+            .await?;
+        self.sheet
+            .check_whole(
+                "conditional_writes",
+                &["bucket"],
+                "grant s3:PutObject (and kms:GenerateDataKey); use a store that enforces If-None-Match, or two runs may \
+                 overwrite each other's archive",
+                conditional_writes(&storage),
+            )
+            .await?;
+        let Some(lock) = &config.object_lock else {
+            return Ok(());
+        };
+        self.sheet
+            .check(
+                "object_lock",
+                &["bucket"],
+                "grant s3:GetBucketObjectLockConfiguration; switch Object Lock on for the bucket (it needs versioning), or \
+                 unset S3_OBJECT_LOCK_MODE and S3_OBJECT_LOCK_DAYS",
+                object_lock(&storage, &config.bucket, lock),
+            )
+            .await
+    }
+
+    pub(super) async fn tables_and_queues(&mut self) -> Result<(), Error> {
+        let session = self.session;
+        let dynamodb = aws_sdk_dynamodb::Client::new(&session.sdk);
+        let tables = &session.config.tables;
+        for (name, table, sort_key) in [
+            ("ledger_table", &tables.ledger, "recordingId"),
+            ("audit_table", &tables.audit, "eventId"),
+        ] {
+            let mend = "check the table's name and region; grant dynamodb:DescribeTable; make it as template.yaml does";
+            let looked = self::table(&dynamodb, table, ["interactionId", sort_key]);
+            self.sheet.check(name, &["aws_credentials"], mend, looked).await?;
+        }
+        let sqs = aws_sdk_sqs::Client::new(&session.sdk);
+        let queues = &session.config.queues;
+        for (name, url, lost) in [
+            (
+                "work_queue",
+                &queues.work,
+                "WORK_QUEUE_URL is not set: what is not ready yet cannot come again by itself",
+            ),
+            (
+                "exception_queue",
+                &queues.exceptions,
+                "EXCEPTION_QUEUE_URL is not set: what people have to mend stands in the log only",
+            ),
+            (
+                "dead_letter_queue",
+                &session.dead_letter_queue,
+                "WORK_DEAD_LETTER_QUEUE_URL is not set: archivectl redrive cannot find it by its name",
+            ),
+        ] {
+            let mend = "check the queue's URL; grant sqs:GetQueueAttributes";
+            let looked = async {
+                match url {
+                    Some(url) => queue(&sqs, url).await,
+                    None => Ok(Said::warning(lost, "set it, or name the stack (--stack)")),
+                }
+            };
+            self.sheet.check(name, &["aws_credentials"], mend, looked).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Looks at whether the bucket refuses to replace an object.
+async fn conditional_writes(storage: &Storage) -> Result<Said, Error> {
+    let tried = storage.try_conditional_writes().await?;
+    Ok(match (tried.enforced, tried.left) {
+        (false, left) => {
+            let left = left.map(|(object, why)| format!("; the test object {object} stays: {why}"));
+            let replaced = "a second write replaced an object in spite of If-None-Match: *";
+            Said::Problem(format!("{replaced}{}", left.unwrap_or_default()))
+        }
+        (true, None) => Said::ok("nothing is ever replaced"),
+        (true, Some((object, why))) => Said::warning(
+            format!("nothing is ever replaced; the test object {object} stays: {why}"),
+            format!("delete {object}; if the bucket locks it, once its retention is over"),
+        ),
+    })
+}
+
+/// Looks at whether the bucket can lock what is to be locked.
+async fn object_lock(storage: &Storage, bucket: &str, lock: &ObjectLock) -> Result<Said, Error> {
+    Ok(match storage.has_object_lock().await? {
+        Some(true) => Said::Ok(format!("{bucket} has it; {} for {} days", lock.mode, lock.days)),
+        Some(false) => Said::Problem(format!("{bucket} has no Object Lock: it refuses every recording")),
+        None => Said::Unknown("the store does not tell of Object Lock".to_owned()),
+    })
+}
+
+/// Looks at whether a table exists, is in use, and has these keys.
+async fn table(client: &aws_sdk_dynamodb::Client, name: &str, keys: [&str; 2]) -> Result<Said, Error> {
+    let described = client.describe_table().table_name(name).send().await;
+    let described = described.map_err(|error| failed(&format!("describing the table {name}"), error))?;
+    let Some(table) = described.table else {
+        return Ok(Said::Problem("DynamoDB's answer describes no table".to_owned()));
+    };
+    let key = |kind: &KeyType| {
+        let mut schema = table.key_schema().iter();
+        schema
+            .find(|key| key.key_type() == kind)
+            .map(|key| key.attribute_name())
+    };
+    if let Err(wrong) = judge::keys(name, [key(&KeyType::Hash), key(&KeyType::Range)], keys) {
+        return Ok(Said::Problem(wrong));
+    }
+    Ok(match table.table_status() {
+        Some(TableStatus::Active) | None => Said::Ok(format!("{name}, keys {} and {}", keys[0], keys[1])),
+        Some(status) => Said::warning(
+            format!("{name} is {}", status.as_str()),
+            "wait until it is ACTIVE, and look again",
+        ),
+    })
+}
+
+/// Looks at whether a queue exists, and how many messages wait in it.
+async fn queue(client: &aws_sdk_sqs::Client, url: &str) -> Result<Said, Error> {
+    let asked = client
+        .get_queue_attributes()
+        .queue_url(url)
+        .attribute_names(QueueAttributeName::ApproximateNumberOfMessages)
+        .send()
+        .await
+        .map_err(|error| failed(&format!("looking for the queue {url}"), error))?;
+    let waiting = asked
+        .attributes()
+        .and_then(|all| all.get(&QueueAttributeName::ApproximateNumberOfMessages))
+        .map_or("?", String::as_str);
+    Ok(Said::Ok(format!("{url}, about {waiting} messages waiting")))
+}

@@ -1,0 +1,118 @@
+//! Looks at each thing that the archiver needs, and says how to mend what is not right.
+
+mod aws;
+mod genesys;
+mod judge;
+mod organisation;
+mod sheet;
+
+use std::sync::Arc;
+
+use aws_sdk_s3::config::ProvideCredentials as _;
+
+use super::error::{Error, Kind};
+use super::{Ended, Session, Tell};
+use crate::aws::secrets::{Secrets, WebhookKeys};
+use crate::webhook::Webhook;
+pub use sheet::{Check, Figures, State};
+use sheet::{PATIENCE, Said, Sheet};
+
+/// Checks a set-up, line by line; with `webhook`, a signed test event goes to the webhook's receiver.
+pub async fn doctor(session: &Session, webhook: bool, tell: Tell<'_, Check>) -> Ended<Figures> {
+    let mut doctor = Doctor {
+        session,
+        secrets: session.secrets(),
+        sheet: Sheet::new(session, tell),
+    };
+    let end = doctor.all(webhook).await;
+    let interrupted = end.as_ref().is_err_and(Error::is_interruption);
+    Ended {
+        figures: doctor.sheet.figures(interrupted),
+        end,
+    }
+}
+
+struct Doctor<'a> {
+    session: &'a Session,
+    secrets: Arc<Secrets>,
+    sheet: Sheet<'a>,
+}
+
+impl Doctor<'_> {
+    async fn all(&mut self, webhook: bool) -> Result<(), Error> {
+        self.configuration().await?;
+        self.genesys().await?;
+        self.organisation().await?;
+        self.storage().await?;
+        self.tables_and_queues().await?;
+        self.webhook(webhook).await
+    }
+
+    async fn configuration(&mut self) -> Result<(), Error> {
+        let session = self.session;
+        let (genesys, bucket) = (&session.config.genesys, &session.config.storage.bucket);
+        let told = format!(
+            "{} API at {}, bucket {bucket}",
+            genesys.api.as_str(),
+            genesys.api_base
+        );
+        self.sheet
+            .check(
+                "configuration",
+                &[],
+                "see the README's table of variables",
+                async { Ok(Said::Ok(told)) },
+            )
+            .await?;
+        self.sheet
+            .check(
+                "aws_credentials",
+                &[],
+                "set AWS_PROFILE, or log in (aws sso login); and set AWS_REGION",
+                credentials(session),
+            )
+            .await
+    }
+
+    async fn webhook(&mut self, send: bool) -> Result<(), Error> {
+        let session = self.session;
+        let secrets = self.secrets.clone();
+        let clock = session.clock.clone();
+        let webhook = Webhook::new(&session.config, secrets.clone(), clock, Arc::default())?;
+        let Some(webhook) = webhook else {
+            let none = async { Ok(Said::ok("none is configured (WEBHOOK_URL)")) };
+            return self.sheet.check("webhook", &[], "", none).await;
+        };
+        if !send {
+            let unsent = async { Ok(Said::ok("configured; --webhook sends a test event")) };
+            return self.sheet.check("webhook", &[], "", unsent).await;
+        }
+        self.sheet
+            .check(
+                "webhook",
+                &["secret"],
+                "check WEBHOOK_URL; the receiver must answer 2xx to any event whose signature is right, also to ones it does \
+                 not know",
+                async {
+                    webhook.test(&session.deadline(PATIENCE)).await?;
+                    let signed = matches!(secrets.get().await?.webhook, WebhookKeys::Keys(_));
+                    let event = if signed { "signed test event" } else { "test event, which is not signed" };
+                    Ok(Said::Ok(format!("the receiver took the {event}")))
+                },
+            )
+            .await
+    }
+}
+
+async fn credentials(session: &Session) -> Result<Said, Error> {
+    let missing = |what: String| Error::new(Kind::Configuration, what);
+    let region = session.sdk.region();
+    let region = region.ok_or_else(|| missing("no region is set".to_owned()))?;
+    let provider = session.sdk.credentials_provider();
+    let provider = provider.ok_or_else(|| missing("there are none".to_owned()))?;
+    provider
+        .provide_credentials()
+        .await
+        .map_err(|error| missing(format!("there are none: {}", crate::error::chain(&error))))?;
+    Ok(Said::Ok(format!("found, region {region}")))
+}

@@ -1,0 +1,222 @@
+//! What the doctor asks Genesys about the organisation: what the client may see, the limits, the topics of events.
+
+use super::Doctor;
+use super::sheet::{PATIENCE, Said};
+use crate::archive::format::MediaKind;
+use crate::clock::Deadline;
+use crate::config::RecordingApi;
+use crate::error::ErrorKind;
+use crate::genesys::{Genesys, Limit, Topic};
+use crate::ops::Error;
+
+/// What a permission that is missing keeps from view.
+const CALLS: &str = "calls, chats, e-mails and messages need it, unless the role has recording:recordingSegment:view instead: \
+     grant it to the OAuth client's role, for all divisions that are archived";
+const ORPHANS: &str =
+    "only needed to name the orphan of a conversation that never ends: grant it to the OAuth client's role";
+
+/// The namespaces of limits that bound archiving.
+const NAMESPACES: [&str; 3] = ["platform.api", "recording", "analytics.data.extraction"];
+
+/// So many limits of a namespace are named.
+const MOST_LIMITS: usize = 4;
+
+/// The ends of conversations that the function understands.
+const ENDS: [&str; 3] = ["customer.end", "user.end", "acd.end"];
+
+impl Doctor<'_> {
+    /// Looks at what the client may see of the organisation, and at what the organisation allows.
+    pub(super) async fn organisation(&mut self) -> Result<(), Error> {
+        let session = self.session;
+        if session.config.genesys.api != RecordingApi::Conversations {
+            return Ok(());
+        }
+        let genesys = session.genesys()?;
+        let deadline = || session.deadline(PATIENCE);
+        let reach = "check that Genesys can be reached (token), and look again";
+        let needs = &["token"];
+        self.sheet
+            .check("recording_view", needs, reach, async {
+                let asked = genesys.may_view_calls(&deadline()).await;
+                held(asked, "recording:recording:view", CALLS)
+            })
+            .await?;
+        self.sheet
+            .check("orphan_view", needs, reach, async {
+                let asked = genesys.may_view_orphans(&deadline()).await;
+                held(asked, "recording:orphan:view", ORPHANS)
+            })
+            .await?;
+        let media = &session.config.recording.media;
+        self.sheet
+            .check("other_permissions", needs, reach, async { Ok(not_told(media)) })
+            .await?;
+        self.sheet
+            .check("limits", needs, reach, async {
+                limits(&genesys, &deadline()).await
+            })
+            .await?;
+        self.sheet
+            .check("topics", needs, reach, async {
+                Ok(offered(&genesys.topics(&deadline()).await?))
+            })
+            .await
+    }
+}
+
+fn held(asked: Result<(), crate::error::Error>, permission: &str, mend: &str) -> Result<Said, Error> {
+    match asked {
+        Ok(()) => Ok(Said::Ok(format!("{permission} is held"))),
+        Err(error) if error.kind() == ErrorKind::Forbidden => {
+            Ok(Said::warning(format!("{permission} is not held"), mend))
+        }
+        // An organisation without that operation: then it does not tell.
+        Err(error) if matches!(error.kind(), ErrorKind::Rejected | ErrorKind::NotReady { .. }) => {
+            Ok(Said::Unknown(error.to_string()))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Names the permissions that Genesys cannot be asked about, as no operation needs just one of them.
+fn not_told(media: &[MediaKind]) -> Said {
+    let mut permissions = Vec::new();
+    if media.contains(&MediaKind::Audio) {
+        permissions.push("recording:snippetRecording:view (snippets)");
+    }
+    if media.contains(&MediaKind::Screen) {
+        permissions.push("recording:screenRecording:view (screens)");
+    }
+    permissions.push("recording:recording:viewSensitiveData (without it, copies are redacted)");
+    Said::Unknown(format!(
+        "Genesys does not tell; check in the role that it has: {}",
+        permissions.join(", ")
+    ))
+}
+
+/// Asks for the limits that bound archiving.
+async fn limits(genesys: &Genesys, deadline: &Deadline) -> Result<Said, Error> {
+    let mut told = Vec::new();
+    for namespace in NAMESPACES {
+        let limits = genesys.limits(namespace, deadline).await?;
+        told.push(format!("{namespace}: {}", listed(&limits)));
+    }
+    Ok(Said::Ok(told.join("; ")))
+}
+
+/// Names the limits per token first, as they are those of the function.
+fn listed(limits: &[Limit]) -> String {
+    let (own, others): (Vec<_>, Vec<_>) = limits.iter().partition(|limit| limit.key.contains("token.rate"));
+    let named = own.iter().chain(&others).take(MOST_LIMITS);
+    let mut named: Vec<_> = named
+        .map(|limit| format!("{} {}", limit.key, limit.value))
+        .collect();
+    if limits.len() > named.len() {
+        named.push(format!("and {} more", limits.len() - named.len()));
+    }
+    if named.is_empty() {
+        return "none told".to_owned();
+    }
+    named.join(", ")
+}
+
+/// Says which topics that tell of ends or recordings EventBridge offers.
+fn offered(topics: &[Topic]) -> Said {
+    if topics.iter().all(|topic| topic.transports.is_empty()) {
+        return Said::Unknown("Genesys does not tell which topics EventBridge offers".to_owned());
+    }
+    let on_bridge = || topics.iter().filter(|topic| topic.is_on_event_bridge());
+    let end_of = |name: &str| format!("v2.detail.events.conversation.{{id}}.{name}");
+    let ends: Vec<_> = ENDS
+        .into_iter()
+        .filter(|name| on_bridge().any(|topic| topic.id == end_of(name)))
+        .collect();
+    let about_recordings =
+        |topic: &&Topic| topic.id.contains("recording") || topic.id.starts_with("v2.audits.");
+    let recordings: Vec<_> = on_bridge()
+        .filter(about_recordings)
+        .map(|topic| topic.id.as_str())
+        .collect();
+    let some = |names: &[&str]| match names {
+        [] => "none".to_owned(),
+        names => names.join(", "),
+    };
+    let told = format!(
+        "EventBridge offers conversation ends: {}; about recordings: {}",
+        some(&ends),
+        some(&recordings)
+    );
+    if ends.contains(&ENDS[0]) {
+        Said::Ok(told)
+    } else {
+        let mend = "without customer.end nothing is archived by itself: ask Genesys, or send jobs (archivectl backfill)";
+        Said::warning(told, mend)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn topic(id: &str, transports: &[&str]) -> Topic {
+        Topic {
+            id: id.to_owned(),
+            transports: transports.iter().map(|&name| name.to_owned()).collect(),
+        }
+    }
+
+    #[test]
+    fn topics_are_told_by_what_they_are_good_for() {
+        let end = "v2.detail.events.conversation.{id}.customer.end";
+        let recordings = "v2.users.{id}.conversations.{id}.recordings";
+        let offers = [
+            topic(end, &["Websocket", "EventBridge"]),
+            topic(recordings, &["Websocket"]),
+        ];
+        let Said::Ok(told) = offered(&offers) else {
+            panic!()
+        };
+        assert_eq!(
+            told,
+            "EventBridge offers conversation ends: customer.end; about recordings: none"
+        );
+        let more = [
+            topic(end, &["event-bridge"]),
+            topic(recordings, &["EVENT_BRIDGE"]),
+        ];
+        let Said::Ok(told) = offered(&more) else { panic!() };
+        assert!(told.ends_with(recordings), "{told}");
+        assert!(matches!(
+            offered(&[topic(end, &["Websocket"])]),
+            Said::Warning { .. }
+        ));
+        assert!(matches!(offered(&[topic(end, &[])]), Said::Unknown(_)));
+        assert!(matches!(offered(&[]), Said::Unknown(_)));
+    }
+
+    #[test]
+    fn limits_are_few_and_those_of_a_token_come_first() {
+        let limit = |key: &str| Limit {
+            key: key.to_owned(),
+            value: 7,
+        };
+        assert_eq!(listed(&[]), "none told");
+        let many: Vec<_> = ["a", "b", "c", "d", "e.token.rate.per.minute"].map(limit).into();
+        assert_eq!(
+            listed(&many),
+            "e.token.rate.per.minute 7, a 7, b 7, c 7, and 1 more"
+        );
+    }
+
+    #[test]
+    fn what_cannot_be_asked_is_named_by_what_is_archived() {
+        let Said::Unknown(told) = not_told(&[MediaKind::Screen]) else {
+            panic!()
+        };
+        assert!(
+            told.contains("screenRecording") && told.contains("viewSensitiveData"),
+            "{told}"
+        );
+        assert!(!told.contains("snippet"), "{told}");
+    }
+}

@@ -1,0 +1,151 @@
+//! Why a command could not do what it was asked, and the way out.
+
+use std::fmt;
+
+/// Why a command could not do what it was asked.
+#[derive(Debug)]
+pub struct Error {
+    kind: Kind,
+    message: String,
+    remedy: Option<String>,
+    unreachable: Option<&'static str>,
+    url: Option<String>,
+}
+
+/// What kind of thing stands in the way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Somebody pressed Ctrl-C; the command ended in a state that it can go on from.
+    Interrupted,
+    /// The request itself: something is missing in it, or cannot be done.
+    Usage,
+    /// The configuration of the function, or of the command.
+    Configuration,
+    /// A file that cannot be read or written.
+    File,
+    /// Where results go, such as a full disk behind stdout.
+    Output,
+    /// This machine's clock.
+    Clock,
+    /// AWS or Genesys.
+    Service,
+    /// A defect of this program.
+    Defect,
+}
+
+impl Kind {
+    /// Returns its stable name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Interrupted => "interrupted",
+            Self::Usage => "usage",
+            Self::Configuration => "configuration",
+            Self::File => "file",
+            Self::Output => "output",
+            Self::Clock => "clock",
+            Self::Service => "service",
+            Self::Defect => "defect",
+        }
+    }
+}
+
+impl Error {
+    /// Makes an error whose message says all there is to say.
+    pub fn new(kind: Kind, message: impl Into<String>) -> Self {
+        Self {
+            kind,
+            message: message.into(),
+            remedy: None,
+            unreachable: None,
+            url: None,
+        }
+    }
+
+    /// Makes an error of a request.
+    pub(super) fn usage(message: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self::new(Kind::Usage, message).remedy(remedy)
+    }
+
+    /// Makes the error that Ctrl-C is.
+    pub(super) fn interrupted() -> Self {
+        Self::new(Kind::Interrupted, "interrupted")
+    }
+
+    /// Adds the way out.
+    #[must_use]
+    pub fn remedy(mut self, remedy: impl Into<String>) -> Self {
+        self.remedy = Some(remedy.into());
+        self
+    }
+
+    /// Returns what kind of thing stands in the way.
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// Adds where the service is expected that no request got to.
+    #[must_use]
+    pub(super) fn at(mut self, url: String) -> Self {
+        let service = self.unreachable.unwrap_or_default();
+        self.remedy = Some(format!(
+            "{service} is expected at {url}: check region and endpoint, network, proxy and firewall"
+        ));
+        self.url = Some(url);
+        self
+    }
+
+    /// Returns the service that no request got to, if that is what is wrong.
+    pub fn unreachable(&self) -> Option<&'static str> {
+        self.unreachable
+    }
+
+    /// Returns where that service is expected.
+    pub fn url(&self) -> Option<&str> {
+        self.url.as_deref()
+    }
+
+    /// Says whether Ctrl-C was pressed.
+    pub fn is_interruption(&self) -> bool {
+        self.kind == Kind::Interrupted
+    }
+
+    /// Returns the way out, where there is one to name.
+    pub fn way_out(&self) -> Option<&str> {
+        self.remedy.as_deref()
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Error {}
+
+impl From<crate::error::Error> for Error {
+    fn from(error: crate::error::Error) -> Self {
+        Self {
+            unreachable: error.unreachable_service(),
+            ..Self::new(Kind::Service, error.to_string())
+        }
+    }
+}
+
+impl From<tokio::task::JoinError> for Error {
+    fn from(error: tokio::task::JoinError) -> Self {
+        Self::new(Kind::Defect, error.to_string())
+    }
+}
+
+impl From<aws_sdk_sqs::error::BuildError> for Error {
+    fn from(error: aws_sdk_sqs::error::BuildError) -> Self {
+        Self::new(Kind::Defect, error.to_string())
+    }
+}
+
+impl From<serde_json::Error> for Error {
+    fn from(error: serde_json::Error) -> Self {
+        Self::new(Kind::Defect, error.to_string())
+    }
+}

@@ -1,0 +1,37 @@
+//! Files that are whole or not there, and are never written through a link.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write as _};
+use std::path::Path;
+
+/// Puts a file of these bytes in place of what lies under `path`, and gives it, open for appending. A link there is
+/// replaced, and what it leads to stays as it is. What is no file, as a device or a folder, is left alone.
+pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<File> {
+    replace_with(path, bytes, |_| Ok(()))
+}
+
+/// As [`replace`]; `prepare` gets the file before anybody can find it.
+pub fn replace_with(
+    path: &Path,
+    bytes: &[u8],
+    prepare: impl FnOnce(&File) -> io::Result<()>,
+) -> io::Result<File> {
+    if fs::metadata(path).is_ok_and(|there| !there.is_file()) {
+        return Err(io::Error::other("it is not a regular file"));
+    }
+    // A name that nobody can foresee, and a creation that follows no link.
+    let beside = path.with_added_extension(format!("{}.new", uuid::Uuid::new_v4().simple()));
+    let mut file = OpenOptions::new().append(true).create_new(true).open(&beside)?;
+    let written = prepare(&file)
+        .and_then(|()| file.write_all(bytes))
+        .and_then(|()| file.sync_all())
+        .and_then(|()| fs::rename(&beside, path));
+    match written {
+        Ok(()) => Ok(file),
+        Err(error) => {
+            // The first error is the one to report.
+            let _ = fs::remove_file(&beside);
+            Err(error)
+        }
+    }
+}

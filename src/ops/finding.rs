@@ -1,0 +1,173 @@
+//! What can be wrong with the archive, and what to do about it.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use crate::archive::recording::ConversationId;
+use crate::aws::ledger::UnreadableEvent;
+
+/// The kind of a finding.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Code {
+    /// Nothing lies under the key.
+    ObjectMissing,
+    /// Other bytes lie there.
+    ObjectChanged,
+    /// So many other bytes lie there.
+    SizeDiffers,
+    /// The metadata is not that of the attempt that archived it.
+    ObjectForeign,
+    /// The tag `sha256` is missing or says something else.
+    TagDiffers,
+    /// The object could not be read.
+    ObjectUnreadable,
+    /// No record names the object.
+    ObjectUnrecorded,
+    /// An event was changed, removed, added or moved.
+    AuditBroken,
+    /// Events are missing.
+    AuditMissing,
+    /// An item of the audit is no event.
+    AuditUnreadable,
+    /// Ledger and audit contradict each other.
+    LedgerDiffers,
+    /// An item of the ledger is no record.
+    LedgerUnreadable,
+    /// Neither table knows the conversation.
+    #[serde(rename = "unknown_conversation")]
+    Unknown,
+}
+
+impl Code {
+    /// Returns its stable name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::ObjectMissing => "object_missing",
+            Self::ObjectChanged => "object_changed",
+            Self::SizeDiffers => "size_differs",
+            Self::ObjectForeign => "object_foreign",
+            Self::TagDiffers => "tag_differs",
+            Self::ObjectUnreadable => "object_unreadable",
+            Self::ObjectUnrecorded => "object_unrecorded",
+            Self::AuditBroken => "audit_broken",
+            Self::AuditMissing => "audit_missing",
+            Self::AuditUnreadable => "audit_unreadable",
+            Self::LedgerDiffers => "ledger_differs",
+            Self::LedgerUnreadable => "ledger_unreadable",
+            Self::Unknown => "unknown_conversation",
+        }
+    }
+
+    /// Returns what to do about it.
+    pub fn remedy(self) -> &'static str {
+        match self {
+            Self::ObjectMissing | Self::ObjectChanged | Self::SizeDiffers | Self::ObjectForeign => {
+                "who did it: CloudTrail's data events of the bucket; if it is versioned, the archived bytes are an \
+                 earlier version: aws s3api list-object-versions --bucket BUCKET --prefix KEY"
+            }
+            Self::TagDiffers => {
+                "the bytes are the archived ones; set the tag sha256 again: aws s3api put-object-tagging"
+            }
+            Self::ObjectUnreadable => {
+                "not proven either way: grant s3:GetObject and s3:GetObjectTagging (and kms:Decrypt), restore it from \
+                 Glacier, or try again"
+            }
+            Self::ObjectUnrecorded => {
+                "no ledger record names it: it was put there by something else, or its record was deleted; \
+                 compare with a backup of the ledger (point-in-time recovery)"
+            }
+            Self::AuditBroken
+            | Self::AuditMissing
+            | Self::AuditUnreadable
+            | Self::LedgerDiffers
+            | Self::LedgerUnreadable => {
+                "the tables were changed by something else: compare with their point-in-time recovery, with the audit \
+                 lines in the function's log, and with CloudTrail"
+            }
+            Self::Unknown => {
+                "if it was recorded: archivectl reconcile, or archivectl backfill --ids FILE; if the id is a recording's, give \
+                 that of its conversation: it stands in the object's key and in its metadata interaction-id"
+            }
+        }
+    }
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Something that is not as it was archived.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Finding {
+    /// Its kind.
+    pub code: Code,
+    /// Of the conversation, where it is known.
+    pub interaction_id: Option<String>,
+    /// As ledger and audit spell it.
+    pub recording_id: Option<String>,
+    /// `s3://bucket/key`, if it is about an object.
+    pub archive_key: Option<String>,
+    /// What was found.
+    pub detail: String,
+}
+
+impl Finding {
+    /// An item of the ledger, named by its keys, is no record.
+    pub fn unreadable((interaction_id, recording_id): (String, String)) -> Self {
+        Self {
+            code: Code::LedgerUnreadable,
+            interaction_id: Some(interaction_id),
+            recording_id: Some(recording_id),
+            archive_key: None,
+            detail: "this item of the ledger cannot be read as a record".to_owned(),
+        }
+    }
+
+    /// An item of the audit is no event.
+    pub fn unreadable_event(id: ConversationId, event: &UnreadableEvent) -> Self {
+        Self {
+            code: Code::AuditUnreadable,
+            interaction_id: Some(id.to_string()),
+            recording_id: event.recording_id.clone(),
+            archive_key: None,
+            detail: format!(
+                "the item with the eventId {} is no event: {}",
+                event.event_id, event.why
+            ),
+        }
+    }
+
+    /// Neither table knows the conversation.
+    pub fn unknown(id: ConversationId) -> Self {
+        Self {
+            code: Code::Unknown,
+            interaction_id: Some(id.to_string()),
+            recording_id: None,
+            archive_key: None,
+            detail: "neither the ledger nor the audit knows a conversation of this id".to_owned(),
+        }
+    }
+
+    /// Returns conversation and recording, as far as they are known.
+    pub fn about(&self) -> String {
+        let ids = [&self.interaction_id, &self.recording_id];
+        ids.into_iter().flatten().cloned().collect::<Vec<_>>().join(" ")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_code_has_one_name() {
+        for code in [Code::ObjectMissing, Code::AuditUnreadable, Code::Unknown] {
+            assert_eq!(serde_json::to_value(code).unwrap(), code.as_str());
+        }
+    }
+}

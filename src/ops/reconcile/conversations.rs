@@ -1,0 +1,153 @@
+//! What is listed and not archived.
+
+use futures_util::{StreamExt as _, TryStreamExt as _};
+use jiff::SignedDuration;
+
+use super::reason::{Patience, judge};
+use super::{Cause, Item, LOOKUPS, Reason, Reconciliation, Told};
+use crate::archive::job::Job;
+use crate::archive::recording::ConversationId;
+use crate::domain::days::Age;
+use crate::error::ErrorKind;
+use crate::genesys::analytics::{Conversation, Page};
+use crate::ops::Error;
+use crate::ops::custody::{self, Custody};
+use crate::ops::filter::Fate;
+use crate::ops::session::PATIENCE;
+use crate::ops::sink::{BATCH, Taken};
+
+impl Reconciliation<'_> {
+    /// Asks the tables about each conversation of a page that has what is wanted.
+    pub(super) async fn page(&mut self, page: Page) -> Result<(), Error> {
+        let wanted = self.sift(page);
+        let ledger = &self.ledger;
+        let lookups = wanted.into_iter().map(|conversation| async move {
+            let (custodies, _) = custody::of(ledger, conversation.id).await?;
+            Ok::<_, Error>((conversation, custodies))
+        });
+        let looked_up = futures_util::stream::iter(lookups)
+            .buffered(LOOKUPS)
+            .try_collect::<Vec<_>>();
+        for (conversation, custodies) in self.session.unless_interrupted(looked_up).await? {
+            self.tell.steps(1);
+            self.compare(&conversation, &custodies).await?;
+            if self.batch.len() == BATCH {
+                self.flush().await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns, of a page, what may have wanted recordings.
+    fn sift(&mut self, page: Page) -> Vec<Conversation> {
+        self.figures.unreadable += page.unreadable as u64;
+        let mut wanted = Vec::new();
+        for conversation in page.conversations {
+            self.listed.insert(conversation.id);
+            let count = match self.request.filter.fate(&conversation, &self.session.config) {
+                Fate::Wanted => {
+                    wanted.push(conversation);
+                    continue;
+                }
+                Fate::Unrecorded => &mut self.figures.unrecorded,
+                Fate::Filtered => &mut self.figures.filtered,
+                Fate::Ongoing => &mut self.figures.ongoing,
+            };
+            *count += 1;
+        }
+        wanted
+    }
+
+    /// Tells how a conversation stands.
+    async fn compare(&mut self, conversation: &Conversation, custodies: &[Custody]) -> Result<(), Error> {
+        let readiness = self.session.config.limits.readiness;
+        let readiness = SignedDuration::try_from(readiness).unwrap_or(SignedDuration::MAX);
+        let end = conversation.end.unwrap_or(conversation.start);
+        let patience = Patience {
+            now: self.session.now(),
+            readiness,
+            settles: self.session.config.settles(),
+        };
+        let (mut reason, mut causes) = judge(custodies, end, patience);
+        let unsettled = matches!(reason, Reason::Settling | Reason::Unsettled);
+        if reason == Reason::Archived || (unsettled && self.request.recordings) {
+            causes = self.unknown_recordings(conversation.id, custodies).await?;
+            reason = if causes.is_empty() {
+                Reason::Archived
+            } else {
+                Reason::NeverSeen
+            };
+        }
+        self.session.go_on()?;
+        let reason = reason.at_age(Age::of(conversation.start, self.session.now()));
+        *self.figures.reasons.entry(reason).or_default() += 1;
+        if !reason.is_finding() {
+            return Ok(());
+        }
+        let id = conversation.id;
+        self.tell.item(Item {
+            interaction_id: id.to_string(),
+            start: conversation.start,
+            reason: Told::Missing(reason),
+            recordings: Some(causes),
+        });
+        if self.sink.is_some() && reason.can_be_sent() {
+            let mut job = Job::new(id);
+            let days = self.request.range.to_string();
+            job.requested_by = Some(self.session.requester("reconcile", &days));
+            // The function may call it settled, and somebody has a reason to doubt it.
+            job.recheck = self.session.config.settles();
+            self.batch.push(job);
+        }
+        Ok(())
+    }
+
+    /// Returns, with `recordings`, those that Genesys lists, that are wanted, and that no run ever heard of.
+    async fn unknown_recordings(
+        &mut self,
+        id: ConversationId,
+        custodies: &[Custody],
+    ) -> Result<Vec<Cause>, Error> {
+        let Some(genesys) = &self.genesys else {
+            return Ok(Vec::new());
+        };
+        self.pace.wait(self.session).await?;
+        let (job, deadline) = (Job::new(id), self.session.deadline(PATIENCE));
+        let asked = async {
+            match genesys.recordings(&job, &deadline).await {
+                Ok(listing) => Ok(listing.recordings),
+                // Gone there, after it was archived.
+                Err(error) if is_nothing(error.kind()) => Ok(Vec::new()),
+                Err(error) => Err(error),
+            }
+        };
+        let listed = self.session.unless_interrupted(asked).await?;
+        self.pace.spend(1);
+        let wanted = &self.session.config.recording.media;
+        let known = |id: &str| custodies.iter().any(|custody| custody.recording == id);
+        let unknown = listed
+            .into_iter()
+            .filter(|recording| wanted.contains(&recording.media) && !known(&recording.id.to_string()));
+        Ok(unknown.map(|recording| Cause::never_seen(recording.id)).collect())
+    }
+
+    /// Sends the batch, when its time has come.
+    pub(super) async fn flush(&mut self) -> Result<(), Error> {
+        let jobs = std::mem::take(&mut self.batch);
+        let Some(sink) = self.sink.as_ref().filter(|_| !jobs.is_empty()) else {
+            return Ok(());
+        };
+        self.pace.wait(self.session).await?;
+        let taken = sink.take(&jobs, self.session, &|_| {}).await?;
+        self.pace.spend(jobs.len());
+        let sent = taken.into_iter().filter(|taken| *taken != Taken::Not).count() as u64;
+        self.figures.sent += sent;
+        self.figures.refused += jobs.len() as u64 - sent;
+        Ok(())
+    }
+}
+
+/// Says whether Genesys answered that it has no such conversation, or no recording of it.
+fn is_nothing(kind: ErrorKind) -> bool {
+    matches!(kind, ErrorKind::UnknownConversation | ErrorKind::NotReady { .. })
+}

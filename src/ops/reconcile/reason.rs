@@ -1,0 +1,226 @@
+//! Why a conversation that was recorded has no archive.
+
+use crate::archive::recording::RecordingId;
+use crate::aws::ledger::{Record, State};
+use jiff::{SignedDuration, Timestamp};
+use serde::Serialize;
+
+use crate::domain::days::Age;
+use crate::ops::custody::{Custody, text};
+
+/// How a conversation stands, from the best to the worst.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reason {
+    /// All that is wanted of it is archived, and no more can come.
+    Archived,
+    /// It ended without a recording.
+    Unrecorded,
+    /// All that was listed is archived, and it is looked at again.
+    Settling,
+    /// A run is at it.
+    InProgress,
+    /// It may still become ready.
+    TooEarly,
+    /// Gone at Genesys before it was archived.
+    Expired,
+    /// All that was listed is archived, and nobody looked whether there is more.
+    Unsettled,
+    /// Was not ready, and its job did not come again.
+    Deferred,
+    /// A run died, and no other took over.
+    Unfinished,
+    /// Began more than five years ago: Genesys has a special job for these.
+    #[serde(rename = "older_than_5_years")]
+    OlderThan5Years,
+    /// Began more than a year and a half ago: Genesys gives these to organisations on its list only.
+    #[serde(rename = "older_than_18_months")]
+    OlderThan18Months,
+    /// A run ended without an archive.
+    Failed,
+    /// No run ever heard of it.
+    NeverSeen,
+}
+
+impl Reason {
+    /// Returns its stable name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Archived => "archived",
+            Self::Unrecorded => "unrecorded",
+            Self::Settling => "settling",
+            Self::InProgress => "in_progress",
+            Self::TooEarly => "too_early",
+            Self::Expired => "expired",
+            Self::Unsettled => "unsettled",
+            Self::Deferred => "deferred",
+            Self::Unfinished => "unfinished",
+            Self::OlderThan5Years => "older_than_5_years",
+            Self::OlderThan18Months => "older_than_18_months",
+            Self::Failed => "failed",
+            Self::NeverSeen => "never_seen",
+        }
+    }
+
+    /// Returns the reason for a conversation of this age. What Genesys no longer gives just so is not lost, and a run that failed
+    /// or never came is not the cause.
+    pub(super) fn at_age(self, age: Age) -> Self {
+        match (self, age) {
+            (Self::Failed | Self::NeverSeen | Self::Deferred, Age::OverFiveYears) => Self::OlderThan5Years,
+            (Self::Failed | Self::NeverSeen | Self::Deferred, Age::OverEighteenMonths) => {
+                Self::OlderThan18Months
+            }
+            (reason, _) => reason,
+        }
+    }
+
+    /// Says whether somebody has to look after it.
+    pub fn is_finding(self) -> bool {
+        self >= Self::Expired
+    }
+
+    /// Says whether a job may mend it.
+    pub(super) fn can_be_sent(self) -> bool {
+        self > Self::Expired && self != Self::OlderThan5Years
+    }
+}
+
+/// What is behind it: a recording that is not archived, and what its audit told last.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Cause {
+    /// As ledger and audit spell it.
+    #[serde(rename = "recordingId")]
+    pub recording: String,
+    /// How far it got.
+    pub state: &'static str,
+    /// When it got there.
+    pub since: Option<Timestamp>,
+    /// What its audit told last.
+    pub error: Option<String>,
+}
+
+impl Cause {
+    /// Genesys lists it, and no run ever heard of it.
+    pub(super) fn never_seen(id: RecordingId) -> Self {
+        Self {
+            recording: id.to_string(),
+            state: Reason::NeverSeen.as_str(),
+            since: None,
+            error: None,
+        }
+    }
+
+    /// Returns what the ledger and the audit say of it.
+    fn of(custody: &Custody, record: &Record) -> Self {
+        let told = custody
+            .events
+            .iter()
+            .rev()
+            .find(|event| event.contains_key("error"));
+        Self {
+            recording: record.recording_id.clone(),
+            state: record.state.as_str(),
+            since: Some(record.updated_at),
+            error: told.map(|event| text(event, "error")),
+        }
+    }
+}
+
+/// When what is known of a conversation is late.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Patience {
+    pub(super) now: Timestamp,
+    /// How long a recording may take to become ready.
+    pub(super) readiness: SignedDuration,
+    /// The function looks at conversations until they are settled.
+    pub(super) settles: bool,
+}
+
+impl Patience {
+    fn is_early(&self, since: Timestamp) -> bool {
+        self.now < since + self.readiness
+    }
+}
+
+/// Returns how a conversation that was over at `end` stands.
+pub(super) fn judge(custodies: &[Custody], end: Timestamp, patience: Patience) -> (Reason, Vec<Cause>) {
+    let mut worst = None;
+    let mut causes = Vec::new();
+    for custody in custodies {
+        let Some(record) = &custody.record else { continue };
+        // What the function says of the conversation as a whole counts beside its recordings only where it settles.
+        if custody.overtaken && !(patience.settles && record.looks > 0) {
+            continue;
+        }
+        let reason = of_record(record, end, patience);
+        worst = worst.max(Some(reason));
+        if reason.is_finding() {
+            causes.push(Cause::of(custody, record));
+        }
+    }
+    let worst = worst.unwrap_or(if patience.is_early(end) {
+        Reason::TooEarly
+    } else {
+        Reason::NeverSeen
+    });
+    // Archived before settling was there, or on a laptop.
+    let looked_at = |custody: &Custody| custody.record.as_ref().is_some_and(|record| record.looks > 0);
+    if worst == Reason::Archived && patience.settles && !custodies.iter().any(looked_at) {
+        return (unsettled(end, patience), causes);
+    }
+    (worst, causes)
+}
+
+fn of_record(record: &Record, end: Timestamp, patience: Patience) -> Reason {
+    let now = patience.now.as_millisecond();
+    let busy = record.lease_end(now) > now;
+    match record.state {
+        State::Archived | State::Notified | State::Skipped | State::Settled => Reason::Archived,
+        State::Unrecorded => Reason::Unrecorded,
+        State::Settling => unsettled(end, patience),
+        State::Claimed | State::Storing if busy => Reason::InProgress,
+        State::Claimed | State::Storing => Reason::Unfinished,
+        State::Deferred if patience.is_early(record.updated_at) => Reason::TooEarly,
+        State::Deferred => Reason::Deferred,
+        State::Failed => Reason::Failed,
+        State::Expired => Reason::Expired,
+    }
+}
+
+fn unsettled(end: Timestamp, patience: Patience) -> Reason {
+    if patience.is_early(end) {
+        Reason::Settling
+    } else {
+        Reason::Unsettled
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reason_has_one_name() {
+        use Reason::{
+            Archived, Deferred, Expired, Failed, InProgress, NeverSeen, OlderThan5Years, OlderThan18Months,
+            Settling, TooEarly, Unfinished, Unrecorded, Unsettled,
+        };
+        for reason in [
+            Archived,
+            Unrecorded,
+            Settling,
+            InProgress,
+            TooEarly,
+            Expired,
+            Unsettled,
+            Deferred,
+            Unfinished,
+            OlderThan5Years,
+            OlderThan18Months,
+            Failed,
+            NeverSeen,
+        ] {
+            assert_eq!(serde_json::to_value(reason).unwrap(), reason.as_str());
+        }
+    }
+}

@@ -1,0 +1,44 @@
+//! What is archived and not listed.
+
+use jiff::Timestamp;
+
+use super::{Item, LOOKUPS, NotListed, Reconciliation, Told};
+use crate::ops::Error;
+use crate::ops::custody::{self, started};
+use crate::ops::scan::{self, Scan};
+
+impl Reconciliation<'_> {
+    /// Looks for what was archived in these days, began in them, and is not listed.
+    pub(super) async fn reverse(&mut self) -> Result<(), Error> {
+        let (session, range) = (self.session, self.request.range);
+        let ledger = self.ledger.clone();
+        let mut scan = Scan::new(&ledger, Some(range.start()));
+        let archived = |at: Option<Timestamp>| at.is_some_and(|at| range.holds(at));
+        while let Some(page) = scan.next(|record| archived(record.archived_at)).await? {
+            session.go_on()?;
+            let strangers = page.ids.into_iter().filter(|id| !self.listed.contains(id));
+            let read = |id| {
+                let ledger = ledger.clone();
+                async move {
+                    let (custodies, _) = custody::of(&ledger, id).await?;
+                    Ok((id, custodies))
+                }
+            };
+            scan::each(session, LOOKUPS, strangers.collect(), read, |(id, custodies)| {
+                let start = custodies.iter().find_map(|custody| started(&custody.events));
+                // Without a start nobody can tell to which days it belongs.
+                if let Some(start) = start.filter(|start| range.holds(*start)) {
+                    self.figures.not_listed += 1;
+                    self.tell.item(Item {
+                        interaction_id: id.to_string(),
+                        start,
+                        reason: Told::NotListed(NotListed::NotListed),
+                        recordings: None,
+                    });
+                }
+            })
+            .await?;
+        }
+        Ok(())
+    }
+}

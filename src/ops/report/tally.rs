@@ -1,0 +1,183 @@
+//! The figures of a report, gathered recording by recording. What they take in memory does not grow with the archive.
+
+use jiff::civil::Date;
+use jiff::{SignedDuration, Timestamp};
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+use super::histogram::Histogram;
+use super::{Day, Deadline, Figures, LISTED, NEAR, OTHER, OUTCOMES, Report};
+use crate::archive::audit::{Action, AuditItem};
+use crate::aws::ledger::{Record, State};
+use crate::domain::days::{Range, day_of};
+use crate::ops::custody::{Custody, noted, started, text};
+
+/// The figures of a report, while they are gathered.
+#[derive(Debug)]
+pub(super) struct Tally {
+    range: Range,
+    now: Timestamp,
+    /// Recordings and bytes of every day of the range, also of those that brought nothing.
+    days: BTreeMap<Date, (u64, u64)>,
+    /// From the claim to the verified object, in milliseconds.
+    latency: Histogram,
+    /// From the start of a recording to its archive, in milliseconds.
+    age: Histogram,
+    figures: Figures,
+}
+
+/// Letters of a reason.
+const LONGEST_REASON: usize = 160;
+
+/// Reasons beyond these count as one.
+const REASONS: usize = 200;
+
+impl Tally {
+    pub(super) fn new(range: Range, now: Timestamp) -> Self {
+        Self {
+            range,
+            now,
+            days: range.days().map(|date| (date, (0, 0))).collect(),
+            latency: Histogram::default(),
+            age: Histogram::default(),
+            figures: Figures {
+                outcomes: OUTCOMES.into_iter().map(|outcome| (outcome, 0)).collect(),
+                ..Figures::of(range)
+            },
+        }
+    }
+
+    /// Returns the report.
+    pub(super) fn finish(mut self) -> Report {
+        let day = |(day, (recordings, bytes))| Day {
+            day,
+            recordings,
+            bytes,
+        };
+        let days: Vec<_> = self.days.into_iter().map(day).collect();
+        self.figures.recordings = days.iter().map(|day| day.recordings).sum();
+        self.figures.bytes = days.iter().map(|day| day.bytes).sum();
+        self.figures.latency_ms = self.latency.figures();
+        self.figures.age_ms = self.age.figures();
+        Report {
+            days,
+            figures: self.figures,
+        }
+    }
+
+    /// Adds one recording.
+    pub(super) fn add(&mut self, custody: &Custody) {
+        self.figures.chains += 1;
+        self.figures.broken_chains += u64::from(!custody.findings.is_empty());
+        for event in &custody.events {
+            if moment(event).is_some_and(|at| self.range.holds(at)) {
+                self.add_event(event);
+            }
+        }
+        let Some(record) = &custody.record else { return };
+        if custody.overtaken || !is_meant(record, self.range) {
+            return;
+        }
+        *self.figures.outcomes.entry(outcome(record.state)).or_default() += 1;
+        let Some(archived) = record.archived_at else {
+            self.add_deadline(record, &custody.events);
+            return;
+        };
+        let (recordings, bytes) = self.days.entry(day_of(archived)).or_default();
+        *recordings += 1;
+        *bytes += record.files.iter().map(|file| file.size_bytes).sum::<u64>();
+        if let Some(start) = started(&custody.events) {
+            self.age.add(millis(archived.duration_since(start)));
+        }
+    }
+
+    fn add_event(&mut self, event: &AuditItem) {
+        let action = text(event, "action");
+        let is = |other: Action| action == other.as_str();
+        if is(Action::DownloadDeferred) {
+            self.figures.deferrals += 1;
+        } else if is(Action::DownloadFailed) || is(Action::WebhookFailed) {
+            let reason = reason(&text(event, "error"));
+            let failures = &mut self.figures.failures;
+            let room = failures.len() < REASONS || failures.contains_key(&reason);
+            let reason = if room { reason } else { OTHER.to_owned() };
+            *failures.entry(reason).or_default() += 1;
+        } else if is(Action::ArchiveStored)
+            && let Some(latency) = event.get("latencyMs").and_then(Value::as_u64)
+        {
+            self.latency.add(latency);
+        }
+    }
+
+    fn add_deadline(&mut self, record: &Record, events: &[AuditItem]) {
+        let gone = matches!(record.state, State::Expired | State::Skipped);
+        let Some(at) = noted(events, "deleteDate").filter(|at| !gone && *at <= self.now + NEAR) else {
+            return;
+        };
+        let figures = &mut self.figures;
+        figures.deadlines_near += 1;
+        figures.deadlines.push(Deadline {
+            delete_date: at,
+            interaction_id: record.interaction_id.clone(),
+            recording_id: record.recording_id.clone(),
+            state: outcome(record.state),
+        });
+        figures.deadlines.sort();
+        figures.deadlines.truncate(LISTED);
+    }
+}
+
+/// Says whether a record belongs into a report of these days: it was archived in them, or it is not archived and was written
+/// to last in them.
+pub(super) fn is_meant(record: &Record, range: Range) -> bool {
+    range.holds(record.archived_at.unwrap_or(record.updated_at))
+}
+
+fn outcome(state: State) -> &'static str {
+    match state {
+        State::Archived | State::Notified => "archived",
+        State::Deferred | State::Settling => "waiting",
+        State::Claimed | State::Storing => "in progress",
+        State::Failed => "failed",
+        State::Expired => "expired",
+        State::Skipped => "skipped",
+        // Of a conversation that has no recordings: with any, they stand in the report, and it does not.
+        State::Settled | State::Unrecorded => "no recording",
+    }
+}
+
+fn moment(event: &AuditItem) -> Option<Timestamp> {
+    text(event, "timestamp").parse().ok()
+}
+
+fn millis(duration: SignedDuration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or_default()
+}
+
+/// An error's text without what is different each time: ids, keys, hashes.
+fn reason(error: &str) -> String {
+    const LONGEST: usize = 20;
+    let words = error.split_whitespace().map(|word| {
+        let id = word.chars().count() > LONGEST && word.contains(|letter: char| letter.is_ascii_digit());
+        if id { "…" } else { word }
+    });
+    let words = words.collect::<Vec<_>>().join(" ");
+    match words.char_indices().nth(LONGEST_REASON) {
+        _ if words.is_empty() => "no reason given".to_owned(),
+        Some((end, _)) => format!("{}…", &words[..end]),
+        None => words,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_failure_of_two_recordings_has_one_reason() {
+        let error = |id: &str| format!("recording {id} of conversation {id}: Genesys answered 403");
+        let one = reason(&error("e0000000-0000-4000-8000-000000000101"));
+        assert_eq!(one, reason(&error("e0000000-0000-4000-8000-000000000102")));
+        assert_eq!(one, "recording … of conversation … Genesys answered 403");
+    }
+}

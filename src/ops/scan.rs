@@ -1,0 +1,138 @@
+//! Going through the whole ledger, conversation by conversation, with no more than a page in memory.
+
+use super::{Error, Session};
+use crate::archive::recording::ConversationId;
+use crate::aws::ledger::{Ledger, PageKey, Record};
+use futures_util::stream::{self, StreamExt as _};
+use jiff::Timestamp;
+
+/// A page of conversations.
+#[derive(Debug, Default)]
+pub(super) struct Conversations {
+    pub(super) ids: Vec<ConversationId>,
+    /// Items whose conversation has no id that can be read, by their keys.
+    pub(super) unreadable: Vec<(String, String)>,
+    /// How many items of the ledger were gone through for it.
+    pub(super) scanned: u64,
+}
+
+/// Steps of which so many are told when all of some parts are done.
+#[derive(Debug, Default)]
+pub(super) struct Portion {
+    steps: u64,
+    parts: u64,
+    done: u64,
+}
+
+impl Portion {
+    pub(super) fn new(steps: u64, parts: usize) -> Self {
+        Self {
+            steps,
+            parts: parts as u64,
+            done: 0,
+        }
+    }
+
+    /// Notes that one more part is done; returns how many steps that is.
+    pub(super) fn next(&mut self) -> u64 {
+        let told = |done: u64| (self.steps * done).checked_div(self.parts).unwrap_or_default();
+        let before = told(self.done);
+        self.done = (self.done + 1).min(self.parts);
+        told(self.done) - before
+    }
+}
+
+/// A walk through the ledger.
+#[derive(Debug)]
+pub(super) struct Scan<'a> {
+    ledger: &'a Ledger,
+    /// Only what was written since.
+    since: Option<Timestamp>,
+    from: Option<PageKey>,
+    last: String,
+    ended: bool,
+}
+
+impl<'a> Scan<'a> {
+    pub(super) fn new(ledger: &'a Ledger, since: Option<Timestamp>) -> Self {
+        Self {
+            ledger,
+            since,
+            from: None,
+            last: String::new(),
+            ended: false,
+        }
+    }
+
+    /// Returns the next page of conversations with a matching or an unreadable record. An unreadable record may match, so
+    /// its conversation is included. `None` after the last page.
+    pub(super) async fn next(
+        &mut self,
+        wants: impl Fn(&Record) -> bool,
+    ) -> Result<Option<Conversations>, Error> {
+        if self.ended {
+            return Ok(None);
+        }
+        let page = self.ledger.page(self.from.take(), self.since).await?;
+        self.ended = page.next.is_none();
+        self.from = page.next;
+        let wanted = page.records.into_iter().filter(wants);
+        let wanted = wanted.map(|record| (record.interaction_id, record.recording_id));
+        let mut conversations = Conversations {
+            scanned: page.scanned,
+            ..Conversations::default()
+        };
+        for keys in wanted.chain(page.unreadable) {
+            // The records of a conversation stand side by side, and may go on with the next page.
+            if keys.0 == self.last {
+                continue;
+            }
+            self.last.clone_from(&keys.0);
+            match ConversationId::parse(&keys.0) {
+                Ok(id) => conversations.ids.push(id),
+                Err(_) => conversations.unreadable.push(keys),
+            }
+        }
+        Ok(Some(conversations))
+    }
+}
+
+/// Does `work` with each of `items`, so many at a time and on all processors, and gives what comes of it to `take`.
+pub(super) async fn each<T, R, F>(
+    session: &Session,
+    concurrency: usize,
+    items: Vec<T>,
+    work: impl Fn(T) -> F,
+    mut take: impl FnMut(R),
+) -> Result<(), Error>
+where
+    F: Future<Output = Result<R, crate::error::Error>> + Send + 'static,
+    R: Send + 'static,
+{
+    let mut running = stream::iter(items)
+        .map(|item| tokio::spawn(work(item)))
+        .buffer_unordered(concurrency);
+    loop {
+        let done = tokio::select! {
+            done = running.next() => done,
+            () = session.interruption() => return Err(Error::interrupted()),
+        };
+        let Some(done) = done else { return Ok(()) };
+        take(done??);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_portion_is_told_whole_whatever_its_parts() {
+        for (steps, parts) in [(1_000, 7), (3, 7), (0, 5), (10, 1)] {
+            let mut portion = Portion::new(steps, parts);
+            let told: u64 = (0..parts).map(|_| portion.next()).sum();
+            assert_eq!((told, portion.next()), (steps, 0));
+        }
+        assert_eq!(Portion::new(9, 0).next(), 0);
+    }
+}

@@ -1,0 +1,69 @@
+//! The function's configuration as a deployed stack tells it.
+
+use std::collections::BTreeMap;
+
+use super::error::{Error, Kind};
+use crate::aws;
+
+/// Outputs and parameters of the template, and the variable that each stands for.
+const VARIABLES: [(&str, &str); 27] = [
+    ("SecretId", "GENESYS_SECRET_ID"),
+    ("GenesysCloudRegion", "GENESYS_CLOUD_REGION"),
+    ("GenesysApiBaseUrl", "GENESYS_API_BASE_URL"),
+    ("GenesysLoginBaseUrl", "GENESYS_LOGIN_BASE_URL"),
+    ("GenesysMediaHosts", "GENESYS_MEDIA_HOSTS"),
+    ("GenesysRecordingApi", "GENESYS_RECORDING_API"),
+    ("RecordingFormat", "RECORDING_FORMAT"),
+    ("RecordingChannels", "RECORDING_CHANNELS"),
+    ("RecordingMedia", "RECORDING_MEDIA"),
+    ("BucketName", "S3_BUCKET_NAME"),
+    ("BucketOwner", "S3_BUCKET_OWNER"),
+    ("KeyTemplate", "S3_KEY_TEMPLATE"),
+    ("KmsKeyArn", "S3_SSE_KMS_KEY_ID"),
+    ("S3StorageClass", "S3_STORAGE_CLASS"),
+    ("S3ObjectLockMode", "S3_OBJECT_LOCK_MODE"),
+    ("S3ObjectLockDays", "S3_OBJECT_LOCK_DAYS"),
+    ("UploadPartSizeMib", "UPLOAD_PART_SIZE_MIB"),
+    ("UploadConcurrency", "UPLOAD_CONCURRENCY"),
+    ("AuditTableName", "AUDIT_TABLE_NAME"),
+    ("LedgerTableName", "LEDGER_TABLE_NAME"),
+    ("WebhookUrl", "WEBHOOK_URL"),
+    ("WebhookSignature", "WEBHOOK_SIGNATURE"),
+    ("WorkQueueUrl", "WORK_QUEUE_URL"),
+    ("ExceptionQueueUrl", "EXCEPTION_QUEUE_URL"),
+    ("WorkDeadLetterQueueUrl", "WORK_DEAD_LETTER_QUEUE_URL"),
+    ("ReadinessDeadlineMinutes", "READINESS_DEADLINE_MINUTES"),
+    ("MaxAttempts", "MAX_ATTEMPTS"),
+];
+
+/// Returns the values of the function's variables in the stack of this name; empty where it leaves one unset.
+pub(super) async fn variables(name: &str) -> Result<BTreeMap<&'static str, String>, Error> {
+    let sdk = aws_config::load_defaults(aws_config::BehaviorVersion::latest()).await;
+    let described = aws_sdk_cloudformation::Client::new(&sdk)
+        .describe_stacks()
+        .stack_name(name)
+        .send()
+        .await
+        .map_err(|error| {
+            let doing = format!("describing the stack {name} (check name, region and credentials)");
+            aws::failed(&doing, error)
+        })?;
+    let stack = described.stacks.unwrap_or_default().into_iter().next();
+    let wrong = |message: String| Error::new(Kind::Configuration, message);
+    let stack = stack.ok_or_else(|| wrong(format!("there is no stack {name} in this account and region")))?;
+    let parameters = stack.parameters.unwrap_or_default().into_iter();
+    let parameters =
+        parameters.filter_map(|parameter| Some((parameter.parameter_key?, parameter.parameter_value?)));
+    let outputs = stack.outputs.unwrap_or_default().into_iter();
+    let outputs = outputs.filter_map(|output| Some((output.output_key?, output.output_value?)));
+    let told: BTreeMap<String, String> = parameters.chain(outputs).collect();
+    let value = |(key, variable): (&str, &'static str)| {
+        let value = told.get(key).cloned().ok_or_else(|| {
+            wrong(format!(
+                "the stack {name} has no {key}: it was made from another template than this version's template.yaml"
+            ))
+        })?;
+        Ok((variable, value))
+    };
+    VARIABLES.into_iter().map(value).collect()
+}

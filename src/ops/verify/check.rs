@@ -1,0 +1,211 @@
+//! Holds the objects of a conversation against what the tables know.
+
+use super::Checked;
+use crate::archive::audit::Action;
+use crate::archive::recording::{ArchivedFile, ConversationId};
+use crate::aws::ledger::{Ledger, Record, RecordPage};
+use crate::aws::storage::{Found, Storage};
+use crate::error::Error;
+
+use crate::domain::days::Range;
+use crate::ops::custody::{self, Custody, text};
+use crate::ops::finding::{Code, Finding};
+
+/// Looks at conversations and objects.
+#[derive(Debug)]
+pub(super) struct Checker {
+    pub(super) ledger: Ledger,
+    pub(super) storage: Storage,
+    /// Only what was archived in these days.
+    pub(super) range: Option<Range>,
+}
+
+/// How often an object whose reading broke off is read again.
+const TRIES: usize = 3;
+
+impl Checker {
+    /// Says whether this record is meant.
+    pub(super) fn wants(&self, record: &Record) -> bool {
+        self.range.is_none_or(|range| {
+            record.is_archived() && record.archived_at.is_some_and(|archived| range.holds(archived))
+        })
+    }
+
+    /// Checks everything about one conversation.
+    pub(super) async fn conversation(&self, id: ConversationId) -> Result<Checked, Error> {
+        let (custodies, findings) = custody::of(&self.ledger, id).await?;
+        let mut checked = Checked {
+            conversations: 1,
+            findings,
+            ..Checked::default()
+        };
+        for mut custody in custodies {
+            if custody.record.as_ref().is_some_and(|record| !self.wants(record)) {
+                continue;
+            }
+            checked.events += custody.events.len() as u64;
+            checked.findings.append(&mut custody.findings);
+            let Some(record) = &custody.record else { continue };
+            if !record.is_archived() {
+                checked.unarchived += u64::from(!custody.overtaken);
+                continue;
+            }
+            checked.recordings += 1;
+            for file in &record.files {
+                checked.files += 1;
+                let mut found = |code, detail| {
+                    let finding = custody.finding(id.to_string(), Some(file), code, detail);
+                    checked.findings.push(finding);
+                };
+                // Of a broken chain that is told already.
+                if custody.whole {
+                    check_audit(&custody, file, &mut found);
+                }
+                checked.bytes += self.check_object(record, file, &mut found).await;
+            }
+        }
+        Ok(checked)
+    }
+
+    /// Reads the object of an archived file; gives how many bytes were read.
+    async fn check_object(
+        &self,
+        record: &Record,
+        file: &ArchivedFile,
+        found: &mut impl FnMut(Code, String),
+    ) -> u64 {
+        let mut tries = 1;
+        let read = loop {
+            match self.storage.read(file).await {
+                Err(_) if tries < TRIES => tries += 1,
+                read => break read,
+            }
+        };
+        match read {
+            Err(error) => found(Code::ObjectUnreadable, error.to_string()),
+            Ok(None) => found(Code::ObjectMissing, "there is no object under its key".to_owned()),
+            Ok(Some(object)) => {
+                compare(record, file, &object, found);
+                return object.digest.size;
+            }
+        }
+        0
+    }
+
+    /// Checks whether the ledger names this object of the archive bucket.
+    pub(super) async fn recorded(&self, key: &str) -> Result<Checked, Error> {
+        let mut checked = Checked {
+            objects: 1,
+            ..Checked::default()
+        };
+        let archive_key = self.storage.archive_key(key);
+        let label = match self.storage.label(key).await {
+            Ok(Some(label)) => label,
+            // Gone since it was listed: then there is nothing to be recorded.
+            Ok(None) => return Ok(checked),
+            Err(error) => {
+                checked.findings.push(Finding {
+                    code: Code::ObjectUnreadable,
+                    interaction_id: None,
+                    recording_id: None,
+                    archive_key: Some(archive_key),
+                    detail: error.to_string(),
+                });
+                return Ok(checked);
+            }
+        };
+        let conversation = label.interaction_id.as_deref().map(ConversationId::parse);
+        let known = match conversation {
+            Some(Ok(id)) => self.ledger.all_records(id).await?,
+            _ => RecordPage::default(),
+        };
+        let mut unreadable = known.unreadable.iter().map(|(_, recording)| Some(recording));
+        // Which objects an unreadable record names is not known, and the record is a finding itself.
+        if unreadable.any(|recording| recording == label.recording_id.as_ref()) {
+            return Ok(checked);
+        }
+        let mut named = known
+            .records
+            .iter()
+            .flat_map(|record| record.files.iter().chain(&record.former_files));
+        if !named.any(|file| file.archive_key == archive_key) {
+            let detail = match &label.interaction_id {
+                Some(_) => "it names its recording, and the ledger does not name it",
+                None => "it does not say whose recording it is",
+            };
+            checked.findings.push(Finding {
+                code: Code::ObjectUnrecorded,
+                interaction_id: label.interaction_id,
+                recording_id: label.recording_id,
+                archive_key: Some(archive_key),
+                detail: detail.to_owned(),
+            });
+        }
+        Ok(checked)
+    }
+}
+
+/// Checks whether the audit tells of this file what the ledger does.
+fn check_audit(custody: &Custody, file: &ArchivedFile, found: &mut impl FnMut(Code, String)) {
+    let stored = custody.events.iter().rev().find(|event| {
+        text(event, "action") == Action::ArchiveStored.as_str()
+            && text(event, "archiveKey") == file.archive_key
+    });
+    let Some(stored) = stored else {
+        let detail = "no audit event archive.stored tells of it".to_owned();
+        return found(Code::AuditMissing, detail);
+    };
+    for (name, known, told) in [
+        ("SHA-256", file.sha256.clone(), text(stored, "hash")),
+        ("attempt", file.attempt_id.to_string(), text(stored, "attemptId")),
+        (
+            "size",
+            file.size_bytes.to_string(),
+            stored["sizeBytes"].to_string(),
+        ),
+    ] {
+        if told != known {
+            let detail = format!("{name} is {known} in the ledger and {told} in the audit");
+            found(Code::LedgerDiffers, detail);
+        }
+    }
+}
+
+/// Checks whether the object is the one that was archived.
+fn compare(record: &Record, file: &ArchivedFile, object: &Found, found: &mut impl FnMut(Code, String)) {
+    let (size, hash) = (object.digest.size, object.digest.hex());
+    if size != file.size_bytes {
+        found(
+            Code::SizeDiffers,
+            format!("it has {size} bytes; archived were {}", file.size_bytes),
+        );
+    } else if hash != file.sha256 {
+        found(
+            Code::ObjectChanged,
+            format!(
+                "SHA-256 of its {size} bytes is {hash}; archived was {}",
+                file.sha256
+            ),
+        );
+    }
+    let (label, attempt) = (&object.label, file.attempt_id.to_string());
+    for (name, said, ours) in [
+        (
+            "metadata interaction-id",
+            &label.interaction_id,
+            &record.interaction_id,
+        ),
+        ("metadata recording-id", &label.recording_id, &record.recording_id),
+        ("metadata attempt-id", &label.attempt_id, &attempt),
+        ("tag sha256", &object.sha256_tag, &file.sha256),
+    ] {
+        if said.as_ref() != Some(ours) {
+            let code = match name {
+                "tag sha256" => Code::TagDiffers,
+                _ => Code::ObjectForeign,
+            };
+            let said = said.as_deref().unwrap_or("missing");
+            found(code, format!("its {name} is {said}; archived was {ours}"));
+        }
+    }
+}
