@@ -185,7 +185,7 @@ impl Archiver {
     }
 }
 
-/// The conversation has not ended by the readiness deadline.
+/// Says that the conversation has not ended by the readiness deadline.
 pub(super) fn lasting(known: &Conversation, since: Timestamp, readiness: Duration, orphan: &str) -> Error {
     let minutes = readiness.as_secs() / 60;
     let open = match known.open.as_slice() {
@@ -200,7 +200,7 @@ pub(super) fn lasting(known: &Conversation, since: Timestamp, readiness: Duratio
     Error::new(ErrorKind::AfterCallWorkOpen, message)
 }
 
-/// The last look was taken, and the conversation is not settled.
+/// Says that the last look was taken, and the conversation is not settled.
 pub(super) fn not_settled(conversation: ConversationId) -> Error {
     let last = LOOKS.end();
     let message =

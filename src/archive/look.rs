@@ -49,7 +49,7 @@ impl Known {
             .find(|record| record.recording_id == recording)
     }
 
-    /// The recordings that a look listed before, that are not listed any more, and that a run died with.
+    /// Returns the recordings that a look listed before, that are not listed any more, and that a run died with.
     fn vanished(&self, listed: &[String], now: Timestamp) -> Vec<String> {
         let begun = |id: &String| self.of(id).is_some() && needs_work(self.of(id), now);
         let ever = self
@@ -58,7 +58,7 @@ impl Known {
         ever.cloned().collect()
     }
 
-    /// The recordings that any look listed, this one included.
+    /// Returns the recordings that any look listed, this one included.
     fn ever_listed<'a>(&'a self, listed: &'a [String]) -> impl Iterator<Item = &'a String> {
         let before = self.conversation.iter().flat_map(|record| &record.recordings);
         listed.iter().chain(before.filter(|id| !listed.contains(id)))
@@ -66,7 +66,7 @@ impl Known {
 }
 
 impl Archiver {
-    /// Whether a job is for a conversation that is looked at until nothing more can come.
+    /// Tells whether a job is for a conversation that is looked at until nothing more can come.
     pub fn settles(&self, job: &Job) -> bool {
         self.config.settles() && job.recording.is_none() && job.segment.is_none()
     }
@@ -90,7 +90,7 @@ impl Archiver {
                 tracing::info!(interaction_id = %of.conversation, look = run.job.look, "look was taken before");
                 Looked::default()
             }
-            Plan::Answer if run.job.expected_sha256.is_none() => self.from_ledger(run, known).await,
+            Plan::Answer if run.job.expected_sha256.is_none() => self.answer_from_ledger(run, known).await,
             Plan::Answer | Plan::Join => self.take(run, known, None).await,
             Plan::Take(number) => self.take(run, known, Some(number)).await,
         }
@@ -98,7 +98,7 @@ impl Archiver {
 
     /// Answers a job for a settled conversation without looking at it. What failed is tried again as by a job of its own:
     /// the run that found it so may have died before anybody was told.
-    async fn from_ledger(&self, run: Run<'_>, known: Known) -> Looked {
+    async fn answer_from_ledger(&self, run: Run<'_>, known: Known) -> Looked {
         let of = whole(run.job);
         let mut results = Vec::new();
         for record in known.recordings {
@@ -153,11 +153,11 @@ impl Archiver {
             results.extend(self.see_to(run, id).await);
         }
         // A list of nothing but entries that cannot be read is a case for people, which was made.
-        let decided = !results.iter().any(is_undecided) && !(listed.is_empty() && unreadable);
+        let undecided = results.iter().any(is_undecided) || (listed.is_empty() && unreadable);
         let complete = known
             .ever_listed(&listed)
             .all(|id| is_final(id, &results, &known));
-        let taken = number.filter(|_| decided).map(|number| Taken {
+        let taken = number.filter(|_| !undecided).map(|number| Taken {
             number,
             complete,
             quiet: results.is_empty(),
@@ -263,7 +263,7 @@ impl Archiver {
         }
     }
 
-    /// Whether a recording may have been started that is wanted, or that would be a reason to wait.
+    /// Tells whether a recording may have been started that is wanted, or that would be a reason to wait.
     fn may_be_recorded(&self, known: &Conversation) -> bool {
         let wanted = &self.config.recording.media;
         let started = known.recorded || known.screen_recorded || known.snippet_recorded;
@@ -291,7 +291,7 @@ impl Archiver {
         Ok(())
     }
 
-    /// Why nothing follows by itself, with what an orphan recording tells.
+    /// Says why nothing follows by itself, with what an orphan recording tells.
     async fn at_the_end_of_patience(&self, run: Run<'_>, next: Next, told: Option<Told>) -> Error {
         match (next, told) {
             (Next::Open, Some(Told::Known(known))) => {
@@ -399,7 +399,7 @@ impl Conclusion {
     }
 }
 
-/// The job of the look after this one.
+/// Returns the job of the look after this one.
 fn next_look(job: &Job, number: u32, at: Timestamp, since: Timestamp) -> Job {
     Job {
         expected_sha256: None,
@@ -412,7 +412,7 @@ fn next_look(job: &Job, number: u32, at: Timestamp, since: Timestamp) -> Job {
     }
 }
 
-/// The job's conversation as a whole.
+/// Names the job's conversation as a whole.
 fn whole(job: &Job) -> RecordingRef {
     RecordingRef {
         conversation: job.conversation,
@@ -421,13 +421,13 @@ fn whole(job: &Job) -> RecordingRef {
     }
 }
 
-/// Whether a result leaves open what was archived: another run is needed, or the job was refused.
+/// Tells whether a result leaves open what was archived: another run is needed, or the job was refused.
 fn is_undecided(result: &RecordingResult) -> bool {
     let kind = result.error.as_ref().map(Error::kind);
     result.outcome == Outcome::Retry || kind == Some(ErrorKind::MalformedJob)
 }
 
-/// Whether nothing more comes of a recording by itself, by what this look made of it, or else by its record.
+/// Tells whether nothing more comes of a recording by itself, by what this look made of it, or else by its record.
 fn is_final(id: &str, results: &[RecordingResult], known: &Known) -> bool {
     let result = results.iter().find(|result| result.of.recording_key() == id);
     let Some(result) = result else {

@@ -38,7 +38,7 @@ pub(super) fn plan(job: &Job, record: Option<&Record>, now: Timestamp) -> Plan {
     }
 }
 
-/// Whether another look is to come by itself.
+/// Tells whether another look is to come by itself.
 fn is_under_way(record: &Record, now: Timestamp) -> bool {
     let pending = record.looks > 0 && matches!(record.state, State::Settling | State::Deferred);
     let next = record.next_look_at;
@@ -48,7 +48,7 @@ fn is_under_way(record: &Record, now: Timestamp) -> bool {
 /// A recording that was deferred has a job of its own, which writes to its record at least this often.
 const DEFERRED_JOB_ALIVE: SignedDuration = SignedDuration::from_hours(6);
 
-/// Whether a look has to see to a recording of which the ledger has this record.
+/// Tells whether a look has to see to a recording of which the ledger has this record.
 pub(super) fn needs_work(record: Option<&Record>, now: Timestamp) -> bool {
     record.is_none_or(|record| match record.state {
         State::Deferred => now.duration_since(record.updated_at) > DEFERRED_JOB_ALIVE,
@@ -101,8 +101,8 @@ const QUIET_AFTER_END: Duration = Duration::from_secs(300);
 const LISTING_PROVES: SignedDuration = SignedDuration::from_hours(1);
 
 impl View<'_> {
-    /// Whether the details are needed for what follows. As long as recordings turn up, or are being archived, another
-    /// look follows anyway.
+    /// Tells whether the details are needed for what follows. As long as recordings turn up, or are being archived,
+    /// another look follows anyway.
     pub(super) fn needs_details(&self) -> bool {
         self.is_empty() || (self.look > 1 && ((self.is_same() && self.complete) || self.is_late()))
     }
@@ -127,7 +127,7 @@ impl View<'_> {
         }
     }
 
-    /// Nothing was ever listed of a conversation that is known.
+    /// Returns what follows where nothing was ever listed of a conversation that is known.
     fn nothing_listed(&self, known: &Conversation, started: bool) -> Next {
         let ended = self.is_over(known);
         let believed = seconds(self.limits.unrecorded_after);
@@ -144,7 +144,7 @@ impl View<'_> {
         }
     }
 
-    /// Another look after the usual delay, which doubles; one of them falls on the readiness deadline.
+    /// Returns another look after the usual delay, which doubles; one of them falls on the readiness deadline.
     fn again(&self) -> Next {
         let doubled = self.look.saturating_sub(1).min(16);
         let delay = self.limits.settle.saturating_mul(1 << doubled).min(LONGEST_DELAY);
@@ -163,7 +163,7 @@ impl View<'_> {
         }
     }
 
-    /// Whether a conversation has been over for long enough.
+    /// Tells whether a conversation has been over for long enough.
     fn is_over(&self, known: &Conversation) -> bool {
         let quiet = seconds(QUIET_AFTER_END.min(self.limits.settle));
         known.end.is_some_and(|end| self.now.duration_since(end) >= quiet)
@@ -177,12 +177,12 @@ impl View<'_> {
         self.waited() > seconds(self.limits.readiness)
     }
 
-    /// Whether no look ever listed anything.
+    /// Tells whether no look ever listed anything.
     fn is_empty(&self) -> bool {
         self.listed.is_empty() && self.before.is_none_or(|before| before.recordings.is_empty())
     }
 
-    /// Whether the look before listed the same.
+    /// Tells whether the look before listed the same.
     fn is_same(&self) -> bool {
         let before = self.before.filter(|before| before.looks > 0);
         before.is_some_and(|before| before.listed == self.listed)

@@ -25,6 +25,8 @@ use crate::error::{Error, ErrorKind};
 use crate::retry::{Retry, RetryPolicy};
 use crate::telemetry::Counters;
 
+pub use super::details::Conversation;
+
 const ACCESS: &str = "grant the OAuth client a role with analytics:conversationDetail:view, for all divisions that \
      are archived";
 
@@ -34,8 +36,6 @@ const QUERY_PAGE: u32 = 100;
 const JOB_PAGE: &str = "500";
 /// Longest time between two looks at a job.
 const LONGEST_WAIT: Duration = Duration::from_secs(15);
-
-pub use super::details::Conversation;
 
 /// Genesys' analytics of one organisation.
 #[derive(Debug)]

@@ -44,7 +44,11 @@ pub(super) struct Answer {
 const LONGEST_ANSWER: usize = 32 * 1024 * 1024;
 
 /// Longest list of recordings that is read.
-const LONGEST_LIST: usize = 1024 * 1024;
+pub(super) const LONGEST_LIST: usize = 1024 * 1024;
+
+/// Longest answer with the details of conversations, or a page of orphans, that is read. Each `{}` in it becomes a value
+/// of a hundred bytes and more, and all have to fit into a function's memory.
+pub(super) const LONGEST_DETAILS: usize = 8 * 1024 * 1024;
 
 /// What a 403 about recordings asks for.
 pub(super) const RECORDING_ACCESS: &str = "grant the OAuth client a role with recording:recording:view (or \
@@ -85,26 +89,24 @@ impl Api {
         what: &str,
         deadline: &Deadline,
     ) -> Result<Answer, Error> {
+        self.get_within(LONGEST_ANSWER, path, query, what, deadline).await
+    }
+
+    /// GETs `path`, whose answer is at most `longest` bytes long.
+    pub(super) async fn get_within(
+        &self,
+        longest: usize,
+        path: &str,
+        query: &[(&str, &str)],
+        what: &str,
+        deadline: &Deadline,
+    ) -> Result<Answer, Error> {
         let mut url = http::join(&self.base, path);
         if !query.is_empty() {
             url.query_pairs_mut().extend_pairs(query);
         }
-        self.whole(LONGEST_ANSWER, what, deadline, |token| {
+        self.whole(longest, what, deadline, |token| {
             bearer(self.http.request(Method::GET, url.clone()), token)
-        })
-        .await
-    }
-
-    /// GETs `path`, which answers with a list that is short.
-    pub(super) async fn get_list(
-        &self,
-        path: &str,
-        what: &str,
-        deadline: &Deadline,
-    ) -> Result<Answer, Error> {
-        let url = http::join(&self.base, path);
-        self.whole(LONGEST_LIST, what, deadline, |token| {
-            bearer(self.http.get(url.clone()), token)
         })
         .await
     }

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::{Map, Value};
 
-use super::api::Api;
+use super::api::{Api, LONGEST_LIST};
 use super::bounded::{Bounded, InOrder};
 use super::media::SignedUrl;
 use super::{Availability, Listed, Listing, Location, Opened, Opening, Source};
@@ -74,7 +74,7 @@ pub(super) async fn list(
 ) -> Result<Listing, Error> {
     let what = format!("the recordings of conversation {conversation}");
     let path = format!("/api/v2/conversations/{conversation}/recordingmetadata");
-    let answer = api.get_list(&path, &what, deadline).await?;
+    let answer = api.get_within(LONGEST_LIST, &path, &[], &what, deadline).await?;
     if answer.is_blank() {
         return Ok(Listing::default());
     }
@@ -195,17 +195,7 @@ pub(super) async fn open(
 ) -> Result<Opening, Error> {
     let what = format!("recording {} of conversation {conversation}", listed.id);
     let path = format!("/api/v2/conversations/{conversation}/recordings/{}", listed.id);
-    let mut query: Vec<(&str, &str)> = match listed.media {
-        MediaKind::Audio => vec![("formatId", format_id(format))],
-        MediaKind::Screen => Vec::new(),
-        MediaKind::Chat => vec![("chatFormatId", "ZIP")],
-        MediaKind::Email => vec![("emailFormatId", "EML")],
-        MediaKind::Message => vec![("messageFormatId", "ZIP")],
-    };
-    // Without it a chat, an e-mail or a message stands in the answer itself, and there is no file.
-    if !(split_channels && listed.media == MediaKind::Audio) {
-        query.push(("download", "true"));
-    }
+    let query = query(listed.media, format, split_channels);
     let answer = api.get(&path, &query, &what, deadline).await?;
     let not_ready = |text: &str| {
         Error::new(
@@ -240,46 +230,61 @@ pub(super) async fn open(
     if let Availability::Not(kind, text) = availability(listed.id, &recording) {
         return Err(Error::new(kind, text));
     }
-    let files = recording
-        .media_uris
-        .iter()
-        .flat_map(|Bounded(InOrder(files))| files);
-    let uris: Option<Vec<(String, String)>> = files
-        .map(|(name, result)| {
-            let uri = result.as_ref()?.media_uri.clone().filter(|uri| !uri.is_empty())?;
-            Some((name.clone(), uri))
-        })
-        .collect();
     // One channel without a URL is half a call: better to come again than to call that archived.
-    let Some(mut uris) = uris.filter(|uris| !uris.is_empty()) else {
-        return Err(not_ready("has no media yet, or not all of it"));
+    let opened = opened(recording, listed.media, format);
+    let opened = opened.ok_or_else(|| not_ready("has no media yet, or not all of it"))?;
+    Ok(Opening::Ready(opened))
+}
+
+/// What is asked for. Only audio comes in formats.
+fn query(media: MediaKind, format: Format, split_channels: bool) -> Vec<(&'static str, &'static str)> {
+    let mut query: Vec<(&'static str, &'static str)> = match media {
+        MediaKind::Audio => vec![("formatId", format_id(format))],
+        MediaKind::Screen => Vec::new(),
+        MediaKind::Chat => vec![("chatFormatId", "ZIP")],
+        MediaKind::Email => vec![("emailFormatId", "EML")],
+        MediaKind::Message => vec![("messageFormatId", "ZIP")],
     };
-    let format = (listed.media == MediaKind::Audio && format != Format::Original).then_some(format);
-    let single = uris.len() == 1;
-    let channels = channels(&mut uris);
-    let files = (0..).zip(uris.into_iter().zip(channels));
-    let sources = files.map(|(position, ((name, uri), channel))| {
-        let part = (!single && listed.media == MediaKind::Screen).then_some(position);
-        Source {
-            channel: (!single).then_some(channel),
-            format,
-            media: listed.media,
-            part,
-            part_name: part
-                .filter(|part| part.to_string() != name)
-                .map(|_| crate::redact::clip(&name)),
-            location: Location::Signed(SignedUrl::new(uri)),
-        }
-    });
-    let sources = sources.collect();
+    // Without it a chat, an e-mail or a message stands in the answer itself, and there is no file.
+    if !(split_channels && media == MediaKind::Audio) {
+        query.push(("download", "true"));
+    }
+    query
+}
+
+/// The recording with all of its files; `None` if one of them has no URL, or there is none.
+fn opened(recording: Recording, media: MediaKind, format: Format) -> Option<Opened> {
     let mut notes = notes(&recording);
     notes.insert("redacted".to_owned(), redacted(&recording).into());
-    Ok(Opening::Ready(Opened {
+    let start = recording.start();
+    let Bounded(InOrder(files)) = recording.media_uris?;
+    let files = files.into_iter().map(|(name, result)| {
+        let uri = result?.media_uri.filter(|uri| !uri.is_empty())?;
+        Some((name, uri))
+    });
+    let mut files: Vec<(String, String)> = files.collect::<Option<_>>()?;
+    let several = files.len() > 1;
+    let format = (media == MediaKind::Audio && format != Format::Original).then_some(format);
+    let channels = channels(&mut files);
+    let source = |(position, ((name, uri), channel)): (u32, ((String, String), u32))| {
+        let part = (several && media == MediaKind::Screen).then_some(position);
+        let other_name = part.filter(|part| part.to_string() != name);
+        Source {
+            channel: several.then_some(channel),
+            format,
+            media,
+            part,
+            part_name: other_name.map(|_| crate::redact::clip(&name)),
+            location: Location::Signed(SignedUrl::new(uri)),
+        }
+    };
+    let sources: Vec<_> = (0..).zip(files.into_iter().zip(channels)).map(source).collect();
+    (!sources.is_empty()).then_some(Opened {
         sources,
-        start: recording.start(),
+        start,
         notes,
         annotations: recording.annotations,
-    }))
+    })
 }
 
 /// Names are channel numbers ("0", "1") or "S" for one merged file. Where any is something else the files count by

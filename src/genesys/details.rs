@@ -9,7 +9,8 @@ use serde::Deserialize;
 use tokio::sync::OnceCell;
 
 use super::Genesys;
-use super::api::Api;
+use super::api::{Api, LONGEST_DETAILS};
+use super::bounded::Bounded;
 use crate::archive::format::MediaKind;
 use crate::archive::recording::ConversationId;
 use crate::clock::Deadline;
@@ -51,8 +52,8 @@ pub struct Conversation {
 }
 
 impl Conversation {
-    /// Whether there may be a recording of this kind. What was started is no promise, but what was not started cannot
-    /// be there.
+    /// Tells whether there may be a recording of this kind. What was started is no promise, but what was not started
+    /// cannot be there.
     pub fn may_have(&self, kind: MediaKind) -> bool {
         let of_type = |name: &str| self.media_types.iter().any(|media| media.ends_with(name));
         match kind {
@@ -88,12 +89,12 @@ pub struct Details {
 enum Bulk {
     Told(HashMap<ConversationId, Conversation>),
     Denied,
-    /// Genesys does not take the list of ids: each is asked for alone.
+    /// Genesys does not take the list of ids, or its answer cannot be read: each is asked for alone.
     Refused,
 }
 
 impl Details {
-    /// Details of these conversations, once they are needed; any other one is asked for alone.
+    /// Prepares the details of these conversations, once they are needed; any other one is asked for alone.
     pub fn of(due: impl IntoIterator<Item = ConversationId>) -> Self {
         Self {
             due: due.into_iter().collect(),
@@ -125,7 +126,11 @@ impl Genesys {
         }
         let what = format!("the details of conversation {id}");
         let path = format!("{DETAILS}/{id}/details");
-        match self.api.get(&path, &[], &what, deadline).await {
+        match self
+            .api
+            .get_within(LONGEST_DETAILS, &path, &[], &what, deadline)
+            .await
+        {
             Ok(answer) => {
                 let entry: Entry = answer.json(&what)?;
                 let known = conversation(entry).filter(|known| known.id == id);
@@ -155,7 +160,7 @@ impl Genesys {
 async fn bulk(api: &Api, due: &HashSet<ConversationId>, deadline: &Deadline) -> Result<Bulk, Error> {
     #[derive(Deserialize)]
     struct Answer {
-        conversations: Option<Vec<Entry>>,
+        conversations: Option<Bounded<Vec<Entry>>>,
     }
     let what = format!("the details of {} conversations", due.len());
     let path = format!("{DETAILS}/details");
@@ -163,7 +168,9 @@ async fn bulk(api: &Api, due: &HashSet<ConversationId>, deadline: &Deadline) -> 
     ids.sort();
     let mut known = HashMap::new();
     for ids in ids.chunks(MOST_IDS) {
-        let answer = api.get(&path, &[("id", &ids.join(","))], &what, deadline).await;
+        let answer = api
+            .get_within(LONGEST_DETAILS, &path, &[("id", &ids.join(","))], &what, deadline)
+            .await;
         let answer = match answer {
             Ok(answer) => answer,
             Err(error) => match error.kind() {
@@ -177,8 +184,11 @@ async fn bulk(api: &Api, due: &HashSet<ConversationId>, deadline: &Deadline) -> 
         if answer.is_blank() {
             continue;
         }
-        let answer: Answer = answer.json(&what)?;
-        let entries = answer.conversations.unwrap_or_default();
+        // One that cannot be read shall not keep the others from settling.
+        let Ok(answer) = answer.json::<Answer>(&what) else {
+            return Ok(Bulk::Refused);
+        };
+        let Bounded(entries) = answer.conversations.unwrap_or_default();
         known.extend(
             entries
                 .into_iter()
@@ -197,8 +207,8 @@ pub(super) struct Entry {
     conversation_start: Option<String>,
     conversation_end: Option<String>,
     originating_direction: Option<String>,
-    division_ids: Option<Vec<String>>,
-    participants: Option<Vec<Participant>>,
+    division_ids: Option<Bounded<Vec<String>>>,
+    participants: Option<Bounded<Vec<Participant>>>,
 }
 
 #[derive(Deserialize)]
@@ -206,7 +216,7 @@ pub(super) struct Entry {
 struct Participant {
     purpose: Option<String>,
     screen_recording: Option<bool>,
-    sessions: Option<Vec<Session>>,
+    sessions: Option<Bounded<Vec<Session>>>,
 }
 
 #[derive(Deserialize)]
@@ -216,7 +226,7 @@ struct Session {
     direction: Option<String>,
     recording: Option<bool>,
     snippet_recording: Option<bool>,
-    segments: Option<Vec<Segment>>,
+    segments: Option<Bounded<Vec<Segment>>>,
 }
 
 #[derive(Deserialize)]
@@ -229,7 +239,7 @@ struct Segment {
 }
 
 impl Segment {
-    /// What is open, if anything is.
+    /// Says what is open, if anything is.
     fn open(&self, purpose: Option<&str>) -> Option<String> {
         if self.segment_end.is_some() {
             return None;
@@ -251,7 +261,7 @@ pub(super) fn conversation(entry: Entry) -> Option<Conversation> {
         media_types: Vec::new(),
         directions: Vec::from_iter(entry.originating_direction),
         queues: Vec::new(),
-        divisions: entry.division_ids.unwrap_or_default(),
+        divisions: entry.division_ids.unwrap_or_default().0,
         recorded: false,
         screen_recorded: false,
         snippet_recorded: false,
@@ -261,15 +271,15 @@ pub(super) fn conversation(entry: Entry) -> Option<Conversation> {
     conversation.end = entry
         .conversation_end
         .map(|end| end.parse().unwrap_or(conversation.start));
-    for participant in entry.participants.unwrap_or_default() {
+    for participant in entry.participants.unwrap_or_default().0 {
         let purpose = participant.purpose.as_deref();
         conversation.screen_recorded |= participant.screen_recording == Some(true);
-        for session in participant.sessions.unwrap_or_default() {
+        for session in participant.sessions.unwrap_or_default().0 {
             conversation.recorded |= session.recording == Some(true);
             conversation.snippet_recorded |= session.snippet_recording == Some(true);
             conversation.media_types.extend(session.media_type);
             conversation.directions.extend(session.direction);
-            for segment in session.segments.into_iter().flatten() {
+            for segment in session.segments.unwrap_or_default().0 {
                 let room = MOST_OPEN.saturating_sub(conversation.open.len());
                 conversation
                     .open

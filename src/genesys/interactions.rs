@@ -5,7 +5,7 @@
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::api::Api;
+use super::api::{Api, LONGEST_LIST};
 use super::{Availability, Listed, Listing, Location, Opened, Source};
 use crate::archive::format::{Format, MediaKind};
 use crate::archive::job::Job;
@@ -29,7 +29,7 @@ pub(super) async fn list(
 ) -> Result<Listing, Error> {
     let what = format!("the recording of interaction {conversation}");
     let path = format!("/api/v2/recordings/interactions/{conversation}");
-    let answer = api.get_list(&path, &what, deadline).await?;
+    let answer = api.get_within(LONGEST_LIST, &path, &[], &what, deadline).await?;
     if answer.is_blank() {
         return Ok(Listing::default());
     }

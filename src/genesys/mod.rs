@@ -210,7 +210,7 @@ impl Genesys {
     }
 }
 
-/// Nothing is listed of what the job asks for: not ready, as far as anybody can tell.
+/// Says that nothing is listed of what the job asks for: not ready, as far as anybody can tell.
 pub(crate) fn not_listed(job: &Job) -> Error {
     let what = job
         .recording

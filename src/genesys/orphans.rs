@@ -3,6 +3,8 @@
 use serde::Deserialize;
 
 use super::Genesys;
+use super::api::LONGEST_DETAILS;
+use super::bounded::Bounded;
 use crate::archive::recording::ConversationId;
 use crate::clock::Deadline;
 use crate::error::ErrorKind;
@@ -13,7 +15,7 @@ const MOST_PAGES: u32 = 10;
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Page {
-    entities: Option<Vec<Orphan>>,
+    entities: Option<Bounded<Vec<Orphan>>>,
     page_count: Option<u32>,
 }
 
@@ -46,7 +48,13 @@ impl Genesys {
             ];
             let answer = self
                 .api
-                .get("/api/v2/orphanrecordings", &query, what, deadline)
+                .get_within(
+                    LONGEST_DETAILS,
+                    "/api/v2/orphanrecordings",
+                    &query,
+                    what,
+                    deadline,
+                )
                 .await;
             let page = match answer.and_then(|answer| answer.json::<Page>(what)) {
                 Ok(page) => page,
@@ -59,7 +67,7 @@ impl Genesys {
                     return format!("whether Genesys holds an orphan recording for it is unknown: {error}");
                 }
             };
-            let entities = page.entities.unwrap_or_default();
+            let Bounded(entities) = page.entities.unwrap_or_default();
             if let Some(orphan) = entities.iter().find(|orphan| orphan.is_of(&id)) {
                 return orphan.sentence();
             }

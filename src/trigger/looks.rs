@@ -17,7 +17,7 @@ use crate::genesys::Details;
 const LONGEST_WAIT: Duration = Duration::from_secs(24 * 3600);
 
 impl Handler {
-    /// The details of the conversations that a batch looks at again, in one request once the first of them needs it.
+    /// Prepares the details of the conversations that a batch looks at again, in one request once the first of them needs it.
     pub(super) fn details_of(&self, groups: &[Vec<(usize, Message)>]) -> Details {
         let now = self.archiver().clock().now();
         let due = groups.iter().filter_map(|group| match &group.first()?.1.request {

@@ -357,7 +357,11 @@ async fn metadata_comes_first_then_the_recording_then_the_signed_url_without_the
         .filter(|e| matches!(e.service, Service::Login | Service::Genesys | Service::Media))
         .map(|e| e.operation.as_str())
         .collect();
-    assert_eq!(asked, ["token", "recordingmetadata", "recording", "media"]);
+    assert_eq!(
+        asked,
+        ["token", "recordingmetadata", "recording", "recording", "media"],
+        "the first request for a recording starts the transcoding"
+    );
     let of = |operation: &str| exchanges.iter().find(|e| e.operation == operation).unwrap();
     assert!(
         of("recording").target.ends_with("?formatId=WAV&download=true"),
@@ -812,7 +816,8 @@ async fn metrics_tell_what_an_invocation_cost() {
     );
     assert_eq!(
         (&line["GenesysRequests"], &line["GenesysThrottled"]),
-        (&json!(2), &json!(0))
+        (&json!(3), &json!(0)),
+        "the list, and the recording twice: the first request for it starts the transcoding"
     );
     assert!(
         line["DownloadLatency"][0].is_u64()
@@ -846,6 +851,6 @@ async fn a_warm_archive_needs_one_s3_request_and_four_writes() {
             count(Service::DynamoDb),
             count(Service::Genesys)
         ),
-        (1, 4, 2)
+        (1, 4, 3)
     );
 }

@@ -28,6 +28,8 @@ impl Function {
     /// As Lambda starts it with that many MB.
     async fn with_memory(bench: &Bench, megabytes: u32) -> Self {
         let runtime = RuntimeApi::start().await.unwrap();
+        // The function waits 3 s for a transcoding, and none of these tests is about that.
+        bench.world.genesys.set_transcoding(0);
         let child = Command::new(BINARY)
             .env_clear()
             .envs(bench.world.environment())

@@ -22,7 +22,7 @@ const LAST: &str = "e0000000-0000-4000-8000-000000000103";
 pub(crate) fn appears(bench: &Bench, id: &str) {
     let recording = Recording::audio(id, [call()]);
     let added = bench.world.genesys.conversation(CONVERSATION, |conversation| {
-        conversation.recordings.push(recording)
+        conversation.recordings.push(recording);
     });
     added.unwrap();
 }
@@ -273,6 +273,37 @@ async fn where_genesys_takes_no_list_of_ids_each_is_asked_for_alone() {
 }
 
 #[tokio::test]
+async fn an_answer_about_a_batch_that_cannot_be_read_keeps_no_conversation_from_settling() {
+    let bench = Bench::new().await;
+    let id = |n: u32| format!("c0000000-0000-4000-8000-0000000001{n:02}");
+    for n in 0..2 {
+        let recording = Recording::audio(format!("e0000000-0000-4000-8000-0000000001{n:02}"), [call()]);
+        bench
+            .world
+            .genesys
+            .add(Conversation::new(id(n)).recording(recording));
+    }
+    let handler = bench.handler(&[SETTLING]);
+    let bodies = (0..2).map(|n| json!({"conversationId": id(n)}).to_string());
+    invoke(&handler, sqs(bodies)).await.unwrap();
+    let many = json!({"conversations": [{"participants": vec![json!({}); 1_001]}]});
+    let fault = Fault::Respond {
+        status: 200,
+        headers: Vec::new(),
+        body: many.to_string().into_bytes(),
+    };
+    bench
+        .world
+        .wire
+        .disturb_next(Service::Genesys, "details", 1, fault);
+    Work::of(&bench).run_dry(&handler).await;
+    assert_eq!(bench.world.wire.count(Service::Genesys, "details-one"), 2);
+    for n in 0..2 {
+        assert_eq!(bench.record(&id(n), "-").await.unwrap().state, State::Settled);
+    }
+}
+
+#[tokio::test]
 async fn settle_seconds_of_zero_looks_once() {
     let bench = Bench::with_a_call().await;
     let handler = bench.handler(&[("SETTLE_SECONDS", "0")]);
@@ -420,7 +451,7 @@ async fn what_needs_a_person_does_not_keep_a_conversation_from_settling() {
             .world
             .genesys
             .recording(id, |recording| recording.state = state)
-            .unwrap()
+            .unwrap();
     };
     set(LATER, FileState::Archived);
     set(LAST, FileState::Deleted);

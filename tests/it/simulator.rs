@@ -56,6 +56,7 @@ impl Cloud {
     async fn start() -> Self {
         let wire = Wire::default();
         let genesys = Genesys::start(&wire, 0, 0).await.unwrap();
+        genesys.set_transcoding(0);
         let http = reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())
             .build()

@@ -234,6 +234,16 @@ async fn a_deployed_stack_archives_the_call_of_an_event_on_the_partner_bus() {
         assert_eq!(trail[0]["actor"]["source"], "sqs");
     }
 
+    // Its role may look again: the second look is on its way, and written down.
+    let get = dynamodb.get_item().table_name(stack.output("LedgerTableName"));
+    let get = get.key("interactionId", AttributeValue::S(CONVERSATION.to_owned()));
+    let get = get.key("recordingId", AttributeValue::S("-".to_owned()));
+    let whole: Record = item(&get.send().await.unwrap().item.unwrap());
+    assert_eq!(
+        (whole.state, whole.looks, whole.recordings.len()),
+        (State::Settling, 1, 2)
+    );
+
     let exceptions = stack.messages("ExceptionQueueUrl").await;
     assert!(
         exceptions.len() == 1 && exceptions[0].contains("malformed_job"),

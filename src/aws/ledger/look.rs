@@ -35,7 +35,7 @@ pub struct Look {
 }
 
 impl Ledger {
-    /// All records of a conversation, by recording id; `-` is the conversation itself.
+    /// Returns all records of a conversation, by recording id; `-` is the conversation itself.
     pub async fn records(&self, conversation: ConversationId) -> Result<Vec<Record>, Error> {
         let items = self.all_of(&self.tables.ledger, conversation).await?;
         items.into_iter().map(from_item).collect()

@@ -168,8 +168,8 @@ impl Record {
         self.former_channels.iter().map(of_channel).collect()
     }
 
-    /// Whether no run has anything left to do for this recording. An archived one whose lease was never released may not
-    /// have been told to the webhook's receiver.
+    /// Tells whether no run has anything left to do for this recording. An archived one whose lease was never released
+    /// may not have been told to the webhook's receiver.
     pub fn is_final(&self) -> bool {
         match self.state {
             State::Archived => self.lease_expires_at == 0,
@@ -178,12 +178,12 @@ impl Record {
         }
     }
 
-    /// Whether nothing more can come of this conversation.
+    /// Tells whether nothing more can come of this conversation.
     pub fn is_settled(&self) -> bool {
         matches!(self.state, State::Settled | State::Unrecorded)
     }
 
-    /// When the lease ends, in milliseconds since the epoch. No lease outlasts Lambda's longest invocation, so one that
+    /// Returns when the lease ends, in milliseconds since the epoch. No lease outlasts Lambda's longest invocation, so one that
     /// says otherwise was written by a wrong clock: it ends 15 minutes after it was written. Where that lies in the
     /// future itself, nothing tells when the lease was taken, and it holds nobody up.
     pub fn lease_end(&self, now_ms: i64) -> i64 {

@@ -123,12 +123,28 @@ fn particulars(event: &AuditItem, before: Option<&AuditItem>) -> Vec<(&'static s
         ("stored", "archiveKey"),
         ("SHA-256", "hash"),
         ("attempt", "attemptId"),
+        ("settled by", "settledBy"),
+        ("next look", "nextLookAt"),
         ("error", "error"),
     ];
     for (label, name) in named {
         if let Some(value) = event.get(name).and_then(Value::as_str) {
             told.push((label, value.to_owned()));
         }
+    }
+    if let Some(number) = event.get("look").and_then(Value::as_u64) {
+        told.push(("look", number.to_string()));
+    }
+    if let Some(Value::Array(ids)) = event.get("recordings") {
+        let ids: Vec<_> = ids.iter().filter_map(Value::as_str).collect();
+        told.push((
+            "recordings",
+            if ids.is_empty() {
+                "none".to_owned()
+            } else {
+                ids.join(", ")
+            },
+        ));
     }
     if let Some(size) = event.get("sizeBytes").and_then(Value::as_u64) {
         told.push(("size", exact_bytes(size)));

@@ -26,7 +26,7 @@ pub(crate) struct Weather {
 }
 
 impl Weather {
-    /// A storm over so many recordings: a fault for every second of them at least, and a crash for every tenth.
+    /// Makes a storm over so many recordings: a fault for every second of them at least, and a crash for every tenth.
     pub(crate) fn over(recordings: usize, end: Instant, at_last: Instant) -> Self {
         Self {
             end,
@@ -41,7 +41,7 @@ impl Weather {
         now < self.end || (now < self.at_last && !self.did_enough())
     }
 
-    /// Faults and crashes so far.
+    /// Returns faults and crashes so far.
     pub(crate) fn did(&self) -> (usize, usize) {
         let counts = self.counted();
         let faults = counts.iter().filter(|(kind, _)| !NO_FAULTS.contains(kind));
@@ -51,13 +51,13 @@ impl Weather {
         )
     }
 
-    /// Whether there were as many as the recordings ask for.
+    /// Tells whether there were as many as the recordings ask for.
     pub(crate) fn did_enough(&self) -> bool {
         let (faults, crashes) = self.did();
         faults >= self.enough.0 && crashes >= self.enough.1
     }
 
-    /// How many faults and crashes are enough.
+    /// Returns how many faults and crashes are enough.
     pub(crate) fn enough(&self) -> (usize, usize) {
         self.enough
     }

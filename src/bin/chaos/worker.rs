@@ -199,7 +199,7 @@ pub(crate) fn work(stage: &Stage, mut dice: fastrand::Rng) {
     }
 }
 
-/// Deferred jobs come soon. A look that came before its time would only be sent on.
+/// Returns after what time a message comes: deferred jobs soon. A look that came before its time would only be sent on.
 fn delay_of(message: &SentMessage) -> Duration {
     let is_look = message.body.contains("\"look\"");
     let seconds = message

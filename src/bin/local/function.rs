@@ -97,7 +97,9 @@ impl Function {
 fn handler(world: &World, api: &str, captured: &Captured) -> Result<Handler> {
     let mut environment = world.environment();
     environment.insert("GENESYS_RECORDING_API", api.to_owned());
-    let config = Config::from_lookup(|name| environment.get(name).cloned())?;
+    let mut config = Config::from_lookup(|name| environment.get(name).cloned())?;
+    // The simulator's transcoding takes no time, so there are no seconds to wait for it.
+    config.limits.transcode_first = Duration::from_millis(20);
     let captured = captured.clone();
     let lines = Lines::new(move |line| {
         let mut captured = captured.lock().unwrap_or_else(PoisonError::into_inner);

@@ -116,7 +116,11 @@ async fn tell(screen: &Screen, world: &World, ran: &Ran, messages: usize) -> Res
         "{} from the work queue: {outcomes}",
         count(messages, "message")
     ))?;
-    let evidence = evidence::of_invocation(world, &ran.lines, ran.answer.as_ref().ok()).await?;
+    let evidence = match evidence::of_invocation(world, &ran.lines, ran.answer.as_ref().ok()).await {
+        Ok(evidence) => evidence,
+        // The queue shall be worked off whatever becomes of the proof.
+        Err(error) => return Ok(screen.line(format!("{} {error}", screen.mark(false)))?),
+    };
     for file in &evidence.files {
         screen.line(format!("  {} ({})", shown(&file.path), size(file.bytes)))?;
     }
@@ -127,7 +131,6 @@ async fn tell(screen: &Screen, world: &World, ran: &Ran, messages: usize) -> Res
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a test may panic")]
 mod tests {
     use recording_archiver::sim::library;
 
@@ -166,10 +169,9 @@ mod tests {
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-    async fn jobs_are_archived_deferred_or_handed_to_people_and_then_deleted() {
-        let archived = r#"{"conversationId": "c0000000-0000-4000-8000-000000000012"}"#;
-        let deferred = r#"{"conversationId": "c0000000-0000-4000-8000-000000000014"}"#;
-        let world = world_after(&[archived, deferred, "{"]).await;
+    async fn jobs_are_archived_or_handed_to_people_and_then_deleted() {
+        let job = r#"{"conversationId": "c0000000-0000-4000-8000-000000000012"}"#;
+        let world = world_after(&[job, "{"]).await;
         let key = "recordings/c0000000-0000-4000-8000-000000000012/e0000000-0000-4000-8000-000000001201.wav";
         assert!(world.aws.object_path("calls", key).exists());
         assert_eq!(
@@ -178,12 +180,7 @@ mod tests {
             "the cut-off body"
         );
         let [waiting, hidden, _delayed] = depth(&world).await;
-        assert_eq!([waiting, hidden], ["0", "0"], "all three are done with");
-        let sent = world.aws.messages(&world.work_queue);
-        let again = sent
-            .iter()
-            .find(|message| message.body.contains("\"deferrals\":1"));
-        assert!(again.unwrap().body.contains("000000000014"), "{sent:?}");
+        assert_eq!([waiting, hidden], ["0", "0"], "both are done with");
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -7,8 +7,9 @@ use super::checkpoint::Tally;
 /// WAV of a call: 8,000 samples a second of 16 bit in stereo.
 const BYTES_PER_SECOND: u64 = 32_000;
 
-/// Metadata and media of a recording, and now and then another look while it is transcoded.
-const REQUESTS_EACH: u64 = 3;
+/// Tenths of requests to Genesys for a conversation of one recording: the list, the recording twice (the first request
+/// starts the transcoding); then, to settle it, the list again and a tenth of a request for details.
+const REQUEST_TENTHS_EACH: u64 = 41;
 
 /// USD to archive one and to keep a GB for a month in S3 Standard: docs/deploy.md, "What 100,000 recordings cost".
 const USD_EACH: f64 = 8.08 / 100_000.0;
@@ -45,7 +46,7 @@ impl Estimate {
         Self {
             jobs: tally.sent,
             bytes,
-            genesys_requests: tally.sent * REQUESTS_EACH,
+            genesys_requests: (tally.sent * REQUEST_TENTHS_EACH).div_ceil(10),
             seconds: (tally.sent as f64 / per_minute * 60.0) as u64,
             usd: tally.sent as f64 * USD_EACH,
             usd_per_month: bytes as f64 / 1e9 * USD_PER_GB_MONTH,

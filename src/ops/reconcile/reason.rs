@@ -110,7 +110,7 @@ impl Cause {
         }
     }
 
-    /// What the ledger and the audit say of it.
+    /// Returns what the ledger and the audit say of it.
     fn of(custody: &Custody, record: &Record) -> Self {
         let told = custody
             .events
@@ -142,7 +142,7 @@ impl Patience {
     }
 }
 
-/// Judges how a conversation that was over at `end` stands.
+/// Returns how a conversation that was over at `end` stands.
 pub(super) fn judge(custodies: &[Custody], end: Timestamp, patience: Patience) -> (Reason, Vec<Cause>) {
     let mut worst = None;
     let mut causes = Vec::new();

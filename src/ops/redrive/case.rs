@@ -43,7 +43,7 @@ pub(super) fn case(body: &str, config: &Config) -> Result<Case, String> {
     }
 }
 
-/// The job without the memory of its former runs: what was not ready in time is waited for anew. A conversation whose
+/// Returns the job without the memory of its former runs: what was not ready in time is waited for anew. A conversation whose
 /// after-call work was open is looked at again, whatever happened since. A look keeps its number, so that one that was
 /// taken since is known for it.
 fn anew(request: String, code: Option<&str>) -> String {

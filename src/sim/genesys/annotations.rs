@@ -1,4 +1,4 @@
-//! Annotations of a recording (Genesys facts, second part, C3): nested where pauses overlap, at negative offsets where
+//! Annotations of a recording: nested where pauses overlap, at negative offsets where
 //! a hold began before the recording, and with ids that are good for nothing.
 
 use serde_json::{Value, json};

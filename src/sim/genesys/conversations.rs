@@ -54,7 +54,7 @@ pub(super) async fn recordings(
 ) -> Answer {
     let wish = Wish::parse(&parameters)?;
     let mut state = lock(&shared);
-    let now = state.now();
+    let (now, usually) = (state.now(), state.transcoding);
     state.permissions.any(&RECORDINGS)?;
     let (conversation, permissions) = known_with_permissions(&mut state, &id)?;
     conversation.looks += 1;
@@ -63,7 +63,7 @@ pub(super) async fn recordings(
         .visible()
         .filter(|recording| permissions.show(recording))
     {
-        pending |= still_transcoding(recording, &wish);
+        pending |= still_transcoding(recording, &wish, usually);
     }
     if pending {
         return Ok(StatusCode::ACCEPTED.into_response());
@@ -100,8 +100,9 @@ pub(super) async fn recording(
     let wish = Wish::parse(&parameters)?;
     let mut state = lock(&shared);
     let now = state.now();
+    let usually = state.transcoding;
     let recording = known_recording(&mut state, &id, &recording_id)?;
-    if still_transcoding(recording, &wish) {
+    if still_transcoding(recording, &wish, usually) {
         let mut response = match recording.transcoding_body {
             TranscodingBody::Empty => Body::empty().into_response(),
             TranscodingBody::Null => Json(Value::Null).into_response(),
@@ -149,10 +150,13 @@ fn known_recording<'a>(
         .ok_or_else(|| ApiError::not_found(&format!("The recording [{recording_id}]")))
 }
 
-/// Counts a request for the media, which starts the transcoding of its format.
-fn still_transcoding(recording: &mut Recording, wish: &Wish) -> bool {
-    let playable = recording.current_state().playable();
-    let requests = recording.requests.entry(wish.audio).or_default();
+/// Counts a request for the media, which starts the transcoding of its format: so the first one is answered 202 unless
+/// a test says otherwise (`usually`). Where the answer holds all there is, nothing is transcoded.
+fn still_transcoding(recording: &mut Recording, wish: &Wish, usually: usize) -> bool {
+    if !recording.current_state().playable() || !wish.is_file(recording.kind) {
+        return false;
+    }
+    let requests = recording.requests.entry(wish.format(recording.kind)).or_default();
     *requests += 1;
-    playable && *requests <= recording.transcoding
+    *requests <= recording.transcoding.unwrap_or(usually)
 }

@@ -1,4 +1,4 @@
-//! What analytics tells of a conversation (Genesys facts, 8.3, and second part, C2): in lists, and for those that are
+//! What analytics tells of a conversation: in lists, and for those that are
 //! named. It knows no end while after-call work is open, and lags behind.
 
 use axum::Json;

@@ -95,6 +95,8 @@ struct State {
     conversations: BTreeMap<String, Conversation>,
     analytics: analytics::Analytics,
     interactions: BTreeMap<String, Interaction>,
+    /// So many requests for the media of a recording, in each format anew, are answered 202.
+    transcoding: usize,
     orphans: BTreeMap<String, Orphan>,
     permissions: Permissions,
     /// Topics of events, and the ways on which each is delivered.
@@ -174,6 +176,7 @@ impl Genesys {
             conversations: BTreeMap::new(),
             analytics: analytics::Analytics::default(),
             interactions: BTreeMap::new(),
+            transcoding: 1,
             orphans: BTreeMap::new(),
             permissions: Permissions::default(),
             topics: organisation::default_topics(),
@@ -257,6 +260,17 @@ impl Genesys {
     /// Whether the client lacks this permission, such as `recording:orphan:view`.
     pub fn deny(&self, permission: &str, denied: bool) {
         lock(&self.state).permissions.set(permission, denied);
+    }
+
+    /// How many requests for the media of each recording, in each format anew, are answered 202.
+    pub fn transcoding(&self) -> usize {
+        lock(&self.state).transcoding
+    }
+
+    /// So many requests for the media of each recording, in each format anew, are answered 202: the first one, unless
+    /// this says otherwise.
+    pub fn set_transcoding(&self, answers: usize) {
+        lock(&self.state).transcoding = answers;
     }
 
     /// The most ids that one request for details may name.

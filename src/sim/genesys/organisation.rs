@@ -1,5 +1,4 @@
-//! What Genesys tells of the organisation itself: its limits, the topics of its events, how long recordings are kept
-//! (Genesys facts, second part, C4, C7 and C8).
+//! What Genesys tells of the organisation itself: its limits, the topics of its events, how long recordings are kept.
 
 use axum::Json;
 use axum::extract::{Path, Query, State};

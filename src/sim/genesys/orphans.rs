@@ -1,4 +1,4 @@
-//! Recordings outside any conversation (Genesys facts, second part, C5): among others those whose conversation never
+//! Recordings outside any conversation: among others those whose conversation never
 //! ended, as an agent left after-call work open.
 
 use axum::Json;

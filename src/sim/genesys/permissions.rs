@@ -8,7 +8,7 @@ use super::answer::ApiError;
 use super::model::Kind;
 use super::recording::Recording;
 
-/// Any of these permits asking for recordings (Genesys facts, 6).
+/// Any of these permits asking for recordings.
 pub(super) const RECORDINGS: [&str; 4] = [
     "recording:recording:view",
     "recording:recordingSegment:view",

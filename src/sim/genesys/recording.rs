@@ -32,8 +32,9 @@ pub struct Recording {
     pub then: Option<(usize, FileState)>,
     /// So many looks at the list of recordings do not show it.
     pub appears_after: usize,
-    /// So many requests for its media, in each format anew, are answered 202.
-    pub transcoding: usize,
+    /// So many requests for its media, in each format anew, are answered 202; `None`: as many as the world says
+    /// ([`set_transcoding`](super::Genesys::set_transcoding)).
+    pub transcoding: Option<usize>,
     /// The body of those answers.
     pub transcoding_body: TranscodingBody,
     /// `Retry-After` of those answers, in seconds; undocumented, so absent at first.
@@ -103,7 +104,7 @@ impl Recording {
             state: FileState::Available,
             then: None,
             appears_after: 0,
-            transcoding: 0,
+            transcoding: None,
             transcoding_body: TranscodingBody::Empty,
             transcoding_retry_after: None,
             figures: false,
@@ -151,7 +152,7 @@ impl Recording {
     /// The first `answers` requests for its media, in each format, are answered 202 with this body.
     #[must_use]
     pub fn transcoding(mut self, answers: usize, body: TranscodingBody) -> Self {
-        self.transcoding = answers;
+        self.transcoding = Some(answers);
         self.transcoding_body = body;
         self
     }

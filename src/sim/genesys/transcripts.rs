@@ -1,4 +1,4 @@
-//! Chats, e-mails and messages as a `Recording` carries them when no file is asked for (Genesys facts, second part, D):
+//! Chats, e-mails and messages as a `Recording` carries them when no file is asked for:
 //! then there is nothing to download.
 
 use serde_json::{Value, json};

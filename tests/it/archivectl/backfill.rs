@@ -87,7 +87,7 @@ async fn a_dry_run_says_how_much_there_is_and_what_it_takes_and_sends_nothing() 
     let estimate = &summary["estimate"];
     assert_eq!(estimate["jobs"], 5);
     assert_eq!(estimate["bytes"], 5 * 300 * 32_000);
-    assert_eq!(estimate["genesysRequests"], 15);
+    assert_eq!(estimate["genesysRequests"], 21);
     assert_eq!(estimate["seconds"], 6, "5 at 50 a minute");
     let days: Vec<_> = ran.items().iter().map(|day| day["sent"].clone()).collect();
     assert_eq!(days, [json!(2), json!(2), json!(1)]);
@@ -114,7 +114,7 @@ async fn a_dry_run_says_how_much_there_is_and_what_it_takes_and_sends_nothing() 
     for expected in [
         "2026-01-06  4 listed",
         "5 to send",
-        "15 requests to Genesys",
+        "21 requests to Genesys",
         "USD",
     ] {
         assert!(ran.stdout.contains(expected), "{expected}: {}", ran.stdout);

@@ -204,3 +204,20 @@ async fn a_case_of_open_after_call_work_is_sent_to_be_looked_at_again() {
     let whole = bench.record(&self::conversation(SETTLED), "-").await.unwrap();
     assert_eq!(whole.state, State::Settled);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_chain_of_custody_tells_each_look_and_what_settled_the_conversation() {
+    let bench = one_of_each(long_ago()).await;
+    let ran = run(&bench, &["audit", &conversation(SETTLED)]).await;
+    assert_eq!(ran.code(), Some(0), "{ran:?}");
+    for expected in [
+        "conversation.listed",
+        "conversation.settled",
+        "next look",
+        "settled by",
+        "details",
+        &recording(SETTLED),
+    ] {
+        assert!(ran.stdout.contains(expected), "{expected}: {}", ran.stdout);
+    }
+}

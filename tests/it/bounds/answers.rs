@@ -144,3 +144,19 @@ async fn a_5xx_may_ask_for_a_minute_at_most_and_a_429_for_what_it_likes() {
         }
     }
 }
+
+#[tokio::test]
+async fn the_details_of_a_conversation_have_8_mib_at_most() {
+    let bench = Bench::new().await;
+    let conversation = recording_archiver::sim::genesys::Conversation::new(CONVERSATION);
+    bench.world.genesys.add(conversation);
+    let padded = format!(
+        "{{\"conversationId\": \"{CONVERSATION}\"{}}}",
+        " ".repeat(8 * MIB)
+    );
+    bench.always_answers("details-one", json_text(padded));
+    // Nothing is listed, so the details are asked at once.
+    let handler = bench.handler(&[SETTLING]);
+    let error = invoke(&handler, job()).await.unwrap_err().to_string();
+    assert!(error.contains("8 MiB"), "{error}");
+}

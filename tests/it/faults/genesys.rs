@@ -108,8 +108,10 @@ async fn a_storm_that_passes_within_the_tries_costs_nothing_but_them() {
             bench
                 .assert_archived(bench.invoke(job()).await, &call_sha256())
                 .await;
-            assert_eq!(bench.asked(Service::Genesys, operation), 3);
-            assert_eq!(bench.metrics()[0]["GenesysRequests"], 4);
+            // And the recording once more, as the first answer about it is 202.
+            let asked = if operation == "recording" { 4 } else { 3 };
+            assert_eq!(bench.asked(Service::Genesys, operation), asked);
+            assert_eq!(bench.metrics()[0]["GenesysRequests"], 5);
         }
     }
 }

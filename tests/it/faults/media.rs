@@ -26,8 +26,8 @@ async fn transient_while(mishap: Mishap, delivery: impl FnOnce(&mut Delivery)) -
     bench.assert_ended(answer, Ending::Retry, About::Recording).await;
     assert_eq!(
         bench.asked(Service::Genesys, "recording"),
-        3,
-        "each try with a fresh URL"
+        4,
+        "202, and then each try with a fresh URL"
     );
     media
         .always(Mishap::Nothing)
@@ -54,8 +54,8 @@ async fn a_body_cut_anywhere_is_resumed_at_the_next_byte() {
         assert_eq!(ranges, [None, Some(format!("bytes={at}-"))]);
         assert_eq!(
             bench.asked(Service::Genesys, "recording"),
-            1,
-            "the URL is still good"
+            2,
+            "202, and a URL that is still good"
         );
     }
 }
@@ -176,8 +176,8 @@ async fn an_expired_url_is_replaced_by_a_fresh_one() {
         assert_eq!(media.requests(), requests);
         assert_eq!(
             bench.asked(Service::Genesys, "recording"),
-            2,
-            "one more URL was asked for"
+            3,
+            "202, a URL, and one more"
         );
     }
 }

@@ -100,6 +100,30 @@ async fn a_recording_is_transcoded_for_each_format_anew() {
 }
 
 #[tokio::test]
+async fn the_first_request_for_a_recording_starts_the_transcoding() {
+    let cloud = Cloud::with(call(&Media::bytes("RIFF"))).await;
+    cloud.genesys.set_transcoding(1); // as it is unless a test says otherwise
+    for format in ["WAV", "MP3"] {
+        let mut statuses = Vec::new();
+        for _ in 0..3 {
+            statuses.push(cloud.recording(&format!("?formatId={format}")).await.status);
+        }
+        assert_eq!(statuses, [202, 200, 200], "{format}");
+    }
+    let chat = Recording::text(SECOND, Kind::Chat, Media::bytes("PK"));
+    cloud.genesys.add(Conversation::new(CONVERSATION).recording(chat));
+    let path = format!("/api/v2/conversations/{CONVERSATION}/recordings/{SECOND}");
+    assert_eq!(
+        cloud.get(&path).await.status,
+        200,
+        "there is nothing to transcode"
+    );
+    assert_eq!(cloud.get(&format!("{path}?download=true")).await.status, 202);
+    let fresh = recording_archiver::sim::genesys::Genesys::start(&cloud.wire, 0, 0);
+    assert_eq!(fresh.await.unwrap().transcoding(), 1);
+}
+
+#[tokio::test]
 async fn a_202_can_say_when_to_come_back() {
     let cloud = Cloud::with(call(&Media::bytes("RIFF")).transcoding(2, TranscodingBody::Empty)).await;
     assert_eq!(cloud.recording("").await.header("retry-after"), None);
