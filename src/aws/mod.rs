@@ -48,7 +48,7 @@ where
     E: std::error::Error + ProvideErrorMetadata + Send + Sync + 'static,
 {
     if matches!(error, SdkError::DispatchFailure(_)) {
-        let message = format!("{doing} failed: no connection: {}", crate::error::root(&error));
+        let message = format!("{doing} failed: no answer: {}", crate::error::root(&error));
         return Error::transient(message).unreachable(service::<E>());
     }
     let hint = match error.code() {

@@ -46,7 +46,7 @@ fn refusals() -> Vec<(&'static str, Fault)> {
             json_error(400, "ResourceNotFoundException"),
         ),
         ("AccessDeniedException", json_error(400, "AccessDeniedException")),
-        ("dispatch failure", Fault::Reset),
+        ("no answer", Fault::Reset),
     ]
 }
 
