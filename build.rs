@@ -8,7 +8,10 @@ fn main() {
     let (profile, target) = (variable("PROFILE"), variable("TARGET"));
     // While it is worked on, the commit changes all the time, and everything would be built anew each time.
     let commit = if profile == "release" {
-        println!("cargo::rerun-if-changed=.git/logs/HEAD");
+        // A file that is not there would count as changed each time.
+        if std::path::Path::new(".git/logs/HEAD").exists() {
+            println!("cargo::rerun-if-changed=.git/logs/HEAD");
+        }
         commit()
     } else {
         None

@@ -194,7 +194,7 @@ fn log(common: &Common) {
         _ => "info,recording_archiver=debug",
     };
     let layer = tracing_subscriber::fmt::layer()
-        .with_writer(std::io::stderr)
+        .with_writer(|| out::LogWriter)
         .with_ansi(false)
         .with_target(false);
     // Nobody else sets one.

@@ -235,6 +235,23 @@ fn json_line(value: &impl Serialize) -> String {
     visible_json(&serde_json::to_string(value).unwrap_or_default())
 }
 
+/// Writes lines of the log to stderr, in which foreign text is shown and not obeyed.
+#[derive(Debug)]
+pub(crate) struct LogWriter;
+
+impl io::Write for LogWriter {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        let text = String::from_utf8_lossy(line);
+        let (line_only, end) = text.strip_suffix('\n').map_or((&*text, ""), |line| (line, "\n"));
+        io::stderr().write_all(format!("{}{end}", visible(line_only)).as_bytes())?;
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::stderr().flush()
+    }
+}
+
 fn to_stderr(text: &Text) {
     // Where errors cannot be written, there is nobody to tell.
     let _ = writeln!(anstream::stderr(), "{text}");
