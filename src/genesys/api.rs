@@ -16,8 +16,9 @@ use crate::aws::secrets::Secrets;
 use crate::clock::Deadline;
 use crate::config::GenesysConfig;
 use crate::error::{Error, ErrorKind};
+use crate::http::retry_after;
 use crate::http::{self, Unread, read_within};
-use crate::retry::{Retry, RetryPolicy, patience, retry_after};
+use crate::retry::{Retry, RetryPolicy, patience};
 use crate::telemetry::Counters;
 
 /// A connection to one organisation's API.

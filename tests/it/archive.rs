@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use recording_archiver::aws::ledger::State;
+use recording_archiver::domain::record::State;
 use recording_archiver::sim::genesys::{
     Conversation, FileState, Interaction, Kind, Media, Recording, Retention, Status, TranscodingBody,
 };

@@ -17,6 +17,7 @@ mod faults;
 mod genesys_sdk;
 mod isolation;
 mod kill;
+mod layers;
 mod local;
 mod lost_answers;
 mod openapi;

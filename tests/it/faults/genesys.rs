@@ -257,7 +257,7 @@ async fn what_is_transcoded_for_hours_is_deferred_ever_longer_and_fails_at_the_r
         assert_eq!(bench.exceptions()[0]["code"], "never_ready");
         assert_eq!(
             bench.state(RECORDING).await,
-            Some(recording_archiver::aws::ledger::State::Failed)
+            Some(recording_archiver::domain::record::State::Failed)
         );
         assert_eq!(
             bench.actions(CONVERSATION, RECORDING).await.last().unwrap(),

@@ -179,7 +179,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::archive::recording::{ConversationId, RecordingId};
+    use crate::domain::recording::{ConversationId, RecordingId};
 
     fn parts(channel: Option<u32>, segment: Option<Segment>) -> KeyParts<'static> {
         KeyParts {

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::format::Format;
 use super::recording::{ConversationId, RecordingId, Segment};
-use crate::config::RecordingApi;
+use crate::domain::format::RecordingApi;
 use crate::error::{Error, ErrorKind};
 
 /// What somebody wants archived, checked.
