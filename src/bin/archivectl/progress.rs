@@ -1,9 +1,10 @@
 //! How far a command got: a bar on a terminal, a line every few seconds elsewhere.
 
+use std::fmt;
 use std::io::{IsTerminal as _, Write as _};
 use std::time::Duration;
 
-use indicatif::{HumanDuration, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{HumanDuration, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use recording_archiver::ops::Event;
 use tokio::task::AbortHandle;
 
@@ -23,15 +24,13 @@ pub(crate) struct Progress {
 impl Progress {
     /// Begins to show how far `what` got; `quiet` shows nothing.
     pub(crate) fn begin(what: &'static str, quiet: bool) -> Self {
-        let bar = ProgressBar::no_length();
-        let terminal = std::io::stderr().is_terminal();
-        bar.set_draw_target(if terminal && !quiet {
-            ProgressDrawTarget::stderr()
-        } else {
-            ProgressDrawTarget::hidden()
-        });
+        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden());
         bar.set_prefix(what);
-        bar.set_style(style("{prefix} {spinner} {human_pos} {per_sec} {msg}"));
+        bar.set_style(style("{prefix} {spinner} {human_pos} {rate} {msg}"));
+        let terminal = std::io::stderr().is_terminal();
+        if terminal && !quiet {
+            bar.set_draw_target(ProgressDrawTarget::stderr());
+        }
         let ticker = (!terminal && !quiet).then(|| {
             let writing = ticks(bar.clone(), |line| {
                 // Nobody reads on: no reason to end.
@@ -61,8 +60,11 @@ impl Progress {
     }
 
     fn total(&self, total: u64) {
+        if total == 0 {
+            return;
+        }
         if self.bar.length().is_none() {
-            let template = "{prefix} {bar:30} {human_pos} of about {human_len} {per_sec}, {eta} left {msg}";
+            let template = "{prefix} {bar:30} {human_pos} of about {human_len} {rate}, {eta} left {msg}";
             self.bar.set_style(style(template));
         }
         self.bar.set_length(total.max(self.bar.position()));
@@ -84,7 +86,11 @@ impl Drop for Progress {
 }
 
 fn style(template: &str) -> ProgressStyle {
-    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
+    let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+    style.with_key("rate", |state: &ProgressState, out: &mut dyn fmt::Write| {
+        // Where the bar cannot be drawn, nothing is lost.
+        let _ = write!(out, "{:.1}/s", state.per_sec());
+    })
 }
 
 /// Writes a line every now and then, also while nothing moves.
