@@ -15,6 +15,7 @@ mod events;
 mod facts;
 mod faults;
 mod genesys_sdk;
+mod interface;
 mod isolation;
 mod kill;
 mod layers;
