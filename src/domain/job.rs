@@ -35,7 +35,7 @@ pub struct Job {
     pub recheck: bool,
 }
 
-/// The job as users and queues write it (contract section 1).
+/// The job as users and queues write it: docs/interface.md, "Job".
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct Wire {

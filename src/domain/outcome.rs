@@ -7,7 +7,7 @@ use super::record::State;
 use super::recording::{ArchivedFile, RecordingRef};
 use crate::error::{Disposition, Error, ErrorKind};
 
-/// How a recording's run ended; the table in contract section 1.
+/// How a recording's run ended: docs/interface.md, "Outcomes".
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Outcome {
     /// In S3, verified, audited, webhook delivered.

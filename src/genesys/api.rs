@@ -367,7 +367,7 @@ mod tests {
     }
 
     #[test]
-    fn each_status_leads_where_the_contract_says() {
+    fn each_status_leads_where_the_interface_says() {
         assert_eq!(of(403, "").kind(), ErrorKind::Forbidden);
         assert_eq!(
             of(404, r#"{"code":"conversation.not.found"}"#).kind(),

@@ -1,4 +1,4 @@
-//! From a payload to an answer: each record by itself, each outcome settled where the contract says.
+//! From a payload to an answer: each record by itself, each outcome settled where docs/interface.md says.
 
 use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;

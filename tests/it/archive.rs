@@ -1,4 +1,4 @@
-//! The contract, section by section, where all goes well or ends as foreseen.
+//! What docs/interface.md promises, where all goes well or ends as foreseen.
 
 use std::time::Duration;
 

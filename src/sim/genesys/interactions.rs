@@ -1,5 +1,5 @@
 //! The API of the tutorial: one recording per interaction, downloaded from the API itself. No Genesys
-//! documentation knows it (Genesys facts, 0); the archiver's contract describes it.
+//! documentation knows it (docs/genesys.md, "What the tutorial says"); the tutorial describes it.
 
 use axum::Json;
 use axum::extract::{OriginalUri, Path, Query, State};
