@@ -82,7 +82,7 @@ pub enum Disposition {
 }
 
 impl ErrorKind {
-    /// What to do next. The table of outcomes in contract section 1.
+    /// Returns what to do next: docs/interface.md, "Codes".
     pub fn disposition(self) -> Disposition {
         match self {
             Self::MalformedJob

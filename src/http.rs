@@ -99,6 +99,18 @@ pub(crate) fn date(header: &str) -> Option<jiff::Timestamp> {
     parsed.ok().map(|zoned| zoned.timestamp())
 }
 
+/// Reads `Retry-After` in seconds. Genesys sends whole seconds; the date form of RFC 9110 is not used there.
+pub(crate) fn retry_after(headers: &reqwest::header::HeaderMap) -> Option<Duration> {
+    headers
+        .get(reqwest::header::RETRY_AFTER)?
+        .to_str()
+        .ok()?
+        .trim()
+        .parse()
+        .ok()
+        .map(Duration::from_secs)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -4,15 +4,23 @@
 //!
 //! 1. [`trigger::handler`] takes a payload apart into jobs ([`trigger::event`]) and gives each its run.
 //! 2. [`archive::Archiver::archive`] asks [`genesys`] which recordings there are, and the [`aws::ledger`] for each.
-//! 3. The media streams through [`archive::digest`] and [`archive::parts`] into [`aws::storage`].
+//! 3. The media streams through [`domain::digest`] into [`aws::storage`].
 //! 4. Once hash and length are right and the ledger says `storing`, the object becomes visible.
 //! 5. Ledger and audit say `archived`, the [`webhook`] is told, and they say `notified`.
 //! 6. The handler sends what has to come again, or to people, to the [`aws::queues`], and answers.
 //!
-//! Layers: `archive::{format, recording, job, digest, parts, audit}`, [`config`], [`error`], [`clock`] and [`retry`]
-//! are values without I/O; [`genesys`], [`aws`] and [`webhook`] each know one outside system; [`archive`] is the use
-//! case over them; [`trigger`] and the binaries are the edge. Behind the feature `cli`, `ops` is what operators ask for: it knows
-//! everything below, and prints nothing.
+//! Imports point down, to a lower layer or within one; `tests/it/layers.rs` reads this table and holds the code to it:
+//!
+//! | layer | modules | what they are |
+//! | --- | --- | --- |
+//! | 6 | main, bin/archivectl, bin/chaos, bin/local | the edges: arguments, terminals, pages |
+//! | 5 | ops | what operators ask for, as values and events |
+//! | 4 | trigger | payloads in, answers out, metrics |
+//! | 3 | archive | the use case |
+//! | 2 | aws, genesys, webhook | one outside system each |
+//! | 1 | config, http, retry | the environment as values; what HTTP clients share |
+//! | 0 | clock, domain, error, redact, telemetry | values, and what every layer needs |
+//! | 0 | sim | beside the rest: imports only itself, so that a mistake made twice cannot cancel itself out |
 
 pub mod archive;
 pub mod aws;

@@ -129,18 +129,6 @@ fn random_unit() -> f64 {
     f64::from(high) / f64::from(u32::MAX)
 }
 
-/// Reads `Retry-After` in seconds. Genesys sends whole seconds; the date form of RFC 9110 is not used there.
-pub fn retry_after(headers: &reqwest::header::HeaderMap) -> Option<Duration> {
-    headers
-        .get(reqwest::header::RETRY_AFTER)?
-        .to_str()
-        .ok()?
-        .trim()
-        .parse()
-        .ok()
-        .map(Duration::from_secs)
-}
-
 /// The longest wait that a failing server may ask for.
 const LONGEST_WAIT_FOR_5XX: Duration = Duration::from_secs(60);
 

@@ -4,12 +4,10 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
 use tracing_subscriber::util::SubscriberInitExt as _;
-
-use crate::archive::audit::AuditItem;
 
 /// Starts logging in Lambda: one JSON object a line on stdout, filtered by `LOG_LEVEL`.
 pub fn init(level: &str) {
@@ -70,7 +68,7 @@ impl Lines {
     }
 
     /// An audit event as a line for a SIEM: the item itself and `"audit": true`.
-    pub fn audit(&self, mut event: AuditItem) {
+    pub fn audit(&self, mut event: Map<String, Value>) {
         event.insert("audit".to_owned(), json!(true));
         self.json(&Value::Object(event));
     }

@@ -9,12 +9,13 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::archive::recording::{ArchivedFile, RecordingRef};
 use crate::aws::secrets::{Secrets, WebhookKeys};
 use crate::clock::{Clock, Deadline};
 use crate::config::{Config, WebhookSignature};
+use crate::domain::recording::{ArchivedFile, RecordingRef};
 use crate::error::{Error, ErrorKind};
-use crate::retry::{Retry, RetryPolicy, retry_after};
+use crate::http::retry_after;
+use crate::retry::{Retry, RetryPolicy};
 use crate::telemetry::Counters;
 
 /// The receiver of the news.
@@ -213,7 +214,7 @@ fn sign(keys: &[SecretString], id: &str, timestamp: i64, body: &str) -> Result<S
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::archive::recording::{ConversationId, RecordingId};
+    use crate::domain::recording::{ConversationId, RecordingId};
 
     #[test]
     fn the_body_reads_as_documented_and_the_id_is_the_recordings_own() {

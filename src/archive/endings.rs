@@ -4,13 +4,14 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::audit::Entry;
-use super::job::LOOKS;
-use super::outcome::{Figures, Outcome, RecordingResult, Verdict, verdict};
-use super::recording::{ConversationId, RecordingRef};
 use super::{Archiver, Run};
-use crate::aws::ledger::{Lease, Record, State};
-use crate::config::RecordingApi;
+use crate::aws::ledger::Lease;
+use crate::domain::audit::Entry;
+use crate::domain::format::RecordingApi;
+use crate::domain::job::LOOKS;
+use crate::domain::outcome::{Figures, Outcome, RecordingResult, Verdict, verdict};
+use crate::domain::record::{Record, State};
+use crate::domain::recording::{ConversationId, RecordingRef};
 use crate::error::{Disposition, Error, ErrorKind};
 use crate::genesys::Conversation;
 

@@ -5,14 +5,15 @@
 
 use jiff::Timestamp;
 
-use super::audit::{Action, Entry};
 use super::endings::{lasting, not_settled};
-use super::job::Job;
-use super::outcome::{Figures, Outcome, RecordingResult};
-use super::recording::{RecordingId, RecordingRef};
 use super::settling::{Next, Plan, View, needs_work, plan};
 use super::{Archiver, Run};
-use crate::aws::ledger::{Look, Record, State};
+use crate::aws::ledger::Look;
+use crate::domain::audit::{Action, Entry};
+use crate::domain::job::Job;
+use crate::domain::outcome::{Figures, Outcome, RecordingResult};
+use crate::domain::record::{Record, State};
+use crate::domain::recording::{RecordingId, RecordingRef};
 use crate::error::{Error, ErrorKind};
 use crate::genesys::{self, Conversation, Details, Listing, Told};
 

@@ -1,18 +1,8 @@
 //! The use case: archive what a job asks for. Read [`Archiver::archive`] from top to bottom; whoever calls it,
 //! there is no other way into the archive.
 
-pub mod annotations;
-pub mod audit;
-pub mod checksum;
-pub mod digest;
 mod endings;
-pub mod format;
-pub mod job;
-pub mod key;
 mod look;
-pub mod outcome;
-pub mod parts;
-pub mod recording;
 mod settling;
 mod transfer;
 
@@ -26,19 +16,20 @@ use jiff::SignedDuration;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::Instant;
 
-use self::audit::{Action, Actor, Entry};
 use self::endings::MOST_DEFERRALS;
-use self::format::{Format, MediaKind};
-use self::job::Job;
 pub use self::look::{Looked, Taken};
-use self::outcome::{Figures, Outcome, RecordingResult};
-use self::recording::RecordingRef;
-use crate::aws::ledger::{Claim, Lease, Ledger, State};
+use crate::aws::ledger::{Claim, Lease, Ledger};
 use crate::aws::queues::Queues;
 use crate::aws::secrets::Secrets;
 use crate::aws::storage::Storage;
 use crate::clock::{Clock, Deadline};
 use crate::config::Config;
+use crate::domain::audit::{Action, Actor, Entry};
+use crate::domain::format::{Format, MediaKind};
+use crate::domain::job::Job;
+use crate::domain::outcome::{Figures, Outcome, RecordingResult, verdict};
+use crate::domain::record::State;
+use crate::domain::recording::RecordingRef;
 use crate::error::{Error, ErrorKind};
 use crate::genesys::{Availability, Genesys, Listed, Listing};
 use crate::retry::RetryPolicy;
@@ -249,7 +240,7 @@ impl Archiver {
             Ok(Claim::Busy { remaining }) => {
                 let error = Error::new(ErrorKind::Busy { remaining }, format!("another run is at {of}"));
                 let error = self.judged(run, error);
-                return RecordingResult::ended(of, outcome::verdict(error.kind()).outcome, error);
+                return RecordingResult::ended(of, verdict(error.kind()).outcome, error);
             }
             Err(error) => return RecordingResult::ended(of, Outcome::Retry, error),
         };

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::job::{Job, LOOKS};
-use crate::aws::ledger::{Record, State};
 use crate::config::LimitConfig;
+use crate::domain::job::{Job, LOOKS};
+use crate::domain::record::{Record, State};
 use crate::genesys::{Conversation, Told};
 
 /// What to do with a job for a conversation, by what the ledger knows.

@@ -6,9 +6,9 @@ use aws_sdk_sqs::Client;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::archive::audit::Actor;
-use crate::archive::job::Job;
 use crate::config::QueueConfig;
+use crate::domain::audit::Actor;
+use crate::domain::job::Job;
 use crate::error::{Error, ErrorKind};
 
 /// SQS delays a message by at most 15 minutes:

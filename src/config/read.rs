@@ -7,11 +7,11 @@ use reqwest::Url;
 
 use super::hosts::{self, MediaHosts, is_domain, is_label, is_local};
 use super::{
-    Config, GenesysConfig, LimitConfig, ObjectLock, QueueConfig, RecordingApi, RecordingConfig,
-    StorageConfig, TableConfig, WebhookSignature,
+    Config, GenesysConfig, LimitConfig, ObjectLock, QueueConfig, RecordingConfig, StorageConfig, TableConfig,
+    WebhookSignature,
 };
-use crate::archive::format::{Format, MediaKind};
-use crate::archive::key::KeyTemplate;
+use crate::domain::format::{Format, MediaKind, RecordingApi};
+use crate::domain::key::KeyTemplate;
 
 /// Regions and their domains: the region table of the official SDKs. A closed list, because the OAuth client's secret
 /// is sent to the login host of the domain.

@@ -16,8 +16,9 @@ use crate::aws::secrets::Secrets;
 use crate::clock::Deadline;
 use crate::config::GenesysConfig;
 use crate::error::{Error, ErrorKind};
+use crate::http::retry_after;
 use crate::http::{self, Unread, read_within};
-use crate::retry::{Retry, RetryPolicy, patience, retry_after};
+use crate::retry::{Retry, RetryPolicy, patience};
 use crate::telemetry::Counters;
 
 /// A connection to one organisation's API.
@@ -366,7 +367,7 @@ mod tests {
     }
 
     #[test]
-    fn each_status_leads_where_the_contract_says() {
+    fn each_status_leads_where_the_interface_says() {
         assert_eq!(of(403, "").kind(), ErrorKind::Forbidden);
         assert_eq!(
             of(404, r#"{"code":"conversation.not.found"}"#).kind(),

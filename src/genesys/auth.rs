@@ -12,8 +12,9 @@ use tokio::time::Instant;
 use crate::aws::secrets::{Credentials, Secrets};
 use crate::clock::Deadline;
 use crate::error::Error;
+use crate::http::retry_after;
 use crate::http::{self, Unread};
-use crate::retry::{Retry, RetryPolicy, patience, retry_after};
+use crate::retry::{Retry, RetryPolicy, patience};
 
 /// Gives out the token and replaces it when it is stale.
 #[derive(Debug)]

@@ -12,10 +12,10 @@ use super::api::{Api, LONGEST_LIST};
 use super::bounded::{Bounded, InOrder};
 use super::media::SignedUrl;
 use super::{Availability, Listed, Listing, Location, Opened, Opening, Source};
-use crate::archive::annotations::Annotations;
-use crate::archive::format::{Format, MediaKind};
-use crate::archive::recording::{ConversationId, RecordingId};
 use crate::clock::Deadline;
+use crate::domain::annotations::Annotations;
+use crate::domain::format::{Format, MediaKind};
+use crate::domain::recording::{ConversationId, RecordingId};
 use crate::error::{Error, ErrorKind};
 
 /// `RecordingMetadata` and `Recording`, as far as an archiver needs them. Every field may be missing or null, and

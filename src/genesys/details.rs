@@ -11,9 +11,9 @@ use tokio::sync::OnceCell;
 use super::Genesys;
 use super::api::{Api, LONGEST_DETAILS};
 use super::bounded::Bounded;
-use crate::archive::format::MediaKind;
-use crate::archive::recording::ConversationId;
 use crate::clock::Deadline;
+use crate::domain::format::MediaKind;
+use crate::domain::recording::ConversationId;
 use crate::error::{Error, ErrorKind};
 
 const DETAILS: &str = "/api/v2/analytics/conversations";

@@ -7,10 +7,10 @@ use serde_json::{Map, Value, json};
 
 use super::api::{Api, LONGEST_LIST};
 use super::{Availability, Listed, Listing, Location, Opened, Source};
-use crate::archive::format::{Format, MediaKind};
-use crate::archive::job::Job;
-use crate::archive::recording::{ConversationId, RecordingId};
 use crate::clock::Deadline;
+use crate::domain::format::{Format, MediaKind};
+use crate::domain::job::Job;
+use crate::domain::recording::{ConversationId, RecordingId};
 use crate::error::{Error, ErrorKind};
 
 #[derive(Debug, Deserialize)]

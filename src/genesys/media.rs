@@ -24,7 +24,8 @@ use crate::clock::Deadline;
 use crate::config::{GenesysConfig, MediaHosts, is_public};
 use crate::error::Error;
 use crate::http;
-use crate::retry::{Retry, RetryPolicy, patience, retry_after};
+use crate::http::retry_after;
+use crate::retry::{Retry, RetryPolicy, patience};
 
 /// A signed media URL. Whoever has it has the recording, so it never shows itself.
 pub(super) struct SignedUrl(String);
@@ -387,7 +388,7 @@ impl Download<'_> {
 /// little less.
 const RIFF_UNKNOWN: u64 = 0x7FFF_0000;
 
-/// Enough for every signature in [`crate::archive::format::sniff`].
+/// Enough for every signature in [`crate::domain::format::sniff`].
 const HEAD: usize = 64;
 
 #[cfg(test)]

@@ -22,13 +22,13 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
-use crate::archive::annotations::Annotations;
-use crate::archive::format::{Format, MediaKind};
-use crate::archive::job::Job;
-use crate::archive::recording::{ConversationId, RecordingId};
 use crate::aws::secrets::Secrets;
 use crate::clock::Deadline;
-use crate::config::{Config, RecordingApi};
+use crate::config::Config;
+use crate::domain::annotations::Annotations;
+use crate::domain::format::{Format, MediaKind, RecordingApi};
+use crate::domain::job::Job;
+use crate::domain::recording::{ConversationId, RecordingId};
 use crate::error::{Error, ErrorKind};
 use crate::retry::{Retry, RetryPolicy};
 use crate::telemetry::Counters;

@@ -5,8 +5,8 @@ use serde::Deserialize;
 use super::Genesys;
 use super::api::LONGEST_DETAILS;
 use super::bounded::Bounded;
-use crate::archive::recording::ConversationId;
 use crate::clock::Deadline;
+use crate::domain::recording::ConversationId;
 use crate::error::ErrorKind;
 
 /// Pages of 100 that are looked through for one conversation.

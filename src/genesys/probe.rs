@@ -6,10 +6,10 @@ use serde::Deserialize;
 use serde_json::Map;
 
 use super::{Availability, Genesys, Listed};
-use crate::archive::format::{Format, MediaKind};
-use crate::archive::job::Job;
-use crate::archive::recording::RecordingId;
 use crate::clock::Deadline;
+use crate::domain::format::{Format, MediaKind};
+use crate::domain::job::Job;
+use crate::domain::recording::RecordingId;
 use crate::error::{Error, ErrorKind};
 
 /// A limit of the organisation.

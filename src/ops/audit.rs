@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::custody::{self, Custody};
 use super::finding::Finding;
 use super::{Error, Session, Verdict};
-use crate::archive::recording::{ArchivedFile, ConversationId};
+use crate::domain::recording::{ArchivedFile, ConversationId};
 
 /// Everything that both tables know of a conversation.
 #[derive(Debug)]

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::finding::{Code, Finding};
-use crate::archive::audit::{self, AuditItem};
-use crate::archive::recording::{ArchivedFile, ConversationId};
-use crate::aws::ledger::{Events, Ledger, Record, RecordPage};
+use crate::aws::ledger::{Events, Ledger, RecordPage};
+use crate::domain::audit::{self, AuditItem};
+use crate::domain::record::Record;
+use crate::domain::recording::{ArchivedFile, ConversationId};
 use crate::error::Error;
 use jiff::Timestamp;
 use serde_json::Value;

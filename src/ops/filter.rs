@@ -103,7 +103,7 @@ impl Filter {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::archive::recording::ConversationId;
+    use crate::domain::recording::ConversationId;
 
     fn fate(filter: &Filter, change: impl FnOnce(&mut Conversation)) -> Fate {
         let config = Config::from_lookup(|name| match name {

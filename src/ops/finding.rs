@@ -4,8 +4,8 @@ use std::fmt;
 
 use serde::Serialize;
 
-use crate::archive::recording::ConversationId;
 use crate::aws::ledger::UnreadableEvent;
+use crate::domain::recording::ConversationId;
 
 /// The kind of a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]

@@ -1,8 +1,9 @@
 //! Going through the whole ledger, conversation by conversation, with no more than a page in memory.
 
 use super::{Error, Session};
-use crate::archive::recording::ConversationId;
-use crate::aws::ledger::{Ledger, PageKey, Record};
+use crate::aws::ledger::{Ledger, PageKey};
+use crate::domain::record::Record;
+use crate::domain::recording::ConversationId;
 use futures_util::stream::{self, StreamExt as _};
 use jiff::Timestamp;
 

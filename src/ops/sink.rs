@@ -10,11 +10,11 @@ use tokio::time::Instant;
 
 use super::error::{Error, Kind};
 use super::{Session, clock};
-use crate::archive::audit::Actor;
-use crate::archive::job::Job;
-use crate::archive::outcome::{Outcome, RecordingResult};
 use crate::archive::{Archiver, Run};
 use crate::aws::failed;
+use crate::domain::audit::Actor;
+use crate::domain::job::Job;
+use crate::domain::outcome::{Outcome, RecordingResult};
 
 /// SQS takes at most so many messages at once.
 pub(super) const BATCH: usize = 10;

@@ -6,10 +6,10 @@ use serde::Deserialize as _;
 use serde_json::Value;
 
 use super::kept::is_topic;
-use crate::archive::format::MediaKind;
-use crate::archive::job::Job;
-use crate::archive::recording::ConversationId;
 use crate::config::Config;
+use crate::domain::format::MediaKind;
+use crate::domain::job::Job;
+use crate::domain::recording::ConversationId;
 use crate::error::{Error, ErrorKind};
 
 /// What an invocation's payload is.

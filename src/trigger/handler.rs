@@ -1,4 +1,4 @@
-//! From a payload to an answer: each record by itself, each outcome settled where the contract says.
+//! From a payload to an answer: each record by itself, each outcome settled where docs/interface.md says.
 
 use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
@@ -14,12 +14,12 @@ use tokio::task::JoinSet;
 use super::event::{self, Request, Trigger};
 use super::kept;
 use super::metrics::Tally;
-use crate::archive::audit::Actor;
-use crate::archive::job::Job;
-use crate::archive::outcome::{Outcome, RecordingResult};
 use crate::archive::{Archiver, Run, panic_text};
 use crate::aws::queues::{Exception, Handover};
 use crate::clock::{Deadline, Stop};
+use crate::domain::audit::Actor;
+use crate::domain::job::Job;
+use crate::domain::outcome::{Outcome, RecordingResult};
 use crate::error::{Error, ErrorKind};
 use crate::genesys::Details;
 use crate::telemetry::Lines;

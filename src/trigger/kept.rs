@@ -6,8 +6,8 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
-use crate::archive::format::Format;
-use crate::archive::job::is_plain;
+use crate::domain::format::Format;
+use crate::domain::job::is_plain;
 use crate::error::Error;
 
 /// A message's body as it may be kept.
@@ -186,8 +186,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::archive::job::Job;
-    use crate::config::RecordingApi;
+    use crate::domain::format::RecordingApi;
+    use crate::domain::job::Job;
     use crate::error::ErrorKind;
 
     #[test]

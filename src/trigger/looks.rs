@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use super::event::Request;
 use super::handler::{Handler, Message, Settled};
-use crate::archive::audit::Actor;
-use crate::archive::job::Job;
-use crate::archive::outcome::{Outcome, RecordingResult};
-use crate::archive::recording::RecordingRef;
 use crate::archive::{Looked, Run};
+use crate::domain::audit::Actor;
+use crate::domain::job::Job;
+use crate::domain::outcome::{Outcome, RecordingResult};
+use crate::domain::recording::RecordingRef;
 use crate::error::{Error, ErrorKind};
 use crate::genesys::Details;
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
-use crate::archive::outcome::{Outcome, RecordingResult};
+use crate::domain::outcome::{Outcome, RecordingResult};
 use crate::telemetry::Counters;
 
 const NAMESPACE: &str = "RecordingArchiver";
@@ -190,8 +190,8 @@ impl Line {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::archive::outcome::Figures;
-    use crate::archive::recording::{ConversationId, RecordingRef};
+    use crate::domain::outcome::Figures;
+    use crate::domain::recording::{ConversationId, RecordingRef};
     use crate::error::Error;
 
     fn result(outcome: Outcome, figures: Figures) -> RecordingResult {

@@ -1,8 +1,8 @@
-//! The contract, section by section, where all goes well or ends as foreseen.
+//! What docs/interface.md promises, where all goes well or ends as foreseen.
 
 use std::time::Duration;
 
-use recording_archiver::aws::ledger::State;
+use recording_archiver::domain::record::State;
 use recording_archiver::sim::genesys::{
     Conversation, FileState, Interaction, Kind, Media, Recording, Retention, Status, TranscodingBody,
 };

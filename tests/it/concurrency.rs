@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use recording_archiver::aws::ledger::State;
+use recording_archiver::domain::record::State;
 use recording_archiver::error::ErrorKind;
 use recording_archiver::sim::genesys::{Media, Topic, event};
 use recording_archiver::sim::wire::{Exchange, Fault, Gate, Service};

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use recording_archiver::aws::ledger::State;
+use recording_archiver::domain::record::State;
 use recording_archiver::error::{Error, ErrorKind};
 use recording_archiver::sim::genesys::{Media, Mishap};
 use recording_archiver::sim::wire::{Exchange, Fault, Service};

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use jiff::SignedDuration;
-use recording_archiver::archive::annotations::MOST_BYTES;
-use recording_archiver::aws::ledger::Record;
+use recording_archiver::domain::annotations::MOST_BYTES;
+use recording_archiver::domain::record::Record;
 use recording_archiver::sim::genesys::{
     Annotation, Conversation, Delivery, FileState, Format, Kind, Mark, Media, Recording, Topic, event,
     failure,

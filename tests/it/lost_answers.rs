@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use recording_archiver::aws::ledger::State;
+use recording_archiver::domain::record::State;
 use recording_archiver::sim::genesys::Media;
 use recording_archiver::sim::wire::{Exchange, Fault, Service};
 use serde_json::json;

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use recording_archiver::archive::audit::AuditItem;
-use recording_archiver::archive::recording::ArchivedFile;
-use recording_archiver::aws::ledger::State;
+use recording_archiver::domain::audit::AuditItem;
+use recording_archiver::domain::record::State;
+use recording_archiver::domain::recording::ArchivedFile;
 
 use crate::support::{Bench, CONVERSATION, RECORDING, sha256};
 

@@ -5,7 +5,7 @@ mod open;
 
 use std::time::Duration;
 
-use recording_archiver::aws::ledger::State;
+use recording_archiver::domain::record::State;
 use recording_archiver::sim::genesys::{Conversation, Recording, TranscodingBody};
 use recording_archiver::sim::wire::{Fault, Service};
 use serde_json::{Value, json};

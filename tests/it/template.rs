@@ -34,24 +34,6 @@ fn the_template_sets_exactly_the_variables_that_the_function_reads() {
 }
 
 #[test]
-fn the_readme_lists_exactly_the_variables_that_the_function_reads() {
-    let readme = std::fs::read_to_string(project().join("README.md")).unwrap();
-    let table = readme
-        .lines()
-        .skip_while(|line| !line.starts_with("| variable |"));
-    let rows = table.skip(2).take_while(|line| line.starts_with('|'));
-    let first_cells = rows
-        .map(|row| row.split('|').nth(1).unwrap_or_default().to_owned())
-        .collect::<Vec<_>>();
-    let names: BTreeSet<String> = first_cells
-        .iter()
-        .flat_map(|cell| cell.split('`').skip(1).step_by(2))
-        .map(str::to_owned)
-        .collect();
-    assert_eq!(names, VARIABLES.map(str::to_owned).into());
-}
-
-#[test]
 fn the_defaults_of_the_template_are_those_of_the_function() {
     let template = Template::read();
     let stack = template.stack(&[]);

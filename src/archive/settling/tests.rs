@@ -1,8 +1,8 @@
 use serde_json::json;
 
 use super::*;
-use crate::archive::recording::ConversationId;
 use crate::config::Config;
+use crate::domain::recording::ConversationId;
 
 const ID: &str = "c0000000-0000-4000-8000-000000000001";
 const START: Timestamp = Timestamp::constant(1_768_472_430, 0);

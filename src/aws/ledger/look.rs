@@ -8,10 +8,10 @@ use jiff::Timestamp;
 
 use super::write::Writing;
 use super::{Ledger, Record, State, from_item};
-use crate::archive::audit::{Actor, Entry};
-use crate::archive::recording::{ConversationId, RecordingRef};
 use crate::aws::failed;
 use crate::clock::Deadline;
+use crate::domain::audit::{Actor, Entry};
+use crate::domain::recording::{ConversationId, RecordingRef};
 use crate::error::Error;
 
 /// An item as DynamoDB gives it.

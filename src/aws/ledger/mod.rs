@@ -6,7 +6,6 @@
 mod look;
 #[cfg(feature = "cli")]
 mod read;
-mod record;
 mod write;
 
 use std::collections::HashMap;
@@ -18,11 +17,12 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use uuid::Uuid;
 
 use self::write::Writing;
-use crate::archive::annotations::Annotations;
-use crate::archive::audit::{Action, Actor, Entry};
-use crate::archive::recording::{ArchivedFile, RecordingRef};
 use crate::clock::{Clock, Deadline};
 use crate::config::TableConfig;
+use crate::domain::annotations::Annotations;
+use crate::domain::audit::{Action, Actor, Entry};
+use crate::domain::record::{Record, State};
+use crate::domain::recording::{ArchivedFile, RecordingRef};
 use crate::error::Error;
 use crate::retry::RetryPolicy;
 use crate::telemetry::Lines;
@@ -30,7 +30,6 @@ use crate::telemetry::Lines;
 pub use look::Look;
 #[cfg(feature = "cli")]
 pub use read::{Events, PageKey, RecordPage, UnreadableEvent};
-pub use record::{Record, State};
 
 /// What came of asking for a recording. The caller has to deal with each.
 #[derive(Debug)]

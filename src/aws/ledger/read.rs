@@ -5,10 +5,11 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
 
 use super::look::Item;
-use super::{Ledger, Record, from_item};
-use crate::archive::audit::AuditItem;
-use crate::archive::recording::ConversationId;
+use super::{Ledger, from_item};
 use crate::aws::failed;
+use crate::domain::audit::AuditItem;
+use crate::domain::record::Record;
+use crate::domain::recording::ConversationId;
 use crate::error::Error;
 
 /// A page of the ledger.

@@ -13,10 +13,10 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::{Lease, Ledger, Record, State, from_item};
-use crate::archive::audit::{Actor, AuditItem, Chain, Entry};
-use crate::archive::recording::RecordingRef;
 use crate::aws::failed;
 use crate::clock::Deadline;
+use crate::domain::audit::{Actor, AuditItem, Chain, Entry};
+use crate::domain::recording::RecordingRef;
 use crate::error::{Error, ErrorKind};
 use crate::retry::Retry;
 /// What is about to be written, by whom, and until when.

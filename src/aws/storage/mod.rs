@@ -3,6 +3,8 @@
 //! A file of up to one part is one `PutObject` that S3 checks by SHA-256. A longer one is a multipart upload that S3
 //! checks by CRC64NVME over each part and over the whole. Neither ever replaces an object (`If-None-Match: *`).
 
+pub mod checksum;
+pub mod parts;
 #[cfg(feature = "cli")]
 mod probe;
 #[cfg(feature = "cli")]
@@ -21,8 +23,8 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use crate::archive::recording::{ArchivedFile, RecordingRef};
 use crate::config::StorageConfig;
+use crate::domain::recording::{ArchivedFile, RecordingRef};
 use crate::error::Error;
 use crate::telemetry::Counters;
 

@@ -10,8 +10,8 @@ use futures_util::{TryStreamExt as _, stream};
 use jiff::Timestamp;
 
 use super::{ATTEMPT_ID, INTERACTION_ID, RECORDING_ID, Storage};
-use crate::archive::digest::{Digest, Hashed};
-use crate::archive::recording::ArchivedFile;
+use crate::domain::digest::{Digest, Hashed};
+use crate::domain::recording::ArchivedFile;
 use crate::error::Error;
 
 /// What lies under the key of an archived file.

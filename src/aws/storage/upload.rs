@@ -11,11 +11,11 @@ use bytes::Bytes;
 use tokio::task::JoinSet;
 
 use super::{ObjectFacts, Storage, tags};
-use crate::archive::checksum;
-use crate::archive::digest::Digest;
-use crate::archive::format::Format;
-use crate::archive::parts::{MAX_PARTS, Part};
-use crate::archive::recording::ArchivedFile;
+use crate::aws::storage::checksum;
+use crate::aws::storage::parts::{MAX_PARTS, Part};
+use crate::domain::digest::Digest;
+use crate::domain::format::Format;
+use crate::domain::recording::ArchivedFile;
 use crate::error::{Error, ErrorKind};
 
 /// One file on its way into the bucket. Ends in [`Prepared::publish`] or in [`Upload::abort`].

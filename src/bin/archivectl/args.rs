@@ -2,8 +2,8 @@
 
 use jiff::civil::Date;
 use jiff::{SignedDuration, Span, Timestamp};
-use recording_archiver::archive::recording::ConversationId;
 use recording_archiver::domain::days::{Range, day_of};
+use recording_archiver::domain::recording::ConversationId;
 use recording_archiver::ops::filter::Filter;
 use recording_archiver::ops::{Error, Kind};
 

@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use jiff::Timestamp;
-use recording_archiver::archive::audit::AuditItem;
-use recording_archiver::archive::recording::ConversationId;
+use recording_archiver::domain::audit::AuditItem;
+use recording_archiver::domain::recording::ConversationId;
 use recording_archiver::ops::audit::{Audit, audit};
 use recording_archiver::ops::custody::{self, Custody, text};
 use recording_archiver::ops::{Error, Session, Verdict};
@@ -258,7 +258,7 @@ fn text_cell(event: &AuditItem, name: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use recording_archiver::aws::ledger::Record;
+    use recording_archiver::domain::record::Record;
     use recording_archiver::ops::finding::{Code, Finding};
     use serde_json::json;
 

@@ -1,7 +1,7 @@
 //! `archivectl verify`: proves that the archive is what it was, byte by byte and event by event.
 
-use recording_archiver::archive::recording::ConversationId;
 use recording_archiver::domain::days::day_of;
+use recording_archiver::domain::recording::ConversationId;
 use recording_archiver::ops::finding::Finding;
 use recording_archiver::ops::verify::{Figures, Request, Sample, verify};
 use recording_archiver::ops::{Error, Session, Tell, Verdict};

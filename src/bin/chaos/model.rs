@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use recording_archiver::archive::audit::{self, AuditItem};
-use recording_archiver::aws::ledger::{Record, State, from_item};
+use recording_archiver::aws::ledger::from_item;
+use recording_archiver::domain::audit::{self, AuditItem};
+use recording_archiver::domain::record::{Record, State};
 use recording_archiver::sim::genesys::Media;
 use recording_archiver::sim::{AUDIT_TABLE, BUCKET, LEDGER_TABLE};
 use sha2::{Digest as _, Sha256};

@@ -6,9 +6,10 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use recording_archiver::archive::audit::{self, AuditItem};
-use recording_archiver::archive::recording::ArchivedFile;
-use recording_archiver::aws::ledger::{Record, from_item};
+use recording_archiver::aws::ledger::from_item;
+use recording_archiver::domain::audit::{self, AuditItem};
+use recording_archiver::domain::record::Record;
+use recording_archiver::domain::recording::ArchivedFile;
 use recording_archiver::sim::{AUDIT_TABLE, LEDGER_TABLE, World};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};

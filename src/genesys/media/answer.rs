@@ -3,9 +3,9 @@
 use reqwest::StatusCode;
 use reqwest::header::{self, HeaderMap};
 
-use crate::archive::format::MediaKind;
+use crate::domain::format::MediaKind;
 use crate::error::{Error, ErrorKind};
-use crate::retry::retry_after;
+use crate::http::retry_after;
 
 pub(super) fn refusal(status: StatusCode) -> Error {
     match status {

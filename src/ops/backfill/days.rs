@@ -5,8 +5,8 @@ use jiff::civil::Date;
 
 use super::done::key;
 use super::{Backfill, Candidate, Counts, Day, Item, Tally};
-use crate::archive::job::Job;
 use crate::domain::days::Range;
+use crate::domain::job::Job;
 use crate::genesys::analytics::Page;
 use crate::ops::Error;
 use crate::ops::filter::{Fate, Filter};

@@ -1,7 +1,7 @@
 //! Which jobs need not be sent.
 
-use crate::archive::job::Job;
-use crate::aws::ledger::{Record, State};
+use crate::domain::job::Job;
+use crate::domain::record::{Record, State};
 
 /// Returns what a checkpoint remembers a job by.
 pub(super) fn key(job: &Job) -> String {

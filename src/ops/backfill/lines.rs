@@ -9,7 +9,7 @@ use super::done::key;
 use super::list::List;
 use super::send::LOOKUPS;
 use super::{Backfill, BadLine, Candidate, Item};
-use crate::archive::job::Job;
+use crate::domain::job::Job;
 use crate::ops::error::{Error, Kind};
 
 /// Counts the lines of a file; of what is no file, as stdin, nobody knows.

@@ -2,8 +2,8 @@
 
 use std::io::{BufRead, Read as _};
 
-use crate::archive::job::Job;
-use crate::config::RecordingApi;
+use crate::domain::format::RecordingApi;
+use crate::domain::job::Job;
 use serde_json::{Value, json};
 
 /// The columns that are read. Without a heading they stand in this order.

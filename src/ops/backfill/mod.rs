@@ -16,9 +16,9 @@ use serde::Serialize;
 use super::filter::Filter;
 use super::sink::{Archived, Pace, Sink};
 use super::{Ended, Error, Session, Tell, Verdict};
-use crate::archive::job::Job;
 use crate::aws::ledger::Ledger;
 use crate::domain::days::{Age, Range};
+use crate::domain::job::Job;
 use checkpoint::{Checkpoint, Tally};
 pub use estimate::Estimate;
 

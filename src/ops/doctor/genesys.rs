@@ -4,11 +4,11 @@ use jiff::Timestamp;
 
 use super::sheet::{PATIENCE, Said};
 use super::{Doctor, judge};
-use crate::archive::job::Job;
-use crate::archive::recording::{ConversationId, RecordingId};
 use crate::aws::secrets::WebhookKeys;
-use crate::config::RecordingApi;
 use crate::domain::days::day_of;
+use crate::domain::format::RecordingApi;
+use crate::domain::job::Job;
+use crate::domain::recording::{ConversationId, RecordingId};
 use crate::genesys::Genesys;
 use crate::ops::error::{Error, Kind};
 
@@ -90,7 +90,7 @@ impl Doctor<'_> {
     /// against the next.
     async fn recordings(&mut self, genesys: &Genesys) -> Result<(), Error> {
         let session = self.session;
-        let invalid = |error: crate::archive::recording::NotAnId| Error::new(Kind::Defect, error.to_string());
+        let invalid = |error: crate::domain::recording::NotAnId| Error::new(Kind::Defect, error.to_string());
         let nowhere = RecordingId::parse(NOWHERE).map_err(invalid)?;
         let mut job = Job::new(ConversationId::parse(NOWHERE).map_err(invalid)?);
         job.recording = Some(nowhere);

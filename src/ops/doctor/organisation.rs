@@ -2,9 +2,9 @@
 
 use super::Doctor;
 use super::sheet::{PATIENCE, Said};
-use crate::archive::format::MediaKind;
 use crate::clock::Deadline;
-use crate::config::RecordingApi;
+use crate::domain::format::MediaKind;
+use crate::domain::format::RecordingApi;
 use crate::error::ErrorKind;
 use crate::genesys::{Genesys, Limit, Topic};
 use crate::ops::Error;

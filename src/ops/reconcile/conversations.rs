@@ -5,9 +5,9 @@ use jiff::SignedDuration;
 
 use super::reason::{Patience, judge};
 use super::{Cause, Item, LOOKUPS, Reason, Reconciliation, Told};
-use crate::archive::job::Job;
-use crate::archive::recording::ConversationId;
 use crate::domain::days::Age;
+use crate::domain::job::Job;
+use crate::domain::recording::ConversationId;
 use crate::error::ErrorKind;
 use crate::genesys::analytics::{Conversation, Page};
 use crate::ops::Error;

@@ -13,10 +13,10 @@ use super::filter::Filter;
 use super::listing::{self, Listing};
 use super::sink::{Pace, Sink};
 use super::{Ended, Error, Session, Tell, Verdict};
-use crate::archive::job::Job;
-use crate::archive::recording::ConversationId;
 use crate::aws::ledger::Ledger;
 use crate::domain::days::Range;
+use crate::domain::job::Job;
+use crate::domain::recording::ConversationId;
 use crate::genesys::Genesys;
 pub use reason::{Cause, Reason};
 

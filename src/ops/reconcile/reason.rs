@@ -1,7 +1,7 @@
 //! Why a conversation that was recorded has no archive.
 
-use crate::archive::recording::RecordingId;
-use crate::aws::ledger::{Record, State};
+use crate::domain::record::{Record, State};
+use crate::domain::recording::RecordingId;
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 

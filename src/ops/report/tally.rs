@@ -7,9 +7,9 @@ use std::collections::BTreeMap;
 
 use super::histogram::Histogram;
 use super::{Day, Deadline, Figures, LISTED, NEAR, OTHER, OUTCOMES, Report};
-use crate::archive::audit::{Action, AuditItem};
-use crate::aws::ledger::{Record, State};
+use crate::domain::audit::{Action, AuditItem};
 use crate::domain::days::{Range, day_of};
+use crate::domain::record::{Record, State};
 use crate::ops::custody::{Custody, noted, started, text};
 
 /// The figures of a report, while they are gathered.

@@ -1,10 +1,11 @@
 //! Holds the objects of a conversation against what the tables know.
 
 use super::Checked;
-use crate::archive::audit::Action;
-use crate::archive::recording::{ArchivedFile, ConversationId};
-use crate::aws::ledger::{Ledger, Record, RecordPage};
+use crate::aws::ledger::{Ledger, RecordPage};
 use crate::aws::storage::{Found, Storage};
+use crate::domain::audit::Action;
+use crate::domain::record::Record;
+use crate::domain::recording::{ArchivedFile, ConversationId};
 use crate::error::Error;
 
 use crate::domain::days::Range;

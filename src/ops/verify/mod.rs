@@ -12,8 +12,8 @@ use serde::Serialize;
 use super::finding::{Code, Finding};
 use super::scan::{self, Portion, Scan};
 use super::{Ended, Error, Session, Tell, Verdict};
-use crate::archive::recording::ConversationId;
 use crate::domain::days::Range;
+use crate::domain::recording::ConversationId;
 use check::Checker;
 pub use sample::Sample;
 

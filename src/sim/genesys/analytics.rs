@@ -1,4 +1,4 @@
-//! Analytics: lists of conversations, by query and by job (Genesys facts, 8). Filters are taken and ignored, which is
+//! Analytics: lists of conversations, by query and by job (docs/genesys.md, "Conversations and analytics"). Filters are taken and ignored, which is
 //! what Genesys does with those in the wrong place: whoever lists has to look at what comes.
 
 use std::collections::BTreeMap;

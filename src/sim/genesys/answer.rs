@@ -39,7 +39,7 @@ impl ApiError {
         )
     }
 
-    /// An `ErrorBody` (Genesys facts, 4.2); its `contextId` is the correlation id of the answer.
+    /// An `ErrorBody` (docs/genesys.md, "Errors and rate limits"); its `contextId` is the correlation id of the answer.
     pub(super) fn render(&self, correlation_id: &str) -> Response {
         let body = json!({
             "message": self.message,

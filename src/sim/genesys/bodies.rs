@@ -1,4 +1,4 @@
-//! The JSON of a recording and of its metadata, with the fields real answers have (Genesys facts, 1.2).
+//! The JSON of a recording and of its metadata, with the fields real answers have (docs/genesys.md, "Recordings of a conversation").
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -73,7 +73,7 @@ pub(super) fn recording_of(
         now,
     }) = access.filter(|_| recording.current_state().playable())
     else {
-        body.remove("sessionId"); // seen missing from stubs (Genesys facts, 1.2)
+        body.remove("sessionId"); // seen missing from stubs (docs/genesys.md, "Recordings of a conversation")
         return finish(body, &recording.fields);
     };
     let length = recording.length();

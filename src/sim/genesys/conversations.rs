@@ -1,4 +1,4 @@
-//! The public API of today: recordings of a conversation (Genesys facts, 1.1 and 1.2).
+//! The public API of today: recordings of a conversation (docs/genesys.md, "Recordings of a conversation").
 
 use axum::Json;
 use axum::body::Body;

@@ -1,4 +1,4 @@
-//! The events that Amazon EventBridge delivers when part of a conversation is over (Genesys facts, 7).
+//! The events that Amazon EventBridge delivers when part of a conversation is over (docs/genesys.md, "Events").
 
 use jiff::Timestamp;
 use serde_json::{Value, json};

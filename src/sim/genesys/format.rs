@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use super::wav::Layout;
 
-/// A value of `formatId` (Genesys facts, 1.1), or a format of the interactions API.
+/// A value of `formatId` (docs/genesys.md, "Recordings of a conversation"), or a format of the interactions API.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[expect(missing_docs, reason = "the names say it")]
 pub enum Format {

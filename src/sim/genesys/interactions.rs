@@ -1,5 +1,5 @@
 //! The API of the tutorial: one recording per interaction, downloaded from the API itself. No Genesys
-//! documentation knows it (Genesys facts, 0); the archiver's contract describes it.
+//! documentation knows it (docs/genesys.md, "What the tutorial says"); the tutorial describes it.
 
 use axum::Json;
 use axum::extract::{OriginalUri, Path, Query, State};
@@ -160,6 +160,27 @@ pub(super) async fn interaction(
     Ok(Json(body).into_response())
 }
 
+/// The media of an interaction, if it can be downloaded now, and its own format.
+fn ready(shared: &Shared, id: &str) -> Result<(Media, Format), ApiError> {
+    let mut state = lock(shared);
+    let interaction = known(&mut state, id)?;
+    if interaction.retention != Retention::Kept {
+        return Err(gone(id));
+    }
+    match interaction.current_status() {
+        Status::Ready => Ok((interaction.media.clone(), interaction.format)),
+        Status::Processing => {
+            let message = format!("The recording of [{id}] is being processed");
+            Err(ApiError::new(
+                StatusCode::CONFLICT,
+                "recording.processing",
+                message,
+            ))
+        }
+        Status::Failed | Status::NotFound => Err(ApiError::not_found(&format!("The recording of [{id}]"))),
+    }
+}
+
 /// `GET /recordings/interactions/{id}/download`.
 pub(super) async fn download(
     State(shared): State<Shared>,
@@ -179,28 +200,7 @@ pub(super) async fn download(
             .map(Some)
             .map_err(|_| ApiError::bad_value(text)),
     };
-    let (media, default_format) = {
-        let mut state = lock(&shared);
-        let interaction = known(&mut state, &id)?;
-        if interaction.retention != Retention::Kept {
-            return Err(gone(&id));
-        }
-        match interaction.current_status() {
-            Status::Ready => {}
-            Status::Processing => {
-                let message = format!("The recording of [{id}] is being processed");
-                return Err(ApiError::new(
-                    StatusCode::CONFLICT,
-                    "recording.processing",
-                    message,
-                ));
-            }
-            Status::Failed | Status::NotFound => {
-                return Err(ApiError::not_found(&format!("The recording of [{id}]")));
-            }
-        }
-        (interaction.media.clone(), interaction.format)
-    };
+    let (media, default_format) = ready(&shared, &id)?;
     let format = match get("format") {
         None => default_format,
         Some(name) => Format::from_name(name).ok_or_else(|| ApiError::bad_value(name))?,

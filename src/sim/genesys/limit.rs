@@ -1,4 +1,4 @@
-//! The rate limit of the API: so many requests per token and minute (Genesys facts, 4.3).
+//! The rate limit of the API: so many requests per token and minute (docs/genesys.md, "Errors and rate limits").
 
 use std::collections::BTreeMap;
 use std::time::Duration;

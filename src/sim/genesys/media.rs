@@ -29,7 +29,7 @@ struct Inner {
 }
 
 /// How the host delivers a file. Nothing of this is documented for Genesys; the default is what a
-/// CDN over S3 does (Genesys facts, 1.3).
+/// CDN over S3 does (docs/genesys.md, "Media").
 #[derive(Debug, Clone)]
 pub struct Delivery {
     /// Whether `Range` and `If-Range` are honoured; if not, every answer is the whole file.

@@ -1,6 +1,6 @@
 //! Genesys Cloud: login and API on one port, the host of the signed media URLs on another.
 //!
-//! Built after `genesys-api.md` ("Genesys facts" in the comments here). Where that says unverified, the
+//! Built after docs/genesys.md. Where that says unverified, the
 //! simulator is strict or configurable. A [`Genesys`] is a handle: what it simulates can be changed
 //! while it runs, time included ([`Genesys::advance`]), so that no test needs to wait.
 

@@ -182,7 +182,7 @@ impl Kind {
         }
     }
 
-    /// `media` of a `RecordingMetadata`: the two models do not agree on messages (Genesys facts, 1.2).
+    /// `media` of a `RecordingMetadata`: the two models do not agree on messages (docs/genesys.md, "Recordings of a conversation").
     pub(super) fn in_metadata(self) -> &'static str {
         match self {
             Self::Audio => "audio",
@@ -194,7 +194,7 @@ impl Kind {
     }
 }
 
-/// `fileState` (Genesys facts, 1.4).
+/// `fileState` (docs/genesys.md, "Recordings of a conversation").
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the names are those of Genesys")]
 pub enum FileState {
@@ -238,7 +238,7 @@ impl FileState {
     }
 }
 
-/// The body of a 202: declared as a `Recording`, in the field often less (Genesys facts, 1.1).
+/// The body of a 202: declared as a `Recording`, in the field often less (docs/genesys.md, "Recordings of a conversation").
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TranscodingBody {
     /// No byte.

@@ -1,4 +1,4 @@
-//! The login host: client credentials in, bearer tokens out (Genesys facts, 4.1).
+//! The login host: client credentials in, bearer tokens out (docs/genesys.md, "Login").
 
 use std::collections::BTreeMap;
 use std::time::Duration;

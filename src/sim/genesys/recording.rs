@@ -10,7 +10,7 @@ use super::format::Format;
 use super::media::Media;
 use super::model::{FileState, Kind, TranscodingBody, default_start};
 
-/// The key of the merged file in `mediaUris`: field knowledge, not official text (Genesys facts, 1.3).
+/// The key of the merged file in `mediaUris`: field knowledge, not official text (docs/genesys.md, "Media").
 pub(super) const MERGED: &str = "S";
 
 /// One recording of a conversation.

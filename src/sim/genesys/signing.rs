@@ -1,4 +1,4 @@
-//! Signed URLs of the media host (Genesys facts, 1.3): the signature covers each byte as it was sent.
+//! Signed URLs of the media host (docs/genesys.md, "Media"): the signature covers each byte as it was sent.
 
 use std::time::Duration;
 

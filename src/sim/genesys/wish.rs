@@ -1,4 +1,4 @@
-//! The query parameters of a request for recordings (Genesys facts, 1.1).
+//! The query parameters of a request for recordings (docs/genesys.md, "Recordings of a conversation").
 
 use super::answer::ApiError;
 use super::format::Format;

@@ -1,7 +1,7 @@
 //! `archivectl audit`: the chain of custody of a conversation.
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use recording_archiver::archive::audit::{self, AuditItem};
+use recording_archiver::domain::audit::{self, AuditItem};
 use recording_archiver::sim::AUDIT_TABLE;
 use recording_archiver::sim::wire::{Fault, Service};
 use serde_json::{Value, json};

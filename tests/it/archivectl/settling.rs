@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
-use recording_archiver::aws::ledger::State;
+use recording_archiver::domain::record::State;
 use recording_archiver::sim::genesys::{Conversation, Recording};
 use serde_json::{Value, json};
 
@@ -52,7 +52,7 @@ async fn one_of_each(start: Timestamp) -> Bench {
         .invoke(json!({"conversationId": conversation(ARCHIVED)}))
         .await
         .unwrap();
-    let state = |record: recording_archiver::aws::ledger::Record| record.state;
+    let state = |record: recording_archiver::domain::record::Record| record.state;
     assert_eq!(
         bench.record(&conversation(SETTLED), "-").await.map(state),
         Some(State::Settled)

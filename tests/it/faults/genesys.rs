@@ -32,7 +32,7 @@ async fn with_fault(operation: &'static str, fault: Fault) -> Bench {
 }
 
 #[tokio::test]
-async fn statuses_of_each_endpoint_lead_where_the_contract_says() {
+async fn statuses_of_each_endpoint_lead_where_the_interface_says() {
     for (operation, about) in ENDPOINTS {
         for (fault, ending, tries) in [
             (failure(400, "bad.request"), Ending::Failed("rejected"), 1),
@@ -174,7 +174,7 @@ async fn an_answer_that_breaks_off_is_asked_for_again() {
 }
 
 #[tokio::test]
-async fn each_file_state_leads_where_the_contract_says_whichever_answer_tells_it() {
+async fn each_file_state_leads_where_the_interface_says_whichever_answer_tells_it() {
     for (state, ending) in [
         ("UPLOADING", Ending::Deferred),
         ("RESTORING", Ending::Deferred),
@@ -257,7 +257,7 @@ async fn what_is_transcoded_for_hours_is_deferred_ever_longer_and_fails_at_the_r
         assert_eq!(bench.exceptions()[0]["code"], "never_ready");
         assert_eq!(
             bench.state(RECORDING).await,
-            Some(recording_archiver::aws::ledger::State::Failed)
+            Some(recording_archiver::domain::record::State::Failed)
         );
         assert_eq!(
             bench.actions(CONVERSATION, RECORDING).await.last().unwrap(),

@@ -26,7 +26,7 @@ async fn run(bench: &Bench, payload: Value) -> Answer {
 }
 
 #[tokio::test]
-async fn statuses_of_each_endpoint_lead_where_the_contract_says() {
+async fn statuses_of_each_endpoint_lead_where_the_interface_says() {
     for (operation, about) in ENDPOINTS {
         for (fault, ending, tries) in [
             (failure(400, "invalid.value"), Ending::Failed("rejected"), 1),
@@ -61,7 +61,7 @@ async fn statuses_of_each_endpoint_lead_where_the_contract_says() {
 }
 
 #[tokio::test]
-async fn each_status_of_the_metadata_leads_where_the_contract_says() {
+async fn each_status_of_the_metadata_leads_where_the_interface_says() {
     let gone = |retention| move |interaction: Interaction| interaction.retention(retention);
     let status = |status| move |interaction: Interaction| interaction.status(status);
     let bench = with(call(), status(Status::Processing)).await;

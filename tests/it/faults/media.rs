@@ -200,7 +200,7 @@ async fn redirects_in_circles_or_to_another_scheme_are_not_followed() {
 }
 
 #[tokio::test]
-async fn statuses_of_the_media_host_lead_where_the_contract_says() {
+async fn statuses_of_the_media_host_lead_where_the_interface_says() {
     for (status, ending) in [
         (400, Ending::Retry),
         (403, Ending::Retry),

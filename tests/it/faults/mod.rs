@@ -15,7 +15,7 @@ mod webhook;
 
 use std::time::Duration;
 
-use recording_archiver::aws::ledger::State;
+use recording_archiver::domain::record::State;
 use recording_archiver::error::{Disposition, Error};
 use recording_archiver::sim::genesys::Media;
 use recording_archiver::sim::wire::{Exchange, Fault, Service};

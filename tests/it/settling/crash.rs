@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use recording_archiver::aws::ledger::State;
+use recording_archiver::domain::record::State;
 use recording_archiver::sim::genesys::{FileState, Recording};
 use serde_json::Value;
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use recording_archiver::aws::ledger::State;
+use recording_archiver::domain::record::State;
 use recording_archiver::sim::genesys::{Conversation, Orphan};
 use serde_json::json;
 

@@ -275,6 +275,61 @@ fn says_nothing(content_type: &str) -> bool {
     )
 }
 
+/// Which of the two APIs recordings are read from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RecordingApi {
+    /// The public API of today.
+    Conversations,
+    /// The tutorial's endpoints.
+    Interactions,
+}
+
+impl RecordingApi {
+    /// The formats this API can give.
+    ///
+    /// Public API: the values of `formatId`; `original` is its `NONE`. The tutorial's API: `wav`, `mp3`, `flac`.
+    pub fn formats(self) -> &'static [Format] {
+        match self {
+            Self::Conversations => &[
+                Format::Wav,
+                Format::Mp3,
+                Format::Webm,
+                Format::WavUlaw,
+                Format::OggVorbis,
+                Format::OggOpus,
+                Format::Original,
+            ],
+            Self::Interactions => &[Format::Wav, Format::Mp3, Format::Flac],
+        }
+    }
+
+    /// The value of `GENESYS_RECORDING_API`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Conversations => "conversations",
+            Self::Interactions => "interactions",
+        }
+    }
+
+    /// Reads a format name for this API; the error says what is accepted.
+    pub fn parse_format(self, text: &str) -> Result<Format, String> {
+        let accepted = self
+            .formats()
+            .iter()
+            .map(|f| f.as_str())
+            .collect::<Vec<_>>()
+            .join(", ");
+        match Format::parse(text) {
+            Some(format) if self.formats().contains(&format) => Ok(format),
+            Some(format) => Err(format!(
+                "the {} API does not offer {format}; it offers {accepted} (any case)",
+                self.as_str()
+            )),
+            None => Err(format!("one of {accepted} (any case)")),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::format::Format;
 use super::recording::{ConversationId, RecordingId, Segment};
-use crate::config::RecordingApi;
+use crate::domain::format::RecordingApi;
 use crate::error::{Error, ErrorKind};
 
 /// What somebody wants archived, checked.
@@ -35,7 +35,7 @@ pub struct Job {
     pub recheck: bool,
 }
 
-/// The job as users and queues write it (contract section 1).
+/// The job as users and queues write it: docs/interface.md, "Job".
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct Wire {
@@ -98,93 +98,19 @@ impl Job {
 
     /// Reads a job for this API. The error names the field, what it holds and what it may hold.
     pub fn parse(value: &serde_json::Value, api: RecordingApi) -> Result<Self, Error> {
-        let malformed = |message: String| Error::new(ErrorKind::MalformedJob, format!("the job's {message}"));
+        let malformed = |message: String| Error::new(ErrorKind::MalformedJob, message);
         if !value.is_object() {
-            return Err(Error::new(
-                ErrorKind::MalformedJob,
-                format!(
-                    "a job is a JSON object such as {{\"conversationId\":\"UUID\"}}, not {}",
-                    kind_of(value)
-                ),
-            ));
+            return Err(malformed(format!(
+                "a job is a JSON object such as {{\"conversationId\":\"UUID\"}}, not {}",
+                kind_of(value)
+            )));
         }
         let wire = Wire::deserialize(value).map_err(|error| {
-            Error::new(
-                ErrorKind::MalformedJob,
-                format!(
-                    "the job is malformed: {}",
-                    crate::redact::people(&error.to_string())
-                ),
-            )
+            let why = crate::redact::people(&error.to_string());
+            malformed(format!("the job is malformed: {why}"))
         })?;
-        let conversation = match (wire.conversation_id, wire.interaction_id) {
-            (Some(one), Some(other)) if !one.eq_ignore_ascii_case(&other) => {
-                return Err(malformed(
-                    "conversationId and interactionId differ; they are synonyms, give one".into(),
-                ));
-            }
-            (Some(id), _) => {
-                ConversationId::parse(&id).map_err(|e| malformed(format!("conversationId {e}")))?
-            }
-            (None, Some(id)) => {
-                ConversationId::parse(&id).map_err(|e| malformed(format!("interactionId {e}")))?
-            }
-            (None, None) => return Err(malformed("conversationId is missing".into())),
-        };
-        let recording = wire
-            .recording_id
-            .map(|id| RecordingId::parse(&id).map_err(|e| malformed(format!("recordingId {e}"))))
-            .transpose()?;
-        let format = wire
-            .format
-            .map(|text| {
-                api.parse_format(&text).map_err(|accepted| {
-                    malformed(format!(
-                        "format is {}; accepted: {accepted}",
-                        crate::redact::quote(&text)
-                    ))
-                })
-            })
-            .transpose()?;
-        let segment = segment(wire.start_time, wire.end_time, api).map_err(malformed)?;
-        let expected_sha256 = wire.expected_sha256.map(|hash| hash.to_ascii_lowercase());
-        if let Some(hash) = &expected_sha256
-            && !(hash.len() == 64 && hash.bytes().all(|b| b.is_ascii_hexdigit()))
-        {
-            return Err(malformed(format!(
-                "expectedSha256 must be 64 hex digits, but is {}",
-                crate::redact::quote(hash)
-            )));
-        }
-        if let Some(who) = wire.requested_by.as_deref().filter(|who| !is_plain(who)) {
-            return Err(malformed(format!(
-                "requestedBy must be up to {LONGEST_REQUESTER} characters without control characters, line ends and \
-                 marks that turn the direction of writing, but is {}",
-                crate::redact::quote(who)
-            )));
-        }
-        let first_seen = time("firstSeen", wire.first_seen).map_err(malformed)?;
-        let not_before = time("notBefore", wire.not_before).map_err(malformed)?;
-        let look = look(wire.look, recording.is_some() || segment.is_some(), api).map_err(malformed)?;
-        let recheck = wire.recheck.unwrap_or(false);
-        if recheck && (recording.is_some() || segment.is_some()) {
-            return Err(malformed(
-                "recheck is for whole conversations: a job that names a recording, or a part of one, needs none".into(),
-            ));
-        }
-        Ok(Self {
-            conversation,
-            recording,
-            format,
-            segment,
-            expected_sha256,
-            requested_by: wire.requested_by,
-            deferrals: wire.deferrals.unwrap_or(0),
-            first_seen,
-            look,
-            not_before,
-            recheck,
-        })
+        wire.read(api)
+            .map_err(|what| malformed(format!("the job's {what}")))
     }
 
     /// The job as a queue message.
@@ -206,6 +132,76 @@ impl Job {
         };
         // A struct of strings and numbers always serialises.
         serde_json::to_value(wire).unwrap_or_default()
+    }
+}
+
+impl Wire {
+    /// Reads each field; the error begins with the field's name.
+    fn read(self, api: RecordingApi) -> Result<Job, String> {
+        let conversation = conversation(self.conversation_id, self.interaction_id)?;
+        let recording = self.recording_id.map(|id| RecordingId::parse(&id)).transpose();
+        let recording = recording.map_err(|error| format!("recordingId {error}"))?;
+        let segment = segment(self.start_time, self.end_time, api)?;
+        let is_part = recording.is_some() || segment.is_some();
+        let recheck = self.recheck.unwrap_or(false);
+        if recheck && is_part {
+            return Err(
+                "recheck is for whole conversations: a job that names a recording, or a part of one, needs none".into(),
+            );
+        }
+        if let Some(who) = self.requested_by.as_deref().filter(|who| !is_plain(who)) {
+            return Err(format!(
+                "requestedBy must be up to {LONGEST_REQUESTER} characters without control characters, line ends and \
+                 marks that turn the direction of writing, but is {}",
+                crate::redact::quote(who)
+            ));
+        }
+        Ok(Job {
+            conversation,
+            recording,
+            format: self.format.map(|text| format(&text, api)).transpose()?,
+            segment,
+            expected_sha256: self.expected_sha256.map(|hash| sha256(&hash)).transpose()?,
+            requested_by: self.requested_by,
+            deferrals: self.deferrals.unwrap_or(0),
+            first_seen: time("firstSeen", self.first_seen)?,
+            look: look(self.look, is_part, api)?,
+            not_before: time("notBefore", self.not_before)?,
+            recheck,
+        })
+    }
+}
+
+/// Reads the conversation's id, which goes by two names.
+fn conversation(
+    conversation_id: Option<String>,
+    interaction_id: Option<String>,
+) -> Result<ConversationId, String> {
+    let (name, id) = match (conversation_id, interaction_id) {
+        (Some(one), Some(other)) if !one.eq_ignore_ascii_case(&other) => {
+            return Err("conversationId and interactionId differ; they are synonyms, give one".into());
+        }
+        (Some(id), _) => ("conversationId", id),
+        (None, Some(id)) => ("interactionId", id),
+        (None, None) => return Err("conversationId is missing".into()),
+    };
+    ConversationId::parse(&id).map_err(|error| format!("{name} {error}"))
+}
+
+fn format(text: &str, api: RecordingApi) -> Result<Format, String> {
+    api.parse_format(text)
+        .map_err(|accepted| format!("format is {}; accepted: {accepted}", crate::redact::quote(text)))
+}
+
+fn sha256(hash: &str) -> Result<String, String> {
+    let hash = hash.to_ascii_lowercase();
+    if hash.len() == 64 && hash.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        Ok(hash)
+    } else {
+        Err(format!(
+            "expectedSha256 must be 64 hex digits, but is {}",
+            crate::redact::quote(&hash)
+        ))
     }
 }
 

@@ -1,10 +1,10 @@
-//! Where a file lies: object keys from the template of contract section 4. The same parts give the same key, always.
+//! Where a file lies: object keys from the template `S3_KEY_TEMPLATE`. The same parts give the same key, always.
 
 use jiff::Timestamp;
 
 use super::recording::{RecordingRef, Segment};
 
-/// Turns the key template into keys. See contract section 4.
+/// Turns the key template into keys.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeyTemplate(Vec<Piece>);
 
@@ -179,7 +179,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::archive::recording::{ConversationId, RecordingId};
+    use crate::domain::recording::{ConversationId, RecordingId};
 
     fn parts(channel: Option<u32>, segment: Option<Segment>) -> KeyParts<'static> {
         KeyParts {

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use super::audit::Action;
+use super::record::State;
 use super::recording::{ArchivedFile, RecordingRef};
-use crate::aws::ledger::State;
 use crate::error::{Disposition, Error, ErrorKind};
 
-/// How a recording's run ended; the table in contract section 1.
+/// How a recording's run ended: docs/interface.md, "Outcomes".
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Outcome {
     /// In S3, verified, audited, webhook delivered.
@@ -102,15 +102,15 @@ impl RecordingResult {
 
 /// What an error means for whoever has to write it down.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Verdict {
-    pub(super) outcome: Outcome,
+pub(crate) struct Verdict {
+    pub(crate) outcome: Outcome,
     /// `None`: the ledger's state stays as it is.
-    pub(super) state: Option<State>,
-    pub(super) action: Action,
+    pub(crate) state: Option<State>,
+    pub(crate) action: Action,
 }
 
 /// The meaning of an error that ended a recording's run.
-pub(super) fn verdict(kind: ErrorKind) -> Verdict {
+pub(crate) fn verdict(kind: ErrorKind) -> Verdict {
     let verdict = |outcome, state, action| Verdict {
         outcome,
         state,

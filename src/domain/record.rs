@@ -4,9 +4,9 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::archive::annotations::Annotation;
-use crate::archive::audit::Chain;
-use crate::archive::recording::ArchivedFile;
+use super::annotations::Annotation;
+use super::audit::Chain;
+use super::recording::ArchivedFile;
 
 /// Lambda's longest invocation: <https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html>.
 const LONGEST_LEASE_MS: i64 = 15 * 60 * 1_000;
@@ -64,7 +64,7 @@ impl State {
 pub struct Record {
     /// Partition key.
     pub interaction_id: String,
-    /// Sort key: see [`RecordingRef::recording_key`](crate::archive::recording::RecordingRef::recording_key).
+    /// Sort key: see [`RecordingRef::recording_key`](crate::domain::recording::RecordingRef::recording_key).
     pub recording_id: String,
     /// How far it got.
     pub state: State,
@@ -137,7 +137,7 @@ fn is_zero(number: &u32) -> bool {
 }
 
 impl Record {
-    pub(super) fn chain(&self) -> Chain {
+    pub(crate) fn chain(&self) -> Chain {
         Chain {
             head: self.chain_head.clone(),
             seq: self.seq,
@@ -146,7 +146,7 @@ impl Record {
 
     /// Remembers the files that were about to become visible and are not among those that are now: whether they
     /// did become visible is not known.
-    pub(super) fn retire_files(&mut self, kept: &[ArchivedFile]) {
+    pub(crate) fn retire_files(&mut self, kept: &[ArchivedFile]) {
         for file in std::mem::take(&mut self.files) {
             if !kept.contains(&file) && !self.former_files.contains(&file) {
                 self.former_files.push(file);

@@ -271,7 +271,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::archive::recording::{ConversationId, RecordingId};
+    use crate::domain::recording::{ConversationId, RecordingId};
 
     fn chain_of(length: usize) -> Vec<AuditItem> {
         let of = RecordingRef {

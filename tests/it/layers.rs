@@ -1,0 +1,298 @@
+//! The house keeps its order: imports point down, values know no I/O, the simulators share no code with what they
+//! test, and no file or function grows without a reason.
+//!
+//! The layers are read from the table in the documentation of `src/lib.rs`, so that the page cannot rot.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use fancy_regex::Regex;
+use syn::spanned::Spanned as _;
+use syn::visit::Visit;
+
+use crate::support::project;
+
+/// Longest function, in lines.
+const LONGEST_FUNCTION: usize = 70;
+/// Longest file, in lines.
+const LONGEST_FILE: usize = 500;
+
+/// What may be longer, and why. Entries only ever leave this list.
+const EXCEPTIONS: [(&str, &str); 0] = [];
+
+/// A source file: its path below `src/`, and its text without comments and without its own tests.
+struct Source {
+    path: String,
+    code: String,
+    lines: usize,
+}
+
+impl Source {
+    fn read(path: &Path) -> Self {
+        let text = std::fs::read_to_string(path).unwrap();
+        let without_tests = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
+        let code = without_tests.lines().map(|line| {
+            if line.trim_start().starts_with("//") {
+                ""
+            } else {
+                line
+            }
+        });
+        let below = path.strip_prefix(project().join("src")).unwrap();
+        Self {
+            path: below.to_str().unwrap().replace('\\', "/"),
+            code: code.collect::<Vec<_>>().join("\n"),
+            lines: text.lines().count(),
+        }
+    }
+
+    /// The module of the crate that it belongs to; binaries are named `bin/NAME`.
+    fn module(&self) -> String {
+        let mut parts = self.path.split('/');
+        match (parts.next().unwrap(), parts.next()) {
+            ("bin", Some(name)) => format!("bin/{}", name.trim_end_matches(".rs")),
+            (first, _) => first.trim_end_matches(".rs").to_owned(),
+        }
+    }
+
+    /// The modules of the library that it names.
+    fn imports(&self) -> BTreeSet<String> {
+        let root = Regex::new(r"\b(crate|recording_archiver)::").unwrap();
+        let of_a_binary = self.path.starts_with("bin/") || self.path == "main.rs";
+        let mut imports = BTreeSet::new();
+        for found in root.captures_iter(&self.code) {
+            let found = found.unwrap();
+            // Inside a binary, `crate` is the binary.
+            if of_a_binary && found.get(1).unwrap().as_str() == "crate" {
+                continue;
+            }
+            imports.extend(first_names(&self.code[found.get(0).unwrap().end()..]));
+        }
+        imports
+    }
+}
+
+/// The first names of what follows a `crate::`: `a::b` is `a`, `{a, b::{c, d}}` is `a` and `b`.
+fn first_names(path: &str) -> Vec<String> {
+    let name = |text: &str| {
+        let text = text.trim_start();
+        let end = text
+            .find(|c: char| !c.is_alphanumeric() && c != '_')
+            .unwrap_or(text.len());
+        (end > 0).then(|| text[..end].to_owned())
+    };
+    let Some(group) = path.strip_prefix('{') else {
+        return name(path).into_iter().collect();
+    };
+    let mut names = Vec::from_iter(name(group));
+    let mut depth = 0;
+    for (at, character) in group.char_indices() {
+        match character {
+            '{' => depth += 1,
+            '}' if depth == 0 => break,
+            '}' => depth -= 1,
+            ',' if depth == 0 => names.extend(name(&group[at + 1..])),
+            _ => {}
+        }
+    }
+    names
+}
+
+#[test]
+fn names_are_read_out_of_groups_as_well() {
+    assert_eq!(first_names("a::b::C;"), ["a"]);
+    assert_eq!(first_names("{a::{b, c}, d, e::F};"), ["a", "d", "e"]);
+}
+
+fn sources() -> Vec<Source> {
+    fn walk(folder: &Path, found: &mut Vec<PathBuf>) {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                walk(&path, found);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                found.push(path);
+            }
+        }
+    }
+    let mut found = Vec::new();
+    walk(&project().join("src"), &mut found);
+    found.sort();
+    found.iter().map(|path| Source::read(path)).collect()
+}
+
+/// Module -> layer, from the table in `src/lib.rs`: `//! | 2 | aws, genesys | ... |`.
+fn layers() -> BTreeMap<String, u32> {
+    let text = std::fs::read_to_string(project().join("src/lib.rs")).unwrap();
+    let row = Regex::new(r"(?m)^//! \| (\d) \| ([^|]+) \|").unwrap();
+    let mut layers = BTreeMap::new();
+    for found in row.captures_iter(&text) {
+        let found = found.unwrap();
+        let layer = found.get(1).unwrap().as_str().parse().unwrap();
+        for module in found.get(2).unwrap().as_str().split(',') {
+            let module = module.trim().trim_matches(['`', '[', ']']).to_owned();
+            assert_eq!(
+                layers.insert(module.clone(), layer),
+                None,
+                "{module} stands in two layers"
+            );
+        }
+    }
+    layers
+}
+
+#[test]
+fn every_module_has_a_layer_and_every_layer_names_modules_that_exist() {
+    let modules: BTreeSet<String> = sources()
+        .iter()
+        .map(Source::module)
+        .filter(|name| name != "lib")
+        .collect();
+    let named: BTreeSet<String> = layers().into_keys().collect();
+    assert_eq!(modules, named);
+}
+
+#[test]
+fn imports_point_down() {
+    let layers = layers();
+    let mut up = Vec::new();
+    for source in sources().iter().filter(|source| source.path != "lib.rs") {
+        let module = source.module();
+        for import in source.imports() {
+            let Some(layer) = layers.get(&import) else {
+                panic!("{} imports {import}, which has no layer", source.path)
+            };
+            if *layer > layers[&module] {
+                up.push(format!("{} -> {import}", source.path));
+            }
+        }
+    }
+    assert!(up.is_empty(), "these point up:\n{}", up.join("\n"));
+}
+
+#[test]
+fn no_modules_import_each_other_in_a_circle() {
+    let mut arrows: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for source in sources().iter().filter(|source| source.path != "lib.rs") {
+        let module = source.module();
+        let others = source.imports().into_iter().filter(|import| *import != module);
+        arrows.entry(module.clone()).or_default().extend(others);
+    }
+    // Takes away what imports nothing that is left, until nothing is left, or only circles.
+    loop {
+        let free: Vec<String> = arrows
+            .iter()
+            .filter(|(_, imports)| !imports.iter().any(|import| arrows.contains_key(import)))
+            .map(|(module, _)| module.clone())
+            .collect();
+        if free.is_empty() {
+            break;
+        }
+        for module in free {
+            arrows.remove(&module);
+        }
+    }
+    assert!(arrows.is_empty(), "these import each other: {arrows:#?}");
+}
+
+#[track_caller]
+fn assert_none_of(folder: &str, forbidden: &str, why: &str) {
+    let forbidden = Regex::new(forbidden).unwrap();
+    let mut found = Vec::new();
+    for source in sources().iter().filter(|source| source.path.starts_with(folder)) {
+        for line in source
+            .code
+            .lines()
+            .filter(|line| forbidden.is_match(line).unwrap())
+        {
+            found.push(format!("{}: {}", source.path, line.trim()));
+        }
+    }
+    assert!(found.is_empty(), "{why}:\n{}", found.join("\n"));
+}
+
+#[test]
+fn values_know_no_io_no_clock_and_no_environment() {
+    assert_none_of(
+        "domain/",
+        r"\b(tokio|reqwest|aws_\w+|std::(env|fs|net|process)|SystemTime|Instant|Timestamp::now)\b",
+        "the domain is values alone",
+    );
+}
+
+#[test]
+fn the_simulators_share_no_code_with_what_they_test() {
+    let others: Vec<String> = sources()
+        .iter()
+        .filter(|source| source.module() == "sim")
+        .flat_map(|source| {
+            source
+                .imports()
+                .into_iter()
+                .map(|import| (source.path.clone(), import))
+        })
+        .filter(|(_, import)| import != "sim")
+        .map(|(path, import)| format!("{path} -> {import}"))
+        .collect();
+    assert!(others.is_empty(), "{others:?}");
+}
+
+#[test]
+fn ops_prints_nothing_and_knows_no_arguments() {
+    assert_none_of(
+        "ops/",
+        r"\b(e?print(ln)?!|anstream|anstyle|indicatif|clap)",
+        "commands are values, rendered by the binary",
+    );
+}
+
+/// Collects the functions that are too long.
+struct Functions<'a> {
+    path: &'a str,
+    long: Vec<String>,
+}
+
+impl Functions<'_> {
+    fn look(&mut self, name: &syn::Ident, block: &syn::Block) {
+        let lines = block.span().end().line - block.span().start().line + 1;
+        if lines > LONGEST_FUNCTION {
+            self.long.push(format!("{}::{name} has {lines} lines", self.path));
+        }
+    }
+}
+
+impl<'ast> Visit<'ast> for Functions<'_> {
+    fn visit_item_fn(&mut self, function: &'ast syn::ItemFn) {
+        self.look(&function.sig.ident, &function.block);
+        syn::visit::visit_item_fn(self, function);
+    }
+
+    fn visit_impl_item_fn(&mut self, function: &'ast syn::ImplItemFn) {
+        self.look(&function.sig.ident, &function.block);
+        syn::visit::visit_impl_item_fn(self, function);
+    }
+}
+
+#[test]
+fn no_file_and_no_function_is_too_long_to_read() {
+    let mut long = Vec::new();
+    for source in sources() {
+        if source.lines > LONGEST_FILE {
+            long.push(format!("{} has {} lines", source.path, source.lines));
+        }
+        let text = std::fs::read_to_string(project().join("src").join(&source.path)).unwrap();
+        let mut functions = Functions {
+            path: &source.path,
+            long: Vec::new(),
+        };
+        functions.visit_file(&syn::parse_file(&text).unwrap());
+        long.extend(functions.long);
+    }
+    let excepted = |line: &String| {
+        EXCEPTIONS
+            .iter()
+            .any(|(what, _)| line.starts_with(&format!("{what} has")))
+    };
+    long.retain(|line| !excepted(line));
+    assert!(long.is_empty(), "too long to read at once:\n{}", long.join("\n"));
+}
