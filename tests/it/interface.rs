@@ -142,6 +142,30 @@ fn every_attribute_of_the_ledger_is_on_the_page_and_no_other() {
 }
 
 #[test]
+fn what_archivectl_says_to_programs_is_on_the_page_and_nothing_else() {
+    let on_page = |column: &str| page("archivectl", column);
+    for (column, path, of) in [
+        ("error", "ops/error.rs", "Kind"),
+        ("finding", "ops/finding.rs", "Code"),
+        ("reason", "ops/reconcile/reason.rs", "Reason"),
+        ("state of a check", "ops/doctor/sheet.rs", "State"),
+    ] {
+        assert_eq!(on_page(column), texts_of(path, of, "as_str"), "{column}");
+    }
+    for command in ["verify", "reconcile", "redrive", "report", "backfill"] {
+        let path = format!("ops/{command}/mod.rs");
+        let mut fields = fields_of(&path, "Figures");
+        if command == "backfill" {
+            // The first stands for its own fields, and the second is for people only.
+            assert!(fields.remove("counts") && fields.remove("unreadableNow"));
+            fields.extend(fields_of(&path, "Counts"));
+        }
+        let column = format!("summary of {command}");
+        assert_eq!(on_page(&column), fields, "{command}");
+    }
+}
+
+#[test]
 fn every_metric_is_on_the_page_and_no_other() {
     let mut metrics = texts_in("trigger/metrics.rs", &["BY_OUTCOME", "OF_INVOCATION"]);
     for unit in ["Count", "Bytes", "Milliseconds", "Seconds"] {
