@@ -5,22 +5,35 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde_json::{Map, Value, json};
+use tracing::Subscriber;
 use tracing_subscriber::filter::{LevelFilter, Targets};
-use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
+use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::{Layer, SubscriberExt as _};
+use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 /// Starts logging in Lambda: one JSON object a line on stdout, filtered by `LOG_LEVEL`.
 pub fn init(level: &str) {
-    let filter = filter(level);
-    let json = tracing_subscriber::fmt::layer()
-        .json()
-        .flatten_event(true)
-        .with_current_span(true)
-        .with_span_list(false);
     // An error means that a subscriber is set already, as in tests: then that one is wanted.
     let _ = tracing_subscriber::registry()
-        .with(json.with_filter(filter))
+        .with(layer(level, std::io::stdout))
         .try_init();
+}
+
+/// Returns what makes log lines: one JSON object a line, written to `writer` and filtered by a `LOG_LEVEL`. `spans` says
+/// which invocation, message and recording a line is about.
+pub fn layer<S, W>(level: &str, writer: W) -> impl Layer<S>
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+{
+    tracing_subscriber::fmt::layer()
+        .json()
+        .flatten_event(true)
+        .with_current_span(false)
+        .with_span_list(true)
+        .with_writer(writer)
+        .with_filter(filter(level))
 }
 
 /// The filter of a `LOG_LEVEL`. What others' code says below `info` is never written, whatever the level: the runtime

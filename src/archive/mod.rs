@@ -15,6 +15,7 @@ use futures_util::future::join_all;
 use jiff::SignedDuration;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::Instant;
+use tracing::Instrument as _;
 
 use self::endings::MOST_DEFERRALS;
 pub use self::look::{Looked, Taken};
@@ -222,6 +223,11 @@ impl Archiver {
             recording,
             segment: run.job.segment,
         };
+        let span = tracing::error_span!("recording", recording_id = of.recording_key());
+        self.archive_one(run, of, listed).instrument(span).await
+    }
+
+    async fn archive_one(&self, run: Run<'_>, of: RecordingRef, listed: Option<Listed>) -> RecordingResult {
         if !run.deadline.allows_new_work() {
             let error = Error::new(ErrorKind::DeadlineNear, format!("no time left to begin {of}"));
             return RecordingResult::ended(of, Outcome::Retry, error);

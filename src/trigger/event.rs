@@ -4,6 +4,7 @@ use aws_lambda_events::sqs::SqsMessage;
 use jiff::Timestamp;
 use serde::Deserialize as _;
 use serde_json::Value;
+use tracing::Span;
 
 use super::kept::is_topic;
 use crate::config::Config;
@@ -38,6 +39,18 @@ pub enum Request {
         /// Why.
         why: String,
     },
+}
+
+impl Request {
+    /// Returns the span of the log lines about this request, which may have come in a message.
+    pub(super) fn span(&self, message_id: Option<&str>) -> Span {
+        match self {
+            Self::Archive { job, .. } => {
+                tracing::error_span!("message", message_id, interaction_id = %job.conversation)
+            }
+            Self::Nothing { .. } => tracing::error_span!("message", message_id),
+        }
+    }
 }
 
 /// Tells the sources apart by shape.

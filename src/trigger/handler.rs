@@ -10,6 +10,7 @@ use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
+use tracing::{Instrument as _, Span};
 
 use super::event::{self, Request, Trigger};
 use super::kept;
@@ -70,6 +71,17 @@ pub(super) struct Message {
     pub(super) request: Result<Request, Error>,
 }
 
+impl Message {
+    /// Returns the span of the log lines about this message.
+    fn span(&self) -> Span {
+        let id = self.sqs.message_id.as_deref();
+        match &self.request {
+            Ok(request) => request.span(id),
+            Err(_) => tracing::error_span!("message", message_id = id),
+        }
+    }
+}
+
 impl Handler {
     /// A handler over this archiver; metric lines go to `lines`.
     pub fn new(archiver: Archiver, lines: Lines) -> Self {
@@ -93,6 +105,12 @@ impl Handler {
     /// Answers one invocation. SQS: always an answer, naming the messages to redeliver. EventBridge and direct: the
     /// summary, or an error if the trigger has to come again.
     pub async fn handle(&self, payload: Value, invocation: &Invocation) -> Result<Value, Error> {
+        // Spans are of level `error`, so that no `LOG_LEVEL` takes them from a line.
+        let span = tracing::error_span!("invocation", request_id = invocation.request_id);
+        self.answer(payload, invocation).instrument(span).await
+    }
+
+    async fn answer(&self, payload: Value, invocation: &Invocation) -> Result<Value, Error> {
         let deadline = Deadline::new(invocation.remaining, &self.stop);
         let mut tally = Tally::default();
         let actor = |source| Actor {
@@ -119,12 +137,7 @@ impl Handler {
         };
         if let Err(error) = &answer {
             let text = crate::redact::people(&error.to_string());
-            tracing::error!(
-                request_id = invocation.request_id,
-                code = error.kind().code(),
-                error = text,
-                "invocation failed"
-            );
+            tracing::error!(code = error.kind().code(), error = text, "invocation failed");
         }
         for line in tally.lines(self.archiver.counters(), self.archiver.clock().now_ms()) {
             self.lines.json(&line);
@@ -143,7 +156,9 @@ impl Handler {
         let settled = match request {
             Ok(request) => {
                 let details = Details::default();
-                contained(self.settle(request, actor, deadline, &details).boxed(), deadline).await
+                let span = request.span(None);
+                let work = self.settle(request, actor, deadline, &details).boxed();
+                contained(work, deadline).instrument(span).await
             }
             Err(error) => Settled::without_results(Err(error)),
         };
@@ -171,14 +186,20 @@ impl Handler {
         for group in groups {
             let (handler, actor, deadline, details) =
                 (self.clone(), actor.clone(), deadline.clone(), details.clone());
-            running.spawn(async move {
+            let work = async move {
                 let mut settled = Vec::new();
                 for (index, message) in group {
+                    let span = message.span();
                     let work = handler.message(message, actor.clone(), &deadline, &details);
-                    settled.push((index, contained(work.boxed(), &deadline).await));
+                    let done = contained(work.boxed(), &deadline).instrument(span.clone()).await;
+                    if let Err(error) = &done.verdict {
+                        span.in_scope(|| log_left(error));
+                    }
+                    settled.push((index, done));
                 }
                 settled
-            });
+            };
+            running.spawn(work.in_current_span());
         }
         let mut settled: Vec<Option<Settled>> = ids.iter().map(|_| None).collect();
         while let Some(group) = running.join_next().await {
@@ -190,17 +211,12 @@ impl Handler {
         for (id, settled) in ids.iter().zip(settled) {
             // A message that nothing came of is not done with: SQS keeps it.
             let settled = settled.unwrap_or_else(|| {
-                Settled::without_results(Err(Error::new(ErrorKind::Panic, "a task died")))
+                let error = Error::new(ErrorKind::Panic, "a task died");
+                tracing::error_span!("message", message_id = id).in_scope(|| log_left(&error));
+                Settled::without_results(Err(error))
             });
             count(tally, &settled);
-            if let Err(error) = &settled.verdict {
-                let text = crate::redact::people(&error.to_string());
-                tracing::warn!(
-                    message_id = id,
-                    code = error.kind().code(),
-                    error = text,
-                    "message left to SQS"
-                );
+            if settled.verdict.is_err() {
                 failures.push(json!({"itemIdentifier": id}));
                 tally.item_failures += 1;
             }
@@ -391,6 +407,11 @@ fn about(job: &Job, result: &RecordingResult) -> Job {
             ..job.clone()
         },
     }
+}
+
+fn log_left(error: &Error) {
+    let text = crate::redact::people(&error.to_string());
+    tracing::warn!(code = error.kind().code(), error = text, "message left to SQS");
 }
 
 /// Lets no panic out, and lets nothing that hangs keep the answer in: to be dropped is a crash of this record alone, and

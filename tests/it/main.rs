@@ -20,6 +20,7 @@ mod isolation;
 mod kill;
 mod layers;
 mod local;
+mod log_lines;
 mod lost_answers;
 mod openapi;
 mod settled;
