@@ -3,13 +3,18 @@
 //! What follows is sent before it is written down. A run that dies in between does both again, and the second message
 //! dies by its number; the other way round, a conversation would be written down as looked at again, and never would be.
 
+mod conclusion;
+mod known;
+
 use jiff::Timestamp;
 
+use self::conclusion::Conclusion;
+use self::known::Known;
 use super::endings::{lasting, missing, not_settled};
 use super::settling::{Next, Plan, View, has_job, needs_work, plan};
 use super::{Archiver, Run, several};
 use crate::aws::ledger::{Found, Look};
-use crate::domain::audit::{Action, Entry};
+use crate::domain::audit::Action;
 use crate::domain::job::Job;
 use crate::domain::outcome::{Figures, Outcome, RecordingResult};
 use crate::domain::record::{Record, State};
@@ -36,61 +41,6 @@ pub struct Taken {
     before: Option<Record>,
     /// It has no results of its own.
     quiet: bool,
-}
-
-/// What the ledger knows of a conversation.
-struct Known {
-    conversation: Option<Record>,
-    recordings: Vec<Record>,
-}
-
-impl Known {
-    fn of(&self, recording: &str) -> Option<&Record> {
-        self.recordings
-            .iter()
-            .find(|record| record.recording_id == recording)
-    }
-
-    /// Returns the recordings that a look listed before, that are not listed any more, and that a run died with.
-    fn vanished(&self, listed: &[String], now: Timestamp) -> Vec<String> {
-        let begun = |id: &String| self.of(id).is_some() && needs_work(self.of(id), now);
-        let ever = self
-            .ever_listed(listed)
-            .filter(|id| !listed.contains(id) && begun(id));
-        ever.cloned().collect()
-    }
-
-    /// Returns what a look found that listed this.
-    fn found(&self, listing: &Listing) -> Found {
-        let mut found = Found {
-            listed: listing.recordings.iter().map(|one| one.id.to_string()).collect(),
-            kinds: Vec::from_iter(listing.recordings.iter().map(|one| one.media.to_string())),
-            ..Found::default()
-        };
-        for names in [&mut found.listed, &mut found.kinds] {
-            names.sort();
-            names.dedup();
-        }
-        let unreadable = listing.unreadable.as_ref();
-        found.unreadable = unreadable.map(|error| crate::redact::people(&error.to_string()));
-        let others = self.recordings.iter().filter(|record| {
-            let whole = RecordingId::parse(&record.recording_id).is_ok();
-            whole && record.is_final() && record.state != State::Failed
-        });
-        let others = others.map(|record| record.recording_id.clone());
-        found.others = others.filter(|id| !found.listed.contains(id)).collect();
-        found
-    }
-
-    fn unreadable(&self) -> Option<String> {
-        self.conversation.as_ref()?.unreadable.clone()
-    }
-
-    /// Returns the recordings that any look listed, this one included.
-    fn ever_listed<'a>(&'a self, listed: &'a [String]) -> impl Iterator<Item = &'a String> {
-        let before = self.conversation.iter().flat_map(|record| &record.recordings);
-        listed.iter().chain(before.filter(|id| !listed.contains(id)))
-    }
 }
 
 impl Archiver {
@@ -402,82 +352,6 @@ impl Looked {
         Self {
             results: vec![result],
             taken: None,
-        }
-    }
-}
-
-/// What a look that is written down came to.
-#[derive(Clone, Copy)]
-enum Conclusion {
-    Again(Timestamp),
-    Settled(&'static str),
-    Unrecorded,
-}
-
-impl Conclusion {
-    fn goes_on(self) -> bool {
-        matches!(self, Self::Again(_))
-    }
-
-    fn state(self) -> State {
-        match self {
-            Self::Again(_) => State::Settling,
-            Self::Settled(_) => State::Settled,
-            Self::Unrecorded => State::Unrecorded,
-        }
-    }
-
-    fn outcome(self) -> Outcome {
-        match self {
-            Self::Again(_) => Outcome::Settling,
-            Self::Settled(_) => Outcome::Settled,
-            Self::Unrecorded => Outcome::Unrecorded,
-        }
-    }
-
-    fn action(self) -> Action {
-        match self {
-            Self::Again(_) => Action::ConversationListed,
-            Self::Settled(_) => Action::ConversationSettled,
-            Self::Unrecorded => Action::ConversationUnrecorded,
-        }
-    }
-
-    fn next(self) -> Option<Timestamp> {
-        match self {
-            Self::Again(at) => Some(at),
-            _ => None,
-        }
-    }
-
-    fn proof(self) -> Option<&'static str> {
-        match self {
-            Self::Settled(by) => Some(by),
-            _ => None,
-        }
-    }
-
-    /// Puts into the audit event which look it was and what it found: new recordings only, or all of them in the end.
-    fn tell(self, taken: &Taken, entry: &mut Entry) {
-        let mut put = |name: &str, value: serde_json::Value| entry.look.insert(name.to_owned(), value);
-        put("look", taken.number.into());
-        let before = taken.before.as_ref().map_or(&[][..], |before| &before.recordings);
-        let found = taken.found.listed.iter().chain(&taken.found.others);
-        let new: Vec<_> = found.filter(|id| !before.contains(id)).cloned().collect();
-        match self {
-            Self::Again(at) => {
-                put("nextLookAt", at.to_string().into());
-                if !new.is_empty() {
-                    put("recordings", new.into());
-                }
-            }
-            Self::Settled(by) => {
-                put("settledBy", by.into());
-                let mut all = [before, &new].concat();
-                all.sort();
-                put("recordings", all.into());
-            }
-            Self::Unrecorded => {}
         }
     }
 }

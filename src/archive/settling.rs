@@ -61,7 +61,7 @@ fn is_under_way(record: &Record, job: &Job, now: Timestamp) -> bool {
     let in_time = now.duration_since(next) <= OVERDUE;
     match record.state {
         State::Settling => record.looks > 0 && in_time,
-        State::Deferred if record.looks > 0 || job.deferrals == 0 => in_time,
+        State::Deferred if job.deferrals == 0 => in_time,
         // A deferred job comes when it is due. Before that, another one was sent in its place.
         State::Deferred => next.duration_since(now) > EARLY,
         _ => false,

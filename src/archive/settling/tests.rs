@@ -84,6 +84,43 @@ fn a_job_is_stale_answered_joined_or_taken_by_what_the_ledger_knows() {
 }
 
 #[test]
+fn a_deferred_job_goes_on_unless_another_one_was_sent_in_its_place() {
+    let again = Job {
+        deferrals: 1,
+        ..job(None, false)
+    };
+    for (looks, due, planned) in [
+        (0, 0, Plan::Take(1)),
+        (0, 10, Plan::Take(1)),
+        (0, 11, Plan::Join),
+        (2, 0, Plan::Take(3)),
+    ] {
+        let known = record(json!({"state": "deferred", "looks": looks, "nextLookAt": at(due)}));
+        let found = plan(&again, false, Some(&known), START);
+        assert_eq!(found, planned, "{looks} looks, due in {due} s");
+    }
+}
+
+#[test]
+fn a_later_end_event_looks_again_at_what_was_settled_on_its_list() {
+    let ended = |seconds| Job {
+        first_seen: Some(at(seconds)),
+        ..job(None, false)
+    };
+    let known = |by: &str| record(json!({"state": "settled", "looks": 4, "settledBy": by, "since": START}));
+    let listing = known("listing");
+    assert_eq!(plan(&ended(1), true, Some(&listing), at(HOUR)), Plan::Take(5));
+    assert_eq!(plan(&ended(0), true, Some(&listing), at(HOUR)), Plan::Answer);
+    assert_eq!(
+        plan(&ended(1), false, Some(&listing), at(HOUR)),
+        Plan::Answer,
+        "no event"
+    );
+    let details = known("details");
+    assert_eq!(plan(&ended(1), true, Some(&details), at(HOUR)), Plan::Answer);
+}
+
+#[test]
 fn a_look_leaves_alone_what_is_final_and_what_has_a_job_of_its_own() {
     for (state, work) in [
         ("claimed", true),

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use recording_archiver::domain::record::State;
-use recording_archiver::sim::genesys::{Conversation, Recording, TranscodingBody};
+use recording_archiver::sim::genesys::{Conversation, FileState, Recording, TranscodingBody};
 use serde_json::json;
 
-use super::{LATER, appears, change, state};
+use super::{LAST, LATER, appears, change, state};
 use crate::support::{Bench, CONVERSATION, RECORDING, SETTLING, call, invoke, job, outcomes};
 use crate::work::Work;
 
@@ -63,7 +63,6 @@ async fn end_events_of_a_conversation_that_lists_nothing_share_one_chain() {
 /// README: of a settled conversation "further events cost no request to Genesys"; and a case is handed over once.
 #[tokio::test]
 async fn further_events_hand_no_case_over_again() {
-    use recording_archiver::sim::genesys::FileState;
     let bench = Bench::with_a_call().await;
     bench
         .world
@@ -169,4 +168,50 @@ async fn a_look_that_waits_for_its_time_counts_as_no_deferral() {
         .filter_map(|line| line["Deferrals"].as_f64())
         .sum();
     assert_eq!(deferrals, 0.0, "what only waits for its time is no deferral");
+}
+
+#[tokio::test]
+async fn what_needs_a_person_does_not_keep_a_conversation_from_settling() {
+    let bench = Bench::with_a_call().await;
+    appears(&bench, LATER);
+    appears(&bench, LAST);
+    let set = |id: &str, state| {
+        bench
+            .world
+            .genesys
+            .recording(id, |recording| recording.state = state)
+            .unwrap();
+    };
+    set(LATER, FileState::Archived);
+    set(LAST, FileState::Deleted);
+    let handler = bench.handler(&[SETTLING]);
+    invoke(&handler, job()).await.unwrap();
+    Work::of(&bench).run_dry(&handler).await;
+    assert_eq!(state(&bench, "-").await, Some(State::Settled));
+    let cases = bench.exceptions();
+    assert_eq!(
+        cases.len(),
+        2,
+        "each once: a look leaves what is final alone: {cases:?}"
+    );
+    // A further event is answered from the ledger.
+    assert_eq!(
+        outcomes(&invoke(&handler, job()).await.unwrap()),
+        ["already_archived"]
+    );
+    assert_eq!(bench.exceptions().len(), 2);
+    // Restored at Genesys, it is archived by the job of its case.
+    set(LATER, FileState::Restored);
+    let case = cases
+        .iter()
+        .find(|case| case["code"] == "archived_at_source")
+        .unwrap();
+    assert_eq!(
+        case["job"],
+        json!({"conversationId": CONVERSATION, "recordingId": LATER})
+    );
+    assert_eq!(
+        outcomes(&invoke(&handler, case["job"].clone()).await.unwrap()),
+        ["archived"]
+    );
 }
