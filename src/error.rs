@@ -13,6 +13,7 @@ pub struct Error {
     message: String,
     source: Option<Source>,
     unreachable: Option<&'static str>,
+    too_long: bool,
 }
 
 /// Every way in which a run ends without an archived recording.
@@ -170,6 +171,7 @@ impl Error {
             message: message.into(),
             source: None,
             unreachable: None,
+            too_long: false,
         }
     }
 
@@ -191,6 +193,18 @@ impl Error {
     pub fn unreachable(mut self, service: &'static str) -> Self {
         self.unreachable = Some(service);
         self
+    }
+
+    /// The same error, of an answer that is longer than is read.
+    #[must_use]
+    pub fn too_long(mut self) -> Self {
+        self.too_long = true;
+        self
+    }
+
+    /// Tells whether it is of an answer that is longer than is read.
+    pub fn is_too_long(&self) -> bool {
+        self.too_long
     }
 
     /// The service that no request got to, if that is what is wrong.

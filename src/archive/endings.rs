@@ -5,12 +5,12 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use super::{Archiver, Run};
-use crate::aws::ledger::Lease;
+use crate::aws::ledger::{Found, Lease, Note};
 use crate::domain::audit::Entry;
-use crate::domain::format::RecordingApi;
+use crate::domain::format::{MediaKind, RecordingApi};
 use crate::domain::job::LOOKS;
 use crate::domain::outcome::{Figures, Outcome, RecordingResult, Verdict, verdict};
-use crate::domain::record::{Record, State};
+use crate::domain::record::Record;
 use crate::domain::recording::{ConversationId, RecordingRef};
 use crate::error::{Disposition, Error, ErrorKind};
 use crate::genesys::Conversation;
@@ -30,7 +30,8 @@ impl Archiver {
         lease: Lease,
         error: Error,
     ) -> RecordingResult {
-        let mut error = self.judged(run, error);
+        let transcoding = lease.record().transcoding_since;
+        let mut error = self.judged(run, transcoding, error);
         let Verdict {
             mut outcome,
             state,
@@ -67,34 +68,60 @@ impl Archiver {
         of: RecordingRef,
         error: Error,
     ) -> RecordingResult {
-        let error = self.judged(run, error);
+        self.conclude_with(run, of, None, error).await
+    }
+
+    /// The same at the end of a look: with what that found. A job that has to come again is sent before that is written
+    /// down, as other jobs of the conversation rely on it from then on.
+    pub(super) async fn conclude_with(
+        &self,
+        run: Run<'_>,
+        of: RecordingRef,
+        found: Option<Found>,
+        error: Error,
+    ) -> RecordingResult {
+        let error = self.judged(run, None, error);
         let Verdict {
             outcome,
             state,
             action,
         } = verdict(error.kind());
         log_end(of, outcome, &error);
+        let mut sent = None;
+        if found.is_some() && outcome == Outcome::Deferred {
+            let now = self.clock.now();
+            match self.queues.defer(run.job, asked(&error)).await {
+                Ok(delay) => sent = now.checked_add(delay).ok(),
+                Err(error) => return RecordingResult::ended(of, Outcome::Retry, error),
+            }
+        }
         if let Some(state) = state {
             let entry = Entry {
                 error: Some(error.to_string()),
                 ..self.entry(run, action, state.as_str())
             };
-            let repeated = state != State::Skipped;
-            if let Err(error) = self
-                .ledger
-                .note(of, run.actor, state, repeated, &entry, run.deadline)
-                .await
-            {
+            let note = Note {
+                state,
+                reopens: run.job.recheck,
+                next_look_at: sent,
+                found,
+            };
+            let noted = self.ledger.note(of, run.actor, &note, &entry, run.deadline);
+            if let Err(error) = noted.await {
                 return RecordingResult::ended(of, Outcome::Retry, error);
             }
         }
-        RecordingResult::ended(of, outcome, error)
+        RecordingResult {
+            sent: sent.is_some(),
+            ..RecordingResult::ended(of, outcome, error)
+        }
     }
 
     /// "Not ready" is believed until the readiness deadline; after that it is a failure. Whatever is put off, no job comes
     /// again for ever: 5,000 deferrals, more than any time limit takes, end it too.
-    pub(super) fn judged(&self, run: Run<'_>, error: Error) -> Error {
-        let error = self.in_good_time(run, error);
+    /// The transcoding of a recording is waited for from its first request on.
+    pub(super) fn judged(&self, run: Run<'_>, transcoding: Option<Timestamp>, error: Error) -> Error {
+        let error = self.in_good_time(run, transcoding, error);
         if error.disposition() != Disposition::Defer || run.job.deferrals < MOST_DEFERRALS {
             return error;
         }
@@ -104,7 +131,7 @@ impl Archiver {
 
     /// The same, with what time alone decides. That a conversation is unknown is not believed at first where an event told
     /// of its end: Genesys may not know it everywhere yet.
-    fn in_good_time(&self, run: Run<'_>, error: Error) -> Error {
+    fn in_good_time(&self, run: Run<'_>, transcoding: Option<Timestamp>, error: Error) -> Error {
         let fresh = |since: Timestamp| self.clock.now().duration_since(since) < UNKNOWN_AT_FIRST;
         let error = match error.kind() {
             // A job that was deferred once has proven itself as well as an event, and so has a later look.
@@ -120,6 +147,7 @@ impl Archiver {
             return error;
         };
         let since = run.job.first_seen.unwrap_or_else(|| self.clock.now());
+        let since = transcoding.map_or(since, |begun| begun.max(since));
         let waited: Duration = self
             .clock
             .now()
@@ -139,7 +167,7 @@ impl Archiver {
     /// Adds to "never ready" whether Genesys holds an orphan recording, as far as it can be asked about the conversation.
     /// Any other error stays as it is.
     pub(super) async fn never_ready(&self, run: Run<'_>, error: Error) -> Error {
-        let error = self.judged(run, error);
+        let error = self.judged(run, None, error);
         if error.kind() != ErrorKind::NeverReady || self.config.genesys.api != RecordingApi::Conversations {
             return error;
         }
@@ -199,6 +227,25 @@ pub(super) fn lasting(known: &Conversation, since: Timestamp, readiness: Duratio
         known.id
     );
     Error::new(ErrorKind::AfterCallWorkOpen, message)
+}
+
+/// Returns how long the source asked for before a job comes again.
+pub(crate) fn asked(error: &Error) -> Option<Duration> {
+    match error.kind() {
+        ErrorKind::NotReady { after } => after,
+        ErrorKind::Busy { remaining } => Some(remaining + Duration::from_secs(1)),
+        _ => None,
+    }
+}
+
+/// Says that a kind of recording was started and never listed.
+pub(super) fn missing(run: Run<'_>, kind: MediaKind, since: Timestamp, orphan: &str) -> Error {
+    let conversation = run.job.conversation;
+    let message = format!(
+        "Genesys says that {kind} of conversation {conversation} was recorded, and listed no {kind} recording of it since \
+         {since} (READINESS_DEADLINE_MINUTES); {orphan}"
+    );
+    Error::new(ErrorKind::NeverReady, message)
 }
 
 /// Says that the last look was taken, and the conversation is not settled.

@@ -3,19 +3,24 @@
 //! What follows is sent before it is written down. A run that dies in between does both again, and the second message
 //! dies by its number; the other way round, a conversation would be written down as looked at again, and never would be.
 
+mod conclusion;
+mod known;
+
 use jiff::Timestamp;
 
-use super::endings::{lasting, not_settled};
-use super::settling::{Next, Plan, View, needs_work, plan};
-use super::{Archiver, Run};
-use crate::aws::ledger::Look;
-use crate::domain::audit::{Action, Entry};
+use self::conclusion::Conclusion;
+use self::known::Known;
+use super::endings::{lasting, missing, not_settled};
+use super::settling::{Next, Plan, View, has_job, needs_work, plan};
+use super::{Archiver, Run, several};
+use crate::aws::ledger::{Found, Look};
+use crate::domain::audit::Action;
 use crate::domain::job::Job;
 use crate::domain::outcome::{Figures, Outcome, RecordingResult};
 use crate::domain::record::{Record, State};
 use crate::domain::recording::{RecordingId, RecordingRef};
 use crate::error::{Error, ErrorKind};
-use crate::genesys::{self, Conversation, Details, Listing, Told};
+use crate::genesys::{self, Details, Listed, Listing, Told};
 
 /// What came of a look so far.
 #[derive(Debug, Default)]
@@ -30,40 +35,12 @@ pub struct Looked {
 #[derive(Debug)]
 pub struct Taken {
     number: u32,
-    listed: Vec<String>,
+    found: Found,
+    garbled: bool,
     complete: bool,
     before: Option<Record>,
     /// It has no results of its own.
     quiet: bool,
-}
-
-/// What the ledger knows of a conversation.
-struct Known {
-    conversation: Option<Record>,
-    recordings: Vec<Record>,
-}
-
-impl Known {
-    fn of(&self, recording: &str) -> Option<&Record> {
-        self.recordings
-            .iter()
-            .find(|record| record.recording_id == recording)
-    }
-
-    /// Returns the recordings that a look listed before, that are not listed any more, and that a run died with.
-    fn vanished(&self, listed: &[String], now: Timestamp) -> Vec<String> {
-        let begun = |id: &String| self.of(id).is_some() && needs_work(self.of(id), now);
-        let ever = self
-            .ever_listed(listed)
-            .filter(|id| !listed.contains(id) && begun(id));
-        ever.cloned().collect()
-    }
-
-    /// Returns the recordings that any look listed, this one included.
-    fn ever_listed<'a>(&'a self, listed: &'a [String]) -> impl Iterator<Item = &'a String> {
-        let before = self.conversation.iter().flat_map(|record| &record.recordings);
-        listed.iter().chain(before.filter(|id| !listed.contains(id)))
-    }
 }
 
 impl Archiver {
@@ -86,21 +63,45 @@ impl Archiver {
             conversation: Vec::into_iter(whole).next(),
             recordings,
         };
-        match plan(run.job, known.conversation.as_ref(), self.clock.now()) {
+        let job = waiting_since(run.job, known.conversation.as_ref());
+        let run = Run { job: &job, ..run };
+        let event = run.actor.event_id.is_some();
+        match plan(run.job, event, known.conversation.as_ref(), self.clock.now()) {
             Plan::Stale => {
                 tracing::info!(interaction_id = %of.conversation, look = run.job.look, "look was taken before");
                 Looked::default()
             }
-            Plan::Answer if run.job.expected_sha256.is_none() => self.answer_from_ledger(run, known).await,
-            Plan::Answer | Plan::Join => self.take(run, known, None).await,
+            Plan::Answer => self.answer_from_ledger(run, known),
+            Plan::Join => match self.wait_on(run, &known).await {
+                Ok(()) => self.take(run, known, None).await,
+                Err(error) => Looked::ended(RecordingResult::ended(of, Outcome::Retry, error)),
+            },
             Plan::Take(number) => self.take(run, known, Some(number)).await,
         }
     }
 
-    /// Answers a job for a settled conversation without looking at it. What failed is tried again as by a job of its own:
-    /// the run that found it so may have died before anybody was told.
-    async fn answer_from_ledger(&self, run: Run<'_>, known: Known) -> Looked {
+    /// Lets the looks go on for as long after a later end event as after the first one.
+    async fn wait_on(&self, run: Run<'_>, known: &Known) -> Result<(), Error> {
+        let before = known.conversation.as_ref().and_then(|record| record.since);
+        let Some(since) = run.job.first_seen.filter(|since| Some(*since) > before) else {
+            return Ok(());
+        };
+        let entry = self.entry(run, Action::ConversationListed, State::Settling.as_str());
+        let seen = known.conversation.clone();
+        self.ledger
+            .wait_since(whole(run.job), run.actor, seen, (since, &entry), run.deadline)
+            .await
+    }
+
+    /// Answers a job for a settled conversation without looking at it.
+    fn answer_from_ledger(&self, run: Run<'_>, known: Known) -> Looked {
         let of = whole(run.job);
+        let archived = known.recordings.iter().filter(|record| record.is_archived());
+        let archived = archived.count();
+        if run.job.expected_sha256.is_some() && archived > 1 {
+            let error = several(archived);
+            return Looked::ended(RecordingResult::ended(of, Outcome::Failed, error));
+        }
         let mut results = Vec::new();
         for record in known.recordings {
             let Ok(recording) = RecordingId::parse(&record.recording_id) else {
@@ -112,8 +113,6 @@ impl Archiver {
             };
             if record.is_archived() {
                 results.push(self.already_archived(run, of, record));
-            } else if matches!(record.state, State::Failed | State::Expired) {
-                results.extend(self.see_to(run, &record.recording_id).await);
             }
         }
         if results.is_empty() {
@@ -136,33 +135,48 @@ impl Archiver {
         let listing = self.in_time(run, self.genesys.list(of.conversation, run.deadline));
         let mut listing = match listing.await {
             Ok(listing) => listing,
+            // Genesys answers 404 instead of with an empty list, too.
+            Err(error) if matches!(error.kind(), ErrorKind::NotReady { .. }) => Listing::default(),
             Err(error) => {
                 let error = self.never_ready(run, error).await;
-                return Looked::ended(self.conclude_unclaimed(run, of, error).await);
+                let found = Some(Found::default());
+                return Looked::ended(self.conclude_with(run, of, found, error).await);
             }
         };
-        let mut listed: Vec<String> = listing.recordings.iter().map(|one| one.id.to_string()).collect();
-        listed.sort();
-        listed.dedup();
-        let unreadable = listing.unreadable.is_some();
-        let vanished = known.vanished(&listed, self.clock.now());
-        if let Err(error) = self.begin(run, &mut known, &mut listing, &vanished).await {
+        let found = known.found(&listing);
+        let garbled = listing.recordings.is_empty() && listing.unreadable.is_some();
+        if found.unreadable.is_some() && found.unreadable == known.unreadable() {
+            // It is somebody's case already.
+            listing.unreadable = None;
+        }
+        let now = self.clock.now();
+        if number.is_none() {
+            let alone = |one: &Listed| !has_job(known.of(&one.id.to_string()), now);
+            listing.recordings.retain(alone);
+        }
+        let vanished = known.vanished(&found.listed, now);
+        let begun = self.begin(run, number, &mut known, (&mut listing, &vanished));
+        if let Err(error) = begun.await {
             return Looked::ended(RecordingResult::ended(of, Outcome::Retry, error));
         }
         let mut results = self.archive_listed(run, listing).await;
         for id in &vanished {
             results.extend(self.see_to(run, id).await);
         }
-        // A list of nothing but entries that cannot be read is a case for people, which was made.
-        let undecided = results.iter().any(is_undecided) || (listed.is_empty() && unreadable);
+        if number.is_none() && results.is_empty() {
+            let outcome = Outcome::Settling;
+            results.push(RecordingResult::done(of, outcome, Vec::new(), Figures::default()));
+        }
+        let undecided = results.iter().any(is_undecided);
         let complete = known
-            .ever_listed(&listed)
+            .ever_listed(&found.listed)
             .all(|id| is_final(id, &results, &known));
         let taken = number.filter(|_| !undecided).map(|number| Taken {
             number,
             complete,
             quiet: results.is_empty(),
-            listed,
+            found,
+            garbled,
             before: known.conversation,
         });
         Looked { results, taken }
@@ -173,12 +187,13 @@ impl Archiver {
     async fn begin(
         &self,
         run: Run<'_>,
+        number: Option<u32>,
         known: &mut Known,
-        listing: &mut Listing,
-        vanished: &[String],
+        (listing, vanished): (&mut Listing, &[String]),
     ) -> Result<(), Error> {
         let begun = known.conversation.as_ref().map_or(0, |record| record.look_begun);
-        let Some(number) = run.job.look.filter(|number| *number > begun) else {
+        let of_a_series = number.filter(|_| run.job.look.is_some());
+        let Some(number) = of_a_series.filter(|number| *number > begun) else {
             return Ok(());
         };
         let now = self.clock.now();
@@ -211,29 +226,23 @@ impl Archiver {
     pub async fn conclude_look(
         &self,
         run: Run<'_>,
-        taken: Taken,
+        mut taken: Taken,
         batch: &Details,
     ) -> Option<RecordingResult> {
         let of = whole(run.job);
         let now = self.clock.now();
-        let view = View {
-            look: taken.number,
-            listed: &taken.listed,
-            complete: taken.complete,
-            before: taken.before.as_ref(),
-            since: run.job.first_seen.unwrap_or(now).min(now),
-            now,
-            limits: &self.config.limits,
-        };
+        let job = waiting_since(run.job, taken.before.as_ref());
+        let run = Run { job: &job, ..run };
+        taken.found.since = Some(job.first_seen.unwrap_or(now).min(now));
+        let view = self.view(&taken, now);
         let mut told = None;
         if view.needs_details() {
-            let details = self.genesys.details(batch, of.conversation, run.deadline);
-            match self.in_time(run, details).await {
-                Ok(details) => told = Some(details),
+            match self.told(run, batch).await {
+                Ok(details) => told = details,
                 Err(error) => return Some(RecordingResult::ended(of, Outcome::Retry, error)),
             }
         }
-        let conclusion = match view.next(told.as_ref(), |known| self.may_be_recorded(known)) {
+        let conclusion = match view.next(told.as_ref()) {
             Next::Again(delay) => {
                 let at = now.saturating_add(delay).unwrap_or(Timestamp::MAX);
                 let job = next_look(run.job, taken.number, at, view.since);
@@ -246,11 +255,11 @@ impl Archiver {
             Next::Unrecorded => Conclusion::Unrecorded,
             Next::Defer => {
                 let error = genesys::not_listed(run.job);
-                return Some(self.conclude_unclaimed(run, of, error).await);
+                return Some(self.conclude_with(run, of, Some(taken.found), error).await);
             }
-            next @ (Next::Open | Next::Never) => {
+            next @ (Next::Open | Next::Never | Next::Missing(_)) => {
                 let error = self.at_the_end_of_patience(run, next, told).await;
-                return Some(self.conclude_unclaimed(run, of, error).await);
+                return Some(self.conclude_with(run, of, Some(taken.found), error).await);
             }
         };
         let quiet = taken.quiet;
@@ -264,11 +273,34 @@ impl Archiver {
         }
     }
 
-    /// Tells whether a recording may have been started that is wanted, or that would be a reason to wait.
-    fn may_be_recorded(&self, known: &Conversation) -> bool {
-        let wanted = &self.config.recording.media;
-        let started = known.recorded || known.screen_recorded || known.snippet_recorded;
-        started || wanted.iter().any(|kind| known.may_have(*kind))
+    fn view<'a>(&'a self, taken: &'a Taken, now: Timestamp) -> View<'a> {
+        View {
+            look: taken.number,
+            listed: &taken.found.listed,
+            kinds: &taken.found.kinds,
+            garbled: taken.garbled,
+            complete: taken.complete,
+            before: taken.before.as_ref(),
+            since: taken.found.since.unwrap_or(now),
+            now,
+            limits: &self.config.limits,
+            wanted: &self.config.recording.media,
+        }
+    }
+
+    /// Asks for the details of the job's conversation; `None`: Genesys did not get to tell, and may at the next look.
+    async fn told(&self, run: Run<'_>, batch: &Details) -> Result<Option<Told>, Error> {
+        let conversation = run.job.conversation;
+        let details = self.genesys.details(batch, conversation, run.deadline);
+        match self.in_time(run, details).await {
+            Ok(told) => Ok(Some(told)),
+            Err(error) if error.kind() == ErrorKind::DeadlineNear => Err(error),
+            Err(error) => {
+                let error = crate::redact::people(&error.to_string());
+                tracing::warn!(interaction_id = %conversation, error, "no details of a conversation; another look follows");
+                Ok(None)
+            }
+        }
     }
 
     async fn write_look(&self, run: Run<'_>, taken: Taken, conclusion: Conclusion) -> Result<(), Error> {
@@ -278,7 +310,7 @@ impl Archiver {
         let look = Look {
             number: taken.number,
             state,
-            listed: taken.listed,
+            found: taken.found,
             next_look_at: conclusion.next(),
             settled_by: conclusion.proof(),
             entry,
@@ -300,6 +332,10 @@ impl Archiver {
                 let orphan = self.orphan(run).await;
                 lasting(&known, since, self.config.limits.readiness, &orphan)
             }
+            (Next::Missing(kind), _) => {
+                let since = run.job.first_seen.unwrap_or_else(|| self.clock.now());
+                missing(run, kind, since, &self.orphan(run).await)
+            }
             _ => {
                 let error = self.never_ready(run, genesys::not_listed(run.job)).await;
                 match error.kind() {
@@ -320,86 +356,6 @@ impl Looked {
     }
 }
 
-/// What a look that is written down came to.
-#[derive(Clone, Copy)]
-enum Conclusion {
-    Again(Timestamp),
-    Settled(&'static str),
-    Unrecorded,
-}
-
-impl Conclusion {
-    fn goes_on(self) -> bool {
-        matches!(self, Self::Again(_))
-    }
-
-    fn state(self) -> State {
-        match self {
-            Self::Again(_) => State::Settling,
-            Self::Settled(_) => State::Settled,
-            Self::Unrecorded => State::Unrecorded,
-        }
-    }
-
-    fn outcome(self) -> Outcome {
-        match self {
-            Self::Again(_) => Outcome::Settling,
-            Self::Settled(_) => Outcome::Settled,
-            Self::Unrecorded => Outcome::Unrecorded,
-        }
-    }
-
-    fn action(self) -> Action {
-        match self {
-            Self::Again(_) => Action::ConversationListed,
-            Self::Settled(_) => Action::ConversationSettled,
-            Self::Unrecorded => Action::ConversationUnrecorded,
-        }
-    }
-
-    fn next(self) -> Option<Timestamp> {
-        match self {
-            Self::Again(at) => Some(at),
-            _ => None,
-        }
-    }
-
-    fn proof(self) -> Option<&'static str> {
-        match self {
-            Self::Settled(by) => Some(by),
-            _ => None,
-        }
-    }
-
-    /// Puts into the audit event which look it was and what it found: new recordings only, or all of them in the end.
-    fn tell(self, taken: &Taken, entry: &mut Entry) {
-        let mut put = |name: &str, value: serde_json::Value| entry.look.insert(name.to_owned(), value);
-        put("look", taken.number.into());
-        let before = taken.before.as_ref().map_or(&[][..], |before| &before.recordings);
-        let new: Vec<_> = taken
-            .listed
-            .iter()
-            .filter(|id| !before.contains(id))
-            .cloned()
-            .collect();
-        match self {
-            Self::Again(at) => {
-                put("nextLookAt", at.to_string().into());
-                if !new.is_empty() {
-                    put("recordings", new.into());
-                }
-            }
-            Self::Settled(by) => {
-                put("settledBy", by.into());
-                let mut all = [before, &new].concat();
-                all.sort();
-                put("recordings", all.into());
-            }
-            Self::Unrecorded => {}
-        }
-    }
-}
-
 /// Returns the job of the look after this one.
 fn next_look(job: &Job, number: u32, at: Timestamp, since: Timestamp) -> Job {
     Job {
@@ -409,6 +365,14 @@ fn next_look(job: &Job, number: u32, at: Timestamp, since: Timestamp) -> Job {
         look: Some(number + 1),
         not_before: Some(at),
         recheck: false,
+        ..job.clone()
+    }
+}
+
+/// Returns the job as one since the latest end event that is known.
+fn waiting_since(job: &Job, record: Option<&Record>) -> Job {
+    Job {
+        first_seen: job.first_seen.max(record.and_then(|record| record.since)),
         ..job.clone()
     }
 }

@@ -18,6 +18,7 @@ use tokio::time::Instant;
 use tracing::Instrument as _;
 
 use self::endings::MOST_DEFERRALS;
+pub(crate) use self::endings::asked;
 pub use self::look::{Looked, Taken};
 use crate::aws::ledger::{Claim, Lease, Ledger};
 use crate::aws::queues::Queues;
@@ -172,14 +173,8 @@ impl Archiver {
             .into_iter()
             .partition(|recording| self.wants(recording.media));
         if run.job.expected_sha256.is_some() && wanted.len() > 1 {
-            let message = format!(
-                "the job's expectedSha256 is for one recording, but there are {}: name its recordingId",
-                wanted.len()
-            );
-            return vec![
-                self.conclude_unclaimed(run, of, Error::new(ErrorKind::MalformedJob, message))
-                    .await,
-            ];
+            let error = several(wanted.len());
+            return vec![self.conclude_unclaimed(run, of, error).await];
         }
         let mut results = Vec::new();
         if let Some(error) = listing.unreadable {
@@ -245,7 +240,7 @@ impl Archiver {
             Ok(Claim::Done(record)) => return self.already_archived(run, of, record),
             Ok(Claim::Busy { remaining }) => {
                 let error = Error::new(ErrorKind::Busy { remaining }, format!("another run is at {of}"));
-                let error = self.judged(run, error);
+                let error = self.judged(run, None, error);
                 return RecordingResult::ended(of, verdict(error.kind()).outcome, error);
             }
             Err(error) => return RecordingResult::ended(of, Outcome::Retry, error),
@@ -415,6 +410,13 @@ impl Archiver {
             }
         }
     }
+}
+
+/// Says that a hash is expected of one recording, and there are several.
+fn several(count: usize) -> Error {
+    let message =
+        format!("the job's expectedSha256 is for one recording, but there are {count}: name its recordingId");
+    Error::new(ErrorKind::MalformedJob, message)
 }
 
 fn filtered_out(of: RecordingRef, media: MediaKind) -> Error {

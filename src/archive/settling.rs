@@ -5,6 +5,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::config::LimitConfig;
+use crate::domain::format::MediaKind;
 use crate::domain::job::{Job, LOOKS};
 use crate::domain::record::{Record, State};
 use crate::genesys::{Conversation, Told};
@@ -25,28 +26,55 @@ pub(super) enum Plan {
 /// A look that is overdue by this much never comes: its message is lost, or lies among the dead letters.
 const OVERDUE: SignedDuration = SignedDuration::from_hours(1);
 
-/// Returns what to do with a job for a conversation, of which the ledger has this record.
-pub(super) fn plan(job: &Job, record: Option<&Record>, now: Timestamp) -> Plan {
+/// A message of SQS may come a little before its time, as clocks differ.
+const EARLY: SignedDuration = SignedDuration::from_secs(10);
+
+/// Returns what to do with a job for a conversation, of which the ledger has this record. `event`: an event asks.
+pub(super) fn plan(job: &Job, event: bool, record: Option<&Record>, now: Timestamp) -> Plan {
     let looks = record.map_or(0, |record| record.looks);
+    let next = looks.saturating_add(1);
     let settled = record.is_some_and(Record::is_settled) && !job.recheck;
     match job.look {
         Some(number) if settled || looks >= number => Plan::Stale,
-        Some(number) => Plan::Take(number),
+        // A number that skips looks is somebody's invention, or that of a look whose run did not get to write it down.
+        Some(_) => Plan::Take(next),
+        None if event && record.is_some_and(|record| is_outdated(record, job)) => Plan::Take(next),
         None if settled => Plan::Answer,
-        None if !job.recheck && record.is_some_and(|record| is_under_way(record, now)) => Plan::Join,
-        None => Plan::Take(looks.saturating_add(1)),
+        None if !job.recheck && record.is_some_and(|record| is_under_way(record, job, now)) => Plan::Join,
+        None => Plan::Take(next),
     }
 }
 
-/// Tells whether another look is to come by itself.
-fn is_under_way(record: &Record, now: Timestamp) -> bool {
-    let pending = record.looks > 0 && matches!(record.state, State::Settling | State::Deferred);
-    let next = record.next_look_at;
-    pending && next.is_some_and(|next| now.duration_since(next) <= OVERDUE)
+/// Tells whether a conversation was settled on its list alone, before the end that a job tells of.
+fn is_outdated(record: &Record, job: &Job) -> bool {
+    let known = record.since.unwrap_or(record.updated_at);
+    record.settled_by.as_deref() == Some("listing")
+        && record.state == State::Settled
+        && job.first_seen.is_some_and(|seen| seen > known)
+}
+
+/// Tells whether another look is to come by itself, which is not this job's.
+fn is_under_way(record: &Record, job: &Job, now: Timestamp) -> bool {
+    let Some(next) = record.next_look_at else {
+        return false;
+    };
+    let in_time = now.duration_since(next) <= OVERDUE;
+    match record.state {
+        State::Settling => record.looks > 0 && in_time,
+        State::Deferred if job.deferrals == 0 => in_time,
+        // A deferred job comes when it is due. Before that, another one was sent in its place.
+        State::Deferred => next.duration_since(now) > EARLY,
+        _ => false,
+    }
 }
 
 /// A recording that was deferred has a job of its own, which writes to its record at least this often.
 const DEFERRED_JOB_ALIVE: SignedDuration = SignedDuration::from_hours(6);
+
+/// Tells whether a recording has a job of its own that sees to it.
+pub(super) fn has_job(record: Option<&Record>, now: Timestamp) -> bool {
+    record.is_some_and(|record| record.state == State::Deferred) && !needs_work(record, now)
+}
 
 /// Tells whether a look has to see to a recording of which the ledger has this record.
 pub(super) fn needs_work(record: Option<&Record>, now: Timestamp) -> bool {
@@ -64,6 +92,10 @@ pub(super) struct View<'a> {
     pub(super) look: u32,
     /// The recordings that it listed, sorted.
     pub(super) listed: &'a [String],
+    /// The kinds of recordings that it listed.
+    pub(super) kinds: &'a [String],
+    /// It listed nothing but entries that cannot be read.
+    pub(super) garbled: bool,
     /// Nothing more comes of any recording that was ever listed by itself.
     pub(super) complete: bool,
     /// What the ledger knew of the conversation before.
@@ -72,6 +104,8 @@ pub(super) struct View<'a> {
     pub(super) since: Timestamp,
     pub(super) now: Timestamp,
     pub(super) limits: &'a LimitConfig,
+    /// The kinds of recordings that are archived.
+    pub(super) wanted: &'a [MediaKind],
 }
 
 /// What follows a look.
@@ -89,6 +123,8 @@ pub(super) enum Next {
     Open,
     /// Nothing by itself: patience is at its end.
     Never,
+    /// Nothing by itself: the readiness deadline passed, and a kind that was started was never listed.
+    Missing(MediaKind),
 }
 
 /// Longest time between two looks.
@@ -104,16 +140,26 @@ impl View<'_> {
     /// Tells whether the details are needed for what follows. As long as recordings turn up, or are being archived,
     /// another look follows anyway.
     pub(super) fn needs_details(&self) -> bool {
-        self.is_empty() || (self.look > 1 && ((self.is_same() && self.complete) || self.is_late()))
+        !self.garbled && (self.is_empty() || self.may_end())
     }
 
-    /// Returns what follows. `told` is what the details say, unless they were not needed; `started` tells whether a
-    /// conversation may have a recording.
-    pub(super) fn next(&self, told: Option<&Told>, started: impl Fn(&Conversation) -> bool) -> Next {
+    /// Tells whether the list may be the last one.
+    fn may_end(&self) -> bool {
+        self.look > 1 && ((self.is_same() && self.complete) || self.is_late())
+    }
+
+    /// Returns what follows. `told` is what the details say, unless they were not needed, or Genesys did not get to tell.
+    pub(super) fn next(&self, told: Option<&Told>) -> Next {
         match told {
-            Some(Told::Known(known)) if self.is_empty() => self.nothing_listed(known, started(known)),
+            _ if self.garbled && self.is_late() => Next::Never,
+            _ if self.garbled => self.again(),
+            Some(Told::Known(known)) if self.is_empty() => self.nothing_listed(known),
             Some(Told::Known(known)) if self.is_over(known) && self.is_same() && self.complete => {
-                Next::Settled("details")
+                match self.missing(known) {
+                    None => Next::Settled("details"),
+                    Some(kind) if self.is_late() => Next::Missing(kind),
+                    Some(_) => self.again(),
+                }
             }
             Some(Told::Known(known)) if known.end.is_none() && self.is_late() => Next::Open,
             Some(Told::Unknown) if self.is_late() && self.is_empty() => Next::Never,
@@ -128,20 +174,44 @@ impl View<'_> {
     }
 
     /// Returns what follows where nothing was ever listed of a conversation that is known.
-    fn nothing_listed(&self, known: &Conversation, started: bool) -> Next {
+    fn nothing_listed(&self, known: &Conversation) -> Next {
+        let started = known.recorded || known.screen_recorded || known.snippet_recorded;
         let ended = self.is_over(known);
         let believed = seconds(self.limits.unrecorded_after);
+        let end = known.end.map_or(self.since, |end| end.max(self.since));
+        let waited = self.now.duration_since(end);
         match (started, ended) {
             _ if known.end.is_none() && self.is_late() => Next::Open,
             (true, true) if self.is_late() => Next::Never,
             (true, _) if self.look == 1 => Next::Defer,
-            (false, true) if self.is_same() && self.waited() >= believed => Next::Unrecorded,
-            (false, _) if self.look == 1 || (ended && self.waited() < believed) => {
-                let left = Duration::try_from(believed - self.waited()).unwrap_or_default();
+            // Nothing tells whether a chat, an e-mail or a message is recorded.
+            (false, true) if self.may_have_text(known) && self.is_late() => Next::Unrecorded,
+            (false, _) if self.may_have_text(known) => self.again(),
+            (false, true) if self.is_same() && waited >= believed => Next::Unrecorded,
+            (false, _) if self.look == 1 || (ended && waited < believed) => {
+                let left = Duration::try_from(believed - waited).unwrap_or_default();
                 self.again_after(left.max(self.limits.settle))
             }
             _ => self.again(),
         }
+    }
+
+    /// Tells whether a wanted recording may come of which the details do not say that it was started.
+    fn may_have_text(&self, known: &Conversation) -> bool {
+        let told = |kind: MediaKind| matches!(kind, MediaKind::Audio | MediaKind::Screen);
+        self.wanted
+            .iter()
+            .any(|kind| !told(*kind) && known.may_have(*kind))
+    }
+
+    /// Returns a wanted kind that was started, and that no look ever listed.
+    fn missing(&self, known: &Conversation) -> Option<MediaKind> {
+        let before = self.before.map_or(&[][..], |before| &before.kinds);
+        [MediaKind::Audio, MediaKind::Screen].into_iter().find(|kind| {
+            let listed = |kinds: &[String]| kinds.iter().any(|listed| listed == kind.as_str());
+            let wanted = self.wanted.contains(kind) && known.may_have(*kind);
+            wanted && !listed(self.kinds) && !listed(before)
+        })
     }
 
     /// Returns another look after the usual delay, which doubles; one of them falls on the readiness deadline.

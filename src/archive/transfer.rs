@@ -55,7 +55,7 @@ impl Archiver {
             retry: Retry::new(self.policy, run.deadline),
         };
         loop {
-            let (opened, _slot) = self.open(run, of, listed).await?;
+            let (opened, _slot) = self.open(run, lease, listed).await?;
             let tried = self
                 .try_transfer_all(run, of, lease, listed, &opened, &mut progress)
                 .await;
@@ -76,7 +76,7 @@ impl Archiver {
     async fn open(
         &self,
         run: Run<'_>,
-        of: RecordingRef,
+        lease: &mut Lease,
         listed: &Listed,
     ) -> Result<(Opened, SemaphorePermit<'_>), Error> {
         let limits = &self.config.limits;
@@ -93,7 +93,8 @@ impl Archiver {
                 .take(after)
                 .filter(|wait| *wait < run.deadline.working_time());
             let Some(wait) = wait else {
-                let message = format!("{of} is still being transcoded");
+                lease.transcoding(self.clock.now());
+                let message = format!("{} is still being transcoded", lease.of());
                 return Err(Error::new(ErrorKind::NotReady { after }, message));
             };
             let waiting = tokio::time::sleep(wait).map(Ok);

@@ -73,15 +73,16 @@ impl Queues {
     }
 
     /// Puts a job on the work queue again: `deferrals` grows by one, and the delay with it, but it is never
-    /// shorter than the source `asked` for.
-    pub async fn defer(&self, job: &Job, asked: Option<Duration>) -> Result<(), Error> {
+    /// shorter than the source `asked` for. Returns the delay.
+    pub async fn defer(&self, job: &Job, asked: Option<Duration>) -> Result<Duration, Error> {
         let delay = delay(job.deferrals).max(asked.unwrap_or_default());
         let again = Job {
             deferrals: job.deferrals.saturating_add(1),
             not_before: None,
             ..job.clone()
         };
-        self.send(&again, delay).await
+        self.send(&again, delay).await?;
+        Ok(delay.min(LONGEST_DELAY))
     }
 
     /// Puts a job on the work queue, after `delay` or the longest delay that SQS takes. SQS counts whole seconds: up, or a

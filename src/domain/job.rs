@@ -76,7 +76,7 @@ pub fn is_plain(text: &str) -> bool {
 const LONGEST_REQUESTER: usize = 256;
 
 /// Looks that a job may ask for. The first has no number, and the last is the end of all patience.
-pub const LOOKS: std::ops::RangeInclusive<u32> = 2..=100;
+pub const LOOKS: std::ops::RangeInclusive<u32> = 2..=5_000;
 
 impl Job {
     /// A job for all recordings of a conversation.
@@ -363,10 +363,10 @@ mod tests {
             json!({"conversationId": ID, "requestedBy": "x".repeat(257)}),
             &["requestedBy"],
         );
-        for look in [0, 1, 101] {
+        for look in [0, 1, 5_001] {
             refused(
                 json!({"conversationId": ID, "look": look}),
-                &[&format!("look is {look}"), "from 2 to 100"],
+                &[&format!("look is {look}"), "from 2 to 5000"],
             );
         }
         refused(json!({"conversationId": ID, "look": -2}), &["malformed"]);

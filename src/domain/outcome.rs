@@ -63,6 +63,8 @@ pub struct RecordingResult {
     pub error: Option<Error>,
     /// What it cost; nothing where nothing was archived in this run.
     pub figures: Figures,
+    /// The deferred job is sent already.
+    pub sent: bool,
 }
 
 /// What a run's archiving cost, for capacity planning.
@@ -85,6 +87,7 @@ impl RecordingResult {
             files,
             error: None,
             figures,
+            sent: false,
         }
     }
 
@@ -96,6 +99,7 @@ impl RecordingResult {
             files: Vec::new(),
             error: Some(error),
             figures: Figures::default(),
+            sent: false,
         }
     }
 }

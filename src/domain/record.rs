@@ -129,6 +129,18 @@ pub struct Record {
     /// Of a settled conversation: what proved it, `details` or `listing`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub settled_by: Option<String>,
+    /// Of a conversation: when its latest end event was; patience counts from here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<Timestamp>,
+    /// Of a conversation: the kinds of recordings that were ever listed, sorted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub kinds: Vec<String>,
+    /// Of a conversation: the unreadable entries of its list that were handed over last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unreadable: Option<String>,
+    /// Of a recording: when Genesys was first found transcoding it; patience for that counts from here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub transcoding_since: Option<Timestamp>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]

@@ -171,7 +171,7 @@ impl Api {
                 // The next would be as long.
                 Err(error @ Unread::TooLong(_)) => {
                     let message = format!("Genesys' answer about {what} is refused{}", correlation(&headers));
-                    return Err(Error::transient(message).caused_by(error));
+                    return Err(Error::transient(message).caused_by(error).too_long());
                 }
                 Err(error) => error,
             };

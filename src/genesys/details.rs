@@ -104,7 +104,8 @@ impl Details {
 }
 
 impl Genesys {
-    /// Returns what analytics say of a conversation, out of the batch's one answer where it belongs to the batch.
+    /// Returns what analytics say of a conversation, out of the batch's one answer where that has it. Any other one is
+    /// asked for alone.
     pub async fn details(
         &self,
         batch: &Details,
@@ -117,8 +118,9 @@ impl Genesys {
                 .get_or_try_init(|| bulk(&self.api, &batch.due, deadline));
             match asked.await? {
                 Bulk::Told(known) => {
-                    let known = known.get(&id).cloned().map(Box::new);
-                    return Ok(known.map_or(Told::Unknown, Told::Known));
+                    if let Some(known) = known.get(&id) {
+                        return Ok(Told::Known(Box::new(known.clone())));
+                    }
                 }
                 Bulk::Denied => return Ok(self.denied()),
                 Bulk::Refused => {}
@@ -176,8 +178,9 @@ async fn bulk(api: &Api, due: &HashSet<ConversationId>, deadline: &Deadline) -> 
             Err(error) => match error.kind() {
                 ErrorKind::Forbidden => return Ok(Bulk::Denied),
                 ErrorKind::Rejected => return Ok(Bulk::Refused),
-                // None of them is known.
+                // One of them is not known, or none is.
                 ErrorKind::NotReady { .. } | ErrorKind::UnknownConversation => continue,
+                _ if error.is_too_long() => return Ok(Bulk::Refused),
                 _ => return Err(error),
             },
         };

@@ -15,7 +15,7 @@ use tracing::{Instrument as _, Span};
 use super::event::{self, Request, Trigger};
 use super::kept;
 use super::metrics::Tally;
-use crate::archive::{Archiver, Run, panic_text};
+use crate::archive::{Archiver, Run, asked, panic_text};
 use crate::aws::queues::{Exception, Handover};
 use crate::clock::{Deadline, Stop};
 use crate::domain::audit::Actor;
@@ -352,18 +352,16 @@ impl Handler {
                         return Err(Error::new(error.kind(), error.to_string()));
                     }
                 }
-                Outcome::Deferred => {
-                    let asked = match error.kind() {
-                        ErrorKind::NotReady { after } => after,
-                        ErrorKind::Busy { remaining } => Some(remaining + Duration::from_secs(1)),
-                        _ => None,
-                    };
+                Outcome::Deferred if !result.sent => {
                     if !self.archiver.queues().can_defer() {
                         let message =
                             format!("{error}; with WORK_QUEUE_URL set, the job would have been deferred");
                         return Err(Error::new(error.kind(), message));
                     }
-                    self.archiver.queues().defer(&about(job, result), asked).await?;
+                    self.archiver
+                        .queues()
+                        .defer(&about(job, result), asked(error))
+                        .await?;
                 }
                 _ => {}
             }

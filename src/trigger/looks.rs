@@ -73,7 +73,7 @@ impl Handler {
             format!("the job waits until {time} (notBefore)"),
         );
         Settled {
-            results: vec![RecordingResult::ended(of, Outcome::Deferred, error)],
+            results: vec![RecordingResult::ended(of, Outcome::Settling, error)],
             ignored: false,
             verdict,
         }

@@ -1,7 +1,11 @@
 //! A conversation is looked at until nothing more can come.
 
+mod answers;
 mod crash;
+mod events;
+mod item;
 mod open;
+mod patience;
 
 use std::time::Duration;
 
@@ -25,6 +29,20 @@ pub(crate) fn appears(bench: &Bench, id: &str) {
         conversation.recordings.push(recording);
     });
     added.unwrap();
+}
+
+/// Changes the conversation at Genesys.
+fn change(bench: &Bench, with: impl FnOnce(&mut Conversation)) {
+    bench.world.genesys.conversation(CONVERSATION, with).unwrap();
+}
+
+/// An answer in JSON.
+fn respond(status: u16, body: &Value) -> Fault {
+    Fault::Respond {
+        status,
+        headers: vec![("content-type".to_owned(), "application/json".to_owned())],
+        body: body.to_string().into_bytes(),
+    }
 }
 
 async fn state(bench: &Bench, recording: &str) -> Option<State> {
@@ -348,12 +366,12 @@ async fn a_message_that_comes_too_early_is_sent_on_and_asks_for_nothing() {
     )
     .await
     .unwrap();
-    assert_eq!(outcomes(&summary), ["deferred"]);
+    assert_eq!(outcomes(&summary), ["settling"]);
     let (_, delay) = bench.deferred().pop().unwrap();
     assert!((200..=300).contains(&delay), "{delay}");
 
     let at_once = json!({"conversationId": CONVERSATION, "notBefore": (bench.clock.now() + jiff::SignedDuration::from_millis(900)).to_string()});
-    assert_eq!(outcomes(&invoke(&handler, at_once).await.unwrap()), ["deferred"]);
+    assert_eq!(outcomes(&invoke(&handler, at_once).await.unwrap()), ["settling"]);
     assert_eq!(bench.deferred().pop().unwrap().1, 1, "never a delay of nothing");
 }
 
@@ -437,52 +455,5 @@ async fn a_look_that_cannot_be_sent_is_not_written_down_and_the_message_comes_ag
     assert_eq!(
         bench.actions(CONVERSATION, "-").await,
         ["conversation.listed", "conversation.settled"]
-    );
-}
-
-#[tokio::test]
-async fn what_needs_a_person_does_not_keep_a_conversation_from_settling() {
-    use recording_archiver::sim::genesys::FileState;
-    let bench = Bench::with_a_call().await;
-    appears(&bench, LATER);
-    appears(&bench, LAST);
-    let set = |id: &str, state| {
-        bench
-            .world
-            .genesys
-            .recording(id, |recording| recording.state = state)
-            .unwrap();
-    };
-    set(LATER, FileState::Archived);
-    set(LAST, FileState::Deleted);
-    let handler = bench.handler(&[SETTLING]);
-    invoke(&handler, job()).await.unwrap();
-    Work::of(&bench).run_dry(&handler).await;
-    assert_eq!(state(&bench, "-").await, Some(State::Settled));
-    let cases = bench.exceptions();
-    assert_eq!(
-        cases.len(),
-        2,
-        "each once: a look leaves what is final alone: {cases:?}"
-    );
-    // A further event tries it again: the run that found it so might have died before it told anybody.
-    assert_eq!(
-        outcomes(&invoke(&handler, job()).await.unwrap()),
-        ["already_archived", "failed", "expired"]
-    );
-    assert_eq!(bench.exceptions().len(), 4);
-    // Restored at Genesys, it is archived by the job of its case.
-    set(LATER, FileState::Restored);
-    let case = cases
-        .iter()
-        .find(|case| case["code"] == "archived_at_source")
-        .unwrap();
-    assert_eq!(
-        case["job"],
-        json!({"conversationId": CONVERSATION, "recordingId": LATER})
-    );
-    assert_eq!(
-        outcomes(&invoke(&handler, case["job"].clone()).await.unwrap()),
-        ["archived"]
     );
 }

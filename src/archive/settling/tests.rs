@@ -58,7 +58,8 @@ fn a_job_is_stale_answered_joined_or_taken_by_what_the_ledger_knows() {
         |state: &str, looks: u32| record(json!({"state": state, "looks": looks, "nextLookAt": START}));
     for (look, recheck, known, planned) in [
         (None, false, None, Plan::Take(1)),
-        (Some(2), false, None, Plan::Take(2)),
+        (Some(2), false, None, Plan::Take(1)),
+        (Some(9), false, Some(settling(0)), Plan::Take(3)),
         (None, false, Some(settling(0)), Plan::Join),
         (None, false, Some(settling(-overdue)), Plan::Take(3)),
         (None, true, Some(settling(0)), Plan::Take(3)),
@@ -71,15 +72,52 @@ fn a_job_is_stale_answered_joined_or_taken_by_what_the_ledger_knows() {
         (None, false, Some(state("unrecorded", 2)), Plan::Answer),
         (Some(3), false, Some(state("unrecorded", 2)), Plan::Stale),
         // Listing them failed, or nothing was listed: the same job comes again.
-        (None, false, Some(state("deferred", 0)), Plan::Take(1)),
+        (None, false, Some(state("deferred", 0)), Plan::Join),
         (None, false, Some(state("deferred", 1)), Plan::Join),
         (Some(2), false, Some(state("deferred", 1)), Plan::Take(2)),
         (None, false, Some(state("failed", 3)), Plan::Take(4)),
         (Some(4), false, Some(state("failed", 3)), Plan::Take(4)),
     ] {
-        let found = plan(&job(look, recheck), known.as_ref(), START);
+        let found = plan(&job(look, recheck), false, known.as_ref(), START);
         assert_eq!(found, planned, "look {look:?}, recheck {recheck}, {known:?}");
     }
+}
+
+#[test]
+fn a_deferred_job_goes_on_unless_another_one_was_sent_in_its_place() {
+    let again = Job {
+        deferrals: 1,
+        ..job(None, false)
+    };
+    for (looks, due, planned) in [
+        (0, 0, Plan::Take(1)),
+        (0, 10, Plan::Take(1)),
+        (0, 11, Plan::Join),
+        (2, 0, Plan::Take(3)),
+    ] {
+        let known = record(json!({"state": "deferred", "looks": looks, "nextLookAt": at(due)}));
+        let found = plan(&again, false, Some(&known), START);
+        assert_eq!(found, planned, "{looks} looks, due in {due} s");
+    }
+}
+
+#[test]
+fn a_later_end_event_looks_again_at_what_was_settled_on_its_list() {
+    let ended = |seconds| Job {
+        first_seen: Some(at(seconds)),
+        ..job(None, false)
+    };
+    let known = |by: &str| record(json!({"state": "settled", "looks": 4, "settledBy": by, "since": START}));
+    let listing = known("listing");
+    assert_eq!(plan(&ended(1), true, Some(&listing), at(HOUR)), Plan::Take(5));
+    assert_eq!(plan(&ended(0), true, Some(&listing), at(HOUR)), Plan::Answer);
+    assert_eq!(
+        plan(&ended(1), false, Some(&listing), at(HOUR)),
+        Plan::Answer,
+        "no event"
+    );
+    let details = known("details");
+    assert_eq!(plan(&ended(1), true, Some(&details), at(HOUR)), Plan::Answer);
 }
 
 #[test]
@@ -156,14 +194,17 @@ fn next(look: u32, seconds: i64, listed: &[&str], before: Option<&Record>, say: 
     let view = View {
         look,
         listed: &listed,
+        kinds: &[],
+        garbled: false,
         complete: true,
         before,
         since: START,
         now: at(seconds),
         limits: &limits,
+        wanted: &[],
     };
     let asked = view.needs_details();
-    (asked, view.next(asked.then_some(&told), |known| known.recorded))
+    (asked, view.next(asked.then_some(&told)))
 }
 
 fn again(seconds: u64) -> Next {
@@ -220,13 +261,16 @@ fn a_list_read_just_after_the_end_proves_nothing() {
         let view = View {
             look: 2,
             listed: &listed,
+            kinds: &[],
+            garbled: false,
             complete: true,
             before: Some(&before),
             since: START,
             now: at(1020),
             limits: &limits,
+            wanted: &[],
         };
-        let next = view.next(Some(&Told::Known(known)), |_| true);
+        let next = view.next(Some(&Told::Known(known)));
         assert_eq!(
             next == Next::Settled("details"),
             settled,
@@ -242,16 +286,19 @@ fn what_is_not_archived_yet_is_looked_at_again() {
     let view = View {
         look: 2,
         listed: &listed,
+        kinds: &[],
+        garbled: false,
         complete: false,
         before: Some(&before),
         since: START,
         now: at(1020),
         limits: &limits,
+        wanted: &[],
     };
     assert!(!view.needs_details());
-    assert_eq!(view.next(None, |_| true), again(1800));
+    assert_eq!(view.next(None), again(1800));
     // Not even the details change that.
-    assert_eq!(view.next(Some(&Say::Ended.told()), |_| true), again(1800));
+    assert_eq!(view.next(Some(&Say::Ended.told())), again(1800));
 }
 
 #[test]
@@ -342,10 +389,10 @@ fn a_recording_that_was_started_is_waited_for_until_the_readiness_deadline() {
 
 #[test]
 fn the_last_look_ends_all_patience() {
-    let before = looked(99, &["b"]);
-    assert_eq!(next(100, HOUR, &["a"], Some(&before), Say::Ended).1, Next::Never);
+    let before = looked(4999, &["b"]);
+    assert_eq!(next(5000, HOUR, &["a"], Some(&before), Say::Ended).1, Next::Never);
     assert_eq!(
-        next(99, HOUR, &["a"], Some(&before), Say::Ended).1,
+        next(4999, HOUR, &["a"], Some(&before), Say::Ended).1,
         again(6 * 3600)
     );
 }

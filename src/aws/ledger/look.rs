@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
 
-use super::write::Writing;
+use super::write::{Writing, always};
 use super::{Ledger, Record, State, from_item};
 use crate::aws::failed;
 use crate::clock::Deadline;
@@ -24,14 +24,68 @@ pub struct Look {
     pub number: u32,
     /// Where the conversation stands after it: settling, settled or unrecorded.
     pub state: State,
-    /// The recordings that it listed, sorted.
-    pub listed: Vec<String>,
+    /// What it found.
+    pub found: Found,
     /// When the next one follows.
     pub next_look_at: Option<Timestamp>,
     /// What proved that nothing more can come.
     pub settled_by: Option<&'static str>,
     /// Its audit event.
     pub entry: Entry,
+}
+
+/// What a look found, and keeps for the next one.
+#[derive(Debug, Clone, Default)]
+pub struct Found {
+    /// The recordings that it listed, sorted.
+    pub listed: Vec<String>,
+    /// Recordings that other jobs found and that are not listed any more.
+    pub others: Vec<String>,
+    /// The kinds that it listed.
+    pub kinds: Vec<String>,
+    /// The unreadable entries that were handed over.
+    pub unreadable: Option<String>,
+    /// When the latest end event was.
+    pub since: Option<Timestamp>,
+}
+
+impl Found {
+    /// Adds what was found to what is known.
+    fn tell(&self, next: &mut Record) {
+        next.recordings.extend_from_slice(&self.listed);
+        next.recordings.extend_from_slice(&self.others);
+        next.kinds.extend_from_slice(&self.kinds);
+        for known in [&mut next.recordings, &mut next.kinds] {
+            known.sort();
+            known.dedup();
+        }
+        next.since = next.since.max(self.since);
+        if self.unreadable.is_some() {
+            next.unreadable.clone_from(&self.unreadable);
+        }
+    }
+}
+
+/// Why nothing was claimed, as it is written down.
+#[derive(Debug)]
+pub struct Note {
+    /// Where the conversation or the recording stands after it.
+    pub state: State,
+    /// A settled conversation is not settled any more.
+    pub reopens: bool,
+    /// When the job comes again that is sent already.
+    pub next_look_at: Option<Timestamp>,
+    /// What the look found that ends here.
+    pub found: Option<Found>,
+}
+
+impl Note {
+    pub(super) fn tell(&self, next: &mut Record) {
+        next.next_look_at = self.next_look_at.or(next.next_look_at);
+        if let Some(found) = &self.found {
+            found.tell(next);
+        }
+    }
 }
 
 impl Ledger {
@@ -70,7 +124,7 @@ impl Ledger {
             of,
             actor,
             entry,
-            silent: true,
+            told: |seen, next| seen.is_none_or(|seen| seen.state != next.state),
             deadline,
         };
         let begun = self.update(writing, seen.map(Box::new), |seen| {
@@ -90,7 +144,36 @@ impl Ledger {
         })
     }
 
+    /// Moves the time from which patience counts on to a later end event, without an audit event.
+    pub async fn wait_since(
+        &self,
+        of: RecordingRef,
+        actor: &Actor,
+        seen: Option<Record>,
+        (since, entry): (Timestamp, &Entry),
+        deadline: &Deadline,
+    ) -> Result<(), Error> {
+        let writing = Writing {
+            of,
+            actor,
+            entry,
+            told: |_, _| false,
+            deadline,
+        };
+        self.update(writing, seen.map(Box::new), |seen| {
+            let Some(record) = seen.filter(|record| record.since.is_none_or(|known| known < since)) else {
+                return ControlFlow::Break(());
+            };
+            let mut next = record.clone();
+            next.since = Some(since);
+            ControlFlow::Continue(next)
+        })
+        .await
+        .map(drop)
+    }
+
     /// Writes a look down, in one transaction with its audit event, unless this look or a later one was written before.
+    /// Where that one saw less, this one counts: what it saw is followed by another look.
     ///
     /// `seen` is the conversation's record as the look began with it.
     pub async fn looked(
@@ -105,23 +188,23 @@ impl Ledger {
             of,
             actor,
             entry: &look.entry,
-            silent: false,
+            told: always,
             deadline,
         };
         self.update(writing, seen.map(Box::new), |seen| {
-            if seen.is_some_and(|record| record.looks >= look.number) {
+            let later = seen.filter(|record| record.looks >= look.number);
+            let found = &look.found;
+            if later.is_some_and(|record| found.listed.iter().all(|id| record.recordings.contains(id))) {
                 return ControlFlow::Break(());
             }
             let mut next = self.next(&of, seen, &look.entry);
-            let same = next.looks > 0 && next.listed == look.listed;
+            let same = next.looks > 0 && next.listed == found.listed;
             if !same {
                 next.listed_since = None;
             }
             next.listed_since.get_or_insert_with(|| self.clock.now());
-            next.recordings.extend_from_slice(&look.listed);
-            next.recordings.sort();
-            next.recordings.dedup();
-            next.listed.clone_from(&look.listed);
+            found.tell(&mut next);
+            next.listed.clone_from(&found.listed);
             next.looks = look.number;
             next.state = look.state;
             next.next_look_at = look.next_look_at;

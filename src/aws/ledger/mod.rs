@@ -14,9 +14,10 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::AttributeValue;
+use jiff::Timestamp;
 use uuid::Uuid;
 
-use self::write::Writing;
+use self::write::{Writing, always};
 use crate::clock::{Clock, Deadline};
 use crate::config::TableConfig;
 use crate::domain::annotations::Annotations;
@@ -27,7 +28,7 @@ use crate::error::Error;
 use crate::retry::RetryPolicy;
 use crate::telemetry::Lines;
 
-pub use look::Look;
+pub use look::{Found, Look, Note};
 #[cfg(feature = "cli")]
 pub use read::{Events, PageKey, RecordPage, UnreadableEvent};
 
@@ -63,6 +64,16 @@ impl Lease {
     pub fn annotate(&mut self, annotations: &Annotations) {
         self.record.annotations = Some(annotations.kept.clone());
         self.record.annotations_omitted = Some(annotations.omitted).filter(|omitted| *omitted > 0);
+    }
+
+    /// Returns what it is a lease on.
+    pub fn of(&self) -> RecordingRef {
+        self.of
+    }
+
+    /// Remembers since when Genesys is transcoding the recording, for the next write.
+    pub fn transcoding(&mut self, now: Timestamp) {
+        self.record.transcoding_since.get_or_insert(now);
     }
 
     /// This attempt's id; unique to the run.
@@ -110,7 +121,7 @@ impl Ledger {
             of,
             actor,
             entry,
-            silent: false,
+            told: always,
             deadline,
         };
         let claimed = self
@@ -223,13 +234,12 @@ impl Ledger {
 
     /// Writes down what concerns a conversation as a whole, or a recording that is not begun.
     ///
-    /// Leaves alone what another run is at, and what is archived or in `state` already and not to be `repeated`.
+    /// Leaves alone what another run is at, what is archived or settled, and a recording that is skipped already.
     pub async fn note(
         &self,
         of: RecordingRef,
         actor: &Actor,
-        state: State,
-        repeated: bool,
+        note: &Note,
         entry: &Entry,
         deadline: &Deadline,
     ) -> Result<(), Error> {
@@ -237,21 +247,24 @@ impl Ledger {
             of,
             actor,
             entry,
-            silent: false,
+            told: always,
             deadline,
         };
         self.update(writing, None, |seen| {
             let leave = seen.is_some_and(|record| {
                 let now = self.clock.now_ms();
                 let busy = record.lease_end(now) > now;
-                busy || record.is_archived() || (record.state == state && !repeated)
+                let settled = record.is_settled() && !note.reopens;
+                let skipped = record.state == State::Skipped && note.state == State::Skipped;
+                busy || record.is_archived() || settled || skipped
             });
             if leave {
                 return ControlFlow::Break(());
             }
             let mut next = self.next(&of, seen, entry);
-            next.state = state;
+            next.state = note.state;
             next.lease_expires_at = 0;
+            note.tell(&mut next);
             ControlFlow::Continue(next)
         })
         .await

@@ -25,8 +25,8 @@ pub(super) struct Writing<'a> {
     pub(super) of: RecordingRef,
     pub(super) actor: &'a Actor,
     pub(super) entry: &'a Entry,
-    /// Without the entry as an audit event.
-    pub(super) silent: bool,
+    /// Whether the entry is an audit event, by the record before and after.
+    pub(super) told: fn(Option<&Record>, &Record) -> bool,
     pub(super) deadline: &'a Deadline,
 }
 
@@ -46,6 +46,11 @@ enum CommitError {
     Failed(Error),
 }
 
+/// Every write has its audit event.
+pub(super) fn always(_: Option<&Record>, _: &Record) -> bool {
+    true
+}
+
 impl Ledger {
     /// Writes what `decide` makes of the record as it is now, with `entry` as its audit event, unless it breaks off.
     /// The first write takes it that the record is as `seen`, or that there is none: if it is another one, the refusal
@@ -60,7 +65,7 @@ impl Ledger {
             of,
             actor,
             entry,
-            silent,
+            told,
             deadline,
         } = writing;
         let mut retry = Retry::new(self.policy, deadline);
@@ -70,7 +75,7 @@ impl Ledger {
                 ControlFlow::Break(done) => return Ok(ControlFlow::Break(done)),
             };
             // What is archived does not change its state here, so there is nothing to tell.
-            let entries = if silent || next.is_archived() {
+            let entries = if next.is_archived() || !told(seen.as_deref(), &next) {
                 &[][..]
             } else {
                 std::slice::from_ref(entry)
@@ -119,6 +124,10 @@ impl Ledger {
             listed_since: None,
             next_look_at: None,
             settled_by: None,
+            since: None,
+            kinds: Vec::new(),
+            unreadable: None,
+            transcoding_since: None,
         });
         if !next.is_archived() {
             next.format = entry.format.to_owned();
@@ -231,7 +240,11 @@ impl Ledger {
         let put = match expect {
             Expect::Absent => put.condition_expression("attribute_not_exists(interactionId)"),
             Expect::Unchanged(old) => put
-                .condition_expression("seq = :seq AND leaseOwner = :owner AND leaseExpiresAt = :expires")
+                .condition_expression(
+                    "seq = :seq AND leaseOwner = :owner AND leaseExpiresAt = :expires AND updatedAt = :updated",
+                )
+                // What was written without an audit event has the same `seq`.
+                .expression_attribute_values(":updated", AttributeValue::S(old.updated_at.to_string()))
                 .expression_attribute_values(":expires", AttributeValue::N(old.lease_expires_at.to_string())),
             Expect::Held(_) => put
                 .condition_expression("seq = :seq AND leaseOwner = :owner AND leaseExpiresAt > :now")
