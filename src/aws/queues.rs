@@ -72,8 +72,9 @@ impl Queues {
         self.config.exceptions.is_some()
     }
 
-    /// Puts a job on the work queue again: `deferrals` grows by one, and the delay with it, but it is never
-    /// shorter than the source `asked` for. Returns the delay.
+    /// Puts a job on the work queue again: `deferrals` grows by one, and the delay with it, or it is as long as the source
+    /// `asked` for. Neither gets longer than SQS takes (see [`send`](Self::send)): a source that asks for more is asked again
+    /// sooner. Returns the delay.
     pub async fn defer(&self, job: &Job, asked: Option<Duration>) -> Result<Duration, Error> {
         let delay = delay(job.deferrals).max(asked.unwrap_or_default());
         let again = Job {

@@ -195,6 +195,19 @@ impl Record {
         matches!(self.state, State::Settled | State::Unrecorded)
     }
 
+    /// Tells whether, by all that the ledger knows of a conversation, it is settled without a recording: none was listed, or none
+    /// that is wanted. It is the one end that a recording which appears later contradicts.
+    pub fn is_settled_empty<'a>(records: impl IntoIterator<Item = &'a Self>) -> bool {
+        let mut settled = false;
+        for record in records {
+            settled |= record.is_settled();
+            if record.recording_id != "-" && record.state != State::Skipped {
+                return false;
+            }
+        }
+        settled
+    }
+
     /// Returns when the lease ends, in milliseconds since the epoch. No lease outlasts Lambda's longest invocation, so one that
     /// says otherwise was written by a wrong clock: it ends 15 minutes after it was written. Where that lies in the
     /// future itself, nothing tells when the lease was taken, and it holds nobody up.

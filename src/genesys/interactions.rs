@@ -2,6 +2,8 @@
 //!
 //! These endpoints are not part of the public API; some installations put them in front of it.
 
+use std::time::Duration;
+
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
@@ -38,26 +40,7 @@ pub(super) async fn list(
     if status == "not_found" {
         return Ok(Listing::default());
     }
-    let not = |kind, text: String| Availability::Not(kind, format!("{what} {text}"));
-    let availability = match status {
-        "ready" => Availability::Ready,
-        "failed" => not(
-            ErrorKind::BrokenAtSource,
-            "has the status failed at Genesys".to_owned(),
-        ),
-        "processing" => not(
-            ErrorKind::NotReady {
-                after: answer.retry_after,
-            },
-            "is still processing at Genesys".to_owned(),
-        ),
-        other => {
-            let found = crate::redact::quote(other);
-            let text =
-                format!("has the status {found}, which is none of ready, processing, failed, not_found");
-            not(ErrorKind::NotReady { after: None }, text)
-        }
-    };
+    let availability = availability(&what, status, answer.retry_after);
     let id = match (
         RecordingId::parse(metadata.id.as_deref().unwrap_or_default()),
         &availability,
@@ -95,6 +78,28 @@ pub(super) async fn list(
         recordings: vec![listed],
         unreadable: None,
     })
+}
+
+/// Returns what a status means for the recording that `what` names.
+fn availability(what: &str, status: &str, after: Option<Duration>) -> Availability {
+    let (kind, text) = match status {
+        "ready" => return Availability::Ready,
+        "failed" => (
+            ErrorKind::BrokenAtSource,
+            "has the status failed at Genesys".to_owned(),
+        ),
+        "processing" => (
+            ErrorKind::NotReady { after },
+            "is still processing at Genesys".to_owned(),
+        ),
+        other => {
+            let found = crate::redact::quote(other);
+            let text =
+                format!("has the status {found}, which is none of ready, processing, failed, not_found");
+            (ErrorKind::NotReady { after: None }, text)
+        }
+    };
+    Availability::Not(kind, format!("{what} {text}"))
 }
 
 pub(super) fn open(job: &Job, format: Format) -> Opened {

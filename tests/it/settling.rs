@@ -137,8 +137,10 @@ async fn several_end_events_share_one_settling() {
     let bodies = (0..3).map(|_| job().to_string());
     invoke(&handler, sqs(bodies)).await.unwrap();
     bench.advance(Duration::from_secs(60));
+    bench.world.wire.forget();
     let summary = invoke(&handler, job()).await.unwrap();
     assert_eq!(outcomes(&summary), ["already_archived"]);
+    assert_eq!(bench.genesys_requests(), 1, "the list");
     assert_eq!(bench.deferred().len(), 1, "one second look");
     Work::of(&bench).run_dry(&handler).await;
     let actions = bench.actions(CONVERSATION, "-").await;
@@ -150,7 +152,9 @@ async fn a_settled_conversations_further_events_cost_no_request_to_genesys() {
     let bench = Bench::with_a_call().await;
     let handler = bench.handler(&[SETTLING]);
     invoke(&handler, job()).await.unwrap();
+    bench.world.wire.forget();
     Work::of(&bench).run_dry(&handler).await;
+    assert_eq!(bench.genesys_requests(), 2, "list and details");
     bench.world.wire.forget();
     let again = results(invoke(&handler, job()).await.unwrap());
     assert_eq!(again.len(), 1);

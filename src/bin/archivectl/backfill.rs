@@ -32,8 +32,9 @@ Examples:
 A list is CSV or JSON Lines: conversationId[,recordingId,expectedSha256].
 
 Genesys allows 300 requests a minute per token, and live traffic needs its share: with some 4 requests for a \
-conversation, the default rate leaves a third of it. What is settled is not sent. What is archived and not settled is: it \
-is listed again, and nothing is downloaded twice. Without settling (SETTLE_SECONDS=0, --local), what the ledger knows as \
+conversation, the default rate leaves a third of it. What is settled is not sent, unless it was settled without a \
+recording: then it is looked at again. What is archived and not settled is sent, too: it is listed again, and nothing is \
+downloaded twice. Without settling (SETTLE_SECONDS=0, --local), what the ledger knows as \
 archived, and nothing else of it open, is not sent.")]
 pub(crate) struct Args {
     #[command(flatten)]

@@ -20,7 +20,7 @@ Examples:
 
 Reasons: never_seen (no event of it arrived), failed (see its error; mend the cause first), unfinished (a run died and no \
 other came), deferred (was not ready and never came again), unsettled (archived, but nobody looked whether more came up), \
-expired (gone at Genesys: cannot be archived any more), older_than_18_months and older_than_5_years (not lost: Genesys \
+nothing_found (settled without a recording, and analytics say that one was started), expired (gone at Genesys: cannot be archived any more), older_than_18_months and older_than_5_years (not lost: Genesys \
 gives these to organisations on its list only, or through a special job).
 That a recording was started is no promise that there is one: a job for what has none ends as never_ready.
 
@@ -32,7 +32,8 @@ pub(crate) struct Args {
     /// Send what a job can mend to the work queue.
     #[arg(long)]
     enqueue: bool,
-    /// Also ask Genesys for the recordings of each conversation that is archived: one may have come up later.
+    /// Also ask Genesys for the recordings of each conversation that is archived or settled without any: one may have come up
+    /// later.
     #[arg(long)]
     recordings: bool,
     /// How many conversations a minute to send, or to ask for their recordings.

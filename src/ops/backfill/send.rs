@@ -4,6 +4,7 @@ use futures_util::{StreamExt as _, TryStreamExt as _};
 
 use super::done::is_archived;
 use super::{Backfill, Candidate, Item, Refused};
+use crate::domain::record::Record;
 use crate::ops::Error;
 use crate::ops::sink::{BATCH, Taken};
 
@@ -21,11 +22,14 @@ impl Backfill<'_> {
         let ledger = &self.ledger;
         // Nothing settles what is archived right here: that takes later looks.
         let settles = self.session.config.settles() && !self.local;
-        let lookups = new.into_iter().map(|candidate| async move {
+        let lookups = new.into_iter().map(|mut candidate| async move {
             let known = ledger.all_records(candidate.job.conversation).await?;
             // What cannot be read may be open: the function finds out.
             let archived =
                 known.unreadable.is_empty() && is_archived(&candidate.job, &known.records, settles);
+            // Else the function would answer from the ledger.
+            candidate.job.recheck |=
+                settles && candidate.job.recording.is_none() && Record::is_settled_empty(&known.records);
             Ok::<_, Error>((archived, candidate))
         });
         let looked_up = futures_util::stream::iter(lookups)

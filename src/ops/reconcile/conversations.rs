@@ -69,14 +69,18 @@ impl Reconciliation<'_> {
             settles: self.session.config.settles(),
         };
         let (mut reason, mut causes) = judge(custodies, end, patience);
-        let unsettled = matches!(reason, Reason::Settling | Reason::Unsettled);
-        if reason == Reason::Archived || (unsettled && self.request.recordings) {
-            causes = self.unknown_recordings(conversation.id, custodies).await?;
-            reason = if causes.is_empty() {
-                Reason::Archived
-            } else {
-                Reason::NeverSeen
-            };
+        let settled = matches!(
+            reason,
+            Reason::Archived | Reason::Settling | Reason::Unsettled | Reason::NothingFound
+        );
+        if settled && self.request.recordings {
+            let unknown = self.unknown_recordings(conversation.id, custodies).await?;
+            if !unknown.is_empty() {
+                (reason, causes) = (Reason::NeverSeen, unknown);
+            } else if reason != Reason::NothingFound {
+                // What Genesys lists is archived, whatever the looks came to. An empty list does not say so.
+                (reason, causes) = (Reason::Archived, unknown);
+            }
         }
         self.session.go_on()?;
         let reason = reason.at_age(Age::of(conversation.start, self.session.now()));

@@ -29,7 +29,7 @@ pub struct Request {
     pub filter: Filter,
     /// What a job can mend goes to the work queue.
     pub enqueue: bool,
-    /// Genesys is asked for the recordings of each conversation that is archived.
+    /// Genesys is asked for the recordings of each conversation that is archived, or was settled without any.
     pub recordings: bool,
     /// How many conversations a minute to send, or to ask for their recordings.
     pub rate: f64,

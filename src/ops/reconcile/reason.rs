@@ -14,8 +14,6 @@ use crate::ops::custody::{Custody, text};
 pub enum Reason {
     /// All that is wanted of it is archived, and no more can come.
     Archived,
-    /// It ended without a recording.
-    Unrecorded,
     /// All that was listed is archived, and it is looked at again.
     Settling,
     /// A run is at it.
@@ -26,6 +24,8 @@ pub enum Reason {
     Expired,
     /// All that was listed is archived, and nobody looked whether there is more.
     Unsettled,
+    /// Settled without a recording, and analytics say that one was started.
+    NothingFound,
     /// Was not ready, and its job did not come again.
     Deferred,
     /// A run died, and no other took over.
@@ -47,12 +47,12 @@ impl Reason {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Archived => "archived",
-            Self::Unrecorded => "unrecorded",
             Self::Settling => "settling",
             Self::InProgress => "in_progress",
             Self::TooEarly => "too_early",
             Self::Expired => "expired",
             Self::Unsettled => "unsettled",
+            Self::NothingFound => "nothing_found",
             Self::Deferred => "deferred",
             Self::Unfinished => "unfinished",
             Self::OlderThan5Years => "older_than_5_years",
@@ -65,12 +65,14 @@ impl Reason {
     /// Returns the reason for a conversation of this age. What Genesys no longer gives just so is not lost, and a run that failed
     /// or never came is not the cause.
     pub(super) fn at_age(self, age: Age) -> Self {
-        match (self, age) {
-            (Self::Failed | Self::NeverSeen | Self::Deferred, Age::OverFiveYears) => Self::OlderThan5Years,
-            (Self::Failed | Self::NeverSeen | Self::Deferred, Age::OverEighteenMonths) => {
-                Self::OlderThan18Months
-            }
-            (reason, _) => reason,
+        let withheld = matches!(
+            self,
+            Self::Failed | Self::NeverSeen | Self::Deferred | Self::NothingFound
+        );
+        match age {
+            Age::OverFiveYears if withheld => Self::OlderThan5Years,
+            Age::OverEighteenMonths if withheld => Self::OlderThan18Months,
+            _ => self,
         }
     }
 
@@ -142,7 +144,7 @@ impl Patience {
     }
 }
 
-/// Returns how a conversation that was over at `end` stands.
+/// Returns how a conversation stands that was over at `end`, and in which, as analytics say, a wanted recording was started.
 pub(super) fn judge(custodies: &[Custody], end: Timestamp, patience: Patience) -> (Reason, Vec<Cause>) {
     let mut worst = None;
     let mut causes = Vec::new();
@@ -163,20 +165,33 @@ pub(super) fn judge(custodies: &[Custody], end: Timestamp, patience: Patience) -
     } else {
         Reason::NeverSeen
     });
-    // Archived before settling was there, or on a laptop.
-    let looked_at = |custody: &Custody| custody.record.as_ref().is_some_and(|record| record.looks > 0);
-    if worst == Reason::Archived && patience.settles && !custodies.iter().any(looked_at) {
+    if worst != Reason::Archived {
+        return (worst, causes);
+    }
+    if Record::is_settled_empty(records(custodies)) {
+        let whole = custodies.iter().filter(|custody| custody.recording == "-");
+        let causes = whole.filter_map(|custody| Some(Cause::of(custody, custody.record.as_ref()?)));
+        return (Reason::NothingFound, causes.collect());
+    }
+    // Archived before settling was there, on a laptop, or by a job that named it after the looks had listed nothing.
+    let looked_at = |record: &Record| record.looks > 0 && !record.recordings.is_empty();
+    if patience.settles && !records(custodies).any(looked_at) {
         return (unsettled(end, patience), causes);
     }
     (worst, causes)
+}
+
+fn records(custodies: &[Custody]) -> impl Iterator<Item = &Record> {
+    custodies.iter().filter_map(|custody| custody.record.as_ref())
 }
 
 fn of_record(record: &Record, end: Timestamp, patience: Patience) -> Reason {
     let now = patience.now.as_millisecond();
     let busy = record.lease_end(now) > now;
     match record.state {
-        State::Archived | State::Notified | State::Skipped | State::Settled => Reason::Archived,
-        State::Unrecorded => Reason::Unrecorded,
+        State::Archived | State::Notified | State::Skipped | State::Settled | State::Unrecorded => {
+            Reason::Archived
+        }
         State::Settling => unsettled(end, patience),
         State::Claimed | State::Storing if busy => Reason::InProgress,
         State::Claimed | State::Storing => Reason::Unfinished,
@@ -199,20 +214,71 @@ fn unsettled(end: Timestamp, patience: Patience) -> Reason {
 mod tests {
     use super::*;
 
+    fn custody(recording: &str, state: &str, listed: &[&str]) -> Custody {
+        let looks = u32::from(recording == "-");
+        let record = serde_json::json!({
+            "interactionId": "c0000000-0000-4000-8000-000000000001", "recordingId": recording, "state": state,
+            "leaseOwner": uuid::Uuid::nil(), "leaseExpiresAt": 0, "attempts": 1, "chainHead": "", "seq": 1,
+            "format": "wav", "updatedAt": "2026-01-05T08:00:00Z", "looks": looks, "recordings": listed,
+        });
+        Custody {
+            recording: recording.to_owned(),
+            record: Some(serde_json::from_value(record).unwrap()),
+            events: Vec::new(),
+            whole: true,
+            overtaken: recording == "-",
+            findings: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn what_was_settled_without_a_recording_is_not_archived_whatever_settled_it() {
+        let end: Timestamp = "2026-01-05T08:00:00Z".parse().unwrap();
+        let patience = Patience {
+            now: "2026-01-09T08:00:00Z".parse().unwrap(),
+            readiness: SignedDuration::from_hours(24),
+            settles: true,
+        };
+        const ID: &str = "e0000000-0000-4000-8000-000000000001";
+        for (custodies, expected) in [
+            (vec![custody("-", "unrecorded", &[])], Reason::NothingFound),
+            (vec![custody("-", "settled", &[])], Reason::NothingFound),
+            (
+                vec![custody("-", "settled", &[ID]), custody(ID, "skipped", &[])],
+                Reason::NothingFound,
+            ),
+            (
+                vec![custody("-", "settled", &[ID]), custody(ID, "notified", &[])],
+                Reason::Archived,
+            ),
+            // A job that named it archived it later, and nobody listed the conversation since.
+            (
+                vec![custody("-", "unrecorded", &[]), custody(ID, "notified", &[])],
+                Reason::Unsettled,
+            ),
+            (
+                vec![custody("-", "settled", &[ID]), custody(ID, "expired", &[])],
+                Reason::Expired,
+            ),
+        ] {
+            assert_eq!(judge(&custodies, end, patience).0, expected, "{custodies:?}");
+        }
+    }
+
     #[test]
     fn a_reason_has_one_name() {
         use Reason::{
-            Archived, Deferred, Expired, Failed, InProgress, NeverSeen, OlderThan5Years, OlderThan18Months,
-            Settling, TooEarly, Unfinished, Unrecorded, Unsettled,
+            Archived, Deferred, Expired, Failed, InProgress, NeverSeen, NothingFound, OlderThan5Years,
+            OlderThan18Months, Settling, TooEarly, Unfinished, Unsettled,
         };
         for reason in [
             Archived,
-            Unrecorded,
             Settling,
             InProgress,
             TooEarly,
             Expired,
             Unsettled,
+            NothingFound,
             Deferred,
             Unfinished,
             OlderThan5Years,

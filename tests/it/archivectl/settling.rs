@@ -87,11 +87,19 @@ async fn a_backfill_sends_what_is_archived_and_not_settled_once_more() {
     let summary = ran.summary();
     assert_eq!(
         (&summary["archived"], &summary["sent"]),
-        (&json!(2), &json!(1)),
-        "{summary}"
+        (&json!(1), &json!(2)),
+        "nobody asked analytics about the one without a recording: {summary}"
+    );
+    let (empty, _) = bench.deferred().remove(before + 1);
+    assert_eq!(
+        (&empty["conversationId"], &empty["recheck"]),
+        (&json!(conversation(UNRECORDED)), &json!(true))
     );
     let (job, _) = bench.deferred().remove(before);
-    assert_eq!(job["conversationId"], conversation(ARCHIVED));
+    assert_eq!(
+        (&job["conversationId"], &job["recheck"]),
+        (&json!(conversation(ARCHIVED)), &Value::Null)
+    );
     bench.world.wire.forget();
     let handler = bench.handler(&[SETTLING]);
     let summary = invoke(&handler, job).await.unwrap();
@@ -111,7 +119,7 @@ fn reasons(ran: &Ran) -> BTreeMap<String, String> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn reconcile_finds_what_is_not_settled_and_sends_it_to_be_looked_at_again() {
     let bench = one_of_each(long_ago()).await;
-    // Analytics say that a recording was started, and nobody found one: not missing, as the function looked twice.
+    // Analytics say that a recording was started, and the function settled it without one.
     let mut marked = call_at(UNRECORDED, long_ago());
     marked.recordings.clear();
     bench.world.genesys.add(marked);
@@ -128,28 +136,42 @@ async fn reconcile_finds_what_is_not_settled_and_sends_it_to_be_looked_at_again(
     assert_eq!(ran.code(), Some(1), "{ran:?}");
     assert_eq!(
         reasons(&ran),
-        [(conversation(ARCHIVED), "unsettled".to_owned())].into()
+        [
+            (conversation(ARCHIVED), "unsettled".to_owned()),
+            (conversation(UNRECORDED), "nothing_found".to_owned())
+        ]
+        .into()
     );
     assert_eq!(
         ran.summary()["reasons"],
-        json!({"archived": 1, "unrecorded": 1, "unsettled": 1})
+        json!({"archived": 1, "unsettled": 1, "nothing_found": 1})
     );
-    let (job, _) = bench.deferred().pop().unwrap();
-    assert_eq!(
-        (&job["conversationId"], &job["recheck"]),
-        (&json!(conversation(ARCHIVED)), &json!(true))
-    );
+    let sent: Vec<_> = bench
+        .deferred()
+        .into_iter()
+        .rev()
+        .take(2)
+        .map(|(job, _)| job)
+        .collect();
+    assert!(sent.iter().all(|job| job["recheck"] == true), "{sent:?}");
 
     let ran = run(&bench, &[&["reconcile", "--recordings"], &days[..]].concat()).await;
-    assert_eq!(ran.code(), Some(0), "its recordings are all there: {ran:?}");
+    assert_eq!(
+        ran.summary()["reasons"],
+        json!({"archived": 2, "nothing_found": 1}),
+        "the recordings of one are all there, and of the other none is listed"
+    );
 
     let mut work = Work::of(&bench);
     work.lose();
-    work.send(&job);
+    sent.iter().for_each(|job| work.send(job));
     work.run_dry(&bench.handler(&[SETTLING])).await;
     let ran = run(&bench, &[&["reconcile"], &days[..]].concat()).await;
-    assert_eq!(ran.code(), Some(0), "{ran:?}");
-    assert_eq!(ran.summary()["reasons"], json!({"archived": 2, "unrecorded": 1}));
+    assert_eq!(
+        ran.summary()["reasons"],
+        json!({"archived": 2, "failed": 1}),
+        "it was never ready, and that is a case for people"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -220,4 +242,93 @@ async fn the_chain_of_custody_tells_each_look_and_what_settled_the_conversation(
     ] {
         assert!(ran.stdout.contains(expected), "{expected}: {}", ran.stdout);
     }
+}
+
+/// The arguments of a command about the day of `long_ago`.
+fn on_that_day<'a>(command: &[&'a str]) -> Vec<&'a str> {
+    let days = [
+        "--json",
+        "--rate",
+        "6000",
+        "--from",
+        "2026-10-05",
+        "--to",
+        "2026-10-05",
+    ];
+    [command, &days].concat()
+}
+
+/// Genesys has a recording now where the function settled the conversation without one.
+async fn finds_and_archives(bench: &Bench, number: usize) {
+    let only = [conversation(number)];
+    let found = |ran: &Ran, reason: &str| {
+        let reason = reason.to_owned();
+        assert_eq!(reasons(ran).get(&only[0]), Some(&reason), "{ran:?}");
+    };
+    let ran = run(bench, &on_that_day(&["reconcile"])).await;
+    found(&ran, "nothing_found");
+    let ran = run(bench, &on_that_day(&["reconcile", "--recordings"])).await;
+    found(&ran, "never_seen");
+
+    let mut work = Work::of(bench);
+    let folder = Folder::new();
+    let checkpoint = folder.file("checkpoint");
+    for command in [
+        &["reconcile", "--enqueue"][..],
+        &["backfill", "--checkpoint", &checkpoint],
+    ] {
+        work.lose();
+        let ran = run(bench, &on_that_day(command)).await;
+        let jobs = work.waiting();
+        let job = jobs.iter().find(|job| job["conversationId"] == only[0].as_str());
+        assert_eq!(job.expect("it is sent")["recheck"], true, "{ran:?}");
+    }
+    work.run_dry(&bench.handler(&[SETTLING])).await;
+    assert_eq!(
+        bench.record(&only[0], &recording(number)).await.unwrap().state,
+        State::Notified
+    );
+    let ran = run(bench, &on_that_day(&["reconcile"])).await;
+    assert_eq!(ran.code(), Some(0), "{ran:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_unrecorded_and_analytics_now_call_recorded_is_found_and_archived() {
+    let bench = one_of_each(long_ago()).await;
+    bench.world.genesys.add(call_at(UNRECORDED, long_ago()));
+    finds_and_archives(&bench, UNRECORDED).await;
+}
+
+/// Without the permission an empty list settles after a day; the permission comes, and the recording.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_an_empty_list_settled_is_not_archived() {
+    let bench = Bench::new().await;
+    bench.world.genesys.set_job_looks(0);
+    let mut empty = call_at(SETTLED, long_ago());
+    empty.recordings.clear();
+    bench.world.genesys.add(empty);
+    bench.world.genesys.deny_analytics(true);
+    let handler = bench.handler(&[SETTLING]);
+    invoke(&handler, json!({"conversationId": conversation(SETTLED)}))
+        .await
+        .unwrap();
+    Work::of(&bench).run_dry(&handler).await;
+    let whole = bench.record(&conversation(SETTLED), "-").await.unwrap();
+    assert_eq!(whole.settled_by.as_deref(), Some("listing"));
+    bench.world.genesys.deny_analytics(false);
+    bench.world.genesys.add(call_at(SETTLED, long_ago()));
+    finds_and_archives(&bench, SETTLED).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_analytics_call_unrecorded_is_neither_found_nor_sent() {
+    let bench = one_of_each(long_ago()).await;
+    let ran = run(&bench, &on_that_day(&["reconcile"])).await;
+    assert_eq!(ran.summary()["reasons"], json!({"archived": 1, "unsettled": 1}));
+    let ran = run(&bench, &on_that_day(&["backfill", "--dry-run"])).await;
+    let summary = ran.summary();
+    assert_eq!(
+        (&summary["unrecorded"], &summary["archived"], &summary["sent"]),
+        (&json!(1), &json!(1), &json!(1))
+    );
 }

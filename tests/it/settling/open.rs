@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use recording_archiver::domain::record::State;
 use recording_archiver::sim::genesys::{Conversation, Orphan};
+use recording_archiver::sim::wire::Service;
 use serde_json::json;
 
 use super::{LATER, appears, state};
@@ -173,6 +174,8 @@ async fn after_call_work_that_stays_open_is_a_case_that_names_it_and_the_orphan(
         looks, 8,
         "they grow rarer; the ninth was on the deadline, and is taken again"
     );
+    let asked = |operation| bench.world.wire.count(Service::Genesys, operation);
+    assert_eq!((asked("recordingmetadata"), asked("details-one")), (10, 8));
 
     // It is closed at last, and the case is sent again.
     bench
