@@ -91,7 +91,10 @@ impl Archiver {
         if found.is_some() && outcome == Outcome::Deferred {
             let now = self.clock.now();
             match self.queues.defer(run.job, asked(&error)).await {
-                Ok(delay) => sent = now.checked_add(delay).ok(),
+                Ok(delay) => {
+                    let at = now.checked_add(delay).unwrap_or(Timestamp::MAX);
+                    sent = Some((run.job.deferrals.saturating_add(1), at));
+                }
                 Err(error) => return RecordingResult::ended(of, Outcome::Retry, error),
             }
         }
@@ -103,7 +106,7 @@ impl Archiver {
             let note = Note {
                 state,
                 reopens: run.job.recheck,
-                next_look_at: sent,
+                sent,
                 found,
             };
             let noted = self.ledger.note(of, run.actor, &note, &entry, run.deadline);

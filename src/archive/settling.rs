@@ -26,9 +26,6 @@ pub(super) enum Plan {
 /// A look that is overdue by this much never comes: its message is lost, or lies among the dead letters.
 const OVERDUE: SignedDuration = SignedDuration::from_hours(1);
 
-/// A message of SQS may come a little before its time, as clocks differ.
-const EARLY: SignedDuration = SignedDuration::from_secs(10);
-
 /// Returns what to do with a job for a conversation, of which the ledger has this record. `event`: an event asks.
 pub(super) fn plan(job: &Job, event: bool, record: Option<&Record>, now: Timestamp) -> Plan {
     let looks = record.map_or(0, |record| record.looks);
@@ -61,9 +58,8 @@ fn is_under_way(record: &Record, job: &Job, now: Timestamp) -> bool {
     let in_time = now.duration_since(next) <= OVERDUE;
     match record.state {
         State::Settling => record.looks > 0 && in_time,
-        State::Deferred if job.deferrals == 0 => in_time,
-        // A deferred job comes when it is due. Before that, another one was sent in its place.
-        State::Deferred => next.duration_since(now) > EARLY,
+        // One that was deferred as often is the job that was sent; any other one leaves it to that.
+        State::Deferred => in_time && job.deferrals < record.deferrals,
         _ => false,
     }
 }

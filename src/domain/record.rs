@@ -129,6 +129,9 @@ pub struct Record {
     /// Of a settled conversation: what proved it, `details` or `listing`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub settled_by: Option<String>,
+    /// Of a deferred conversation: `deferrals` of the job that comes again; one with fewer is not that job.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub deferrals: u32,
     /// Of a conversation: when its latest end event was; patience counts from here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since: Option<Timestamp>,

@@ -73,15 +73,17 @@ pub struct Note {
     pub state: State,
     /// A settled conversation is not settled any more.
     pub reopens: bool,
-    /// When the job comes again that is sent already.
-    pub next_look_at: Option<Timestamp>,
+    /// `deferrals` of the job that is sent already, and when it comes.
+    pub sent: Option<(u32, Timestamp)>,
     /// What the look found that ends here.
     pub found: Option<Found>,
 }
 
 impl Note {
     pub(super) fn tell(&self, next: &mut Record) {
-        next.next_look_at = self.next_look_at.or(next.next_look_at);
+        if let Some((deferrals, at)) = self.sent {
+            (next.deferrals, next.next_look_at) = (deferrals, Some(at));
+        }
         if let Some(found) = &self.found {
             found.tell(next);
         }

@@ -124,6 +124,7 @@ impl Ledger {
             listed_since: None,
             next_look_at: None,
             settled_by: None,
+            deferrals: 0,
             since: None,
             kinds: Vec::new(),
             unreadable: None,

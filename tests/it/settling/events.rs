@@ -111,7 +111,7 @@ async fn a_settled_conversation_is_asked_about_only_by_a_recheck() {
     Work::of(&bench).run_dry(&handler).await;
     bench.world.wire.forget();
     change(&bench, |conversation| {
-        conversation.denied = Some("missing.any.permissions".to_owned())
+        conversation.denied = Some("missing.any.permissions".to_owned());
     });
     let expected = json!({"conversationId": CONVERSATION, "expectedSha256": "ab".repeat(32)});
     let summary = invoke(&handler, expected).await.unwrap();

@@ -26,7 +26,7 @@ async fn two_runs_of_one_look_that_list_different_things_do_not_settle_it() {
     Work::of(&bench).lose();
     bench.advance(Duration::from_secs(1000));
     let archiver = handler.archiver();
-    let stop = Stop::default().into();
+    let stop = Stop::default();
     let deadline = Deadline::new(Duration::from_secs(900), &stop);
     let mut look = Job::new(ConversationId::parse(CONVERSATION).unwrap());
     look.look = Some(2);
@@ -75,7 +75,7 @@ async fn a_note_does_not_undo_what_is_settled() {
         work.run_dry(&handler).await;
         assert_eq!(state(&bench, "-").await, Some(State::Settled));
         change(&bench, |conversation| {
-            conversation.denied = Some("missing.any.permissions".to_owned())
+            conversation.denied = Some("missing.any.permissions".to_owned());
         });
         gate.open();
     };
