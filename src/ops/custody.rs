@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::finding::{Code, Finding};
 use crate::aws::ledger::{Events, Ledger, RecordPage};
 use crate::domain::audit::{self, AuditItem};
-use crate::domain::record::Record;
+use crate::domain::record::{Record, State};
 use crate::domain::recording::{ArchivedFile, ConversationId};
 use crate::error::Error;
 use jiff::Timestamp;
@@ -173,6 +173,17 @@ impl Custody {
             detail,
         }
     }
+}
+
+/// How the archiver tells of bytes that are not those which a job expects.
+const UNEXPECTED: &str = ", not the expected ";
+
+/// Returns what a run told of bytes that were not those which its job expected, if that is why this recording failed. A job
+/// without the expected SHA-256 would archive them unseen.
+pub(super) fn unexpected(record: Option<&Record>, events: &[AuditItem]) -> Option<String> {
+    record.filter(|record| record.state == State::Failed)?;
+    let told = events.iter().rev().find(|event| event.contains_key("error"))?;
+    Some(text(told, "error")).filter(|error| error.contains(UNEXPECTED))
 }
 
 /// A recording, or the conversation as a whole, as ledger and audit spell it, for people.

@@ -10,7 +10,7 @@ use recording_archiver::ops::{Error, Kind};
 /// Which days.
 #[derive(Debug, Clone, Copy, clap::Args)]
 pub(crate) struct Days {
-    /// First day (UTC): 2026-01-01, today, yesterday, or 7d (seven days ago).
+    /// First day (UTC): 2026-01-01, today, yesterday, or 7d (seven days ago). verify and report go by the day of archiving, backfill and reconcile by that of the conversation's start.
     #[arg(long, value_name = "DAY", value_parser = day, allow_hyphen_values = true)]
     from: Option<Day>,
     /// Last day (UTC), itself included. Default: yesterday.

@@ -102,6 +102,12 @@ fn with_before(events: &[AuditItem]) -> impl Iterator<Item = (&AuditItem, Option
     events.iter().zip(before)
 }
 
+/// Returns a moment as the other times of the audit are written; anything else as it is.
+fn to_the_microsecond(value: &str) -> String {
+    let moment: Result<jiff::Timestamp, _> = value.parse();
+    moment.map_or_else(|_| value.to_owned(), |moment| format!("{moment:.6}"))
+}
+
 /// Returns what an event says beyond time and action, in words. What Genesys says is told when it is new.
 fn particulars(event: &AuditItem, before: Option<&AuditItem>) -> Vec<(&'static str, String)> {
     let mut told = Vec::new();
@@ -129,7 +135,7 @@ fn particulars(event: &AuditItem, before: Option<&AuditItem>) -> Vec<(&'static s
     ];
     for (label, name) in named {
         if let Some(value) = event.get(name).and_then(Value::as_str) {
-            told.push((label, value.to_owned()));
+            told.push((label, to_the_microsecond(value)));
         }
     }
     if let Some(number) = event.get("look").and_then(Value::as_u64) {

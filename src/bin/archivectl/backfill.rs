@@ -180,6 +180,10 @@ fn text(item: &Item, done: &str) -> Text {
         Item::Refused(refused) => {
             Text::styled(BAD, "not taken").add(format!(" by the work queue: {}", refused.key))
         }
+        Item::Unexpected(left) => Text::styled(BAD, "left out").add(format!(
+            " {}, recording {}: {}",
+            left.interaction_id, left.recording_id, left.error
+        )),
         Item::Archived(archived) => {
             let of = match archived.recording_id.as_str() {
                 "-" => format!("conversation {}", archived.interaction_id),
@@ -195,28 +199,50 @@ fn text(item: &Item, done: &str) -> Text {
 
 fn summary(figures: &Figures, done: &str) -> Text {
     let mut text = Text::new(format!("together    {}", counts(&figures.counts, done)));
-    for (count, what) in [
-        (figures.sent_before, "sent by earlier runs, and counted above"),
-        (figures.duplicates, "lines repeat an earlier one"),
+    for (count, one, more) in [
+        (
+            figures.sent_before,
+            "was sent by an earlier run, and is counted above",
+            "were sent by earlier runs, and are counted above",
+        ),
+        (
+            figures.duplicates,
+            "line repeats an earlier one",
+            "lines repeat earlier ones",
+        ),
         (
             figures.counts.ongoing,
+            "goes on: its event will bring it, or `archivectl reconcile` later",
             "go on: their events will bring them, or `archivectl reconcile` later",
         ),
-        (figures.bad_lines, "bad lines: mend them and give them again"),
+        (
+            figures.bad_lines,
+            "bad line: mend it and give it again",
+            "bad lines: mend them and give them again",
+        ),
         (
             figures.expired,
+            "is gone at Genesys (expired) and cannot be archived any more",
             "are gone at Genesys (expired) and cannot be archived any more",
         ),
         (
+            figures.unexpected,
+            "was refused for its hash (hash_mismatch) and is left out: give it in a list (--ids) with the expectedSha256 that is right",
+            "were refused for their hashes (hash_mismatch) and are left out: give them in a list (--ids) with the expectedSha256 that is right",
+        ),
+        (
             figures.refused,
+            "did not work out: the same command tries it again",
             "did not work out: the same command tries them again",
         ),
         (
             figures.unreadable_now,
+            "entry of Genesys' lists has no id or start that can be read",
             "entries of Genesys' lists have no id or start that can be read",
         ),
     ] {
         if count > 0 {
+            let what = if count == 1 { one } else { more };
             text = text
                 .line()
                 .style(NOTE, words::count(count))
@@ -308,6 +334,7 @@ mod tests {
             refused: 1,
             sent_before: 5_000,
             expired: 1,
+            unexpected: 1,
             dry_run: false,
             interrupted: true,
             estimate: None,

@@ -45,7 +45,13 @@ impl Progress {
     pub(crate) fn hear<T>(&self, event: Event<T>, show: impl FnOnce(T)) {
         match event {
             Event::Item(item) => self.bar.suspend(|| show(item)),
-            Event::Steps(steps) => self.bar.inc(steps),
+            Event::Steps(steps) => {
+                self.bar.inc(steps);
+                // The total was told before, and was too small.
+                if let Some(total) = self.bar.length() {
+                    self.bar.set_length(total.max(self.bar.position()));
+                }
+            }
             Event::Total(total) => self.total(total),
             Event::Parts { done, all } => {
                 let share = self.bar.position().saturating_mul(all);
@@ -64,8 +70,9 @@ impl Progress {
             return;
         }
         if self.bar.length().is_none() {
-            let template = "{prefix} {bar:30} {human_pos} of about {human_len} {rate}, {eta} left {msg}";
-            self.bar.set_style(style(template));
+            self.bar.set_style(style(
+                "{prefix} {bar:30} {human_pos} of about {human_len} {rate}{left} {msg}",
+            ));
         }
         self.bar.set_length(total.max(self.bar.position()));
     }
@@ -87,10 +94,27 @@ impl Drop for Progress {
 
 fn style(template: &str) -> ProgressStyle {
     let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
-    style.with_key("rate", |state: &ProgressState, out: &mut dyn fmt::Write| {
-        // Where the bar cannot be drawn, nothing is lost.
-        let _ = write!(out, "{:.1}/s", state.per_sec());
-    })
+    // Where the bar cannot be drawn, nothing is lost.
+    style
+        .with_key("rate", |state: &ProgressState, out: &mut dyn fmt::Write| {
+            let _ = out.write_str(&rate(state.per_sec()));
+        })
+        .with_key("left", |state: &ProgressState, out: &mut dyn fmt::Write| {
+            let _ = out.write_str(&left(state.pos(), state.len(), state.eta()));
+        })
+}
+
+/// Writes how many steps are done in a second, with one digit after the point.
+fn rate(per_second: f64) -> String {
+    format!("{per_second:.1}/s")
+}
+
+/// Writes how long the rest takes; nothing where the total was reached or nothing is done, and nobody knows.
+fn left(done: u64, total: Option<u64>, eta: Duration) -> String {
+    match total {
+        Some(total) if 0 < done && done < total => format!(", {} left", HumanDuration(eta)),
+        _ => String::new(),
+    }
 }
 
 /// Writes a line every now and then, also while nothing moves.
@@ -106,9 +130,9 @@ fn line(bar: &ProgressBar) -> String {
     let mut line = format!("{}: {}", bar.prefix(), count(bar.position()));
     if let Some(total) = bar.length() {
         line.push_str(&format!(
-            " of about {}, {} left",
+            " of about {}{}",
             count(total),
-            HumanDuration(bar.eta())
+            left(bar.position(), Some(total), bar.eta())
         ));
     }
     let message = bar.message();
@@ -144,10 +168,21 @@ mod tests {
             (Event::Steps(7), None),
             (Event::<()>::Parts { done: 0, all: 31 }, None),
             (Event::Total(3), Some(7)),
-            (Event::Parts { done: 2, all: 31 }, Some(108)),
+            (Event::Steps(2), Some(9)),
+            (Event::Parts { done: 2, all: 31 }, Some(139)),
         ] {
             progress.hear(event, |()| {});
             assert_eq!(progress.bar.length(), length);
         }
+    }
+
+    #[test]
+    fn the_rest_is_told_only_where_it_is_known() {
+        let eta = Duration::from_secs(120);
+        assert_eq!(left(1, Some(3), eta), ", 2 minutes left");
+        for (done, total) in [(0, Some(3)), (3, Some(3)), (1, Some(0)), (1, None)] {
+            assert_eq!(left(done, total, eta), "");
+        }
+        assert_eq!(rate(101.205_1), "101.2/s");
     }
 }

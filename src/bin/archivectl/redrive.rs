@@ -4,11 +4,12 @@ use std::io::{self, IsTerminal as _, Write as _};
 
 use jiff::SignedDuration;
 use recording_archiver::error::ErrorKind;
-use recording_archiver::ops::redrive::{Action, Figures, Filter, Item, Request, redrive};
+use recording_archiver::ops::redrive::{Action, Figures, Filter, Item, Request, redrive, waiting};
 use recording_archiver::ops::{Error, Kind, Session, Tell, Verdict};
 
 use crate::args::span;
 use crate::out::{BAD, DIM, Out, Text};
+use crate::words::counted;
 
 /// Send cases and dead letters back to the work queue, once their cause is mended.
 ///
@@ -62,20 +63,25 @@ fn code(text: &str) -> Result<String, String> {
 
 impl Args {
     /// Asks before everything is sent.
-    fn confirm(&self) -> Result<(), Error> {
+    async fn confirm(&self, session: &Session) -> Result<(), Error> {
         if self.dry_run || self.yes || !self.codes.is_empty() {
             return Ok(());
         }
-        if !(io::stdin().is_terminal() && io::stderr().is_terminal()) {
-            let message = "without --code, everything that lies there and that the ages leave is sent back";
-            return Err(Error::new(Kind::Usage, message)
-                .remedy("say --yes, or see what it is with --dry-run, or narrow it down with --code"));
-        }
-        let _ = write!(
-            io::stderr(),
-            "Send back everything that lies in {}? [y/N] ",
-            self.queue
+        let waiting = waiting(session, &self.queue).await?;
+        let about = waiting.map_or_else(
+            || "all messages".to_owned(),
+            |count| format!("about {}", counted(count, "message", "messages")),
         );
+        if !(io::stdin().is_terminal() && io::stderr().is_terminal()) {
+            let message = format!(
+                "without --code, {about} in {} would be sent back, and nobody can be asked whether that is meant",
+                self.queue
+            );
+            return Err(Error::new(Kind::Usage, message).remedy(
+                "add --yes to send them, --dry-run to see what they are, or --code to send some of them",
+            ));
+        }
+        let _ = write!(io::stderr(), "Send back {about} of {}? [y/N] ", self.queue);
         let mut answer = String::new();
         let read = io::stdin().read_line(&mut answer);
         if read.is_ok() && matches!(answer.trim(), "y" | "Y" | "yes") {
@@ -88,7 +94,7 @@ impl Args {
 }
 
 pub(crate) async fn run(args: &Args, session: &Session, out: &Out) -> Result<Verdict, Error> {
-    args.confirm()?;
+    args.confirm(session).await?;
     let request = Request {
         queue: args.queue.clone(),
         filter: Filter {
@@ -130,10 +136,21 @@ fn text(item: &Item) -> Text {
 
 fn words(figures: &Figures) -> Text {
     let done = if figures.dry_run { "would be sent" } else { "sent" };
-    let mut text = Text::new(format!(
-        "{} {done}, {} left by the filters",
-        figures.sent, figures.left
-    ));
+    let mut text = Text::new(format!("{} {done}", figures.sent));
+    if figures.left > 0 {
+        text = text.add(format!(", {} left by the filters", figures.left));
+    }
+    if figures.expired > 0 {
+        let command = if figures.expired == 1 {
+            "sends it"
+        } else {
+            "sends them"
+        };
+        text = text.add(format!(
+            ", {} expired, left (--code expired {command})",
+            figures.expired
+        ));
+    }
     if figures.beyond_limit > 0 {
         text = text.add(format!(
             ", at least {} more beyond the limit",
@@ -143,11 +160,25 @@ fn words(figures: &Figures) -> Text {
     for (code, count) in &figures.by_code {
         text = text.line().add(format!("  {count:>6}  {code}"));
     }
-    for (count, what) in [
-        (figures.unreadable, "hold no job and stay where they are"),
-        (figures.refused, "were refused by the work queue and stay"),
+    for (count, one, more) in [
+        (
+            figures.unreadable,
+            "holds no job and stays where it is",
+            "hold no job and stay where they are",
+        ),
+        (
+            figures.refused,
+            "was refused by the work queue and stays",
+            "were refused by the work queue and stay",
+        ),
+        (
+            figures.came_meanwhile,
+            "came in since this began and stays: is the cause mended?",
+            "came in since this began and stay: is the cause mended?",
+        ),
     ] {
         if count > 0 {
+            let what = if count == 1 { one } else { more };
             text = text.line().style(BAD, count).add(format!(" {what}"));
         }
     }
@@ -176,6 +207,8 @@ mod tests {
         let figures = Figures {
             sent: 2,
             left: 3,
+            expired: 2,
+            came_meanwhile: 4,
             beyond_limit: 5,
             unreadable: 1,
             refused: 1,

@@ -8,7 +8,7 @@ use recording_archiver::ops::{Error, Session, Tell, Verdict};
 
 use crate::args::{self, Days};
 use crate::out::{BAD, DIM, NOTE, Out, Text};
-use crate::words::{bytes, count};
+use crate::words::{bytes, count, counted};
 
 /// Prove that the archive is what it was: every byte, and every audit event.
 ///
@@ -81,18 +81,18 @@ pub(crate) fn finding(finding: &Finding) -> Text {
 
 fn words(figures: &Figures) -> Text {
     let mut text = Text::new(format!(
-        "{} read back: {} files of {} recordings in {} conversations, {} audit events",
+        "{} read back: {} of {} in {}, {}",
         bytes(figures.bytes),
-        count(figures.files),
-        count(figures.recordings),
-        count(figures.conversations),
-        count(figures.events)
+        counted(figures.files, "file", "files"),
+        counted(figures.recordings, "recording", "recordings"),
+        counted(figures.conversations, "conversation", "conversations"),
+        counted(figures.events, "audit event", "audit events")
     ));
     if figures.objects > 0 {
-        let objects = count(figures.objects);
+        let objects = counted(figures.objects, "object", "objects");
         text = text
             .line()
-            .add(format!("{objects} objects in the bucket looked up in the ledger"));
+            .add(format!("{objects} in the bucket looked up in the ledger"));
     }
     if figures.unarchived > 0 {
         text = text.line().add(format!(
@@ -123,7 +123,7 @@ fn words(figures: &Figures) -> Text {
             Verdict::Nothing => text
                 .line()
                 .style(NOTE, "there was nothing to verify")
-                .add(": nothing is proven"),
+                .add(": nothing is proven; these are days of archiving, not of the conversations"),
         }
     }
 }

@@ -66,6 +66,12 @@ pub(crate) fn count(number: u64) -> String {
     HumanCount(number).to_string()
 }
 
+/// Writes a number and what it counts.
+pub(crate) fn counted(number: u64, one: &str, more: &str) -> String {
+    let noun = if number == 1 { one } else { more };
+    format!("{} {noun}", count(number))
+}
+
 /// Writes a number of bytes with the binary unit that fits.
 pub(crate) fn bytes(number: u64) -> String {
     HumanBytes(number).to_string()

@@ -29,21 +29,32 @@ fn count_lines(path: &Path) -> Option<u64> {
     }
 }
 
+/// Opens a list; `-` is stdin.
+pub(super) fn open(path: &Path) -> Result<Box<dyn Read>, Error> {
+    if path.as_os_str() == "-" {
+        return Ok(Box::new(io::stdin()));
+    }
+    let file = File::open(path).map_err(|error| failed(path, &error))?;
+    if file.metadata().is_ok_and(|metadata| metadata.is_dir()) {
+        return Err(failed(path, &io::ErrorKind::IsADirectory.into()));
+    }
+    Ok(Box::new(file))
+}
+
+fn failed(path: &Path, error: &io::Error) -> Error {
+    Error::new(Kind::File, format!("{}: {error}", path.display()))
+}
+
 impl Backfill<'_> {
-    pub(super) async fn list(&mut self, path: &Path) -> Result<(), Error> {
-        let failed = |error: io::Error| Error::new(Kind::File, format!("{}: {error}", path.display()));
-        let file: Box<dyn Read> = if path.as_os_str() == "-" {
-            Box::new(io::stdin())
-        } else {
-            Box::new(File::open(path).map_err(failed)?)
-        };
+    /// Takes line after line of the list, which lies at `path`.
+    pub(super) async fn list(&mut self, path: &Path, file: Box<dyn Read>) -> Result<(), Error> {
         if let Some(lines) = count_lines(path) {
             self.tell.total(lines);
         }
         let mut list = List::new(BufReader::new(file), self.session.config.genesys.api);
         let mut seen = HashSet::new();
         let mut candidates = Vec::new();
-        while let Some(line) = list.next().map_err(failed)? {
+        while let Some(line) = list.next().map_err(|error| failed(path, &error))? {
             match line {
                 Ok(job) => candidates.extend(self.candidate(job, &mut seen)),
                 Err(bad) => {

@@ -98,9 +98,10 @@ impl<R: BufRead> List<R> {
             // What is ignored might be the recording that is meant.
             if fields.iter().skip(self.width).any(|field| !field.is_empty()) {
                 return Err(format!(
-                    "the line has {} values, and the list {} columns; name them all in its first line",
+                    "the line has {} values, and the list {} {}; name them all in its first line",
                     fields.len(),
-                    self.width
+                    self.width,
+                    if self.width == 1 { "column" } else { "columns" }
                 ));
             }
             let mut job = json!({});
@@ -204,7 +205,7 @@ mod tests {
         assert_eq!(read.iter().filter(|line| line.is_ok()).count(), 2);
         let beyond = self::read(format!("conversationId\n{ONE},{RECORDING}\n{TWO},\n").as_bytes());
         assert!(
-            matches!(&beyond[..], [Err(bad), Ok(_)] if bad.why.contains("2 values, and the list 1 columns"))
+            matches!(&beyond[..], [Err(bad), Ok(_)] if bad.why.contains("2 values, and the list 1 column;"))
         );
         assert!(matches!(&self::read(b"\xff\xfe\n")[..], [Err(bad)] if bad.why.contains("UTF-8")));
     }

@@ -62,8 +62,22 @@ pub enum Item {
     BadLine(BadLine),
     /// The work queue did not take a job.
     Refused(Refused),
+    /// A conversation is left out, as its bytes were not those that a job expected.
+    Unexpected(Unexpected),
     /// What came of archiving right here.
     Archived(Archived),
+}
+
+/// A recording whose bytes were not those that a job expected.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Unexpected {
+    /// Its conversation, which is left out.
+    pub interaction_id: String,
+    /// As ledger and audit spell it.
+    pub recording_id: String,
+    /// What its audit tells.
+    pub error: String,
 }
 
 /// What a former run left behind.
@@ -147,6 +161,8 @@ pub struct Figures {
     pub sent_before: u64,
     /// Archived right here they would be, and are gone at Genesys.
     pub expired: u64,
+    /// Left out, as a job refused the bytes for their hash.
+    pub unexpected: u64,
     /// Nothing was sent.
     pub dry_run: bool,
     /// Ctrl-C ended it early.
@@ -162,7 +178,7 @@ pub struct Figures {
 impl Figures {
     /// Says whether there is something to look after.
     pub fn verdict(&self) -> Verdict {
-        if self.bad_lines + self.refused + self.expired + self.unreadable_now == 0 {
+        if self.bad_lines + self.refused + self.expired + self.unexpected + self.unreadable_now == 0 {
             Verdict::Clean
         } else {
             Verdict::Findings
@@ -194,6 +210,11 @@ pub async fn backfill(
         (_, Some(concurrency)) => Some(Sink::local(session, concurrency).await?),
         (_, None) => Some(Sink::queue(session)?),
     };
+    // A list that is not there leaves no checkpoint behind.
+    let list = match &request.source {
+        Source::List(path) => Some((path, lines::open(path)?)),
+        Source::Days(..) => None,
+    };
     let checkpoint = sink.as_ref().and_then(|sink| request.checkpoint(sink));
     let checkpoint = checkpoint
         .map(|(path, arguments)| Checkpoint::open(&path, arguments))
@@ -211,6 +232,7 @@ pub async fn backfill(
         tell,
         ledger: session.ledger(),
         local: request.local.is_some(),
+        by_name: matches!(request.source, Source::List(_)),
         sink,
         sent_before: checkpoint.as_ref().map_or(0, Checkpoint::sent_before),
         tally: checkpoint
@@ -223,9 +245,10 @@ pub async fn backfill(
         pace: Pace::new(request.rate),
         settled: true,
     };
-    let end = match &request.source {
-        Source::Days(range, filter) => backfill.days(*range, filter).await,
-        Source::List(path) => backfill.list(path).await,
+    let end = match (&request.source, list) {
+        (Source::Days(range, filter), _) => backfill.days(*range, filter).await,
+        (Source::List(_), Some((path, file))) => backfill.list(path, file).await,
+        (Source::List(_), None) => Ok(()),
     };
     let end = match end {
         Ok(()) => backfill.finish(),
@@ -273,6 +296,7 @@ struct Findings {
     refused: u64,
     unreadable: u64,
     expired: u64,
+    unexpected: u64,
 }
 
 /// A job and what the checkpoint and the estimate need of it.
@@ -288,6 +312,8 @@ struct Backfill<'a> {
     ledger: Ledger,
     /// Archives right here, or would.
     local: bool,
+    /// A list names the conversations.
+    by_name: bool,
     /// None in a dry run.
     sink: Option<Sink>,
     /// None in a dry run, and for stdin without a name.
@@ -322,6 +348,7 @@ impl Backfill<'_> {
             refused,
             unreadable,
             expired,
+            unexpected,
         } = self.findings;
         Figures {
             counts: Counts::from(&self.tally),
@@ -331,6 +358,7 @@ impl Backfill<'_> {
             refused,
             sent_before: self.sent_before.min(self.tally.sent),
             expired,
+            unexpected,
             dry_run: self.sink.is_none(),
             interrupted,
             estimate,

@@ -3,13 +3,36 @@
 use futures_util::{StreamExt as _, TryStreamExt as _};
 
 use super::done::is_archived;
-use super::{Backfill, Candidate, Item, Refused};
-use crate::domain::record::Record;
-use crate::ops::Error;
+use super::{Backfill, Candidate, Item, Refused, Unexpected};
+use crate::aws::ledger::Ledger;
+use crate::domain::record::{Record, State};
+use crate::domain::recording::ConversationId;
 use crate::ops::sink::{BATCH, Taken};
+use crate::ops::{Error, custody};
 
 /// How many conversations the ledger is asked about at a time.
 pub(super) const LOOKUPS: usize = 16;
+
+/// Returns the first recording of the conversation that a job refused for its hash. The audit is read only of what failed.
+async fn unexpected(
+    ledger: &Ledger,
+    id: ConversationId,
+    records: &[Record],
+) -> Result<Option<Unexpected>, Error> {
+    if records.iter().all(|record| record.state != State::Failed) {
+        return Ok(None);
+    }
+    let (custodies, _) = custody::of(ledger, id).await?;
+    let found = custodies.iter().find_map(|custody| {
+        let error = custody::unexpected(custody.record.as_ref(), &custody.events)?;
+        Some((custody.recording.clone(), error))
+    });
+    Ok(found.map(|(recording_id, error)| Unexpected {
+        interaction_id: id.to_string(),
+        recording_id,
+        error,
+    }))
+}
 
 impl Backfill<'_> {
     /// Puts what has to be sent into the batch, and sends it whenever it is full.
@@ -22,6 +45,8 @@ impl Backfill<'_> {
         let ledger = &self.ledger;
         // Nothing settles what is archived right here: that takes later looks.
         let settles = self.session.config.settles() && !self.local;
+        // Who names a conversation decides what is expected of it.
+        let by_name = self.by_name;
         let lookups = new.into_iter().map(|mut candidate| async move {
             let known = ledger.all_records(candidate.job.conversation).await?;
             // What cannot be read may be open: the function finds out.
@@ -30,14 +55,23 @@ impl Backfill<'_> {
             // Else the function would answer from the ledger.
             candidate.job.recheck |=
                 settles && candidate.job.recording.is_none() && Record::is_settled_empty(&known.records);
-            Ok::<_, Error>((archived, candidate))
+            let unexpected = match archived || by_name {
+                true => None,
+                false => unexpected(ledger, candidate.job.conversation, &known.records).await?,
+            };
+            Ok::<_, Error>((archived, unexpected, candidate))
         });
         let looked_up = futures_util::stream::iter(lookups)
             .buffered(LOOKUPS)
             .try_collect::<Vec<_>>();
-        for (archived, candidate) in self.session.unless_interrupted(looked_up).await? {
+        for (archived, unexpected, candidate) in self.session.unless_interrupted(looked_up).await? {
             if archived {
                 self.tally.archived += 1;
+                continue;
+            }
+            if let Some(unexpected) = unexpected {
+                self.findings.unexpected += 1;
+                self.tell.item(Item::Unexpected(unexpected));
                 continue;
             }
             self.batch.push(candidate);

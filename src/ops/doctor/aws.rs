@@ -156,5 +156,6 @@ async fn queue(client: &aws_sdk_sqs::Client, url: &str) -> Result<Said, Error> {
         .attributes()
         .and_then(|all| all.get(&QueueAttributeName::ApproximateNumberOfMessages))
         .map_or("?", String::as_str);
-    Ok(Said::Ok(format!("{url}, about {waiting} messages waiting")))
+    let noun = if waiting == "1" { "message" } else { "messages" };
+    Ok(Said::Ok(format!("{url}, about {waiting} {noun} waiting")))
 }

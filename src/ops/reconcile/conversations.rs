@@ -95,7 +95,11 @@ impl Reconciliation<'_> {
             reason: Told::Missing(reason),
             recordings: Some(causes),
         });
-        if self.sink.is_some() && reason.can_be_sent() {
+        // A job without the expected hash would archive what one with it refused.
+        let unexpected = custodies
+            .iter()
+            .any(|custody| custody::unexpected(custody.record.as_ref(), &custody.events).is_some());
+        if self.sink.is_some() && reason.can_be_sent() && !unexpected {
             let mut job = Job::new(id);
             let days = self.request.range.to_string();
             job.requested_by = Some(self.session.requester("reconcile", &days));

@@ -84,6 +84,10 @@ pub struct Figures {
     pub sent: usize,
     /// Left by the filters.
     pub left: usize,
+    /// Gone at Genesys, and left as no filter names them.
+    pub expired: usize,
+    /// Came in after the redrive began, perhaps because of it, and stay.
+    pub came_meanwhile: usize,
     /// Left because no more were to be sent.
     pub beyond_limit: usize,
     /// Hold no job and stay.
@@ -146,6 +150,19 @@ pub async fn redrive(
     })
 }
 
+/// Returns about how many messages lie in a queue, `None` where that is not told. A queue that is none, or that has none to
+/// send to, is an error.
+pub async fn waiting(session: &Session, queue: &str) -> Result<Option<u64>, Error> {
+    let (from, to) = queues(session, queue)?;
+    let queues = Queues {
+        client: Client::new(&session.sdk),
+        from,
+        to,
+        hidden: Vec::new(),
+    };
+    Ok(queues.about_how_many().await)
+}
+
 /// Returns where messages are taken from, and where they go.
 fn queues(session: &Session, queue: &str) -> Result<(String, String), Error> {
     let queues = &session.config.queues;
@@ -189,6 +206,10 @@ enum Fate {
     Send(Case),
     /// The filters leave it out.
     Leave,
+    /// It is gone at Genesys, and nobody named such cases.
+    Expired,
+    /// It came in after the redrive began: what was just sent may have failed again.
+    Meanwhile,
     /// It holds no job; why.
     Unreadable(String),
 }
@@ -231,6 +252,14 @@ impl Redrive<'_> {
                     self.figures.left += 1;
                     self.queues.hidden.extend(message.receipt_handle);
                 }
+                Fate::Expired => {
+                    self.figures.expired += 1;
+                    self.queues.hidden.extend(message.receipt_handle);
+                }
+                Fate::Meanwhile => {
+                    self.figures.came_meanwhile += 1;
+                    self.queues.hidden.extend(message.receipt_handle);
+                }
                 Fate::Unreadable(why) => {
                     self.figures.unreadable += 1;
                     self.tell
@@ -251,19 +280,17 @@ impl Redrive<'_> {
     }
 
     fn fate(&self, message: &Message) -> Fate {
-        let case = match case(message.body().unwrap_or_default(), &self.session.config) {
-            Ok(case) => case,
-            Err(why) => return Fate::Unreadable(why),
-        };
         let sent = message
             .attributes()
             .and_then(|all| all.get(&MessageSystemAttributeName::SentTimestamp))
             .and_then(|text| Timestamp::from_millisecond(text.parse().ok()?).ok());
         let age = sent.map(|sent| self.now.duration_since(sent));
-        if self.request.filter.keeps(case.code.as_ref(), age) {
-            Fate::Send(case)
-        } else {
-            Fate::Leave
+        if age.is_some_and(|age| age <= SignedDuration::ZERO) {
+            return Fate::Meanwhile;
+        }
+        match case(message.body().unwrap_or_default(), &self.session.config) {
+            Ok(case) => self.request.filter.fate(case, age),
+            Err(why) => Fate::Unreadable(why),
         }
     }
 
@@ -322,10 +349,11 @@ impl Redrive<'_> {
 }
 
 impl Filter {
-    fn keeps(&self, code: Option<&String>, age: Option<SignedDuration>) -> bool {
+    /// Returns what becomes of a case of this age.
+    fn fate(&self, case: Case, age: Option<SignedDuration>) -> Fate {
+        let code = case.code.as_deref();
         let coded = match code {
-            Some(code) if self.codes.is_empty() => code != ErrorKind::Expired.code(),
-            Some(code) => self.codes.contains(code),
+            Some(code) => self.codes.is_empty() || self.codes.iter().any(|wanted| wanted == code),
             None => self.codes.is_empty(),
         };
         let newer = self
@@ -334,7 +362,13 @@ impl Filter {
         let older = self
             .older_than
             .is_none_or(|limit| age.is_some_and(|age| age > limit));
-        coded && newer && older
+        if !(coded && newer && older) {
+            Fate::Leave
+        } else if self.codes.is_empty() && code == Some(ErrorKind::Expired.code()) {
+            Fate::Expired
+        } else {
+            Fate::Send(case)
+        }
     }
 }
 

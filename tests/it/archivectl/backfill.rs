@@ -576,3 +576,49 @@ async fn a_backfill_of_5000_survives_interruptions_without_a_gap_and_without_a_d
     assert_eq!(twice, untold, "and none twice that was not said to be");
     assert_eq!(ran.summary()["sent"], 5_010);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_job_refused_for_its_hash_is_not_archived_without_it() {
+    let bench = Bench::new().await;
+    let recording = Recording::audio(RECORDING, [call()]);
+    let genesys = &bench.world.genesys;
+    genesys.add(call_at(1, at("2026-01-06T13:00:00Z")).recording(recording));
+    let expecting = json!({"conversationId": CONVERSATION, "expectedSha256": "0".repeat(64)});
+    let refused = bench.invoke(expecting).await.unwrap();
+    assert_eq!(refused["results"][0]["outcome"], "failed");
+    let folder = Folder::new();
+    let days = ["--from", "2026-01-06", "--to", "2026-01-06", "--json"];
+    for command_line in [
+        &["backfill"][..],
+        &["backfill", "--local"],
+        &["reconcile", "--enqueue"],
+    ] {
+        let mut run = command(&bench, command_line);
+        let ran = end(run.args(days).current_dir(folder.path()).spawn().unwrap()).await;
+        assert_eq!(ran.code(), Some(1), "{ran:?}");
+        assert_eq!(ran.summary()["sent"], 0, "{command_line:?}: {ran:?}");
+        assert!(ran.stdout.contains(RECORDING), "it is named: {ran:?}");
+        assert!(ran.stdout.contains("not the expected 0000"), "{ran:?}");
+        assert!(bench.deferred().is_empty());
+        assert!(bench.object(KEY).await.is_none());
+    }
+    let list = folder.file("named.csv");
+    std::fs::write(&list, CONVERSATION).unwrap();
+    let ran = archivectl(&bench, &["backfill", "--ids", &list, "--json"]).await;
+    assert_eq!(ran.summary()["sent"], 1, "who names it decides: {ran:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_list_that_is_not_there_leaves_no_checkpoint() {
+    let bench = Bench::new().await;
+    let folder = Folder::new();
+    for list in [
+        folder.file("nosuch.csv"),
+        folder.path().to_str().unwrap().to_owned(),
+    ] {
+        let ran = archivectl(&bench, &["backfill", "--ids", &list]).await;
+        assert_eq!(ran.code(), Some(2), "{ran:?}");
+        assert!(ran.stderr.contains(&list), "{ran:?}");
+        assert!(!std::path::Path::new(&format!("{list}.checkpoint")).exists());
+    }
+}

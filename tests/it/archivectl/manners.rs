@@ -224,8 +224,9 @@ async fn redrive_knows_the_codes_asks_first_and_counts_what_the_limit_leaves() {
             &["redrive", "--code", "forbiden"][..],
             "forbidden, unknown_conversation",
         ),
-        (&["redrive"], "say --yes"),
-        (&["redrive", "--limit", "1"], "say --yes"),
+        (&["redrive"], "about 4 messages in exceptions would be sent back"),
+        (&["redrive", "--limit", "1"], "add --yes"),
+        (&["redrive", "--queue", "foo"], "--queue is \"foo\""),
     ] {
         let ran = archivectl(&bench, arguments).await;
         assert_eq!(ran.code(), Some(2), "{ran:?}");
@@ -236,12 +237,12 @@ async fn redrive_knows_the_codes_asks_first_and_counts_what_the_limit_leaves() {
     assert_eq!(ran.code(), Some(0), "{ran:?}");
     let summary = ran.summary();
     assert_eq!(
-        (&summary["sent"], &summary["left"], &summary["beyondLimit"]),
+        (&summary["sent"], &summary["expired"], &summary["beyondLimit"]),
         (&json!(1), &json!(1), &json!(2))
     );
     let ran = archivectl(&bench, &["redrive", "--json", "--yes"]).await;
     assert_eq!(
-        (&ran.summary()["sent"], &ran.summary()["left"]),
+        (&ran.summary()["sent"], &ran.summary()["expired"]),
         (&json!(2), &json!(1)),
         "{ran:?}"
     );

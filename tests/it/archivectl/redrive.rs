@@ -152,3 +152,39 @@ async fn what_was_never_ready_in_time_is_waited_for_anew() {
     let summary = bench.invoke(job).await.unwrap();
     assert_eq!(summary["results"][0]["outcome"], "deferred", "{summary}");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_fails_again_while_it_runs_stays() {
+    let bench = with_a_case().await;
+    let exceptions = &bench.world.exception_queue;
+    let case = waiting(&bench, exceptions).await.remove(0);
+    // The cause is not mended: each job that is sent comes back as a case at once.
+    let failing = async {
+        let mut failed = 0;
+        while failed < 3 {
+            if bench.deferred().len() > failed {
+                let send = bench.world.aws.sqs().send_message().queue_url(exceptions);
+                send.message_body(&case).send().await.unwrap();
+                failed += 1;
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    let redrive = archivectl(
+        &bench,
+        &["redrive", "--code", "forbidden", "--newer-than", "2d", "--json"],
+    );
+    let ran = tokio::select! {
+        ran = redrive => ran,
+        () = failing => panic!("it sends what it has just caused"),
+    };
+    assert_eq!(ran.code(), Some(0), "{ran:?}");
+    let summary = ran.summary();
+    assert_eq!(
+        ["sent", "left", "cameMeanwhile"].map(|name| summary[name].as_u64().unwrap()),
+        [1, 0, 1],
+        "{summary}"
+    );
+    assert_eq!(bench.deferred().len(), 1);
+    assert_eq!(waiting(&bench, exceptions).await.len(), 1, "for the next run");
+}

@@ -82,7 +82,9 @@ fn text(figures: &Figures, zone: &Zone) -> Text {
     let outcomes = figures.outcomes.iter().filter(|(_, number)| **number > 0);
     let outcomes = outcomes.map(|(outcome, number)| format!("{} {outcome}", count(*number)));
     let outcomes = outcomes.collect::<Vec<_>>().join(", ");
-    text = text.line().add(format!("ended       {outcomes}"));
+    if !outcomes.is_empty() {
+        text = text.line().add(format!("ended       {outcomes}"));
+    }
     for (name, lengths) in [("a run", &figures.latency_ms), ("age", &figures.age_ms)] {
         if let Some(told) = percentiles(lengths) {
             text = text.line().add(format!("{name:<10}  {told}"));
@@ -119,7 +121,9 @@ fn text(figures: &Figures, zone: &Zone) -> Text {
     }
     let (text, chains) = (text.line(), count(figures.chains));
     match figures.broken_chains {
-        0 if figures.chains == 0 => text.style(NOTE, "audit       no chain was there to be checked"),
+        0 if figures.chains == 0 => text
+            .style(NOTE, "audit       no chain was there to be checked")
+            .add(": these are days of archiving, not of the conversations"),
         0 => text.add(format!("audit       {chains} chains checked, all whole")),
         broken => text
             .style(
