@@ -163,3 +163,57 @@ async fn receive(world: &World, queue: &str) -> Vec<Message> {
     let received = world.aws.sqs().receive_message().queue_url(queue).send().await;
     received.unwrap().messages.unwrap_or_default()
 }
+
+#[tokio::test]
+async fn messages_outlive_the_simulators_of_a_folder() {
+    let folder = std::env::temp_dir().join(format!("archiver-kept-{}", std::process::id()));
+    let _ = std::fs::remove_dir_all(&folder);
+    let world = || World::in_folder(&folder, Site::default());
+    let first = world().await.unwrap();
+    let sqs = first.aws.sqs();
+    for (queue, body, delay) in [
+        (&first.work_queue, "done with", 0),
+        (&first.work_queue, "in progress", 0),
+        (&first.work_queue, "delayed", 600),
+        (&first.exception_queue, "a case", 0),
+    ] {
+        let send = sqs.send_message().queue_url(queue).message_body(body);
+        send.delay_seconds(delay).send().await.unwrap();
+    }
+    for message in [
+        receive(&first, &first.work_queue).await,
+        receive(&first, &first.work_queue).await,
+    ]
+    .concat()
+    {
+        if message.body.as_deref() == Some("done with") {
+            let done = sqs.delete_message().queue_url(&first.work_queue);
+            let done = done.set_receipt_handle(message.receipt_handle);
+            done.send().await.unwrap();
+        }
+    }
+    drop((sqs, first));
+    for _restart in 0..2 {
+        let next = world().await.unwrap();
+        assert_eq!(
+            next.aws.depth(&next.work_queue),
+            2,
+            "what was deleted stays deleted"
+        );
+        assert_eq!(
+            bodies(receive(&next, &next.work_queue).await),
+            ["in progress"],
+            "the delay goes on"
+        );
+        assert_eq!(bodies(receive(&next, &next.exception_queue).await), ["a case"]);
+        assert!(
+            next.aws.messages(&next.work_queue).is_empty(),
+            "nobody sent anything anew"
+        );
+    }
+    std::fs::remove_dir_all(folder).unwrap();
+}
+
+fn bodies(messages: Vec<Message>) -> Vec<String> {
+    messages.into_iter().filter_map(|message| message.body).collect()
+}

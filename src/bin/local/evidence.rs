@@ -243,7 +243,7 @@ fn hash_file(path: &Path) -> Result<(String, u64)> {
     }
 }
 
-/// A field of a process' status in MB, where the system tells: Linux.
+/// A field of a process' status in MiB, where the system tells: Linux.
 /// <https://man7.org/linux/man-pages/man5/proc_pid_status.5.html>
 pub(crate) fn memory(process: u32, field: &str) -> Option<f64> {
     let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
@@ -251,5 +251,5 @@ pub(crate) fn memory(process: u32, field: &str) -> Option<f64> {
         .lines()
         .find_map(|line| line.strip_prefix(field)?.strip_prefix(':'))?;
     let kib: f64 = value.trim().strip_suffix(" kB")?.parse().ok()?;
-    Some(kib * 1024.0 / 1e6)
+    Some(kib / 1024.0)
 }

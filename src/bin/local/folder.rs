@@ -150,7 +150,7 @@ mod tests {
         std::fs::create_dir_all(path.join("archive/calls")).unwrap();
         std::fs::write(path.join("archive/calls/call.wav"), vec![0; 1_500_000]).unwrap();
         let told = folder.empty().unwrap().unwrap();
-        assert!(told.ends_with("(1 file, 1.5 MB)."), "{told}");
+        assert!(told.ends_with("(1 file, 1.4 MiB)."), "{told}");
         assert!(path.join(LOCK).exists() && !path.join("archive").exists());
         drop(folder);
         std::fs::remove_dir_all(path).unwrap();

@@ -34,7 +34,7 @@ pub(crate) struct Ran {
     pub(crate) answer: std::result::Result<Value, (String, String)>,
     /// Log lines of audit and metrics.
     pub(crate) lines: Vec<Value>,
-    /// The most memory that it held in MB, where it was a process of its own.
+    /// The most memory that it held in MiB, where it was a process of its own.
     pub(crate) memory: Option<f64>,
 }
 

@@ -62,7 +62,7 @@ impl Process {
         Ok((answer, lines))
     }
 
-    /// The most memory it held so far in MB, where the system tells: Linux.
+    /// The most memory it held so far in MiB, where the system tells: Linux.
     pub(crate) fn peak_memory(&self) -> Option<f64> {
         memory(self.child.id()?, "VmHWM")
     }

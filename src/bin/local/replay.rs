@@ -28,10 +28,12 @@ pub(crate) fn promise(path: &Path) -> Option<BTreeSet<String>> {
     Some(outcomes.split("-and-").map(str::to_owned).collect())
 }
 
-/// Returns whether `outcomes` are those promised. What was archived by an earlier run is not archived again.
+/// Returns whether `outcomes` are those promised. What an earlier run did is not done again.
 fn kept(promised: &BTreeSet<String>, outcomes: &BTreeSet<String>, ground: Ground) -> bool {
     let again = |outcome: &String| match outcome.as_str() {
         "archived" => "already_archived".to_owned(),
+        // The next look waits in the queue already, and further events share it.
+        "settling" => "ignored".to_owned(),
         other => other.to_owned(),
     };
     promised == outcomes
@@ -143,6 +145,7 @@ fn words(outcomes: &BTreeSet<String>, ran: &Ran, codes: &BTreeSet<String>) -> St
     let word = |outcome: &str| match (outcome, &ran.answer) {
         ("already_archived", _) => "already archived".to_owned(),
         ("failed", Err((code, _))) => format!("refused: {code}"),
+        ("expired", Ok(_)) => "case: expired".to_owned(),
         ("failed", Ok(_)) => format!("case: {}", joined(codes.iter().map(String::as_str))),
         (other, _) => other.to_owned(),
     };
@@ -165,7 +168,7 @@ fn details(screen: &Screen, ran: &Ran, evidence: &Evidence, took: u128) -> Resul
     }
     if let Some(peak) = ran.memory {
         let text = format!(
-            "    memory   the function, here a process of its own, never held more than {peak:.1} MB"
+            "    memory   the function, here a process of its own, never held more than {peak:.1} MiB"
         );
         screen.line(text)?;
     }
@@ -181,7 +184,7 @@ fn conclude(world: &World, screen: &Screen, events: usize, total: &Total) -> Res
         size(total.files.values().sum()),
         count(world.webhook.deliveries().len(), "webhook"),
         count(cases, "case"),
-        count(world.aws.messages(&world.work_queue).len(), "job"),
+        count(world.aws.depth(&world.work_queue), "job"),
     ))?;
     if screen.verbose {
         let mut requests: BTreeMap<String, usize> = BTreeMap::new();
@@ -229,6 +232,9 @@ mod tests {
             ("archived already_archived", "already_archived", false, true),
             ("failed", "already_archived", false, false),
             ("failed", "archived", false, false),
+            ("settling", "ignored", false, true),
+            ("settling", "failed", false, false),
+            ("archived", "ignored", false, false),
             ("already_archived", "archived", false, false),
             ("deferred", "already_archived", false, false),
         ] {

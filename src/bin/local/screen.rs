@@ -54,15 +54,15 @@ pub(crate) fn count(number: usize, noun: &str) -> String {
     format!("{number} {noun}{plural}")
 }
 
-/// Returns a size for people: `640 bytes`, `94.4 kB`, `109.4 MB`.
+/// Returns a size for people: `640 bytes`, `92.2 KiB`, `104.4 MiB`.
 pub(crate) fn size(bytes: u64) -> String {
     #[expect(clippy::cast_precision_loss, reason = "one digit after the point is shown")]
     let of = |unit: u64| bytes as f64 / unit as f64;
     match bytes {
-        0..1_000 => count(usize::try_from(bytes).unwrap_or_default(), "byte"),
-        1_000..1_000_000 => format!("{:.1} kB", of(1_000)),
-        1_000_000..1_000_000_000 => format!("{:.1} MB", of(1_000_000)),
-        _ => format!("{:.1} GB", of(1_000_000_000)),
+        0..0x400 => count(usize::try_from(bytes).unwrap_or_default(), "byte"),
+        0x400..0x10_0000 => format!("{:.1} KiB", of(0x400)),
+        0x10_0000..0x4000_0000 => format!("{:.1} MiB", of(0x10_0000)),
+        _ => format!("{:.1} GiB", of(0x4000_0000)),
     }
 }
 
@@ -75,8 +75,8 @@ mod tests {
         assert_eq!(count(1, "event"), "1 event");
         assert_eq!(count(0, "event"), "0 events");
         assert_eq!(size(1), "1 byte");
-        assert_eq!(size(94_412), "94.4 kB");
-        assert_eq!(size(109_440_044), "109.4 MB");
-        assert_eq!(size(2_500_000_000), "2.5 GB");
+        assert_eq!(size(94_412), "92.2 KiB");
+        assert_eq!(size(109_440_044), "104.4 MiB");
+        assert_eq!(size(2_500_000_000), "2.3 GiB");
     }
 }

@@ -5,6 +5,7 @@
 
 mod dynamodb;
 mod front;
+mod kept;
 mod queues;
 mod s3;
 
@@ -37,12 +38,12 @@ pub const ACCOUNT_ID: &str = "123456789012";
 /// The region of everything.
 pub const REGION: &str = "us-east-1";
 
-/// Where DynamoDB keeps its tables. Objects are always files, queues and secrets never.
+/// Where DynamoDB keeps its tables and SQS its messages. Objects are always files, secrets never.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Storage {
     /// Gone with the simulator.
     Memory,
-    /// `dynamodb.sqlite` in the simulator's folder.
+    /// `dynamodb.sqlite` and `queues.jsonl` in the simulator's folder.
     Folder,
 }
 
@@ -125,7 +126,8 @@ impl Aws {
             Storage::Memory => dynamodb::start(None).await?,
             Storage::Folder => dynamodb::start(Some(&folder.join("dynamodb.sqlite"))).await?,
         };
-        let queues = Arc::new(queues::Queues::new(url.clone()));
+        let kept = (storage == Storage::Folder).then(|| folder.join("queues.jsonl"));
+        let queues = Arc::new(queues::Queues::open(url.clone(), kept.as_deref())?);
         let router = front::router(front::Services {
             s3: store.service(ACCESS_KEY_ID, SECRET_ACCESS_KEY),
             dynamodb,
@@ -277,7 +279,13 @@ impl Aws {
         self.inner.store.uploads_in_progress(bucket).await
     }
 
-    /// All messages ever sent to a queue, in order: delayed, received and deleted ones, too.
+    /// Returns how many messages are in a queue, the delayed and the hidden among them. Known where they are kept in a
+    /// folder; 0 elsewhere.
+    pub fn depth(&self, queue_url: &str) -> usize {
+        self.inner.queues.depth(queue_url).unwrap_or_default()
+    }
+
+    /// All messages that this simulator was ever sent for a queue, in order: delayed, received and deleted ones, too.
     pub fn messages(&self, queue_url: &str) -> Vec<SentMessage> {
         self.inner.queues.sent(queue_url)
     }

@@ -1,12 +1,18 @@
 //! SQS by `winterbaume`, with a record of what was sent and the limits the mock does not know.
 
-use std::sync::{Mutex, PoisonError};
+use std::io;
+use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use axum::body::Bytes;
+use axum::http::HeaderValue;
 use axum::http::request::Parts;
 use serde_json::{Value, json};
 use winterbaume_core::{MockRequest, MockResponse, MockService as _};
 use winterbaume_sqs::SqsService;
+
+use super::ACCOUNT_ID;
+use super::kept::Journal;
 
 /// How the mock begins the URLs of its queues.
 const FOREIGN_URL: &str = "https://sqs.us-east-1.amazonaws.com";
@@ -31,6 +37,7 @@ pub(super) struct Queues {
     service: SqsService,
     endpoint: String,
     sent: Mutex<Vec<(String, SentMessage)>>,
+    journal: Option<Mutex<Journal>>,
 }
 
 impl std::fmt::Debug for Queues {
@@ -42,12 +49,24 @@ impl std::fmt::Debug for Queues {
 }
 
 impl Queues {
-    pub(super) fn new(endpoint: String) -> Self {
-        Self {
+    /// Without messages, or with those that an earlier simulator left in the file `kept`.
+    pub(super) fn open(endpoint: String, kept: Option<&Path>) -> io::Result<Self> {
+        Ok(Self {
             service: SqsService::new(),
             endpoint,
             sent: Mutex::default(),
-        }
+            journal: kept.map(Journal::open).transpose()?.map(Mutex::new),
+        })
+    }
+
+    fn journal(&self) -> Option<MutexGuard<'_, Journal>> {
+        let journal = self.journal.as_ref()?;
+        Some(journal.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Returns how many messages are in a queue, the delayed and the hidden among them; `None` where they are not kept.
+    pub(super) fn depth(&self, queue_url: &str) -> Option<usize> {
+        Some(self.journal()?.depth(queue_name(queue_url)))
     }
 
     pub(super) fn sent(&self, queue_url: &str) -> Vec<SentMessage> {
@@ -67,6 +86,9 @@ impl Queues {
         }
         let mut response = self.service.handle(mock_request(&parts, body)).await;
         if response.status == 200 {
+            if let Err(failed) = self.keep(operation, &parts, &request, &response).await {
+                return error("InternalError", &format!("writing down the messages: {failed}"));
+            }
             let queue = queue_name(request["QueueUrl"].as_str().unwrap_or_default());
             let mut sent = self.sent.lock().unwrap_or_else(PoisonError::into_inner);
             sent.extend(messages.into_iter().map(|message| (queue.to_owned(), message)));
@@ -76,6 +98,38 @@ impl Queues {
             response.body = text.replace(FOREIGN_URL, &self.endpoint).into();
         }
         response
+    }
+
+    /// Writes down what a request did to the queues. A queue that is new begins with what an earlier simulator left in it.
+    async fn keep(
+        &self,
+        operation: &str,
+        parts: &Parts,
+        request: &Value,
+        response: &MockResponse,
+    ) -> io::Result<()> {
+        let answer = serde_json::from_slice(&response.body).unwrap_or_default();
+        let left = match self.journal() {
+            None => return Ok(()),
+            Some(mut journal) if operation == "CreateQueue" => {
+                journal.take(request["QueueName"].as_str().unwrap_or_default())
+            }
+            Some(mut journal) => return journal.note(operation, request, &answer),
+        };
+        for kept in left {
+            let url = format!("{}/{ACCOUNT_ID}/{}", self.endpoint, kept.queue);
+            let request = kept.request(&url);
+            let mut mock = mock_request(parts, request.to_string().into());
+            let target = HeaderValue::from_static("AmazonSQS.SendMessage");
+            mock.headers.insert("x-amz-target", target);
+            let answer = self.service.handle(mock).await;
+            let answer: Value = serde_json::from_slice(&answer.body)?;
+            if let Some(mut journal) = self.journal() {
+                journal.note("SendMessage", &request, &answer)?;
+                journal.forget(&kept.id)?;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -89,7 +143,8 @@ pub(super) fn mock_request(parts: &Parts, body: Bytes) -> MockRequest {
     }
 }
 
-fn queue_name(url: &str) -> &str {
+/// Returns the name at the end of a queue's URL.
+pub(super) fn queue_name(url: &str) -> &str {
     url.rsplit('/').next().unwrap_or_default()
 }
 
