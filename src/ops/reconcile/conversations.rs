@@ -69,15 +69,15 @@ impl Reconciliation<'_> {
             settles: self.session.config.settles(),
         };
         let (mut reason, mut causes) = judge(custodies, end, patience);
-        let settled = matches!(
-            reason,
-            Reason::Archived | Reason::Settling | Reason::Unsettled | Reason::NothingFound
-        );
-        if settled && self.request.recordings {
+        let archived = matches!(reason, Reason::Archived | Reason::Settling | Reason::Unsettled);
+        let asked = archived || matches!(reason, Reason::NothingFound | Reason::Expired);
+        if asked && self.request.recordings {
             let unknown = self.unknown_recordings(conversation.id, custodies).await?;
             if !unknown.is_empty() {
-                (reason, causes) = (Reason::NeverSeen, unknown);
-            } else if reason != Reason::NothingFound {
+                reason = Reason::NeverSeen;
+                causes.retain(|cause| cause.recording != "-");
+                causes.extend(unknown);
+            } else if archived {
                 // What Genesys lists is archived, whatever the looks came to. An empty list does not say so.
                 (reason, causes) = (Reason::Archived, unknown);
             }

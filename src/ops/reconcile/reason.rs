@@ -16,14 +16,14 @@ pub enum Reason {
     Archived,
     /// All that was listed is archived, and it is looked at again.
     Settling,
+    /// All that was listed is archived, and nobody looked whether there is more.
+    Unsettled,
     /// A run is at it.
     InProgress,
     /// It may still become ready.
     TooEarly,
     /// Gone at Genesys before it was archived.
     Expired,
-    /// All that was listed is archived, and nobody looked whether there is more.
-    Unsettled,
     /// Settled without a recording, and analytics say that one was started.
     NothingFound,
     /// Was not ready, and its job did not come again.
@@ -228,6 +228,26 @@ mod tests {
             whole: true,
             overtaken: recording == "-",
             findings: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_conversation_that_is_not_settled_stands_as_its_worst_recording_does() {
+        let end: Timestamp = "2026-01-05T08:00:00Z".parse().unwrap();
+        let patience = Patience {
+            now: "2026-01-09T08:00:00Z".parse().unwrap(),
+            readiness: SignedDuration::from_hours(24),
+            settles: true,
+        };
+        const ID: &str = "e0000000-0000-4000-8000-000000000001";
+        for (state, expected) in [
+            ("notified", Reason::Unsettled),
+            ("deferred", Reason::Deferred),
+            ("expired", Reason::Expired),
+            ("failed", Reason::Failed),
+        ] {
+            let custodies = [custody("-", "settling", &[ID]), custody(ID, state, &[])];
+            assert_eq!(judge(&custodies, end, patience).0, expected, "{state}");
         }
     }
 
