@@ -16,12 +16,12 @@ pub enum Reason {
     Archived,
     /// All that was listed is archived, and it is looked at again.
     Settling,
-    /// All that was listed is archived, and nobody looked whether there is more.
-    Unsettled,
     /// A run is at it.
     InProgress,
     /// It may still become ready.
     TooEarly,
+    /// All that was listed is archived, and nobody looked whether there is more.
+    Unsettled,
     /// Gone at Genesys before it was archived.
     Expired,
     /// Settled without a recording, and analytics say that one was started.
@@ -78,12 +78,23 @@ impl Reason {
 
     /// Says whether somebody has to look after it.
     pub fn is_finding(self) -> bool {
-        self >= Self::Expired
+        match self {
+            Self::Archived | Self::Settling | Self::InProgress | Self::TooEarly => false,
+            Self::Unsettled
+            | Self::Expired
+            | Self::NothingFound
+            | Self::Deferred
+            | Self::Unfinished
+            | Self::OlderThan5Years
+            | Self::OlderThan18Months
+            | Self::Failed
+            | Self::NeverSeen => true,
+        }
     }
 
     /// Says whether a job may mend it.
     pub(super) fn can_be_sent(self) -> bool {
-        self > Self::Expired && self != Self::OlderThan5Years
+        self.is_finding() && !matches!(self, Self::Expired | Self::OlderThan5Years)
     }
 }
 
