@@ -242,15 +242,20 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_conversation_that_is_not_settled_stands_as_its_worst_recording_does() {
-        let end: Timestamp = "2026-01-05T08:00:00Z".parse().unwrap();
+    const ID: &str = "e0000000-0000-4000-8000-000000000001";
+
+    /// How these stand four days after the end, with a day of readiness, where conversations are settled.
+    fn judged(custodies: &[Custody]) -> Reason {
         let patience = Patience {
             now: "2026-01-09T08:00:00Z".parse().unwrap(),
             readiness: SignedDuration::from_hours(24),
             settles: true,
         };
-        const ID: &str = "e0000000-0000-4000-8000-000000000001";
+        judge(custodies, "2026-01-05T08:00:00Z".parse().unwrap(), patience).0
+    }
+
+    #[test]
+    fn a_conversation_that_is_not_settled_stands_as_its_worst_recording_does() {
         for (state, expected) in [
             ("notified", Reason::Unsettled),
             ("deferred", Reason::Deferred),
@@ -258,19 +263,12 @@ mod tests {
             ("failed", Reason::Failed),
         ] {
             let custodies = [custody("-", "settling", &[ID]), custody(ID, state, &[])];
-            assert_eq!(judge(&custodies, end, patience).0, expected, "{state}");
+            assert_eq!(judged(&custodies), expected, "{state}");
         }
     }
 
     #[test]
     fn what_was_settled_without_a_recording_is_not_archived_whatever_settled_it() {
-        let end: Timestamp = "2026-01-05T08:00:00Z".parse().unwrap();
-        let patience = Patience {
-            now: "2026-01-09T08:00:00Z".parse().unwrap(),
-            readiness: SignedDuration::from_hours(24),
-            settles: true,
-        };
-        const ID: &str = "e0000000-0000-4000-8000-000000000001";
         for (custodies, expected) in [
             (vec![custody("-", "unrecorded", &[])], Reason::NothingFound),
             (vec![custody("-", "settled", &[])], Reason::NothingFound),
@@ -292,7 +290,7 @@ mod tests {
                 Reason::Expired,
             ),
         ] {
-            assert_eq!(judge(&custodies, end, patience).0, expected, "{custodies:?}");
+            assert_eq!(judged(&custodies), expected, "{custodies:?}");
         }
     }
 
