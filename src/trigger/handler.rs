@@ -5,14 +5,13 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use aws_lambda_events::sqs::SqsMessage;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
-use tracing::{Instrument as _, Span};
+use tracing::Instrument as _;
 
-use super::event::{self, Request, Trigger};
+use super::event::{self, Incoming, Message, Request, Wanted};
 use super::kept;
 use super::metrics::Tally;
 use crate::archive::{Archiver, Run, asked, panic_text};
@@ -64,24 +63,6 @@ impl Settled {
     }
 }
 
-/// An SQS message and what it asks for.
-#[derive(Debug)]
-pub(super) struct Message {
-    sqs: SqsMessage,
-    pub(super) request: Result<Request, Error>,
-}
-
-impl Message {
-    /// Returns the span of the log lines about this message.
-    fn span(&self) -> Span {
-        let id = self.sqs.message_id.as_deref();
-        match &self.request {
-            Ok(request) => request.span(id),
-            Err(_) => tracing::error_span!("message", message_id = id),
-        }
-    }
-}
-
 impl Handler {
     /// A handler over this archiver; metric lines go to `lines`.
     pub fn new(archiver: Archiver, lines: Lines) -> Self {
@@ -119,20 +100,10 @@ impl Handler {
             function_version: invocation.function_version.clone(),
             ..Actor::default()
         };
-        let answer = match event::trigger(payload) {
-            Err(error) => {
-                tally.count_unreadable(Outcome::Failed);
-                Err(error)
-            }
-            Ok(Trigger::Sqs(messages)) => Ok(self.batch(messages, actor("sqs"), &deadline, &mut tally).await),
-            Ok(Trigger::EventBridge(value)) => {
-                let request = event::from_event(&value, self.archiver.config());
-                self.single(request, actor("eventbridge"), &deadline, &mut tally)
-                    .await
-            }
-            Ok(Trigger::Direct(value)) => {
-                let request = event::from_job(&value, self.archiver.config());
-                self.single(request, actor("direct"), &deadline, &mut tally).await
+        let answer = match event::read(payload, &Wanted::of(self.archiver.config())) {
+            Incoming::Batch(messages) => Ok(self.batch(messages, actor("sqs"), &deadline, &mut tally).await),
+            Incoming::Single { source, request } => {
+                self.single(request, actor(source), &deadline, &mut tally).await
             }
         };
         if let Err(error) = &answer {
@@ -170,18 +141,18 @@ impl Handler {
     /// by side, with transfers bounded by the archiver's slots. The answer names the messages to redeliver, in the order of the batch.
     async fn batch(
         &self,
-        messages: Vec<SqsMessage>,
+        messages: Vec<Message>,
         actor: Actor,
         deadline: &Deadline,
         tally: &mut Tally,
     ) -> Value {
         let ids: Vec<String> = messages
             .iter()
-            .map(|message| message.message_id.clone().unwrap_or_default())
+            .map(|message| message.id.clone().unwrap_or_default())
             .collect();
         // Tasks of their own, so that hashing spreads over the cores; dropped with the set if the invocation is.
         let mut running = JoinSet::new();
-        let groups = self.by_conversation(messages);
+        let groups = by_conversation(messages);
         let details = Arc::new(self.details_of(&groups));
         for group in groups {
             let (handler, actor, deadline, details) =
@@ -224,24 +195,6 @@ impl Handler {
         json!({"batchItemFailures": failures})
     }
 
-    /// Reads the messages and groups them by conversation, each with its place in the batch.
-    fn by_conversation(&self, messages: Vec<SqsMessage>) -> Vec<Vec<(usize, Message)>> {
-        let mut groups: Vec<Vec<(usize, Message)>> = Vec::new();
-        let mut group_of = HashMap::new();
-        for (index, sqs) in messages.into_iter().enumerate() {
-            let request = event::from_body(sqs.body.as_deref(), self.archiver.config());
-            let group = match &request {
-                Ok(Request::Archive { job, .. }) => *group_of.entry(job.conversation).or_insert(groups.len()),
-                _ => groups.len(),
-            };
-            if group == groups.len() {
-                groups.push(Vec::new());
-            }
-            groups[group].push((index, Message { sqs, request }));
-        }
-        groups
-    }
-
     /// One message: of what cannot be read, the exception queue gets what may be kept.
     async fn message(
         &self,
@@ -251,7 +204,7 @@ impl Handler {
         details: &Details,
     ) -> Settled {
         let actor = Actor {
-            message_id: message.sqs.message_id,
+            message_id: message.id,
             ..actor
         };
         let error = match message.request {
@@ -259,7 +212,7 @@ impl Handler {
             Err(error) => error,
         };
         let error = kept::about(&error);
-        let kept = kept::kept(&message.sqs.body.unwrap_or_default());
+        let kept = kept::kept(&message.body);
         let actor = Actor {
             event_id: kept.event_id,
             ..actor
@@ -392,6 +345,23 @@ impl Handler {
         self.archiver.queues().hand_over(&exception).await?;
         Ok(true)
     }
+}
+
+/// Groups messages by conversation, each with its place in the batch.
+fn by_conversation(messages: Vec<Message>) -> Vec<Vec<(usize, Message)>> {
+    let mut groups: Vec<Vec<(usize, Message)>> = Vec::new();
+    let mut group_of = HashMap::new();
+    for (index, message) in messages.into_iter().enumerate() {
+        let group = match &message.request {
+            Ok(Request::Archive { job, .. }) => *group_of.entry(job.conversation).or_insert(groups.len()),
+            Ok(Request::Nothing { .. }) | Err(_) => groups.len(),
+        };
+        if group == groups.len() {
+            groups.push(Vec::new());
+        }
+        groups[group].push((index, message));
+    }
+    groups
 }
 
 /// The job that has to come again for a result: for this recording alone, not for those that are done.

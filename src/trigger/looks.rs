@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use super::event::Request;
-use super::handler::{Handler, Message, Settled};
+use super::event::{Message, Request};
+use super::handler::{Handler, Settled};
 use crate::archive::{Looked, Run};
 use crate::domain::audit::Actor;
 use crate::domain::job::Job;
@@ -25,7 +25,7 @@ impl Handler {
                 let due = job.look.is_some() && job.not_before.is_none_or(|time| time <= now);
                 (due && self.archiver().settles(job)).then_some(job.conversation)
             }
-            _ => None,
+            Ok(Request::Nothing { .. }) | Err(_) => None,
         });
         Details::of(due)
     }
