@@ -14,11 +14,10 @@ use tracing::Instrument as _;
 use super::event::{self, Incoming, Message, Request, Wanted};
 use super::kept;
 use super::metrics::Tally;
-use crate::archive::{Archiver, Run, asked, panic_text};
-use crate::aws::queues::{Exception, Handover};
+use crate::archive::{Archiver, Run, panic_text};
+use crate::aws::queues::Handover;
 use crate::clock::{Deadline, Stop};
 use crate::domain::audit::Actor;
-use crate::domain::job::Job;
 use crate::domain::outcome::{Outcome, RecordingResult};
 use crate::error::{Error, ErrorKind};
 use crate::genesys::Details;
@@ -43,22 +42,37 @@ pub struct Invocation {
     pub remaining: Duration,
 }
 
-/// What came of one message, event or job.
+/// How one message, event or job ended.
 #[derive(Debug)]
-pub(super) struct Settled {
-    pub(super) results: Vec<RecordingResult>,
-    pub(super) ignored: bool,
-    /// An error: the trigger has to come again.
-    pub(super) verdict: Result<(), Error>,
+pub(super) enum Settled {
+    /// Each result was sent where it has to go.
+    Done(Vec<RecordingResult>),
+    /// Nothing was asked for, or there was nothing to do.
+    Ignored,
+    /// It cannot be read, and people have it.
+    HandedOver,
+    /// The trigger has to redeliver it; an event or a job fails.
+    Retry {
+        /// How far this run got.
+        results: Vec<RecordingResult>,
+        error: Error,
+    },
 }
 
 impl Settled {
-    /// Nothing was asked of anyone, or nothing came of it.
-    fn without_results(verdict: Result<(), Error>) -> Self {
-        Self {
+    /// Returns how it ended, from the results and from whether each of them could be sent on.
+    pub(super) fn of(results: Vec<RecordingResult>, sent: Result<(), Error>) -> Self {
+        match sent {
+            Ok(()) => Self::Done(results),
+            Err(error) => Self::Retry { results, error },
+        }
+    }
+
+    /// Leaves it to the trigger before there is any result.
+    fn retry(error: Error) -> Self {
+        Self::Retry {
             results: Vec::new(),
-            ignored: false,
-            verdict,
+            error,
         }
     }
 }
@@ -131,10 +145,14 @@ impl Handler {
                 let work = self.settle(request, actor, deadline, &details).boxed();
                 contained(work, deadline).instrument(span).await
             }
-            Err(error) => Settled::without_results(Err(error)),
+            Err(error) => Settled::retry(error),
         };
         count(tally, &settled);
-        settled.verdict.map(|()| summary(&settled.results))
+        match settled {
+            Settled::Done(results) => Ok(summary(&results)),
+            Settled::Ignored | Settled::HandedOver => Ok(summary(&[])),
+            Settled::Retry { error, .. } => Err(error),
+        }
     }
 
     /// A batch: messages of one conversation one after another, as they are about the same objects; all else side
@@ -163,7 +181,7 @@ impl Handler {
                     let span = message.span();
                     let work = handler.message(message, actor.clone(), &deadline, &details);
                     let done = contained(work.boxed(), &deadline).instrument(span.clone()).await;
-                    if let Err(error) = &done.verdict {
+                    if let Settled::Retry { error, .. } = &done {
                         span.in_scope(|| log_left(error));
                     }
                     settled.push((index, done));
@@ -184,12 +202,15 @@ impl Handler {
             let settled = settled.unwrap_or_else(|| {
                 let error = Error::new(ErrorKind::Panic, "a task died");
                 tracing::error_span!("message", message_id = id).in_scope(|| log_left(&error));
-                Settled::without_results(Err(error))
+                Settled::retry(error)
             });
             count(tally, &settled);
-            if settled.verdict.is_err() {
-                failures.push(json!({"itemIdentifier": id}));
-                tally.item_failures += 1;
+            match settled {
+                Settled::Done(_) | Settled::Ignored | Settled::HandedOver => {}
+                Settled::Retry { .. } => {
+                    failures.push(json!({"itemIdentifier": id}));
+                    tally.item_failures += 1;
+                }
             }
         }
         json!({"batchItemFailures": failures})
@@ -221,8 +242,11 @@ impl Handler {
             body: &kept.body,
             dropped: kept.dropped,
         };
-        let verdict = self.hand_over(&error, None, None, handover, &actor).await;
-        Settled::without_results(verdict.and_then(|handed| if handed { Ok(()) } else { Err(error) }))
+        match self.hand_over(&error, None, handover, &actor).await {
+            Ok(true) => Settled::HandedOver,
+            Ok(false) => Settled::retry(error),
+            Err(error) => Settled::retry(error),
+        }
     }
 
     /// Sees a request through.
@@ -237,10 +261,7 @@ impl Handler {
             Request::Archive { job, event_id } => (job, event_id),
             Request::Nothing { why } => {
                 tracing::info!(why, "event ignored");
-                return Settled {
-                    ignored: true,
-                    ..Settled::without_results(Ok(()))
-                };
+                return Settled::Ignored;
             }
         };
         actor.event_id = event_id;
@@ -258,92 +279,15 @@ impl Handler {
         job.first_seen = Some(job.first_seen.map_or(now, |seen| seen.min(now)));
         if !deadline.allows_new_work() {
             let error = Error::new(ErrorKind::DeadlineNear, "no time left to begin another recording");
-            return Settled::without_results(Err(error));
+            return Settled::retry(error);
         }
         let run = Run::new(&job, &actor, deadline);
         if self.archiver.settles(&job) {
             return self.look(run, details).await;
         }
         let mut results = self.archiver.archive(run).await;
-        let verdict = self.dispatch(&job, &actor, &mut results).await;
-        Settled {
-            results,
-            ignored: false,
-            verdict,
-        }
-    }
-
-    /// Sends each result where it has to go. When the trigger has to come again, nothing is sent: the next run
-    /// meets the same results, and would send them twice.
-    pub(super) async fn dispatch(
-        &self,
-        job: &Job,
-        actor: &Actor,
-        results: &mut [RecordingResult],
-    ) -> Result<(), Error> {
-        if let Some(again) = results.iter_mut().find(|result| result.outcome == Outcome::Retry) {
-            return Err(again
-                .error
-                .take()
-                .unwrap_or_else(|| Error::transient("another run is needed")));
-        }
-        for result in results {
-            let Some(error) = &result.error else { continue };
-            match result.outcome {
-                Outcome::Failed if actor.source != "sqs" && error.kind() == ErrorKind::MalformedJob => {
-                    return Err(Error::new(ErrorKind::MalformedJob, error.to_string()));
-                }
-                Outcome::Failed | Outcome::Expired => {
-                    let recording = result.of.recording.map(|id| id.to_string());
-                    let conversation = Some(result.of.conversation.to_string());
-                    let replay = about(job, result);
-                    let handover = Handover::Job(&replay);
-                    let handed = self
-                        .hand_over(error, conversation, recording, handover, actor)
-                        .await?;
-                    if !handed && result.outcome == Outcome::Failed && actor.source == "sqs" {
-                        return Err(Error::new(error.kind(), error.to_string()));
-                    }
-                }
-                Outcome::Deferred if !result.sent => {
-                    if !self.archiver.queues().can_defer() {
-                        let message =
-                            format!("{error}; with WORK_QUEUE_URL set, the job would have been deferred");
-                        return Err(Error::new(error.kind(), message));
-                    }
-                    self.archiver
-                        .queues()
-                        .defer(&about(job, result), asked(error))
-                        .await?;
-                }
-                _ => {}
-            }
-        }
-        Ok(())
-    }
-
-    /// Hands a case over to people, if there is a queue for it.
-    async fn hand_over(
-        &self,
-        error: &Error,
-        interaction_id: Option<String>,
-        recording_id: Option<String>,
-        handover: Handover<'_>,
-        actor: &Actor,
-    ) -> Result<bool, Error> {
-        if !self.archiver.queues().has_exception_queue() {
-            return Ok(false);
-        }
-        let exception = Exception {
-            error,
-            interaction_id,
-            recording_id,
-            handover,
-            timestamp: self.archiver.clock().now(),
-            actor,
-        };
-        self.archiver.queues().hand_over(&exception).await?;
-        Ok(true)
+        let sent = self.dispatch(&job, &actor, &mut results).await;
+        Settled::of(results, sent)
     }
 }
 
@@ -362,19 +306,6 @@ fn by_conversation(messages: Vec<Message>) -> Vec<Vec<(usize, Message)>> {
         groups[group].push((index, message));
     }
     groups
-}
-
-/// The job that has to come again for a result: for this recording alone, not for those that are done.
-fn about(job: &Job, result: &RecordingResult) -> Job {
-    match result.of.recording.or(job.recording) {
-        None => job.clone(),
-        recording => Job {
-            recording,
-            look: None,
-            recheck: false,
-            ..job.clone()
-        },
-    }
 }
 
 fn log_left(error: &Error) {
@@ -397,20 +328,23 @@ async fn contained(work: BoxFuture<'_, Settled>, deadline: &Deadline) -> Settled
             Error::new(ErrorKind::DeadlineNear, "the invocation ends, and something still did not answer")
         }
     };
-    Settled::without_results(Err(error))
+    Settled::retry(error)
 }
 
+/// Counts how a message, event or job ended.
 fn count(tally: &mut Tally, settled: &Settled) {
-    settled.results.iter().for_each(|result| tally.count(result));
-    tally.ignored += u64::from(settled.ignored);
-    if settled.results.is_empty() && !settled.ignored {
-        let error = settled.verdict.as_ref().err();
-        let malformed = error.is_none_or(|error| error.kind() == ErrorKind::MalformedJob);
-        tally.count_unreadable(if malformed {
-            Outcome::Failed
-        } else {
-            Outcome::Retry
-        });
+    match settled {
+        Settled::Ignored => tally.ignored += 1,
+        Settled::HandedOver => tally.count_unreadable(Outcome::Failed),
+        Settled::Retry { results, error } if results.is_empty() => {
+            tally.count_unreadable(match error.kind() == ErrorKind::MalformedJob {
+                true => Outcome::Failed,
+                false => Outcome::Retry,
+            });
+        }
+        Settled::Done(results) | Settled::Retry { results, .. } => {
+            results.iter().for_each(|result| tally.count(result));
+        }
     }
 }
 
