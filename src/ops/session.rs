@@ -5,16 +5,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_config::SdkConfig;
-use aws_sdk_s3::config::ResponseChecksumValidation;
 use tokio::sync::watch;
 
 use super::error::{Error, Kind};
 use super::stack;
 use crate::archive::Archiver;
-use crate::aws;
 use crate::aws::ledger::Ledger;
 use crate::aws::secrets::Secrets;
 use crate::aws::storage::Storage;
+use crate::aws::{self, Clients};
 use crate::clock::{Clock, Deadline, Stop};
 use crate::config::Config;
 use crate::genesys::Genesys;
@@ -46,8 +45,10 @@ const ENDPOINTS: [(&str, &str); 5] = [
 pub struct Session {
     /// As the function has it.
     pub(super) config: Config,
-    /// For any AWS client.
+    /// Region and credentials.
     pub(super) sdk: SdkConfig,
+    /// The clients of AWS.
+    pub(super) clients: Clients,
     /// Now.
     pub(super) clock: Clock,
     /// The work queue's dead-letter queue, where it is named.
@@ -98,8 +99,9 @@ impl Session {
         needs: &[&str],
         interrupt: Interrupt,
     ) -> Result<Self, Error> {
+        let sdk = aws::sdk_config().load().await;
         let told = match stack {
-            Some(name) => stack::variables(name).await?,
+            Some(name) => stack::variables(&sdk, name).await?,
             None => BTreeMap::new(),
         };
         let lookup = |name: &str| told.get(name).cloned().or_else(|| variables(name));
@@ -114,8 +116,8 @@ impl Session {
                 Some(name) => error.remedy(format!("update the stack {name}, which says so")),
             }
         })?;
-        let sdk = aws::sdk_config(&config.limits).load().await;
         Ok(Self {
+            clients: Clients::new(&sdk, &config),
             config,
             sdk,
             clock: Clock::default(),
@@ -164,15 +166,13 @@ impl Session {
     /// Connects the function's own use case. The audit table has every event; the lines for a log go nowhere.
     pub(super) fn archiver(&self) -> Result<Archiver, Error> {
         let lines = Lines::new(|_| {});
-        let archiver = Archiver::connect(self.config.clone(), &self.sdk, self.clock.clone(), lines);
+        let archiver = Archiver::connect(self.config.clone(), &self.clients, self.clock.clone(), lines);
         Ok(archiver?)
     }
 
     /// Connects to the secret with the credentials.
     pub(super) fn secrets(&self) -> Arc<Secrets> {
-        let secrets = aws_sdk_secretsmanager::Client::new(&self.sdk);
-        let id = self.config.genesys.secret_id.clone();
-        Arc::new(Secrets::new(secrets, id, self.clock.clone()))
+        self.clients.secrets(&self.config, self.clock.clone())
     }
 
     /// Connects to Genesys' lists of conversations.
@@ -187,25 +187,13 @@ impl Session {
 
     /// Connects to ledger and audit, to be read.
     pub(super) fn ledger(&self) -> Ledger {
-        Ledger::new(
-            aws_sdk_dynamodb::Client::new(&self.sdk),
-            self.config.tables.clone(),
-            self.config.limits.retry_policy(),
-            self.clock.clone(),
-            Lines::new(|_| {}),
-        )
+        let lines = Lines::new(|_| {});
+        self.clients.ledger(&self.config, self.clock.clone(), lines)
     }
 
     /// Connects to the archive bucket, to be read.
     pub(super) fn storage(&self) -> Storage {
-        let config = self.config.storage.clone();
-        let s3 = aws_sdk_s3::config::Builder::from(&self.sdk)
-            .force_path_style(config.path_style)
-            // Whoever reads an object recomputes its SHA-256, and tells what is wrong with all of its bytes; the SDK
-            // would break off at the end of those that do not match its checksum.
-            .response_checksum_validation(ResponseChecksumValidation::WhenRequired)
-            .build();
-        Storage::new(aws_sdk_s3::Client::from_conf(s3), config, Arc::default())
+        self.clients.storage(&self.config, Arc::default())
     }
 
     /// Returns the end of a piece of work that may take `time`; [`Self::stop`] ends it early.
@@ -237,14 +225,18 @@ impl Session {
         self.interrupt.pulled().await;
     }
 
-    /// Does `work`, unless Ctrl-C comes first.
-    pub(super) async fn unless_interrupted<T, E: Into<Error>>(
+    /// Does `work`, unless Ctrl-C comes first. Boxes the work, so that the future of a command does not hold those of the
+    /// AWS clients by value, whose types are too deep for the compiler's default limit.
+    pub(super) fn unless_interrupted<T, E: Into<Error>>(
         &self,
         work: impl Future<Output = Result<T, E>>,
-    ) -> Result<T, Error> {
-        tokio::select! {
-            done = work => done.map_err(Into::into),
-            () = self.interruption() => Err(Error::interrupted()),
+    ) -> impl Future<Output = Result<T, Error>> {
+        let work = Box::pin(work);
+        async move {
+            tokio::select! {
+                done = work => done.map_err(Into::into),
+                () = self.interruption() => Err(Error::interrupted()),
+            }
         }
     }
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use super::handler::{Handler, Invocation};
 use crate::archive::Archiver;
-use crate::aws;
+use crate::aws::{self, Clients};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::error::{Error, ErrorKind};
@@ -53,9 +53,9 @@ pub async fn run() -> ExitCode {
         Err(error) => return cannot_start(&error),
     };
     telemetry::init(&config.log_level);
-    let sdk = aws::sdk_config(&config.limits).load().await;
+    let clients = Clients::new(&aws::sdk_config().load().await, &config);
     let lines = Lines::stdout();
-    let handler = match Archiver::connect(config, &sdk, Clock::default(), lines.clone()) {
+    let handler = match Archiver::connect(config, &clients, Clock::default(), lines.clone()) {
         Ok(archiver) => Handler::new(archiver, lines),
         Err(error) => return cannot_start(&error),
     };
