@@ -59,8 +59,8 @@ struct Env<'a> {
 
 impl Env<'_> {
     fn config(&mut self) -> Option<Config> {
-        let genesys = self.genesys();
-        let api = genesys.as_ref().map_or(RecordingApi::Conversations, |g| g.api);
+        let api = self.api();
+        let genesys = self.genesys(api);
         let recording = self.recording(api);
         let storage = self.storage(api);
         let audit = self.required("AUDIT_TABLE_NAME", "the name of the audit table", table_name);
@@ -107,7 +107,18 @@ impl Env<'_> {
         })
     }
 
-    fn genesys(&mut self) -> Option<GenesysConfig> {
+    fn api(&mut self) -> Option<RecordingApi> {
+        match self.get("GENESYS_RECORDING_API").as_deref() {
+            None | Some("conversations") => Some(RecordingApi::Conversations),
+            Some("interactions") => Some(RecordingApi::Interactions),
+            found => {
+                self.problem("GENESYS_RECORDING_API", found, "conversations or interactions");
+                None
+            }
+        }
+    }
+
+    fn genesys(&mut self, api: Option<RecordingApi>) -> Option<GenesysConfig> {
         let region = self
             .get("GENESYS_CLOUD_REGION")
             .unwrap_or_else(|| "us-east-1".to_owned());
@@ -135,14 +146,6 @@ impl Env<'_> {
             |service: &str| domain.and_then(|domain| Url::parse(&format!("https://{service}.{domain}")).ok());
         let more = self.optional("GENESYS_MEDIA_HOSTS", MEDIA_HOSTS, hosts::media_hosts);
         let secret_id = self.required("GENESYS_SECRET_ID", "a Secrets Manager name or ARN", secret_name);
-        let api = match self.get("GENESYS_RECORDING_API").as_deref() {
-            None | Some("conversations") => Some(RecordingApi::Conversations),
-            Some("interactions") => Some(RecordingApi::Interactions),
-            found => {
-                self.problem("GENESYS_RECORDING_API", found, "conversations or interactions");
-                None
-            }
-        };
         let api_base = api_base.or_else(|| host("api"))?;
         Some(GenesysConfig {
             media_hosts: MediaHosts::new(&api_base, domain, more.unwrap_or_default()),
@@ -154,10 +157,13 @@ impl Env<'_> {
         })
     }
 
-    fn recording(&mut self, api: RecordingApi) -> Option<RecordingConfig> {
+    /// Reads what is recorded. Nothing is held against an API that is not known.
+    fn recording(&mut self, api: Option<RecordingApi>) -> Option<RecordingConfig> {
         let format = match self.get("RECORDING_FORMAT") {
             None => Some(Format::Wav),
+            Some(text) if api.is_none() && Format::parse(&text).is_some() => Format::parse(&text),
             Some(text) => api
+                .unwrap_or(RecordingApi::Conversations)
                 .parse_format(&text)
                 .map_err(|accepted| self.problem("RECORDING_FORMAT", Some(&text), &accepted))
                 .ok(),
@@ -167,7 +173,7 @@ impl Env<'_> {
             "split" => Some(Channels::Split),
             _ => None,
         });
-        if channels == Some(Channels::Split) && api == RecordingApi::Interactions {
+        if channels == Some(Channels::Split) && api == Some(RecordingApi::Interactions) {
             self.problem(
                 "RECORDING_CHANNELS",
                 Some("split"),
@@ -186,7 +192,7 @@ impl Env<'_> {
         })
     }
 
-    fn storage(&mut self, api: RecordingApi) -> Option<StorageConfig> {
+    fn storage(&mut self, api: Option<RecordingApi>) -> Option<StorageConfig> {
         let bucket = self.required(
             "S3_BUCKET_NAME",
             "the name of an S3 bucket (not a URL or a path)",
@@ -233,14 +239,15 @@ impl Env<'_> {
         })
     }
 
-    fn key_template(&mut self, api: RecordingApi) -> Option<KeyTemplate> {
+    fn key_template(&mut self, api: Option<RecordingApi>) -> Option<KeyTemplate> {
         let template_text = self
             .get("S3_KEY_TEMPLATE")
             .unwrap_or_else(|| "recordings/{interactionId}/{recordingId}{channel}.{ext}".to_owned());
         let template = KeyTemplate::parse(&template_text).and_then(|template| {
             let apart = match api {
-                RecordingApi::Conversations => template.tells_recordings_apart(),
-                RecordingApi::Interactions => template.tells_conversations_apart(),
+                Some(RecordingApi::Conversations) => template.tells_recordings_apart(),
+                Some(RecordingApi::Interactions) => template.tells_conversations_apart(),
+                None => template.tells_recordings_apart() || template.tells_conversations_apart(),
             };
             if apart {
                 Ok(template)
@@ -267,29 +274,23 @@ impl Env<'_> {
                 .then(|| text.to_owned())
         });
         let days = self.number("S3_OBJECT_LOCK_DAYS", 0, 0..=36_500);
-        match (mode, days.filter(|days| *days > 0)) {
-            (Some(mode), Some(days)) => Some(ObjectLock {
-                mode,
-                days: u32::try_from(days).ok()?,
-            }),
-            (None, None) => None,
-            (Some(_), None) => {
-                self.problem(
-                    "S3_OBJECT_LOCK_DAYS",
-                    None,
-                    "a number of days, as S3_OBJECT_LOCK_MODE is set",
-                );
-                None
-            }
-            (None, Some(_)) => {
-                self.problem(
-                    "S3_OBJECT_LOCK_MODE",
-                    None,
-                    "GOVERNANCE or COMPLIANCE, as S3_OBJECT_LOCK_DAYS is set",
-                );
-                None
-            }
+        // One that is set and invalid is no longer missing.
+        let mode_is_set = self.get("S3_OBJECT_LOCK_MODE").is_some();
+        match (mode_is_set, days != Some(0)) {
+            (true, false) => self.problem(
+                "S3_OBJECT_LOCK_DAYS",
+                None,
+                "a number of days, as S3_OBJECT_LOCK_MODE is set",
+            ),
+            (false, true) => self.problem(
+                "S3_OBJECT_LOCK_MODE",
+                None,
+                "GOVERNANCE or COMPLIANCE, as S3_OBJECT_LOCK_DAYS is set",
+            ),
+            (true, true) | (false, false) => {}
         }
+        let days = u32::try_from(days?).ok().filter(|days| *days > 0)?;
+        Some(ObjectLock { mode: mode?, days })
     }
 
     fn limits(&mut self) -> Option<LimitConfig> {
