@@ -67,8 +67,10 @@ pub enum ErrorKind {
     DeadlineNear,
     /// Network, 5xx, throttling, a broken answer: another run may succeed.
     Transient,
-    /// A defect of this program, caught before it took neighbours down.
+    /// A panic, caught before it took neighbours down.
     Panic,
+    /// A check of this program on its own work failed; nothing was made visible.
+    Defect,
 }
 
 /// What to do next.
@@ -102,12 +104,19 @@ impl ErrorKind {
             | Self::Expired
             | Self::FilteredOut => Disposition::Discard,
             Self::NotReady { .. } | Self::WebhookDown | Self::Busy { .. } => Disposition::Defer,
-            Self::LeaseLost | Self::DeadlineNear | Self::Transient | Self::Panic => Disposition::Retry,
+            Self::LeaseLost | Self::DeadlineNear | Self::Transient | Self::Panic | Self::Defect => {
+                Disposition::Retry
+            }
         }
     }
 
+    /// Says whether Genesys answered that there is no such thing, or none yet.
+    pub fn is_not_found(self) -> bool {
+        matches!(self, Self::UnknownConversation | Self::NotReady { .. })
+    }
+
     /// Every kind; what some carry along is empty.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 23] = [
         Self::MalformedJob,
         Self::Forbidden,
         Self::UnknownConversation,
@@ -132,6 +141,7 @@ impl ErrorKind {
         Self::DeadlineNear,
         Self::Transient,
         Self::Panic,
+        Self::Defect,
     ];
 
     /// The stable name of this kind: `code` in exception messages and logs.
@@ -159,6 +169,7 @@ impl ErrorKind {
             Self::DeadlineNear => "deadline_near",
             Self::Transient => "transient",
             Self::Panic => "panic",
+            Self::Defect => "defect",
         }
     }
 }
@@ -210,6 +221,11 @@ impl Error {
     /// The service that no request got to, if that is what is wrong.
     pub fn unreachable_service(&self) -> Option<&'static str> {
         self.unreachable
+    }
+
+    /// Returns the text as it may leave this process: without phone numbers and addresses of people.
+    pub fn redacted(&self) -> String {
+        crate::redact::people(&self.to_string())
     }
 
     /// What kind of error this is.

@@ -3,6 +3,8 @@
 
 use std::fmt::Write as _;
 
+use reqwest::Url;
+
 /// Longest piece of foreign text that an error echoes, in characters.
 const ECHO: usize = 200;
 
@@ -19,6 +21,40 @@ pub fn clip(text: &str) -> String {
 /// A foreign text fit for an error message: as [`clip`] gives it, in quotes.
 pub fn quote(text: &str) -> String {
     format!("\"{}\"", clip(text))
+}
+
+/// Stands for a value that an error must not show.
+pub const NOT_SHOWN: &str = "(not shown)";
+
+/// Describes a text that may be a secret by its length alone.
+pub fn length(text: &str) -> String {
+    format!("{} characters long {NOT_SHOWN}", text.chars().count())
+}
+
+/// Shows the value of a setting: of a URL only scheme and host, as its path and query, and a name and password before
+/// the host, can be secrets.
+pub fn setting(text: &str) -> String {
+    match Url::parse(text) {
+        Ok(url) if url.has_host() => {
+            let host = clip(url.host_str().unwrap_or_default());
+            let shown = format!("{}://{host}", url.scheme());
+            let rest = if text.trim_end_matches('/') == shown {
+                ""
+            } else {
+                " (rest not shown)"
+            };
+            format!("\"{shown}\"{rest}")
+        }
+        _ if text.contains('@') => length(text),
+        _ => quote(text),
+    }
+}
+
+/// Quotes the beginning of an answer, up to the query of a URL, which may be a signature.
+pub fn beginning(body: &[u8]) -> String {
+    const SHOWN: usize = 60;
+    let text = String::from_utf8_lossy(&body[..body.len().min(SHOWN)]);
+    quote(text.split('?').next().unwrap_or_default())
 }
 
 /// Whether a character does something else than being shown: it moves a terminal's cursor, ends a line, or turns the
@@ -117,7 +153,6 @@ fn end_of_number(text: &str) -> Option<usize> {
 
 /// Takes out what an error quotes: text between `"` and values between backticks, except names that `is_name` knows.
 pub fn unquoted(text: &str, is_name: impl Fn(&str) -> bool) -> String {
-    const HIDDEN: &str = "(not shown)";
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(at) = rest.find(['"', '`']) {
@@ -128,7 +163,7 @@ pub fn unquoted(text: &str, is_name: impl Fn(&str) -> bool) -> String {
         out.push_str(before);
         match mark == '`' && end.is_some() && is_name(value) {
             true => out.extend(["`", value, "`"]),
-            false => out.push_str(HIDDEN),
+            false => out.push_str(NOT_SHOWN),
         }
         rest = end.map_or("", |end| &quoted[end + 1..]);
     }
@@ -182,6 +217,15 @@ mod tests {
         let shown = visible_json(&json);
         assert!(!shown.chars().any(is_deceptive), "{shown}");
         assert_eq!(serde_json::from_str::<serde_json::Value>(&shown).unwrap(), evil);
+    }
+
+    #[test]
+    fn the_beginning_of_an_answer_ends_before_a_signature() {
+        assert_eq!(
+            beginning(b"{\"u\": \"https://x/y?Signature=abc"),
+            "\"{\\\"u\\\": \\\"https://x/y\""
+        );
+        assert_eq!(beginning(&[b'a'; 90]).len(), 62);
     }
 
     proptest! {

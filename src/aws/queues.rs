@@ -136,7 +136,7 @@ fn body(exception: &Exception<'_>) -> Value {
         "reason": reason(exception.error.kind()),
         "code": exception.error.kind().code(),
         "interactionId": exception.interaction_id,
-        "error": crate::redact::people(&exception.error.to_string()),
+        "error": exception.error.redacted(),
         "timestamp": exception.timestamp.to_string(),
         "requestId": exception.actor.request_id,
     });
@@ -212,7 +212,16 @@ fn reason(kind: ErrorKind) -> &'static str {
             "The recording is archived, but the webhook's receiver never took the news. Mend it, then replay the job."
         }
         ErrorKind::Expired => "The recording is gone at Genesys under its retention policy.",
-        _ => "The recording could not be archived.",
+        // Never handed over: these are deferred, retried or skipped.
+        ErrorKind::FilteredOut
+        | ErrorKind::NotReady { .. }
+        | ErrorKind::WebhookDown
+        | ErrorKind::Busy { .. }
+        | ErrorKind::LeaseLost
+        | ErrorKind::DeadlineNear
+        | ErrorKind::Transient
+        | ErrorKind::Panic
+        | ErrorKind::Defect => "The recording could not be archived.",
     }
 }
 

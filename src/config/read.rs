@@ -12,6 +12,7 @@ use super::{
 };
 use crate::domain::format::{Channels, Format, MediaKind, RecordingApi};
 use crate::domain::key::KeyTemplate;
+use crate::redact;
 
 /// Regions and their domains: the region table of the official SDKs. A closed list, because the OAuth client's secret
 /// is sent to the login host of the domain.
@@ -354,10 +355,8 @@ impl Env<'_> {
         let found = match found {
             None => "is not set".to_owned(),
             // A secret pasted into the wrong variable must not end up in a log.
-            Some(text) if name == "GENESYS_SECRET_ID" => {
-                format!("is {} characters long (not shown)", text.chars().count())
-            }
-            Some(text) => format!("is {}", show(text)),
+            Some(text) if name == "GENESYS_SECRET_ID" => format!("is {}", redact::length(text)),
+            Some(text) => format!("is {}", redact::setting(text)),
         };
         self.problems
             .push(format!("{name} {found}; accepted: {accepted}"));
@@ -370,25 +369,6 @@ const WEB_URL: &str = "an https URL without user and password; http only to this
 const MEDIA_HOSTS: &str = "a comma list of host names or domains such as media.example.com";
 const QUEUE_URL: &str =
     "the URL of an SQS queue, such as https://sqs.eu-central-1.amazonaws.com/123456789012/work";
-
-/// A value as an error may show it: of a URL only scheme and host, as its path and query, and a name and password before
-/// the host, can be secrets.
-fn show(text: &str) -> String {
-    match Url::parse(text) {
-        Ok(url) if url.has_host() => {
-            let host = crate::redact::clip(url.host_str().unwrap_or_default());
-            let shown = format!("{}://{host}", url.scheme());
-            let rest = if text.trim_end_matches('/') == shown {
-                ""
-            } else {
-                " (rest not shown)"
-            };
-            format!("\"{shown}\"{rest}")
-        }
-        _ if text.contains('@') => format!("{} characters long (not shown)", text.chars().count()),
-        _ => crate::redact::quote(text),
-    }
-}
 
 fn web_url(text: &str) -> Option<Url> {
     let url = Url::parse(text).ok()?;

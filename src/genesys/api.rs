@@ -253,8 +253,7 @@ impl Answer {
             if error.to_string().starts_with(TOO_MANY) {
                 return Error::transient(format!("Genesys' answer about {what} has {TOO_MANY}"));
             }
-            let start = String::from_utf8_lossy(&self.body[..self.body.len().min(60)]).into_owned();
-            let start = crate::redact::quote(start.split('?').next().unwrap_or_default());
+            let start = crate::redact::beginning(&self.body);
             // Where, but not what: serde repeats what it found, and that may be a signed URL.
             Error::transient(format!(
                 "Genesys' answer about {what} is not what the API documents at line {}, column {} (it starts with {start})",

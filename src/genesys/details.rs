@@ -138,11 +138,9 @@ impl Genesys {
                 let known = conversation(entry).filter(|known| known.id == id);
                 Ok(known.map(Box::new).map_or(Told::Unknown, Told::Known))
             }
-            Err(error) => match error.kind() {
-                ErrorKind::Forbidden => Ok(self.denied()),
-                ErrorKind::UnknownConversation | ErrorKind::NotReady { .. } => Ok(Told::Unknown),
-                _ => Err(error),
-            },
+            Err(error) if error.kind() == ErrorKind::Forbidden => Ok(self.denied()),
+            Err(error) if error.kind().is_not_found() => Ok(Told::Unknown),
+            Err(error) => Err(error),
         }
     }
 
@@ -175,14 +173,13 @@ async fn bulk(api: &Api, due: &HashSet<ConversationId>, deadline: &Deadline) -> 
             .await;
         let answer = match answer {
             Ok(answer) => answer,
-            Err(error) => match error.kind() {
-                ErrorKind::Forbidden => return Ok(Bulk::Denied),
-                ErrorKind::Rejected => return Ok(Bulk::Refused),
-                // One of them is not known, or none is.
-                ErrorKind::NotReady { .. } | ErrorKind::UnknownConversation => continue,
-                _ if error.is_too_long() => return Ok(Bulk::Refused),
-                _ => return Err(error),
-            },
+            Err(error) if error.kind() == ErrorKind::Forbidden => return Ok(Bulk::Denied),
+            Err(error) if error.kind() == ErrorKind::Rejected || error.is_too_long() => {
+                return Ok(Bulk::Refused);
+            }
+            // One of them is not known, or none is.
+            Err(error) if error.kind().is_not_found() => continue,
+            Err(error) => return Err(error),
         };
         if answer.is_blank() {
             continue;

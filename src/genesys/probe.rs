@@ -11,7 +11,7 @@ use crate::clock::Deadline;
 use crate::domain::format::{Format, MediaKind};
 use crate::domain::job::Job;
 use crate::domain::recording::RecordingId;
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
 
 /// A limit of the organisation.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -151,17 +151,11 @@ impl Genesys {
     }
 }
 
-/// That there is no such thing is what an allowed question is answered with.
+/// Treats "not found" as permission granted: a client without permission gets 403 instead.
 fn allowed<T>(answer: Result<T, Error>) -> Result<(), Error> {
     match answer {
-        Err(error)
-            if !matches!(
-                error.kind(),
-                ErrorKind::UnknownConversation | ErrorKind::NotReady { .. }
-            ) =>
-        {
-            Err(error)
-        }
-        _ => Ok(()),
+        Ok(_) => Ok(()),
+        Err(error) if error.kind().is_not_found() => Ok(()),
+        Err(error) => Err(error),
     }
 }

@@ -11,6 +11,7 @@ use crate::domain::format::{MediaKind, RecordingApi};
 use crate::domain::job::Job;
 use crate::domain::recording::ConversationId;
 use crate::error::{Error, ErrorKind};
+use crate::redact::NOT_SHOWN;
 
 /// The part of the configuration that decides what a job or an event asks for.
 #[derive(Debug, Clone, Copy)]
@@ -195,11 +196,7 @@ fn from_event(value: &Value, wanted: &Wanted<'_>) -> Result<Request, Error> {
         return Err(malformed("is malformed: missing field `detail`"));
     };
     if !is_conversation_end(kind) {
-        let shown = if is_topic(detail_type) {
-            kind
-        } else {
-            "(not shown)"
-        };
+        let shown = if is_topic(detail_type) { kind } else { NOT_SHOWN };
         let why = format!("the detail-type {shown} is not the end of a conversation");
         return Ok(Request::Nothing { why });
     }

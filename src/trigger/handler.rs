@@ -121,7 +121,7 @@ impl Handler {
             }
         };
         if let Err(error) = &answer {
-            let text = crate::redact::people(&error.to_string());
+            let text = error.redacted();
             tracing::error!(code = error.kind().code(), error = text, "invocation failed");
         }
         for line in tally.lines(self.archiver.counters(), self.archiver.clock().now_ms()) {
@@ -309,7 +309,7 @@ fn by_conversation(messages: Vec<Message>) -> Vec<Vec<(usize, Message)>> {
 }
 
 fn log_left(error: &Error) {
-    let text = crate::redact::people(&error.to_string());
+    let text = error.redacted();
     tracing::warn!(code = error.kind().code(), error = text, "message left to SQS");
 }
 
@@ -365,7 +365,7 @@ fn summary(results: &[RecordingResult]) -> Value {
                 "files": files,
             });
             if let Some(error) = &result.error {
-                summary["reason"] = crate::redact::people(&error.to_string()).into();
+                summary["reason"] = error.redacted().into();
             }
             summary
         })

@@ -136,7 +136,7 @@ async fn answer(
     });
     handled.map_err(|error| Diagnostic {
         error_type: error.kind().code().to_owned(),
-        error_message: crate::redact::people(&error.to_string()),
+        error_message: error.redacted(),
     })
 }
 

@@ -422,7 +422,7 @@ impl Multipart {
             return Ok(());
         }
         Err(Error::new(
-            ErrorKind::Panic,
+            ErrorKind::Defect,
             format!(
                 "{} of {} parts with {sent} of {size} bytes were sent",
                 self.sent.len(),
