@@ -48,8 +48,9 @@ fn no_modules_import_each_other_in_a_circle() {
     assert!(circles.is_empty(), "these import each other: {circles:#?}");
 }
 
-/// Returns the path of a file's module within the folder `root`: none for `main.rs` and the folder's own `mod.rs`.
-fn module_path(source: &Source, root: &str) -> Option<Path> {
+/// Returns the path of a file's module; `None` for a file that is not below `folder`, the root of a crate or a part of one.
+fn module_path(source: &Source, folder: &str, root: &str) -> Option<Path> {
+    source.path.strip_prefix(folder)?;
     let below = source.path.strip_prefix(root)?.strip_suffix(".rs")?;
     let mut path: Path = below.split('/').map(str::to_owned).collect();
     if ["mod", "main"].contains(&path.last()?.as_str()) {
@@ -63,36 +64,30 @@ fn module_path(source: &Source, root: &str) -> Option<Path> {
 #[test]
 fn no_files_of_simulators_and_binaries_import_each_other_in_a_circle() {
     let sources = sources();
-    for (root, name) in [
-        ("sim/", "crate::sim"),
-        ("bin/archivectl/", "crate"),
-        ("bin/chaos/", "crate"),
-        ("bin/local/", "crate"),
+    for (folder, root) in [
+        ("sim/", ""),
+        ("bin/archivectl/", "bin/archivectl/"),
+        ("bin/chaos/", "bin/chaos/"),
+        ("bin/local/", "bin/local/"),
     ] {
-        let files: BTreeMap<Path, &Source> = sources
+        let files: Vec<(Path, &Source)> = sources
             .iter()
-            .filter_map(|source| Some((module_path(source, root)?, source)))
+            .filter_map(|source| Some((module_path(source, folder, root)?, source)))
             .collect();
-        let modules: BTreeSet<Path> = files.keys().cloned().collect();
-        assert!(modules.len() > 3, "no files below {root}");
-        let arrows = files.iter().map(|(module, source)| {
-            // In the simulators `crate` is the library, whose part `sim` they are.
-            let below = |path: Path| match name.split_once("::") {
-                Some((_, within)) if path.starts_with(&["crate".to_owned(), within.to_owned()]) => {
-                    [vec!["crate".to_owned()], path[2..].to_vec()].concat()
-                }
-                _ => path,
-            };
-            let paths = source.paths().into_iter().map(below);
-            let imports = paths
-                .filter_map(|path| resolve(&path, module, &modules))
-                .collect();
-            (module.clone(), imports)
-        });
+        let modules: BTreeSet<Path> = files.iter().map(|(module, _)| module.clone()).collect();
+        assert!(modules.len() > 3, "{folder} has files");
+        let imports = |module: &Path, source: &Source| {
+            let paths = source.paths();
+            let imports = paths.iter().filter_map(|path| resolve(path, module, &modules));
+            imports.map(|module| module.join("::")).collect()
+        };
+        let arrows = files
+            .iter()
+            .map(|(module, source)| (module.join("::"), imports(module, source)));
         let circles = circles(arrows.collect());
         assert!(
             circles.is_empty(),
-            "below {root} these import each other: {circles:#?}"
+            "in {folder} these import each other: {circles:#?}"
         );
     }
 }

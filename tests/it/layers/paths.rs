@@ -57,7 +57,7 @@ pub(super) fn resolve(path: &[String], module: &Path, modules: &BTreeSet<Path>) 
         "super" => parent(module),
         name => below(module, name),
     };
-    if rest.is_empty() || !modules.contains(&reached) {
+    if rest.is_empty() {
         return None;
     }
     while let Some((next, others)) = rest.split_first() {
@@ -70,7 +70,7 @@ pub(super) fn resolve(path: &[String], module: &Path, modules: &BTreeSet<Path>) 
         }
         (reached, rest) = (deeper, others);
     }
-    (reached != *module).then_some(reached)
+    (reached != *module && modules.contains(&reached)).then_some(reached)
 }
 
 fn parent(module: &Path) -> Path {
