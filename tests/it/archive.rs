@@ -252,12 +252,11 @@ async fn a_recording_named_by_a_job_needs_no_word_of_genesys_once_it_is_archived
 
 #[tokio::test]
 async fn all_recordings_of_a_conversation_are_archived_or_only_the_named_one() {
-    let bench = Bench::new().await;
     let recordings = [RECORDING, SECOND].map(|id| Recording::audio(id, [call()]));
     let conversation = recordings
         .into_iter()
         .fold(Conversation::new(CONVERSATION), Conversation::recording);
-    bench.world.genesys.add(conversation);
+    let bench = Bench::with(conversation).await;
     let summary = bench
         .invoke(json!({"conversationId": CONVERSATION, "recordingId": SECOND}))
         .await
@@ -275,14 +274,10 @@ async fn all_recordings_of_a_conversation_are_archived_or_only_the_named_one() {
 
 #[tokio::test]
 async fn split_channels_become_one_file_each() {
-    let bench = Bench::new().await;
     let channels = ["call-01-0.wav", "call-01-1.wav"];
     let channels = channels.map(|name| std::fs::read(project().join("src/sim/media").join(name)).unwrap());
     let recording = Recording::audio(RECORDING, channels.clone().map(Media::bytes)).merged(call());
-    bench
-        .world
-        .genesys
-        .add(Conversation::new(CONVERSATION).recording(recording));
+    let bench = Bench::with_recording(recording).await;
     let summary = invoke(&bench.handler(&[("RECORDING_CHANNELS", "split")]), job())
         .await
         .unwrap();

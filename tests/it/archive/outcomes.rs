@@ -66,12 +66,8 @@ async fn a_recording_that_is_being_transcoded_is_asked_for_again_within_the_run(
 
 #[tokio::test]
 async fn a_deferred_job_comes_again_with_a_growing_delay_and_the_time_of_its_first_try() {
-    let bench = Bench::new().await;
     let recording = Recording::audio(RECORDING, [call()]).transcoding(2, TranscodingBody::Empty);
-    bench
-        .world
-        .genesys
-        .add(Conversation::new(CONVERSATION).recording(recording));
+    let bench = Bench::with_recording(recording).await;
     let impatient = bench.handler(&[("TRANSCODE_WAIT_SECONDS", "0")]);
     let first_seen = jiff::Timestamp::now().to_string();
     let job = json!({"conversationId": CONVERSATION, "firstSeen": first_seen, "requestedBy": "anna"});
@@ -100,8 +96,7 @@ async fn a_deferred_job_comes_again_with_a_growing_delay_and_the_time_of_its_fir
 
 #[tokio::test]
 async fn without_a_work_queue_not_ready_is_left_to_the_trigger() {
-    let bench = Bench::new().await;
-    bench.world.genesys.add(Conversation::new(CONVERSATION));
+    let bench = Bench::with(Conversation::new(CONVERSATION)).await;
     let handler = bench.handler(&[("WORK_QUEUE_URL", "")]);
     let error = invoke(&handler, job()).await.unwrap_err();
     assert!(error.to_string().contains("WORK_QUEUE_URL"), "{error}");
@@ -111,8 +106,7 @@ async fn without_a_work_queue_not_ready_is_left_to_the_trigger() {
 
 #[tokio::test]
 async fn not_ready_is_believed_until_the_readiness_deadline() {
-    let bench = Bench::new().await;
-    bench.world.genesys.add(Conversation::new(CONVERSATION));
+    let bench = Bench::with(Conversation::new(CONVERSATION)).await;
     let now = jiff::Timestamp::now();
     let seen = |minutes: i64| {
         now.checked_sub(jiff::SignedDuration::from_mins(minutes))
@@ -143,12 +137,8 @@ async fn not_ready_is_believed_until_the_readiness_deadline() {
 
 #[tokio::test]
 async fn a_403_names_the_permission_to_grant() {
-    let bench = Bench::new().await;
     let recording = Recording::audio(RECORDING, [call()]);
-    bench
-        .world
-        .genesys
-        .add(Conversation::new(CONVERSATION).recording(recording).denied());
+    let bench = Bench::with(Conversation::new(CONVERSATION).recording(recording).denied()).await;
     let result = &bench.archive().await[0];
     assert_eq!(result["outcome"], "failed");
     assert!(
@@ -198,12 +188,11 @@ async fn an_expected_hash_is_checked_before_anything_becomes_visible_and_after()
 
 #[tokio::test]
 async fn an_expected_hash_needs_one_recording_to_hold_it_against() {
-    let bench = Bench::new().await;
     let recordings = [RECORDING, SECOND].map(|id| Recording::audio(id, [call()]));
     let conversation = recordings
         .into_iter()
         .fold(Conversation::new(CONVERSATION), Conversation::recording);
-    bench.world.genesys.add(conversation);
+    let bench = Bench::with(conversation).await;
     let error = bench
         .invoke(json!({"conversationId": CONVERSATION, "expectedSha256": "0".repeat(64)}))
         .await
@@ -215,12 +204,11 @@ async fn an_expected_hash_needs_one_recording_to_hold_it_against() {
 #[tokio::test]
 async fn other_media_are_skipped_once_or_archived_as_what_they_are() {
     let zip = std::fs::read(project().join("src/sim/media/chat-01.zip")).unwrap();
-    let bench = Bench::new().await;
     let chat = Recording::text(SECOND, Kind::Chat, Media::bytes(zip.clone()));
     let conversation = Conversation::new(CONVERSATION)
         .recording(Recording::audio(RECORDING, [call()]))
         .recording(chat);
-    bench.world.genesys.add(conversation);
+    let bench = Bench::with(conversation).await;
     for _ in 0..2 {
         let summary = bench.invoke(job()).await.unwrap();
         assert!(outcomes(&summary).contains(&"skipped"), "{summary}");
