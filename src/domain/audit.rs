@@ -332,6 +332,57 @@ mod tests {
     }
 
     #[test]
+    fn an_event_is_written_as_the_stored_ones_were() {
+        let of = RecordingRef {
+            conversation: ConversationId::parse("c0000000-0000-4000-8000-000000000001").unwrap(),
+            recording: Some(RecordingId::parse("e0000000-0000-4000-8000-000000000101").unwrap()),
+            segment: None,
+        };
+        let actor = Actor {
+            source: "eventbridge",
+            request_id: "request-1".into(),
+            function_version: "7".into(),
+            message_id: Some("m-1".into()),
+            event_id: Some("ev-1".into()),
+            requested_by: Some("Anna +1".into()),
+        };
+        let file = ArchivedFile {
+            archive_key: "s3://archive/k-1.wav".into(),
+            sha256: "cd".repeat(32),
+            size_bytes: 144_044,
+            format: "WAV".to_owned(),
+            attempt_id: Uuid::nil(),
+            channel: Some(1),
+            part: Some(1),
+            part_name: Some("a".to_owned()),
+            format_found: Some("MP3".to_owned()),
+            crc64nvme: Some("x".to_owned()),
+            media_host: None,
+        };
+        let notes = json!({"fileState": "AVAILABLE", "deleteDate": "2026-02-01T00:00:00Z"});
+        let look = json!({"look": 3, "recordings": ["a", "b"], "settledBy": "details"});
+        let entry = Entry {
+            latency: Some(Duration::from_millis(1_234)),
+            file: Some(file),
+            genesys: notes.as_object().unwrap().clone(),
+            look: look.as_object().unwrap().clone(),
+            ..Entry::new(Action::DownloadCompleted, "storing", "ogg")
+        };
+        let now = Timestamp::from_millisecond(1_768_472_430_123).unwrap();
+        let (event, end) = Chain::default().append(&of, &entry, &actor, now);
+        let stored = include_str!("audit/stored.json").trim_end();
+        assert_eq!(Value::Object(event).to_string(), stored, "not a byte differs");
+        assert_eq!(
+            end.head,
+            "174fed2eadf8fe51c0b1ed9a3d3878db283c7a4df8f647d776bff48c099f679a"
+        );
+        assert_eq!(
+            chain_of(2)[1]["eventHash"],
+            "9c47307220a056ae5baeaf7800eca2c8582343dcbf52d04c2116057ee6ec611b"
+        );
+    }
+
+    #[test]
     fn an_untouched_chain_verifies_to_its_last_event() {
         let events = chain_of(4);
         let end = verify(&events).unwrap();
