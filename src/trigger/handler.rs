@@ -18,7 +18,7 @@ use super::metrics::Tally;
 use crate::archive::{Archiver, Run, asked, panic_text};
 use crate::aws::queues::{Exception, Handover};
 use crate::clock::{Deadline, Stop};
-use crate::domain::audit::Actor;
+use crate::domain::audit::{Actor, Source};
 use crate::domain::job::Job;
 use crate::domain::outcome::{Outcome, RecordingResult};
 use crate::error::{Error, ErrorKind};
@@ -124,15 +124,18 @@ impl Handler {
                 tally.count_unreadable(Outcome::Failed);
                 Err(error)
             }
-            Ok(Trigger::Sqs(messages)) => Ok(self.batch(messages, actor("sqs"), &deadline, &mut tally).await),
+            Ok(Trigger::Sqs(messages)) => Ok(self
+                .batch(messages, actor(Source::Sqs), &deadline, &mut tally)
+                .await),
             Ok(Trigger::EventBridge(value)) => {
                 let request = event::from_event(&value, self.archiver.config());
-                self.single(request, actor("eventbridge"), &deadline, &mut tally)
+                self.single(request, actor(Source::EventBridge), &deadline, &mut tally)
                     .await
             }
             Ok(Trigger::Direct(value)) => {
                 let request = event::from_job(&value, self.archiver.config());
-                self.single(request, actor("direct"), &deadline, &mut tally).await
+                self.single(request, actor(Source::Direct), &deadline, &mut tally)
+                    .await
             }
         };
         if let Err(error) = &answer {
@@ -337,7 +340,7 @@ impl Handler {
         for result in results {
             let Some(error) = &result.error else { continue };
             match result.outcome {
-                Outcome::Failed if actor.source != "sqs" && error.kind() == ErrorKind::MalformedJob => {
+                Outcome::Failed if actor.source != Source::Sqs && error.kind() == ErrorKind::MalformedJob => {
                     return Err(Error::new(ErrorKind::MalformedJob, error.to_string()));
                 }
                 Outcome::Failed | Outcome::Expired => {
@@ -348,7 +351,7 @@ impl Handler {
                     let handed = self
                         .hand_over(error, conversation, recording, handover, actor)
                         .await?;
-                    if !handed && result.outcome == Outcome::Failed && actor.source == "sqs" {
+                    if !handed && result.outcome == Outcome::Failed && actor.source == Source::Sqs {
                         return Err(Error::new(error.kind(), error.to_string()));
                     }
                 }
