@@ -6,7 +6,6 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{Archiver, Run};
 use crate::aws::ledger::{Found, Lease, Note};
-use crate::domain::audit::Entry;
 use crate::domain::format::{MediaKind, RecordingApi};
 use crate::domain::job::LOOKS;
 use crate::domain::outcome::{Figures, Outcome, RecordingResult, Verdict, verdict};
@@ -39,11 +38,12 @@ impl Archiver {
         } = verdict(error.kind());
         // Whoever took the lease over writes from here on.
         if error.kind() != ErrorKind::LeaseLost {
-            let mut entry = self.entry(run, action, state.unwrap_or(lease.record().state).as_str());
-            entry.error = Some(error.to_string());
+            let entry = self
+                .entry(run, action, state.unwrap_or(lease.record().state))
+                .with_error(&error.to_string());
             // A key that still cannot sign is one event, however many jobs meet it.
-            let known =
-                error.kind() == ErrorKind::WebhookUnsignable && lease.record().webhook_error == entry.error;
+            let known = error.kind() == ErrorKind::WebhookUnsignable
+                && lease.record().webhook_error.as_deref() == entry.error();
             let written = if known {
                 self.ledger.let_go(lease, run.deadline).await
             } else {
@@ -99,10 +99,7 @@ impl Archiver {
             }
         }
         if let Some(state) = state {
-            let entry = Entry {
-                error: Some(error.to_string()),
-                ..self.entry(run, action, state.as_str())
-            };
+            let entry = self.entry(run, action, state).with_error(&error.to_string());
             let note = Note {
                 state,
                 reopens: run.job.recheck,

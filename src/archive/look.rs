@@ -86,7 +86,7 @@ impl Archiver {
         let Some(since) = run.job.first_seen.filter(|since| Some(*since) > before) else {
             return Ok(());
         };
-        let entry = self.entry(run, Action::ConversationListed, State::Settling.as_str());
+        let entry = self.entry(run, Action::ConversationListed, State::Settling);
         let seen = known.conversation.clone();
         self.ledger
             .wait_since(whole(run.job), run.actor, seen, (since, &entry), run.deadline)
@@ -203,7 +203,7 @@ impl Archiver {
         if listing.recordings.is_empty() && listing.unreadable.is_none() && vanished.is_empty() {
             return Ok(());
         }
-        let entry = self.entry(run, Action::ConversationListed, State::Settling.as_str());
+        let entry = self.entry(run, Action::ConversationListed, State::Settling);
         let (of, seen) = (whole(run.job), known.conversation.take());
         let begin = self
             .ledger
@@ -305,8 +305,7 @@ impl Archiver {
 
     async fn write_look(&self, run: Run<'_>, taken: Taken, conclusion: Conclusion) -> Result<(), Error> {
         let state = conclusion.state();
-        let mut entry = self.entry(run, conclusion.action(), state.as_str());
-        conclusion.tell(&taken, &mut entry);
+        let entry = conclusion.describe(&taken, self.entry(run, conclusion.action(), state));
         let look = Look {
             number: taken.number,
             state,

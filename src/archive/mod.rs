@@ -25,7 +25,7 @@ use crate::aws::queues::Queues;
 use crate::aws::storage::Storage;
 use crate::clock::{Clock, Deadline};
 use crate::config::Config;
-use crate::domain::audit::{Action, Actor, Entry};
+use crate::domain::audit::{Action, Actor, AuditEvent};
 use crate::domain::format::{Format, MediaKind};
 use crate::domain::job::Job;
 use crate::domain::outcome::{Figures, Outcome, RecordingResult, verdict};
@@ -209,9 +209,9 @@ impl Archiver {
             let error = Error::new(ErrorKind::DeadlineNear, format!("no time left to begin {of}"));
             return RecordingResult::ended(of, Outcome::Retry, error);
         }
-        let mut entry = self.entry(run, Action::DownloadInitiated, State::Claimed.as_str());
+        let mut entry = self.entry(run, Action::DownloadInitiated, State::Claimed);
         if let Some(listed) = &listed {
-            entry.genesys = listed.notes.clone();
+            entry = entry.with_genesys(listed.notes.clone());
         }
         let claim = self
             .ledger
@@ -286,18 +286,15 @@ impl Archiver {
         for file in stored.iter().filter(|file| file.crc64nvme.is_some()) {
             self.in_time(run, self.storage.tag(file)).await?;
         }
-        figures.archive = Some(begun.elapsed());
+        let took = begun.elapsed();
+        figures.archive = Some(took);
         figures.age = end
             .or(run.job.first_seen)
             .and_then(|end| self.clock.now().duration_since(end).try_into().ok());
-        let stored_entry = self.entry(run, Action::ArchiveStored, State::Archived.as_str());
-        let entries: Vec<Entry> = stored
+        let stored_entry = self.entry(run, Action::ArchiveStored, State::Archived);
+        let entries: Vec<AuditEvent> = stored
             .iter()
-            .map(|file| Entry {
-                file: Some(file.clone()),
-                latency: figures.archive,
-                ..stored_entry.clone()
-            })
+            .map(|file| stored_entry.clone().with_file(file).with_latency(took))
             .collect();
         self.ledger
             .archived(lease, stored, &entries, self.webhook.is_some(), run.deadline)
@@ -342,8 +339,9 @@ impl Archiver {
             };
             return Err(self.conclude(run, of, lease, error).await);
         }
-        let mut entry = self.entry(run, Action::WebhookDelivered, State::Notified.as_str());
-        entry.latency = Some(begun.elapsed());
+        let entry = self
+            .entry(run, Action::WebhookDelivered, State::Notified)
+            .with_latency(begun.elapsed());
         match self
             .ledger
             .release(lease, Some(State::Notified), &entry, run.deadline)
@@ -372,8 +370,8 @@ impl Archiver {
         }
     }
 
-    fn entry(&self, run: Run<'_>, action: Action, status: &'static str) -> Entry {
-        Entry::new(action, status, self.format(run).as_str())
+    fn entry(&self, run: Run<'_>, action: Action, status: State) -> AuditEvent {
+        AuditEvent::new(action, status, self.format(run).as_str())
     }
 
     /// Does `work` until the working time ends, and turns a panic into an error, so that what `work` began can be

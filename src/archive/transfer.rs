@@ -11,7 +11,7 @@ use super::{Archiver, Run};
 use crate::aws::ledger::Lease;
 use crate::aws::storage::parts::PartBuffer;
 use crate::aws::storage::{ObjectFacts, Prepared, Published, Upload};
-use crate::domain::audit::{Action, Entry};
+use crate::domain::audit::Action;
 use crate::domain::digest::{Digest, Hashed};
 use crate::domain::format::{FileType, file_type};
 use crate::domain::key::KeyParts;
@@ -227,12 +227,11 @@ impl Archiver {
         }
         let mut files = stored.to_vec();
         files.push(file.clone());
-        let entry = Entry {
-            file: Some(file.clone()),
-            latency: Some(took),
-            genesys: told,
-            ..self.entry(run, Action::DownloadCompleted, State::Storing.as_str())
-        };
+        let entry = self
+            .entry(run, Action::DownloadCompleted, State::Storing)
+            .with_file(&file)
+            .with_latency(took)
+            .with_genesys(told);
         let channels = opened.sources.iter().map(|source| source.channel).collect();
         if let Err(error) = self
             .ledger

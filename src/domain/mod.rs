@@ -11,3 +11,4 @@ pub mod key;
 pub mod outcome;
 pub mod record;
 pub mod recording;
+pub mod state;

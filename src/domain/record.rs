@@ -8,55 +8,10 @@ use super::annotations::Annotation;
 use super::audit::Chain;
 use super::recording::ArchivedFile;
 
+pub use super::state::State;
+
 /// Lambda's longest invocation: <https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html>.
 const LONGEST_LEASE_MS: i64 = 15 * 60 * 1_000;
-
-/// How far a recording got.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum State {
-    /// A run is downloading, or was until it died or gave up for now.
-    Claimed,
-    /// All bytes were checked; the objects named in `files` may be visible.
-    Storing,
-    /// The objects named in `files` are visible and verified.
-    Archived,
-    /// Archived, and the webhook's receiver knows.
-    Notified,
-    /// Not ready at the source; the job comes again.
-    Deferred,
-    /// Filtered out by configuration.
-    Skipped,
-    /// Cannot be archived until somebody mends the cause.
-    Failed,
-    /// Gone at the source.
-    Expired,
-    /// A conversation that is looked at again.
-    Settling,
-    /// A conversation of which nothing more can come.
-    Settled,
-    /// A conversation that ended without a recording having been started.
-    Unrecorded,
-}
-
-impl State {
-    /// The value of the attribute `state`, and of `status` in the audit.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Claimed => "claimed",
-            Self::Storing => "storing",
-            Self::Archived => "archived",
-            Self::Notified => "notified",
-            Self::Deferred => "deferred",
-            Self::Skipped => "skipped",
-            Self::Failed => "failed",
-            Self::Expired => "expired",
-            Self::Settling => "settling",
-            Self::Settled => "settled",
-            Self::Unrecorded => "unrecorded",
-        }
-    }
-}
 
 /// One item of the ledger table.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -4,12 +4,11 @@ use std::collections::BTreeMap;
 
 use super::finding::{Code, Finding};
 use crate::aws::ledger::{Events, Ledger, RecordPage};
-use crate::domain::audit::{self, AuditItem};
+use crate::domain::audit::{self, AuditEvent};
 use crate::domain::record::{Record, State};
 use crate::domain::recording::{ArchivedFile, ConversationId};
 use crate::error::Error;
 use jiff::Timestamp;
-use serde_json::Value;
 
 /// What is known of one recording.
 #[derive(Debug)]
@@ -19,7 +18,7 @@ pub struct Custody {
     /// What the ledger knows.
     pub record: Option<Record>,
     /// Its audit, in order.
-    pub events: Vec<AuditItem>,
+    pub events: Vec<AuditEvent>,
     /// Whether its chain is whole so far as it goes.
     pub whole: bool,
     /// It is the conversation as a whole, and its recordings are known by now: what the ledger says of it is overtaken.
@@ -36,7 +35,9 @@ pub async fn of(ledger: &Ledger, id: ConversationId) -> Result<(Vec<Custody>, Ve
     }
     let mut chains: BTreeMap<String, Events> = BTreeMap::new();
     for event in audit.events {
-        let chain = chains.entry(text(&event, "recordingId")).or_default();
+        let chain = chains
+            .entry(event.recording().unwrap_or_default().to_owned())
+            .or_default();
         chain.events.push(event);
     }
     let mut findings: Vec<_> = known
@@ -105,7 +106,7 @@ impl Custody {
             mut events,
             unreadable,
         } = chain;
-        events.sort_by_key(|event| event.get("seq").and_then(Value::as_u64));
+        events.sort_by_key(AuditEvent::seq);
         if !unreadable.is_empty() {
             let findings = unreadable
                 .iter()
@@ -180,10 +181,15 @@ const UNEXPECTED: &str = ", not the expected ";
 
 /// Returns what a run told of bytes that were not those which its job expected, if that is why this recording failed. A job
 /// without the expected SHA-256 would archive them unseen.
-pub(super) fn unexpected(record: Option<&Record>, events: &[AuditItem]) -> Option<String> {
+pub(super) fn unexpected(record: Option<&Record>, events: &[AuditEvent]) -> Option<String> {
     record.filter(|record| record.state == State::Failed)?;
-    let told = events.iter().rev().find(|event| event.contains_key("error"))?;
-    Some(text(told, "error")).filter(|error| error.contains(UNEXPECTED))
+    let error = last_error(events)?;
+    error.contains(UNEXPECTED).then(|| error.to_owned())
+}
+
+/// Returns the last error that these events hold.
+pub fn last_error(events: &[AuditEvent]) -> Option<&str> {
+    events.iter().rev().find_map(AuditEvent::error)
 }
 
 /// A recording, or the conversation as a whole, as ledger and audit spell it, for people.
@@ -194,19 +200,12 @@ pub fn named(recording: &str) -> String {
     }
 }
 
-/// An attribute of an event that is a text; empty if it is none.
-pub fn text(event: &AuditItem, name: &str) -> String {
-    let value = event.get(name).and_then(Value::as_str);
-    value.unwrap_or_default().to_owned()
+/// Returns a moment that Genesys names for the recording, by the last event that has it.
+pub fn noted(events: &[AuditEvent], name: &str) -> Option<Timestamp> {
+    events.iter().rev().find_map(|event| event.genesys_moment(name))
 }
 
-/// A moment that Genesys told of the recording, by the last event that has it.
-pub fn noted(events: &[AuditItem], name: &str) -> Option<Timestamp> {
-    let told = |event: &AuditItem| event.get("genesys")?.get(name)?.as_str()?.parse().ok();
-    events.iter().rev().find_map(told)
-}
-
-/// When the recording began.
-pub fn started(events: &[AuditItem]) -> Option<Timestamp> {
+/// Returns when the recording began.
+pub fn started(events: &[AuditEvent]) -> Option<Timestamp> {
     noted(events, "startTime").or_else(|| noted(events, "originalRecordingStartTime"))
 }

@@ -12,7 +12,7 @@ use super::error::{Error, Kind};
 use super::{Session, clock};
 use crate::archive::{Archiver, Run};
 use crate::aws::failed;
-use crate::domain::audit::Actor;
+use crate::domain::audit::{Actor, Source};
 use crate::domain::job::Job;
 use crate::domain::outcome::{Outcome, RecordingResult};
 
@@ -219,7 +219,7 @@ async fn archive(archiver: &Archiver, job: &Job, session: &Session, tell: &dyn F
     let deadline = session.deadline(RUN);
     let begun = Instant::now();
     let actor = Actor {
-        source: "direct",
+        source: Source::Direct,
         request_id: uuid::Uuid::new_v4().to_string(),
         function_version: concat!("archivectl ", env!("CARGO_PKG_VERSION")).to_owned(),
         requested_by: job.requested_by.clone(),

@@ -3,7 +3,7 @@
 use super::handler::Handler;
 use crate::archive::asked;
 use crate::aws::queues::{Exception, Handover};
-use crate::domain::audit::Actor;
+use crate::domain::audit::{Actor, Source};
 use crate::domain::job::Job;
 use crate::domain::outcome::{Outcome, RecordingResult};
 use crate::domain::recording::RecordingRef;
@@ -50,7 +50,7 @@ impl Handler {
         result: &RecordingResult,
         error: &Error,
     ) -> Result<(), Error> {
-        let (failed, from_sqs) = (result.outcome == Outcome::Failed, actor.source == "sqs");
+        let (failed, from_sqs) = (result.outcome == Outcome::Failed, actor.source == Source::Sqs);
         // Whoever sent a malformed job waits for the answer.
         if failed && !from_sqs && error.kind() == ErrorKind::MalformedJob {
             return Err(Error::new(ErrorKind::MalformedJob, error.to_string()));

@@ -7,6 +7,7 @@ use tracing::Span;
 
 use super::kept::is_topic;
 use crate::config::Config;
+use crate::domain::audit::Source;
 use crate::domain::format::{MediaKind, RecordingApi};
 use crate::domain::job::Job;
 use crate::domain::recording::ConversationId;
@@ -40,7 +41,7 @@ pub enum Incoming {
     /// One event or job.
     Single {
         /// Where it comes from, as the audit names it: `eventbridge` or `direct`.
-        source: &'static str,
+        source: Source,
         /// What it asks for.
         request: Result<Request, Error>,
     },
@@ -119,7 +120,7 @@ impl Request {
 pub fn read(mut payload: Value, wanted: &Wanted<'_>) -> Incoming {
     if payload.get("detail-type").is_some() {
         return Incoming::Single {
-            source: "eventbridge",
+            source: Source::EventBridge,
             request: from_event(&payload, wanted),
         };
     }
@@ -134,7 +135,7 @@ pub fn read(mut payload: Value, wanted: &Wanted<'_>) -> Incoming {
         },
     };
     Incoming::Single {
-        source: "direct",
+        source: Source::Direct,
         request,
     }
 }
@@ -373,12 +374,12 @@ mod tests {
     #[test]
     fn sources_are_told_apart_by_shape() {
         let source = |payload| match read(payload, &AUDIO) {
-            Incoming::Batch(_) => "sqs",
+            Incoming::Batch(_) => Source::Sqs,
             Incoming::Single { source, .. } => source,
         };
-        assert_eq!(source(json!({"conversationId": ID})), "direct");
-        assert_eq!(source(event(END, json!({}))), "eventbridge");
-        assert_eq!(source(json!({"Records": []})), "sqs");
+        assert_eq!(source(json!({"conversationId": ID})), Source::Direct);
+        assert_eq!(source(event(END, json!({}))), Source::EventBridge);
+        assert_eq!(source(json!({"Records": []})), Source::Sqs);
         for (records, why) in [
             (json!([{"eventSource": "aws:s3"}]), "aws:s3"),
             (json!("x"), "not an array"),

@@ -17,7 +17,7 @@ use super::metrics::Tally;
 use crate::archive::{Archiver, Run, panic_text};
 use crate::aws::queues::Handover;
 use crate::clock::{Deadline, Stop};
-use crate::domain::audit::Actor;
+use crate::domain::audit::{Actor, Source};
 use crate::domain::outcome::{Outcome, RecordingResult};
 use crate::error::{Error, ErrorKind};
 use crate::genesys::Details;
@@ -115,7 +115,9 @@ impl Handler {
             ..Actor::default()
         };
         let answer = match event::read(payload, &Wanted::of(self.archiver.config())) {
-            Incoming::Batch(messages) => Ok(self.batch(messages, actor("sqs"), &deadline, &mut tally).await),
+            Incoming::Batch(messages) => Ok(self
+                .batch(messages, actor(Source::Sqs), &deadline, &mut tally)
+                .await),
             Incoming::Single { source, request } => {
                 self.single(request, actor(source), &deadline, &mut tally).await
             }

@@ -10,7 +10,7 @@ use super::write::{Writing, always};
 use super::{Ledger, Record, State, from_item};
 use crate::aws::failed;
 use crate::clock::Deadline;
-use crate::domain::audit::{Actor, Entry};
+use crate::domain::audit::{Actor, AuditEvent};
 use crate::domain::recording::{ConversationId, RecordingRef};
 use crate::error::Error;
 
@@ -31,7 +31,7 @@ pub struct Look {
     /// What proved that nothing more can come.
     pub settled_by: Option<&'static str>,
     /// Its audit event.
-    pub entry: Entry,
+    pub entry: AuditEvent,
 }
 
 /// What a look found, and keeps for the next one.
@@ -119,7 +119,7 @@ impl Ledger {
         of: RecordingRef,
         actor: &Actor,
         seen: Option<Record>,
-        (number, entry): (u32, &Entry),
+        (number, entry): (u32, &AuditEvent),
         deadline: &Deadline,
     ) -> Result<Option<Record>, Error> {
         let writing = Writing {
@@ -152,7 +152,7 @@ impl Ledger {
         of: RecordingRef,
         actor: &Actor,
         seen: Option<Record>,
-        (since, entry): (Timestamp, &Entry),
+        (since, entry): (Timestamp, &AuditEvent),
         deadline: &Deadline,
     ) -> Result<(), Error> {
         let writing = Writing {

@@ -21,7 +21,7 @@ use self::write::{Writing, always};
 use crate::clock::{Clock, Deadline};
 use crate::config::TableConfig;
 use crate::domain::annotations::Annotations;
-use crate::domain::audit::{Action, Actor, Entry};
+use crate::domain::audit::{Action, Actor, AuditEvent};
 use crate::domain::record::{Record, State};
 use crate::domain::recording::{ArchivedFile, RecordingRef};
 use crate::error::Error;
@@ -112,7 +112,7 @@ impl Ledger {
         &self,
         of: RecordingRef,
         actor: &Actor,
-        entry: &Entry,
+        entry: &AuditEvent,
         notify: bool,
         deadline: &Deadline,
     ) -> Result<Claim, Error> {
@@ -165,7 +165,7 @@ impl Ledger {
         lease: &mut Lease,
         files: Vec<ArchivedFile>,
         channels: Vec<Option<u32>>,
-        entry: &Entry,
+        entry: &AuditEvent,
         deadline: &Deadline,
     ) -> Result<(), Error> {
         let mut next = lease.record.clone();
@@ -182,7 +182,7 @@ impl Ledger {
         &self,
         lease: &mut Lease,
         files: Vec<ArchivedFile>,
-        entries: &[Entry],
+        entries: &[AuditEvent],
         keep_lease: bool,
         deadline: &Deadline,
     ) -> Result<(), Error> {
@@ -210,17 +210,16 @@ impl Ledger {
         &self,
         mut lease: Lease,
         state: Option<State>,
-        entry: &Entry,
+        entry: &AuditEvent,
         deadline: &Deadline,
     ) -> Result<(), Error> {
         let mut next = lease.record.clone();
         next.state = state.unwrap_or(next.state);
         next.lease_expires_at = 0;
         let why = entry
-            .error
-            .as_deref()
-            .filter(|_| entry.action == Action::WebhookFailed);
-        next.webhook_error = why.map(crate::redact::people);
+            .error()
+            .filter(|_| entry.action() == Some(Action::WebhookFailed));
+        next.webhook_error = why.map(str::to_owned);
         self.write(&mut lease, next, std::slice::from_ref(entry), deadline)
             .await
     }
@@ -240,7 +239,7 @@ impl Ledger {
         of: RecordingRef,
         actor: &Actor,
         note: &Note,
-        entry: &Entry,
+        entry: &AuditEvent,
         deadline: &Deadline,
     ) -> Result<(), Error> {
         let writing = Writing {

@@ -9,13 +9,12 @@ use aws_sdk_dynamodb::types::{
 };
 use jiff::Timestamp;
 use serde::Serialize;
-use serde_json::Value;
 use uuid::Uuid;
 
 use super::{Lease, Ledger, Record, State, from_item};
 use crate::aws::failed;
 use crate::clock::Deadline;
-use crate::domain::audit::{Actor, AuditItem, Chain, Entry};
+use crate::domain::audit::{Actor, AuditEvent, Chain};
 use crate::domain::recording::RecordingRef;
 use crate::error::{Error, ErrorKind};
 use crate::retry::Retry;
@@ -24,7 +23,7 @@ use crate::retry::Retry;
 pub(super) struct Writing<'a> {
     pub(super) of: RecordingRef,
     pub(super) actor: &'a Actor,
-    pub(super) entry: &'a Entry,
+    pub(super) entry: &'a AuditEvent,
     /// Whether the entry is an audit event, by the record before and after.
     pub(super) told: fn(Option<&Record>, &Record) -> bool,
     pub(super) deadline: &'a Deadline,
@@ -96,7 +95,7 @@ impl Ledger {
     }
 
     /// The record that follows `seen`, or the first one.
-    pub(super) fn next(&self, of: &RecordingRef, seen: Option<&Record>, entry: &Entry) -> Record {
+    pub(super) fn next(&self, of: &RecordingRef, seen: Option<&Record>, entry: &AuditEvent) -> Record {
         let Chain { head, seq } = Chain::default();
         let mut next = seen.cloned().unwrap_or_else(|| Record {
             interaction_id: of.conversation.to_string(),
@@ -131,7 +130,7 @@ impl Ledger {
             transcoding_since: None,
         });
         if !next.is_archived() {
-            next.format = entry.format.to_owned();
+            next.format = entry.format().unwrap_or_default().to_owned();
         }
         next
     }
@@ -140,7 +139,7 @@ impl Ledger {
         &self,
         lease: &mut Lease,
         next: Record,
-        entries: &[Entry],
+        entries: &[AuditEvent],
         deadline: &Deadline,
     ) -> Result<(), Error> {
         let expect = Expect::Held(&lease.record);
@@ -167,14 +166,14 @@ impl Ledger {
         actor: &Actor,
         expect: Expect<'_>,
         mut next: Record,
-        entries: &[Entry],
+        entries: &[AuditEvent],
         deadline: &Deadline,
     ) -> Result<Record, CommitError> {
         let now = self.clock.now();
         let mut chain = next.chain();
         let mut events = Vec::with_capacity(entries.len());
         for entry in entries {
-            let (event, longer) = chain.append(of, entry, actor, now);
+            let (event, longer) = chain.append(of, entry.clone(), actor, now);
             events.push(event);
             chain = longer;
         }
@@ -223,7 +222,7 @@ impl Ledger {
             retry.wait(error, None).await.map_err(CommitError::Failed)?;
         }
         for event in events {
-            self.lines.audit(event);
+            self.lines.audit(event.into_attributes());
         }
         Ok(next)
     }
@@ -260,11 +259,11 @@ impl Ledger {
         transact(put)
     }
 
-    fn audit_put(&self, event: &AuditItem) -> Result<TransactWriteItem, Error> {
+    fn audit_put(&self, event: &AuditEvent) -> Result<TransactWriteItem, Error> {
         transact(
             Put::builder()
                 .table_name(&self.tables.audit)
-                .set_item(Some(to_item(&Value::Object(event.clone()))?))
+                .set_item(Some(to_item(event)?))
                 .condition_expression("attribute_not_exists(eventId)"),
         )
     }

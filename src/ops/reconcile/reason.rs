@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
 use crate::domain::days::Age;
-use crate::ops::custody::{Custody, text};
+use crate::ops::custody::{Custody, last_error};
 
 /// How a conversation stands, from the best to the worst.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -125,16 +125,11 @@ impl Cause {
 
     /// Returns what the ledger and the audit say of it.
     fn of(custody: &Custody, record: &Record) -> Self {
-        let told = custody
-            .events
-            .iter()
-            .rev()
-            .find(|event| event.contains_key("error"));
         Self {
             recording: record.recording_id.clone(),
             state: record.state.as_str(),
             since: Some(record.updated_at),
-            error: told.map(|event| text(event, "error")),
+            error: last_error(&custody.events).map(str::to_owned),
         }
     }
 }

@@ -2,15 +2,14 @@
 
 use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp};
-use serde_json::Value;
 use std::collections::BTreeMap;
 
 use super::histogram::Histogram;
 use super::{Day, Deadline, Figures, LISTED, NEAR, OTHER, OUTCOMES, Report};
-use crate::domain::audit::{Action, AuditItem};
+use crate::domain::audit::{Action, AuditEvent};
 use crate::domain::days::{Range, day_of};
 use crate::domain::record::{Record, State};
-use crate::ops::custody::{Custody, noted, started, text};
+use crate::ops::custody::{Custody, noted, started};
 
 /// The figures of a report, while they are gathered.
 #[derive(Debug)]
@@ -70,7 +69,7 @@ impl Tally {
         self.figures.chains += 1;
         self.figures.broken_chains += u64::from(!custody.findings.is_empty());
         for event in &custody.events {
-            if moment(event).is_some_and(|at| self.range.holds(at)) {
+            if event.timestamp().is_some_and(|at| self.range.holds(at)) {
                 self.add_event(event);
             }
         }
@@ -91,25 +90,33 @@ impl Tally {
         }
     }
 
-    fn add_event(&mut self, event: &AuditItem) {
-        let action = text(event, "action");
-        let is = |other: Action| action == other.as_str();
-        if is(Action::DownloadDeferred) {
-            self.figures.deferrals += 1;
-        } else if is(Action::DownloadFailed) || is(Action::WebhookFailed) {
-            let reason = reason(&text(event, "error"));
-            let failures = &mut self.figures.failures;
-            let room = failures.len() < REASONS || failures.contains_key(&reason);
-            let reason = if room { reason } else { OTHER.to_owned() };
-            *failures.entry(reason).or_default() += 1;
-        } else if is(Action::ArchiveStored)
-            && let Some(latency) = event.get("latencyMs").and_then(Value::as_u64)
-        {
-            self.latency.add(latency);
+    fn add_event(&mut self, event: &AuditEvent) {
+        let Some(action) = event.action() else { return };
+        match action {
+            Action::DownloadDeferred => self.figures.deferrals += 1,
+            Action::DownloadFailed | Action::WebhookFailed => {
+                let reason = reason(event.error().unwrap_or_default());
+                let failures = &mut self.figures.failures;
+                let room = failures.len() < REASONS || failures.contains_key(&reason);
+                let reason = if room { reason } else { OTHER.to_owned() };
+                *failures.entry(reason).or_default() += 1;
+            }
+            Action::ArchiveStored => event
+                .latency_ms()
+                .into_iter()
+                .for_each(|latency| self.latency.add(latency)),
+            Action::DownloadInitiated
+            | Action::DownloadCompleted
+            | Action::DownloadExpired
+            | Action::DownloadSkipped
+            | Action::WebhookDelivered
+            | Action::ConversationListed
+            | Action::ConversationSettled
+            | Action::ConversationUnrecorded => {}
         }
     }
 
-    fn add_deadline(&mut self, record: &Record, events: &[AuditItem]) {
+    fn add_deadline(&mut self, record: &Record, events: &[AuditEvent]) {
         let gone = matches!(record.state, State::Expired | State::Skipped);
         let Some(at) = noted(events, "deleteDate").filter(|at| !gone && *at <= self.now + NEAR) else {
             return;
@@ -144,10 +151,6 @@ fn outcome(state: State) -> &'static str {
         // Of a conversation that has no recordings: with any, they stand in the report, and it does not.
         State::Settled | State::Unrecorded => "no recording",
     }
-}
-
-fn moment(event: &AuditItem) -> Option<Timestamp> {
-    text(event, "timestamp").parse().ok()
 }
 
 fn millis(duration: SignedDuration) -> u64 {

@@ -9,7 +9,7 @@ use crate::domain::recording::{ArchivedFile, ConversationId};
 use crate::error::Error;
 
 use crate::domain::days::Range;
-use crate::ops::custody::{self, Custody, text};
+use crate::ops::custody::{self, Custody};
 use crate::ops::finding::{Code, Finding};
 
 /// Looks at conversations and objects.
@@ -149,24 +149,22 @@ impl Checker {
 /// Checks whether the audit tells of this file what the ledger does.
 fn check_audit(custody: &Custody, file: &ArchivedFile, found: &mut impl FnMut(Code, String)) {
     let stored = custody.events.iter().rev().find(|event| {
-        text(event, "action") == Action::ArchiveStored.as_str()
-            && text(event, "archiveKey") == file.archive_key
+        event.action() == Some(Action::ArchiveStored)
+            && event.archive_key() == Some(file.archive_key.as_str())
     });
     let Some(stored) = stored else {
         let detail = "no audit event archive.stored tells of it".to_owned();
         return found(Code::AuditMissing, detail);
     };
-    for (name, known, told) in [
-        ("SHA-256", file.sha256.clone(), text(stored, "hash")),
-        ("attempt", file.attempt_id.to_string(), text(stored, "attemptId")),
-        (
-            "size",
-            file.size_bytes.to_string(),
-            stored["sizeBytes"].to_string(),
-        ),
+    let size = stored.number("sizeBytes").map(|size| size.to_string());
+    for (name, in_ledger, in_audit) in [
+        ("SHA-256", file.sha256.clone(), stored.sha256()),
+        ("attempt", file.attempt_id.to_string(), stored.text("attemptId")),
+        ("size", file.size_bytes.to_string(), size.as_deref()),
     ] {
-        if told != known {
-            let detail = format!("{name} is {known} in the ledger and {told} in the audit");
+        if in_audit != Some(in_ledger.as_str()) {
+            let in_audit = in_audit.unwrap_or("missing");
+            let detail = format!("{name} is {in_ledger} in the ledger and {in_audit} in the audit");
             found(Code::LedgerDiffers, detail);
         }
     }
