@@ -6,6 +6,7 @@ use aws_sdk_sqs::Client;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use super::failure::failed;
 use crate::config::QueueConfig;
 use crate::domain::audit::Actor;
 use crate::domain::job::Job;
@@ -102,7 +103,7 @@ impl Queues {
             .delay_seconds(i32::try_from(delay).unwrap_or(900))
             .send()
             .await
-            .map_err(|error| super::failed("sending a job to the work queue (WORK_QUEUE_URL)", error))?;
+            .map_err(|error| failed("sending a job to the work queue (WORK_QUEUE_URL)", error))?;
         Ok(())
     }
 
@@ -119,7 +120,7 @@ impl Queues {
             .message_body(body(exception).to_string())
             .send()
             .await
-            .map_err(|error| super::failed("sending to the exception queue (EXCEPTION_QUEUE_URL)", error))?;
+            .map_err(|error| failed("sending to the exception queue (EXCEPTION_QUEUE_URL)", error))?;
         Ok(())
     }
 }

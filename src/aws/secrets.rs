@@ -10,6 +10,7 @@ use secrecy::SecretString;
 use serde_json::Value;
 use tokio::sync::{Mutex, OnceCell};
 
+use super::failure::failed;
 use crate::clock::Clock;
 use crate::error::Error;
 
@@ -108,7 +109,7 @@ impl Secrets {
                 {
                     Ok(false)
                 }
-                Err(error) => Err(super::failed(
+                Err(error) => Err(failed(
                     &format!("reading the former version of the secret {id}"),
                     error,
                 )),
@@ -134,7 +135,7 @@ impl Secrets {
             .secret_id(id)
             .send()
             .await
-            .map_err(|error| super::failed(&format!("reading the secret {id} (GENESYS_SECRET_ID)"), error))?;
+            .map_err(|error| failed(&format!("reading the secret {id} (GENESYS_SECRET_ID)"), error))?;
         let text = answer
             .secret_string()
             .ok_or_else(|| Error::transient(format!("the secret {id} is binary; it must be JSON text")))?;

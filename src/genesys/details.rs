@@ -8,7 +8,6 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use tokio::sync::OnceCell;
 
-use super::Genesys;
 use super::api::{Api, LONGEST_DETAILS};
 use super::bounded::Bounded;
 use crate::clock::Deadline;
@@ -101,58 +100,38 @@ impl Details {
             bulk: OnceCell::new(),
         }
     }
-}
-
-impl Genesys {
-    /// Returns what analytics say of a conversation, out of the batch's one answer where that has it. Any other one is
+    /// Asks what analytics say of a conversation. One of the batch is looked up in the batch's one answer; any other one is
     /// asked for alone.
-    pub async fn details(
+    pub(super) async fn ask(
         &self,
-        batch: &Details,
+        api: &Api,
         id: ConversationId,
         deadline: &Deadline,
     ) -> Result<Told, Error> {
-        if batch.due.len() > 1 && batch.due.contains(&id) {
-            let asked = batch
-                .bulk
-                .get_or_try_init(|| bulk(&self.api, &batch.due, deadline));
+        if self.due.len() > 1 && self.due.contains(&id) {
+            let asked = self.bulk.get_or_try_init(|| bulk(api, &self.due, deadline));
             match asked.await? {
                 Bulk::Told(known) => {
                     if let Some(known) = known.get(&id) {
                         return Ok(Told::Known(Box::new(known.clone())));
                     }
                 }
-                Bulk::Denied => return Ok(self.denied()),
+                Bulk::Denied => return Ok(Told::Denied),
                 Bulk::Refused => {}
             }
         }
         let what = format!("the details of conversation {id}");
         let path = format!("{DETAILS}/{id}/details");
-        match self
-            .api
-            .get_within(LONGEST_DETAILS, &path, &[], &what, deadline)
-            .await
-        {
+        match api.get_within(LONGEST_DETAILS, &path, &[], &what, deadline).await {
             Ok(answer) => {
                 let entry: Entry = answer.json(&what)?;
                 let known = conversation(entry).filter(|known| known.id == id);
                 Ok(known.map(Box::new).map_or(Told::Unknown, Told::Known))
             }
-            Err(error) if error.kind() == ErrorKind::Forbidden => Ok(self.denied()),
+            Err(error) if error.kind() == ErrorKind::Forbidden => Ok(Told::Denied),
             Err(error) if error.kind().is_not_found() => Ok(Told::Unknown),
             Err(error) => Err(error),
         }
-    }
-
-    /// Warns once in the life of a container: the archive works without, only more slowly.
-    fn denied(&self) -> Told {
-        self.details_denied.call_once(|| {
-            tracing::warn!(
-                "Genesys answers 403 about conversation details: conversations settle an hour later, on what is listed \
-                 alone. Grant the OAuth client's role analytics:conversationDetail:view"
-            );
-        });
-        Told::Denied
     }
 }
 

@@ -106,6 +106,32 @@ impl Genesys {
         }
     }
 
+    /// Returns what analytics say of a conversation. Those of `batch` are asked for together.
+    pub async fn details(
+        &self,
+        batch: &Details,
+        id: ConversationId,
+        deadline: &Deadline,
+    ) -> Result<Told, Error> {
+        let told = batch.ask(&self.api, id, deadline).await?;
+        if told == Told::Denied {
+            // Once in the life of a container: the archive works without details, only more slowly.
+            self.details_denied.call_once(|| {
+                tracing::warn!(
+                    "Genesys answers 403 about conversation details: conversations settle an hour later, on what is \
+                     listed alone. Grant the OAuth client's role analytics:conversationDetail:view"
+                );
+            });
+        }
+        Ok(told)
+    }
+
+    /// Describes the orphan recording that Genesys holds for a conversation, in a sentence for the person who gets the
+    /// case. Never fails, as the case is one without it.
+    pub async fn orphan_of(&self, conversation: ConversationId, deadline: &Deadline) -> String {
+        orphans::of(&self.api, conversation, deadline).await
+    }
+
     /// Begins the download of one file; the tries that fail count as tries of the caller's.
     pub async fn fetch<'a>(
         &'a self,

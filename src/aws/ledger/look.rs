@@ -8,7 +8,7 @@ use jiff::Timestamp;
 
 use super::write::{Writing, always};
 use super::{Ledger, Record, State, from_item};
-use crate::aws::failed;
+use crate::aws::failure::failed;
 use crate::clock::Deadline;
 use crate::domain::audit::{Actor, AuditEvent};
 use crate::domain::recording::{ConversationId, RecordingRef};

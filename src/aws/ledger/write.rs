@@ -12,7 +12,7 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use super::{Lease, Ledger, Record, State, from_item};
-use crate::aws::failed;
+use crate::aws::failure::failed;
 use crate::clock::Deadline;
 use crate::domain::audit::{Actor, AuditEvent, Chain};
 use crate::domain::recording::RecordingRef;
