@@ -1,5 +1,5 @@
-//! Keeps what must not be seen out of error texts and hand-overs: overlong input, phone numbers, e-mail addresses; and
-//! shows what would otherwise not be seen, or would steer who sees it: control and bidi characters.
+//! Keeps overlong input, phone numbers, e-mail addresses and values that may be secrets out of error texts and cases;
+//! and shows control and bidi characters, which are invisible or steer the reader.
 
 use std::fmt::Write as _;
 
@@ -8,7 +8,7 @@ use reqwest::Url;
 /// Longest piece of foreign text that an error echoes, in characters.
 const ECHO: usize = 200;
 
-/// The first characters of a foreign text, without addresses of people, control characters escaped.
+/// Returns the first characters of a foreign text, without addresses of people, control characters escaped.
 pub fn clip(text: &str) -> String {
     let text = people(text);
     let mut clipped: String = text.chars().take(ECHO).flat_map(char::escape_debug).collect();
@@ -18,7 +18,7 @@ pub fn clip(text: &str) -> String {
     clipped
 }
 
-/// A foreign text fit for an error message: as [`clip`] gives it, in quotes.
+/// Returns a foreign text fit for an error message: as [`clip`] gives it, in quotes.
 pub fn quote(text: &str) -> String {
     format!("\"{}\"", clip(text))
 }
@@ -57,14 +57,15 @@ pub fn beginning(body: &[u8]) -> String {
     quote(text.split('?').next().unwrap_or_default())
 }
 
-/// Whether a character does something else than being shown: it moves a terminal's cursor, ends a line, or turns the
-/// reading direction of what stands around it (<https://www.unicode.org/reports/tr9/#Directional_Formatting_Characters>).
+/// Says whether a character does something else than being shown: it moves a terminal's cursor, ends a line, or turns
+/// the reading direction of the text around it
+/// (<https://www.unicode.org/reports/tr9/#Directional_Formatting_Characters>).
 pub fn is_deceptive(letter: char) -> bool {
     letter.is_control()
         || matches!(letter, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-/// Shows a foreign text on one line as what it is: deceptive characters as Rust escapes them, all others as they are.
+/// Shows a foreign text on one line: deceptive characters as Rust escapes them, all others unchanged.
 pub fn visible(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for letter in text.chars() {
@@ -77,7 +78,8 @@ pub fn visible(text: &str) -> String {
     shown
 }
 
-/// The same JSON, with the deceptive characters in its strings as `\uXXXX`: JSON itself asks for that below U+0020 only.
+/// Returns the same JSON with the deceptive characters in its strings as `\uXXXX`. JSON itself demands that below
+/// U+0020 only.
 pub fn visible_json(json: &str) -> String {
     let mut shown = String::with_capacity(json.len());
     for letter in json.chars() {
@@ -143,7 +145,7 @@ fn without_numbers(text: &str) -> String {
     out
 }
 
-/// Where the number ends that a text begins with, if it begins with one.
+/// Returns the end of the number that a text begins with, if it begins with one.
 fn end_of_number(text: &str) -> Option<usize> {
     let run = text.find(|c: char| !(c.is_ascii_digit() || " -./()".contains(c)));
     let number = text[..run.unwrap_or(text.len())].trim_end_matches(|c: char| !c.is_ascii_digit());

@@ -26,7 +26,7 @@ impl Default for Jitter {
     }
 }
 
-/// How often and how patiently one HTTP step is tried within a run.
+/// Number of tries of one HTTP step within a run, and the waits between them.
 #[derive(Debug, Clone, Copy)]
 pub struct RetryPolicy {
     /// Tries in all, at least 1.
@@ -70,7 +70,7 @@ pub struct Retry<'a> {
 }
 
 impl<'a> Retry<'a> {
-    /// Before the first try.
+    /// Begins before the first try.
     pub fn new(policy: RetryPolicy, deadline: &'a Deadline) -> Self {
         Self {
             policy,
@@ -79,7 +79,7 @@ impl<'a> Retry<'a> {
         }
     }
 
-    /// The try under way, from 1.
+    /// Returns the number of the current try, from 1.
     pub fn attempt(&self) -> u32 {
         self.attempt
     }

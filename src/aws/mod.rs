@@ -1,4 +1,4 @@
-//! AWS: where recordings go, what is remembered of them, and who else is told.
+//! AWS: the archive in S3, ledger and audit in DynamoDB, queues in SQS, the secret in Secrets Manager.
 
 mod failure;
 pub mod ledger;

@@ -24,7 +24,7 @@ impl MediaHosts {
         if is_local(api_base) {
             return Self::Any;
         }
-        // Of a region that this version does not know, the base URL tells the domain.
+        // The base URL holds the domain of a region that this version does not know.
         let of_base = api_base.host_str().and_then(|host| host.strip_prefix("api."));
         let domains = ALWAYS.into_iter().chain(domain).chain(of_base).map(str::to_owned);
         Self::Within(domains.chain(more).collect())

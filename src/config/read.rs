@@ -39,7 +39,7 @@ const REGIONS: [(&str, &str); 18] = [
 
 type Lookup<'a> = Box<dyn Fn(&str) -> Option<String> + 'a>;
 
-/// Reads and checks every variable; the problems are all there are, not just the first.
+/// Reads and checks every variable. Returns all problems, not just the first.
 pub(super) fn config(lookup: impl Fn(&str) -> Option<String>) -> Result<Config, Vec<String>> {
     let mut env = Env {
         lookup: Box::new(lookup),
@@ -158,7 +158,8 @@ impl Env<'_> {
         })
     }
 
-    /// Reads what is recorded. Nothing is held against an API that is not known.
+    /// Reads the kinds and formats to archive. Without a valid API, everything that one of the two accepts is
+    /// accepted.
     fn recording(&mut self, api: Option<RecordingApi>) -> Option<RecordingConfig> {
         let format = match self.get("RECORDING_FORMAT") {
             None => Some(Format::Wav),
@@ -275,7 +276,7 @@ impl Env<'_> {
                 .then(|| text.to_owned())
         });
         let days = self.number("S3_OBJECT_LOCK_DAYS", 0, 0..=36_500);
-        // One that is set and invalid is no longer missing.
+        // A half that is set but invalid was reported already, and is not missing.
         let mode_is_set = self.get("S3_OBJECT_LOCK_MODE").is_some();
         match (mode_is_set, days != Some(0)) {
             (true, false) => self.problem(
@@ -376,7 +377,7 @@ fn web_url(text: &str) -> Option<Url> {
     (safe && url.has_host() && !has_user(&url)).then_some(url)
 }
 
-/// A name or password in a URL would show wherever the URL does.
+/// Says whether a URL holds a name or password, which would show wherever the URL does.
 fn has_user(url: &Url) -> bool {
     !url.username().is_empty() || url.password().is_some()
 }
@@ -393,7 +394,8 @@ fn queue_url(text: &str) -> Option<String> {
     fits.then(|| text.to_owned())
 }
 
-/// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/HowItWorks.NamingRulesDataTypes.html>; ARNs fit too.
+/// Accepts table names and ARNs:
+/// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/HowItWorks.NamingRulesDataTypes.html>.
 fn table_name(text: &str) -> Option<String> {
     let fits = (3..=1024).contains(&text.len())
         && text
@@ -402,7 +404,8 @@ fn table_name(text: &str) -> Option<String> {
     fits.then(|| text.to_owned())
 }
 
-/// <https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_CreateSecret.html>; ARNs fit too.
+/// Accepts names of secrets and ARNs:
+/// <https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_CreateSecret.html>.
 fn secret_name(text: &str) -> Option<String> {
     let fits = text.len() <= 2048
         && text

@@ -1,6 +1,6 @@
-//! What Genesys' analytics say of a conversation: whether it is over, whether a recording was started, what is open.
+//! A conversation in Genesys' analytics: whether it is over, whether a recording was started, what is open.
 //!
-//! One model for whoever asks: the function when it looks at a conversation, `archivectl` when it lists days.
+//! One model for the function, which looks at a conversation, and for `archivectl`, which lists days.
 
 use std::collections::{HashMap, HashSet};
 
@@ -23,14 +23,14 @@ const MOST_IDS: usize = 40;
 /// Parts of a conversation that are named as open, at most.
 const MOST_OPEN: usize = 5;
 
-/// One conversation, as far as it matters whether and how it was recorded.
+/// The parts of a conversation that decide whether and how it was recorded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Conversation {
     /// Its id.
     pub id: ConversationId,
     /// When it began.
     pub start: Timestamp,
-    /// When it was over; `None`: it goes on.
+    /// When it ended; `None`: it goes on.
     pub end: Option<Timestamp>,
     /// `mediaType` of its sessions, such as `voice`.
     pub media_types: Vec<String>,
@@ -44,15 +44,15 @@ pub struct Conversation {
     pub recorded: bool,
     /// A screen recording was started.
     pub screen_recorded: bool,
-    /// An agent recorded a snippet. Genesys tells of these apart from recordings of the whole call.
+    /// An agent recorded a snippet. Genesys reports these apart from recordings of the whole call.
     pub snippet_recorded: bool,
     /// Segments without an end, in words: `wrapup of agent since 2026-01-15T10:20:30Z`.
     pub open: Vec<String>,
 }
 
 impl Conversation {
-    /// Tells whether there may be a recording of this kind. What was started is no promise, but what was not started
-    /// cannot be there.
+    /// Says whether there may be a recording of this kind. A started recording may be missing in the end, but one that
+    /// was not started cannot exist.
     pub fn may_have(&self, kind: MediaKind) -> bool {
         let of_type = |name: &str| self.media_types.iter().any(|media| media.ends_with(name));
         match kind {
@@ -65,7 +65,7 @@ impl Conversation {
     }
 }
 
-/// What Genesys tells about a conversation when it is asked for the details.
+/// The answer to a request for the details of a conversation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Told {
     /// This.
@@ -156,14 +156,14 @@ async fn bulk(api: &Api, due: &HashSet<ConversationId>, deadline: &Deadline) -> 
             Err(error) if error.kind() == ErrorKind::Rejected || error.is_too_long() => {
                 return Ok(Bulk::Refused);
             }
-            // One of them is not known, or none is.
+            // At least one of them is not known.
             Err(error) if error.kind().is_not_found() => continue,
             Err(error) => return Err(error),
         };
         if answer.is_blank() {
             continue;
         }
-        // One that cannot be read shall not keep the others from settling.
+        // One invalid entry must not keep the others from settling.
         let Ok(answer) = answer.json::<Answer>(&what) else {
             return Ok(Bulk::Refused);
         };

@@ -32,8 +32,8 @@ struct Recording {
     conversation_id: Option<String>,
 }
 
-/// Says whether Genesys holds an orphan recording for a conversation: a sentence for the person who gets the case.
-/// Never fails, as the case is one without it.
+/// Describes the orphan recording that Genesys holds for a conversation, in a sentence. Never fails: a failed request
+/// makes a sentence as well.
 pub(super) async fn of(api: &Api, conversation: ConversationId, deadline: &Deadline) -> String {
     let what = "the orphan recordings";
     let id = conversation.to_string();

@@ -1,4 +1,4 @@
-//! What every command works with: configuration, AWS, the clock, and Ctrl-C.
+//! The common ground of all commands: configuration, AWS, the clock, and Ctrl-C.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -20,10 +20,10 @@ use crate::genesys::Genesys;
 use crate::genesys::analytics::Analytics;
 use crate::telemetry::Lines;
 
-/// How long listing one page of Genesys' analytics, or waiting for one day's job, may take.
+/// Longest wait for one page of Genesys' analytics, or for one day's job.
 pub(super) const PATIENCE: Duration = Duration::from_secs(3_600);
 
-/// What the function's configuration cannot do without.
+/// The variables that the function requires.
 const REQUIRED: [&str; 4] = [
     "GENESYS_SECRET_ID",
     "S3_BUCKET_NAME",
@@ -40,20 +40,20 @@ const ENDPOINTS: [(&str, &str); 5] = [
     ("secretsmanager", "AWS_ENDPOINT_URL_SECRETS_MANAGER"),
 ];
 
-/// What every command works with.
+/// The common ground of all commands.
 #[derive(Debug)]
 pub struct Session {
-    /// As the function has it.
+    /// The function's configuration.
     pub(super) config: Config,
     /// Region and credentials.
     pub(super) sdk: SdkConfig,
     /// The clients of AWS.
     pub(super) clients: Clients,
-    /// Now.
+    /// The clock.
     pub(super) clock: Clock,
     /// The work queue's dead-letter queue, where it is named.
     pub(super) dead_letter_queue: Option<String>,
-    /// Whoever uses this machine, where it says so.
+    /// The user of this machine, where it names one.
     user: Option<String>,
     /// `AWS_ENDPOINT_URL`, and those of single services.
     endpoints: BTreeMap<&'static str, String>,
@@ -105,7 +105,7 @@ impl Session {
             None => BTreeMap::new(),
         };
         let lookup = |name: &str| told.get(name).cloned().or_else(|| variables(name));
-        // Nobody asks for what stands in for the rest.
+        // The stand-ins are never used.
         let needless = |name: &str| REQUIRED.contains(&name) && !needs.contains(&name);
         let stand_in = |name: &str| format!("not-needed-{}", name.to_lowercase().replace('_', "-"));
         let all = |name: &str| lookup(name).or_else(|| needless(name).then(|| stand_in(name)));
@@ -132,7 +132,7 @@ impl Session {
         })
     }
 
-    /// Adds to an error where the service is expected that no request got to.
+    /// Adds the URL of the service that no request reached to an error.
     pub fn locate(&self, error: Error) -> Error {
         let Some(service) = error.unreachable() else {
             return error;
@@ -156,7 +156,7 @@ impl Session {
         self.clock.now()
     }
 
-    /// Returns who asks, as the audit will tell: the command, of what, and the user of this machine.
+    /// Returns `requestedBy` for the audit: the command, its target, and the user of this machine.
     pub(super) fn requester(&self, command: &str, what: &str) -> String {
         let user = self.user.as_ref();
         let user = user.map(|user| format!(" by {}", user.chars().take(64).collect::<String>()));
@@ -196,7 +196,7 @@ impl Session {
         self.clients.storage(&self.config, Arc::default())
     }
 
-    /// Returns the end of a piece of work that may take `time`; [`Self::stop`] ends it early.
+    /// Returns the deadline of work that may take `time`; [`Self::stop`] ends it early.
     pub(super) fn deadline(&self, time: Duration) -> Deadline {
         Deadline::new(time, &self.stop)
     }
@@ -225,7 +225,7 @@ impl Session {
         self.interrupt.pulled().await;
     }
 
-    /// Does `work`, unless Ctrl-C comes first. Boxes the work, so that the future of a command does not hold those of the
+    /// Runs `work`, unless Ctrl-C comes first. Boxes it, so that the future of a command does not hold those of the
     /// AWS clients by value, whose types are too deep for the compiler's default limit.
     pub(super) fn unless_interrupted<T, E: Into<Error>>(
         &self,

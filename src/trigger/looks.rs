@@ -47,7 +47,7 @@ impl Handler {
         }
     }
 
-    /// Sends a job on that came before its time, without asking anybody about it.
+    /// Sends a job that came before its time back to the work queue, without any other request.
     pub(super) async fn postpone(&self, job: &Job, actor: &Actor, wait: Duration) -> Settled {
         let of = RecordingRef {
             conversation: job.conversation,
