@@ -299,8 +299,8 @@ mod tests {
             recording: RECORDING.to_owned(),
             record: Some(record),
             events,
-            whole: true,
-            overtaken: false,
+            intact: true,
+            superseded: false,
             findings: findings.clone(),
         };
         Audit {
