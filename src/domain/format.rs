@@ -90,6 +90,15 @@ impl fmt::Display for Format {
     }
 }
 
+/// How the channels of a call are archived: `RECORDING_CHANNELS`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Channels {
+    /// All of them in one file.
+    Merged,
+    /// Each in a file of its own.
+    Split,
+}
+
 /// What was recorded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum MediaKind {

@@ -68,15 +68,21 @@ impl Bench {
         }
     }
 
+    /// A bench at whose Genesys there is this conversation.
+    pub(crate) async fn with(conversation: Conversation) -> Self {
+        let bench = Self::new().await;
+        bench.world.genesys.add(conversation);
+        bench
+    }
+
+    /// A bench whose conversation has this recording.
+    pub(crate) async fn with_recording(recording: Recording) -> Self {
+        Self::with(Conversation::new(CONVERSATION).recording(recording)).await
+    }
+
     /// A bench whose conversation has one recording of this media.
     pub(crate) async fn with_media(media: Media) -> Self {
-        let bench = Self::new().await;
-        let recording = Recording::audio(RECORDING, [media]);
-        bench
-            .world
-            .genesys
-            .add(Conversation::new(CONVERSATION).recording(recording));
-        bench
+        Self::with_recording(Recording::audio(RECORDING, [media])).await
     }
 
     /// A bench whose conversation has one short recording.
@@ -246,6 +252,13 @@ impl Bench {
     /// What was sent to the exception queue.
     pub(crate) fn exceptions(&self) -> Vec<Value> {
         bodies(&self.world, &self.world.exception_queue)
+    }
+
+    /// The codes of those cases.
+    pub(crate) fn codes(&self) -> Vec<String> {
+        let cases = self.exceptions();
+        let codes = cases.iter().map(|case| case["code"].as_str().unwrap().to_owned());
+        codes.collect()
     }
 
     /// What was sent to the work queue, with its delay in seconds.

@@ -10,8 +10,7 @@ use recording_archiver::sim::genesys::Media;
 use recording_archiver::sim::{AUDIT_TABLE, BUCKET, LEDGER_TABLE};
 use sha2::{Digest as _, Sha256};
 
-use super::Result;
-use super::stage::Stage;
+use crate::stage::{Result, Stage};
 
 /// What is not as it should be; each case in words.
 #[derive(Debug, Default)]

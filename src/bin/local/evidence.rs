@@ -14,8 +14,7 @@ use recording_archiver::sim::{AUDIT_TABLE, LEDGER_TABLE, World};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
-use super::Result;
-use super::folder::shown;
+use super::folder::{Result, shown};
 use super::screen::size;
 
 /// What an invocation left behind, and what of it does not agree.

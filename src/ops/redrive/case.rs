@@ -2,7 +2,7 @@
 
 use crate::config::Config;
 use crate::error::ErrorKind;
-use crate::trigger::event::{self, Request};
+use crate::trigger::event::{self, Request, Wanted};
 use serde_json::Value;
 
 /// A message that holds a job.
@@ -33,7 +33,7 @@ pub(super) fn case(body: &str, config: &Config) -> Result<Case, String> {
         (body.to_owned(), None)
     };
     let request = renewed(request, code);
-    match event::from_body(Some(&request), config) {
+    match event::from_body(&request, &Wanted::of(config)) {
         Ok(Request::Archive { .. }) => Ok(Case {
             body: request,
             code: code.map(str::to_owned),
