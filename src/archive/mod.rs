@@ -277,7 +277,7 @@ impl Archiver {
         let mut figures = Figures::default();
         let visible = self.adopt_former(lease).await?;
         let mut end = None;
-        let stored = if let Some(files) = lease.record().whole(&visible) {
+        let stored = if let Some(files) = lease.record().complete(&visible) {
             files
         } else {
             let listed = match listed {

@@ -164,7 +164,7 @@ impl Archiver {
         let named = file_type(source.format, source.media, &media.head, declared);
         let now = self.clock.now();
         let parts = KeyParts {
-            of,
+            recording: of,
             channel: source.channel,
             extension: named.extension,
             start: start.or(run.job.first_seen).unwrap_or(now),

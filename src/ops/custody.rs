@@ -99,8 +99,8 @@ async fn tables(ledger: &Ledger, id: ConversationId) -> Result<(RecordPage, Even
 }
 
 impl Custody {
-    /// Sorts the events and checks that none is missing and that they end where the ledger says. A chain with an item that
-    /// cannot be read is not checked beyond that.
+    /// Sorts the events and checks that none is missing and that they end where the ledger says. A chain with an item
+    /// that cannot be read is not checked beyond that.
     fn new(id: ConversationId, recording: String, record: Option<Record>, chain: Events) -> Self {
         let Events {
             mut events,
@@ -179,8 +179,8 @@ impl Custody {
 /// The words with which the archiver reports bytes that a job did not expect.
 const UNEXPECTED: &str = ", not the expected ";
 
-/// Returns the error of a recording that failed because its bytes were not those which its job expected. A job without the
-/// expected SHA-256 would archive them unseen.
+/// Returns the error of a recording that failed because its bytes were not those which its job expected. A job
+/// without the expected SHA-256 would archive them unseen.
 pub(super) fn unexpected(record: Option<&Record>, events: &[AuditEvent]) -> Option<String> {
     record.filter(|record| record.state == State::Failed)?;
     let error = last_error(events)?;

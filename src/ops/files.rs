@@ -4,8 +4,8 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::Path;
 
-/// Replaces the file under `path` by one of these bytes. Returns it, open for appending. A link is replaced, and its target
-/// stays as it is. A device or a folder is not replaced.
+/// Replaces the file under `path` by one of these bytes. Returns it, open for appending. A link is replaced, and its
+/// target stays as it is. A device or a folder is not replaced.
 pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<File> {
     replace_with(path, bytes, |_| Ok(()))
 }

@@ -71,8 +71,8 @@ impl Filter {
         }
     }
 
-    /// Describes the filters, the same filters always in the same words: a checkpoint compares them to tell whether it is
-    /// continued.
+    /// Describes the filters, the same filters always in the same words: a checkpoint compares them to tell whether
+    /// it is continued.
     pub fn describe(&self) -> String {
         let Self {
             media,

@@ -14,10 +14,12 @@ use super::session::PATIENCE;
 use super::{Error, Session};
 use crate::genesys::analytics::{Analytics, Day, Page, Prepared};
 
-/// Number of days that are prepared side by side: a job of Genesys' analytics takes seconds, also for a day without a call.
+/// Number of days that are prepared side by side: a job of Genesys' analytics takes seconds, also for a day without a
+/// call.
 const AHEAD: usize = 8;
 
-/// Longest age of a prepared day when its turn comes. Genesys does not document for how long it keeps the results of a job.
+/// Longest age of a prepared day when its turn comes. Genesys does not document for how long it keeps the results of
+/// a job.
 const FRESH: Duration = Duration::from_secs(600);
 
 /// A day that is being prepared, and the time at which it was.

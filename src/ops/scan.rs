@@ -66,8 +66,8 @@ impl<'a> Scan<'a> {
         }
     }
 
-    /// Returns the next page of conversations with a matching or an unreadable record. An unreadable record may match, so
-    /// its conversation is included. `None` after the last page.
+    /// Returns the next page of conversations with a matching or an unreadable record. An unreadable record may
+    /// match, so its conversation is included. `None` after the last page.
     pub(super) async fn next(
         &mut self,
         wants: impl Fn(&Record) -> bool,

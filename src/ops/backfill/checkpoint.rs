@@ -1,8 +1,8 @@
 //! The checkpoint of a backfill: a file that survives Ctrl-C, `kill -9` and full disks.
 //!
 //! JSON Lines, appended to: `sending` before a batch, `sent` after it. A finished day replaces the whole file by a
-//! shorter one, atomically. Lines are not synced to the disk one by one: jobs that a power failure takes are sent again, and
-//! the function answers them with `already_archived`.
+//! shorter one, atomically. Lines are not synced to the disk one by one: jobs that a power failure takes are sent
+//! again, and the function answers them with `already_archived`.
 
 use std::collections::HashSet;
 use std::fs::{File, OpenOptions, TryLockError};
@@ -198,8 +198,8 @@ impl Checkpoint {
         self.append(&Entry::Sent(ids))
     }
 
-    /// Notes that all days up to this one are done, with their totals. `keys` are the jobs sent of this day: an earlier run
-    /// may have sent jobs of later days, if it went on although a job of this day was refused.
+    /// Notes that all days up to this one are done, with their totals. `keys` are the jobs sent of this day: an
+    /// earlier run may have sent jobs of later days, if it went on although a job of this day was refused.
     pub(super) fn done(&mut self, through: Date, totals: &Totals, keys: &[String]) -> Result<(), Error> {
         (self.through, self.totals) = (Some(through), totals.clone());
         for key in keys {

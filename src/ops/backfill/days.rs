@@ -65,8 +65,8 @@ impl Backfill<'_> {
         wanted
     }
 
-    /// Reports a day, and notes in the checkpoint that it is done: if it cannot grow any more, and if no job of it has to be
-    /// retried.
+    /// Reports a day, and notes in the checkpoint that it is done: if it cannot grow any more, and if no job of it
+    /// has to be retried.
     fn day_done(&mut self, date: Date, before: &Counts) -> Result<(), Error> {
         let end = Range {
             first: date,

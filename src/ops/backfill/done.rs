@@ -24,8 +24,9 @@ pub(super) fn key(job: &Job) -> String {
     }
 }
 
-/// Returns whether everything that the job asks for is archived, a whole conversation by the `proof` that is available. A
-/// conversation that was settled without a recording is not: analytics, or whoever put it on the list, say that there is one.
+/// Returns whether everything that the job asks for is archived, a whole conversation by the `proof` that is
+/// available. A conversation that was settled without a recording is not: analytics, or whoever put it on the list,
+/// say that there is one.
 pub(super) fn is_archived(job: &Job, records: &[Record], proof: Proof) -> bool {
     // The function compares the bytes with the expected hash.
     if job.expected_sha256.is_some() {

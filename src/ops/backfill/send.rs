@@ -13,8 +13,8 @@ use crate::ops::{Error, custody};
 /// Number of conversations that the ledger is asked about at a time.
 pub(super) const LOOKUPS: usize = 16;
 
-/// Returns the first recording of the conversation that a job refused for its hash. The audit is read only if a recording
-/// failed.
+/// Returns the first recording of the conversation that a job refused for its hash. The audit is read only if a
+/// recording failed.
 async fn unexpected(
     ledger: &Ledger,
     id: ConversationId,

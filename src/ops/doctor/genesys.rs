@@ -12,8 +12,8 @@ use crate::domain::recording::{ConversationId, RecordingId};
 use crate::genesys::Genesys;
 use crate::ops::error::{Error, Kind};
 
-/// An id of no conversation and no recording. Treats "not found" as permission granted: a client without permission gets 403
-/// instead.
+/// An id of no conversation and no recording. Treats "not found" as permission granted: a client without permission
+/// gets 403 instead.
 const NOWHERE: &str = "00000000-0000-4000-8000-000000000000";
 
 /// The remedy of a missing permission for recordings.
@@ -92,7 +92,8 @@ impl Doctor<'_> {
             .await
     }
 
-    /// Checks the permissions for recordings. Each check has a deadline of its own, so that a slow one does not fail the next.
+    /// Checks the permissions for recordings. Each check has a deadline of its own, so that a slow one does not fail
+    /// the next.
     async fn recordings(&mut self, genesys: &Genesys) -> Result<(), Error> {
         let session = self.session;
         let invalid = |error: crate::domain::recording::NotAnId| Error::new(Kind::Defect, error.to_string());

@@ -121,8 +121,8 @@ impl<'a> Sheet<'a> {
         }
     }
 
-    /// Runs a check, unless one that it needs did not succeed, and reports its result. `fix` is the remedy of a problem.
-    /// Ctrl-C interrupts it.
+    /// Runs a check, unless one that it needs did not succeed, and reports its result. `fix` is the remedy of a
+    /// problem. Ctrl-C interrupts it.
     pub(super) async fn check(
         &mut self,
         name: &'static str,
@@ -173,8 +173,8 @@ impl<'a> Sheet<'a> {
         Ok(())
     }
 
-    /// Returns the result of a check that failed. A server that cannot be reached is one problem, however many checks ask
-    /// it.
+    /// Returns the result of a check that failed. A server that cannot be reached is one problem, however many checks
+    /// ask it.
     fn failed(&mut self, name: &'static str, error: Error, fix: &str) -> (State, String, Option<String>) {
         let Some(url) = error.url() else {
             return (State::Problem, error.to_string(), Some(fix.to_owned()));

@@ -78,7 +78,8 @@ impl Reconciliation<'_> {
                 causes.retain(|cause| cause.recording != "-");
                 causes.extend(unknown);
             } else if archived {
-                // Everything that Genesys lists is archived, whatever the looks found. An empty list does not prove that.
+                // Everything that Genesys lists is archived, whatever the looks found. An empty list does not prove
+                // that.
                 (reason, causes) = (Reason::Archived, unknown);
             }
         }
@@ -110,8 +111,8 @@ impl Reconciliation<'_> {
         Ok(())
     }
 
-    /// Asks Genesys for the recordings of a conversation. Returns those that are wanted and that no run ever saw; none unless
-    /// `recordings` was asked for.
+    /// Asks Genesys for the recordings of a conversation. Returns those that are wanted and that no run ever saw;
+    /// none unless `recordings` was asked for.
     async fn unknown_recordings(
         &mut self,
         id: ConversationId,

@@ -62,8 +62,8 @@ impl Reason {
         }
     }
 
-    /// Returns the reason for a conversation of this age. An old recording that Genesys withholds is not lost, and the run that
-    /// failed or never came is not the cause.
+    /// Returns the reason for a conversation of this age. An old recording that Genesys withholds is not lost, and
+    /// the run that failed or never came is not the cause.
     pub(super) fn at_age(self, age: Age) -> Self {
         let withheld = matches!(
             self,
@@ -150,8 +150,8 @@ impl Patience {
     }
 }
 
-/// Returns the standing of a conversation that was over at `end` and in which, according to analytics, a wanted recording
-/// was started.
+/// Returns the standing of a conversation that was over at `end` and in which, according to analytics, a wanted
+/// recording was started.
 pub(super) fn judge(custodies: &[Custody], end: Timestamp, patience: Patience) -> (Reason, Vec<Cause>) {
     let mut worst = None;
     let mut causes = Vec::new();

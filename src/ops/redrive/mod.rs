@@ -151,8 +151,8 @@ pub async fn redrive(
     })
 }
 
-/// Returns about how many messages wait in a queue; `None` if the queue does not say. Fails if there is no such queue, or
-/// no work queue.
+/// Returns about how many messages wait in a queue; `None` if the queue does not say. Fails if there is no such
+/// queue, or no work queue.
 pub async fn waiting(session: &Session, queue: &str) -> Result<Option<u64>, Error> {
     let (from, to) = queues(session, queue)?;
     let queues = Queues {
