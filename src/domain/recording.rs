@@ -75,6 +75,15 @@ pub struct RecordingRef {
 }
 
 impl RecordingRef {
+    /// Names a conversation as a whole.
+    pub fn whole(conversation: ConversationId) -> Self {
+        Self {
+            conversation,
+            recording: None,
+            segment: None,
+        }
+    }
+
     /// The `recordingId` of ledger and audit: the id, `-` for the conversation as a whole, and
     /// `id#start-end` for a segment.
     pub fn recording_key(&self) -> String {

@@ -15,7 +15,7 @@ use tracing::{Instrument as _, Span};
 use super::event::{self, Request, Trigger};
 use super::kept;
 use super::metrics::Tally;
-use crate::archive::{Archiver, Run, asked, panic_text};
+use crate::archive::{Archiver, Run, asked};
 use crate::aws::queues::{Exception, Handover};
 use crate::clock::{Deadline, Stop};
 use crate::domain::audit::Actor;
@@ -418,10 +418,7 @@ async fn contained(work: BoxFuture<'_, Settled>, deadline: &Deadline) -> Settled
     let error = tokio::select! {
         settled = AssertUnwindSafe(work).catch_unwind() => match settled {
             Ok(settled) => return settled,
-            Err(panic) => {
-                let message = format!("a defect was caught: {}", panic_text(&*panic));
-                Error::new(ErrorKind::Panic, message)
-            }
+            Err(panic) => Error::caught(&*panic),
         },
         () = deadline.answer_due() => {
             Error::new(ErrorKind::DeadlineNear, "the invocation ends, and something still did not answer")
