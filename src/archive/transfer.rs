@@ -8,7 +8,6 @@ use tokio::sync::SemaphorePermit;
 use tokio::time::Instant;
 
 use super::attempt::Attempt;
-use crate::aws::storage::parts::PartBuffer;
 use crate::aws::storage::{ObjectFacts, Prepared, Published, Upload};
 use crate::domain::audit::{Action, Entry};
 use crate::domain::digest::{Digest, Hashed};
@@ -136,8 +135,7 @@ impl<'a> Attempt<'a> {
         let named = file_type(source.format, source.media, &media.head, declared);
         let facts = self.facts(source, start, &named, &media.host);
         let mut upload = self.archiver.storage.upload(facts);
-        let part_size = self.archiver.config.storage.part_size;
-        let streamed = deadline.in_time(stream(media, &mut upload, part_size)).await;
+        let streamed = deadline.in_time(stream(media, &mut upload)).await;
         match streamed.and_then(|digest| self.expected(digest)) {
             Ok(digest) => Ok(Downloaded {
                 prepared: upload.verified(digest),
@@ -199,7 +197,7 @@ impl<'a> Attempt<'a> {
         stored: &[ArchivedFile],
     ) -> Result<ArchivedFile, Error> {
         let Downloaded {
-            mut prepared,
+            prepared,
             named,
             took,
         } = downloaded;
@@ -229,7 +227,7 @@ impl<'a> Attempt<'a> {
             prepared.abort().await;
             return Err(error);
         }
-        let error = match self.run.deadline.in_time(prepared.publish()).await {
+        let error = match prepared.publish(self.run.deadline).await {
             Ok(Published::Visible) => return Ok(file),
             Ok(Published::Occupied) => {
                 let key = &file.archive_key;
@@ -238,9 +236,7 @@ impl<'a> Attempt<'a> {
             }
             Err(error) => error,
         };
-        // Or only the answer was lost, or a former attempt's object lies there. What was completed cannot be aborted
-        // any more, and what is aborted cannot be completed: after this, looking once is enough.
-        prepared.abort().await;
+        // Or only the answer was lost, or a former attempt's object lies there.
         let visible = self.run.deadline.in_time(self.find_ours(&file)).await?;
         visible.ok_or(error)
     }
@@ -271,20 +267,12 @@ impl<'a> Attempt<'a> {
     }
 }
 
-/// Hashes every byte, cuts the stream into parts and sends them: the one data path. Memory: `UPLOAD_CONCURRENCY` parts in
-/// flight, and one that is being filled or waits for its turn.
-async fn stream(media: Media<'_>, upload: &mut Upload, part_size: usize) -> Result<Digest, Error> {
+/// Hashes every byte and passes it on to the bucket: the one data path.
+async fn stream(media: Media<'_>, upload: &mut Upload) -> Result<Digest, Error> {
     let mut hashed = Hashed::new(media.into_stream());
-    let mut buffer = PartBuffer::new(part_size);
-    while let Some(mut chunk) = hashed.try_next().await? {
-        while !chunk.is_empty() {
-            if let Some(part) = buffer.take_from(&mut chunk)
-                && let Some(sent) = upload.put_part(part).await?
-            {
-                buffer.reuse(sent);
-            }
-        }
+    while let Some(chunk) = hashed.try_next().await? {
+        upload.write(chunk).await?;
     }
-    upload.prepare(buffer.finish()).await?;
+    upload.finish().await?;
     Ok(hashed.finish())
 }

@@ -3,8 +3,9 @@
 //! A file of up to one part is one `PutObject` that S3 checks by SHA-256. A longer one is a multipart upload that S3
 //! checks by CRC64NVME over each part and over the whole. Neither ever replaces an object (`If-None-Match: *`).
 
-pub mod checksum;
-pub mod parts;
+mod checksum;
+mod object;
+mod parts;
 #[cfg(feature = "cli")]
 mod probe;
 #[cfg(feature = "cli")]
@@ -28,11 +29,12 @@ use crate::domain::recording::{ArchivedFile, RecordingRef};
 use crate::error::Error;
 use crate::telemetry::Counters;
 
+pub use object::Published;
 #[cfg(feature = "cli")]
 pub use probe::ConditionalWrites;
 #[cfg(feature = "cli")]
 pub use read::{Found, Label, ObjectPage};
-pub use upload::{Prepared, Published, Upload};
+pub use upload::{Prepared, Upload};
 
 /// The archive bucket.
 #[derive(Debug, Clone)]
@@ -152,6 +154,11 @@ impl Storage {
 const ATTEMPT_ID: &str = "attempt-id";
 const INTERACTION_ID: &str = "interaction-id";
 const RECORDING_ID: &str = "recording-id";
+
+/// Encodes a CRC64NVME as S3 wants it: its 8 bytes, most significant first, in base64.
+fn crc_base64(crc: u64) -> String {
+    BASE64.encode(crc.to_be_bytes())
+}
 
 /// `compliance=archive` marks what this archiver wrote; the hash makes an object provable without any table.
 fn tags(sha256: &str) -> [(&'static str, String); 2] {
