@@ -259,7 +259,7 @@ impl<'a> Attempt<'a> {
         for file in &self.lease.record().former_files {
             let known = adopted.iter().any(|other| other.archive_key == file.archive_key);
             if !known && self.archiver.storage.holds(file).await? {
-                tracing::info!(archive_key = file.archive_key, "adopted what a former run stored");
+                tracing::info!(archive_key = %file.archive_key, "adopted what a former run stored");
                 adopted.push(file.clone());
             }
         }

@@ -190,7 +190,7 @@ impl Chain {
         if let Some(file) = &entry.file {
             put("sizeBytes", file.size_bytes.into());
             put("hash", file.sha256.clone().into());
-            put("archiveKey", file.archive_key.clone().into());
+            put("archiveKey", file.archive_key.to_string().into());
             put("attemptId", file.attempt_id.to_string().into());
             if let Some(found) = &file.format_found {
                 put("formatFound", found.clone().into());
@@ -271,7 +271,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::domain::recording::{ConversationId, RecordingId};
+    use crate::domain::recording::{ArchiveKey, ConversationId, RecordingId};
 
     fn chain_of(length: usize) -> Vec<AuditItem> {
         let of = RecordingRef {
@@ -290,7 +290,7 @@ mod tests {
                 let entry = Entry {
                     latency: Some(Duration::from_millis(n as u64)),
                     file: Some(ArchivedFile {
-                        archive_key: "s3://archive/k.wav".into(),
+                        archive_key: ArchiveKey::parse("s3://archive/k.wav").unwrap(),
                         sha256: "ab".repeat(32),
                         size_bytes: 7,
                         format: "wav".to_owned(),

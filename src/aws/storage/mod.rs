@@ -25,7 +25,7 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use crate::config::StorageConfig;
-use crate::domain::recording::{ArchivedFile, RecordingRef};
+use crate::domain::recording::{ArchiveKey, ArchivedFile, RecordingRef};
 use crate::error::Error;
 use crate::telemetry::Counters;
 
@@ -71,9 +71,12 @@ impl Storage {
         }
     }
 
-    /// `s3://bucket/key`.
-    pub fn archive_key(&self, key: &str) -> String {
-        format!("s3://{}/{key}", self.config.bucket)
+    /// Returns the place of a key in this bucket.
+    pub fn archive_key(&self, key: &str) -> ArchiveKey {
+        ArchiveKey {
+            bucket: self.config.bucket.clone(),
+            key: key.to_owned(),
+        }
     }
 
     /// Begins an upload; nothing is sent before the first part is.
@@ -84,7 +87,7 @@ impl Storage {
     /// Whether the very object that `file` describes lies under its key: same attempt, length and, where known,
     /// checksum.
     pub async fn holds(&self, file: &ArchivedFile) -> Result<bool, Error> {
-        let (bucket, key) = file.location();
+        let ArchiveKey { bucket, key } = &file.archive_key;
         let head = self
             .client
             .head_object()
@@ -123,7 +126,7 @@ impl Storage {
 
     /// Sets the tags of an object that is visible already.
     pub async fn tag(&self, file: &ArchivedFile) -> Result<(), Error> {
-        let (bucket, key) = file.location();
+        let ArchiveKey { bucket, key } = &file.archive_key;
         let tags = tags(&file.sha256)
             .into_iter()
             .map(|(key, value)| aws_sdk_s3::types::Tag::builder().key(key).value(value).build());

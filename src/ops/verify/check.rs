@@ -109,7 +109,7 @@ impl Checker {
                     code: Code::ObjectUnreadable,
                     interaction_id: None,
                     recording_id: None,
-                    archive_key: Some(archive_key),
+                    archive_key: Some(archive_key.to_string()),
                     detail: error.to_string(),
                 });
                 return Ok(checked);
@@ -138,7 +138,7 @@ impl Checker {
                 code: Code::ObjectUnrecorded,
                 interaction_id: label.interaction_id,
                 recording_id: label.recording_id,
-                archive_key: Some(archive_key),
+                archive_key: Some(archive_key.to_string()),
                 detail: detail.to_owned(),
             });
         }
@@ -148,9 +148,9 @@ impl Checker {
 
 /// Checks whether the audit tells of this file what the ledger does.
 fn check_audit(custody: &Custody, file: &ArchivedFile, found: &mut impl FnMut(Code, String)) {
+    let archive_key = file.archive_key.to_string();
     let stored = custody.events.iter().rev().find(|event| {
-        text(event, "action") == Action::ArchiveStored.as_str()
-            && text(event, "archiveKey") == file.archive_key
+        text(event, "action") == Action::ArchiveStored.as_str() && text(event, "archiveKey") == archive_key
     });
     let Some(stored) = stored else {
         let detail = "no audit event archive.stored tells of it".to_owned();
