@@ -200,7 +200,7 @@ impl AuditEvent {
             .with("format", file.format.as_str())
             .with("sizeBytes", file.size_bytes)
             .with("hash", file.sha256.as_str())
-            .with("archiveKey", file.archive_key.as_str())
+            .with("archiveKey", file.archive_key.to_string())
             .with("attemptId", file.attempt_id.to_string());
         let channel = file.channel.filter(|_| file.part.is_none());
         event

@@ -75,6 +75,15 @@ pub struct RecordingRef {
 }
 
 impl RecordingRef {
+    /// Names a conversation as a whole.
+    pub fn whole(conversation: ConversationId) -> Self {
+        Self {
+            conversation,
+            recording: None,
+            segment: None,
+        }
+    }
+
     /// Returns the `recordingId` of ledger and audit: the id, `-` for the conversation as a whole, or `id#start-end`
     /// for a segment.
     pub fn recording_key(&self) -> String {
@@ -100,12 +109,68 @@ impl fmt::Display for RecordingRef {
     }
 }
 
+/// The place of an archived object. Shown, stored and read as `s3://bucket/key`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct ArchiveKey {
+    /// The bucket.
+    pub bucket: String,
+    /// The object's key in it.
+    pub key: String,
+}
+
+/// The error of a text that is not the place of an archived object.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("must be s3://BUCKET/KEY, but is {found}")]
+pub struct NotAnArchiveKey {
+    found: String,
+}
+
+impl ArchiveKey {
+    /// Reads `s3://bucket/key`.
+    pub fn parse(text: &str) -> Result<Self, NotAnArchiveKey> {
+        let place = text
+            .strip_prefix("s3://")
+            .and_then(|place| place.split_once('/'))
+            .filter(|(bucket, key)| !bucket.is_empty() && !key.is_empty());
+        match place {
+            Some((bucket, key)) => Ok(Self {
+                bucket: bucket.to_owned(),
+                key: key.to_owned(),
+            }),
+            None => Err(NotAnArchiveKey {
+                found: crate::redact::quote(text),
+            }),
+        }
+    }
+}
+
+impl fmt::Display for ArchiveKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "s3://{}/{}", self.bucket, self.key)
+    }
+}
+
+impl TryFrom<String> for ArchiveKey {
+    type Error = NotAnArchiveKey;
+
+    fn try_from(text: String) -> Result<Self, NotAnArchiveKey> {
+        Self::parse(&text)
+    }
+}
+
+impl From<ArchiveKey> for String {
+    fn from(place: ArchiveKey) -> Self {
+        place.to_string()
+    }
+}
+
 /// One file of an archived recording, as ledger, audit, webhook and summary name it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ArchivedFile {
-    /// `s3://bucket/key`.
-    pub archive_key: String,
+    /// The place of the object.
+    pub archive_key: ArchiveKey,
     /// SHA-256 of the object's bytes, in lower-case hex.
     pub sha256: String,
     /// Length in bytes.
@@ -132,16 +197,6 @@ pub struct ArchivedFile {
     /// The host that its bytes came from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub media_host: Option<String>,
-}
-
-impl ArchivedFile {
-    /// Bucket and key.
-    pub fn location(&self) -> (&str, &str) {
-        self.archive_key
-            .strip_prefix("s3://")
-            .and_then(|rest| rest.split_once('/'))
-            .unwrap_or(("", ""))
-    }
 }
 
 #[cfg(test)]
@@ -174,7 +229,32 @@ mod tests {
         );
     }
 
+    #[test]
+    fn a_text_that_names_no_bucket_or_no_key_is_no_archive_key() {
+        for bad in [
+            "",
+            "s3://",
+            "s3://calls",
+            "s3://calls/",
+            "s3:///key",
+            "https://calls/key",
+            "calls/key",
+        ] {
+            let error = ArchiveKey::parse(bad).unwrap_err().to_string();
+            assert_eq!(error, format!("must be s3://BUCKET/KEY, but is {bad:?}"));
+        }
+    }
+
     proptest! {
+        #[test]
+        fn an_archive_key_is_read_as_it_is_shown(bucket in "[a-z0-9.-]{3,63}", key in ".{1,100}") {
+            let place = ArchiveKey { bucket, key };
+            prop_assert_eq!(ArchiveKey::parse(&place.to_string()), Ok(place.clone()));
+            let json = serde_json::to_value(&place).unwrap();
+            prop_assert_eq!(&json, &serde_json::json!(place.to_string()));
+            prop_assert_eq!(serde_json::from_value::<ArchiveKey>(json).unwrap(), place);
+        }
+
         #[test]
         fn parsing_never_panics(text in ".{0,80}") {
             let _ = ConversationId::parse(&text);

@@ -170,7 +170,7 @@ impl Custody {
             code,
             interaction_id: Some(interaction_id),
             recording_id: Some(self.recording.clone()),
-            archive_key: file.map(|file| file.archive_key.clone()),
+            archive_key: file.map(|file| file.archive_key.to_string()),
             detail,
         }
     }

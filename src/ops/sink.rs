@@ -262,7 +262,11 @@ impl Archived {
             recording_id: result.of.recording_key(),
             outcome: result.outcome.as_str(),
             reason: result.error.as_ref().map(ToString::to_string),
-            files: result.files.iter().map(|file| file.archive_key.clone()).collect(),
+            files: result
+                .files
+                .iter()
+                .map(|file| file.archive_key.to_string())
+                .collect(),
         }
     }
 }

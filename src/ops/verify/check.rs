@@ -109,7 +109,7 @@ impl Checker {
                     code: Code::ObjectUnreadable,
                     interaction_id: None,
                     recording_id: None,
-                    archive_key: Some(archive_key),
+                    archive_key: Some(archive_key.to_string()),
                     detail: error.to_string(),
                 });
                 return Ok(checked);
@@ -138,7 +138,7 @@ impl Checker {
                 code: Code::ObjectUnrecorded,
                 interaction_id: label.interaction_id,
                 recording_id: label.recording_id,
-                archive_key: Some(archive_key),
+                archive_key: Some(archive_key.to_string()),
                 detail: detail.to_owned(),
             });
         }
@@ -148,9 +148,9 @@ impl Checker {
 
 /// Checks that the audit says of this file what the ledger says.
 fn check_audit(custody: &Custody, file: &ArchivedFile, found: &mut impl FnMut(Code, String)) {
+    let archive_key = file.archive_key.to_string();
     let stored = custody.events.iter().rev().find(|event| {
-        event.action() == Some(Action::ArchiveStored)
-            && event.archive_key() == Some(file.archive_key.as_str())
+        event.action() == Some(Action::ArchiveStored) && event.archive_key() == Some(archive_key.as_str())
     });
     let Some(stored) = stored else {
         let detail = "no audit event archive.stored tells of it".to_owned();
