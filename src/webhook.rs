@@ -218,12 +218,12 @@ fn sign(keys: &[SecretString], id: &str, timestamp: i64, body: &str) -> Result<S
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::recording::{ConversationId, RecordingId};
+    use crate::domain::recording::{ArchiveKey, ConversationId, RecordingId};
 
     #[test]
     fn the_body_reads_as_documented_and_the_id_is_the_recordings_own() {
         let file = |name: &str| ArchivedFile {
-            archive_key: format!("s3://archive/{name}"),
+            archive_key: ArchiveKey::parse(&format!("s3://archive/{name}")).unwrap(),
             sha256: "ab".repeat(32),
             size_bytes: 7,
             format: "wav".to_owned(),

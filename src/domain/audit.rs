@@ -1,7 +1,8 @@
-//! The audit trail as values: one event, for those who write it and for those who read it, and the hash chain in which a
-//! missing or changed event shows.
+//! The audit trail as values: one event, for those who write it and for those who read it, and the hash chain in
+//! which a missing or changed event shows.
 //!
-//! Pure. The ledger writes events; `cargo local` and the operator tools read them and check their chain with [`verify`].
+//! Pure. The ledger writes events; `cargo local` and the operator tools read them and check their chain with
+//! [`verify`].
 
 mod chain;
 
@@ -161,7 +162,8 @@ pub struct Actor {
 /// One audit event: the item of the audit table, the audit line of the log, and the event that operators read.
 ///
 /// A run makes an event of what happened; [`Chain::append`] adds the recording, the time and the place in the chain.
-/// An event that is read stays as it was stored, attributes of other versions included, so that its hash covers all of it.
+/// An event that is read stays as it was stored, attributes of other versions included, so that its hash covers all
+/// of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct AuditEvent(Map<String, Value>);
@@ -198,7 +200,7 @@ impl AuditEvent {
             .with("format", file.format.as_str())
             .with("sizeBytes", file.size_bytes)
             .with("hash", file.sha256.as_str())
-            .with("archiveKey", file.archive_key.as_str())
+            .with("archiveKey", file.archive_key.to_string())
             .with("attemptId", file.attempt_id.to_string());
         let channel = file.channel.filter(|_| file.part.is_none());
         event

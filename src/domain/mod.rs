@@ -1,5 +1,5 @@
-//! Values: what is asked for, what is there, what came of it. No I/O, no clock, no environment: all of it can be tested
-//! without a world around it.
+//! Values: jobs, recordings, records, outcomes, audit events. No I/O, no clock, no environment, so that tests need
+//! nothing else.
 
 pub mod annotations;
 pub mod audit;

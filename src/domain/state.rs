@@ -1,4 +1,4 @@
-//! The states that a recording or a conversation goes through.
+//! The states of a recording or a conversation.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,4 +1,4 @@
-//! Everything that both tables know of a conversation, and whether it holds together.
+//! The custody of a conversation: all that ledger and audit hold of it, and whether both agree.
 
 use std::collections::BTreeMap;
 
@@ -10,24 +10,24 @@ use crate::domain::recording::{ArchivedFile, ConversationId};
 use crate::error::Error;
 use jiff::Timestamp;
 
-/// What is known of one recording.
+/// All that ledger and audit hold of one recording.
 #[derive(Debug)]
 pub struct Custody {
-    /// As ledger and audit spell it; `-` is the conversation as a whole.
+    /// The recording as ledger and audit spell it; `-` is the conversation as a whole.
     pub recording: String,
-    /// What the ledger knows.
+    /// Its record in the ledger.
     pub record: Option<Record>,
-    /// Its audit, in order.
+    /// Its audit events, in order.
     pub events: Vec<AuditEvent>,
-    /// Whether its chain is whole so far as it goes.
-    pub whole: bool,
-    /// It is the conversation as a whole, and its recordings are known by now: what the ledger says of it is overtaken.
-    pub overtaken: bool,
-    /// What is wrong with the chain.
+    /// All its events can be read, and their chain has no gap and no change.
+    pub intact: bool,
+    /// This is the conversation as a whole, and its recordings are known by now, which supersedes it.
+    pub superseded: bool,
+    /// The findings about the chain.
     pub findings: Vec<Finding>,
 }
 
-/// What is known of each recording of a conversation, and what is wrong with the tables beside that.
+/// Reads the custody of each recording of a conversation, and the findings that belong to none of them.
 pub async fn of(ledger: &Ledger, id: ConversationId) -> Result<(Vec<Custody>, Vec<Finding>), Error> {
     let (known, audit) = tables(ledger, id).await?;
     if known == RecordPage::default() && audit == Events::default() {
@@ -76,15 +76,15 @@ pub async fn of(ledger: &Ledger, id: ConversationId) -> Result<(Vec<Custody>, Ve
     if custodies.len() > 1 {
         custodies
             .iter_mut()
-            .for_each(|custody| custody.overtaken = custody.recording == "-");
+            .for_each(|custody| custody.superseded = custody.recording == "-");
     }
     Ok((custodies, findings))
 }
 
-/// How often tables that are being written to are read again.
+/// Number of times that tables are read while a run writes to them.
 const TRIES: usize = 3;
 
-/// Ledger and audit of a conversation as they are at one moment: a run may be writing both.
+/// Reads ledger and audit of a conversation as they are at one moment: a run may be writing both.
 async fn tables(ledger: &Ledger, id: ConversationId) -> Result<(RecordPage, Events), Error> {
     let mut before = ledger.all_records(id).await?;
     let mut tries = 1;
@@ -99,8 +99,8 @@ async fn tables(ledger: &Ledger, id: ConversationId) -> Result<(RecordPage, Even
 }
 
 impl Custody {
-    /// Puts the events in order, and checks that they are all there and end where the ledger says. A chain with an item
-    /// that cannot be read cannot be judged beyond that.
+    /// Sorts the events and checks that none is missing and that they end where the ledger says. A chain with an item
+    /// that cannot be read is not checked beyond that.
     fn new(id: ConversationId, recording: String, record: Option<Record>, chain: Events) -> Self {
         let Events {
             mut events,
@@ -115,8 +115,8 @@ impl Custody {
                 recording,
                 record,
                 events,
-                whole: false,
-                overtaken: false,
+                intact: false,
+                superseded: false,
                 findings: findings.collect(),
             };
         }
@@ -125,8 +125,8 @@ impl Custody {
             recording,
             record,
             events,
-            whole: end.is_ok(),
-            overtaken: false,
+            intact: end.is_ok(),
+            superseded: false,
             findings: Vec::new(),
         };
         let wrong = match (&custody.record, end) {
@@ -134,7 +134,7 @@ impl Custody {
                 Code::LedgerDiffers,
                 "the audit tells of it, and the ledger has no record".to_owned(),
             )),
-            (_, Err(broken)) => Some((Code::AuditBroken, broken.to_string())),
+            (Some(_), Err(broken)) => Some((Code::AuditBroken, broken.to_string())),
             (Some(record), Ok(end)) if end.seq < record.seq => Some((
                 Code::AuditMissing,
                 format!(
@@ -149,7 +149,7 @@ impl Custody {
                     end.seq, record.seq
                 ),
             )),
-            _ => None,
+            (Some(_), Ok(_)) => None,
         };
         if let Some((code, detail)) = wrong {
             let finding = custody.finding(id.to_string(), None, code, detail);
@@ -158,7 +158,7 @@ impl Custody {
         custody
     }
 
-    /// A finding about this recording, or about one of its files.
+    /// Makes a finding about this recording, or about one of its files.
     pub fn finding(
         &self,
         interaction_id: String,
@@ -170,16 +170,16 @@ impl Custody {
             code,
             interaction_id: Some(interaction_id),
             recording_id: Some(self.recording.clone()),
-            archive_key: file.map(|file| file.archive_key.clone()),
+            archive_key: file.map(|file| file.archive_key.to_string()),
             detail,
         }
     }
 }
 
-/// How the archiver tells of bytes that are not those which a job expects.
+/// The words with which the archiver reports bytes that a job did not expect.
 const UNEXPECTED: &str = ", not the expected ";
 
-/// Returns what a run told of bytes that were not those which its job expected, if that is why this recording failed. A job
+/// Returns the error of a recording that failed because its bytes were not those which its job expected. A job
 /// without the expected SHA-256 would archive them unseen.
 pub(super) fn unexpected(record: Option<&Record>, events: &[AuditEvent]) -> Option<String> {
     record.filter(|record| record.state == State::Failed)?;
@@ -192,7 +192,7 @@ pub fn last_error(events: &[AuditEvent]) -> Option<&str> {
     events.iter().rev().find_map(AuditEvent::error)
 }
 
-/// A recording, or the conversation as a whole, as ledger and audit spell it, for people.
+/// Names a recording, or the conversation as a whole, for people.
 pub fn named(recording: &str) -> String {
     match recording {
         "-" => "the conversation as a whole".to_owned(),

@@ -14,7 +14,7 @@ use tracing::Instrument as _;
 use super::event::{self, Incoming, Message, Request, Wanted};
 use super::kept;
 use super::metrics::Tally;
-use crate::archive::{Archiver, Run, panic_text};
+use crate::archive::{Archiver, Run};
 use crate::aws::queues::Handover;
 use crate::clock::{Deadline, Stop};
 use crate::domain::audit::{Actor, Source};
@@ -322,10 +322,7 @@ async fn contained(work: BoxFuture<'_, Settled>, deadline: &Deadline) -> Settled
     let error = tokio::select! {
         settled = AssertUnwindSafe(work).catch_unwind() => match settled {
             Ok(settled) => return settled,
-            Err(panic) => {
-                let message = format!("a defect was caught: {}", panic_text(&*panic));
-                Error::new(ErrorKind::Panic, message)
-            }
+            Err(panic) => Error::caught(&*panic),
         },
         () = deadline.answer_due() => {
             Error::new(ErrorKind::DeadlineNear, "the invocation is about to end and a request is still unanswered")

@@ -152,7 +152,7 @@ async fn the_files_of_a_screen_are_parts_in_their_order() {
     assert_eq!(order, (0..11).map(|part| (Some(part), None)).collect::<Vec<_>>());
     for file in &record.files {
         let part = file.part.unwrap();
-        let (_, key) = file.location();
+        let key = &file.archive_key.key;
         assert!(key.ends_with(&format!("{RECORDING}-{part}.webm")), "{key}");
         let bytes = bench.object(key).await.unwrap().bytes;
         assert_eq!(bytes, self::part(usize::try_from(part).unwrap()), "{key}");

@@ -30,6 +30,17 @@ impl Known {
         ever.cloned().collect()
     }
 
+    /// Returns the last look that was recorded as having something to do.
+    pub(super) fn begun(&self) -> u32 {
+        self.conversation.as_ref().map_or(0, |record| record.look_begun)
+    }
+
+    /// Takes from the list the recordings that another run or job sees to.
+    pub(super) fn leave_to_their_runs(&self, listing: &mut Listing, now: Timestamp) {
+        let alone = |id: &RecordingId| needs_work(self.of(&id.to_string()), now);
+        listing.recordings.retain(|one| alone(&one.id));
+    }
+
     /// Returns what a look found that listed this.
     pub(super) fn found(&self, listing: &Listing) -> Found {
         let mut found = Found {
@@ -42,7 +53,7 @@ impl Known {
             names.dedup();
         }
         let unreadable = listing.unreadable.as_ref();
-        found.unreadable = unreadable.map(|error| crate::redact::people(&error.to_string()));
+        found.unreadable = unreadable.map(|error| error.redacted());
         let others = self.recordings.iter().filter(|record| {
             let whole = RecordingId::parse(&record.recording_id).is_ok();
             whole && record.is_final() && record.state != State::Failed

@@ -11,22 +11,20 @@ use jiff::Timestamp;
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::{Lease, Ledger, Record, State, from_item};
+use super::{Lease, Ledger, Record, State, Writer, from_item};
 use crate::aws::failure::failed;
-use crate::clock::Deadline;
-use crate::domain::audit::{Actor, AuditEvent, Chain};
+use crate::domain::audit::{AuditEvent, Chain};
 use crate::domain::recording::RecordingRef;
 use crate::error::{Error, ErrorKind};
 use crate::retry::Retry;
-/// What is about to be written, by whom, and until when.
+
+/// One write, before its record is decided on.
 #[derive(Clone, Copy)]
 pub(super) struct Writing<'a> {
-    pub(super) of: RecordingRef,
-    pub(super) actor: &'a Actor,
+    pub(super) writer: Writer<'a>,
     pub(super) entry: &'a AuditEvent,
-    /// Whether the entry is an audit event, by the record before and after.
-    pub(super) told: fn(Option<&Record>, &Record) -> bool,
-    pub(super) deadline: &'a Deadline,
+    /// Decides by the record before and after the write whether the entry becomes an audit event.
+    pub(super) audited: fn(Option<&Record>, &Record) -> bool,
 }
 
 /// What the record has to be like for a write to go through.
@@ -45,7 +43,7 @@ enum CommitError {
     Failed(Error),
 }
 
-/// Every write has its audit event.
+/// Gives every write its audit event.
 pub(super) fn always(_: Option<&Record>, _: &Record) -> bool {
     true
 }
@@ -61,31 +59,30 @@ impl Ledger {
         decide: impl Fn(Option<&Record>) -> ControlFlow<T, Record>,
     ) -> Result<ControlFlow<T, Record>, Error> {
         let Writing {
-            of,
-            actor,
+            writer,
             entry,
-            told,
-            deadline,
+            audited,
         } = writing;
-        let mut retry = Retry::new(self.policy, deadline);
+        let mut retry = Retry::new(self.policy, writer.deadline);
         loop {
             let next = match decide(seen.as_deref()) {
                 ControlFlow::Continue(next) => next,
                 ControlFlow::Break(done) => return Ok(ControlFlow::Break(done)),
             };
-            // What is archived does not change its state here, so there is nothing to tell.
-            let entries = if next.is_archived() || !told(seen.as_deref(), &next) {
+            // An archived recording does not change its state here, so there is no event.
+            let entries = if next.is_archived() || !audited(seen.as_deref(), &next) {
                 &[][..]
             } else {
                 std::slice::from_ref(entry)
             };
             let expect = seen.as_deref().map_or(Expect::Absent, Expect::Unchanged);
-            match self.commit(&of, actor, expect, next, entries, deadline).await {
+            match self.commit(writer, expect, next, entries).await {
                 Ok(record) => return Ok(ControlFlow::Continue(record)),
                 Err(CommitError::Failed(error)) => return Err(error),
                 Err(CommitError::Conflict(now_there)) => {
                     if seen.is_some() || now_there.is_none() {
-                        let error = Error::transient(format!("several runs write about {of} at once"));
+                        let message = format!("several runs write about {} at once", writer.target);
+                        let error = Error::transient(message);
                         retry.wait(error, None).await?;
                     }
                     seen = now_there;
@@ -137,16 +134,12 @@ impl Ledger {
 
     pub(super) async fn write(
         &self,
-        lease: &mut Lease,
+        lease: &mut Lease<'_>,
         next: Record,
         entries: &[AuditEvent],
-        deadline: &Deadline,
     ) -> Result<(), Error> {
         let expect = Expect::Held(&lease.record);
-        match self
-            .commit(&lease.of, &lease.actor, expect, next, entries, deadline)
-            .await
-        {
+        match self.commit(lease.writer, expect, next, entries).await {
             Ok(record) => {
                 lease.record = record;
                 Ok(())
@@ -154,26 +147,25 @@ impl Ledger {
             Err(CommitError::Failed(error)) => Err(error),
             Err(CommitError::Conflict(_)) => Err(Error::new(
                 ErrorKind::LeaseLost,
-                format!("the lease on {} ended or went to another run", lease.of),
+                format!("the lease on {} ended or went to another run", lease.target()),
             )),
         }
     }
 
-    /// One transaction: the record and its audit events. Gives the record as written.
+    /// Writes the record and its audit events in one transaction. Returns the record as written.
     async fn commit(
         &self,
-        of: &RecordingRef,
-        actor: &Actor,
+        writer: Writer<'_>,
         expect: Expect<'_>,
         mut next: Record,
         entries: &[AuditEvent],
-        deadline: &Deadline,
     ) -> Result<Record, CommitError> {
+        let target = writer.target;
         let now = self.clock.now();
         let mut chain = next.chain();
         let mut events = Vec::with_capacity(entries.len());
         for entry in entries {
-            let (event, longer) = chain.append(of, entry.clone(), actor, now);
+            let (event, longer) = chain.append(&target, entry.clone(), writer.actor, now);
             events.push(event);
             chain = longer;
         }
@@ -185,7 +177,7 @@ impl Ledger {
         for event in &events {
             puts.push(self.audit_put(event).map_err(CommitError::Failed)?);
         }
-        let mut retry = Retry::new(self.policy, deadline);
+        let mut retry = Retry::new(self.policy, writer.deadline);
         loop {
             let request = self
                 .client
@@ -196,7 +188,7 @@ impl Ledger {
                 Err(error) => error,
             };
             let doing = format!(
-                "writing ledger and audit of {of} (tables {}, {})",
+                "writing ledger and audit of {target} (tables {}, {})",
                 self.tables.ledger, self.tables.audit
             );
             let reasons = cancellation(error.as_service_error());
@@ -282,7 +274,7 @@ fn cancellation(error: Option<&TransactWriteItemsError>) -> Vec<CancellationReas
         Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) => {
             cancelled.cancellation_reasons().to_vec()
         }
-        _ => Vec::new(),
+        Some(_) | None => Vec::new(),
     }
 }
 

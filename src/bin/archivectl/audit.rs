@@ -208,7 +208,7 @@ fn section(custody: &Custody, zone: &Zone) -> String {
         .map(|file| {
             let code = |text: &str| format!("<code>{}</code>", escape(text));
             vec![
-                code(&file.archive_key),
+                code(&file.archive_key.to_string()),
                 exact_bytes(file.size_bytes),
                 code(&file.sha256),
             ]
@@ -299,8 +299,8 @@ mod tests {
             recording: RECORDING.to_owned(),
             record: Some(record),
             events,
-            whole: true,
-            overtaken: false,
+            intact: true,
+            superseded: false,
             findings: findings.clone(),
         };
         Audit {

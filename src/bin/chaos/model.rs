@@ -6,6 +6,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use recording_archiver::aws::ledger::from_item;
 use recording_archiver::domain::audit::{self, AuditEvent};
 use recording_archiver::domain::record::{Record, State};
+use recording_archiver::domain::recording::ArchiveKey;
 use recording_archiver::sim::genesys::Media;
 use recording_archiver::sim::{AUDIT_TABLE, BUCKET, LEDGER_TABLE};
 use sha2::{Digest as _, Sha256};
@@ -85,7 +86,7 @@ pub(crate) async fn judge(stage: &Stage) -> Result<Verdict> {
             continue;
         }
         check_files(stage, record, files, &mut verdict).await?;
-        named.extend(record.files.iter().map(|file| file.location().1.to_owned()));
+        named.extend(record.files.iter().map(|file| file.archive_key.key.clone()));
         let mut story = events.remove(id).unwrap_or_default();
         story.sort_by_key(AuditEvent::seq);
         check_story(record, &story, &mut verdict);
@@ -154,7 +155,7 @@ async fn check_files(
 ) -> Result<()> {
     let s3 = stage.world.aws.s3();
     for (file, served) in record.files.iter().zip(files) {
-        let (bucket, key) = file.location();
+        let ArchiveKey { bucket, key } = &file.archive_key;
         let Ok(object) = s3.get_object().bucket(bucket).key(key).send().await else {
             verdict.lost.push(format!("the object {key} is not there"));
             continue;

@@ -9,7 +9,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use recording_archiver::aws::ledger::from_item;
 use recording_archiver::domain::audit::{self, Action, AuditEvent};
 use recording_archiver::domain::record::Record;
-use recording_archiver::domain::recording::ArchivedFile;
+use recording_archiver::domain::recording::{ArchiveKey, ArchivedFile};
 use recording_archiver::sim::{AUDIT_TABLE, LEDGER_TABLE, World};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
@@ -79,10 +79,10 @@ async fn of_recording(
     evidence.details.push(format!("{subject}: {state}"));
     for file in &record.files {
         of_file(world, file, &events, evidence).await?;
-        let (bucket, key) = file.location();
+        let place = &file.archive_key;
         evidence.files.push(File {
             conversation: conversation.to_owned(),
-            path: world.aws.object_path(bucket, key),
+            path: world.aws.object_path(&place.bucket, &place.key),
             bytes: file.size_bytes,
         });
     }
@@ -113,7 +113,7 @@ async fn of_file(
     events: &[AuditEvent],
     evidence: &mut Evidence,
 ) -> Result<()> {
-    let (bucket, key) = file.location();
+    let ArchiveKey { bucket, key } = &file.archive_key;
     let path = world.aws.object_path(bucket, key);
     let (sha256, bytes) = hash_file(&path)?;
     evidence
@@ -125,10 +125,10 @@ async fn of_file(
         let tag = tags.tag_set().iter().find(|tag| tag.key() == name);
         tag.map(|tag| tag.value().to_owned()).unwrap_or_default()
     };
-    let (delivery, told) = delivered(world, &file.archive_key).unwrap_or_default();
+    let (delivery, told) = delivered(world, &file.archive_key.to_string()).unwrap_or_default();
     let witnesses = [
         ("ledger", file.sha256.clone()),
-        ("audit", audited(events, &file.archive_key)),
+        ("audit", audited(events, &file.archive_key.to_string())),
         ("tag", tag("sha256")),
         ("webhook", told),
     ];

@@ -6,7 +6,7 @@ use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
 use super::*;
-use crate::domain::recording::{ConversationId, RecordingId, RecordingRef};
+use crate::domain::recording::{ArchiveKey, ConversationId, RecordingId, RecordingRef};
 
 fn chain_of(length: usize) -> Vec<AuditEvent> {
     let recording = RecordingRef {
@@ -23,7 +23,7 @@ fn chain_of(length: usize) -> Vec<AuditEvent> {
     (0..length)
         .map(|n| {
             let file = ArchivedFile {
-                archive_key: "s3://archive/k.wav".into(),
+                archive_key: ArchiveKey::parse("s3://archive/k.wav").unwrap(),
                 sha256: "ab".repeat(32),
                 size_bytes: 7,
                 format: "wav".to_owned(),
@@ -81,7 +81,7 @@ fn an_event_is_written_as_the_stored_ones_were() {
         requested_by: Some("Anna +1".into()),
     };
     let file = ArchivedFile {
-        archive_key: "s3://archive/k-1.wav".into(),
+        archive_key: ArchiveKey::parse("s3://archive/k-1.wav").unwrap(),
         sha256: "cd".repeat(32),
         size_bytes: 144_044,
         format: "WAV".to_owned(),

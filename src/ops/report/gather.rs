@@ -1,4 +1,4 @@
-//! The figures of a report, gathered recording by recording. What they take in memory does not grow with the archive.
+//! The figures of a report, gathered recording by recording. Their memory does not grow with the archive.
 
 use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp};
@@ -13,10 +13,10 @@ use crate::ops::custody::{Custody, noted, started};
 
 /// The figures of a report, while they are gathered.
 #[derive(Debug)]
-pub(super) struct Tally {
+pub(super) struct Gathered {
     range: Range,
     now: Timestamp,
-    /// Recordings and bytes of every day of the range, also of those that brought nothing.
+    /// Recordings and bytes of every day of the range, days without any included.
     days: BTreeMap<Date, (u64, u64)>,
     /// From the claim to the verified object, in milliseconds.
     latency: Histogram,
@@ -25,13 +25,13 @@ pub(super) struct Tally {
     figures: Figures,
 }
 
-/// Letters of a reason.
+/// Longest reason, in characters.
 const LONGEST_REASON: usize = 160;
 
 /// Reasons beyond these count as one.
 const REASONS: usize = 200;
 
-impl Tally {
+impl Gathered {
     pub(super) fn new(range: Range, now: Timestamp) -> Self {
         Self {
             range,
@@ -46,7 +46,7 @@ impl Tally {
         }
     }
 
-    /// Returns the report.
+    /// Makes the report.
     pub(super) fn finish(mut self) -> Report {
         let day = |(day, (recordings, bytes))| Day {
             day,
@@ -56,8 +56,8 @@ impl Tally {
         let days: Vec<_> = self.days.into_iter().map(day).collect();
         self.figures.recordings = days.iter().map(|day| day.recordings).sum();
         self.figures.bytes = days.iter().map(|day| day.bytes).sum();
-        self.figures.latency_ms = self.latency.figures();
-        self.figures.age_ms = self.age.figures();
+        self.figures.latency_ms = self.latency.lengths();
+        self.figures.age_ms = self.age.lengths();
         Report {
             days,
             figures: self.figures,
@@ -74,7 +74,7 @@ impl Tally {
             }
         }
         let Some(record) = &custody.record else { return };
-        if custody.overtaken || !is_meant(record, self.range) {
+        if custody.superseded || !is_meant(record, self.range) {
             return;
         }
         *self.figures.outcomes.entry(outcome(record.state)).or_default() += 1;
@@ -134,8 +134,8 @@ impl Tally {
     }
 }
 
-/// Says whether a record belongs into a report of these days: it was archived in them, or it is not archived and was written
-/// to last in them.
+/// Returns whether a record belongs into a report of these days: it was archived in them, or it is not archived and was
+/// written last in them.
 pub(super) fn is_meant(record: &Record, range: Range) -> bool {
     range.holds(record.archived_at.unwrap_or(record.updated_at))
 }
@@ -148,7 +148,7 @@ fn outcome(state: State) -> &'static str {
         State::Failed => "failed",
         State::Expired => "expired",
         State::Skipped => "skipped",
-        // Of a conversation that has no recordings: with any, they stand in the report, and it does not.
+        // A conversation without recordings. Where it has any, they stand in the report, and the conversation does not.
         State::Settled | State::Unrecorded => "no recording",
     }
 }
@@ -157,7 +157,7 @@ fn millis(duration: SignedDuration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or_default()
 }
 
-/// An error's text without what is different each time: ids, keys, hashes.
+/// Returns an error's text without ids, keys and hashes, which differ each time.
 fn reason(error: &str) -> String {
     const LONGEST: usize = 20;
     let words = error.split_whitespace().map(|word| {
