@@ -109,8 +109,8 @@ impl Deadline {
         }
     }
 
-    /// Does `work` until the working time ends, and turns a panic into an error. The caller gets the chance to undo what
-    /// `work` began.
+    /// Does `work` until the working time ends, and turns a panic into an error. The caller gets the chance to undo
+    /// what `work` began.
     pub async fn in_time<T>(&self, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
         tokio::select! {
             done = AssertUnwindSafe(work).catch_unwind() => {

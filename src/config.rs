@@ -175,7 +175,8 @@ pub struct LimitConfig {
     pub settle: Duration,
     /// `UNRECORDED_AFTER_MINUTES`: when a conversation without recordings is believed to have none.
     pub unrecorded_after: Duration,
-    /// `TRANSCODE_WAIT_SECONDS`: how long a run waits in all for a recording that is being transcoded; zero: not at all.
+    /// `TRANSCODE_WAIT_SECONDS`: how long a run waits in all for a recording that is being transcoded; zero: not at
+    /// all.
     pub transcode_wait: Duration,
     /// First of these waits; doubles from there. Not configurable from outside.
     pub transcode_first: Duration,

@@ -128,8 +128,9 @@ impl Waits {
         }
     }
 
-    /// Returns how long to wait before asking again: as long as the other side `asked` for, else the next doubled wait,
-    /// the last one cut to what is left of the budget. `None`: the budget is used up, or is less than what was asked for.
+    /// Returns how long to wait before asking again: as long as the other side `asked` for, else the next doubled
+    /// wait, the last one cut to what is left of the budget. `None`: the budget is used up, or is less than what was
+    /// asked for.
     pub fn take(&mut self, asked: Option<Duration>) -> Option<Duration> {
         let wait = match asked {
             Some(asked) if asked > self.left => return None,
@@ -150,8 +151,8 @@ impl Waits {
 /// The longest wait that a failing server may ask for.
 const LONGEST_WAIT_FOR_5XX: Duration = Duration::from_secs(60);
 
-/// Bounds how long an answer asks to wait: a server that fails (5xx) gets a minute at most, as the wait is paid time and
-/// another run costs less. A rate limit (429) knows how long it lasts.
+/// Bounds how long an answer asks to wait: a server that fails (5xx) gets a minute at most, as the wait is paid time
+/// and another run costs less. A rate limit (429) knows how long it lasts.
 pub fn patience(status: reqwest::StatusCode, asked: Option<Duration>) -> Option<Duration> {
     match asked {
         Some(asked) if status.is_server_error() => Some(asked.min(LONGEST_WAIT_FOR_5XX)),

@@ -73,9 +73,9 @@ impl Queues {
         self.config.exceptions.is_some()
     }
 
-    /// Puts a job on the work queue again: `deferrals` grows by one, and the delay with it, or it is as long as the source
-    /// `asked` for. Neither gets longer than SQS takes (see [`send`](Self::send)): a source that asks for more is asked again
-    /// sooner. Returns the delay.
+    /// Puts a job on the work queue again: `deferrals` grows by one, and the delay with it, or it is as long as the
+    /// source `asked` for. Neither gets longer than SQS takes (see [`send`](Self::send)): a source that asks for more
+    /// is asked again sooner. Returns the delay.
     pub async fn defer(&self, job: &Job, asked: Option<Duration>) -> Result<Duration, Error> {
         let delay = delay(job.deferrals).max(asked.unwrap_or_default());
         let again = Job {
@@ -87,8 +87,8 @@ impl Queues {
         Ok(delay.min(LONGEST_DELAY))
     }
 
-    /// Puts a job on the work queue, after `delay` or the longest delay that SQS takes. SQS counts whole seconds: up, or a
-    /// job would come back early again and again.
+    /// Puts a job on the work queue, after `delay` or the longest delay that SQS takes. SQS counts whole seconds: up,
+    /// or a job would come back early again and again.
     pub async fn send(&self, job: &Job, delay: Duration) -> Result<(), Error> {
         let Some(url) = &self.config.work else {
             return Err(Error::transient(

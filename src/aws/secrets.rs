@@ -87,8 +87,8 @@ impl Secrets {
         }
     }
 
-    /// Returns whether the version of the secret before this one held a key for the webhook, or something meant to be one.
-    /// Asks once for each time that the secret is read.
+    /// Returns whether the version of the secret before this one held a key for the webhook, or something meant to be
+    /// one. Asks once for each time that the secret is read.
     pub async fn held_webhook_key(&self, credentials: &Credentials) -> Result<bool, Error> {
         let asking = credentials.held_key.get_or_try_init(|| async {
             let id = &self.secret_id;

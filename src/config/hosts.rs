@@ -19,7 +19,8 @@ pub enum MediaHosts {
 }
 
 impl MediaHosts {
-    /// Makes the list for an API at `api_base`: `more`, the organisation's domain, and where Genesys always keeps media.
+    /// Makes the list for an API at `api_base`: `more`, the organisation's domain, and where Genesys always keeps
+    /// media.
     pub(super) fn new(api_base: &Url, domain: Option<&str>, more: Vec<String>) -> Self {
         if is_local(api_base) {
             return Self::Any;

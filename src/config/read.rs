@@ -199,7 +199,8 @@ impl Env<'_> {
             "S3_BUCKET_NAME",
             "the name of an S3 bucket (not a URL or a path)",
             |text| {
-                // https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html; access point aliases fit too.
+                // https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html; access point aliases
+                // fit too.
                 let fits = (3..=63).contains(&text.len())
                     && text
                         .bytes()

@@ -47,8 +47,8 @@ const LONGEST_ANSWER: usize = 32 * 1024 * 1024;
 /// Longest list of recordings that is read.
 pub(super) const LONGEST_LIST: usize = 1024 * 1024;
 
-/// Longest answer with the details of conversations, or a page of orphans, that is read. Each `{}` in it becomes a value
-/// of a hundred bytes and more, and all have to fit into a function's memory.
+/// Longest answer with the details of conversations, or a page of orphans, that is read. Each `{}` in it becomes a
+/// value of a hundred bytes and more, and all have to fit into a function's memory.
 pub(super) const LONGEST_DETAILS: usize = 8 * 1024 * 1024;
 
 /// The permissions to grant after a 403 about recordings.

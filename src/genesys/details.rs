@@ -100,8 +100,8 @@ impl Details {
             bulk: OnceCell::new(),
         }
     }
-    /// Asks what analytics say of a conversation. One of the batch is looked up in the batch's one answer; any other one is
-    /// asked for alone.
+    /// Asks what analytics say of a conversation. One of the batch is looked up in the batch's one answer; any other
+    /// one is asked for alone.
     pub(super) async fn ask(
         &self,
         api: &Api,

@@ -17,8 +17,8 @@ use crate::error::{Error, ErrorKind};
 pub struct Listing {
     /// The recordings.
     pub recordings: Vec<Listed>,
-    /// The number of entries that cannot be read, and why the first cannot. Each may be a recording, so that somebody has
-    /// to look at them.
+    /// The number of entries that cannot be read, and why the first cannot. Each may be a recording, so that somebody
+    /// has to look at them.
     pub unreadable: Option<Error>,
 }
 

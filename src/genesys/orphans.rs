@@ -1,4 +1,5 @@
-//! Orphan recordings: what the Edge kept because no policy could decide about it, mostly as after-call work never ended.
+//! Orphan recordings: what the Edge kept because no policy could decide about it, mostly as after-call work never
+//! ended.
 
 use serde::Deserialize;
 

@@ -90,9 +90,9 @@ impl Interrupt {
 }
 
 impl Session {
-    /// Reads the configuration: from the stack of this name, which wins, and from `variables`. Of those that the function
-    /// cannot do without, only the ones in `needs` have to be there. Sends nothing, but to CloudFormation if a stack is
-    /// named.
+    /// Reads the configuration: from the stack of this name, which wins, and from `variables`. Of those that the
+    /// function cannot do without, only the ones in `needs` have to be there. Sends nothing, but to CloudFormation if
+    /// a stack is named.
     pub async fn start(
         stack: Option<&str>,
         variables: impl Fn(&str) -> Option<String>,

@@ -183,8 +183,8 @@ fn malformed(message: impl Into<String>) -> Error {
     Error::new(ErrorKind::MalformedJob, message)
 }
 
-/// Reads a Genesys event, as EventBridge sends it or as the rule's target transforms it. Only the three "end" topics ask
-/// for something, and only where the kind of conversation can have a wanted recording.
+/// Reads a Genesys event, as EventBridge sends it or as the rule's target transforms it. Only the three "end" topics
+/// ask for something, and only where the kind of conversation can have a wanted recording.
 ///
 /// No error repeats a value of the event: any of them may be somebody's name or number.
 fn from_event(value: &Value, wanted: &Wanted<'_>) -> Result<Request, Error> {

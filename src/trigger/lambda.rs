@@ -103,9 +103,9 @@ impl Process {
     }
 }
 
-/// Returns how much time an invocation has. An emulator may give no deadline of its own: cargo-lambda's names 600,000 ms
-/// after 1970. A deadline that this process cannot have seen, as it passed longer ago than any invocation lasts, counts as
-/// "not given".
+/// Returns how much time an invocation has. An emulator may give no deadline of its own: cargo-lambda's names 600,000
+/// ms after 1970. A deadline that this process cannot have seen, as it passed longer ago than any invocation lasts,
+/// counts as "not given".
 fn remaining(deadline: SystemTime, began: SystemTime, now: SystemTime) -> Duration {
     if deadline + LONGEST_INVOCATION < began {
         return LONGEST_INVOCATION;

@@ -1,8 +1,8 @@
 //! Metrics in CloudWatch's embedded format: names and units in one place, lines made of outcomes. Pure.
 //!
-//! Written here and not with a recorder crate: those keep their counts in one global place, while here the figures
-//! of an invocation are a value that only its own outcomes made.
-//! Format: <https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html>
+//! Written here and not with a recorder crate: those keep their counts in one global place, while here the figures of
+//! an invocation are a value that only its own outcomes made. Format:
+//! <https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html>
 
 use std::collections::BTreeMap;
 use std::time::Duration;
