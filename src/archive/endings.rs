@@ -8,7 +8,7 @@ use super::{Archiver, Run};
 use crate::aws::ledger::{Found, Note};
 use crate::domain::format::{MediaKind, RecordingApi};
 use crate::domain::job::LOOKS;
-use crate::domain::outcome::{Figures, Outcome, RecordingResult, Verdict, verdict};
+use crate::domain::outcome::{Consequence, Outcome, RecordingResult, Timings, consequence};
 use crate::domain::record::Record;
 use crate::domain::recording::{ConversationId, RecordingRef};
 use crate::error::{Disposition, Error, ErrorKind};
@@ -41,11 +41,11 @@ impl Archiver {
         error: Error,
     ) -> RecordingResult {
         let error = self.judged(run, None, error);
-        let Verdict {
+        let Consequence {
             outcome,
             state,
             action,
-        } = verdict(error.kind());
+        } = consequence(error.kind());
         log_end(target, outcome, &error);
         let mut sent = None;
         if found.is_some() && outcome == Outcome::Deferred {
@@ -154,7 +154,7 @@ impl Archiver {
         let outcome = Outcome::AlreadyArchived;
         self.as_expected(
             run,
-            RecordingResult::done(target, outcome, record.files, Figures::default()),
+            RecordingResult::done(target, outcome, record.files, Timings::default()),
         )
     }
 
@@ -169,11 +169,11 @@ impl Archiver {
         let hashes: Vec<_> = result.files.iter().map(|file| file.sha256.as_str()).collect();
         let message = format!(
             "{} is archived with SHA-256 {}, not the expected {expected}",
-            result.of,
+            result.target,
             hashes.join(", ")
         );
         let error = Error::new(ErrorKind::HashMismatch, message);
-        log_end(result.of, Outcome::Failed, &error);
+        log_end(result.target, Outcome::Failed, &error);
         result.but(Outcome::Failed, error)
     }
 }

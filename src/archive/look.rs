@@ -16,7 +16,7 @@ use super::{Archiver, Run, several};
 use crate::aws::ledger::{Found, Look};
 use crate::domain::audit::Action;
 use crate::domain::job::Job;
-use crate::domain::outcome::{Figures, Outcome, RecordingResult};
+use crate::domain::outcome::{Outcome, RecordingResult, Timings};
 use crate::domain::record::{Record, State};
 use crate::domain::recording::{RecordingId, RecordingRef};
 use crate::error::{Error, ErrorKind};
@@ -123,7 +123,7 @@ impl Archiver {
             } else {
                 Outcome::Settled
             };
-            results.push(RecordingResult::done(of, outcome, Vec::new(), Figures::default()));
+            results.push(RecordingResult::done(of, outcome, Vec::new(), Timings::default()));
         }
         Looked { results, taken: None }
     }
@@ -170,7 +170,7 @@ impl Archiver {
         }
         if number.is_none() && results.is_empty() {
             let outcome = Outcome::Settling;
-            results.push(RecordingResult::done(of, outcome, Vec::new(), Figures::default()));
+            results.push(RecordingResult::done(of, outcome, Vec::new(), Timings::default()));
         }
         let undecided = results.iter().any(is_undecided);
         let complete = known
@@ -250,7 +250,7 @@ impl Archiver {
             Ok(()) if conclusion.goes_on() && !quiet => None,
             Ok(()) => {
                 let outcome = conclusion.outcome();
-                Some(RecordingResult::done(of, outcome, Vec::new(), Figures::default()))
+                Some(RecordingResult::done(of, outcome, Vec::new(), Timings::default()))
             }
             Err(error) => Some(RecordingResult::ended(of, Outcome::Retry, error)),
         }
@@ -365,7 +365,7 @@ fn is_undecided(result: &RecordingResult) -> bool {
 
 /// Tells whether nothing more comes of a recording by itself, by what this look made of it, or else by its record.
 fn is_final(id: &str, results: &[RecordingResult], known: &Known) -> bool {
-    let result = results.iter().find(|result| result.of.recording_key() == id);
+    let result = results.iter().find(|result| result.target.recording_key() == id);
     let Some(result) = result else {
         return known.of(id).is_some_and(Record::is_final);
     };

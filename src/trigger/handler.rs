@@ -358,8 +358,8 @@ fn summary(results: &[RecordingResult]) -> Value {
                 .map(|file| json!({"archiveKey": file.archive_key, "sha256": file.sha256, "sizeBytes": file.size_bytes}))
                 .collect();
             let mut summary = json!({
-                "interactionId": result.of.conversation.to_string(),
-                "recordingId": result.of.recording.map(|_| result.of.recording_key()),
+                "interactionId": result.target.conversation.to_string(),
+                "recordingId": result.target.recording.map(|_| result.target.recording_key()),
                 "outcome": result.outcome.as_str(),
                 "files": files,
             });
