@@ -11,14 +11,14 @@ use crate::ops::{Error, Listener, Session, Verdict};
 #[derive(Debug)]
 pub(super) enum Said {
     Ok(String),
-    /// It works, and somebody may want to look at it.
+    /// Works, and somebody may want to change it.
     Warning {
         detail: String,
         fix: String,
     },
-    /// It does not work.
+    /// Does not work.
     Problem(String),
-    /// It cannot be checked from here.
+    /// Cannot be checked from here.
     Unknown(String),
 }
 
@@ -51,11 +51,11 @@ pub struct Check {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum State {
-    /// As it should be.
+    /// Works as it should.
     Ok,
-    /// It works, and somebody may want to look at it.
+    /// Works, and somebody may want to change it.
     Warning,
-    /// It does not work.
+    /// Does not work.
     Problem,
     /// The check was not made.
     Skipped,
@@ -76,11 +76,11 @@ impl State {
 /// Checks by result.
 #[derive(Debug, PartialEq, Eq, Serialize)]
 pub struct Figures {
-    /// As it should be.
+    /// Works as it should.
     pub ok: usize,
-    /// It works, and somebody may want to look at it.
+    /// Works, and somebody may want to change it.
     pub warnings: usize,
-    /// It does not work.
+    /// Does not work.
     pub problems: usize,
     /// Not made.
     pub skipped: usize,

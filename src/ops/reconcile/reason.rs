@@ -12,15 +12,15 @@ use crate::ops::custody::{Custody, last_error};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Reason {
-    /// All that is wanted of it is archived, and no more can come.
+    /// All wanted recordings are archived, and no more can come.
     Archived,
-    /// All that was listed is archived, and it is looked at again.
+    /// All listed recordings are archived, and another look follows.
     Settling,
     /// A run is working on it.
     InProgress,
-    /// It may still become ready.
+    /// A recording may still become ready.
     TooEarly,
-    /// All that was listed is archived, and no look found out whether there is more.
+    /// All listed recordings are archived, and no look found out whether there are more.
     Unsettled,
     /// Deleted at Genesys before it was archived.
     Expired,
