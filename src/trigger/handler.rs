@@ -5,6 +5,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use aws_config::SdkConfig;
 use aws_lambda_events::sqs::SqsMessage;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
@@ -16,8 +17,9 @@ use super::event::{self, Request, Trigger};
 use super::kept;
 use super::metrics::Tally;
 use crate::archive::{Archiver, Run, asked};
-use crate::aws::queues::{Exception, Handover};
-use crate::clock::{Deadline, Stop};
+use crate::aws::queues::{Exception, Handover, Queues, deferred};
+use crate::clock::{Clock, Deadline, Stop};
+use crate::config::Config;
 use crate::domain::audit::Actor;
 use crate::domain::job::Job;
 use crate::domain::outcome::{Outcome, RecordingResult};
@@ -29,6 +31,7 @@ use crate::telemetry::Lines;
 #[derive(Debug, Clone)]
 pub struct Handler {
     archiver: Arc<Archiver>,
+    queues: Queues,
     stop: Arc<Stop>,
     lines: Lines,
 }
@@ -83,18 +86,24 @@ impl Message {
 }
 
 impl Handler {
-    /// A handler over this archiver; metric lines go to `lines`.
-    pub fn new(archiver: Archiver, lines: Lines) -> Self {
-        Self {
-            archiver: Arc::new(archiver),
+    /// Wires everything together. Nothing is sent yet. Audit and metric lines go to `lines`.
+    pub fn connect(config: Config, sdk: &SdkConfig, clock: Clock, lines: Lines) -> Result<Self, Error> {
+        Ok(Self {
+            queues: Queues::new(aws_sdk_sqs::Client::new(sdk), config.queues.clone()),
+            archiver: Arc::new(Archiver::connect(config, sdk, clock, lines.clone())?),
             stop: Arc::default(),
             lines,
-        }
+        })
     }
 
     /// Pulled on SIGTERM: invocations under way clean up and answer.
     pub fn stop(&self) -> &Arc<Stop> {
         &self.stop
+    }
+
+    /// Returns the queues for jobs and exceptions.
+    pub(super) fn queues(&self) -> &Queues {
+        &self.queues
     }
 
     /// The archiver it calls.
@@ -301,18 +310,16 @@ impl Handler {
                 return self.postpone(&job, &actor, wait).await;
             }
         }
-        // From here on readiness is counted, however often the job is deferred. Nothing was seen in the future.
-        job.first_seen = Some(job.first_seen.map_or(now, |seen| seen.min(now)));
         if !deadline.allows_new_work() {
             let error = Error::new(ErrorKind::DeadlineNear, "no time left to begin another recording");
             return Settled::without_results(Err(error));
         }
-        let run = Run::new(&job, &actor, deadline);
-        if self.archiver.settles(&job) {
+        let run = Run::new(&mut job, &actor, deadline, now);
+        if self.archiver.settles(run.job) {
             return self.look(run, details).await;
         }
         let mut results = self.archiver.archive(run).await;
-        let verdict = self.dispatch(&job, &actor, &mut results).await;
+        let verdict = self.dispatch(run.job, run.actor, &mut results).await;
         Settled {
             results,
             ignored: false,
@@ -353,15 +360,13 @@ impl Handler {
                     }
                 }
                 Outcome::Deferred if !result.sent => {
-                    if !self.archiver.queues().can_defer() {
+                    if !self.queues.can_defer() {
                         let message =
                             format!("{error}; with WORK_QUEUE_URL set, the job would have been deferred");
                         return Err(Error::new(error.kind(), message));
                     }
-                    self.archiver
-                        .queues()
-                        .defer(&about(job, result), asked(error))
-                        .await?;
+                    let delayed = deferred(&about(job, result), asked(error));
+                    self.queues.send(&delayed).await?;
                 }
                 _ => {}
             }
@@ -378,7 +383,7 @@ impl Handler {
         handover: Handover<'_>,
         actor: &Actor,
     ) -> Result<bool, Error> {
-        if !self.archiver.queues().has_exception_queue() {
+        if !self.queues.has_exception_queue() {
             return Ok(false);
         }
         let exception = Exception {
@@ -389,7 +394,7 @@ impl Handler {
             timestamp: self.archiver.clock().now(),
             actor,
         };
-        self.archiver.queues().hand_over(&exception).await?;
+        self.queues.hand_over(&exception).await?;
         Ok(true)
     }
 }
