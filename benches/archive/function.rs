@@ -24,6 +24,7 @@ pub(crate) fn build() -> Result<PathBuf> {
     let build = std::process::Command::new(cargo)
         .args([
             "build",
+            "--locked",
             "--release",
             "--bin",
             "recording-archiver",

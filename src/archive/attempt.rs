@@ -6,7 +6,7 @@ use tokio::time::Instant;
 use super::endings::{MOST_DEFERRALS, log_end};
 use super::{Archiver, Run, filtered_out};
 use crate::aws::ledger::{Claim, Lease};
-use crate::domain::audit::{Action, Entry};
+use crate::domain::audit::{Action, AuditEvent};
 use crate::domain::format::Format;
 use crate::domain::outcome::{Figures, Outcome, RecordingResult, Verdict, verdict};
 use crate::domain::record::State;
@@ -44,13 +44,9 @@ impl<'a> Attempt<'a> {
             return Err(RecordingResult::ended(target, Outcome::Retry, error));
         }
         let format = archiver.format(run.job, listed.map(|listed| listed.media));
-        let mut entry = Entry::new(
-            Action::DownloadInitiated,
-            State::Claimed.as_str(),
-            format.as_str(),
-        );
+        let mut entry = AuditEvent::new(Action::DownloadInitiated, State::Claimed, format.as_str());
         if let Some(listed) = listed {
-            entry.genesys.clone_from(&listed.notes);
+            entry = entry.with_genesys(listed.notes.clone());
         }
         let writer = run.writer(target);
         match archiver.ledger.claim(writer, &entry, archiver.goal()).await {
@@ -85,7 +81,7 @@ impl<'a> Attempt<'a> {
         let mut figures = Figures::default();
         let mut end = None;
         let visible = self.adopt_former().await?;
-        let files = if let Some(files) = self.lease.record().whole(&visible) {
+        let files = if let Some(files) = self.lease.record().complete(&visible) {
             files
         } else {
             let listed = self.ready(listed).await?;
@@ -134,12 +130,14 @@ impl<'a> Attempt<'a> {
     /// Records that the files are visible and verified.
     async fn archived(&mut self, files: Vec<ArchivedFile>, figures: Figures) -> Result<(), Error> {
         let entry = self.entry(Action::ArchiveStored, State::Archived);
-        let of_file = |file: &ArchivedFile| Entry {
-            file: Some(file.clone()),
-            latency: figures.archive,
-            ..entry.clone()
+        let of_file = |file: &ArchivedFile| {
+            let entry = entry.clone().with_file(file);
+            match figures.archive {
+                Some(took) => entry.with_latency(took),
+                None => entry,
+            }
         };
-        let entries: Vec<Entry> = files.iter().map(of_file).collect();
+        let entries: Vec<AuditEvent> = files.iter().map(of_file).collect();
         let (ledger, goal) = (&self.archiver.ledger, self.archiver.goal());
         ledger.archived(&mut self.lease, files, &entries, goal).await?;
         self.figures = Some(figures);
@@ -170,8 +168,9 @@ impl<'a> Attempt<'a> {
             let error = self.undelivered(archived_at, error);
             return self.conclude(error).await;
         }
-        let mut entry = self.entry(Action::WebhookDelivered, State::Notified);
-        entry.latency = Some(begun.elapsed());
+        let entry = self
+            .entry(Action::WebhookDelivered, State::Notified)
+            .with_latency(begun.elapsed());
         let released = archiver.ledger.release(self.lease, Some(State::Notified), &entry);
         match released.await {
             // A former run may have stored the recording, for a job that expected another hash or none.
@@ -217,10 +216,12 @@ impl<'a> Attempt<'a> {
         let ended = self.result();
         // A lost lease is the other run's to write with.
         if error.kind() != ErrorKind::LeaseLost {
-            let mut entry = self.entry(action, state.unwrap_or(record.state));
-            entry.error = Some(error.to_string());
+            let entry = self
+                .entry(action, state.unwrap_or(record.state))
+                .with_error(&error.to_string());
             // A key that still cannot sign is one event, however many jobs meet it.
-            let known = error.kind() == ErrorKind::WebhookUnsignable && record.webhook_error == entry.error;
+            let known = error.kind() == ErrorKind::WebhookUnsignable
+                && record.webhook_error.as_deref() == entry.error();
             let written = if known {
                 archiver.ledger.let_go(self.lease).await
             } else {
@@ -239,8 +240,8 @@ impl<'a> Attempt<'a> {
     }
 
     /// Begins an audit event of this recording.
-    pub(super) fn entry(&self, action: Action, state: State) -> Entry {
-        Entry::new(action, state.as_str(), self.format.as_str())
+    pub(super) fn entry(&self, action: Action, state: State) -> AuditEvent {
+        AuditEvent::new(action, state, self.format.as_str())
     }
 
     /// Returns the result so far: what is archived, and what this run spent on it.

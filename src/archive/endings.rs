@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::{Archiver, Run};
 use crate::aws::ledger::{Found, Note};
 use crate::aws::queues::{Delayed, deferred};
-use crate::domain::audit::Entry;
+use crate::domain::audit::AuditEvent;
 use crate::domain::format::{MediaKind, RecordingApi};
 use crate::domain::job::{Job, LOOKS};
 use crate::domain::outcome::{Figures, Outcome, RecordingResult, Verdict, verdict};
@@ -29,7 +29,7 @@ pub(super) struct Ending {
     outcome: Outcome,
     error: Error,
     /// The ledger's note and its audit event, where the state changes.
-    note: Option<(Note, Entry)>,
+    note: Option<(Note, AuditEvent)>,
     /// The deferred job, which has to be sent before the note is recorded.
     pub(super) next: Option<Delayed>,
 }
@@ -80,10 +80,7 @@ impl Archiver {
                 sent,
                 found,
             };
-            let entry = Entry {
-                error: Some(error.to_string()),
-                ..self.entry(run.job, action, state)
-            };
+            let entry = self.entry(run.job, action, state).with_error(&error.to_string());
             (note, entry)
         });
         Ending {

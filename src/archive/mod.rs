@@ -26,7 +26,7 @@ use crate::aws::secrets::Secrets;
 use crate::aws::storage::Storage;
 use crate::clock::{Clock, Deadline};
 use crate::config::Config;
-use crate::domain::audit::{Action, Actor, Entry};
+use crate::domain::audit::{Action, Actor, AuditEvent};
 use crate::domain::format::{Format, MediaKind};
 use crate::domain::job::Job;
 use crate::domain::outcome::{Outcome, RecordingResult};
@@ -259,8 +259,8 @@ impl Archiver {
     }
 
     /// Begins an audit event of what is not claimed.
-    fn entry(&self, job: &Job, action: Action, state: State) -> Entry {
-        Entry::new(action, state.as_str(), self.format(job, None).as_str())
+    fn entry(&self, job: &Job, action: Action, state: State) -> AuditEvent {
+        AuditEvent::new(action, state, self.format(job, None).as_str())
     }
 
     /// Returns the state in which a recording needs no further run.

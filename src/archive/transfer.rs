@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::attempt::Attempt;
 use crate::aws::storage::{ObjectFacts, Prepared, Published, Upload};
-use crate::domain::audit::{Action, Entry};
+use crate::domain::audit::Action;
 use crate::domain::digest::{Digest, Hashed};
 use crate::domain::format::{FileType, file_type};
 use crate::domain::key::KeyParts;
@@ -160,7 +160,7 @@ impl<'a> Attempt<'a> {
         let config = &self.archiver.config;
         let now = self.archiver.clock.now();
         let parts = KeyParts {
-            of: self.lease.target(),
+            recording: self.lease.target(),
             channel: source.channel,
             extension: named.extension,
             start: start.unwrap_or(self.run.since),
@@ -211,12 +211,11 @@ impl<'a> Attempt<'a> {
         if let Some(sent) = &named.content_type_sent {
             notes.insert("contentType".to_owned(), crate::redact::clip(sent).into());
         }
-        let entry = Entry {
-            file: Some(file.clone()),
-            latency: Some(took),
-            genesys: notes,
-            ..self.entry(Action::DownloadCompleted, State::Storing)
-        };
+        let entry = self
+            .entry(Action::DownloadCompleted, State::Storing)
+            .with_file(&file)
+            .with_latency(took)
+            .with_genesys(notes);
         if let Some(annotations) = &opened.annotations {
             self.lease.annotate(annotations);
         }

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-/// Why a text is not an id. Displays as a sentence that can follow the field's name.
+/// The error of a text that is not an id. Displays as a sentence that can follow the field's name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("must be a UUID such as c0000000-0000-4000-8000-000000000001, but is {found}")]
 pub struct NotAnId {
@@ -25,7 +25,7 @@ fn parse_uuid(text: &str) -> Result<Uuid, NotAnId> {
 pub struct ConversationId(Uuid);
 
 impl ConversationId {
-    /// Reads the hyphenated form; anything else never gets near a URL or a key.
+    /// Reads the hyphenated form, the only one that may appear in a URL or a key.
     pub fn parse(text: &str) -> Result<Self, NotAnId> {
         parse_uuid(text).map(Self)
     }
@@ -42,7 +42,7 @@ impl fmt::Display for ConversationId {
 pub struct RecordingId(Uuid);
 
 impl RecordingId {
-    /// Reads the hyphenated form; anything else never gets near a URL or a key.
+    /// Reads the hyphenated form, the only one that may appear in a URL or a key.
     pub fn parse(text: &str) -> Result<Self, NotAnId> {
         parse_uuid(text).map(Self)
     }
@@ -63,14 +63,14 @@ pub struct Segment {
     pub end: u64,
 }
 
-/// What one ledger record and one audit chain are about: a recording, or a segment cut out of it.
+/// The subject of a ledger record and its audit chain: a recording, a segment of it, or a conversation as a whole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct RecordingRef {
     /// The conversation it belongs to.
     pub conversation: ConversationId,
-    /// The recording; `None` for what concerns the conversation as a whole.
+    /// The recording; `None` for the conversation as a whole.
     pub recording: Option<RecordingId>,
-    /// A segment is archived as a thing of its own, so that it never passes for the whole recording.
+    /// The segment, which is archived on its own, so that it is never taken for the whole recording.
     pub segment: Option<Segment>,
 }
 
@@ -84,8 +84,8 @@ impl RecordingRef {
         }
     }
 
-    /// The `recordingId` of ledger and audit: the id, `-` for the conversation as a whole, and
-    /// `id#start-end` for a segment.
+    /// Returns the `recordingId` of ledger and audit: the id, `-` for the conversation as a whole, or `id#start-end`
+    /// for a segment.
     pub fn recording_key(&self) -> String {
         match (self.recording, self.segment) {
             (None, _) => "-".to_owned(),
@@ -119,7 +119,7 @@ pub struct ArchiveKey {
     pub key: String,
 }
 
-/// Why a text is not the place of an archived object.
+/// The error of a text that is not the place of an archived object.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("must be s3://BUCKET/KEY, but is {found}")]
 pub struct NotAnArchiveKey {
@@ -169,7 +169,7 @@ impl From<ArchiveKey> for String {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ArchivedFile {
-    /// Where the object lies.
+    /// The place of the object.
     pub archive_key: ArchiveKey,
     /// SHA-256 of the object's bytes, in lower-case hex.
     pub sha256: String,
@@ -182,13 +182,13 @@ pub struct ArchivedFile {
     /// `None` for the only file of a recording.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub channel: Option<u32>,
-    /// Which of several consecutive files of a screen recording it is, from 0.
+    /// The number of the file among the consecutive files of a screen recording, from 0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub part: Option<u32>,
-    /// What Genesys calls that part, where it is not its number.
+    /// The name of that part at Genesys, if it is not its number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub part_name: Option<String>,
-    /// What the bytes are, where that is not the format asked for; `unknown` where nobody can tell.
+    /// The format of the bytes, if it is not the format asked for; `unknown` if no known one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub format_found: Option<String>,
     /// CRC64NVME of the object's bytes in base64, as S3 reports it; only for multipart uploads.

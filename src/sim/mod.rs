@@ -7,6 +7,7 @@ pub mod aws;
 pub mod genesys;
 mod hmac;
 pub mod library;
+mod names;
 pub mod runtime;
 mod site;
 pub mod webhook;
@@ -17,26 +18,13 @@ use std::path::Path;
 
 use serde_json::json;
 
+pub use names::{
+    AUDIT_TABLE, BUCKET, DEAD_LETTER_QUEUE, EXCEPTION_QUEUE, LEDGER_TABLE, SECRET, WEBHOOK_SECRET, WORK_QUEUE,
+};
 pub use site::{Ports, Site};
 
-/// Name of the simulated bucket.
-pub const BUCKET: &str = "calls";
-/// Name of the simulated audit table.
-pub const AUDIT_TABLE: &str = "recording-audit";
-/// Name of the simulated ledger table.
-pub const LEDGER_TABLE: &str = "recording-ledger";
-/// Name of the simulated secret.
-pub const SECRET: &str = "genesys/archiver";
-/// Name of the work queue.
-pub const WORK_QUEUE: &str = "recording-work";
-/// Name of the queue for what needs a person.
-pub const EXCEPTION_QUEUE: &str = "recording-exceptions";
-/// Name of the queue for what was received too often.
-pub const DEAD_LETTER_QUEUE: &str = "recording-dead-letters";
 /// How often the work queue hands out a message before it becomes a dead letter, as in the template.
 const MOST_RECEPTIONS: u32 = 5;
-/// Key of the webhook's signature.
-pub const WEBHOOK_SECRET: &str = "whsec_c2ltdWxhdGVkLXdlYmhvb2stc2VjcmV0LTAwMDE=";
 
 /// Everything the archiver talks to, set up and running. Stops when dropped.
 #[derive(Debug, Clone)]

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 
-use super::{AUDIT_TABLE, BUCKET, LEDGER_TABLE, SECRET, aws};
+use super::names;
 
 /// Where each simulator listens; 0 is any free port.
 #[derive(Debug, Clone, Copy, Default)]
@@ -79,7 +79,7 @@ impl Site {
 
     /// Returns the URL of a queue.
     pub fn queue_url(&self, name: &str) -> String {
-        format!("{}/{}/{name}", self.url(self.ports.aws), aws::ACCOUNT_ID)
+        format!("{}/{}/{name}", self.url(self.ports.aws), names::ACCOUNT_ID)
     }
 
     /// Returns the environment that makes a function talk to the simulators, and to nothing else.
@@ -87,21 +87,21 @@ impl Site {
         let own = |text: &str| text.to_owned();
         let genesys = self.url(self.ports.genesys);
         BTreeMap::from([
-            ("AWS_ACCESS_KEY_ID", own(aws::ACCESS_KEY_ID)),
-            ("AWS_SECRET_ACCESS_KEY", own(aws::SECRET_ACCESS_KEY)),
-            ("AWS_REGION", own(aws::REGION)),
+            ("AWS_ACCESS_KEY_ID", own(names::ACCESS_KEY_ID)),
+            ("AWS_SECRET_ACCESS_KEY", own(names::SECRET_ACCESS_KEY)),
+            ("AWS_REGION", own(names::REGION)),
             ("AWS_ENDPOINT_URL", self.url(self.ports.aws)),
             ("GENESYS_CLOUD_REGION", own("eu-central-1")),
             ("GENESYS_API_BASE_URL", genesys.clone()),
             ("GENESYS_LOGIN_BASE_URL", genesys),
-            ("GENESYS_SECRET_ID", own(SECRET)),
-            ("S3_BUCKET_NAME", own(BUCKET)),
-            ("S3_BUCKET_OWNER", own(aws::ACCOUNT_ID)),
-            ("AUDIT_TABLE_NAME", own(AUDIT_TABLE)),
-            ("LEDGER_TABLE_NAME", own(LEDGER_TABLE)),
+            ("GENESYS_SECRET_ID", own(names::SECRET)),
+            ("S3_BUCKET_NAME", own(names::BUCKET)),
+            ("S3_BUCKET_OWNER", own(names::ACCOUNT_ID)),
+            ("AUDIT_TABLE_NAME", own(names::AUDIT_TABLE)),
+            ("LEDGER_TABLE_NAME", own(names::LEDGER_TABLE)),
             ("WEBHOOK_URL", format!("{}/hook", self.url(self.ports.webhook))),
-            ("WORK_QUEUE_URL", self.queue_url(super::WORK_QUEUE)),
-            ("EXCEPTION_QUEUE_URL", self.queue_url(super::EXCEPTION_QUEUE)),
+            ("WORK_QUEUE_URL", self.queue_url(names::WORK_QUEUE)),
+            ("EXCEPTION_QUEUE_URL", self.queue_url(names::EXCEPTION_QUEUE)),
         ])
     }
 
@@ -110,7 +110,7 @@ impl Site {
         let mut environment = self.environment();
         environment.insert(
             "WORK_DEAD_LETTER_QUEUE_URL",
-            self.queue_url(super::DEAD_LETTER_QUEUE),
+            self.queue_url(names::DEAD_LETTER_QUEUE),
         );
         environment
     }

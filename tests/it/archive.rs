@@ -1,22 +1,20 @@
 //! What docs/interface.md promises, where all goes well or ends as foreseen.
 
-use std::time::Duration;
+mod batch;
+mod outcomes;
+mod source;
 
 use recording_archiver::domain::record::State;
-use recording_archiver::sim::genesys::{
-    Conversation, FileState, Interaction, Kind, Media, Recording, Retention, Status, TranscodingBody,
-};
+use recording_archiver::sim::genesys::{Conversation, Media, Recording};
 use recording_archiver::sim::wire::Service;
 use serde_json::{Value, json};
 
 use crate::support::{
-    Bench, CONVERSATION, KEY, PART, RECORDING, call, call_bytes, invoke, job, outcomes, project, results,
-    sha256, sqs,
+    Bench, CONVERSATION, KEY, PART, RECORDING, call, call_bytes, invoke, job, outcomes, project, sha256,
 };
 
 const SECOND: &str = "e0000000-0000-4000-8000-000000000102";
 
-/// Section 4, up to one part.
 #[tokio::test]
 async fn a_short_recording_is_one_put_that_s3_checks_by_sha256() {
     let bench = Bench::with_a_call().await;
@@ -62,7 +60,6 @@ async fn a_short_recording_is_one_put_that_s3_checks_by_sha256() {
     );
 }
 
-/// Section 4, larger.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_long_recording_is_a_multipart_upload_that_s3_checks_by_crc64nvme() {
     let media = Media::generated_wav(2 * PART + 1000, 1);
@@ -105,7 +102,6 @@ async fn exactly_one_part_is_still_a_single_put() {
     }
 }
 
-/// Section 5.
 #[tokio::test]
 async fn every_step_is_audited_with_who_asked_and_chained_to_the_one_before() {
     let bench = Bench::with_a_call().await;
@@ -170,7 +166,6 @@ async fn every_step_is_audited_with_who_asked_and_chained_to_the_one_before() {
     );
 }
 
-/// Section 6.
 #[tokio::test]
 async fn the_webhook_is_signed_and_names_the_real_location() {
     let bench = Bench::with_a_call().await;
@@ -222,7 +217,6 @@ async fn without_a_webhook_archived_is_the_end() {
     );
 }
 
-/// Section 1.
 #[tokio::test]
 async fn a_second_run_downloads_nothing_and_tells_nobody() {
     let media = call();
@@ -261,12 +255,11 @@ async fn a_recording_named_by_a_job_needs_no_word_of_genesys_once_it_is_archived
 
 #[tokio::test]
 async fn all_recordings_of_a_conversation_are_archived_or_only_the_named_one() {
-    let bench = Bench::new().await;
     let recordings = [RECORDING, SECOND].map(|id| Recording::audio(id, [call()]));
     let conversation = recordings
         .into_iter()
         .fold(Conversation::new(CONVERSATION), Conversation::recording);
-    bench.world.genesys.add(conversation);
+    let bench = Bench::with(conversation).await;
     let summary = bench
         .invoke(json!({"conversationId": CONVERSATION, "recordingId": SECOND}))
         .await
@@ -284,14 +277,10 @@ async fn all_recordings_of_a_conversation_are_archived_or_only_the_named_one() {
 
 #[tokio::test]
 async fn split_channels_become_one_file_each() {
-    let bench = Bench::new().await;
     let channels = ["call-01-0.wav", "call-01-1.wav"];
     let channels = channels.map(|name| std::fs::read(project().join("src/sim/media").join(name)).unwrap());
     let recording = Recording::audio(RECORDING, channels.clone().map(Media::bytes)).merged(call());
-    bench
-        .world
-        .genesys
-        .add(Conversation::new(CONVERSATION).recording(recording));
+    let bench = Bench::with_recording(recording).await;
     let summary = invoke(&bench.handler(&[("RECORDING_CHANNELS", "split")]), job())
         .await
         .unwrap();
@@ -347,513 +336,4 @@ async fn what_an_object_gets_besides_is_sent_on_both_paths() {
             / 86_400;
         assert!((29..=30).contains(&days), "{days}");
     }
-}
-
-/// Section 3, the order of the public API.
-#[tokio::test]
-async fn metadata_comes_first_then_the_recording_then_the_signed_url_without_the_token() {
-    let bench = Bench::with_a_call().await;
-    bench.archive().await;
-    let exchanges = bench.world.wire.exchanges();
-    let asked: Vec<_> = exchanges
-        .iter()
-        .filter(|e| matches!(e.service, Service::Login | Service::Genesys | Service::Media))
-        .map(|e| e.operation.as_str())
-        .collect();
-    assert_eq!(
-        asked,
-        ["token", "recordingmetadata", "recording", "recording", "media"],
-        "the first request for a recording starts the transcoding"
-    );
-    let of = |operation: &str| exchanges.iter().find(|e| e.operation == operation).unwrap();
-    assert!(
-        of("recording").target.ends_with("?formatId=WAV&download=true"),
-        "{}",
-        of("recording").target
-    );
-    assert!(of("recording").headers["authorization"].starts_with("Bearer "));
-    assert!(!of("media").headers.contains_key("authorization"));
-    assert!(of("media").target.contains("%3A"), "byte for byte as signed");
-}
-
-#[tokio::test]
-async fn one_token_serves_the_whole_container() {
-    let bench = Bench::with_a_call().await;
-    let handler = bench.handler(&[]);
-    for _ in 0..3 {
-        invoke(&handler, job()).await.unwrap();
-    }
-    assert_eq!(bench.world.genesys.tokens_issued(), 1);
-    assert_eq!(
-        bench.world.wire.count(Service::SecretsManager, "GetSecretValue"),
-        1
-    );
-}
-
-#[tokio::test]
-async fn a_job_may_ask_for_another_format() {
-    let bench = Bench::with_a_call().await;
-    let summary = bench
-        .invoke(json!({"conversationId": CONVERSATION, "format": "MP3"}))
-        .await
-        .unwrap();
-    assert_eq!(
-        summary["results"][0]["files"][0]["archiveKey"],
-        format!("s3://calls/{}", KEY.replace("wav", "mp3"))
-    );
-    assert_eq!(bench.audit(CONVERSATION, RECORDING).await[0]["format"], "mp3");
-    assert_eq!(
-        bench
-            .object(&KEY.replace("wav", "mp3"))
-            .await
-            .unwrap()
-            .head
-            .content_type(),
-        Some("audio/mpeg")
-    );
-}
-
-/// Section 1: every outcome of the source's states.
-#[tokio::test]
-async fn each_state_of_the_file_comes_to_its_outcome() {
-    for (state, outcome, action, exceptions) in [
-        (FileState::Available, "archived", "webhook.delivered", 0),
-        (FileState::Restored, "archived", "webhook.delivered", 0),
-        (FileState::Uploading, "deferred", "download.deferred", 0),
-        (FileState::Restoring, "deferred", "download.deferred", 0),
-        (FileState::Deleted, "expired", "download.expired", 1),
-        (FileState::Archived, "failed", "download.failed", 1),
-        (FileState::Error, "failed", "download.failed", 1),
-    ] {
-        let bench = Bench::new().await;
-        let recording = Recording::audio(RECORDING, [call()]).state(state);
-        bench
-            .world
-            .genesys
-            .add(Conversation::new(CONVERSATION).recording(recording));
-        let result = &bench.archive().await[0];
-        assert_eq!(result["outcome"], outcome, "{state:?}");
-        assert_eq!(
-            bench.actions(CONVERSATION, RECORDING).await.last().unwrap(),
-            action,
-            "{state:?}"
-        );
-        assert_eq!(bench.exceptions().len(), exceptions, "{state:?}");
-        assert_eq!(
-            bench.keys().await.len(),
-            usize::from(outcome == "archived"),
-            "{state:?}"
-        );
-        assert_eq!(result["reason"].is_string(), outcome != "archived", "{state:?}");
-    }
-}
-
-#[tokio::test]
-async fn a_recording_that_is_being_transcoded_is_asked_for_again_within_the_run() {
-    let outcome_after = async |answers: usize, wait: &'static str| {
-        let bench = Bench::new().await;
-        let recording = Recording::audio(RECORDING, [call()]).transcoding(answers, TranscodingBody::Empty);
-        bench
-            .world
-            .genesys
-            .add(Conversation::new(CONVERSATION).recording(recording));
-        let handler = bench.handler(&[("TRANSCODE_WAIT_SECONDS", wait)]);
-        let summary = invoke(&handler, job()).await.unwrap();
-        let asked = bench.world.wire.count(Service::Genesys, "recording");
-        (outcomes(&summary)[0].to_owned(), asked, bench.deferred().len())
-    };
-    // After 3 s, 6 s, and the 6 s that are left: as many thousandths here.
-    assert_eq!(outcome_after(1, "15").await, ("archived".to_owned(), 2, 0));
-    assert_eq!(outcome_after(3, "15").await, ("archived".to_owned(), 4, 0));
-    assert_eq!(outcome_after(4, "15").await, ("deferred".to_owned(), 4, 1));
-    assert_eq!(outcome_after(1, "0").await, ("deferred".to_owned(), 1, 1));
-}
-
-#[tokio::test]
-async fn a_deferred_job_comes_again_with_a_growing_delay_and_the_time_of_its_first_try() {
-    let bench = Bench::new().await;
-    let recording = Recording::audio(RECORDING, [call()]).transcoding(2, TranscodingBody::Empty);
-    bench
-        .world
-        .genesys
-        .add(Conversation::new(CONVERSATION).recording(recording));
-    let impatient = bench.handler(&[("TRANSCODE_WAIT_SECONDS", "0")]);
-    let first_seen = jiff::Timestamp::now().to_string();
-    let job = json!({"conversationId": CONVERSATION, "firstSeen": first_seen, "requestedBy": "anna"});
-    assert_eq!(outcomes(&invoke(&impatient, job).await.unwrap()), ["deferred"]);
-    let (again, delay) = bench.deferred().remove(0);
-    let expected = json!({"conversationId": CONVERSATION, "recordingId": RECORDING, "requestedBy": "anna",
-        "deferrals": 1, "firstSeen": first_seen});
-    assert_eq!((&again, delay), (&expected, 30));
-    assert_eq!(outcomes(&invoke(&impatient, again).await.unwrap()), ["deferred"]);
-    let (again, delay) = bench.deferred().remove(1);
-    assert_eq!(
-        (again["deferrals"].as_u64(), again["firstSeen"].as_str(), delay),
-        (Some(2), Some(first_seen.as_str()), 60)
-    );
-    assert_eq!(outcomes(&invoke(&impatient, again).await.unwrap()), ["archived"]);
-    let actions = bench.actions(CONVERSATION, RECORDING).await;
-    assert_eq!(
-        actions
-            .iter()
-            .filter(|action| *action == "download.deferred")
-            .count(),
-        2
-    );
-    assert_eq!(bench.metrics()[0]["Deferrals"], 1);
-}
-
-#[tokio::test]
-async fn without_a_work_queue_not_ready_is_left_to_the_trigger() {
-    let bench = Bench::new().await;
-    bench.world.genesys.add(Conversation::new(CONVERSATION));
-    let handler = bench.handler(&[("WORK_QUEUE_URL", "")]);
-    let error = invoke(&handler, job()).await.unwrap_err();
-    assert!(error.to_string().contains("WORK_QUEUE_URL"), "{error}");
-    let answer = invoke(&handler, sqs([job().to_string()])).await.unwrap();
-    assert_eq!(answer, json!({"batchItemFailures": [{"itemIdentifier": "m-0"}]}));
-}
-
-#[tokio::test]
-async fn not_ready_is_believed_until_the_readiness_deadline() {
-    let bench = Bench::new().await;
-    bench.world.genesys.add(Conversation::new(CONVERSATION));
-    let now = jiff::Timestamp::now();
-    let seen = |minutes: i64| {
-        now.checked_sub(jiff::SignedDuration::from_mins(minutes))
-            .unwrap()
-            .to_string()
-    };
-    let handler = bench.handler(&[("READINESS_DEADLINE_MINUTES", "60")]);
-    let job = |minutes| json!({"conversationId": CONVERSATION, "firstSeen": seen(minutes)});
-    assert_eq!(outcomes(&invoke(&handler, job(59)).await.unwrap()), ["deferred"]);
-    assert_eq!(outcomes(&invoke(&handler, job(61)).await.unwrap()), ["failed"]);
-    let exception = &bench.exceptions()[0];
-    assert_eq!(
-        (exception["code"].as_str(), exception["interactionId"].as_str()),
-        (Some("never_ready"), Some(CONVERSATION))
-    );
-    assert!(
-        exception["error"]
-            .as_str()
-            .unwrap()
-            .contains("READINESS_DEADLINE_MINUTES")
-    );
-    assert_eq!(exception["job"]["conversationId"], CONVERSATION);
-    assert_eq!(
-        bench.actions(CONVERSATION, "-").await,
-        ["download.deferred", "download.failed"]
-    );
-}
-
-#[tokio::test]
-async fn a_403_names_the_permission_to_grant() {
-    let bench = Bench::new().await;
-    let recording = Recording::audio(RECORDING, [call()]);
-    bench
-        .world
-        .genesys
-        .add(Conversation::new(CONVERSATION).recording(recording).denied());
-    let result = &bench.archive().await[0];
-    assert_eq!(result["outcome"], "failed");
-    assert!(
-        result["reason"]
-            .as_str()
-            .unwrap()
-            .contains("recording:recording:view"),
-        "{result}"
-    );
-    assert_eq!(bench.exceptions()[0]["code"], "forbidden");
-}
-
-#[tokio::test]
-async fn an_expected_hash_is_checked_before_anything_becomes_visible_and_after() {
-    let bench = Bench::with_a_call().await;
-    let expecting = |hash: &str| json!({"conversationId": CONVERSATION, "expectedSha256": hash});
-    let wrong = bench.invoke(expecting(&"0".repeat(64))).await.unwrap();
-    assert_eq!(outcomes(&wrong), ["failed"]);
-    assert_eq!(
-        bench.world.wire.count(Service::Media, "media"),
-        3,
-        "tried MAX_ATTEMPTS times"
-    );
-    assert!(bench.keys().await.is_empty());
-    assert_eq!(bench.exceptions()[0]["code"], "hash_mismatch");
-    let right = expecting(&sha256(&call_bytes()).to_uppercase());
-    assert_eq!(
-        outcomes(&bench.invoke(right.clone()).await.unwrap()),
-        ["archived"]
-    );
-    assert_eq!(
-        outcomes(&bench.invoke(right).await.unwrap()),
-        ["already_archived"]
-    );
-    let late = bench.invoke(expecting(&"0".repeat(64))).await.unwrap();
-    assert_eq!(
-        outcomes(&late),
-        ["failed"],
-        "archived, but not what this job expects"
-    );
-    assert_eq!(
-        bench.object(KEY).await.unwrap().bytes,
-        call_bytes(),
-        "the archive is left alone"
-    );
-}
-
-#[tokio::test]
-async fn an_expected_hash_needs_one_recording_to_hold_it_against() {
-    let bench = Bench::new().await;
-    let recordings = [RECORDING, SECOND].map(|id| Recording::audio(id, [call()]));
-    let conversation = recordings
-        .into_iter()
-        .fold(Conversation::new(CONVERSATION), Conversation::recording);
-    bench.world.genesys.add(conversation);
-    let error = bench
-        .invoke(json!({"conversationId": CONVERSATION, "expectedSha256": "0".repeat(64)}))
-        .await
-        .unwrap_err();
-    assert!(error.to_string().contains("name its recordingId"), "{error}");
-    assert!(bench.keys().await.is_empty());
-}
-
-#[tokio::test]
-async fn other_media_are_skipped_once_or_archived_as_what_they_are() {
-    let zip = std::fs::read(project().join("src/sim/media/chat-01.zip")).unwrap();
-    let bench = Bench::new().await;
-    let chat = Recording::text(SECOND, Kind::Chat, Media::bytes(zip.clone()));
-    let conversation = Conversation::new(CONVERSATION)
-        .recording(Recording::audio(RECORDING, [call()]))
-        .recording(chat);
-    bench.world.genesys.add(conversation);
-    for _ in 0..2 {
-        let summary = bench.invoke(job()).await.unwrap();
-        assert!(outcomes(&summary).contains(&"skipped"), "{summary}");
-    }
-    assert_eq!(
-        bench.actions(CONVERSATION, SECOND).await,
-        ["download.skipped"],
-        "audited once"
-    );
-    let summary = invoke(&bench.handler(&[("RECORDING_MEDIA", "audio,chat")]), job())
-        .await
-        .unwrap();
-    assert!(outcomes(&summary).contains(&"archived"), "{summary}");
-    let object = bench.object(&KEY.replace("0101.wav", "0102.zip")).await.unwrap();
-    assert_eq!(
-        (object.bytes, object.head.content_type()),
-        (zip, Some("application/zip"))
-    );
-}
-
-/// Section 3, the tutorial's API.
-#[tokio::test]
-async fn the_tutorials_api_is_asked_for_metadata_then_media_with_token_and_accept() {
-    let flac = std::fs::read(project().join("src/sim/media/call-01.flac")).unwrap();
-    let bench = Bench::new().await;
-    bench
-        .world
-        .genesys
-        .add_interaction(Interaction::new(CONVERSATION, Media::bytes(flac)).recording_id(RECORDING));
-    let handler = bench.handler(&[
-        ("GENESYS_RECORDING_API", "interactions"),
-        ("RECORDING_FORMAT", "flac"),
-    ]);
-    let summary = invoke(&handler, json!({"interactionId": CONVERSATION}))
-        .await
-        .unwrap();
-    assert_eq!(outcomes(&summary), ["archived"]);
-    assert_eq!(
-        summary["results"][0]["recordingId"], RECORDING,
-        "the id in the metadata"
-    );
-    let exchanges = bench.world.wire.exchanges();
-    let download = exchanges
-        .iter()
-        .find(|e| e.operation == "interaction-download")
-        .unwrap();
-    assert_eq!(download.headers["accept"], "audio/flac");
-    assert!(download.headers["authorization"].starts_with("Bearer "));
-    assert!(
-        download.target.ends_with("/download?format=flac"),
-        "{}",
-        download.target
-    );
-    let noted = &bench.audit(CONVERSATION, RECORDING).await[0]["genesys"]["retentionPolicy"];
-    assert!(noted["id"].is_string() && noted["name"].is_string(), "{noted}");
-}
-
-#[tokio::test]
-async fn a_segment_is_archived_beside_the_whole_and_never_instead_of_it() {
-    let bench = Bench::new().await;
-    bench
-        .world
-        .genesys
-        .add_interaction(Interaction::new(CONVERSATION, call()).recording_id(RECORDING));
-    let handler = bench.handler(&[("GENESYS_RECORDING_API", "interactions")]);
-    let segment = json!({"interactionId": CONVERSATION, "startTime": 1000, "endTime": 2000});
-    assert_eq!(outcomes(&invoke(&handler, segment).await.unwrap()), ["archived"]);
-    assert_eq!(outcomes(&invoke(&handler, job()).await.unwrap()), ["archived"]);
-    let cut = bench
-        .object(&KEY.replace(".wav", "-1000-2000.wav"))
-        .await
-        .unwrap();
-    assert_eq!(
-        cut.bytes.len(),
-        44 + 32_000,
-        "one second of 8 kHz, 16 bit, stereo"
-    );
-    assert_eq!(bench.object(KEY).await.unwrap().bytes, call_bytes());
-}
-
-#[tokio::test]
-async fn each_status_of_the_tutorials_api_comes_to_its_outcome() {
-    for (interaction, outcome) in [
-        (Interaction::new(CONVERSATION, call()), "archived"),
-        (Interaction::new(CONVERSATION, call()).processing(1), "deferred"),
-        (
-            Interaction::new(CONVERSATION, call()).status(Status::Failed),
-            "failed",
-        ),
-        (
-            Interaction::new(CONVERSATION, call()).status(Status::NotFound),
-            "deferred",
-        ),
-        (
-            Interaction::new(CONVERSATION, call()).retention(Retention::MetadataOnly),
-            "expired",
-        ),
-        (
-            Interaction::new(CONVERSATION, call()).retention(Retention::Nothing),
-            "expired",
-        ),
-    ] {
-        let what = format!("{interaction:?}");
-        let bench = Bench::new().await;
-        bench.world.genesys.add_interaction(interaction);
-        let handler = bench.handler(&[("GENESYS_RECORDING_API", "interactions")]);
-        assert_eq!(
-            outcomes(&invoke(&handler, job()).await.unwrap()),
-            [outcome],
-            "{what}"
-        );
-        assert_eq!(
-            bench.exceptions().len(),
-            usize::from(matches!(outcome, "failed" | "expired")),
-            "{what}"
-        );
-    }
-}
-
-/// Section 1, SQS.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn messages_of_a_batch_settle_by_themselves() {
-    let bench = Bench::with_a_call().await;
-    let event = recording_archiver::sim::genesys::event(
-        recording_archiver::sim::genesys::Topic::CustomerEnd,
-        CONVERSATION,
-        jiff::Timestamp::now(),
-    );
-    let unknown = "c0000000-0000-4000-8000-00000000ffff";
-    let bodies = [
-        event.to_string(),
-        "nonsense".to_owned(),
-        json!({"conversationId": unknown}).to_string(),
-    ];
-    let answer = bench.invoke(sqs(bodies)).await.unwrap();
-    assert_eq!(answer, json!({"batchItemFailures": []}));
-    assert!(bench.object(KEY).await.is_some());
-    let mut codes: Vec<_> = bench
-        .exceptions()
-        .iter()
-        .map(|exception| exception["code"].clone())
-        .collect();
-    codes.sort_by_key(ToString::to_string);
-    assert_eq!(codes, ["malformed_job", "unknown_conversation"]);
-    let actor = bench.audit(CONVERSATION, RECORDING).await[0]["actor"].clone();
-    assert_eq!(
-        (actor["source"].as_str(), actor["messageId"].as_str()),
-        (Some("sqs"), Some("m-0"))
-    );
-    assert_eq!(actor["eventId"], event["id"]);
-}
-
-#[tokio::test]
-async fn without_an_exception_queue_what_failed_stays_in_the_work_queue() {
-    let bench = Bench::new().await;
-    let handler = bench.handler(&[("EXCEPTION_QUEUE_URL", "")]);
-    let answer = invoke(&handler, sqs([job().to_string(), "nonsense".to_owned()]))
-        .await
-        .unwrap();
-    assert_eq!(
-        answer,
-        json!({"batchItemFailures": [{"itemIdentifier": "m-0"}, {"itemIdentifier": "m-1"}]})
-    );
-    assert_eq!(
-        outcomes(&invoke(&handler, job()).await.unwrap()),
-        ["failed"],
-        "a direct call is told in its summary"
-    );
-}
-
-/// Section 7.
-#[tokio::test]
-async fn metrics_tell_what_an_invocation_cost() {
-    let bench = Bench::with_a_call().await;
-    let ended = jiff::Timestamp::now()
-        .checked_sub(jiff::SignedDuration::from_mins(5))
-        .unwrap();
-    let event = recording_archiver::sim::genesys::event(
-        recording_archiver::sim::genesys::Topic::CustomerEnd,
-        CONVERSATION,
-        ended,
-    );
-    let summary = bench.invoke(event).await.unwrap();
-    assert_eq!(outcomes(&summary), ["archived"]);
-    let metrics = bench.metrics();
-    assert_eq!(metrics.len(), 1, "one line");
-    let line = &metrics[0];
-    assert_eq!(
-        (&line["Outcome"], &line["Recordings"], &line["BytesArchived"]),
-        (&json!("archived"), &json!(1), &json!([144_044]))
-    );
-    assert_eq!(
-        (&line["GenesysRequests"], &line["GenesysThrottled"]),
-        (&json!(3), &json!(0)),
-        "the list, and the recording twice: the first request for it starts the transcoding"
-    );
-    assert!(
-        line["DownloadLatency"][0].is_u64()
-            && line["ArchiveLatency"][0].is_u64()
-            && line["ArchiveAge"][0].is_u64()
-    );
-    assert!(
-        bench.clock.now().duration_since(ended)
-            > jiff::SignedDuration::try_from(Duration::from_secs(299)).unwrap()
-    );
-}
-
-#[tokio::test]
-async fn a_warm_archive_needs_one_s3_request_and_four_writes() {
-    let bench = Bench::with_a_call().await;
-    let handler = bench.handler(&[]);
-    assert_eq!(
-        results(invoke(&handler, job()).await.unwrap())[0]["outcome"],
-        "archived"
-    );
-    let exchanges = bench.world.wire.exchanges();
-    let count = |service| {
-        exchanges
-            .iter()
-            .filter(|exchange| exchange.service == service)
-            .count()
-    };
-    assert_eq!(
-        (
-            count(Service::S3),
-            count(Service::DynamoDb),
-            count(Service::Genesys)
-        ),
-        (1, 4, 3)
-    );
 }

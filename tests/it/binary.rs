@@ -3,13 +3,13 @@
 use std::process::{ExitStatus, Stdio};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use recording_archiver::sim::genesys::{Conversation, Media, Recording};
+use recording_archiver::sim::genesys::{Media, Recording};
 use recording_archiver::sim::runtime::RuntimeApi;
 use serde_json::{Value, json};
 use tokio::io::AsyncReadExt as _;
 use tokio::process::{Child, Command};
 
-use crate::support::{Bench, CONVERSATION, KEY, RECORDING, job, sqs};
+use crate::support::{Bench, KEY, RECORDING, job, sqs};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_recording-archiver");
 const MINUTE: Duration = Duration::from_secs(60);
@@ -138,13 +138,9 @@ async fn an_error_goes_back_with_its_code_and_a_readable_message() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_recording_of_more_than_100_mb_passes_through_less_than_100_mb_of_memory() {
-    let bench = Bench::new().await;
     let media = Media::generated_wav(110 * 1024 * 1024, 7);
     let recording = Recording::audio(RECORDING, [media.clone()]);
-    bench
-        .world
-        .genesys
-        .add(Conversation::new(CONVERSATION).recording(recording));
+    let bench = Bench::with_recording(recording).await;
     let function = Function::start(&bench).await;
     let answer = function.runtime.invoke(job(), 10 * MINUTE).await.unwrap();
     assert_eq!(answer["results"][0]["outcome"], "archived");

@@ -6,20 +6,12 @@ use jiff::SignedDuration;
 use recording_archiver::domain::annotations::MOST_BYTES;
 use recording_archiver::domain::record::Record;
 use recording_archiver::sim::genesys::{
-    Annotation, Conversation, Delivery, FileState, Format, Kind, Mark, Media, Recording, Topic, event,
-    failure,
+    Annotation, Delivery, FileState, Format, Kind, Mark, Media, Recording, Topic, event, failure,
 };
 use recording_archiver::sim::wire::{Fault, Service};
 use serde_json::{Value, json};
 
 use crate::support::*;
-
-async fn with(recording: Recording) -> Bench {
-    let bench = Bench::new().await;
-    let conversation = Conversation::new(CONVERSATION).recording(recording);
-    bench.world.genesys.add(conversation);
-    bench
-}
 
 /// What the audit notes of the file that was downloaded.
 async fn completed(bench: &Bench) -> Value {
@@ -27,7 +19,7 @@ async fn completed(bench: &Bench) -> Value {
     let mut completed = events
         .into_iter()
         .filter(|event| event["action"] == "download.completed");
-    Value::Object(completed.next().unwrap())
+    Value::Object(completed.next().unwrap().into_attributes())
 }
 
 async fn recorded(bench: &Bench) -> Record {
@@ -41,7 +33,7 @@ async fn split_channels_do_not_keep_text_from_being_archived() {
         (Kind::Email, "email"),
         (Kind::Message, "message"),
     ] {
-        let bench = with(Recording::text(RECORDING, kind, Media::bytes("PK\x03\x04"))).await;
+        let bench = Bench::with_recording(Recording::text(RECORDING, kind, Media::bytes("PK\x03\x04"))).await;
         let handler = bench.handler(&[("RECORDING_CHANNELS", "split"), ("RECORDING_MEDIA", name)]);
         let summary = invoke(&handler, job()).await.unwrap();
         assert_eq!(outcomes(&summary), ["archived"], "{name}: {summary}");
@@ -59,7 +51,7 @@ async fn what_genesys_says_it_cannot_return_is_final_whatever_the_state() {
             .field("recordingErrorStatus", status);
         let listed = listed.metadata_field("recordingErrorStatus", status);
         for recording in [listed, opened] {
-            let bench = with(recording).await;
+            let bench = Bench::with_recording(recording).await;
             let result = &bench.archive().await[0];
             assert_eq!(result["outcome"], "failed", "{result}");
             let exception = &bench.exceptions()[0];
@@ -77,7 +69,7 @@ async fn a_file_that_is_not_what_was_asked_for_is_named_by_what_it_is() {
     let opus = std::fs::read(project().join("src/sim/media/call-01.opus")).unwrap();
     let media = Media::bytes(opus.clone());
     media.deliver(|delivery: &mut Delivery| delivery.as_it_is = true);
-    let bench = with(Recording::audio(RECORDING, [media])).await;
+    let bench = Bench::with_recording(Recording::audio(RECORDING, [media])).await;
     let result = &bench.archive().await[0];
     let key = KEY.replace(".wav", ".opus");
     assert_eq!(result["files"][0]["archiveKey"], format!("s3://calls/{key}"));
@@ -92,7 +84,7 @@ async fn a_file_that_is_not_what_was_asked_for_is_named_by_what_it_is() {
         ("wav", Some("ogg_opus"))
     );
     for event in bench.audit(CONVERSATION, RECORDING).await {
-        let about_the_file = event.contains_key("archiveKey");
+        let about_the_file = event.archive_key().is_some();
         let found = event.get("formatFound").map(|found| found == "ogg_opus");
         assert_eq!(found, about_the_file.then_some(true), "{event:?}");
     }
@@ -105,7 +97,7 @@ async fn a_content_type_that_says_nothing_is_not_kept() {
     for nothing in ["binary/octet-stream", "application/octet-stream"] {
         let media = call();
         media.deliver(|delivery| delivery.content_type = Some(nothing.to_owned()));
-        let bench = with(Recording::audio(RECORDING, [media])).await;
+        let bench = Bench::with_recording(Recording::audio(RECORDING, [media])).await;
         let handler = bench.handler(&[("RECORDING_FORMAT", "original")]);
         assert_eq!(outcomes(&invoke(&handler, job()).await.unwrap()), ["archived"]);
         let object = bench.object(KEY).await.unwrap();
@@ -147,7 +139,7 @@ fn part(number: usize) -> Vec<u8> {
 #[tokio::test]
 async fn the_files_of_a_screen_are_parts_in_their_order() {
     let parts = (0..11).map(|number| Media::bytes(part(number)));
-    let bench = with(Recording::screen_parts(RECORDING, parts)).await;
+    let bench = Bench::with_recording(Recording::screen_parts(RECORDING, parts)).await;
     let handler = bench.handler(&[("RECORDING_MEDIA", "screen"), ("RECORDING_CHANNELS", "split")]);
     let summary = invoke(&handler, job()).await.unwrap();
     assert_eq!(outcomes(&summary), ["archived"], "{summary}");
@@ -183,7 +175,7 @@ async fn a_copy_whose_beginning_was_cut_says_so() {
         ("2026-01-15T10:14:20.014Z", "not_told"),
     ] {
         let recording = Recording::audio(RECORDING, [call()]);
-        let bench = with(recording.field("originalRecordingStartTime", original)).await;
+        let bench = Bench::with_recording(recording.field("originalRecordingStartTime", original)).await;
         bench.archive().await;
         assert_eq!(completed(&bench).await["genesys"]["redacted"], expected);
     }
@@ -201,7 +193,10 @@ fn annotated() -> Recording {
 
 #[tokio::test]
 async fn pauses_and_holds_are_kept_with_the_recording() {
-    let (one, other) = (with(annotated()).await, with(annotated()).await);
+    let (one, other) = (
+        Bench::with_recording(annotated()).await,
+        Bench::with_recording(annotated()).await,
+    );
     for bench in [&one, &other] {
         assert_eq!(bench.archive().await[0]["outcome"], "archived");
     }
@@ -225,7 +220,7 @@ async fn pauses_and_holds_are_kept_with_the_recording() {
 #[tokio::test]
 async fn annotations_beyond_their_room_are_counted() {
     let many = (0..2_000).map(|at| Annotation::new(Mark::Hold, at, 1));
-    let bench = with(Recording::audio(RECORDING, [call()]).annotated(many)).await;
+    let bench = Bench::with_recording(Recording::audio(RECORDING, [call()]).annotated(many)).await;
     assert_eq!(bench.archive().await[0]["outcome"], "archived");
     let record = recorded(&bench).await;
     let kept = record.annotations.unwrap();
@@ -235,7 +230,7 @@ async fn annotations_beyond_their_room_are_counted() {
 
 #[tokio::test]
 async fn without_annotations_nothing_is_recorded_of_them() {
-    let bench = with(Recording::audio(RECORDING, [call()]).without("annotations")).await;
+    let bench = Bench::with_recording(Recording::audio(RECORDING, [call()]).without("annotations")).await;
     bench.archive().await;
     assert_eq!(recorded(&bench).await.annotations, None);
     let bench = Bench::with_a_call().await;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use recording_archiver::domain::audit::AuditItem;
+use recording_archiver::domain::audit::AuditEvent;
 use recording_archiver::domain::record::State;
 use recording_archiver::domain::recording::ArchivedFile;
 
@@ -63,7 +63,7 @@ async fn assert_whole(bench: &Bench, file: &ArchivedFile, served: &[String], sto
 }
 
 /// The audit tells a story without contradictions: begun, each file completed and then stored as it is now, told.
-fn assert_consistent(events: &[AuditItem], files: &[ArchivedFile], story: &str) {
+fn assert_consistent(events: &[AuditEvent], files: &[ArchivedFile], story: &str) {
     let actions: Vec<&str> = events
         .iter()
         .map(|event| event["action"].as_str().unwrap())

@@ -12,6 +12,7 @@ use std::time::Duration;
 use recording_archiver::domain::record::State;
 use recording_archiver::sim::genesys::{Conversation, Recording, TranscodingBody};
 use recording_archiver::sim::wire::{Fault, Service};
+use recording_archiver::trigger::handler::Handler;
 use serde_json::{Value, json};
 
 use crate::support::{Bench, CONVERSATION, RECORDING, SETTLING, call, invoke, job, outcomes, results, sqs};
@@ -54,6 +55,44 @@ async fn state(bench: &Bench, recording: &str) -> Option<State> {
 
 fn look(number: u32) -> Value {
     json!({"conversationId": CONVERSATION, "look": number})
+}
+
+/// Takes the first look at the conversation, with a function for which conversations settle.
+async fn first_look(bench: &Bench) -> Handler {
+    let handler = bench.handler(&[SETTLING]);
+    invoke(&handler, job()).await.unwrap();
+    handler
+}
+
+/// Takes the first look, and works off all that follows from it.
+async fn settle(bench: &Bench) -> Handler {
+    let handler = first_look(bench).await;
+    Work::of(bench).run_dry(&handler).await;
+    handler
+}
+
+/// The conversation `n` of several.
+fn id(n: u32) -> String {
+    format!("c0000000-0000-4000-8000-0000000001{n:02}")
+}
+
+/// A bench with so many conversations, each of one recording.
+async fn several(count: u32) -> Bench {
+    let bench = Bench::new().await;
+    for n in 0..count {
+        let recording = Recording::audio(format!("e0000000-0000-4000-8000-0000000001{n:02}"), [call()]);
+        let conversation = Conversation::new(id(n)).recording(recording);
+        bench.world.genesys.add(conversation);
+    }
+    bench
+}
+
+/// Takes the first look at each of them, all in one batch.
+async fn first_looks(bench: &Bench, count: u32) -> Handler {
+    let handler = bench.handler(&[SETTLING]);
+    let bodies = (0..count).map(|n| json!({"conversationId": id(n)}).to_string());
+    invoke(&handler, sqs(bodies)).await.unwrap();
+    handler
 }
 
 #[tokio::test]
@@ -150,8 +189,7 @@ async fn several_end_events_share_one_settling() {
 #[tokio::test]
 async fn a_settled_conversations_further_events_cost_no_request_to_genesys() {
     let bench = Bench::with_a_call().await;
-    let handler = bench.handler(&[SETTLING]);
-    invoke(&handler, job()).await.unwrap();
+    let handler = first_look(&bench).await;
     bench.world.wire.forget();
     Work::of(&bench).run_dry(&handler).await;
     assert_eq!(bench.genesys_requests(), 2, "list and details");
@@ -201,8 +239,7 @@ async fn a_look_that_was_taken_before_is_acknowledged_without_a_request() {
 #[tokio::test]
 async fn a_recheck_looks_at_a_settled_conversation_again() {
     let bench = Bench::with_a_call().await;
-    let handler = bench.handler(&[SETTLING]);
-    invoke(&handler, job()).await.unwrap();
+    let handler = first_look(&bench).await;
     let mut work = Work::of(&bench);
     work.run_dry(&handler).await;
     let recheck = json!({"conversationId": CONVERSATION, "recheck": true, "requestedBy": "anna"});
@@ -229,24 +266,8 @@ async fn a_recheck_looks_at_a_settled_conversation_again() {
 
 #[tokio::test]
 async fn looks_of_ten_conversations_in_a_batch_share_one_request_for_details() {
-    let bench = Bench::new().await;
-    let id = |n: u32| format!("c0000000-0000-4000-8000-0000000001{n:02}");
-    for n in 0..10 {
-        let recording = Recording::audio(format!("e0000000-0000-4000-8000-0000000001{n:02}"), [call()]);
-        // The first request for a recording is answered 202.
-        let recording = recording.transcoding(1, TranscodingBody::Empty);
-        bench
-            .world
-            .genesys
-            .add(Conversation::new(id(n)).recording(recording));
-    }
-    let handler = bench.handler(&[SETTLING]);
-    invoke(
-        &handler,
-        sqs((0..10).map(|n| json!({"conversationId": id(n)}).to_string())),
-    )
-    .await
-    .unwrap();
+    let bench = several(10).await;
+    let handler = first_looks(&bench, 10).await;
     assert_eq!(
         bench.genesys_requests(),
         30,
@@ -269,23 +290,9 @@ async fn looks_of_ten_conversations_in_a_batch_share_one_request_for_details() {
 
 #[tokio::test]
 async fn where_genesys_takes_no_list_of_ids_each_is_asked_for_alone() {
-    let bench = Bench::new().await;
+    let bench = several(3).await;
     bench.world.genesys.set_most_detail_ids(1);
-    let id = |n: u32| format!("c0000000-0000-4000-8000-0000000001{n:02}");
-    for n in 0..3 {
-        let recording = Recording::audio(format!("e0000000-0000-4000-8000-0000000001{n:02}"), [call()]);
-        bench
-            .world
-            .genesys
-            .add(Conversation::new(id(n)).recording(recording));
-    }
-    let handler = bench.handler(&[SETTLING]);
-    invoke(
-        &handler,
-        sqs((0..3).map(|n| json!({"conversationId": id(n)}).to_string())),
-    )
-    .await
-    .unwrap();
+    let handler = first_looks(&bench, 3).await;
     Work::of(&bench).run_dry(&handler).await;
     assert_eq!(bench.world.wire.count(Service::Genesys, "details"), 1, "refused");
     assert_eq!(bench.world.wire.count(Service::Genesys, "details-one"), 3);
@@ -296,18 +303,8 @@ async fn where_genesys_takes_no_list_of_ids_each_is_asked_for_alone() {
 
 #[tokio::test]
 async fn an_answer_about_a_batch_that_cannot_be_read_keeps_no_conversation_from_settling() {
-    let bench = Bench::new().await;
-    let id = |n: u32| format!("c0000000-0000-4000-8000-0000000001{n:02}");
-    for n in 0..2 {
-        let recording = Recording::audio(format!("e0000000-0000-4000-8000-0000000001{n:02}"), [call()]);
-        bench
-            .world
-            .genesys
-            .add(Conversation::new(id(n)).recording(recording));
-    }
-    let handler = bench.handler(&[SETTLING]);
-    let bodies = (0..2).map(|n| json!({"conversationId": id(n)}).to_string());
-    invoke(&handler, sqs(bodies)).await.unwrap();
+    let bench = several(2).await;
+    let handler = first_looks(&bench, 2).await;
     let many = json!({"conversations": [{"participants": vec![json!({}); 1_001]}]});
     let fault = Fault::Respond {
         status: 200,
@@ -397,12 +394,8 @@ async fn a_message_that_would_wait_for_ever_is_a_case_for_people() {
 
 #[tokio::test]
 async fn a_deferred_recording_is_left_to_the_job_of_its_own() {
-    let bench = Bench::new().await;
     let recording = Recording::audio(RECORDING, [call()]).transcoding(12, TranscodingBody::Empty);
-    bench
-        .world
-        .genesys
-        .add(Conversation::new(CONVERSATION).recording(recording));
+    let bench = Bench::with_recording(recording).await;
     let handler = bench.handler(&[SETTLING, ("TRANSCODE_WAIT_SECONDS", "0")]);
     assert_eq!(outcomes(&invoke(&handler, job()).await.unwrap()), ["deferred"]);
     let mut work = Work::of(&bench);
@@ -428,8 +421,7 @@ async fn a_deferred_recording_is_left_to_the_job_of_its_own() {
 #[tokio::test]
 async fn a_look_that_never_comes_is_made_up_for_by_the_next_event() {
     let bench = Bench::with_a_call().await;
-    let handler = bench.handler(&[SETTLING]);
-    invoke(&handler, job()).await.unwrap();
+    let handler = first_look(&bench).await;
     let mut work = Work::of(&bench);
     work.lose();
     bench.advance(Duration::from_secs(1800));

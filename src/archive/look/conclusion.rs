@@ -11,7 +11,7 @@ use super::super::{Archiver, Run};
 use super::{Seen, Taken};
 use crate::aws::ledger::{Found, Look};
 use crate::aws::queues::Delayed;
-use crate::domain::audit::{Action, Entry};
+use crate::domain::audit::{Action, AuditEvent};
 use crate::domain::job::Job;
 use crate::domain::outcome::{Figures, Outcome, RecordingResult};
 use crate::domain::record::{Record, State};
@@ -142,8 +142,7 @@ impl Archiver {
 
     fn looked(&self, run: Run<'_>, seen: Seen, conclusion: Conclusion, next: Option<Delayed>) -> Concluded {
         let state = conclusion.state();
-        let mut entry = self.entry(run.job, conclusion.action(), state);
-        conclusion.describe(&seen, &mut entry);
+        let entry = conclusion.describe(&seen, self.entry(run.job, conclusion.action(), state));
         let look = Look {
             number: seen.number,
             state,
@@ -242,26 +241,20 @@ impl Conclusion {
     }
 
     /// Adds to the audit event which look it was and what it found: new recordings only, or all of them in the end.
-    fn describe(self, seen: &Seen, entry: &mut Entry) {
-        let mut put = |name: &str, value: serde_json::Value| entry.look.insert(name.to_owned(), value);
-        put("look", seen.number.into());
+    fn describe(self, seen: &Seen, entry: AuditEvent) -> AuditEvent {
+        let entry = entry.with("look", seen.number);
         let before = seen.before.as_ref().map_or(&[][..], |before| &before.recordings);
         let found = seen.found.listed.iter().chain(&seen.found.others);
         let new: Vec<_> = found.filter(|id| !before.contains(id)).cloned().collect();
         match self {
-            Self::Again(at) => {
-                put("nextLookAt", at.to_string().into());
-                if !new.is_empty() {
-                    put("recordings", new.into());
-                }
-            }
+            Self::Again(at) if new.is_empty() => entry.with("nextLookAt", at.to_string()),
+            Self::Again(at) => entry.with("nextLookAt", at.to_string()).with("recordings", new),
             Self::Settled(by) => {
-                put("settledBy", by.into());
                 let mut all = [before, &new].concat();
                 all.sort();
-                put("recordings", all.into());
+                entry.with("settledBy", by).with("recordings", all)
             }
-            Self::Unrecorded => {}
+            Self::Unrecorded => entry,
         }
     }
 }

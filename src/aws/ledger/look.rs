@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use super::write::{Writing, always};
 use super::{Ledger, Record, State, Writer, from_item};
 use crate::aws::failed;
-use crate::domain::audit::Entry;
+use crate::domain::audit::AuditEvent;
 use crate::domain::recording::ConversationId;
 use crate::error::Error;
 
@@ -30,7 +30,7 @@ pub struct Look {
     /// What proved that nothing more can come.
     pub settled_by: Option<&'static str>,
     /// Its audit event.
-    pub entry: Entry,
+    pub entry: AuditEvent,
 }
 
 /// What a look found, and keeps for the next one.
@@ -118,7 +118,7 @@ impl Ledger {
         writer: Writer<'_>,
         seen: Option<Record>,
         number: u32,
-        entry: &Entry,
+        entry: &AuditEvent,
     ) -> Result<Option<Record>, Error> {
         let writing = Writing {
             writer,
@@ -148,7 +148,7 @@ impl Ledger {
         writer: Writer<'_>,
         seen: Option<Record>,
         since: Timestamp,
-        entry: &Entry,
+        entry: &AuditEvent,
     ) -> Result<(), Error> {
         let writing = Writing {
             writer,

@@ -21,7 +21,7 @@ use self::write::{Writing, always};
 use crate::clock::{Clock, Deadline};
 use crate::config::TableConfig;
 use crate::domain::annotations::Annotations;
-use crate::domain::audit::{Action, Actor, Entry};
+use crate::domain::audit::{Action, Actor, AuditEvent};
 use crate::domain::record::{Record, State};
 use crate::domain::recording::{ArchivedFile, RecordingRef};
 use crate::error::Error;
@@ -127,7 +127,12 @@ impl Ledger {
     ///
     /// An archived recording is leased again where its `goal` is a notification that is still pending, without an audit
     /// event, as its state does not change.
-    pub async fn claim<'a>(&self, writer: Writer<'a>, entry: &Entry, goal: Goal) -> Result<Claim<'a>, Error> {
+    pub async fn claim<'a>(
+        &self,
+        writer: Writer<'a>,
+        entry: &AuditEvent,
+        goal: Goal,
+    ) -> Result<Claim<'a>, Error> {
         let owner = Uuid::new_v4();
         let writing = Writing {
             writer,
@@ -172,7 +177,7 @@ impl Ledger {
         lease: &mut Lease<'_>,
         files: Vec<ArchivedFile>,
         channels: Vec<Option<u32>>,
-        entry: &Entry,
+        entry: &AuditEvent,
     ) -> Result<(), Error> {
         let mut next = lease.record.clone();
         next.state = State::Storing;
@@ -187,7 +192,7 @@ impl Ledger {
         &self,
         lease: &mut Lease<'_>,
         files: Vec<ArchivedFile>,
-        entries: &[Entry],
+        entries: &[AuditEvent],
         goal: Goal,
     ) -> Result<(), Error> {
         let mut next = lease.record.clone();
@@ -214,16 +219,15 @@ impl Ledger {
         &self,
         mut lease: Lease<'_>,
         state: Option<State>,
-        entry: &Entry,
+        entry: &AuditEvent,
     ) -> Result<(), Error> {
         let mut next = lease.record.clone();
         next.state = state.unwrap_or(next.state);
         next.lease_expires_at = 0;
         let why = entry
-            .error
-            .as_deref()
-            .filter(|_| entry.action == Action::WebhookFailed);
-        next.webhook_error = why.map(crate::redact::people);
+            .error()
+            .filter(|_| entry.action() == Some(Action::WebhookFailed));
+        next.webhook_error = why.map(str::to_owned);
         self.write(&mut lease, next, std::slice::from_ref(entry)).await
     }
 
@@ -238,7 +242,7 @@ impl Ledger {
     ///
     /// Changes nothing where another run holds the lease, where the recording is archived or skipped already, or where
     /// the conversation is settled.
-    pub async fn note(&self, writer: Writer<'_>, note: &Note, entry: &Entry) -> Result<(), Error> {
+    pub async fn note(&self, writer: Writer<'_>, note: &Note, entry: &AuditEvent) -> Result<(), Error> {
         let writing = Writing {
             writer,
             entry,

@@ -9,12 +9,11 @@ use aws_sdk_dynamodb::types::{
 };
 use jiff::Timestamp;
 use serde::Serialize;
-use serde_json::Value;
 use uuid::Uuid;
 
 use super::{Lease, Ledger, Record, State, Writer, from_item};
 use crate::aws::failed;
-use crate::domain::audit::{AuditItem, Chain, Entry};
+use crate::domain::audit::{AuditEvent, Chain};
 use crate::domain::recording::RecordingRef;
 use crate::error::{Error, ErrorKind};
 use crate::retry::Retry;
@@ -23,7 +22,7 @@ use crate::retry::Retry;
 #[derive(Clone, Copy)]
 pub(super) struct Writing<'a> {
     pub(super) writer: Writer<'a>,
-    pub(super) entry: &'a Entry,
+    pub(super) entry: &'a AuditEvent,
     /// Decides by the record before and after the write whether the entry becomes an audit event.
     pub(super) audited: fn(Option<&Record>, &Record) -> bool,
 }
@@ -93,7 +92,7 @@ impl Ledger {
     }
 
     /// The record that follows `seen`, or the first one.
-    pub(super) fn next(&self, of: &RecordingRef, seen: Option<&Record>, entry: &Entry) -> Record {
+    pub(super) fn next(&self, of: &RecordingRef, seen: Option<&Record>, entry: &AuditEvent) -> Record {
         let Chain { head, seq } = Chain::default();
         let mut next = seen.cloned().unwrap_or_else(|| Record {
             interaction_id: of.conversation.to_string(),
@@ -128,7 +127,7 @@ impl Ledger {
             transcoding_since: None,
         });
         if !next.is_archived() {
-            next.format = entry.format.to_owned();
+            next.format = entry.format().unwrap_or_default().to_owned();
         }
         next
     }
@@ -137,7 +136,7 @@ impl Ledger {
         &self,
         lease: &mut Lease<'_>,
         next: Record,
-        entries: &[Entry],
+        entries: &[AuditEvent],
     ) -> Result<(), Error> {
         let expect = Expect::Held(&lease.record);
         match self.commit(lease.writer, expect, next, entries).await {
@@ -159,14 +158,14 @@ impl Ledger {
         writer: Writer<'_>,
         expect: Expect<'_>,
         mut next: Record,
-        entries: &[Entry],
+        entries: &[AuditEvent],
     ) -> Result<Record, CommitError> {
         let target = writer.target;
         let now = self.clock.now();
         let mut chain = next.chain();
         let mut events = Vec::with_capacity(entries.len());
         for entry in entries {
-            let (event, longer) = chain.append(&target, entry, writer.actor, now);
+            let (event, longer) = chain.append(&target, entry.clone(), writer.actor, now);
             events.push(event);
             chain = longer;
         }
@@ -215,7 +214,7 @@ impl Ledger {
             retry.wait(error, None).await.map_err(CommitError::Failed)?;
         }
         for event in events {
-            self.lines.audit(event);
+            self.lines.audit(event.into_attributes());
         }
         Ok(next)
     }
@@ -252,11 +251,11 @@ impl Ledger {
         transact(put)
     }
 
-    fn audit_put(&self, event: &AuditItem) -> Result<TransactWriteItem, Error> {
+    fn audit_put(&self, event: &AuditEvent) -> Result<TransactWriteItem, Error> {
         transact(
             Put::builder()
                 .table_name(&self.tables.audit)
-                .set_item(Some(to_item(&Value::Object(event.clone()))?))
+                .set_item(Some(to_item(event)?))
                 .condition_expression("attribute_not_exists(eventId)"),
         )
     }

@@ -7,6 +7,29 @@ use recording_archiver::domain::recording::ConversationId;
 use recording_archiver::ops::filter::Filter;
 use recording_archiver::ops::{Error, Kind};
 
+use crate::words::Zone;
+
+/// What every command takes.
+#[derive(Debug, Clone, clap::Args)]
+#[command(next_help_heading = "Everywhere")]
+pub(crate) struct Common {
+    /// Take the configuration from this CloudFormation stack; it wins over the environment.
+    #[arg(long, global = true, value_name = "NAME")]
+    pub(crate) stack: Option<String>,
+    /// JSON Lines on stdout: one object per item, and {"summary": ...} as the last line; errors as {"error": ...} on stderr.
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// Show times to people in this zone, such as Europe/Berlin, or local; days, JSON and files stay in UTC.
+    #[arg(long, global = true, value_name = "ZONE", default_value = "UTC", value_parser = Zone::parse)]
+    pub(crate) time_zone: Zone,
+    /// No progress and no notes; errors and results only.
+    #[arg(long, short, global = true, conflicts_with = "verbose")]
+    pub(crate) quiet: bool,
+    /// Say on stderr what is done (-v) and how (-vv).
+    #[arg(long, short, global = true, action = clap::ArgAction::Count)]
+    pub(crate) verbose: u8,
+}
+
 /// Which days.
 #[derive(Debug, Clone, Copy, clap::Args)]
 pub(crate) struct Days {

@@ -29,8 +29,8 @@ use recording_archiver::telemetry;
 use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
 use tracing_subscriber::util::SubscriberInitExt as _;
 
+use args::Common;
 use out::Out;
-use words::Zone;
 
 #[derive(Debug, Parser)]
 #[command(name = "archivectl", version = VERSION, about, long_about = LONG_ABOUT, after_help = AFTER_HELP, max_term_width = 110)]
@@ -54,27 +54,6 @@ const AFTER_HELP: &str = "\
 Exit codes: 0 all is well; 1 there are findings; 2 wrong usage, or it could not be done; 3 there was nothing to verify \
 or report; 130 interrupted.
 A first backfill, a monthly proof and the recovery after an outage: docs/operations.md.";
-
-/// What every command takes.
-#[derive(Debug, Clone, clap::Args)]
-#[command(next_help_heading = "Everywhere")]
-struct Common {
-    /// Take the configuration from this CloudFormation stack; it wins over the environment.
-    #[arg(long, global = true, value_name = "NAME")]
-    stack: Option<String>,
-    /// JSON Lines on stdout: one object per item, and {"summary": ...} as the last line; errors as {"error": ...} on stderr.
-    #[arg(long, global = true)]
-    json: bool,
-    /// Show times to people in this zone, such as Europe/Berlin, or local; days, JSON and files stay in UTC.
-    #[arg(long, global = true, value_name = "ZONE", default_value = "UTC", value_parser = Zone::parse)]
-    time_zone: Zone,
-    /// No progress and no notes; errors and results only.
-    #[arg(long, short, global = true, conflicts_with = "verbose")]
-    quiet: bool,
-    /// Say on stderr what is done (-v) and how (-vv).
-    #[arg(long, short, global = true, action = clap::ArgAction::Count)]
-    verbose: u8,
-}
 
 #[derive(Debug, Subcommand)]
 enum Command {

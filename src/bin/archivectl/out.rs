@@ -9,7 +9,7 @@ use recording_archiver::ops::{Error, Interrupt, Kind};
 use recording_archiver::redact::{visible, visible_json};
 use serde::Serialize;
 
-use crate::Common;
+use crate::args::Common;
 use crate::progress::Progress;
 use crate::words::Zone;
 

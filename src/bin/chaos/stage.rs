@@ -9,9 +9,15 @@ use recording_archiver::sim::World;
 use recording_archiver::sim::genesys::{Conversation, Media, Recording, Topic, TranscodingBody, event};
 use serde_json::json;
 
-use super::weather::Weather;
-use super::worker::Queue;
-use super::{PATIENCE, Plan, Result};
+use crate::plan::Plan;
+use crate::queue::Queue;
+use crate::weather::Weather;
+
+/// How a step of the run ends.
+pub(crate) type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
+
+/// How long the calm may last before what is still in the queue counts as lost.
+const PATIENCE: Duration = Duration::from_secs(180);
 
 /// A part of an upload, and so the length from which on a file is several.
 const PART: u64 = 5 * 1024 * 1024;

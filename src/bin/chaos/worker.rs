@@ -1,106 +1,23 @@
-//! Containers that share one queue, and what befalls them.
+//! Containers that share one queue, and the crashes that befall them.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
 
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use recording_archiver::config::Config;
-use recording_archiver::sim::aws::SentMessage;
 use recording_archiver::telemetry::Lines;
 use recording_archiver::trigger::handler::{Handler, Invocation};
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
-use super::Result;
-use super::stage::Stage;
+use crate::stage::{Result, Stage};
 
 /// How long an invocation may take in the storm, and so how long the lease of a dead one runs.
 const LEASE: Duration = Duration::from_secs(3);
 
 /// How long it may take in the calm: nobody dies any more, and a slow machine has to come to the end, too.
 const CALM: Duration = Duration::from_secs(60);
-
-/// A message that comes again does so after this.
-const AGAIN: Duration = Duration::from_millis(150);
-
-/// The queue: at least once, in any order, and gone only when somebody says so.
-#[derive(Debug)]
-pub(crate) struct Queue {
-    state: Mutex<Waiting>,
-    closes: Instant,
-}
-
-#[derive(Debug)]
-struct Waiting {
-    messages: Vec<(Instant, String)>,
-    in_flight: usize,
-    delivered: usize,
-    /// How many of the deferred jobs were taken over from the simulated work queue.
-    deferred: usize,
-}
-
-impl Queue {
-    pub(crate) fn new(bodies: Vec<String>, closes: Instant) -> Self {
-        let now = Instant::now();
-        let state = Mutex::new(Waiting {
-            messages: bodies.into_iter().map(|body| (now, body)).collect(),
-            in_flight: 0,
-            delivered: 0,
-            deferred: 0,
-        });
-        Self { state, closes }
-    }
-
-    /// How many messages were handed out, each time counted.
-    pub(crate) fn delivered(&self) -> usize {
-        self.lock().delivered
-    }
-
-    /// How many are left.
-    pub(crate) fn left(&self) -> usize {
-        self.lock().messages.len()
-    }
-
-    /// Up to `most` messages; `None` when all is done, or it took too long.
-    fn receive(&self, stage: &Stage, most: usize) -> Option<Vec<String>> {
-        loop {
-            let mut state = self.lock();
-            let deferred = stage.world.aws.messages(&stage.world.work_queue);
-            let now = Instant::now();
-            let new = deferred.iter().skip(state.deferred);
-            let new: Vec<_> = new
-                .map(|message| (now + delay_of(message), message.body.clone()))
-                .collect();
-            state.deferred = deferred.len();
-            state.messages.extend(new);
-            if now > self.closes || (state.messages.is_empty() && state.in_flight == 0) {
-                return None;
-            }
-            let ready = state.messages.extract_if(.., |(from, _)| *from <= now);
-            let batch: Vec<String> = ready.take(most).map(|(_, body)| body).collect();
-            if !batch.is_empty() {
-                state.in_flight += batch.len();
-                state.delivered += batch.len();
-                return Some(batch);
-            }
-            drop(state);
-            std::thread::sleep(Duration::from_millis(10));
-        }
-    }
-
-    /// A batch is dealt with; these of its messages come again.
-    fn settle(&self, batch: usize, again: Vec<String>) {
-        let mut state = self.lock();
-        state.in_flight -= batch;
-        let from = Instant::now() + AGAIN;
-        state.messages.extend(again.into_iter().map(|body| (from, body)));
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Waiting> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
 
 /// A container: a runtime of its own, so that killing it leaves nothing running.
 struct Container {
@@ -160,7 +77,7 @@ impl Container {
 /// Works until the queue is empty.
 pub(crate) fn work(stage: &Stage, mut dice: fastrand::Rng) {
     let mut container = None;
-    while let Some(batch) = stage.queue.receive(stage, dice.usize(1..6)) {
+    while let Some(batch) = stage.queue.receive(&stage.world, dice.usize(1..6)) {
         let rages = stage.weather.rages();
         // Most of those that are to be killed answer first.
         let one_in = if stage.weather.did_enough() { 6 } else { 3 };
@@ -195,16 +112,6 @@ pub(crate) fn work(stage: &Stage, mut dice: fastrand::Rng) {
         }
         stage.queue.settle(batch.len(), again);
     }
-}
-
-/// Returns after what time a message comes: deferred jobs soon. A look that came before its time would only be sent on.
-fn delay_of(message: &SentMessage) -> Duration {
-    let is_look = message.body.contains("\"look\"");
-    let seconds = message
-        .delay_seconds
-        .filter(|_| is_look)
-        .and_then(|seconds| u64::try_from(seconds).ok());
-    seconds.map_or(AGAIN, |seconds| Duration::from_secs(seconds).max(AGAIN))
 }
 
 fn event(batch: &[String]) -> Value {

@@ -7,15 +7,14 @@ use std::path::{Path, PathBuf};
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use recording_archiver::aws::ledger::from_item;
-use recording_archiver::domain::audit::{self, AuditItem};
+use recording_archiver::domain::audit::{self, Action, AuditEvent};
 use recording_archiver::domain::record::Record;
 use recording_archiver::domain::recording::{ArchiveKey, ArchivedFile};
 use recording_archiver::sim::{AUDIT_TABLE, LEDGER_TABLE, World};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
-use super::Result;
-use super::folder::shown;
+use super::folder::{Result, shown};
 use super::screen::size;
 
 /// What an invocation left behind, and what of it does not agree.
@@ -87,10 +86,7 @@ async fn of_recording(
             bytes: file.size_bytes,
         });
     }
-    let actions: Vec<_> = events
-        .iter()
-        .filter_map(|event| event["action"].as_str())
-        .collect();
+    let actions: Vec<_> = events.iter().filter_map(|event| event.text("action")).collect();
     let broken_chain = match audit::verify(&events) {
         Ok(end) if end.head == record.chain_head => None,
         Ok(_) => Some("the chain does not end where the ledger says".to_owned()),
@@ -103,7 +99,7 @@ async fn of_recording(
     evidence
         .broken
         .extend(broken_chain.map(|chain| format!("{subject}: {chain}")));
-    let error = events.last().and_then(|event| event.get("error")?.as_str());
+    let error = events.last().and_then(AuditEvent::error);
     evidence
         .details
         .extend(error.map(|error| format!("error    {error}")));
@@ -114,7 +110,7 @@ async fn of_recording(
 async fn of_file(
     world: &World,
     file: &ArchivedFile,
-    events: &[AuditItem],
+    events: &[AuditEvent],
     evidence: &mut Evidence,
 ) -> Result<()> {
     let ArchiveKey { bucket, key } = &file.archive_key;
@@ -166,11 +162,11 @@ async fn of_file(
 }
 
 /// Returns the hash in the audit event about storing this file; empty if there is none.
-fn audited(events: &[AuditItem], archive_key: &str) -> String {
+fn audited(events: &[AuditEvent], archive_key: &str) -> String {
     let stored = events.iter().find(|event| {
-        event["action"] == "archive.stored" && event.get("archiveKey").is_some_and(|key| key == archive_key)
+        event.action() == Some(Action::ArchiveStored) && event.archive_key() == Some(archive_key)
     });
-    let hash = stored.and_then(|event| event["hash"].as_str());
+    let hash = stored.and_then(AuditEvent::sha256);
     hash.unwrap_or_default().to_owned()
 }
 
@@ -184,7 +180,7 @@ fn delivered(world: &World, archive_key: &str) -> Option<(String, String)> {
     })
 }
 
-async fn audit_trail(world: &World, conversation: &str, recording: &str) -> Result<Vec<AuditItem>> {
+async fn audit_trail(world: &World, conversation: &str, recording: &str) -> Result<Vec<AuditEvent>> {
     let query = world
         .aws
         .dynamodb()
@@ -200,12 +196,12 @@ async fn audit_trail(world: &World, conversation: &str, recording: &str) -> Resu
         .collect::<std::result::Result<Vec<_>, _>>()
         .await?
     {
-        let event: AuditItem = from_item(item)?;
-        if event["recordingId"] == recording {
+        let event: AuditEvent = from_item(item)?;
+        if event.recording() == Some(recording) {
             events.push(event);
         }
     }
-    events.sort_by_key(|event| event["seq"].as_u64());
+    events.sort_by_key(AuditEvent::seq);
     Ok(events)
 }
 

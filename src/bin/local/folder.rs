@@ -4,8 +4,12 @@ use std::fs::{File, TryLockError};
 use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
-use super::Result;
+use recording_archiver::sim::{Site, World, library};
+
 use super::screen::{count, size};
+
+/// The result of whatever can end `cargo local` early.
+pub(crate) type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
 /// Name of the lock, inside the folder.
 const LOCK: &str = "lock";
@@ -61,8 +65,11 @@ impl Folder {
         Ok(Self { path, _lock: lock })
     }
 
-    pub(crate) fn path(&self) -> &Path {
-        &self.path
+    /// Starts the simulators over the folder, with everything that the sample events speak of.
+    pub(crate) async fn start(&self, site: Site) -> Result<World> {
+        let world = World::in_folder(&self.path, site).await?;
+        library::fill(&world.genesys);
+        Ok(world)
     }
 
     /// Removes everything but the lock. Returns what that was, if there was anything.

@@ -11,7 +11,7 @@ use recording_archiver::telemetry::Lines;
 use recording_archiver::trigger::handler::{Handler, Invocation};
 use serde_json::Value;
 
-use super::Result;
+use super::folder::Result;
 use super::process::Process;
 
 /// How much time each invocation has.

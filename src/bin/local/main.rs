@@ -16,13 +16,11 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use recording_archiver::sim::{Site, World, library};
+use recording_archiver::sim::Site;
 
 use args::{Arguments, Command, HELP};
-use folder::Folder;
+use folder::{Folder, Result};
 use screen::Screen;
-
-type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
 // As many threads as a small function has: the memory it prints should not depend on the laptop.
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
@@ -72,20 +70,13 @@ async fn replay_all(screen: &Screen) -> Result<bool> {
         .filter(|path| replay::promise(path).is_some())
         .collect();
     events.sort();
-    let world = start(&folder, Site::default()).await?;
+    let world = folder.start(Site::default()).await?;
     replay::run(&world, screen, &events, replay::Ground::Empty).await
 }
 
 /// Replays these events on top of what the folder holds.
 async fn replay_some(screen: &Screen, events: &[PathBuf]) -> Result<bool> {
     let folder = Folder::take("cargo local -- invoke")?;
-    let world = start(&folder, Site::default()).await?;
+    let world = folder.start(Site::default()).await?;
     replay::run(&world, screen, events, replay::Ground::Trodden).await
-}
-
-/// Starts the simulators over a folder, with everything that the sample events speak of.
-async fn start(folder: &Folder, site: Site) -> Result<World> {
-    let world = World::in_folder(folder.path(), site).await?;
-    library::fill(&world.genesys);
-    Ok(world)
 }

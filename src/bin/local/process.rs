@@ -9,8 +9,8 @@ use serde_json::Value;
 use tokio::io::{AsyncBufReadExt as _, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
 
-use super::Result;
 use super::evidence::memory;
+use super::folder::Result;
 
 /// A running function. Ends when dropped.
 pub(crate) struct Process {

@@ -7,9 +7,8 @@ use std::time::Instant;
 use recording_archiver::sim::World;
 use serde_json::Value;
 
-use super::Result;
 use super::evidence::{self, Evidence};
-use super::folder::shown;
+use super::folder::{Result, shown};
 use super::function::{Function, Ran};
 use super::screen::{Screen, count, size};
 

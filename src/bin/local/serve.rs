@@ -6,10 +6,10 @@ use recording_archiver::sim::{Ports, Site, World};
 use tokio::sync::Notify;
 
 use super::args::Serve;
-use super::folder::Folder;
+use super::folder::{Folder, Result};
 use super::function::Function;
 use super::screen::Screen;
-use super::{Result, start, worker};
+use super::worker;
 
 /// Serves until Ctrl-C.
 pub(crate) async fn run(screen: &Screen, options: Serve) -> Result<()> {
@@ -22,7 +22,7 @@ pub(crate) async fn run(screen: &Screen, options: Serve) -> Result<()> {
     if let Some(emptied) = options.fresh.then(|| folder.empty()).transpose()?.flatten() {
         screen.line(emptied)?;
     }
-    let world = start(&folder, site).await.map_err(|error| {
+    let world = folder.start(site).await.map_err(|error| {
         format!("{error}. Stop what listens there: a `cargo local -- serve` of another folder, perhaps")
     })?;
     introduce(screen, &world, options.bind)?;

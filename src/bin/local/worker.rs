@@ -10,9 +10,8 @@ use recording_archiver::sim::{WORK_QUEUE, World};
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 
-use super::Result;
 use super::evidence;
-use super::folder::shown;
+use super::folder::{Result, shown};
 use super::function::{Function, REMAINING, Ran};
 use super::screen::{Screen, count, size};
 

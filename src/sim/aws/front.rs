@@ -12,6 +12,7 @@ use winterbaume_core::{MockResponse, MockService as _};
 use winterbaume_secretsmanager::SecretsManagerService;
 
 use super::{dynamodb, queues};
+use crate::sim::names::ACCOUNT_ID;
 use crate::sim::wire::Service;
 
 /// More than any of the JSON services accepts.
@@ -117,7 +118,7 @@ impl Services {
     /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucket-owner-condition.html>
     async fn object_storage(self, request: Request<Body>) -> Response<Body> {
         let expected = request.headers().get("x-amz-expected-bucket-owner");
-        if expected.is_some_and(|owner| owner != super::ACCOUNT_ID) {
+        if expected.is_some_and(|owner| owner != ACCOUNT_ID) {
             return access_denied();
         }
         match self.s3.oneshot(request).await {

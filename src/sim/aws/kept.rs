@@ -76,7 +76,7 @@ impl Journal {
 
     /// Writes down what a request that succeeded did to the queues.
     pub(super) fn note(&mut self, operation: &str, request: &Value, answer: &Value) -> io::Result<()> {
-        let queue = super::queues::queue_name(request["QueueUrl"].as_str().unwrap_or_default());
+        let queue = queue_name(request["QueueUrl"].as_str().unwrap_or_default());
         match operation {
             "SendMessage" => self.sent(queue, request, answer),
             "SendMessageBatch" => entries(answer, "Successful").try_for_each(|done| {
@@ -138,6 +138,11 @@ impl Kept {
         let delay = (self.due - now()).max(0);
         json!({"QueueUrl": queue_url, "MessageBody": self.body, "DelaySeconds": delay})
     }
+}
+
+/// Returns the name at the end of a queue's URL.
+pub(super) fn queue_name(url: &str) -> &str {
+    url.rsplit('/').next().unwrap_or_default()
 }
 
 fn entries<'a>(value: &'a Value, name: &str) -> impl Iterator<Item = &'a Value> {

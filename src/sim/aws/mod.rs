@@ -25,18 +25,10 @@ use tokio::task::JoinHandle;
 use uuid::Uuid;
 use winterbaume_secretsmanager::SecretsManagerService;
 
+pub use super::names::{ACCESS_KEY_ID, ACCOUNT_ID, REGION, SECRET_ACCESS_KEY};
 use super::site::{Ports, Site};
 use super::wire::{Wire, bind_on};
 pub use queues::SentMessage;
-
-/// The only access key the simulated S3 knows.
-pub const ACCESS_KEY_ID: &str = "test";
-/// The secret of [`ACCESS_KEY_ID`]; S3 verifies signatures with it.
-pub const SECRET_ACCESS_KEY: &str = "test";
-/// The account of everything.
-pub const ACCOUNT_ID: &str = "123456789012";
-/// The region of everything.
-pub const REGION: &str = "us-east-1";
 
 /// Where DynamoDB keeps its tables and SQS its messages. Objects are always files, secrets never.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -11,8 +11,8 @@ use serde_json::{Value, json};
 use winterbaume_core::{MockRequest, MockResponse, MockService as _};
 use winterbaume_sqs::SqsService;
 
-use super::ACCOUNT_ID;
-use super::kept::Journal;
+use super::kept::{Journal, queue_name};
+use crate::sim::names::ACCOUNT_ID;
 
 /// How the mock begins the URLs of its queues.
 const FOREIGN_URL: &str = "https://sqs.us-east-1.amazonaws.com";
@@ -141,11 +141,6 @@ pub(super) fn mock_request(parts: &Parts, body: Bytes) -> MockRequest {
         headers: parts.headers.clone(),
         body,
     }
-}
-
-/// Returns the name at the end of a queue's URL.
-pub(super) fn queue_name(url: &str) -> &str {
-    url.rsplit('/').next().unwrap_or_default()
 }
 
 fn sent_messages(operation: &str, request: &Value) -> Vec<SentMessage> {

@@ -93,3 +93,23 @@ pub fn event(topic: Topic, conversation_id: &str, at: Timestamp) -> Value {
         },
     })
 }
+
+/// The topics of an organisation, with the ways on which each is delivered. The spelling of the latter is not verified.
+pub(super) fn default_topics() -> Vec<(String, Vec<String>)> {
+    let all = ["All", "Websocket", "EventBridge", "ProcessAutomation"];
+    let user = ["Websocket"];
+    [
+        ("v2.detail.events.conversation.{id}.customer.end", &all[1..]),
+        ("v2.detail.events.conversation.{id}.user.end", &all[1..]),
+        ("v2.detail.events.conversation.{id}.acd.end", &all[1..]),
+        ("v2.audits.entitytype.{id}.entityid.{id}", &all[2..3]),
+        ("v2.users.{id}.conversations.{id}.recordings", &user[..]),
+    ]
+    .map(|(id, transports)| {
+        (
+            id.to_owned(),
+            transports.iter().map(|&name| name.to_owned()).collect(),
+        )
+    })
+    .into()
+}

@@ -9,51 +9,49 @@ mod annotations;
 mod answer;
 mod api;
 mod bodies;
-mod calls;
 mod content;
-mod conversations;
+mod conversation;
 mod delivery;
-mod details;
 mod events;
 mod format;
-mod interactions;
+mod interaction;
 mod limit;
+mod login;
 mod media;
 mod model;
-mod oauth;
-mod organisation;
-mod orphans;
+mod orphan;
 mod permissions;
 mod recording;
 mod signing;
+mod state;
 mod transcripts;
 mod wav;
 mod wish;
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
-use axum::http::StatusCode;
 use jiff::Timestamp;
 use tokio::task::JoinHandle;
 
 use super::site::{Ports, Site};
 use super::wire::{Wire, bind_on};
-use answer::ApiError;
 use limit::Limiter;
-use oauth::Login;
+use login::Login;
 use permissions::Permissions;
 use signing::Signer;
+use state::{Shared, State, lock};
 
 pub use annotations::{Annotation, Mark};
 pub use answer::failure;
+pub use conversation::Conversation;
 pub use events::{Topic, event};
 pub use format::Format;
-pub use interactions::{Interaction, Retention, Status};
+pub use interaction::{Interaction, Retention, Status};
 pub use media::{Delivery, Etag, Length, Media, Mishap, Redirect};
-pub use model::{Conversation, FileState, Kind, TranscodingBody};
-pub use orphans::Orphan;
+pub use model::{FileState, Kind, TranscodingBody};
+pub use orphan::Orphan;
 pub use recording::Recording;
 
 /// A running Genesys Cloud; clones are handles to the same one, and it stops with the last of them.
@@ -78,64 +76,6 @@ impl Drop for Running {
 impl Running {
     fn stop(&self) {
         self.tasks.iter().for_each(JoinHandle::abort);
-    }
-}
-
-/// What all requests work on.
-type Shared = Arc<Mutex<State>>;
-
-#[derive(Debug)]
-struct State {
-    /// How far the simulated clock is ahead.
-    ahead: Duration,
-    login: Login,
-    limiter: Limiter,
-    signer: Signer,
-    media_url: String,
-    conversations: BTreeMap<String, Conversation>,
-    analytics: analytics::Analytics,
-    interactions: BTreeMap<String, Interaction>,
-    /// So many requests for the media of a recording, in each format anew, are answered 202.
-    transcoding: usize,
-    orphans: BTreeMap<String, Orphan>,
-    permissions: Permissions,
-    /// Topics of events, and the ways on which each is delivered.
-    topics: Vec<(String, Vec<String>)>,
-}
-
-impl State {
-    /// Time since 1970.
-    fn now(&self) -> Duration {
-        SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default() + self.ahead
-    }
-}
-
-/// A panic in a test that holds the lock shall not hide behind poison errors elsewhere.
-fn lock(shared: &Shared) -> MutexGuard<'_, State> {
-    shared.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn known<'a>(state: &'a mut State, id: &str) -> Result<&'a mut Conversation, ApiError> {
-    known_with_permissions(state, id).map(|(conversation, _)| conversation)
-}
-
-/// The conversation of this id, unless every question about it is refused.
-fn known_with_permissions<'a>(
-    state: &'a mut State,
-    id: &str,
-) -> Result<(&'a mut Conversation, &'a Permissions), ApiError> {
-    let conversation = state.conversations.get_mut(id).ok_or_else(|| {
-        let message = format!("The conversation [{id}] was not found");
-        ApiError::new(StatusCode::NOT_FOUND, "conversation.not.found", message)
-    })?;
-    match &conversation.denied {
-        None => Ok((conversation, &state.permissions)),
-        Some(code) => Err(ApiError::new(
-            StatusCode::FORBIDDEN,
-            code,
-            "Unable to perform the requested action. You must have at least one of the following permissions \
-             assigned: recording:recording:view, recording:recordingSegment:view",
-        )),
     }
 }
 
@@ -179,7 +119,7 @@ impl Genesys {
             transcoding: 1,
             orphans: BTreeMap::new(),
             permissions: Permissions::default(),
-            topics: organisation::default_topics(),
+            topics: events::default_topics(),
         }));
         let tasks = [
             wire.serve(api_listener, api::router(state.clone()), api::classify),

@@ -1,15 +1,16 @@
 //! `archivectl backfill`: from days, from lists, and right here; interrupted, and gone on with.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod interrupted;
+mod lists;
+
+use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 use recording_archiver::sim::genesys::{Conversation, Recording};
 use recording_archiver::sim::wire::{Fault, Service};
 use serde_json::{Value, json};
-use tokio::io::AsyncWriteExt as _;
-use tokio::process::Child;
 
-use super::{Folder, archivectl, command, end, signal};
+use super::{Folder, archivectl, command, end};
 use crate::support::{Bench, CONVERSATION, KEY, RECORDING, call, invoke};
 
 const DAYS: [&str; 4] = ["--from", "2026-01-05", "--to", "2026-01-07"];
@@ -296,59 +297,6 @@ async fn what_the_queue_refuses_is_a_finding_and_is_sent_by_the_next_run() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_list_is_sent_but_for_its_bad_lines_which_are_named() {
-    let bench = Bench::with_a_call().await;
-    bench.archive().await;
-    let folder = Folder::new();
-    let list = folder.file("list.csv");
-    let hash = "ab".repeat(32);
-    let lines = [
-        "conversationId,recordingId,expectedSha256".to_owned(),
-        id(2),
-        "not-a-uuid".to_owned(),
-        format!("{},{RECORDING},{hash}", id(3)),
-        format!("{},{RECORDING},zz", id(4)),
-        id(2),
-        CONVERSATION.to_owned(),
-    ];
-    std::fs::write(&list, lines.join("\r\n")).unwrap();
-    let ran = archivectl(&bench, &["backfill", "--json", "--ids", &list]).await;
-    assert_eq!(ran.code(), Some(1), "{ran:?}");
-    let items = ran.items();
-    assert_eq!(
-        items.iter().map(|item| item["line"].clone()).collect::<Vec<_>>(),
-        [json!(3), json!(5)]
-    );
-    assert!(
-        items[1]["error"].as_str().unwrap().contains("expectedSha256"),
-        "{items:?}"
-    );
-    let summary = ran.summary();
-    assert_eq!(summary["sent"], 2);
-    assert_eq!(summary["archived"], 1);
-    assert_eq!(summary["duplicates"], 1);
-    assert_eq!(summary["badLines"], 2);
-    let jobs: Vec<_> = bench.deferred().into_iter().map(|(job, _)| job).collect();
-    assert_eq!(jobs[0]["conversationId"], id(2));
-    assert_eq!(jobs[1]["recordingId"], RECORDING);
-    assert_eq!(jobs[1]["expectedSha256"], hash);
-    assert!(std::path::Path::new(&format!("{list}.checkpoint")).exists());
-
-    // The same from stdin, as JSON Lines; it has no name, hence no checkpoint.
-    let mut child = command(&bench, &["backfill", "--json", "--ids", "-"])
-        .stdin(std::process::Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut stdin = child.stdin.take().unwrap();
-    let line = json!({"interactionId": id(5), "requestedBy": "audit 7"});
-    stdin.write_all(line.to_string().as_bytes()).await.unwrap();
-    drop(stdin);
-    let ran = end(child).await;
-    assert_eq!(ran.code(), Some(0), "{ran:?}");
-    assert_eq!(bench.deferred()[2].0["requestedBy"], "audit 7");
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn local_archives_right_here_with_the_functions_own_code() {
     let bench = Bench::with_a_call().await;
     bench.world.genesys.conversation(CONVERSATION, |conversation| {
@@ -445,187 +393,4 @@ async fn local_takes_no_lock_dates_from_a_clock_that_is_off() {
     let ran = run(&["--local"]).await;
     assert_eq!(ran.code(), Some(0), "{ran:?}");
     assert!(bench.object(KEY).await.is_some());
-}
-
-/// A thousand calls on each of five days, of which Genesys' jobs cover three.
-async fn five_thousand() -> Bench {
-    let bench = Bench::new().await;
-    let genesys = &bench.world.genesys;
-    genesys.set_data_availability(at("2026-01-09T00:00:00Z"));
-    genesys.set_job_looks(0);
-    genesys.set_page_overlap(7);
-    genesys.set_rate_limit(u32::MAX);
-    for number in 0..5_000 {
-        let second = i64::try_from(number % 1_000 * 80).unwrap();
-        let day = SignedDuration::from_hours(24 * i64::try_from(number / 1_000).unwrap());
-        genesys.add(call_at(
-            number,
-            at("2026-01-05T00:00:00Z") + day + SignedDuration::from_secs(second),
-        ));
-    }
-    // Genesys has enough of every seventh request, and never twice of the same: with several requests under way, chance
-    // could otherwise refuse one until its attempts are used up.
-    let (mut count, mut refused) = (0, BTreeSet::new());
-    bench.world.wire.disturb(move |exchange| {
-        if exchange.service != Service::Genesys || refused.remove(&exchange.target) {
-            return None;
-        }
-        count += 1;
-        (count % 7 == 0).then(|| {
-            refused.insert(exchange.target.clone());
-            Fault::Respond {
-                status: 429,
-                headers: vec![("retry-after".to_owned(), "0".to_owned())],
-                body: b"{}".to_vec(),
-            }
-        })
-    });
-    bench
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_backfill_of_5000_survives_interruptions_without_a_gap_and_without_a_double() {
-    let bench = five_thousand().await;
-    let folder = Folder::new();
-    let checkpoint = folder.file("x.checkpoint");
-    let start = || -> Child {
-        let arguments = [
-            "backfill",
-            "--json",
-            "--from",
-            "2026-01-05",
-            "--to",
-            "2026-01-09",
-            "--rate",
-            "1e9",
-        ];
-        let mut run = command(&bench, &arguments);
-        run.args(["--checkpoint", &checkpoint]).spawn().unwrap()
-    };
-    let batches = |count: usize| {
-        bench.world.wire.wait_until(move |exchanges| {
-            exchanges
-                .iter()
-                .filter(|exchange| exchange.operation == "SendMessageBatch")
-                .count()
-                >= count
-        })
-    };
-
-    // Ctrl-C, twice as soon, and calls that analytics lists late.
-    for (run, batch) in [(1, 90), (2, 230)] {
-        let child = start();
-        batches(batch).await;
-        signal(&child, "INT").await;
-        let ran = end(child).await;
-        assert_eq!(ran.code(), Some(130), "{ran:?}");
-        assert_eq!(ran.summary()["interrupted"], true);
-        assert!(
-            ran.stderr.contains("going on where it was") == (run == 2),
-            "{ran:?}"
-        );
-        for number in 0..5 {
-            let start = at("2026-01-08T12:00:07Z") + SignedDuration::from_secs(number * 80);
-            bench.world.genesys.add(call_at(
-                5_000 + run * 10 + usize::try_from(number).unwrap(),
-                start,
-            ));
-        }
-    }
-    let unique = |sent: &BTreeMap<String, usize>| sent.values().all(|times| *times == 1);
-    assert!(unique(&sent(&bench)), "Ctrl-C repeats nothing");
-
-    // The power goes while a batch is on its way: the queue has it, and nobody was told.
-    let mut left = 60;
-    bench.world.wire.disturb(move |exchange| {
-        left -= usize::from(left > 0 && exchange.operation == "SendMessageBatch");
-        (left == 0 && exchange.operation == "SendMessageBatch").then_some(Fault::ApplyThenHang)
-    });
-    let before = bench.deferred().len();
-    let child = start();
-    while bench.deferred().len() < before + 600 {
-        tokio::task::yield_now().await;
-    }
-    signal(&child, "KILL").await;
-    assert_eq!(end(child).await.code(), None);
-    let untold: BTreeSet<String> = bench
-        .deferred()
-        .split_off(before + 590)
-        .into_iter()
-        .map(|(job, _)| job["conversationId"].as_str().unwrap().to_owned())
-        .collect();
-    assert_eq!(untold.len(), 10);
-    bench.world.wire.calm();
-
-    let ran = end(start()).await;
-    assert_eq!(ran.code(), Some(0), "{ran:?}");
-    assert!(
-        ran.stderr.contains("10 may be on the queue already"),
-        "{}",
-        ran.stderr
-    );
-    let sent = sent(&bench);
-    let expected: BTreeSet<String> = (0..5_000)
-        .chain(5_010..5_015)
-        .chain(5_020..5_025)
-        .map(id)
-        .collect();
-    assert_eq!(
-        sent.keys().cloned().collect::<BTreeSet<_>>(),
-        expected,
-        "none missing"
-    );
-    let twice: BTreeSet<String> = sent
-        .into_iter()
-        .filter(|(_, times)| *times > 1)
-        .map(|(id, _)| id)
-        .collect();
-    assert_eq!(twice, untold, "and none twice that was not said to be");
-    assert_eq!(ran.summary()["sent"], 5_010);
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_a_job_refused_for_its_hash_is_not_archived_without_it() {
-    let bench = Bench::new().await;
-    let recording = Recording::audio(RECORDING, [call()]);
-    let genesys = &bench.world.genesys;
-    genesys.add(call_at(1, at("2026-01-06T13:00:00Z")).recording(recording));
-    let expecting = json!({"conversationId": CONVERSATION, "expectedSha256": "0".repeat(64)});
-    let refused = bench.invoke(expecting).await.unwrap();
-    assert_eq!(refused["results"][0]["outcome"], "failed");
-    let folder = Folder::new();
-    let days = ["--from", "2026-01-06", "--to", "2026-01-06", "--json"];
-    for command_line in [
-        &["backfill"][..],
-        &["backfill", "--local"],
-        &["reconcile", "--enqueue"],
-    ] {
-        let mut run = command(&bench, command_line);
-        let ran = end(run.args(days).current_dir(folder.path()).spawn().unwrap()).await;
-        assert_eq!(ran.code(), Some(1), "{ran:?}");
-        assert_eq!(ran.summary()["sent"], 0, "{command_line:?}: {ran:?}");
-        assert!(ran.stdout.contains(RECORDING), "it is named: {ran:?}");
-        assert!(ran.stdout.contains("not the expected 0000"), "{ran:?}");
-        assert!(bench.deferred().is_empty());
-        assert!(bench.object(KEY).await.is_none());
-    }
-    let list = folder.file("named.csv");
-    std::fs::write(&list, CONVERSATION).unwrap();
-    let ran = archivectl(&bench, &["backfill", "--ids", &list, "--json"]).await;
-    assert_eq!(ran.summary()["sent"], 1, "who names it decides: {ran:?}");
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_list_that_is_not_there_leaves_no_checkpoint() {
-    let bench = Bench::new().await;
-    let folder = Folder::new();
-    for list in [
-        folder.file("nosuch.csv"),
-        folder.path().to_str().unwrap().to_owned(),
-    ] {
-        let ran = archivectl(&bench, &["backfill", "--ids", &list]).await;
-        assert_eq!(ran.code(), Some(2), "{ran:?}");
-        assert!(ran.stderr.contains(&list), "{ran:?}");
-        assert!(!std::path::Path::new(&format!("{list}.checkpoint")).exists());
-    }
 }

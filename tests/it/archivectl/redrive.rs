@@ -134,10 +134,9 @@ async fn a_failure_on_the_way_loses_nothing() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_never_ready_in_time_is_waited_for_anew() {
-    let bench = Bench::new().await;
     let recording = Recording::audio(RECORDING, [call()]).state(FileState::Uploading);
     let conversation = Conversation::new(CONVERSATION).recording(recording);
-    bench.world.genesys.add(conversation);
+    let bench = Bench::with(conversation).await;
     assert_eq!(bench.archive().await[0]["outcome"], "deferred");
     bench.clock.advance(Duration::from_secs(2 * 86_400));
     let (again, _) = bench.deferred().remove(0);

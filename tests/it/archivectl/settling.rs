@@ -196,10 +196,9 @@ async fn what_may_still_settle_is_no_finding() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_case_of_open_after_call_work_is_sent_to_be_looked_at_again() {
-    let bench = Bench::new().await;
     let mut conversation = call_at(SETTLED, long_ago());
     conversation.acw_open = true;
-    bench.world.genesys.add(conversation);
+    let bench = Bench::with(conversation).await;
     let handler = bench.handler(&[SETTLING]);
     invoke(&handler, json!({"conversationId": self::conversation(SETTLED)}))
         .await

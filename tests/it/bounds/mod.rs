@@ -45,13 +45,6 @@ impl Bench {
             .unwrap();
     }
 
-    fn codes(&self) -> Vec<Value> {
-        self.exceptions()
-            .iter()
-            .map(|case| case["code"].clone())
-            .collect()
-    }
-
     fn asked_for(&self, service: Service, operation: &str) -> usize {
         self.world.wire.count(service, operation)
     }

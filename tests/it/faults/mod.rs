@@ -132,7 +132,7 @@ impl Bench {
             .map(|record| record.lease_expires_at);
         assert_eq!(released, traced.then_some(0), "whoever comes next need not wait");
         assert!(self.world.webhook.deliveries().is_empty());
-        let codes: Vec<_> = self.exceptions().iter().map(|e| e["code"].clone()).collect();
+        let codes = self.codes();
         let expected = match ending {
             Ending::Failed(code) => vec![json!(code)],
             Ending::Expired => vec![json!("expired")],

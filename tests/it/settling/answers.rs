@@ -4,12 +4,11 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 use recording_archiver::domain::record::State;
-use recording_archiver::sim::genesys::{Conversation, Recording};
 use recording_archiver::sim::wire::{Fault, Service};
 use serde_json::{Value, json};
 
-use super::{change, respond, state};
-use crate::support::{Bench, CONVERSATION, RECORDING, SETTLING, call, invoke, job, sqs};
+use super::{change, first_look, first_looks, id, respond, several, state};
+use crate::support::{Bench, CONVERSATION, RECORDING, SETTLING, invoke, job, sqs};
 use crate::work::Work;
 
 fn with_unreadable(readable: bool) -> Value {
@@ -37,11 +36,7 @@ async fn an_unreadable_entry_is_one_case_however_many_looks() {
     );
     invoke(&handler, job()).await.unwrap();
     Work::of(&bench).run_dry(&handler).await;
-    let codes: Vec<_> = bench
-        .exceptions()
-        .iter()
-        .map(|case| case["code"].clone())
-        .collect();
+    let codes = bench.codes();
     let rejected = codes.iter().filter(|code| **code == "rejected").count();
     assert_eq!(rejected, 1, "{codes:?}");
 }
@@ -66,8 +61,7 @@ async fn a_list_of_nothing_readable_does_not_end_the_series() {
 #[tokio::test]
 async fn details_that_fail_do_not_end_the_series() {
     let bench = Bench::with_a_call().await;
-    let handler = bench.handler(&[SETTLING]);
-    invoke(&handler, job()).await.unwrap();
+    let handler = first_look(&bench).await;
     let mut work = Work::of(&bench);
     let look = work.waiting().remove(0);
     work.lose();
@@ -86,18 +80,8 @@ async fn details_that_fail_do_not_end_the_series() {
 /// One id that Genesys does not know makes it answer 404 about a batch: the others are asked for alone.
 #[tokio::test]
 async fn a_404_about_a_batch_keeps_nobody_from_settling() {
-    let bench = Bench::new().await;
-    let id = |n: u32| format!("c0000000-0000-4000-8000-0000000001{n:02}");
-    for n in 0..2 {
-        let recording = Recording::audio(format!("e0000000-0000-4000-8000-0000000001{n:02}"), [call()]);
-        bench
-            .world
-            .genesys
-            .add(Conversation::new(id(n)).recording(recording));
-    }
-    let handler = bench.handler(&[SETTLING]);
-    let bodies = (0..2).map(|n| json!({"conversationId": id(n)}).to_string());
-    invoke(&handler, sqs(bodies)).await.unwrap();
+    let bench = several(2).await;
+    let handler = first_looks(&bench, 2).await;
     bench.world.wire.disturb_next(
         Service::Genesys,
         "details",
@@ -113,18 +97,8 @@ async fn a_404_about_a_batch_keeps_nobody_from_settling() {
 /// ARCHITECTURE, Bounds: details past their bound, "details of a batch: each conversation is asked for alone".
 #[tokio::test]
 async fn details_of_a_batch_that_are_too_long_are_asked_for_alone() {
-    let bench = Bench::new().await;
-    let id = |n: u32| format!("c0000000-0000-4000-8000-0000000001{n:02}");
-    for n in 0..2 {
-        let recording = Recording::audio(format!("e0000000-0000-4000-8000-0000000001{n:02}"), [call()]);
-        bench
-            .world
-            .genesys
-            .add(Conversation::new(id(n)).recording(recording));
-    }
-    let handler = bench.handler(&[SETTLING]);
-    let bodies = (0..2).map(|n| json!({"conversationId": id(n)}).to_string());
-    invoke(&handler, sqs(bodies)).await.unwrap();
+    let bench = several(2).await;
+    let handler = first_looks(&bench, 2).await;
     let long = json!({"conversations": [{"participants": [{"purpose": "x".repeat(9 * 1024 * 1024)}]}]});
     bench
         .world

@@ -6,19 +6,15 @@ use recording_archiver::domain::record::State;
 use recording_archiver::sim::genesys::{Conversation, FileState, Recording, TranscodingBody};
 use serde_json::json;
 
-use super::{LAST, LATER, appears, change, state};
+use super::{LAST, LATER, appears, change, first_look, settle, state};
 use crate::support::{Bench, CONVERSATION, RECORDING, SETTLING, call, invoke, job, outcomes};
 use crate::work::Work;
 
 /// Further events while a recording is not ready start no further chains of jobs.
 #[tokio::test]
 async fn end_events_do_not_multiply_the_jobs_of_a_deferred_recording() {
-    let bench = Bench::new().await;
     let recording = Recording::audio(RECORDING, [call()]).transcoding(60, TranscodingBody::Empty);
-    bench
-        .world
-        .genesys
-        .add(Conversation::new(CONVERSATION).recording(recording));
+    let bench = Bench::with_recording(recording).await;
     let handler = bench.handler(&[SETTLING, ("TRANSCODE_WAIT_SECONDS", "0")]);
     for _ in 0..5 {
         invoke(&handler, job()).await.unwrap();
@@ -35,10 +31,9 @@ async fn end_events_do_not_multiply_the_jobs_of_a_deferred_recording() {
 /// A recording was started, and every end event begins a chain of its own, two requests each time, for a day.
 #[tokio::test]
 async fn end_events_of_a_conversation_that_lists_nothing_share_one_chain() {
-    let bench = Bench::new().await;
     let mut conversation = Conversation::new(CONVERSATION);
     conversation.marked = Some(true);
-    bench.world.genesys.add(conversation);
+    let bench = Bench::with(conversation).await;
     let handler = bench.handler(&[SETTLING]);
     for _ in 0..3 {
         invoke(&handler, job()).await.unwrap();
@@ -47,11 +42,7 @@ async fn end_events_of_a_conversation_that_lists_nothing_share_one_chain() {
     let mut work = Work::of(&bench);
     let chains = work.waiting().len();
     work.run_dry(&handler).await;
-    let codes: Vec<_> = bench
-        .exceptions()
-        .iter()
-        .map(|case| case["code"].clone())
-        .collect();
+    let codes = bench.codes();
     assert_eq!(
         (chains, codes.len()),
         (1, 1),
@@ -69,9 +60,7 @@ async fn further_events_hand_no_case_over_again() {
         .genesys
         .recording(RECORDING, |recording| recording.state = FileState::Archived)
         .unwrap();
-    let handler = bench.handler(&[SETTLING]);
-    invoke(&handler, job()).await.unwrap();
-    Work::of(&bench).run_dry(&handler).await;
+    let handler = settle(&bench).await;
     assert_eq!(state(&bench, "-").await, Some(State::Settled));
     bench.world.wire.forget();
     for _ in 0..3 {
@@ -85,8 +74,7 @@ async fn further_events_hand_no_case_over_again() {
 async fn an_end_event_after_settling_by_listing_is_looked_at() {
     let bench = Bench::with_a_call().await;
     bench.world.genesys.deny_analytics(true);
-    let handler = bench.handler(&[SETTLING]);
-    invoke(&handler, job()).await.unwrap();
+    let handler = first_look(&bench).await;
     let mut work = Work::of(&bench);
     work.run_dry(&handler).await;
     assert_eq!(state(&bench, "-").await, Some(State::Settled));
@@ -106,9 +94,7 @@ async fn an_end_event_after_settling_by_listing_is_looked_at() {
 #[tokio::test]
 async fn a_settled_conversation_is_asked_about_only_by_a_recheck() {
     let bench = Bench::with_a_call().await;
-    let handler = bench.handler(&[SETTLING]);
-    invoke(&handler, job()).await.unwrap();
-    Work::of(&bench).run_dry(&handler).await;
+    let handler = settle(&bench).await;
     bench.world.wire.forget();
     change(&bench, |conversation| {
         conversation.denied = Some("missing.any.permissions".to_owned());
@@ -125,8 +111,7 @@ async fn a_settled_conversation_is_asked_about_only_by_a_recheck() {
 #[tokio::test]
 async fn a_look_number_that_somebody_makes_up_does_not_end_the_series() {
     let bench = Bench::with_a_call().await;
-    let handler = bench.handler(&[SETTLING]);
-    invoke(&handler, job()).await.unwrap();
+    let handler = first_look(&bench).await;
     appears(&bench, LATER);
     let made_up = json!({"conversationId": CONVERSATION, "look": 100});
     let summary = invoke(&handler, made_up).await.unwrap();
@@ -140,8 +125,7 @@ async fn a_look_number_that_somebody_makes_up_does_not_end_the_series() {
 #[tokio::test]
 async fn a_recheck_has_looks_of_its_own() {
     let bench = Bench::with_a_call().await;
-    let handler = bench.handler(&[SETTLING]);
-    invoke(&handler, job()).await.unwrap();
+    let handler = first_look(&bench).await;
     let mut work = Work::of(&bench);
     work.run_dry(&handler).await;
     let recheck = json!({"conversationId": CONVERSATION, "recheck": true});
@@ -159,9 +143,7 @@ async fn a_recheck_has_looks_of_its_own() {
 async fn a_look_that_waits_for_its_time_counts_as_no_deferral() {
     let bench = Bench::with_a_call().await;
     change(&bench, |conversation| conversation.acw_open = true);
-    let handler = bench.handler(&[SETTLING]);
-    invoke(&handler, job()).await.unwrap();
-    Work::of(&bench).run_dry(&handler).await;
+    settle(&bench).await;
     let deferrals: f64 = bench
         .metrics()
         .iter()
@@ -184,9 +166,7 @@ async fn what_needs_a_person_does_not_keep_a_conversation_from_settling() {
     };
     set(LATER, FileState::Archived);
     set(LAST, FileState::Deleted);
-    let handler = bench.handler(&[SETTLING]);
-    invoke(&handler, job()).await.unwrap();
-    Work::of(&bench).run_dry(&handler).await;
+    let handler = settle(&bench).await;
     assert_eq!(state(&bench, "-").await, Some(State::Settled));
     let cases = bench.exceptions();
     assert_eq!(

@@ -13,7 +13,7 @@ use recording_archiver::genesys::Details;
 use recording_archiver::sim::wire::{Exchange, Fault, Gate, Service};
 use serde_json::json;
 
-use super::{LATER, appears, change, state};
+use super::{LATER, appears, change, first_look, state};
 use crate::support::{Bench, CONVERSATION, RECORDING, SETTLING, invoke, job, sqs};
 use crate::work::Work;
 
@@ -21,8 +21,7 @@ use crate::work::Work;
 #[tokio::test]
 async fn two_runs_of_one_look_that_list_different_things_do_not_settle_it() {
     let bench = Bench::with_a_call().await;
-    let handler = bench.handler(&[SETTLING]);
-    invoke(&handler, job()).await.unwrap();
+    let handler = first_look(&bench).await;
     Work::of(&bench).lose();
     bench.advance(Duration::from_secs(1000));
     let archiver = handler.archiver();
@@ -54,8 +53,7 @@ async fn two_runs_of_one_look_that_list_different_things_do_not_settle_it() {
 #[tokio::test]
 async fn a_note_does_not_undo_what_is_settled() {
     let bench = Bench::with_a_call().await;
-    let handler = bench.handler(&[SETTLING]);
-    invoke(&handler, job()).await.unwrap();
+    let handler = first_look(&bench).await;
     let mut work = Work::of(&bench);
     // The event's run reads the ledger while the conversation is settling; its request to Genesys comes late.
     let gate = Gate::default();
@@ -103,8 +101,7 @@ async fn no_state_without_an_audit_event() {
 #[tokio::test]
 async fn all_recordings_seen_holds_what_a_joining_event_saw() {
     let bench = Bench::with_a_call().await;
-    let handler = bench.handler(&[SETTLING]);
-    invoke(&handler, job()).await.unwrap();
+    let handler = first_look(&bench).await;
     bench.advance(Duration::from_secs(60));
     appears(&bench, LATER);
     invoke(&handler, job()).await.unwrap();
@@ -122,8 +119,7 @@ async fn all_recordings_seen_holds_what_a_joining_event_saw() {
 async fn the_exception_of_an_open_conversation_leaves_what_that_look_found_in_the_item() {
     let bench = Bench::with_a_call().await;
     change(&bench, |conversation| conversation.acw_open = true);
-    let handler = bench.handler(&[SETTLING]);
-    invoke(&handler, job()).await.unwrap();
+    let handler = first_look(&bench).await;
     let mut work = Work::of(&bench);
     while bench.record(CONVERSATION, "-").await.unwrap().looks < 8 {
         work.deliver(&handler).await;

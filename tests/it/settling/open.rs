@@ -7,17 +7,11 @@ use recording_archiver::sim::genesys::{Conversation, Orphan};
 use recording_archiver::sim::wire::Service;
 use serde_json::json;
 
-use super::{LATER, appears, state};
+use super::{LATER, appears, first_look, settle, state};
 use crate::support::{Bench, CONVERSATION, RECORDING, SETTLING, invoke, job, outcomes, sqs};
 use crate::work::Work;
 
 const ORPHAN: &str = "a0000000-0000-4000-8000-000000000001";
-
-async fn with(conversation: Conversation) -> Bench {
-    let bench = Bench::new().await;
-    bench.world.genesys.add(conversation);
-    bench
-}
 
 /// A conversation in which no recording was started; nobody would say so by an event.
 fn never_recorded() -> Conversation {
@@ -37,7 +31,7 @@ async fn a_conversation_that_was_never_recorded_ends_so_within_six_requests_and_
     for (absent, open_for, requests) in [(0, 0, 4), (1, 0, 6), (0, 1, 4)] {
         let mut conversation = never_recorded();
         (conversation.details_absent_for, conversation.details_open_for) = (absent, open_for);
-        let bench = with(conversation).await;
+        let bench = Bench::with(conversation).await;
         let handler = bench.handler(&[SETTLING]);
         let summary = invoke(&handler, job()).await.unwrap();
         assert_eq!(outcomes(&summary), ["settling"]);
@@ -71,9 +65,8 @@ async fn a_conversation_that_was_never_recorded_ends_so_within_six_requests_and_
 
 #[tokio::test]
 async fn a_recording_that_appears_in_what_looked_unrecorded_is_archived() {
-    let bench = with(never_recorded()).await;
-    let handler = bench.handler(&[SETTLING]);
-    invoke(&handler, job()).await.unwrap();
+    let bench = Bench::with(never_recorded()).await;
+    let handler = first_look(&bench).await;
     appears(&bench, RECORDING);
     Work::of(&bench).run_dry(&handler).await;
     assert_eq!(state(&bench, RECORDING).await, Some(State::Notified));
@@ -82,7 +75,7 @@ async fn a_recording_that_appears_in_what_looked_unrecorded_is_archived() {
 
 #[tokio::test]
 async fn a_recording_that_was_started_and_is_not_listed_is_deferred_as_before() {
-    let bench = with(started().empty_for(2)).await;
+    let bench = Bench::with(started().empty_for(2)).await;
     appears(&bench, RECORDING);
     let handler = bench.handler(&[SETTLING]);
     let summary = invoke(&handler, job()).await.unwrap();
@@ -99,11 +92,9 @@ async fn a_recording_that_was_started_and_is_not_listed_is_deferred_as_before() 
 
 #[tokio::test]
 async fn what_was_started_and_never_came_names_the_orphan_that_genesys_holds() {
-    let bench = with(started()).await;
+    let bench = Bench::with(started()).await;
     bench.world.genesys.add_orphan(Orphan::of(CONVERSATION, ORPHAN));
-    let handler = bench.handler(&[SETTLING]);
-    invoke(&handler, job()).await.unwrap();
-    Work::of(&bench).run_dry(&handler).await;
+    settle(&bench).await;
     let cases = bench.exceptions();
     assert_eq!(cases.len(), 1, "{cases:?}");
     assert_eq!(cases[0]["code"], "never_ready");
@@ -115,7 +106,7 @@ async fn what_was_started_and_never_came_names_the_orphan_that_genesys_holds() {
 
 #[tokio::test]
 async fn the_orphan_is_named_without_settling_too() {
-    let bench = with(never_recorded()).await;
+    let bench = Bench::with(never_recorded()).await;
     bench.world.genesys.add_orphan(Orphan::of(CONVERSATION, ORPHAN));
     let late = json!({"conversationId": CONVERSATION, "firstSeen": "2026-01-15T10:20:30Z"});
     let summary = bench.invoke(late).await.unwrap();
@@ -128,8 +119,7 @@ async fn the_orphan_is_named_without_settling_too() {
 
 /// Settles a conversation whose after-call work stays open, and gives the case that comes of it.
 async fn never_ended(bench: &Bench) -> serde_json::Value {
-    let handler = bench.handler(&[SETTLING]);
-    invoke(&handler, job()).await.unwrap();
+    let handler = first_look(&bench).await;
     let begun = bench.clock.now();
     Work::of(bench).run_dry(&handler).await;
     let took = bench.clock.now().duration_since(begun);
@@ -211,8 +201,7 @@ async fn without_the_permission_for_orphans_the_case_says_which_one_would_tell()
 async fn without_the_permission_for_details_a_conversation_settles_on_its_list() {
     let bench = Bench::with_a_call().await;
     bench.world.genesys.deny_analytics(true);
-    let handler = bench.handler(&[SETTLING]);
-    invoke(&handler, job()).await.unwrap();
+    let handler = first_look(&bench).await;
     let begun = bench.clock.now();
     Work::of(&bench).run_dry(&handler).await;
     let whole = bench.record(CONVERSATION, "-").await.unwrap();
@@ -230,10 +219,9 @@ async fn without_the_permission_for_details_a_conversation_settles_on_its_list()
 
 #[tokio::test]
 async fn without_the_permission_an_empty_list_is_believed_after_the_readiness_deadline_only() {
-    let bench = with(never_recorded()).await;
+    let bench = Bench::with(never_recorded()).await;
     bench.world.genesys.deny_analytics(true);
-    let handler = bench.handler(&[SETTLING]);
-    invoke(&handler, job()).await.unwrap();
+    let handler = first_look(&bench).await;
     let begun = bench.clock.now();
     Work::of(&bench).run_dry(&handler).await;
     let took = bench.clock.now().duration_since(begun);
@@ -251,8 +239,7 @@ async fn without_the_permission_an_empty_list_is_believed_after_the_readiness_de
 #[tokio::test]
 async fn a_list_that_fails_for_good_is_a_case_and_the_next_job_goes_on_where_it_was() {
     let bench = Bench::with_a_call().await;
-    let handler = bench.handler(&[SETTLING]);
-    invoke(&handler, job()).await.unwrap();
+    let handler = first_look(&bench).await;
     let deny = |denied: Option<&str>| {
         let denied = denied.map(str::to_owned);
         bench

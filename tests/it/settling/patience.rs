@@ -8,7 +8,7 @@ use recording_archiver::sim::genesys::{Conversation, Kind, Recording, Transcodin
 use recording_archiver::sim::wire::Service;
 use serde_json::json;
 
-use super::{LATER, appears, change, respond, state};
+use super::{LATER, appears, change, first_look, respond, settle, state};
 use crate::support::{Bench, CONVERSATION, RECORDING, SETTLING, call, invoke, job, sqs};
 use crate::work::Work;
 
@@ -100,12 +100,8 @@ async fn a_later_end_event_that_joins_extends_patience() {
 /// An event that is worked off a day late (an outage, a redriven dead letter): the first 202 is the end of patience.
 #[tokio::test]
 async fn the_first_transcoding_of_a_late_event_is_waited_for() {
-    let bench = Bench::new().await;
     let recording = Recording::audio(RECORDING, [call()]).transcoding(4, TranscodingBody::Empty);
-    bench
-        .world
-        .genesys
-        .add(Conversation::new(CONVERSATION).recording(recording));
+    let bench = Bench::with_recording(recording).await;
     let handler = bench.handler(&[SETTLING, ("TRANSCODE_WAIT_SECONDS", "0")]);
     let late = (bench.clock.now() - SignedDuration::from_hours(25)).to_string();
     let job = json!({"conversationId": CONVERSATION, "firstSeen": late});
@@ -118,10 +114,8 @@ async fn the_first_transcoding_of_a_late_event_is_waited_for() {
 /// README: "one more look `UNRECORDED_AFTER_MINUTES` after the end". Of a call that ended 50 minutes after its first event.
 #[tokio::test]
 async fn unrecorded_is_believed_so_long_after_the_end() {
-    let bench = Bench::new().await;
-    bench.world.genesys.add(Conversation::new(CONVERSATION).ongoing());
-    let handler = bench.handler(&[SETTLING]);
-    invoke(&handler, job()).await.unwrap();
+    let bench = Bench::with(Conversation::new(CONVERSATION).ongoing()).await;
+    let handler = first_look(&bench).await;
     let begun = bench.clock.now();
     let mut work = Work::of(&bench);
     while bench.clock.now().duration_since(begun) < SignedDuration::from_mins(44) {
@@ -145,18 +139,13 @@ async fn unrecorded_is_believed_so_long_after_the_end() {
 /// A chat without a recording: no session says that one was started (audio, screen, snippet).
 #[tokio::test]
 async fn a_chat_that_was_not_recorded_is_unrecorded() {
-    let bench = Bench::new().await;
     let mut chat = Conversation::new(CONVERSATION);
     chat.media_type = "chat";
-    bench.world.genesys.add(chat);
+    let bench = Bench::with(chat).await;
     let handler = bench.handler(&[SETTLING, ("RECORDING_MEDIA", "audio,chat")]);
     invoke(&handler, job()).await.unwrap();
     Work::of(&bench).run_dry(&handler).await;
-    let codes: Vec<_> = bench
-        .exceptions()
-        .iter()
-        .map(|case| case["code"].clone())
-        .collect();
+    let codes = bench.codes();
     assert_eq!(
         state(&bench, "-").await,
         Some(State::Unrecorded),
@@ -168,22 +157,15 @@ async fn a_chat_that_was_not_recorded_is_unrecorded() {
 /// Genesys answers 404 instead of `[]`, which it does too; the call was never recorded.
 #[tokio::test]
 async fn a_never_recorded_call_whose_list_is_a_404_ends_unrecorded() {
-    let bench = Bench::new().await;
-    bench.world.genesys.add(Conversation::new(CONVERSATION));
+    let bench = Bench::with(Conversation::new(CONVERSATION)).await;
     bench.world.wire.disturb_next(
         Service::Genesys,
         "recordingmetadata",
         1000,
         respond(404, &json!({"code": "not.found"})),
     );
-    let handler = bench.handler(&[SETTLING]);
-    invoke(&handler, job()).await.unwrap();
-    Work::of(&bench).run_dry(&handler).await;
-    let codes: Vec<_> = bench
-        .exceptions()
-        .iter()
-        .map(|case| case["code"].clone())
-        .collect();
+    settle(&bench).await;
+    let codes = bench.codes();
     assert_eq!(
         (
             state(&bench, "-").await,

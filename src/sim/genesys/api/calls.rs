@@ -6,9 +6,9 @@ use axum::response::{IntoResponse as _, Response};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::answer::{ApiError, time};
-use super::model::Conversation;
-use super::{Shared, known, lock};
+use crate::sim::genesys::answer::{ApiError, time};
+use crate::sim::genesys::conversation::Conversation;
+use crate::sim::genesys::state::{Shared, known, lock};
 
 /// A code for how a call ended, as an agent chose it.
 pub(super) const WRAP_UP_CODE: &str = "a0000000-0000-4000-8000-0000000000f1";

@@ -6,11 +6,11 @@ use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse as _, Response};
 use serde_json::{Value, json};
 
-use super::answer::{ApiError, time};
 use super::calls::{AGENT, WRAP_UP_CODE, part};
-use super::model::Conversation;
-use super::permissions::DETAILS;
-use super::{Shared, lock};
+use crate::sim::genesys::answer::{ApiError, time};
+use crate::sim::genesys::conversation::Conversation;
+use crate::sim::genesys::permissions::DETAILS;
+use crate::sim::genesys::state::{Shared, lock};
 
 type Answer = Result<Response, ApiError>;
 

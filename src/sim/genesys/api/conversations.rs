@@ -7,13 +7,14 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use serde_json::{Value, json};
 
-use super::answer::ApiError;
-use super::bodies::{Access, metadata_of, recording_of};
-use super::model::{Conversation, TranscodingBody};
-use super::permissions::RECORDINGS;
-use super::recording::Recording;
-use super::wish::Wish;
-use super::{Shared, State as Simulated, known_with_permissions, lock};
+use crate::sim::genesys::answer::ApiError;
+use crate::sim::genesys::bodies::{Access, metadata_of, recording_of};
+use crate::sim::genesys::conversation::Conversation;
+use crate::sim::genesys::model::TranscodingBody;
+use crate::sim::genesys::permissions::RECORDINGS;
+use crate::sim::genesys::recording::Recording;
+use crate::sim::genesys::state::{Shared, State as Simulated, known_with_permissions, lock};
+use crate::sim::genesys::wish::Wish;
 
 type Answer = Result<Response, ApiError>;
 type Parameters = Query<Vec<(String, String)>>;

@@ -1,5 +1,14 @@
 //! The routes of the simulator, the names of its operations, and what every API request passes first.
 
+mod analytics;
+mod calls;
+mod conversations;
+mod details;
+mod interactions;
+mod organisation;
+mod orphans;
+mod token;
+
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::request::Parts;
@@ -11,9 +20,8 @@ use uuid::Uuid;
 
 use super::answer::ApiError;
 use super::delivery::{access_denied, deliver, xml};
-use super::{
-    Shared, analytics, calls, conversations, details, interactions, lock, oauth, organisation, orphans,
-};
+use super::login::bearer;
+use super::state::{Shared, lock};
 use crate::sim::wire::Service;
 
 /// API and login in one: the archiver only sees two base URLs, which may be the same.
@@ -74,7 +82,7 @@ pub(super) fn router(shared: Shared) -> Router {
         })
         .layer(middleware::from_fn_with_state(shared.clone(), gate));
     Router::new()
-        .route("/oauth/token", post(oauth::token))
+        .route("/oauth/token", post(token::token))
         .nest("/api/v2", api)
         .layer(middleware::from_fn(correlate))
         .with_state(shared)
@@ -121,7 +129,7 @@ async fn gate(State(shared): State<Shared>, request: Request, next: Next) -> Res
     let (admission, quota) = {
         let mut state = lock(&shared);
         let now = state.now();
-        let token = oauth::bearer(request.headers()).unwrap_or_default();
+        let token = bearer(request.headers()).unwrap_or_default();
         let quota = state.limiter.count(token, now);
         let admission = state.login.check(request.headers(), now);
         (admission.and_then(|()| quota.check()), quota)

@@ -1,20 +1,14 @@
-//! The login host: client credentials in, bearer tokens out (docs/genesys.md, "Login").
+//! The OAuth client of the archiver and its tokens (docs/genesys.md, "Login").
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use axum::Json;
-use axum::extract::rejection::FormRejection;
-use axum::extract::{Form, State};
 use axum::http::{HeaderMap, StatusCode, header};
-use axum::response::{IntoResponse as _, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use serde_json::json;
 use uuid::Uuid;
 
 use super::answer::ApiError;
-use super::{Shared, lock};
 
 /// The one OAuth client and its tokens.
 #[derive(Debug)]
@@ -45,7 +39,7 @@ impl Login {
         }
     }
 
-    fn grant(&mut self, headers: &HeaderMap, now: Duration) -> Result<String, &'static str> {
+    pub(super) fn grant(&mut self, headers: &HeaderMap, now: Duration) -> Result<String, &'static str> {
         let basic = headers
             .get(header::AUTHORIZATION)
             .and_then(|value| value.to_str().ok()?.strip_prefix("Basic "))
@@ -70,43 +64,4 @@ pub(super) fn bearer(headers: &HeaderMap) -> Option<&str> {
     let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
     let (scheme, token) = value.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then_some(token)
-}
-
-/// `POST /oauth/token`.
-pub(super) async fn token(
-    State(shared): State<Shared>,
-    headers: HeaderMap,
-    form: Result<Form<BTreeMap<String, String>>, FormRejection>,
-) -> Response {
-    let grant_type = form.ok().and_then(|Form(mut form)| form.remove("grant_type"));
-    let (status, body) = match grant_type.as_deref() {
-        Some("client_credentials") => {
-            let mut state = lock(&shared);
-            let now = state.now();
-            match state.login.grant(&headers, now) {
-                Ok(token) => (
-                    StatusCode::OK,
-                    json!({
-                        "access_token": token,
-                        "token_type": "bearer",
-                        "expires_in": state.login.lifetime.as_secs(),
-                    }),
-                ),
-                Err(text) => (StatusCode::BAD_REQUEST, error("invalid_client", text)),
-            }
-        }
-        Some(_) => (
-            StatusCode::BAD_REQUEST,
-            error("unsupported_grant_type", "grant type not supported"),
-        ),
-        None => (
-            StatusCode::BAD_REQUEST,
-            error("invalid_request", "grant_type is missing"),
-        ),
-    };
-    (status, Json(body)).into_response()
-}
-
-fn error(error: &str, text: &str) -> serde_json::Value {
-    json!({ "error": error, "description": text, "error_description": text })
 }

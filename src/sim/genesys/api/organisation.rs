@@ -6,8 +6,8 @@ use axum::response::{IntoResponse as _, Response};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
-use super::answer::{ApiError, time};
-use super::{Shared, lock};
+use crate::sim::genesys::answer::{ApiError, time};
+use crate::sim::genesys::state::{Shared, lock};
 
 type Answer = Result<Response, ApiError>;
 type Parameters = Query<Vec<(String, String)>>;
@@ -76,26 +76,6 @@ pub(super) async fn topics(State(shared): State<Shared>, Query(parameters): Para
     });
     let topics: Vec<Value> = topics.collect();
     Json(json!({ "entities": topics })).into_response()
-}
-
-/// The topics of an organisation, with the ways on which each is delivered. The spelling of the latter is not verified.
-pub(super) fn default_topics() -> Vec<(String, Vec<String>)> {
-    let all = ["All", "Websocket", "EventBridge", "ProcessAutomation"];
-    let user = ["Websocket"];
-    [
-        ("v2.detail.events.conversation.{id}.customer.end", &all[1..]),
-        ("v2.detail.events.conversation.{id}.user.end", &all[1..]),
-        ("v2.detail.events.conversation.{id}.acd.end", &all[1..]),
-        ("v2.audits.entitytype.{id}.entityid.{id}", &all[2..3]),
-        ("v2.users.{id}.conversations.{id}.recordings", &user[..]),
-    ]
-    .map(|(id, transports)| {
-        (
-            id.to_owned(),
-            transports.iter().map(|&name| name.to_owned()).collect(),
-        )
-    })
-    .into()
 }
 
 /// `pageSize` of the retention query.

@@ -1,0 +1,98 @@
+//! The queue that all containers share.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use recording_archiver::sim::World;
+use recording_archiver::sim::aws::SentMessage;
+
+/// A message that comes again does so after this.
+const AGAIN: Duration = Duration::from_millis(150);
+
+/// The queue: at least once, in any order, and gone only when somebody says so.
+#[derive(Debug)]
+pub(crate) struct Queue {
+    state: Mutex<Waiting>,
+    closes: Instant,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    messages: Vec<(Instant, String)>,
+    in_flight: usize,
+    delivered: usize,
+    /// How many of the deferred jobs were taken over from the simulated work queue.
+    deferred: usize,
+}
+
+impl Queue {
+    pub(crate) fn new(bodies: Vec<String>, closes: Instant) -> Self {
+        let now = Instant::now();
+        let state = Mutex::new(Waiting {
+            messages: bodies.into_iter().map(|body| (now, body)).collect(),
+            in_flight: 0,
+            delivered: 0,
+            deferred: 0,
+        });
+        Self { state, closes }
+    }
+
+    /// How many messages were handed out, each time counted.
+    pub(crate) fn delivered(&self) -> usize {
+        self.lock().delivered
+    }
+
+    /// How many are left.
+    pub(crate) fn left(&self) -> usize {
+        self.lock().messages.len()
+    }
+
+    /// Up to `most` messages; `None` when all is done, or it took too long.
+    pub(crate) fn receive(&self, world: &World, most: usize) -> Option<Vec<String>> {
+        loop {
+            let mut state = self.lock();
+            let deferred = world.aws.messages(&world.work_queue);
+            let now = Instant::now();
+            let new = deferred.iter().skip(state.deferred);
+            let new: Vec<_> = new
+                .map(|message| (now + delay_of(message), message.body.clone()))
+                .collect();
+            state.deferred = deferred.len();
+            state.messages.extend(new);
+            if now > self.closes || (state.messages.is_empty() && state.in_flight == 0) {
+                return None;
+            }
+            let ready = state.messages.extract_if(.., |(from, _)| *from <= now);
+            let batch: Vec<String> = ready.take(most).map(|(_, body)| body).collect();
+            if !batch.is_empty() {
+                state.in_flight += batch.len();
+                state.delivered += batch.len();
+                return Some(batch);
+            }
+            drop(state);
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// A batch is dealt with; these of its messages come again.
+    pub(crate) fn settle(&self, batch: usize, again: Vec<String>) {
+        let mut state = self.lock();
+        state.in_flight -= batch;
+        let from = Instant::now() + AGAIN;
+        state.messages.extend(again.into_iter().map(|body| (from, body)));
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Returns after what time a message comes: deferred jobs soon. A look that came before its time would only be sent on.
+fn delay_of(message: &SentMessage) -> Duration {
+    let is_look = message.body.contains("\"look\"");
+    let seconds = message
+        .delay_seconds
+        .filter(|_| is_look)
+        .and_then(|seconds| u64::try_from(seconds).ok());
+    seconds.map_or(AGAIN, |seconds| Duration::from_secs(seconds).max(AGAIN))
+}

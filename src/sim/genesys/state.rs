@@ -1,0 +1,75 @@
+//! What is simulated: the one state that all requests, and the handles of the tests, work on.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use axum::http::StatusCode;
+
+use super::analytics::Analytics;
+use super::answer::ApiError;
+use super::conversation::Conversation;
+use super::interaction::Interaction;
+use super::limit::Limiter;
+use super::login::Login;
+use super::orphan::Orphan;
+use super::permissions::Permissions;
+use super::signing::Signer;
+
+/// What all requests work on.
+pub(super) type Shared = Arc<Mutex<State>>;
+
+#[derive(Debug)]
+pub(super) struct State {
+    /// How far the simulated clock is ahead.
+    pub(super) ahead: Duration,
+    pub(super) login: Login,
+    pub(super) limiter: Limiter,
+    pub(super) signer: Signer,
+    pub(super) media_url: String,
+    pub(super) conversations: BTreeMap<String, Conversation>,
+    pub(super) analytics: Analytics,
+    pub(super) interactions: BTreeMap<String, Interaction>,
+    /// So many requests for the media of a recording, in each format anew, are answered 202.
+    pub(super) transcoding: usize,
+    pub(super) orphans: BTreeMap<String, Orphan>,
+    pub(super) permissions: Permissions,
+    /// Topics of events, and the ways on which each is delivered.
+    pub(super) topics: Vec<(String, Vec<String>)>,
+}
+
+impl State {
+    /// Time since 1970.
+    pub(super) fn now(&self) -> Duration {
+        SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default() + self.ahead
+    }
+}
+
+/// A panic in a test that holds the lock shall not hide behind poison errors elsewhere.
+pub(super) fn lock(shared: &Shared) -> MutexGuard<'_, State> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+pub(super) fn known<'a>(state: &'a mut State, id: &str) -> Result<&'a mut Conversation, ApiError> {
+    known_with_permissions(state, id).map(|(conversation, _)| conversation)
+}
+
+/// The conversation of this id, unless every question about it is refused.
+pub(super) fn known_with_permissions<'a>(
+    state: &'a mut State,
+    id: &str,
+) -> Result<(&'a mut Conversation, &'a Permissions), ApiError> {
+    let conversation = state.conversations.get_mut(id).ok_or_else(|| {
+        let message = format!("The conversation [{id}] was not found");
+        ApiError::new(StatusCode::NOT_FOUND, "conversation.not.found", message)
+    })?;
+    match &conversation.denied {
+        None => Ok((conversation, &state.permissions)),
+        Some(code) => Err(ApiError::new(
+            StatusCode::FORBIDDEN,
+            code,
+            "Unable to perform the requested action. You must have at least one of the following permissions \
+             assigned: recording:recording:view, recording:recordingSegment:view",
+        )),
+    }
+}

@@ -1,0 +1,102 @@
+//! Alarms and dashboard name metrics that the function writes.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+
+use super::collect;
+use crate::cloudformation::{Template, text};
+use crate::support::{Bench, project};
+
+#[tokio::test]
+async fn alarms_and_dashboard_name_only_metrics_that_the_function_writes() {
+    // One archived recording: the line of an invocation with everything in it.
+    let bench = Bench::with_a_call().await;
+    bench.archive().await;
+    let mut written = BTreeSet::new();
+    for directive in bench
+        .metrics()
+        .iter()
+        .flat_map(|line| line["_aws"]["CloudWatchMetrics"].as_array().unwrap())
+    {
+        let dimensions = directive["Dimensions"][0].to_string();
+        for metric in directive["Metrics"].as_array().unwrap() {
+            written.insert((
+                text(&directive["Namespace"]),
+                text(&metric["Name"]),
+                dimensions.clone(),
+            ));
+        }
+    }
+    let template = Template::read();
+    let mut watched = BTreeSet::new();
+    for name in template.of_type("AWS::CloudWatch::Alarm") {
+        let alarm = template.resource(name);
+        let mut metrics = vec![alarm];
+        collect(alarm, "Metric", &mut metrics);
+        for metric in metrics
+            .into_iter()
+            .filter(|metric| metric["Namespace"] == "RecordingArchiver")
+        {
+            let dimensions = metric["Dimensions"].as_array();
+            let dimensions: Vec<Value> = dimensions
+                .into_iter()
+                .flatten()
+                .map(|dimension| dimension["Name"].clone())
+                .collect();
+            watched.insert((
+                text(&metric["Namespace"]),
+                text(&metric["MetricName"]),
+                json!(dimensions).to_string(),
+            ));
+        }
+    }
+    assert!(watched.len() >= 5, "{watched:?}");
+    let body = text(&template.resource("Dashboard")["DashboardBody"]["Fn::Sub"]);
+    let dashboard: Value = serde_json::from_str(&body).unwrap();
+    let mut metrics = Vec::new();
+    collect(&dashboard, "metrics", &mut metrics);
+    for metric in metrics.into_iter().flat_map(|list| list.as_array().unwrap()) {
+        if metric[0] == "RecordingArchiver" {
+            let dimensions = if metric[2] == "Outcome" {
+                json!(["Outcome"])
+            } else {
+                json!([])
+            };
+            watched.insert((text(&metric[0]), text(&metric[1]), dimensions.to_string()));
+        }
+    }
+    assert!(watched.is_subset(&written), "{:?}", watched.difference(&written));
+    let unwatched: Vec<_> = written
+        .difference(&watched)
+        .map(|(_, name, _)| name.as_str())
+        .collect();
+    // The dashboard finds it by a search.
+    assert_eq!(unwatched, ["Recordings"]);
+    assert!(
+        body.contains(r#"{RecordingArchiver,Outcome} MetricName=\"Recordings\""#),
+        "{body}"
+    );
+}
+
+#[test]
+fn every_alarm_is_in_the_runbook_and_on_the_dashboard() {
+    let template = Template::read();
+    let runbook = std::fs::read_to_string(project().join("docs/deploy.md")).unwrap();
+    let dashboard = text(&template.resource("Dashboard")["DashboardBody"]["Fn::Sub"]);
+    for name in template.of_type("AWS::CloudWatch::Alarm") {
+        assert!(
+            runbook.contains(&format!("| `{name}` |")),
+            "docs/deploy.md does not explain {name}"
+        );
+        assert!(
+            dashboard.contains(&format!("${{{name}.Arn}}")),
+            "{name} is not on the dashboard"
+        );
+        for actions in ["AlarmActions", "OKActions"] {
+            let wired =
+                json!({"Fn::If": ["HasAlarmTopic", [{"Ref": "AlarmTopicArn"}], {"Ref": "AWS::NoValue"}]});
+            assert_eq!(template.resource(name)[actions], wired, "{name}");
+        }
+    }
+}
