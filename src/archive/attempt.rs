@@ -97,9 +97,12 @@ impl<'a> Attempt<'a> {
             self.run.deadline.in_time(tagging).await?;
         }
         timings.archive = Some(begun.elapsed());
-        timings.age = end
-            .or(self.run.job.first_seen)
-            .and_then(|end| self.archiver.clock.now().duration_since(end).try_into().ok());
+        let age = self
+            .archiver
+            .clock
+            .now()
+            .duration_since(end.unwrap_or(self.run.since));
+        timings.age = age.try_into().ok();
         self.archived(files, timings).await
     }
 

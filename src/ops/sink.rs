@@ -240,7 +240,9 @@ async fn archive(archiver: &Archiver, job: &Job, session: &Session, report: &dyn
         requested_by: job.requested_by.clone(),
         ..Actor::default()
     };
-    let results = archiver.archive(Run::new(job, &actor, &deadline)).await;
+    let mut job = job.clone();
+    let run = Run::new(&mut job, &actor, &deadline, session.now());
+    let results = archiver.archive(run).await;
     tracing::debug!(elapsed_ms = begun.elapsed().as_millis(), "archived");
     results.iter().for_each(|result| report(Archived::of(result)));
     let done = |result: &RecordingResult| match result.outcome {

@@ -2,7 +2,7 @@
 
 use super::handler::Handler;
 use crate::archive::asked;
-use crate::aws::queues::{Exception, Handover};
+use crate::aws::queues::{Exception, Handover, deferred};
 use crate::domain::audit::{Actor, Source};
 use crate::domain::job::Job;
 use crate::domain::outcome::{Outcome, RecordingResult};
@@ -68,13 +68,13 @@ impl Handler {
 
     /// Puts the job of a result on the work queue again.
     async fn defer(&self, job: &Job, result: &RecordingResult, error: &Error) -> Result<(), Error> {
-        let queues = self.archiver().queues();
+        let queues = self.queues();
         if !queues.can_defer() {
             let message = format!("{error}; with WORK_QUEUE_URL set, the job would have been deferred");
             return Err(Error::new(error.kind(), message));
         }
-        queues.defer(&about(job, result), asked(error)).await?;
-        Ok(())
+        let delayed = deferred(&about(job, result), asked(error));
+        queues.send(&delayed).await
     }
 
     /// Hands a case over to people, if there is a queue for it. `recording` is what the case is about, where that is known.
@@ -85,7 +85,7 @@ impl Handler {
         handover: Handover<'_>,
         actor: &Actor,
     ) -> Result<bool, Error> {
-        let queues = self.archiver().queues();
+        let queues = self.queues();
         if !queues.has_exception_queue() {
             return Ok(false);
         }

@@ -5,6 +5,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use aws_config::SdkConfig;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
@@ -15,8 +16,9 @@ use super::event::{self, Incoming, Message, Request, Wanted};
 use super::kept;
 use super::metrics::Tally;
 use crate::archive::{Archiver, Run};
-use crate::aws::queues::Handover;
-use crate::clock::{Deadline, Stop};
+use crate::aws::queues::{Handover, Queues};
+use crate::clock::{Clock, Deadline, Stop};
+use crate::config::Config;
 use crate::domain::audit::{Actor, Source};
 use crate::domain::outcome::{Outcome, RecordingResult};
 use crate::error::{Error, ErrorKind};
@@ -27,6 +29,7 @@ use crate::telemetry::Lines;
 #[derive(Debug, Clone)]
 pub struct Handler {
     archiver: Arc<Archiver>,
+    queues: Queues,
     stop: Arc<Stop>,
     lines: Lines,
 }
@@ -78,18 +81,24 @@ impl Settled {
 }
 
 impl Handler {
-    /// A handler over this archiver; metric lines go to `lines`.
-    pub fn new(archiver: Archiver, lines: Lines) -> Self {
-        Self {
-            archiver: Arc::new(archiver),
+    /// Wires everything together. Nothing is sent yet. Audit and metric lines go to `lines`.
+    pub fn connect(config: Config, sdk: &SdkConfig, clock: Clock, lines: Lines) -> Result<Self, Error> {
+        Ok(Self {
+            queues: Queues::new(aws_sdk_sqs::Client::new(sdk), config.queues.clone()),
+            archiver: Arc::new(Archiver::connect(config, sdk, clock, lines.clone())?),
             stop: Arc::default(),
             lines,
-        }
+        })
     }
 
     /// Pulled on SIGTERM: invocations under way clean up and answer.
     pub fn stop(&self) -> &Arc<Stop> {
         &self.stop
+    }
+
+    /// Returns the queues for jobs and exceptions.
+    pub(super) fn queues(&self) -> &Queues {
+        &self.queues
     }
 
     /// The archiver it calls.
@@ -277,18 +286,16 @@ impl Handler {
                 return self.postpone(&job, &actor, wait).await;
             }
         }
-        // From here on readiness is counted, however often the job is deferred. Nothing was seen in the future.
-        job.first_seen = Some(job.first_seen.map_or(now, |seen| seen.min(now)));
         if !deadline.allows_new_work() {
             let error = Error::new(ErrorKind::DeadlineNear, "no time left to begin another recording");
             return Settled::retry(error);
         }
-        let run = Run::new(&job, &actor, deadline);
-        if self.archiver.settles(&job) {
+        let run = Run::new(&mut job, &actor, deadline, now);
+        if self.archiver.settles(run.job) {
             return self.look(run, details).await;
         }
         let mut results = self.archiver.archive(run).await;
-        let sent = self.dispatch(&job, &actor, &mut results).await;
+        let sent = self.dispatch(run.job, run.actor, &mut results).await;
         Settled::of(results, sent)
     }
 }

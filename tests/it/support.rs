@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use aws_sdk_s3::config::{Credentials, SharedCredentialsProvider};
-use recording_archiver::archive::Archiver;
 use recording_archiver::aws;
 use recording_archiver::aws::ledger::from_item;
 use recording_archiver::clock::Clock;
@@ -135,10 +134,7 @@ impl Bench {
             .timeout_config(aws::timeouts(&config.limits))
             .credentials_provider(SharedCredentialsProvider::new(credentials))
             .build();
-        Handler::new(
-            Archiver::connect(config, &sdk, self.clock.clone(), lines.clone()).unwrap(),
-            lines,
-        )
+        Handler::connect(config, &sdk, self.clock.clone(), lines).unwrap()
     }
 
     /// Invokes a new container with the default configuration.

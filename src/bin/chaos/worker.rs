@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
-use recording_archiver::archive::Archiver;
 use recording_archiver::config::Config;
 use recording_archiver::telemetry::Lines;
 use recording_archiver::trigger::handler::{Handler, Invocation};
@@ -49,10 +48,9 @@ impl Container {
         let sdk = stage.world.aws.sdk_config().into_builder();
         let sdk = sdk.retry_config(retries).timeout_config(patience).build();
         let lines = Lines::new(drop);
-        let archiver = Archiver::connect(config, &sdk, stage.clock.clone(), lines.clone())?;
         Ok(Self {
             runtime,
-            handler: Arc::new(Handler::new(archiver, lines)),
+            handler: Arc::new(Handler::connect(config, &sdk, stage.clock.clone(), lines)?),
         })
     }
 

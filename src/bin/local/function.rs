@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use recording_archiver::archive::Archiver;
 use recording_archiver::clock::Clock;
 use recording_archiver::config::Config;
 use recording_archiver::sim::World;
@@ -105,8 +104,12 @@ fn handler(world: &World, api: &str, captured: &Captured) -> Result<Handler> {
         let mut captured = captured.lock().unwrap_or_else(PoisonError::into_inner);
         captured.extend(serde_json::from_str::<Value>(&line));
     });
-    let archiver = Archiver::connect(config, &world.aws.sdk_config(), Clock::default(), lines.clone())?;
-    Ok(Handler::new(archiver, lines))
+    Ok(Handler::connect(
+        config,
+        &world.aws.sdk_config(),
+        Clock::default(),
+        lines,
+    )?)
 }
 
 impl Ran {
