@@ -14,7 +14,7 @@ use reqwest::Url;
 use crate::domain::format::{Format, MediaKind, RecordingApi};
 use crate::domain::key::KeyTemplate;
 
-pub use hosts::{MediaHosts, is_public};
+pub use hosts::{MediaHosts, is_local, is_public};
 
 /// Every environment variable the function itself reads; the AWS SDK reads its own besides.
 pub const VARIABLES: [&str; 31] = [

@@ -20,6 +20,7 @@ use tracing::Instrument as _;
 use self::endings::MOST_DEFERRALS;
 pub(crate) use self::endings::asked;
 pub use self::look::{Looked, Taken};
+pub use self::settling::OVERDUE;
 use crate::aws::ledger::{Claim, Lease, Ledger};
 use crate::aws::queues::Queues;
 use crate::aws::secrets::Secrets;

@@ -7,10 +7,18 @@ use recording_archiver::domain::recording::ConversationId;
 use recording_archiver::ops::filter::Filter;
 use recording_archiver::ops::{Error, Kind};
 
+/// Names the days of a command that goes by when conversations began.
+pub(crate) const BEGAN: &str = "First day (UTC) on which conversations began: 2026-01-01, today, yesterday, or 7d (seven days \
+     ago)";
+
+/// Names the days of a command that goes by when recordings were archived.
+pub(crate) const ARCHIVED: &str =
+    "First day (UTC) of archiving: 2026-01-01, today, yesterday, or 7d (seven days ago)";
+
 /// Which days.
 #[derive(Debug, Clone, Copy, clap::Args)]
 pub(crate) struct Days {
-    /// First day (UTC): 2026-01-01, today, yesterday, or 7d (seven days ago). verify and report go by the day of archiving, backfill and reconcile by that of the conversation's start.
+    /// First day (UTC): 2026-01-01, today, yesterday, or 7d (seven days ago).
     #[arg(long, value_name = "DAY", value_parser = day, allow_hyphen_values = true)]
     from: Option<Day>,
     /// Last day (UTC), itself included. Default: yesterday.

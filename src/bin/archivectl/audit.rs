@@ -12,7 +12,8 @@ use serde_json::Value;
 
 use crate::args;
 use crate::html::{self, escape, table};
-use crate::out::{BAD, DIM, GOOD, Out, Text};
+use crate::out::Out;
+use crate::text::{BAD, DIM, GOOD, Text};
 use crate::verify;
 use crate::words::{Zone, duration, exact_bytes};
 
@@ -24,8 +25,10 @@ use crate::words::{Zone, duration, exact_bytes};
 #[command(after_help = "\
 Examples:
   archivectl audit c0000000-0000-4000-8000-000000000001
-  archivectl audit c0000000-0000-4000-8000-000000000001 --html custody.html    a page for an auditor
-  archivectl audit c0000000-0000-4000-8000-000000000001 --json                 the events as they are
+  # a page for an auditor
+  archivectl audit c0000000-0000-4000-8000-000000000001 --html custody.html
+  # the events as they are
+  archivectl audit c0000000-0000-4000-8000-000000000001 --json
 
 Exit code 1: the chain is not whole, or nothing is known of the conversation.")]
 pub(crate) struct Args {
@@ -85,7 +88,8 @@ fn event_text(event: &AuditItem, before: Option<&AuditItem>, zone: &Zone) -> Tex
         .into_iter()
         .fold(line, |line, (name, value)| {
             let line = line.line().add("      ");
-            line.style(DIM, format!("{name:<10}")).add(format!(" {value}"))
+            let line = line.style(DIM, format!("{name:<10}")).add(" ").hang();
+            line.add(value)
         })
 }
 

@@ -243,6 +243,15 @@ fn hash_file(path: &Path) -> Result<(String, u64)> {
     }
 }
 
+/// Returns the cases in the exception queue after the first `known` ones.
+pub(crate) fn cases(world: &World, known: usize) -> Vec<Value> {
+    let messages = world.aws.messages(&world.exception_queue);
+    let cases = messages.iter().skip(known);
+    cases
+        .filter_map(|case| serde_json::from_str(&case.body).ok())
+        .collect()
+}
+
 /// A field of a process' status in MiB, where the system tells: Linux.
 /// <https://man7.org/linux/man-pages/man5/proc_pid_status.5.html>
 pub(crate) fn memory(process: u32, field: &str) -> Option<f64> {

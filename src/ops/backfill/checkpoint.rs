@@ -47,7 +47,7 @@ enum Line {
     Done { through: Option<Date>, tally: Tally },
     /// About to be sent.
     Sending(Vec<String>),
-    /// Sent for sure.
+    /// Sent for sure; the others of the batch were refused.
     Sent(Vec<String>),
     /// Nothing is left to do.
     Finished(bool),
@@ -131,8 +131,9 @@ impl Checkpoint {
             }
             Line::Done { through, tally } => (self.through, self.tally) = (through, tally),
             Line::Sending(ids) => self.unknown = ids,
+            // The batch was answered: what is not among these was refused, and is nowhere.
             Line::Sent(ids) => {
-                self.unknown.retain(|id| !ids.contains(id));
+                self.unknown.clear();
                 self.sent.extend(ids);
             }
         }
@@ -328,6 +329,20 @@ mod tests {
         assert_eq!(checkpoint.sent.len(), 1);
         assert!(checkpoint.was_sent("5"), "of a later day");
         assert!(checkpoint.unknown.is_empty());
+        std::fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
+    fn what_was_refused_is_not_taken_for_sent() {
+        let folder = folder("refused");
+        let path = folder.join("a.checkpoint");
+        let mut checkpoint = Checkpoint::open(&path, "x".to_owned()).unwrap();
+        checkpoint.sending(ids(&["1", "2"])).unwrap();
+        checkpoint.sent(ids(&["1"])).unwrap();
+        drop(checkpoint);
+        let checkpoint = Checkpoint::open(&path, "x".to_owned()).unwrap();
+        assert!(checkpoint.was_sent("1") && !checkpoint.was_sent("2"));
+        assert_eq!(checkpoint.resumed().unwrap().unknown, 0);
         std::fs::remove_dir_all(folder).unwrap();
     }
 

@@ -11,6 +11,11 @@ use crate::ops::{Error, Session, Tell, Verdict};
 #[derive(Debug)]
 pub(super) enum Said {
     Ok(String),
+    /// As it should be, with more to say than people read at a glance.
+    Long {
+        brief: String,
+        detail: String,
+    },
     /// It works, and somebody may want to look at it.
     Warning {
         detail: String,
@@ -42,6 +47,9 @@ pub struct Check {
     pub state: State,
     /// What was found.
     pub detail: String,
+    /// The same in short, for people who did not ask for every detail.
+    #[serde(skip)]
+    pub brief: Option<String>,
     /// What to do about it.
     pub mend: Option<String>,
 }
@@ -144,10 +152,15 @@ impl<'a> Sheet<'a> {
     ) -> Result<(), Error> {
         self.session.go_on()?;
         let works = |need: &&&str| matches!(self.states.get(**need), Some(State::Ok | State::Warning));
+        let mut short = None;
         let (state, detail, mend) = match needs.iter().find(|need| !works(need)) {
             Some(need) => (State::Skipped, format!("not checked: {need} is not right"), None),
             None => match tokio::time::timeout(PATIENCE, work).await {
                 Ok(Ok(Said::Ok(detail))) => (State::Ok, detail, None),
+                Ok(Ok(Said::Long { brief, detail })) => {
+                    short = Some(brief);
+                    (State::Ok, detail, None)
+                }
                 Ok(Ok(Said::Warning { detail, mend })) => (State::Warning, detail, Some(mend)),
                 Ok(Ok(Said::Problem(detail))) => (State::Problem, detail, Some(mend.to_owned())),
                 Ok(Ok(Said::Unknown(why))) => (State::Skipped, format!("not checked: {why}"), None),
@@ -167,6 +180,7 @@ impl<'a> Sheet<'a> {
             check: name,
             state,
             detail,
+            brief: short,
             mend,
         });
         Ok(())
@@ -176,7 +190,8 @@ impl<'a> Sheet<'a> {
     /// ask it.
     fn failed(&mut self, name: &'static str, error: Error, mend: &str) -> (State, String, Option<String>) {
         let Some(url) = error.url() else {
-            return (State::Problem, error.to_string(), Some(mend.to_owned()));
+            let way_out = error.way_out().unwrap_or(mend).to_owned();
+            return (State::Problem, error.to_string(), Some(way_out));
         };
         if let Some(found) = self.unreachable.get(url) {
             let detail = format!("not checked: {url} cannot be reached ({found})");
