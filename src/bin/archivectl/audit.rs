@@ -11,7 +11,7 @@ use recording_archiver::ops::{Error, Session, Verdict};
 use serde_json::Value;
 
 use crate::args;
-use crate::html::{self, escape, table};
+use crate::html::{self, cards, escape};
 use crate::out::Out;
 use crate::text::{BAD, DIM, GOOD, Text};
 use crate::verify;
@@ -193,17 +193,15 @@ fn page(audit: &Audit, now: Timestamp, zone: &Zone) -> String {
         body.push_str(&section(custody, zone));
     }
     body.push_str(HOW_TO_CHECK);
-    html::page(
-        &format!("Chain of custody of conversation {}", audit.conversation),
-        &body,
-    )
+    let subject = format!("of conversation {}", audit.conversation);
+    html::page("Chain of custody", &subject, &body)
 }
 
 /// What the page says of one recording.
 fn section(custody: &Custody, zone: &Zone) -> String {
     let mut html = format!(
         "<h2>{}: {}</h2>\n",
-        escape(custody::named(&custody.recording)),
+        escape(capitalised(&custody::named(&custody.recording))),
         escape(state(custody))
     );
     let files = custody.record.iter().flat_map(|record| &record.files);
@@ -218,7 +216,7 @@ fn section(custody: &Custody, zone: &Zone) -> String {
         })
         .collect();
     if !files.is_empty() {
-        html.push_str(&table(&["Object", "Size", "SHA-256"], &files));
+        html.push_str(&cards(&["Object", "Size", "SHA-256"], &files));
     }
     let events = with_before(&custody.events).map(|(event, before)| {
         let particulars = particulars(event, before);
@@ -240,8 +238,8 @@ fn section(custody: &Custody, zone: &Zone) -> String {
             particulars.collect::<Vec<_>>().join("<br>"),
         ]
     });
-    html.push_str(&table(
-        &["", &format!("Time ({zone})"), "Event", ""],
+    html.push_str(&cards(
+        &["#", &format!("Time ({zone})"), "Event", ""],
         &events.collect::<Vec<_>>(),
     ));
     if let Some(record) = &custody.record {
@@ -252,6 +250,13 @@ fn section(custody: &Custody, zone: &Zone) -> String {
         ));
     }
     html
+}
+
+/// Returns a text that begins with a capital letter.
+fn capitalised(text: &str) -> String {
+    let mut letters = text.chars();
+    let first = letters.next().map(|letter| letter.to_uppercase().to_string());
+    first.unwrap_or_default() + letters.as_str()
 }
 
 const HOW_TO_CHECK: &str = "<h2>How to check this yourself</h2>\n\

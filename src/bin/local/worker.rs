@@ -90,7 +90,9 @@ fn not_archived(ran: &Ran, cases: &[Value], left: &[&str]) -> Vec<String> {
     let mut lines = Vec::new();
     let mut named = BTreeSet::new();
     for event in ran.lines.iter().filter(|line| line["audit"] == true) {
+        let message = text(&event["actor"]["messageId"]);
         let word = match event["action"].as_str() {
+            Some("download.failed") if left.contains(&message.as_str()) => "put back",
             Some("download.failed") => "failed",
             Some("download.expired") => "expired",
             Some("download.deferred") => "deferred",
@@ -98,7 +100,7 @@ fn not_archived(ran: &Ran, cases: &[Value], left: &[&str]) -> Vec<String> {
             _ => continue,
         };
         lines.push(format!("{word:<8}  {}", text(&event["error"])));
-        named.insert(text(&event["actor"]["messageId"]));
+        named.insert(message);
     }
     for case in cases
         .iter()
@@ -251,6 +253,7 @@ mod tests {
                 event("download.failed", "m-1", "Genesys answered 403"),
                 event("download.deferred", "m-2", "still transcoding"),
                 event("download.expired", "m-3", "DELETED at Genesys"),
+                event("download.failed", "m-6", "S3 answered 503"),
             ],
             memory: None,
         };
@@ -259,11 +262,12 @@ mod tests {
             json!({"code": "malformed_job", "error": "not JSON", "messageId": "m-4"}),
         ];
         assert_eq!(
-            not_archived(&ran, &cases, &["m-5"]),
+            not_archived(&ran, &cases, &["m-5", "m-6"]),
             [
                 "failed    Genesys answered 403",
                 "deferred  still transcoding",
                 "expired   DELETED at Genesys",
+                "put back  S3 answered 503",
                 "failed    malformed_job: not JSON",
                 "put back  message m-5",
             ]

@@ -8,9 +8,11 @@ use crate::words::{bytes, count};
 const WIDTH: f64 = 720.0;
 const HEIGHT: f64 = 180.0;
 /// Room for the numbers of the upright axis, above the bars, and for the days below them.
-const LEFT: f64 = 64.0;
-const TOP: f64 = 10.0;
-const BOTTOM: f64 = 22.0;
+const LEFT: f64 = 92.0;
+const TOP: f64 = 18.0;
+const BOTTOM: f64 = 26.0;
+/// No bar is wider.
+const WIDEST: f64 = 64.0;
 
 /// What an upright axis counts in.
 #[derive(Debug, Clone, Copy)]
@@ -75,12 +77,13 @@ pub(super) fn bars(what: &str, bars: &[(String, u64)], unit: Unit) -> String {
     for (at, (label, value)) in bars.iter().enumerate() {
         let x = LEFT + slot * at as f64;
         let bar = height * *value as f64 / top as f64;
+        let wide = (slot * 0.8).min(WIDEST);
         let _ = writeln!(
             svg,
             "<rect x=\"{:.1}\" y=\"{:.1}\" width=\"{:.1}\" height=\"{bar:.1}\" fill=\"var(--one)\"><title>{}: {}</title></rect>",
-            x + slot * 0.1,
+            x + (slot - wide) / 2.0,
             TOP + height - bar,
-            slot * 0.8,
+            wide,
             escape(label),
             escape(unit.words(*value))
         );

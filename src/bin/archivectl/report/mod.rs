@@ -216,4 +216,16 @@ mod tests {
         let (_, after) = rest.split_once("</style>").unwrap();
         insta::assert_snapshot!("page", format!("{before}{after}"));
     }
+
+    #[test]
+    fn a_page_of_nothing_proves_nothing() {
+        let mut nothing = report();
+        (nothing.figures.chains, nothing.figures.broken_chains) = (0, 0);
+        let utc = Zone::parse("UTC").unwrap();
+        let page = page::page(&nothing, "2026-03-03T10:00:00Z".parse().unwrap(), &utc);
+        assert!(
+            page.contains("nothing is proven") && !page.contains("all whole"),
+            "{page}"
+        );
+    }
 }
