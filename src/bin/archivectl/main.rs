@@ -25,6 +25,7 @@ mod words;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
+use clap::error::ErrorKind;
 use clap::{CommandFactory as _, Parser, Subcommand};
 use recording_archiver::ops::{Error, Interrupt, Session, Verdict};
 use recording_archiver::telemetry;
@@ -143,9 +144,11 @@ fn refused(error: &clap::Error) -> ExitCode {
     }
     if std::env::args_os().any(|argument| argument == "--json") {
         out::error_line(&usage::error(error, &Cli::command()));
-    } else {
-        // Where errors cannot be written, there is nobody to tell.
+    } else if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        // Where it cannot be written, there is nobody to tell.
         let _ = error.print();
+    } else {
+        out::error_people(&usage::error(error, &Cli::command()));
     }
     ExitCode::from(2)
 }

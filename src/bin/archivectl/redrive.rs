@@ -2,6 +2,7 @@
 
 use std::io::{self, IsTerminal as _, Write as _};
 
+use clap::builder::PossibleValuesParser;
 use jiff::SignedDuration;
 use recording_archiver::error::ErrorKind;
 use recording_archiver::ops::redrive::{Action, Figures, Filter, Item, Request, redrive, waiting};
@@ -31,7 +32,7 @@ pub(crate) struct Args {
     #[arg(long, default_value = "exceptions", value_name = "QUEUE")]
     queue: String,
     /// Only cases with this `code`, such as forbidden or never_ready; repeatable. Dead letters have none.
-    #[arg(long = "code", value_name = "CODE", value_parser = code)]
+    #[arg(long = "code", value_name = "CODE", value_parser = codes(), hide_possible_values = true)]
     codes: Vec<String>,
     /// Only what was sent there less than so long ago: 90m, 12h, 2d.
     #[arg(long, value_name = "AGE", value_parser = span)]
@@ -54,15 +55,10 @@ pub(crate) struct Args {
 /// (<https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-retain-records.html>).
 const CONDITIONS: [&str; 2] = ["RetriesExhausted", "EventAgeExceeded"];
 
-/// Reads the code of a case.
-fn code(text: &str) -> Result<String, String> {
+/// Accepts the code of a case.
+fn codes() -> PossibleValuesParser {
     let codes = ErrorKind::ALL.map(ErrorKind::code);
-    let known = codes.iter().chain(&CONDITIONS);
-    if known.clone().any(|code| *code == text) {
-        return Ok(text.to_owned());
-    }
-    let known: Vec<_> = known.copied().collect();
-    Err(format!("accepted: {}", known.join(", ")))
+    codes.into_iter().chain(CONDITIONS).into()
 }
 
 impl Args {

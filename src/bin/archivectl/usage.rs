@@ -1,4 +1,4 @@
-//! What is wrong with the arguments, for programs: one line, and the way out.
+//! What is wrong with the arguments: one line, and the way out.
 
 use std::ffi::OsStr;
 
@@ -15,14 +15,19 @@ pub(crate) fn error(refusal: &clap::Error, cli: &clap::Command) -> Error {
 }
 
 fn of_text(text: &str, command: Option<&str>) -> Error {
-    let mut paragraphs = text.split("\n\n");
-    let message = one_line(paragraphs.next().unwrap_or_default());
-    let tips = paragraphs.filter_map(|paragraph| Some(one_line(paragraph.trim().strip_prefix("tip: ")?)));
-    let help = match command {
+    let (first, rest) = text.split_once("\n\n").unwrap_or((text, ""));
+    let message = one_line(first);
+    let after = |head: &str| {
+        let paragraphs = rest.split("\n\n").map(str::trim);
+        let found = paragraphs.filter_map(|paragraph| paragraph.strip_prefix(head).map(one_line));
+        found.collect::<Vec<_>>()
+    };
+    let see = match command {
         Some(command) => format!("see archivectl {command} --help"),
         None => "see archivectl --help".to_owned(),
     };
-    let fix: Vec<_> = tips.chain([help]).collect();
+    let hint = Some(after("tip: ")).filter(|tips| !tips.is_empty());
+    let fix = [hint.unwrap_or_else(|| after("Usage: ")), vec![see]].concat();
     Error::new(Kind::Usage, message.trim_start_matches("error: ")).remedy(fix.join("; "))
 }
 
@@ -42,7 +47,7 @@ mod tests {
                  <CONVERSATION>\n\nFor more information, try '--help'.\n",
                 Some("audit"),
                 "the following required arguments were not provided: <CONVERSATION>",
-                "see archivectl audit --help",
+                "archivectl audit <CONVERSATION>; see archivectl audit --help",
             ),
             (
                 "error: unrecognized subcommand 'verfy'\n\n  tip: a similar subcommand exists: 'verify'\n\nUsage: archivectl \

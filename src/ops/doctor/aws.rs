@@ -71,7 +71,7 @@ impl Doctor<'_> {
             (
                 "exception_queue",
                 &queues.exceptions,
-                "EXCEPTION_QUEUE_URL is not set: what people have to mend stands in the log only",
+                "EXCEPTION_QUEUE_URL is not set: cases for people stand in the log only",
             ),
             (
                 "dead_letter_queue",

@@ -27,7 +27,7 @@ pub struct Request {
     pub range: Range,
     /// Which of their conversations.
     pub filter: Filter,
-    /// What a job can mend goes to the work queue.
+    /// What a job can fix goes to the work queue.
     pub enqueue: bool,
     /// Genesys is asked for the recordings of each conversation that is archived, or was settled without any.
     pub recordings: bool,

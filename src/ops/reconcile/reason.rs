@@ -93,7 +93,7 @@ impl Reason {
         }
     }
 
-    /// Says whether a job may mend it.
+    /// Says whether a job may fix it.
     pub(super) fn can_be_sent(self) -> bool {
         self.is_finding() && !matches!(self, Self::Expired | Self::OlderThan5Years)
     }
@@ -124,7 +124,7 @@ impl Cause {
         }
     }
 
-    /// Nobody looked at the conversation as a whole since its recordings are there.
+    /// Returns why a conversation is not settled whose recordings are there, and which no look listed since.
     fn never_listed(custodies: &[Custody]) -> Self {
         let looked = records(custodies).any(|record| record.looks > 0);
         let error = if looked {

@@ -117,6 +117,11 @@ async fn a_refusal_of_arguments_is_one_line_with_a_fix_in_json() {
         ),
         (&["--json", "backfill"], "what is to be archived?", "--ids FILE"),
         (&["--json"], "requires a subcommand", "archivectl --help"),
+        (
+            &["--json", "redrive", "--code", "forbiden"],
+            "unknown_conversation",
+            "'forbidden'",
+        ),
     ] {
         let ran = archivectl(&bench, arguments).await;
         assert_eq!(ran.code(), Some(2), "{ran:?}");
