@@ -28,7 +28,7 @@ pub struct Custody {
     pub findings: Vec<Finding>,
 }
 
-/// What is known of each recording of a conversation, and what is wrong with the tables beside that.
+/// Reads what is known of each recording of a conversation, and what is wrong with the tables beside that.
 pub async fn of(ledger: &Ledger, id: ConversationId) -> Result<(Vec<Custody>, Vec<Finding>), Error> {
     let (known, audit) = tables(ledger, id).await?;
     if known == RecordPage::default() && audit == Events::default() {
@@ -83,7 +83,7 @@ pub async fn of(ledger: &Ledger, id: ConversationId) -> Result<(Vec<Custody>, Ve
 /// How often tables that are being written to are read again.
 const TRIES: usize = 3;
 
-/// Ledger and audit of a conversation as they are at one moment: a run may be writing both.
+/// Reads ledger and audit of a conversation as they are at one moment: a run may be writing both.
 async fn tables(ledger: &Ledger, id: ConversationId) -> Result<(RecordPage, Events), Error> {
     let mut before = ledger.all_records(id).await?;
     let mut tries = 1;
@@ -131,7 +131,7 @@ impl Custody {
         let wrong = match (&custody.record, end) {
             (None, _) => Some((
                 Code::LedgerDiffers,
-                "the audit tells of it, and the ledger has no record".to_owned(),
+                "the audit has events of it, and the ledger has no record".to_owned(),
             )),
             (_, Err(broken)) => Some((Code::AuditBroken, broken.to_string())),
             (Some(record), Ok(end)) if end.seq < record.seq => Some((
@@ -157,7 +157,7 @@ impl Custody {
         custody
     }
 
-    /// A finding about this recording, or about one of its files.
+    /// Makes a finding about this recording, or about one of its files.
     pub fn finding(
         &self,
         interaction_id: String,
@@ -186,7 +186,7 @@ pub(super) fn unexpected(record: Option<&Record>, events: &[AuditItem]) -> Optio
     Some(text(told, "error")).filter(|error| error.contains(UNEXPECTED))
 }
 
-/// A recording, or the conversation as a whole, as ledger and audit spell it, for people.
+/// Names a recording, or the conversation as a whole, for people; ledger and audit spell the latter `-`.
 pub fn named(recording: &str) -> String {
     match recording {
         "-" => "the conversation as a whole".to_owned(),
@@ -194,19 +194,19 @@ pub fn named(recording: &str) -> String {
     }
 }
 
-/// An attribute of an event that is a text; empty if it is none.
+/// Returns an attribute of an event that is a text; empty if it is none.
 pub fn text(event: &AuditItem, name: &str) -> String {
     let value = event.get(name).and_then(Value::as_str);
     value.unwrap_or_default().to_owned()
 }
 
-/// A moment that Genesys told of the recording, by the last event that has it.
+/// Returns a moment of the recording as Genesys gave it, by the last event that has it.
 pub fn noted(events: &[AuditItem], name: &str) -> Option<Timestamp> {
     let told = |event: &AuditItem| event.get("genesys")?.get(name)?.as_str()?.parse().ok();
     events.iter().rev().find_map(told)
 }
 
-/// When the recording began.
+/// Returns when the recording began.
 pub fn started(events: &[AuditItem]) -> Option<Timestamp> {
     noted(events, "startTime").or_else(|| noted(events, "originalRecordingStartTime"))
 }

@@ -10,7 +10,7 @@ pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<File> {
     replace_with(path, bytes, |_| Ok(()))
 }
 
-/// As [`replace`]; `prepare` gets the file before anybody can find it.
+/// Does the same as [`replace`]; `prepare` gets the file before anybody can find it.
 pub fn replace_with(
     path: &Path,
     bytes: &[u8],

@@ -117,7 +117,7 @@ pub struct Finding {
 }
 
 impl Finding {
-    /// An item of the ledger, named by its keys, is no record.
+    /// Reports that an item of the ledger, named by its keys, is no record.
     pub fn unreadable((interaction_id, recording_id): (String, String)) -> Self {
         Self {
             code: Code::LedgerUnreadable,
@@ -128,7 +128,7 @@ impl Finding {
         }
     }
 
-    /// An item of the audit is no event.
+    /// Reports that an item of the audit is no event.
     pub fn unreadable_event(id: ConversationId, event: &UnreadableEvent) -> Self {
         Self {
             code: Code::AuditUnreadable,
@@ -142,7 +142,7 @@ impl Finding {
         }
     }
 
-    /// Neither table knows the conversation.
+    /// Reports that neither table knows the conversation.
     pub fn unknown(id: ConversationId) -> Self {
         Self {
             code: Code::Unknown,

@@ -100,7 +100,7 @@ fn state(custody: &Custody) -> &'static str {
         .map_or("not in the ledger", |record| record.state.as_str())
 }
 
-/// Each event, with the one before it.
+/// Returns each event, with the one before it.
 fn with_before(events: &[AuditItem]) -> impl Iterator<Item = (&AuditItem, Option<&AuditItem>)> {
     let before = std::iter::once(None).chain(events.iter().map(Some));
     events.iter().zip(before)
@@ -173,7 +173,7 @@ fn particulars(event: &AuditItem, before: Option<&AuditItem>) -> Vec<(&'static s
     told
 }
 
-/// The page for people.
+/// Returns the page for people.
 fn page(audit: &Audit, now: Timestamp, zone: &Zone) -> String {
     let verdict = if audit.findings.is_empty() {
         "<p class=\"verdict good\">The chain of custody is whole: no event was changed, removed or added since it was written.</p>\n"
@@ -197,7 +197,7 @@ fn page(audit: &Audit, now: Timestamp, zone: &Zone) -> String {
     html::page("Chain of custody", &subject, &body)
 }
 
-/// What the page says of one recording.
+/// Returns the section of the page about one recording.
 fn section(custody: &Custody, zone: &Zone) -> String {
     let mut html = format!(
         "<h2>{}: {}</h2>\n",

@@ -9,7 +9,7 @@ use recording_archiver::ops::{Error, Kind, files};
 use recording_archiver::redact::visible;
 use sha2::{Digest as _, Sha256};
 
-/// A text as HTML writes it. Everything that is not this project's own words goes through it.
+/// Escapes a text for HTML. Everything that is not this project's own words goes through it.
 pub(crate) fn escape(text: impl fmt::Display) -> String {
     let mut escaped = String::new();
     for letter in visible(&text.to_string()).chars() {

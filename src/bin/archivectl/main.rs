@@ -27,7 +27,7 @@ use std::process::ExitCode;
 
 use clap::error::ErrorKind;
 use clap::{CommandFactory as _, Parser, Subcommand};
-use recording_archiver::ops::{Error, Interrupt, Session, Verdict};
+use recording_archiver::ops::{Error, Interrupt, Kind, Session, Verdict};
 use recording_archiver::telemetry;
 use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
 use tracing_subscriber::util::SubscriberInitExt as _;
@@ -186,7 +186,15 @@ async fn run(cli: &Cli, out: &Out, interrupt: Interrupt) -> Result<Verdict, Erro
         Command::Reconcile(args) => reconcile::run(args, &session, out).await,
         Command::Completions { .. } | Command::Man(_) => Ok(Verdict::Clean),
     };
-    done.map_err(|error| session.locate(error))
+    done.map_err(|error| with_way_out(session.locate(error)))
+}
+
+/// Adds where to look on to an error of a service that names no way out.
+fn with_way_out(error: Error) -> Error {
+    if error.kind() == Kind::Service && error.way_out().is_none() {
+        return error.remedy("archivectl doctor checks names and permissions one by one");
+    }
+    error
 }
 
 /// Returns what the first Ctrl-C pulls; the second does not ask.

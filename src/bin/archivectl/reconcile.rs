@@ -171,7 +171,7 @@ mod tests {
             recording: "-".to_owned(),
             state: "never_listed",
             since: None,
-            error: Some("nobody looked".to_owned()),
+            error: Some("it was archived by name".to_owned()),
         };
         let utc = Zone::parse("UTC").unwrap();
         let missing = text(

@@ -252,7 +252,7 @@ pub(crate) fn cases(world: &World, known: usize) -> Vec<Value> {
         .collect()
 }
 
-/// A field of a process' status in MiB, where the system tells: Linux.
+/// Reads a field of a process' status in MiB, where the system has it: Linux.
 /// <https://man7.org/linux/man-pages/man5/proc_pid_status.5.html>
 pub(crate) fn memory(process: u32, field: &str) -> Option<f64> {
     let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;

@@ -64,7 +64,7 @@ fn refuse(error: &str) -> ExitCode {
     ExitCode::from(2)
 }
 
-/// Whether whoever read the output has read enough, as `head` does.
+/// Says whether the reader of the output has read enough, as `head` does.
 fn reader_is_gone(error: &(dyn std::error::Error + Send + Sync + 'static)) -> bool {
     let error = error.downcast_ref::<io::Error>();
     error.is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)

@@ -78,7 +78,7 @@ impl<R: BufRead> List<R> {
         }
     }
 
-    /// Whether the line names columns; if so, they are read where it says.
+    /// Says whether the line names columns; if so, they are read where it says.
     fn is_heading(&mut self, text: &str) -> bool {
         let names: Vec<_> = fields(text).collect();
         let column = |name: &str| names.iter().position(|other| other.eq_ignore_ascii_case(name));

@@ -86,7 +86,7 @@ fn not_told(media: &[MediaKind]) -> Said {
     }
     permissions.push("recording:recording:viewSensitiveData (without it, copies are redacted)");
     Said::Unknown(format!(
-        "Genesys does not tell; check in the role that it has: {}",
+        "Genesys cannot be asked; check that the role has: {}",
         permissions.join(", ")
     ))
 }
@@ -124,7 +124,7 @@ fn is_of_a_token(limit: &Limit) -> bool {
 /// Names the limits of a token first, as they are those of the function.
 fn listed(limits: &[Limit]) -> String {
     if limits.is_empty() {
-        return "none told".to_owned();
+        return "none".to_owned();
     }
     let (own, others): (Vec<_>, Vec<_>) = limits.iter().partition(|limit| is_of_a_token(limit));
     let named = own.iter().chain(&others);
@@ -137,7 +137,7 @@ fn listed(limits: &[Limit]) -> String {
 /// Says which topics that tell of ends or recordings EventBridge offers.
 fn offered(topics: &[Topic]) -> Said {
     if topics.iter().all(|topic| topic.transports.is_empty()) {
-        return Said::Unknown("Genesys does not tell which topics EventBridge offers".to_owned());
+        return Said::Unknown("Genesys does not say which topics EventBridge offers".to_owned());
     }
     let on_bridge = || topics.iter().filter(|topic| topic.is_on_event_bridge());
     let end_of = |name: &str| format!("v2.detail.events.conversation.{{id}}.{name}");
@@ -214,7 +214,7 @@ mod tests {
             key: key.to_owned(),
             value,
         };
-        assert_eq!((listed(&[]), brief(&[])), ("none told".to_owned(), None));
+        assert_eq!((listed(&[]), brief(&[])), ("none".to_owned(), None));
         let many = [
             limit("a", 7),
             limit("token.rate.per.minute", 300),

@@ -142,7 +142,7 @@ impl<'a> Sheet<'a> {
         self.check_whole(name, needs, mend, work).await
     }
 
-    /// As `check`, for what would leave something behind if it were broken off.
+    /// Runs a check as `check` does, and sees it through: broken off, it would leave something behind.
     pub(super) async fn check_whole(
         &mut self,
         name: &'static str,

@@ -130,8 +130,7 @@ impl Cause {
         let error = if looked {
             "its looks listed nothing, and a job that named a recording archived that later"
         } else {
-            "nobody looked at it as a whole: it was archived by a job for one recording, by backfill --local, or before \
-             the function settled conversations"
+            "it was archived by a job for one recording, by backfill --local, or before the function settled conversations"
         };
         Self {
             recording: "-".to_owned(),
@@ -290,7 +289,7 @@ mod tests {
 
     const ID: &str = "e0000000-0000-4000-8000-000000000001";
 
-    /// How these stand four days after the end, with a day of readiness, where conversations are settled.
+    /// Judges these four days after the end, with a day of readiness, where conversations are settled.
     fn judged(custodies: &[Custody]) -> Reason {
         let patience = Patience {
             now: "2026-01-09T08:00:00Z".parse().unwrap(),
@@ -340,7 +339,7 @@ mod tests {
         }
     }
 
-    /// How one stands whose looks are such, and what is told of it.
+    /// Judges one whose looks are such, and returns what is said of it.
     fn told(change: impl FnOnce(&mut Record)) -> (Reason, Vec<Option<String>>) {
         let mut whole = custody("-", "settling", &[ID]);
         change(whole.record.as_mut().unwrap());
@@ -374,7 +373,7 @@ mod tests {
             causes[0]
                 .as_ref()
                 .unwrap()
-                .starts_with("nobody looked at it as a whole"),
+                .starts_with("it was archived by a job for one recording"),
             "{causes:?}"
         );
     }

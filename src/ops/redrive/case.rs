@@ -14,7 +14,7 @@ pub(super) struct Case {
     pub(super) code: Option<String>,
 }
 
-/// The job or event in a message: bare, as a case of the exception queue, or as Lambda's record of a failed
+/// Returns the job or event in a message: bare, as a case of the exception queue, or as Lambda's record of a failed
 /// asynchronous invocation (<https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-retain-records.html>).
 pub(super) fn case(body: &str, config: &Config) -> Result<Case, String> {
     let value: Value = serde_json::from_str(body).map_err(|_| "its body is not JSON".to_owned())?;

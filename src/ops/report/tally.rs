@@ -154,7 +154,7 @@ fn millis(duration: SignedDuration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or_default()
 }
 
-/// An error's text without what is different each time: ids, keys, hashes.
+/// Returns an error's text without what is different each time: ids, keys, hashes.
 fn reason(error: &str) -> String {
     const LONGEST: usize = 20;
     let words = error.split_whitespace().map(|word| {

@@ -153,7 +153,7 @@ fn check_audit(custody: &Custody, file: &ArchivedFile, found: &mut impl FnMut(Co
             && text(event, "archiveKey") == file.archive_key
     });
     let Some(stored) = stored else {
-        let detail = "no audit event archive.stored tells of it".to_owned();
+        let detail = "no audit event archive.stored names it".to_owned();
         return found(Code::AuditMissing, detail);
     };
     for (name, known, told) in [

@@ -210,12 +210,30 @@ async fn simulators_that_do_not_answer_are_asked_for() {
             ran.stderr
         );
     }
+    let ran = run(&["verify", "--stack", "x"]).await;
+    assert!(
+        ran.stderr
+            .contains("cloudformation is expected at http://127.0.0.1:9"),
+        "{}",
+        ran.stderr
+    );
+    let ran = archivectl(&bench, &["verify", "--stack", "x"]).await;
+    assert!(ran.stderr.contains("leave --stack out"), "{}", ran.stderr);
     let ran = run(&["doctor"]).await;
     assert!(
         ran.stdout.contains("is `cargo local -- serve` running?"),
         "{}",
         ran.stdout
     );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_service_that_refuses_leads_to_the_doctor() {
+    let bench = Bench::new().await;
+    let mut run = command(&bench, &["verify"]);
+    let ran = end(run.env("LEDGER_TABLE_NAME", "nope").spawn().unwrap()).await;
+    assert_eq!(ran.code(), Some(2), "{ran:?}");
+    assert!(ran.stderr.contains("fix: archivectl doctor"), "{}", ran.stderr);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -24,7 +24,7 @@ pub(super) enum Unit {
 }
 
 impl Unit {
-    /// The name of the unit for values up to `most`, and how many it stands for.
+    /// Returns the name of the unit for values up to `most`, and how many it stands for.
     fn fitting(self, most: u64) -> (&'static str, u64) {
         let binary = [("TiB", 40), ("GiB", 30), ("MiB", 20), ("KiB", 10)];
         match self {
@@ -45,7 +45,7 @@ impl Unit {
     }
 }
 
-/// Upright bars, one for each label.
+/// Draws upright bars, one for each label.
 #[expect(
     clippy::cast_precision_loss,
     reason = "a picture shows no more than three digits"
@@ -101,7 +101,7 @@ pub(super) fn bars(what: &str, bars: &[(String, u64)], unit: Unit) -> String {
     svg
 }
 
-/// Lying bars with label and figure beside them, as a table that everybody can read.
+/// Draws lying bars with label and figure beside them, as a table that everybody can read.
 #[expect(
     clippy::cast_precision_loss,
     reason = "a picture shows no more than three digits"
@@ -123,7 +123,7 @@ pub(super) fn shares(heads: [&str; 3], rows: &[(String, u64)]) -> String {
     crate::html::table(&heads, &rows)
 }
 
-/// The next even number of one leading digit, so that half of it is a round number, too.
+/// Returns the next even number of one leading digit, so that half of it is a round number, too.
 fn round_up(value: u64) -> u64 {
     let mut unit = 1;
     while value > unit * 10 {

@@ -7,7 +7,7 @@ use super::chart::{self, Unit};
 use crate::html::{self, cards, escape, table};
 use crate::words::{Zone, bytes, count, counted, duration};
 
-/// The whole page; `now` says when it was made.
+/// Returns the whole page; `now` says when it was made.
 pub(super) fn page(report: &Report, now: Timestamp, zone: &Zone) -> String {
     let figures = &report.figures;
     let days_of = if figures.from == figures.to {
