@@ -21,6 +21,7 @@ use tracing::Instrument as _;
 use self::attempt::Attempt;
 pub(crate) use self::endings::asked;
 pub use self::look::{Concluded, Looked, Taken};
+pub use self::settling::OVERDUE;
 use crate::aws::ledger::{Goal, Ledger, Writer};
 use crate::aws::secrets::Secrets;
 use crate::aws::storage::Storage;
