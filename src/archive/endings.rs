@@ -6,9 +6,11 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{Archiver, Run};
 use crate::aws::ledger::{Found, Note};
+use crate::aws::queues::{Delayed, deferred};
+use crate::domain::audit::AuditEvent;
 use crate::domain::format::{MediaKind, RecordingApi};
-use crate::domain::job::LOOKS;
-use crate::domain::outcome::{Figures, Outcome, RecordingResult, Verdict, verdict};
+use crate::domain::job::{Job, LOOKS};
+use crate::domain::outcome::{Consequence, Outcome, RecordingResult, Timings, consequence};
 use crate::domain::record::Record;
 use crate::domain::recording::{ConversationId, RecordingRef};
 use crate::error::{Disposition, Error, ErrorKind};
@@ -20,6 +22,18 @@ pub(super) const MOST_DEFERRALS: u32 = 5_000;
 /// So long after its end event a conversation that Genesys does not know is waited for.
 const UNKNOWN_AT_FIRST: SignedDuration = SignedDuration::from_hours(1);
 
+/// The end of a run that claimed nothing, not recorded yet.
+#[derive(Debug)]
+pub(super) struct Ending {
+    target: RecordingRef,
+    outcome: Outcome,
+    error: Error,
+    /// The ledger's note and its audit event, where the state changes.
+    note: Option<(Note, AuditEvent)>,
+    /// The deferred job, which has to be sent before the note is recorded.
+    pub(super) next: Option<Delayed>,
+}
+
 impl Archiver {
     /// Records why nothing was claimed: a conversation without recordings, or a kind that is not wanted.
     pub(super) async fn conclude_unclaimed(
@@ -28,60 +42,75 @@ impl Archiver {
         target: RecordingRef,
         error: Error,
     ) -> RecordingResult {
-        self.conclude_with(run, target, None, error).await
+        let ending = self.ending(run, target, None, error);
+        self.record_ending(run, ending).await
     }
 
-    /// The same at the end of a look: with what that found. A deferred job is sent before that is recorded, as other jobs
-    /// of the conversation rely on it from then on.
-    pub(super) async fn conclude_with(
+    /// Decides what the error means that ended a run. At the end of a look that is recorded with what the look `found`, and
+    /// a deferred job is sent before, as other jobs of the conversation rely on it from then on.
+    pub(super) fn ending(
         &self,
         run: Run<'_>,
         target: RecordingRef,
         found: Option<Found>,
         error: Error,
-    ) -> RecordingResult {
+    ) -> Ending {
         let error = self.judged(run, None, error);
-        let Verdict {
+        let Consequence {
             outcome,
             state,
             action,
-        } = verdict(error.kind());
+        } = consequence(error.kind());
         log_end(target, outcome, &error);
-        let mut sent = None;
-        if found.is_some() && outcome == Outcome::Deferred {
-            let now = self.clock.now();
-            match self.queues.defer(run.job, asked(&error)).await {
-                Ok(delay) => {
-                    let at = now.checked_add(delay).unwrap_or(Timestamp::MAX);
-                    sent = Some((run.job.deferrals.saturating_add(1), at));
-                }
-                Err(error) => return RecordingResult::ended(target, Outcome::Retry, error),
-            }
-        }
-        if let Some(state) = state {
-            let entry = self.entry(run.job, action, state).with_error(&error.to_string());
+        let next = (found.is_some() && outcome == Outcome::Deferred).then(|| {
+            let job = Job {
+                first_seen: Some(run.since),
+                ..run.job.clone()
+            };
+            deferred(&job, asked(&error))
+        });
+        let sent = next.as_ref().map(|next| {
+            let at = self.clock.now().saturating_add(next.delay);
+            (next.job.deferrals, at.unwrap_or(Timestamp::MAX))
+        });
+        let note = state.map(|state| {
             let note = Note {
                 state,
                 reopens: run.job.recheck,
                 sent,
                 found,
             };
-            let noted = self.ledger.note(run.writer(target), &note, &entry);
-            if let Err(error) = noted.await {
-                return RecordingResult::ended(target, Outcome::Retry, error);
-            }
-        }
-        RecordingResult {
-            sent: sent.is_some(),
-            ..RecordingResult::ended(target, outcome, error)
+            let entry = self.entry(run.job, action, state).with_error(&error.to_string());
+            (note, entry)
+        });
+        Ending {
+            target,
+            outcome,
+            error,
+            note,
+            next,
         }
     }
 
-    /// "Not ready" is believed until the readiness deadline; after that it is a failure. Whatever is put off, no job comes
-    /// again for ever: 5,000 deferrals, more than any time limit takes, end it too.
-    /// The transcoding of a recording is waited for from its first request on.
+    /// Records the end of a run that claimed nothing.
+    pub(super) async fn record_ending(&self, run: Run<'_>, ending: Ending) -> RecordingResult {
+        let target = ending.target;
+        if let Some((note, entry)) = &ending.note
+            && let Err(error) = self.ledger.note(run.writer(target), note, entry).await
+        {
+            return RecordingResult::ended(target, Outcome::Retry, error);
+        }
+        RecordingResult {
+            sent: ending.next.is_some(),
+            ..RecordingResult::ended(target, ending.outcome, ending.error)
+        }
+    }
+
+    /// Decides whether an error that defers is still believed. "Not ready" is, until the readiness deadline, which for a
+    /// recording counts from its first request for a transcoding. Whatever the error, no job is deferred for ever: 5,000
+    /// deferrals, more than any time limit takes, end it too.
     pub(super) fn judged(&self, run: Run<'_>, transcoding: Option<Timestamp>, error: Error) -> Error {
-        let error = self.in_good_time(run, transcoding, error);
+        let error = self.in_good_time(run, transcoding, self.known_later(run, error));
         if error.disposition() != Disposition::Defer || run.job.deferrals < MOST_DEFERRALS {
             return error;
         }
@@ -89,35 +118,27 @@ impl Archiver {
         Error::new(ErrorKind::DeferralsExhausted, message).caused_by(error)
     }
 
-    /// The same, with what time alone decides. That a conversation is unknown is not believed at first where an event told
-    /// of its end: Genesys may not know it everywhere yet.
+    /// Turns "unknown conversation" into "not ready" for an hour after an event told of its end: Genesys may not know it
+    /// everywhere yet. A job that was deferred once has proven itself as well as an event, and so has a later look.
+    fn known_later(&self, run: Run<'_>, error: Error) -> Error {
+        let proven = run.ended().is_some() || run.job.deferrals > 0 || run.job.look.is_some();
+        let fresh = self.clock.now().duration_since(run.since) < UNKNOWN_AT_FIRST;
+        if error.kind() == ErrorKind::UnknownConversation && proven && fresh {
+            return Error::new(ErrorKind::NotReady { after: None }, error.to_string());
+        }
+        error
+    }
+
+    /// Turns "not ready" into "never ready" once the readiness deadline has passed.
     fn in_good_time(&self, run: Run<'_>, transcoding: Option<Timestamp>, error: Error) -> Error {
-        let fresh = |since: Timestamp| self.clock.now().duration_since(since) < UNKNOWN_AT_FIRST;
-        let error = match error.kind() {
-            // A job that was deferred once has proven itself as well as an event, and so has a later look.
-            ErrorKind::UnknownConversation
-                if (run.actor.event_id.is_some() || run.job.deferrals > 0 || run.job.look.is_some())
-                    && run.job.first_seen.is_some_and(fresh) =>
-            {
-                Error::new(ErrorKind::NotReady { after: None }, error.to_string())
-            }
-            _ => error,
-        };
-        let ErrorKind::NotReady { .. } = error.kind() else {
-            return error;
-        };
-        let since = run.job.first_seen.unwrap_or_else(|| self.clock.now());
-        let since = transcoding.map_or(since, |begun| begun.max(since));
-        let waited: Duration = self
-            .clock
-            .now()
-            .duration_since(since)
-            .try_into()
-            .unwrap_or_default();
-        if waited <= self.config.limits.readiness {
+        let since = transcoding.map_or(run.since, |begun| begun.max(run.since));
+        let waited = self.clock.now().duration_since(since);
+        let waited: Duration = waited.try_into().unwrap_or_default();
+        let readiness = self.config.limits.readiness;
+        if !matches!(error.kind(), ErrorKind::NotReady { .. }) || waited <= readiness {
             return error;
         }
-        let minutes = self.config.limits.readiness.as_secs() / 60;
+        let minutes = readiness.as_secs() / 60;
         let message = format!(
             "no recording was ready within {minutes} minutes of {since} (READINESS_DEADLINE_MINUTES)"
         );
@@ -154,7 +175,7 @@ impl Archiver {
         let outcome = Outcome::AlreadyArchived;
         self.as_expected(
             run,
-            RecordingResult::done(target, outcome, record.files, Figures::default()),
+            RecordingResult::done(target, outcome, record.files, Timings::default()),
         )
     }
 
@@ -169,18 +190,18 @@ impl Archiver {
         let hashes: Vec<_> = result.files.iter().map(|file| file.sha256.as_str()).collect();
         let message = format!(
             "{} is archived with SHA-256 {}, not the expected {expected}",
-            result.of,
+            result.target,
             hashes.join(", ")
         );
         let error = Error::new(ErrorKind::HashMismatch, message);
-        log_end(result.of, Outcome::Failed, &error);
+        log_end(result.target, Outcome::Failed, &error);
         result.but(Outcome::Failed, error)
     }
 }
 
 /// Says that the conversation has not ended by the readiness deadline.
-pub(super) fn lasting(known: &Conversation, since: Timestamp, readiness: Duration, orphan: &str) -> Error {
-    let minutes = readiness.as_secs() / 60;
+pub(super) fn lasting(run: Run<'_>, known: &Conversation, readiness: Duration, orphan: &str) -> Error {
+    let (minutes, since) = (readiness.as_secs() / 60, run.since);
     let open = match known.open.as_slice() {
         [] => "no segment is open, and it has no end".to_owned(),
         open => format!("open: {}", open.join(", ")),
@@ -195,16 +216,18 @@ pub(super) fn lasting(known: &Conversation, since: Timestamp, readiness: Duratio
 
 /// Returns how long the source asked for before a job comes again.
 pub(crate) fn asked(error: &Error) -> Option<Duration> {
-    match error.kind() {
-        ErrorKind::NotReady { after } => after,
-        ErrorKind::Busy { remaining } => Some(remaining + Duration::from_secs(1)),
-        _ => None,
+    if let ErrorKind::Busy { remaining } = error.kind() {
+        return Some(remaining + Duration::from_secs(1));
     }
+    let ErrorKind::NotReady { after } = error.kind() else {
+        return None;
+    };
+    after
 }
 
 /// Says that a kind of recording was started and never listed.
-pub(super) fn missing(run: Run<'_>, kind: MediaKind, since: Timestamp, orphan: &str) -> Error {
-    let conversation = run.job.conversation;
+pub(super) fn missing(run: Run<'_>, kind: MediaKind, orphan: &str) -> Error {
+    let (conversation, since) = (run.job.conversation, run.since);
     let message = format!(
         "Genesys says that {kind} of conversation {conversation} was recorded, and listed no {kind} recording of it since \
          {since} (READINESS_DEADLINE_MINUTES); {orphan}"

@@ -1,26 +1,22 @@
-//! One look at a conversation: what it lists is archived, and whether another look follows is decided.
-//!
-//! What follows is sent before it is written down. A run that dies in between does both again, and the second message
-//! dies by its number; the other way round, a conversation would be written down as looked at again, and never would be.
+//! One look at a conversation: its listed recordings are archived, and then the look is concluded.
 
 mod conclusion;
 mod known;
 
 use jiff::Timestamp;
 
-use self::conclusion::Conclusion;
+pub use self::conclusion::Concluded;
 use self::known::Known;
-use super::endings::{lasting, missing, not_settled};
-use super::settling::{Next, Plan, View, has_job, plan};
+use super::settling::{Plan, has_job, plan};
 use super::{Archiver, Run, several};
-use crate::aws::ledger::{Found, Look};
+use crate::aws::ledger::Found;
 use crate::domain::audit::Action;
 use crate::domain::job::Job;
-use crate::domain::outcome::{Figures, Outcome, RecordingResult};
+use crate::domain::outcome::{Outcome, RecordingResult, Timings};
 use crate::domain::record::{Record, State};
 use crate::domain::recording::{RecordingId, RecordingRef};
 use crate::error::{Error, ErrorKind};
-use crate::genesys::{self, Details, Listed, Listing, Told};
+use crate::genesys::{Listed, Listing};
 
 /// What came of a look so far.
 #[derive(Debug, Default)]
@@ -34,12 +30,25 @@ pub struct Looked {
 /// A look that is not concluded yet.
 #[derive(Debug)]
 pub struct Taken {
+    /// The latest end event that was known when the look began.
+    since: Timestamp,
+    /// The error is why Genesys listed nothing.
+    seen: Result<Seen, Error>,
+}
+
+/// What a look saw.
+#[derive(Debug)]
+struct Seen {
+    /// The number of the look, from 1.
     number: u32,
     found: Found,
+    /// The list held nothing but unreadable entries.
     garbled: bool,
+    /// No recording that was ever listed needs another run.
     complete: bool,
+    /// The conversation's record when the look began.
     before: Option<Record>,
-    /// It has no results of its own.
+    /// The look has no results of its own.
     quiet: bool,
 }
 
@@ -63,10 +72,13 @@ impl Archiver {
             conversation: Vec::into_iter(whole).next(),
             recordings,
         };
-        let job = waiting_since(run.job, known.conversation.as_ref());
-        let run = Run { job: &job, ..run };
-        let event = run.actor.event_id.is_some();
-        match plan(run.job, event, known.conversation.as_ref(), self.clock.now()) {
+        let run = run.waiting_since(known.conversation.as_ref());
+        match plan(
+            run.job,
+            run.ended(),
+            known.conversation.as_ref(),
+            self.clock.now(),
+        ) {
             Plan::Stale => {
                 tracing::info!(interaction_id = %of.conversation, look = run.job.look, "look was taken before");
                 Looked::default()
@@ -83,13 +95,13 @@ impl Archiver {
     /// Lets the looks go on for as long after a later end event as after the first one.
     async fn wait_on(&self, run: Run<'_>, known: &Known) -> Result<(), Error> {
         let before = known.conversation.as_ref().and_then(|record| record.since);
-        let Some(since) = run.job.first_seen.filter(|since| Some(*since) > before) else {
+        if Some(run.since) <= before {
             return Ok(());
-        };
+        }
         let entry = self.entry(run.job, Action::ConversationListed, State::Settling);
         let seen = known.conversation.clone();
         let writer = run.writer(run.conversation());
-        self.ledger.wait_since(writer, seen, since, &entry).await
+        self.ledger.wait_since(writer, seen, run.since, &entry).await
     }
 
     /// Answers a job for a settled conversation without looking at it.
@@ -123,7 +135,7 @@ impl Archiver {
             } else {
                 Outcome::Settled
             };
-            results.push(RecordingResult::done(of, outcome, Vec::new(), Figures::default()));
+            results.push(RecordingResult::done(of, outcome, Vec::new(), Timings::default()));
         }
         Looked { results, taken: None }
     }
@@ -138,8 +150,14 @@ impl Archiver {
             Err(error) if matches!(error.kind(), ErrorKind::NotReady { .. }) => Listing::default(),
             Err(error) => {
                 let error = self.never_ready(run, error).await;
-                let found = Some(Found::default());
-                return Looked::ended(self.conclude_with(run, of, found, error).await);
+                let taken = Taken {
+                    since: run.since,
+                    seen: Err(error),
+                };
+                return Looked {
+                    results: Vec::new(),
+                    taken: Some(taken),
+                };
             }
         };
         let found = known.found(&listing);
@@ -170,19 +188,23 @@ impl Archiver {
         }
         if number.is_none() && results.is_empty() {
             let outcome = Outcome::Settling;
-            results.push(RecordingResult::done(of, outcome, Vec::new(), Figures::default()));
+            results.push(RecordingResult::done(of, outcome, Vec::new(), Timings::default()));
         }
         let undecided = results.iter().any(is_undecided);
         let complete = known
             .ever_listed(&found.listed)
             .all(|id| is_final(id, &results, &known));
-        let taken = number.filter(|_| !undecided).map(|number| Taken {
+        let seen = number.filter(|_| !undecided).map(|number| Seen {
             number,
             complete,
             quiet: results.is_empty(),
             found,
             garbled,
             before: known.conversation,
+        });
+        let taken = seen.map(|seen| Taken {
+            since: run.since,
+            seen: Ok(seen),
         });
         Looked { results, taken }
     }
@@ -203,128 +225,6 @@ impl Archiver {
         };
         Some(self.archive_recording(Run { job: &job, ..run }, None).await)
     }
-
-    /// Decides what follows a look, sends it, and writes the look down. Returns what came of the conversation as a whole,
-    /// if anything did.
-    pub async fn conclude_look(
-        &self,
-        run: Run<'_>,
-        mut taken: Taken,
-        batch: &Details,
-    ) -> Option<RecordingResult> {
-        let of = run.conversation();
-        let now = self.clock.now();
-        let job = waiting_since(run.job, taken.before.as_ref());
-        let run = Run { job: &job, ..run };
-        taken.found.since = Some(job.first_seen.unwrap_or(now).min(now));
-        let view = self.view(&taken, now);
-        let mut told = None;
-        if view.needs_details() {
-            match self.told(run, batch).await {
-                Ok(details) => told = details,
-                Err(error) => return Some(RecordingResult::ended(of, Outcome::Retry, error)),
-            }
-        }
-        let conclusion = match view.next(told.as_ref()) {
-            Next::Again(delay) => {
-                let at = now.saturating_add(delay).unwrap_or(Timestamp::MAX);
-                let job = next_look(run.job, taken.number, at, view.since);
-                if let Err(error) = self.queues.send(&job, delay).await {
-                    return Some(RecordingResult::ended(of, Outcome::Retry, error));
-                }
-                Conclusion::Again(at)
-            }
-            Next::Settled(by) => Conclusion::Settled(by),
-            Next::Unrecorded => Conclusion::Unrecorded,
-            Next::Defer => {
-                let error = genesys::not_listed(run.job);
-                return Some(self.conclude_with(run, of, Some(taken.found), error).await);
-            }
-            next @ (Next::Open | Next::Never | Next::Missing(_)) => {
-                let error = self.at_the_end_of_patience(run, next, told).await;
-                return Some(self.conclude_with(run, of, Some(taken.found), error).await);
-            }
-        };
-        let quiet = taken.quiet;
-        match self.write_look(run, taken, conclusion).await {
-            Ok(()) if conclusion.goes_on() && !quiet => None,
-            Ok(()) => {
-                let outcome = conclusion.outcome();
-                Some(RecordingResult::done(of, outcome, Vec::new(), Figures::default()))
-            }
-            Err(error) => Some(RecordingResult::ended(of, Outcome::Retry, error)),
-        }
-    }
-
-    fn view<'a>(&'a self, taken: &'a Taken, now: Timestamp) -> View<'a> {
-        View {
-            look: taken.number,
-            listed: &taken.found.listed,
-            kinds: &taken.found.kinds,
-            garbled: taken.garbled,
-            complete: taken.complete,
-            before: taken.before.as_ref(),
-            since: taken.found.since.unwrap_or(now),
-            now,
-            limits: &self.config.limits,
-            wanted: &self.config.recording.media,
-        }
-    }
-
-    /// Asks for the details of the job's conversation; `None`: Genesys did not get to tell, and may at the next look.
-    async fn told(&self, run: Run<'_>, batch: &Details) -> Result<Option<Told>, Error> {
-        let conversation = run.job.conversation;
-        let details = self.genesys.details(batch, conversation, run.deadline);
-        match run.deadline.in_time(details).await {
-            Ok(told) => Ok(Some(told)),
-            Err(error) if error.kind() == ErrorKind::DeadlineNear => Err(error),
-            Err(error) => {
-                let error = error.redacted();
-                tracing::warn!(interaction_id = %conversation, error, "no details of a conversation; another look follows");
-                Ok(None)
-            }
-        }
-    }
-
-    async fn write_look(&self, run: Run<'_>, taken: Taken, conclusion: Conclusion) -> Result<(), Error> {
-        let state = conclusion.state();
-        let entry = conclusion.describe(&taken, self.entry(run.job, conclusion.action(), state));
-        let look = Look {
-            number: taken.number,
-            state,
-            found: taken.found,
-            next_look_at: conclusion.next(),
-            settled_by: conclusion.proof(),
-            entry,
-        };
-        let writer = run.writer(run.conversation());
-        self.ledger.looked(writer, taken.before, &look).await?;
-        let (look, state) = (look.number, state.as_str());
-        tracing::info!(interaction_id = %run.job.conversation, look, state, "looked at a conversation");
-        Ok(())
-    }
-
-    /// Says why nothing follows by itself, with what an orphan recording tells.
-    async fn at_the_end_of_patience(&self, run: Run<'_>, next: Next, told: Option<Told>) -> Error {
-        match (next, told) {
-            (Next::Open, Some(Told::Known(known))) => {
-                let since = run.job.first_seen.unwrap_or_else(|| self.clock.now());
-                let orphan = self.orphan(run).await;
-                lasting(&known, since, self.config.limits.readiness, &orphan)
-            }
-            (Next::Missing(kind), _) => {
-                let since = run.job.first_seen.unwrap_or_else(|| self.clock.now());
-                missing(run, kind, since, &self.orphan(run).await)
-            }
-            _ => {
-                let error = self.never_ready(run, genesys::not_listed(run.job)).await;
-                match error.kind() {
-                    ErrorKind::NeverReady => error,
-                    _ => not_settled(run.job.conversation),
-                }
-            }
-        }
-    }
 }
 
 impl Looked {
@@ -336,27 +236,6 @@ impl Looked {
     }
 }
 
-/// Returns the job of the look after this one.
-fn next_look(job: &Job, number: u32, at: Timestamp, since: Timestamp) -> Job {
-    Job {
-        expected_sha256: None,
-        deferrals: 0,
-        first_seen: Some(since),
-        look: Some(number + 1),
-        not_before: Some(at),
-        recheck: false,
-        ..job.clone()
-    }
-}
-
-/// Returns the job as one since the latest end event that is known.
-fn waiting_since(job: &Job, record: Option<&Record>) -> Job {
-    Job {
-        first_seen: job.first_seen.max(record.and_then(|record| record.since)),
-        ..job.clone()
-    }
-}
-
 /// Tells whether a result leaves open what was archived: another run is needed, or the job was refused.
 fn is_undecided(result: &RecordingResult) -> bool {
     let kind = result.error.as_ref().map(Error::kind);
@@ -365,7 +244,7 @@ fn is_undecided(result: &RecordingResult) -> bool {
 
 /// Tells whether nothing more comes of a recording by itself, by what this look made of it, or else by its record.
 fn is_final(id: &str, results: &[RecordingResult], known: &Known) -> bool {
-    let result = results.iter().find(|result| result.of.recording_key() == id);
+    let result = results.iter().find(|result| result.target.recording_key() == id);
     let Some(result) = result else {
         return known.of(id).is_some_and(Record::is_final);
     };
@@ -375,6 +254,14 @@ fn is_final(id: &str, results: &[RecordingResult], known: &Known) -> bool {
         .is_some_and(|error| error.kind() == ErrorKind::WebhookDown);
     match result.outcome {
         Outcome::Deferred => archived,
-        outcome => outcome != Outcome::Retry,
+        Outcome::Retry => false,
+        Outcome::Archived
+        | Outcome::AlreadyArchived
+        | Outcome::Settling
+        | Outcome::Settled
+        | Outcome::Unrecorded
+        | Outcome::Expired
+        | Outcome::Skipped
+        | Outcome::Failed => true,
     }
 }

@@ -13,15 +13,16 @@ mod transfer;
 use std::sync::Arc;
 
 use futures_util::future::join_all;
+use jiff::Timestamp;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tracing::Instrument as _;
 
 use self::attempt::Attempt;
 pub(crate) use self::endings::asked;
-pub use self::look::{Looked, Taken};
+pub use self::look::{Concluded, Looked, Taken};
+pub use self::settling::OVERDUE;
 use crate::aws::Clients;
 use crate::aws::ledger::{Goal, Ledger, Writer};
-use crate::aws::queues::Queues;
 use crate::aws::storage::Storage;
 use crate::clock::{Clock, Deadline};
 use crate::config::Config;
@@ -29,7 +30,7 @@ use crate::domain::audit::{Action, Actor, AuditEvent};
 use crate::domain::format::{Format, MediaKind};
 use crate::domain::job::Job;
 use crate::domain::outcome::{Outcome, RecordingResult};
-use crate::domain::record::State;
+use crate::domain::record::{Record, State};
 use crate::domain::recording::RecordingRef;
 use crate::error::{Error, ErrorKind};
 use crate::genesys::{Genesys, Listed, Listing};
@@ -47,7 +48,6 @@ pub struct Archiver {
     ledger: Ledger,
     storage: Storage,
     webhook: Option<Webhook>,
-    queues: Queues,
     /// One for each recording that may be transferred at a time: what bounds the memory of a batch.
     slots: Semaphore,
     counters: Arc<Counters>,
@@ -62,12 +62,36 @@ pub struct Run<'a> {
     pub actor: &'a Actor,
     /// Until when.
     pub deadline: &'a Deadline,
+    /// The time from which waiting counts: the end of the conversation, or the time at which the job was seen first.
+    since: Timestamp,
 }
 
 impl<'a> Run<'a> {
-    /// A run for this job.
-    pub fn new(job: &'a Job, actor: &'a Actor, deadline: &'a Deadline) -> Self {
-        Self { job, actor, deadline }
+    /// Makes a run for this job, and stamps the job with the time at which it was seen first: from there on readiness is
+    /// counted, however often the job is deferred. A time in the future counts as now.
+    pub fn new(job: &'a mut Job, actor: &'a Actor, deadline: &'a Deadline, now: Timestamp) -> Self {
+        let since = job.first_seen.map_or(now, |seen| seen.min(now));
+        job.first_seen = Some(since);
+        Self {
+            job,
+            actor,
+            deadline,
+            since,
+        }
+    }
+
+    /// Returns the run as one that waits since the latest end event that the conversation's record knows.
+    fn waiting_since(self, record: Option<&Record>) -> Self {
+        let known = record.and_then(|record| record.since);
+        Self {
+            since: known.map_or(self.since, |known| known.max(self.since)),
+            ..self
+        }
+    }
+
+    /// Returns when the conversation ended, if an event says so.
+    fn ended(self) -> Option<Timestamp> {
+        self.actor.event_id.is_some().then_some(self.since)
     }
 
     /// Names the conversation of the job as a whole.
@@ -93,7 +117,6 @@ impl Archiver {
         Ok(Self {
             webhook: Webhook::new(&config, secrets.clone(), clock.clone(), counters.clone())?,
             genesys: Genesys::new(&config, secrets, counters.clone())?,
-            queues: clients.queues(&config),
             slots: Semaphore::new(config.limits.record_concurrency.get()),
             policy: config.limits.retry_policy(),
             ledger: clients.ledger(&config, clock.clone(), lines),
@@ -112,11 +135,6 @@ impl Archiver {
     /// What happened deep inside since it was asked last.
     pub fn counters(&self) -> &Counters {
         &self.counters
-    }
-
-    /// Where deferred jobs and exceptions go.
-    pub fn queues(&self) -> &Queues {
-        &self.queues
     }
 
     /// Its clock.

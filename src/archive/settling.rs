@@ -24,10 +24,11 @@ pub(super) enum Plan {
 }
 
 /// A look that is overdue by this much never comes: its message is lost, or lies among the dead letters.
-const OVERDUE: SignedDuration = SignedDuration::from_hours(1);
+pub const OVERDUE: SignedDuration = SignedDuration::from_hours(1);
 
-/// Returns what to do with a job for a conversation, of which the ledger has this record. `event`: an event asks.
-pub(super) fn plan(job: &Job, event: bool, record: Option<&Record>, now: Timestamp) -> Plan {
+/// Returns what to do with a job for a conversation, of which the ledger has this record. An event says when the
+/// conversation `ended`.
+pub(super) fn plan(job: &Job, ended: Option<Timestamp>, record: Option<&Record>, now: Timestamp) -> Plan {
     let looks = record.map_or(0, |record| record.looks);
     let next = looks.saturating_add(1);
     let settled = record.is_some_and(Record::is_settled) && !job.recheck;
@@ -35,19 +36,19 @@ pub(super) fn plan(job: &Job, event: bool, record: Option<&Record>, now: Timesta
         Some(number) if settled || looks >= number => Plan::Stale,
         // A number that skips looks is somebody's invention, or that of a look whose run did not get to write it down.
         Some(_) => Plan::Take(next),
-        None if event && record.is_some_and(|record| is_outdated(record, job)) => Plan::Take(next),
+        None if record.is_some_and(|record| is_outdated(record, ended)) => Plan::Take(next),
         None if settled => Plan::Answer,
         None if !job.recheck && record.is_some_and(|record| is_under_way(record, job, now)) => Plan::Join,
         None => Plan::Take(next),
     }
 }
 
-/// Tells whether a conversation was settled on its list alone, before the end that a job tells of.
-fn is_outdated(record: &Record, job: &Job) -> bool {
+/// Checks whether a conversation was settled on its list alone, before it `ended`.
+fn is_outdated(record: &Record, ended: Option<Timestamp>) -> bool {
     let known = record.since.unwrap_or(record.updated_at);
     record.settled_by.as_deref() == Some("listing")
         && record.state == State::Settled
-        && job.first_seen.is_some_and(|seen| seen > known)
+        && ended.is_some_and(|ended| ended > known)
 }
 
 /// Tells whether another look is to come by itself, which is not this job's.
@@ -60,7 +61,15 @@ fn is_under_way(record: &Record, job: &Job, now: Timestamp) -> bool {
         State::Settling => record.looks > 0 && in_time,
         // One that was deferred as often is the job that was sent; any other one leaves it to that.
         State::Deferred => in_time && job.deferrals < record.deferrals,
-        _ => false,
+        State::Claimed
+        | State::Storing
+        | State::Archived
+        | State::Notified
+        | State::Skipped
+        | State::Failed
+        | State::Expired
+        | State::Settled
+        | State::Unrecorded => false,
     }
 }
 
@@ -74,10 +83,12 @@ pub(super) fn has_job(record: Option<&Record>, now: Timestamp) -> bool {
 
 /// Tells whether a look has to see to a recording of which the ledger has this record.
 pub(super) fn needs_work(record: Option<&Record>, now: Timestamp) -> bool {
-    record.is_none_or(|record| match record.state {
-        State::Deferred => now.duration_since(record.updated_at) > DEFERRED_JOB_ALIVE,
-        // Its run is at it, or died: another one may take it over when the lease ends.
-        _ => !record.is_final() && record.lease_end(now.as_millisecond()) <= now.as_millisecond(),
+    record.is_none_or(|record| {
+        if record.state == State::Deferred {
+            return now.duration_since(record.updated_at) > DEFERRED_JOB_ALIVE;
+        }
+        // Another run may take the recording over when the lease ends.
+        !record.is_final() && record.lease_end(now.as_millisecond()) <= now.as_millisecond()
     })
 }
 
@@ -144,29 +155,47 @@ impl View<'_> {
         self.look > 1 && ((self.is_same() && self.complete) || self.is_late())
     }
 
-    /// Returns what follows. `told` is what the details say, unless they were not needed, or Genesys did not get to tell.
-    pub(super) fn next(&self, told: Option<&Told>) -> Next {
-        match told {
-            _ if self.garbled && self.is_late() => Next::Never,
-            _ if self.garbled => self.again(),
-            Some(Told::Known(known)) if self.is_empty() => self.nothing_listed(known),
-            Some(Told::Known(known)) if self.is_over(known) && self.is_same() && self.complete => {
-                match self.missing(known) {
-                    None => Next::Settled("details"),
-                    Some(kind) if self.is_late() => Next::Missing(kind),
-                    Some(_) => self.again(),
-                }
-            }
-            Some(Told::Known(known)) if known.end.is_none() && self.is_late() => Next::Open,
-            Some(Told::Unknown) if self.is_late() && self.is_empty() => Next::Never,
-            // Without a word about the end, a list that stays the same has to do. Patience costs nothing where it is
-            // empty, or where the permission may be there and the data is not.
-            Some(Told::Denied) if self.listing_proves() && (!self.is_empty() || self.is_late()) => {
-                Next::Settled("listing")
-            }
-            Some(Told::Unknown) if self.listing_proves() && self.is_late() => Next::Settled("listing"),
-            _ => self.again(),
+    /// Returns what follows. `details` is what Genesys says of the conversation, unless that was not needed, or Genesys
+    /// could not give it.
+    pub(super) fn next(&self, details: Option<&Told>) -> Next {
+        if self.garbled {
+            return if self.is_late() { Next::Never } else { self.again() };
         }
+        match details {
+            None => self.again(),
+            Some(Told::Known(known)) => self.known(known),
+            Some(Told::Unknown) if self.is_late() && self.is_empty() => Next::Never,
+            Some(Told::Unknown) => self.settled_by_listing(self.is_late()),
+            // Without a word about the end, a list that stays the same has to do. Patience costs nothing where the list
+            // is empty, or where the permission may be there and the data is not.
+            Some(Told::Denied) => self.settled_by_listing(!self.is_empty() || self.is_late()),
+        }
+    }
+
+    /// Returns what follows where the conversation is known.
+    fn known(&self, known: &Conversation) -> Next {
+        if self.is_empty() {
+            return self.nothing_listed(known);
+        }
+        if self.is_over(known) && self.is_same() && self.complete {
+            return match self.missing(known) {
+                None => Next::Settled("details"),
+                Some(kind) if self.is_late() => Next::Missing(kind),
+                Some(_) => self.again(),
+            };
+        }
+        if known.end.is_none() && self.is_late() {
+            return Next::Open;
+        }
+        self.again()
+    }
+
+    /// Settles the conversation on its list alone, where that is `believed` and stayed the same for long enough.
+    fn settled_by_listing(&self, believed: bool) -> Next {
+        if believed && self.listing_proves() {
+            return Next::Settled("listing");
+        }
+        self.again()
     }
 
     /// Returns what follows where nothing was ever listed of a conversation that is known.

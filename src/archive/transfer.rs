@@ -163,7 +163,7 @@ impl<'a> Attempt<'a> {
             recording: self.lease.target(),
             channel: source.channel,
             extension: named.extension,
-            start: start.or(self.run.job.first_seen).unwrap_or(now),
+            start: start.unwrap_or(self.run.since),
             region: &config.genesys.region,
         };
         ObjectFacts {

@@ -26,6 +26,29 @@ pub struct Queues {
     config: QueueConfig,
 }
 
+/// A job that waits before it is run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Delayed {
+    /// The job as it is sent.
+    pub job: Job,
+    /// How long it waits.
+    pub delay: Duration,
+}
+
+/// Returns a job as it is deferred: its `deferrals` grow by one, and the delay with them, or it waits as long as the source
+/// `asked` for. Neither waits longer than SQS delays a message: a source that asks for more is asked again sooner.
+pub fn deferred(job: &Job, asked: Option<Duration>) -> Delayed {
+    let delay = delay(job.deferrals).max(asked.unwrap_or_default());
+    Delayed {
+        job: Job {
+            deferrals: job.deferrals.saturating_add(1),
+            not_before: None,
+            ..job.clone()
+        },
+        delay: delay.min(LONGEST_DELAY),
+    }
+}
+
 /// The content of a case: a valid job, or the part of an invalid message that may be kept.
 #[derive(Debug)]
 pub enum Handover<'a> {
@@ -73,33 +96,19 @@ impl Queues {
         self.config.exceptions.is_some()
     }
 
-    /// Puts a job on the work queue again: `deferrals` grows by one, and the delay with it, or it is as long as the
-    /// source `asked` for. Neither gets longer than SQS takes (see [`send`](Self::send)): a source that asks for more
-    /// is asked again sooner. Returns the delay.
-    pub async fn defer(&self, job: &Job, asked: Option<Duration>) -> Result<Duration, Error> {
-        let delay = delay(job.deferrals).max(asked.unwrap_or_default());
-        let again = Job {
-            deferrals: job.deferrals.saturating_add(1),
-            not_before: None,
-            ..job.clone()
-        };
-        self.send(&again, delay).await?;
-        Ok(delay.min(LONGEST_DELAY))
-    }
-
-    /// Puts a job on the work queue, after `delay` or the longest delay that SQS takes. SQS counts whole seconds: up,
-    /// or a job would come back early again and again.
-    pub async fn send(&self, job: &Job, delay: Duration) -> Result<(), Error> {
+    /// Puts a job on the work queue, delayed as long as it waits or as long as SQS allows. SQS counts whole seconds: the
+    /// delay is rounded up, or a job would come back early again and again.
+    pub async fn send(&self, delayed: &Delayed) -> Result<(), Error> {
         let Some(url) = &self.config.work else {
             return Err(Error::transient(
                 "a job has to wait, but WORK_QUEUE_URL is not set",
             ));
         };
-        let delay = delay.min(LONGEST_DELAY).as_millis().div_ceil(1000);
+        let delay = delayed.delay.min(LONGEST_DELAY).as_millis().div_ceil(1000);
         self.client
             .send_message()
             .queue_url(url)
-            .message_body(job.to_json().to_string())
+            .message_body(delayed.job.to_json().to_string())
             .delay_seconds(i32::try_from(delay).unwrap_or(900))
             .send()
             .await

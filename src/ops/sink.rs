@@ -240,8 +240,10 @@ async fn archive(archiver: &Archiver, job: &Job, session: &Session, report: &dyn
         requested_by: job.requested_by.clone(),
         ..Actor::default()
     };
+    let mut job = job.clone();
+    let run = Run::new(&mut job, &actor, &deadline, session.now());
     // Boxed, as the whole data path is in this one future.
-    let results = Box::pin(archiver.archive(Run::new(job, &actor, &deadline))).await;
+    let results = Box::pin(archiver.archive(run)).await;
     tracing::debug!(elapsed_ms = begun.elapsed().as_millis(), "archived");
     results.iter().for_each(|result| report(Archived::of(result)));
     let done = |result: &RecordingResult| match result.outcome {
@@ -259,8 +261,8 @@ async fn archive(archiver: &Archiver, job: &Job, session: &Session, report: &dyn
 impl Archived {
     fn of(result: &RecordingResult) -> Self {
         Self {
-            interaction_id: result.of.conversation.to_string(),
-            recording_id: result.of.recording_key(),
+            interaction_id: result.target.conversation.to_string(),
+            recording_id: result.target.recording_key(),
             outcome: result.outcome.as_str(),
             reason: result.error.as_ref().map(ToString::to_string),
             files: result

@@ -2,7 +2,7 @@
 
 use super::handler::Handler;
 use crate::archive::asked;
-use crate::aws::queues::{Exception, Handover};
+use crate::aws::queues::{Exception, Handover, deferred};
 use crate::domain::audit::{Actor, Source};
 use crate::domain::job::Job;
 use crate::domain::outcome::{Outcome, RecordingResult};
@@ -58,7 +58,9 @@ impl Handler {
         }
         let replay = about(job, result);
         let handover = Handover::Job(&replay);
-        let handed = self.hand_over(error, Some(result.of), handover, actor).await?;
+        let handed = self
+            .hand_over(error, Some(result.target), handover, actor)
+            .await?;
         if failed && from_sqs && !handed {
             return Err(Error::new(error.kind(), error.to_string()));
         }
@@ -67,13 +69,13 @@ impl Handler {
 
     /// Puts the job of a result on the work queue again.
     async fn defer(&self, job: &Job, result: &RecordingResult, error: &Error) -> Result<(), Error> {
-        let queues = self.archiver().queues();
+        let queues = self.queues();
         if !queues.can_defer() {
             let message = format!("{error}; with WORK_QUEUE_URL set, the job would have been deferred");
             return Err(Error::new(error.kind(), message));
         }
-        queues.defer(&about(job, result), asked(error)).await?;
-        Ok(())
+        let delayed = deferred(&about(job, result), asked(error));
+        queues.send(&delayed).await
     }
 
     /// Hands a case over to people, if there is a queue for it. `recording` is what the case is about, where that is
@@ -85,7 +87,7 @@ impl Handler {
         handover: Handover<'_>,
         actor: &Actor,
     ) -> Result<bool, Error> {
-        let queues = self.archiver().queues();
+        let queues = self.queues();
         if !queues.has_exception_queue() {
             return Ok(false);
         }
@@ -104,7 +106,7 @@ impl Handler {
 
 /// Returns the job to retry for a result: for this recording alone, not for those that are done.
 fn about(job: &Job, result: &RecordingResult) -> Job {
-    match result.of.recording.or(job.recording) {
+    match result.target.recording.or(job.recording) {
         None => job.clone(),
         recording => Job {
             recording,

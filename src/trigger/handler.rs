@@ -15,8 +15,10 @@ use super::event::{self, Incoming, Message, Request, Wanted};
 use super::kept;
 use super::metrics::Tally;
 use crate::archive::{Archiver, Run};
-use crate::aws::queues::Handover;
-use crate::clock::{Deadline, Stop};
+use crate::aws::Clients;
+use crate::aws::queues::{Handover, Queues};
+use crate::clock::{Clock, Deadline, Stop};
+use crate::config::Config;
 use crate::domain::audit::{Actor, Source};
 use crate::domain::outcome::{Outcome, RecordingResult};
 use crate::error::{Error, ErrorKind};
@@ -27,6 +29,7 @@ use crate::telemetry::Lines;
 #[derive(Debug, Clone)]
 pub struct Handler {
     archiver: Arc<Archiver>,
+    queues: Queues,
     stop: Arc<Stop>,
     lines: Lines,
 }
@@ -78,18 +81,24 @@ impl Settled {
 }
 
 impl Handler {
-    /// Makes a handler over this archiver; metric lines go to `lines`.
-    pub fn new(archiver: Archiver, lines: Lines) -> Self {
-        Self {
-            archiver: Arc::new(archiver),
+    /// Wires everything together. Sends nothing. Audit and metric lines go to `lines`.
+    pub fn connect(config: Config, clients: &Clients, clock: Clock, lines: Lines) -> Result<Self, Error> {
+        Ok(Self {
+            queues: clients.queues(&config),
+            archiver: Arc::new(Archiver::connect(config, clients, clock, lines.clone())?),
             stop: Arc::default(),
             lines,
-        }
+        })
     }
 
     /// Returns the stop that SIGTERM pulls: current invocations clean up and answer.
     pub fn stop(&self) -> &Arc<Stop> {
         &self.stop
+    }
+
+    /// Returns the queues for jobs and exceptions.
+    pub(super) fn queues(&self) -> &Queues {
+        &self.queues
     }
 
     /// Returns the archiver.
@@ -278,18 +287,16 @@ impl Handler {
                 return self.postpone(&job, &actor, wait).await;
             }
         }
-        // From here on readiness is counted, however often the job is deferred. Nothing was seen in the future.
-        job.first_seen = Some(job.first_seen.map_or(now, |seen| seen.min(now)));
         if !deadline.allows_new_work() {
             let error = Error::new(ErrorKind::DeadlineNear, "no time left to begin another recording");
             return Settled::retry(error);
         }
-        let run = Run::new(&job, &actor, deadline);
-        if self.archiver.settles(&job) {
+        let run = Run::new(&mut job, &actor, deadline, now);
+        if self.archiver.settles(run.job) {
             return self.look(run, details).await;
         }
         let mut results = self.archiver.archive(run).await;
-        let sent = self.dispatch(&job, &actor, &mut results).await;
+        let sent = self.dispatch(run.job, run.actor, &mut results).await;
         Settled::of(results, sent)
     }
 }
@@ -359,8 +366,8 @@ fn summary(results: &[RecordingResult]) -> Value {
                 .map(|file| json!({"archiveKey": file.archive_key, "sha256": file.sha256, "sizeBytes": file.size_bytes}))
                 .collect();
             let mut summary = json!({
-                "interactionId": result.of.conversation.to_string(),
-                "recordingId": result.of.recording.map(|_| result.of.recording_key()),
+                "interactionId": result.target.conversation.to_string(),
+                "recordingId": result.target.recording.map(|_| result.target.recording_key()),
                 "outcome": result.outcome.as_str(),
                 "files": files,
             });

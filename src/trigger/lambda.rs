@@ -6,7 +6,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
 
 use super::handler::{Handler, Invocation};
-use crate::archive::Archiver;
 use crate::aws::{self, Clients};
 use crate::clock::Clock;
 use crate::config::Config;
@@ -55,8 +54,8 @@ pub async fn run() -> ExitCode {
     telemetry::init(&config.log_level);
     let clients = Clients::new(&aws::sdk_config().load().await, &config);
     let lines = Lines::stdout();
-    let handler = match Archiver::connect(config, &clients, Clock::default(), lines.clone()) {
-        Ok(archiver) => Handler::new(archiver, lines),
+    let handler = match Handler::connect(config, &clients, Clock::default(), lines) {
+        Ok(handler) => handler,
         Err(error) => return cannot_start(&error),
     };
     let process = Process {

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use super::event::{Message, Request};
 use super::handler::{Handler, Settled};
-use crate::archive::{Looked, Run};
+use crate::archive::{Looked, Run, Taken};
+use crate::aws::queues::Delayed;
 use crate::domain::audit::Actor;
 use crate::domain::job::Job;
 use crate::domain::outcome::{Outcome, RecordingResult};
@@ -37,8 +38,7 @@ impl Handler {
         let Looked { mut results, taken } = self.archiver().look(run).await;
         let mut sent = self.dispatch(run.job, run.actor, &mut results).await;
         if let (Ok(()), Some(taken)) = (&sent, taken) {
-            let concluded = self.archiver().conclude_look(run, taken, details).await;
-            let mut concluded = Vec::from_iter(concluded);
+            let mut concluded = Vec::from_iter(self.conclude(run, taken, details).await);
             sent = self.dispatch(run.job, run.actor, &mut concluded).await;
             results.extend(concluded);
         }
@@ -46,6 +46,22 @@ impl Handler {
             Ok(()) if results.is_empty() => Settled::Ignored,
             sent => Settled::of(results, sent),
         }
+    }
+
+    /// Concludes a look. Returns what came of the conversation as a whole, if anything did. The next look is sent before
+    /// this one is recorded: a run that dies in between does both again, and the second message is dropped by its number.
+    pub async fn conclude(&self, run: Run<'_>, taken: Taken, details: &Details) -> Option<RecordingResult> {
+        let concluded = match self.archiver().conclude_look(run, taken, details).await {
+            Ok(concluded) => concluded,
+            Err(ended) => return Some(ended),
+        };
+        if let Some(next) = concluded.next()
+            && let Err(error) = self.queues().send(next).await
+        {
+            let conversation = RecordingRef::whole(run.job.conversation);
+            return Some(RecordingResult::ended(conversation, Outcome::Retry, error));
+        }
+        self.archiver().record_look(run, concluded).await
     }
 
     /// Sends a job that came before its time back to the work queue, without any other request.
@@ -63,7 +79,11 @@ impl Handler {
             let sent = self.dispatch(job, actor, &mut results).await;
             return Settled::of(results, sent);
         }
-        let sent = self.archiver().queues().send(job, wait).await;
+        let delayed = Delayed {
+            job: job.clone(),
+            delay: wait,
+        };
+        let sent = self.queues().send(&delayed).await;
         let error = Error::new(
             ErrorKind::NotReady { after: Some(wait) },
             format!("the job waits until {time} (notBefore)"),

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use aws_sdk_s3::config::{Credentials, SharedCredentialsProvider};
-use recording_archiver::archive::Archiver;
 use recording_archiver::aws::Clients;
 use recording_archiver::aws::ledger::from_item;
 use recording_archiver::clock::Clock;
@@ -134,8 +133,7 @@ impl Bench {
             .credentials_provider(SharedCredentialsProvider::new(credentials))
             .build();
         let clients = Clients::new(&sdk, &config);
-        let archiver = Archiver::connect(config, &clients, self.clock.clone(), lines.clone());
-        Handler::new(archiver.unwrap(), lines)
+        Handler::connect(config, &clients, self.clock.clone(), lines).unwrap()
     }
 
     /// Invokes a new container with the default configuration.

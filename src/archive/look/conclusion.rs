@@ -1,26 +1,216 @@
-//! What a look that is written down came to: state, outcome and audit event.
+//! The end of a look: whether another one follows is decided, sent, and then recorded.
+//!
+//! The next look is sent before it is recorded. A run that dies in between does both again, and the second message is
+//! dropped by its number; the other way round, a conversation would be recorded as looked at again, and never would be.
 
 use jiff::Timestamp;
 
-use super::Taken;
+use super::super::endings::{Ending, lasting, missing, not_settled};
+use super::super::settling::{Next, View};
+use super::super::{Archiver, Run};
+use super::{Seen, Taken};
+use crate::aws::ledger::{Found, Look};
+use crate::aws::queues::Delayed;
 use crate::domain::audit::{Action, AuditEvent};
-use crate::domain::outcome::Outcome;
-use crate::domain::record::State;
+use crate::domain::job::Job;
+use crate::domain::outcome::{Outcome, RecordingResult, Timings};
+use crate::domain::record::{Record, State};
+use crate::error::{Error, ErrorKind};
+use crate::genesys::{self, Details, Told};
 
-/// What a look that is written down came to.
+/// A look that is decided on and not recorded yet.
+#[derive(Debug)]
+pub struct Concluded(End);
+
+#[derive(Debug)]
+enum End {
+    /// The look counts.
+    Looked {
+        look: Box<Look>,
+        before: Option<Box<Record>>,
+        next: Option<Delayed>,
+        /// What came of the conversation as a whole, if anything did.
+        outcome: Option<Outcome>,
+    },
+    /// The look ends in an error: the same look is taken again later, or a person has to act.
+    Ended(Box<Ending>),
+}
+
+impl Concluded {
+    /// Returns the job that has to be sent before the look is recorded.
+    pub fn next(&self) -> Option<&Delayed> {
+        match &self.0 {
+            End::Looked { next, .. } => next.as_ref(),
+            End::Ended(ending) => ending.next.as_ref(),
+        }
+    }
+}
+
+impl Archiver {
+    /// Decides what follows a look. The error is the result of a run that cannot decide.
+    pub async fn conclude_look(
+        &self,
+        run: Run<'_>,
+        taken: Taken,
+        batch: &Details,
+    ) -> Result<Concluded, RecordingResult> {
+        let since = taken.since;
+        let run = Run { since, ..run };
+        let mut seen = match taken.seen {
+            Ok(seen) => seen,
+            Err(error) => return Ok(self.ended(run, Found::default(), error)),
+        };
+        let now = self.clock.now();
+        let run = run.waiting_since(seen.before.as_ref());
+        let since = run.since.min(now);
+        let run = Run { since, ..run };
+        seen.found.since = Some(since);
+        let view = self.view(&seen, now);
+        let mut details = None;
+        if view.needs_details() {
+            let asked = self.details(run, batch).await;
+            details =
+                asked.map_err(|error| RecordingResult::ended(run.conversation(), Outcome::Retry, error))?;
+        }
+        let error = match view.next(details.as_ref()) {
+            Next::Again(delay) => {
+                let at = now.saturating_add(delay).unwrap_or(Timestamp::MAX);
+                let job = next_look(run, seen.number, at);
+                let next = Some(Delayed { job, delay });
+                return Ok(self.looked(run, seen, Conclusion::Again(at), next));
+            }
+            Next::Settled(by) => return Ok(self.looked(run, seen, Conclusion::Settled(by), None)),
+            Next::Unrecorded => return Ok(self.looked(run, seen, Conclusion::Unrecorded, None)),
+            Next::Defer => genesys::not_listed(run.job),
+            Next::Open => self.still_open(run, details).await,
+            Next::Never => self.not_settled(run).await,
+            Next::Missing(kind) => missing(run, kind, &self.orphan(run).await),
+        };
+        Ok(self.ended(run, seen.found, error))
+    }
+
+    /// Records a look whose next job was sent. Returns what came of the conversation as a whole, if anything did.
+    pub async fn record_look(&self, run: Run<'_>, concluded: Concluded) -> Option<RecordingResult> {
+        let (look, before, outcome) = match concluded.0 {
+            End::Looked {
+                look,
+                before,
+                outcome,
+                next: _,
+            } => (look, before, outcome),
+            End::Ended(ending) => return Some(self.record_ending(run, *ending).await),
+        };
+        let conversation = run.conversation();
+        let recording = self.ledger.looked(run.writer(conversation), before, &look);
+        if let Err(error) = recording.await {
+            return Some(RecordingResult::ended(conversation, Outcome::Retry, error));
+        }
+        let (look, state) = (look.number, look.state.as_str());
+        tracing::info!(interaction_id = %conversation.conversation, look, state, "looked at a conversation");
+        outcome.map(|outcome| RecordingResult::done(conversation, outcome, Vec::new(), Timings::default()))
+    }
+
+    fn view<'a>(&'a self, seen: &'a Seen, now: Timestamp) -> View<'a> {
+        View {
+            look: seen.number,
+            listed: &seen.found.listed,
+            kinds: &seen.found.kinds,
+            garbled: seen.garbled,
+            complete: seen.complete,
+            before: seen.before.as_ref(),
+            since: seen.found.since.unwrap_or(now),
+            now,
+            limits: &self.config.limits,
+            wanted: &self.config.recording.media,
+        }
+    }
+
+    /// Asks for the details of the job's conversation. `None`: Genesys could not give them, and may at the next look.
+    async fn details(&self, run: Run<'_>, batch: &Details) -> Result<Option<Told>, Error> {
+        let conversation = run.job.conversation;
+        let details = self.genesys.details(batch, conversation, run.deadline);
+        match run.deadline.in_time(details).await {
+            Ok(details) => Ok(Some(details)),
+            Err(error) if error.kind() == ErrorKind::DeadlineNear => Err(error),
+            Err(error) => {
+                let error = crate::redact::people(&error.to_string());
+                tracing::warn!(interaction_id = %conversation, error, "no details of a conversation; another look follows");
+                Ok(None)
+            }
+        }
+    }
+
+    fn looked(&self, run: Run<'_>, seen: Seen, conclusion: Conclusion, next: Option<Delayed>) -> Concluded {
+        let state = conclusion.state();
+        let entry = conclusion.describe(&seen, self.entry(run.job, conclusion.action(), state));
+        let look = Look {
+            number: seen.number,
+            state,
+            found: seen.found,
+            next_look_at: conclusion.next(),
+            settled_by: conclusion.proof(),
+            entry,
+        };
+        let outcome = match conclusion {
+            Conclusion::Again(_) => seen.quiet.then_some(Outcome::Settling),
+            Conclusion::Settled(_) => Some(Outcome::Settled),
+            Conclusion::Unrecorded => Some(Outcome::Unrecorded),
+        };
+        Concluded(End::Looked {
+            look: Box::new(look),
+            before: seen.before.map(Box::new),
+            next,
+            outcome,
+        })
+    }
+
+    fn ended(&self, run: Run<'_>, found: Found, error: Error) -> Concluded {
+        let ending = self.ending(run, run.conversation(), Some(found), error);
+        Concluded(End::Ended(Box::new(ending)))
+    }
+
+    /// Says that the conversation has not ended by the readiness deadline.
+    async fn still_open(&self, run: Run<'_>, details: Option<Told>) -> Error {
+        let Some(Told::Known(known)) = details else {
+            return self.not_settled(run).await;
+        };
+        let orphan = self.orphan(run).await;
+        lasting(run, &known, self.config.limits.readiness, &orphan)
+    }
+
+    /// Says that nothing was ever ready, or else that the last look was taken.
+    async fn not_settled(&self, run: Run<'_>) -> Error {
+        let error = self.never_ready(run, genesys::not_listed(run.job)).await;
+        if error.kind() == ErrorKind::NeverReady {
+            return error;
+        }
+        not_settled(run.job.conversation)
+    }
+}
+
+/// Returns the job of the look after this one.
+fn next_look(run: Run<'_>, number: u32, at: Timestamp) -> Job {
+    Job {
+        expected_sha256: None,
+        deferrals: 0,
+        first_seen: Some(run.since),
+        look: Some(number + 1),
+        not_before: Some(at),
+        recheck: false,
+        ..run.job.clone()
+    }
+}
+
+/// What a look that counts came to.
 #[derive(Clone, Copy)]
-pub(super) enum Conclusion {
+enum Conclusion {
     Again(Timestamp),
     Settled(&'static str),
     Unrecorded,
 }
 
 impl Conclusion {
-    pub(super) fn goes_on(self) -> bool {
-        matches!(self, Self::Again(_))
-    }
-
-    pub(super) fn state(self) -> State {
+    fn state(self) -> State {
         match self {
             Self::Again(_) => State::Settling,
             Self::Settled(_) => State::Settled,
@@ -28,15 +218,7 @@ impl Conclusion {
         }
     }
 
-    pub(super) fn outcome(self) -> Outcome {
-        match self {
-            Self::Again(_) => Outcome::Settling,
-            Self::Settled(_) => Outcome::Settled,
-            Self::Unrecorded => Outcome::Unrecorded,
-        }
-    }
-
-    pub(super) fn action(self) -> Action {
+    fn action(self) -> Action {
         match self {
             Self::Again(_) => Action::ConversationListed,
             Self::Settled(_) => Action::ConversationSettled,
@@ -44,25 +226,25 @@ impl Conclusion {
         }
     }
 
-    pub(super) fn next(self) -> Option<Timestamp> {
+    fn next(self) -> Option<Timestamp> {
         match self {
             Self::Again(at) => Some(at),
-            _ => None,
+            Self::Settled(_) | Self::Unrecorded => None,
         }
     }
 
-    pub(super) fn proof(self) -> Option<&'static str> {
+    fn proof(self) -> Option<&'static str> {
         match self {
             Self::Settled(by) => Some(by),
-            _ => None,
+            Self::Again(_) | Self::Unrecorded => None,
         }
     }
 
     /// Adds to the audit event which look it was and what it found: new recordings only, or all of them in the end.
-    pub(super) fn describe(self, taken: &Taken, entry: AuditEvent) -> AuditEvent {
-        let entry = entry.with("look", taken.number);
-        let before = taken.before.as_ref().map_or(&[][..], |before| &before.recordings);
-        let found = taken.found.listed.iter().chain(&taken.found.others);
+    fn describe(self, seen: &Seen, entry: AuditEvent) -> AuditEvent {
+        let entry = entry.with("look", seen.number);
+        let before = seen.before.as_ref().map_or(&[][..], |before| &before.recordings);
+        let found = seen.found.listed.iter().chain(&seen.found.others);
         let new: Vec<_> = found.filter(|id| !before.contains(id)).cloned().collect();
         match self {
             Self::Again(at) if new.is_empty() => entry.with("nextLookAt", at.to_string()),

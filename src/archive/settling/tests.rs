@@ -79,7 +79,7 @@ fn a_job_is_stale_answered_joined_or_taken_by_what_the_ledger_knows() {
         (None, false, Some(state("failed", 3)), Plan::Take(4)),
         (Some(4), false, Some(state("failed", 3)), Plan::Take(4)),
     ] {
-        let found = plan(&job(look, recheck), false, known.as_ref(), START);
+        let found = plan(&job(look, recheck), None, known.as_ref(), START);
         assert_eq!(found, planned, "look {look:?}, recheck {recheck}, {known:?}");
     }
 }
@@ -93,28 +93,26 @@ fn a_deferred_job_goes_on_unless_another_one_was_sent_in_its_place() {
     for (looks, sent, planned) in [(0, 1, Plan::Take(1)), (0, 2, Plan::Join), (2, 1, Plan::Take(3))] {
         let known =
             record(json!({"state": "deferred", "looks": looks, "deferrals": sent, "nextLookAt": at(30)}));
-        let found = plan(&again, false, Some(&known), START);
+        let found = plan(&again, None, Some(&known), START);
         assert_eq!(found, planned, "{looks} looks, deferred {sent} times");
     }
 }
 
 #[test]
 fn a_later_end_event_looks_again_at_what_was_settled_on_its_list() {
-    let ended = |seconds| Job {
-        first_seen: Some(at(seconds)),
-        ..job(None, false)
+    let planned = |ended: Option<i64>, known: &Record| {
+        let job = Job {
+            first_seen: Some(at(1)),
+            ..job(None, false)
+        };
+        plan(&job, ended.map(at), Some(known), at(HOUR))
     };
     let known = |by: &str| record(json!({"state": "settled", "looks": 4, "settledBy": by, "since": START}));
     let listing = known("listing");
-    assert_eq!(plan(&ended(1), true, Some(&listing), at(HOUR)), Plan::Take(5));
-    assert_eq!(plan(&ended(0), true, Some(&listing), at(HOUR)), Plan::Answer);
-    assert_eq!(
-        plan(&ended(1), false, Some(&listing), at(HOUR)),
-        Plan::Answer,
-        "no event"
-    );
-    let details = known("details");
-    assert_eq!(plan(&ended(1), true, Some(&details), at(HOUR)), Plan::Answer);
+    assert_eq!(planned(Some(1), &listing), Plan::Take(5));
+    assert_eq!(planned(Some(0), &listing), Plan::Answer);
+    assert_eq!(planned(None, &listing), Plan::Answer, "no event");
+    assert_eq!(planned(Some(1), &known("details")), Plan::Answer);
 }
 
 #[test]

@@ -171,13 +171,18 @@ impl Ledger {
     /// Where that one saw less, this one counts: another look follows what it saw.
     ///
     /// `seen` is the conversation's record as the look began with it.
-    pub async fn looked(&self, writer: Writer<'_>, seen: Option<Record>, look: &Look) -> Result<(), Error> {
+    pub async fn looked(
+        &self,
+        writer: Writer<'_>,
+        seen: Option<Box<Record>>,
+        look: &Look,
+    ) -> Result<(), Error> {
         let writing = Writing {
             writer,
             entry: &look.entry,
             audited: always,
         };
-        self.update(writing, seen.map(Box::new), |seen| {
+        self.update(writing, seen, |seen| {
             let later = seen.filter(|record| record.looks >= look.number);
             let found = &look.found;
             if later.is_some_and(|record| found.listed.iter().all(|id| record.recordings.contains(id))) {

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use recording_archiver::archive::Archiver;
 use recording_archiver::aws::Clients;
 use recording_archiver::config::Config;
 use recording_archiver::telemetry::Lines;
@@ -44,10 +43,9 @@ impl Container {
         config.limits.aws_attempt_timeout = Duration::from_secs(1);
         let clients = Clients::new(&stage.world.aws.sdk_config(), &config);
         let lines = Lines::new(drop);
-        let archiver = Archiver::connect(config, &clients, stage.clock.clone(), lines.clone())?;
         Ok(Self {
             runtime,
-            handler: Arc::new(Handler::new(archiver, lines)),
+            handler: Arc::new(Handler::connect(config, &clients, stage.clock.clone(), lines)?),
         })
     }
 

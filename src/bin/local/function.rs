@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use recording_archiver::archive::Archiver;
 use recording_archiver::aws::Clients;
 use recording_archiver::clock::Clock;
 use recording_archiver::config::Config;
@@ -107,8 +106,7 @@ fn handler(world: &World, api: &str, captured: &Captured) -> Result<Handler> {
         captured.extend(serde_json::from_str::<Value>(&line));
     });
     let clients = Clients::new(&world.aws.sdk_config(), &config);
-    let archiver = Archiver::connect(config, &clients, Clock::default(), lines.clone())?;
-    Ok(Handler::new(archiver, lines))
+    Ok(Handler::connect(config, &clients, Clock::default(), lines)?)
 }
 
 impl Ran {

@@ -200,7 +200,7 @@ async fn what_cannot_be_done_is_said_with_the_way_out() {
     let folder = Folder::new();
     let checkpoint = folder.file("x.checkpoint");
     for (arguments, expected) in [
-        (&["backfill"][..], "Give --from and --to, or --ids FILE"),
+        (&["backfill"][..], "give --from and --to, or --ids FILE"),
         (
             &["backfill", "--from", "2026-01-09", "--to", "2026-01-05"],
             "--from 2026-01-09 is after --to 2026-01-05",

@@ -3,7 +3,7 @@
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
-use super::{archivectl, command, end};
+use super::{command, end};
 use crate::support::{Bench, project};
 
 const COMMANDS: [&str; 7] = [
@@ -171,7 +171,8 @@ async fn help_and_completions_know_every_command_and_need_no_configuration() {
         }
     }
     for name in COMMANDS {
-        let ran = archivectl(&bench, &[name, "--help"]).await;
+        let mut help = command(&bench, &[name, "--help"]);
+        let ran = end(help.env_remove("COLUMNS").spawn().unwrap()).await;
         assert_eq!(ran.code(), Some(0), "{ran:?}");
         assert!(ran.stdout.contains("Examples:"), "{name}: {}", ran.stdout);
         let longest = ran.stdout.lines().map(|line| line.chars().count()).max();

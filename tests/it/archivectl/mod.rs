@@ -11,6 +11,7 @@ mod reconcile;
 mod redrive;
 mod report;
 mod settling;
+mod terminal;
 mod verify;
 
 use std::path::{Path, PathBuf};
@@ -29,6 +30,8 @@ fn command(bench: &Bench, arguments: &[&str]) -> Command {
         .envs(bench.world.environment())
         // As the bench's function, unless a test wants otherwise.
         .env("SETTLE_SECONDS", "0")
+        // Lines do not fold, so that a test finds what it looks for.
+        .env("COLUMNS", "10000")
         .args(arguments)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())

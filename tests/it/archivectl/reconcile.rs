@@ -168,7 +168,7 @@ async fn every_missing_conversation_is_told_with_its_reason() {
     for expected in [
         "ARCHIVED at Genesys",
         "never_seen",
-        "--enqueue sends what a job can mend",
+        "--enqueue sends what a job can fix",
     ] {
         assert!(ran.stdout.contains(expected), "{expected}: {}", ran.stdout);
     }

@@ -31,13 +31,13 @@ async fn two_runs_of_one_look_that_list_different_things_do_not_settle_it() {
     look.look = Some(2);
     look.first_seen = Some(bench.clock.now() - SignedDuration::from_secs(1000));
     let actor = Actor::default();
-    let run = Run::new(&look, &actor, &deadline);
+    let run = Run::new(&mut look, &actor, &deadline, bench.clock.now());
     let first = archiver.look(run).await;
     appears(&bench, LATER);
     let second = archiver.look(run).await;
     let details = Details::default();
-    archiver.conclude_look(run, first.taken.unwrap(), &details).await;
-    archiver.conclude_look(run, second.taken.unwrap(), &details).await;
+    handler.conclude(run, first.taken.unwrap(), &details).await;
+    handler.conclude(run, second.taken.unwrap(), &details).await;
     assert_eq!(state(&bench, "-").await, Some(State::Settling), "more was seen");
     Work::of(&bench).run_dry(&handler).await;
     let whole = bench.record(CONVERSATION, "-").await.unwrap();
