@@ -51,7 +51,12 @@ struct Total {
 
 /// Replays `events` in order. Returns whether each kept its promise and all evidence agrees.
 pub(crate) async fn run(world: &World, screen: &Screen, events: &[PathBuf], ground: Ground) -> Result<bool> {
-    let function = Function::new(world)?;
+    let stage = Stage {
+        world,
+        screen,
+        function: Function::new(world)?,
+        ground,
+    };
     screen.line(
         "Genesys, S3, DynamoDB, SQS, Secrets Manager and a webhook receiver are simulated\n\
          in this process. What came of each event (✓: what its file name promises;\n\
@@ -59,60 +64,69 @@ pub(crate) async fn run(world: &World, screen: &Screen, events: &[PathBuf], grou
     )?;
     let mut total = Total::default();
     for path in events {
-        replay(world, screen, &function, path, ground, &mut total).await?;
+        stage.replay(path, &mut total).await?;
     }
     conclude(world, screen, events.len(), &total)?;
     Ok(total.broken.is_empty())
 }
 
-async fn replay(
-    world: &World,
-    screen: &Screen,
-    function: &Function,
-    path: &Path,
+/// Everything that an event is replayed with.
+struct Stage<'a> {
+    world: &'a World,
+    screen: &'a Screen,
+    function: Function,
     ground: Ground,
-    total: &mut Total,
-) -> Result<()> {
-    let name = path
-        .file_stem()
-        .unwrap_or_default()
-        .to_string_lossy()
-        .into_owned();
-    let story = name.split_once('.').map_or(name.as_str(), |(story, _)| story);
-    screen.progress(story)?;
-    let payload = read(path)?;
-    let cases = world.aws.messages(&world.exception_queue).len();
-    let begun = Instant::now();
-    let ran = function.invoke(world, story, payload).await?;
-    let took = begun.elapsed().as_millis();
-    let outcomes = ran.outcomes();
-    let promised = promise(path);
-    let kept = promised
-        .as_ref()
-        .is_none_or(|promised| kept(promised, &outcomes, ground));
-    let words = words(&outcomes, &ran, &codes(world, cases));
-    screen.line(format!("{} {story:<45}  {words}", screen.mark(kept)))?;
-    if !kept {
-        let promised = joined(promised.iter().flatten().map(String::as_str));
-        let came_to = joined(outcomes.iter().map(String::as_str));
+}
+
+impl Stage<'_> {
+    async fn replay(&self, path: &Path, total: &mut Total) -> Result<()> {
+        let Self {
+            world,
+            screen,
+            function,
+            ground,
+        } = self;
+        let name = path
+            .file_stem()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
+        let story = name.split_once('.').map_or(name.as_str(), |(story, _)| story);
+        screen.progress(story)?;
+        let payload = read(path)?;
+        let cases = world.aws.messages(&world.exception_queue).len();
+        let begun = Instant::now();
+        let ran = function.invoke(world, story, payload).await?;
+        let took = begun.elapsed().as_millis();
+        let outcomes = ran.outcomes();
+        let promised = promise(path);
+        let kept = promised
+            .as_ref()
+            .is_none_or(|promised| kept(promised, &outcomes, *ground));
+        let words = words(&outcomes, &ran, &codes(world, cases));
+        screen.line(format!("{} {story:<45}  {words}", screen.mark(kept)))?;
+        if !kept {
+            let promised = joined(promised.iter().flatten().map(String::as_str));
+            let came_to = joined(outcomes.iter().map(String::as_str));
+            total
+                .broken
+                .push(format!("{story}: promised {promised}, came to {came_to}"));
+        }
+        let evidence = evidence::of_invocation(world, &ran.lines, ran.answer.as_ref().ok()).await?;
+        if screen.verbose || !kept {
+            details(screen, &ran, &evidence, took)?;
+        }
         total
             .broken
-            .push(format!("{story}: promised {promised}, came to {came_to}"));
-    }
-    let evidence = evidence::of_invocation(world, &ran.lines, ran.answer.as_ref().ok()).await?;
-    if screen.verbose || !kept {
-        details(screen, &ran, &evidence, took)?;
-    }
-    total
-        .broken
-        .extend(evidence.broken.iter().map(|what| format!("{story}: {what}")));
-    for file in evidence.files {
-        if total.example.is_none() {
-            total.example = Some((file.conversation, file.path.clone()));
+            .extend(evidence.broken.iter().map(|what| format!("{story}: {what}")));
+        for file in evidence.files {
+            if total.example.is_none() {
+                total.example = Some((file.conversation, file.path.clone()));
+            }
+            total.files.insert(file.path, file.bytes);
         }
-        total.files.insert(file.path, file.bytes);
+        Ok(())
     }
-    Ok(())
 }
 
 fn read(path: &Path) -> Result<Value> {
