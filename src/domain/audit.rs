@@ -268,7 +268,6 @@ pub fn verify(events: &[AuditItem]) -> Result<Chain, ChainBreak> {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-    use uuid::Uuid;
 
     use super::*;
     use crate::domain::recording::{ConversationId, RecordingId};
@@ -290,17 +289,8 @@ mod tests {
                 let entry = Entry {
                     latency: Some(Duration::from_millis(n as u64)),
                     file: Some(ArchivedFile {
-                        archive_key: "s3://archive/k.wav".into(),
-                        sha256: "ab".repeat(32),
-                        size_bytes: 7,
-                        format: "wav".to_owned(),
-                        attempt_id: Uuid::nil(),
-                        channel: None,
-                        part: None,
-                        part_name: None,
-                        format_found: None,
-                        crc64nvme: None,
                         media_host: Some("media.example".to_owned()),
+                        ..ArchivedFile::sample("k.wav")
                     }),
                     error: Some("called +15555550100".into()),
                     ..Entry::new(Action::ArchiveStored, "archived", "wav")

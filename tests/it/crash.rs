@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use recording_archiver::sim::genesys::{Conversation, Format, Media, Recording};
+use recording_archiver::sim::genesys::{Format, Media, Recording};
 
 use crate::kill::{LEASE, MOMENTS, Moment, kill};
 use crate::settled::assert_settled;
@@ -65,13 +65,9 @@ fn in_both_formats(file: &Media) -> Vec<String> {
 
 impl Scene {
     async fn new(kind: &'static Kind) -> Self {
-        let bench = Bench::new().await;
         let media = (kind.files)(1);
         let recording = Recording::audio(RECORDING, media.clone());
-        bench
-            .world
-            .genesys
-            .add(Conversation::new(CONVERSATION).recording(recording));
+        let bench = Bench::with_recording(recording).await;
         let served = media.iter().map(in_both_formats).collect();
         Self {
             bench: Arc::new(bench),

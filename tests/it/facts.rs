@@ -6,8 +6,7 @@ use jiff::SignedDuration;
 use recording_archiver::domain::annotations::MOST_BYTES;
 use recording_archiver::domain::record::Record;
 use recording_archiver::sim::genesys::{
-    Annotation, Delivery, FileState, Format, Kind, Mark, Media, Recording, Topic, event,
-    failure,
+    Annotation, Delivery, FileState, Format, Kind, Mark, Media, Recording, Topic, event, failure,
 };
 use recording_archiver::sim::wire::{Fault, Service};
 use serde_json::{Value, json};

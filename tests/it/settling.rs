@@ -150,10 +150,7 @@ async fn a_recording_that_appears_two_minutes_later_is_archived_without_anybodys
 async fn a_recording_that_appears_after_the_second_look_is_archived_by_the_third() {
     let bench = Bench::with_a_call().await;
     let handler = bench.handler(&[SETTLING]);
-    bench
-        .world
-        .genesys
-        .conversation(CONVERSATION, |conversation| conversation.details_open_for = 1);
+    change(&bench, |conversation| conversation.details_open_for = 1);
     invoke(&handler, job()).await.unwrap();
     let mut work = Work::of(&bench);
     assert_eq!(work.deliver(&handler).await, 1);
@@ -208,19 +205,13 @@ async fn a_settled_conversations_further_events_cost_no_request_to_genesys() {
 async fn a_look_that_was_taken_before_is_acknowledged_without_a_request() {
     let bench = Bench::with_a_call().await;
     let handler = bench.handler(&[SETTLING]);
-    bench
-        .world
-        .genesys
-        .conversation(CONVERSATION, |conversation| conversation.acw_open = true);
+    change(&bench, |conversation| conversation.acw_open = true);
     invoke(&handler, job()).await.unwrap();
     let mut work = Work::of(&bench);
     work.deliver(&handler).await;
     for (settled, number) in [(false, 2), (true, 2), (true, 3), (true, 9)] {
         if settled && state(&bench, "-").await != Some(State::Settled) {
-            bench
-                .world
-                .genesys
-                .conversation(CONVERSATION, |conversation| conversation.acw_open = false);
+            change(&bench, |conversation| conversation.acw_open = false);
             work.run_dry(&handler).await;
         }
         let events = bench.actions(CONVERSATION, "-").await;

@@ -13,13 +13,15 @@ mod report;
 mod settling;
 mod verify;
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 
+use aws_sdk_dynamodb::types::AttributeValue;
 use serde_json::Value;
 use tokio::process::{Child, Command};
 
-use crate::support::Bench;
+use crate::support::{Bench, CONVERSATION};
 
 /// The command with these arguments and the configuration of `bench`, and nothing else from around it.
 fn command(bench: &Bench, arguments: &[&str]) -> Command {
@@ -119,4 +121,22 @@ impl Ran {
             .collect::<Result<_, _>>()
             .unwrap_or_else(|error| panic!("{error}: {self:?}"))
     }
+}
+
+/// An item of DynamoDB.
+type Item = HashMap<String, AttributeValue>;
+
+/// The items of [`CONVERSATION`] in a table.
+async fn items(bench: &Bench, table: &str) -> Vec<Item> {
+    let query = bench.world.aws.dynamodb().query().table_name(table);
+    let query = query
+        .key_condition_expression("interactionId = :id")
+        .expression_attribute_values(":id", AttributeValue::S(CONVERSATION.to_owned()));
+    query.send().await.unwrap().items.unwrap()
+}
+
+/// Puts an item into a table, in the place of one with the same key.
+async fn put(bench: &Bench, table: &str, item: Item) {
+    let put = bench.world.aws.dynamodb().put_item().table_name(table);
+    put.set_item(Some(item)).send().await.unwrap();
 }

@@ -9,15 +9,13 @@ use recording_archiver::sim::wire::{Fault, Service};
 use recording_archiver::sim::{AUDIT_TABLE, BUCKET, LEDGER_TABLE};
 use serde_json::{Value, json};
 
-use super::{Ran, archivectl};
+use super::{Item, Ran, archivectl, items, put};
 use crate::support::{Bench, CONVERSATION, KEY, PART, RECORDING, call, call_bytes, invoke, sha256};
 
 const LONG_CONVERSATION: &str = "c0000000-0000-4000-8000-000000000002";
 const LONG_RECORDING: &str = "e0000000-0000-4000-8000-000000000201";
 const LONG_KEY: &str =
     "recordings/c0000000-0000-4000-8000-000000000002/e0000000-0000-4000-8000-000000000201.wav";
-
-type Item = HashMap<String, AttributeValue>;
 
 /// An archive of a short recording, and of one that was sent in parts.
 async fn archive() -> Bench {
@@ -44,16 +42,7 @@ fn file(bench: &Bench, key: &str) -> PathBuf {
 
 /// The audit events of [`CONVERSATION`] as they lie in the table.
 async fn events(bench: &Bench) -> Vec<Item> {
-    let query = bench.world.aws.dynamodb().query().table_name(AUDIT_TABLE);
-    let query = query
-        .key_condition_expression("interactionId = :id")
-        .expression_attribute_values(":id", AttributeValue::S(CONVERSATION.to_owned()));
-    query.send().await.unwrap().items.unwrap()
-}
-
-async fn put(bench: &Bench, table: &str, item: Item) {
-    let put = bench.world.aws.dynamodb().put_item().table_name(table);
-    put.set_item(Some(item)).send().await.unwrap();
+    items(bench, AUDIT_TABLE).await
 }
 
 async fn remove(bench: &Bench, event: &Item) {

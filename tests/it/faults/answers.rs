@@ -1,18 +1,8 @@
 //! Answers of Genesys that are not quite what is documented.
 
-use recording_archiver::sim::genesys::{Conversation, Recording};
+use recording_archiver::sim::genesys::Conversation;
 
 use super::*;
-
-async fn with(change: impl FnOnce(Recording) -> Recording) -> Bench {
-    let bench = Bench::new().await;
-    let recording = change(Recording::audio(RECORDING, [call()]));
-    bench
-        .world
-        .genesys
-        .add(Conversation::new(CONVERSATION).recording(recording));
-    bench
-}
 
 /// Every field of `Recording` and `RecordingMetadata` that may be missing without a loss.
 const DISPENSABLE: [&str; 20] = [

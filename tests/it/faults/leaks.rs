@@ -4,7 +4,7 @@ use std::io::Write;
 use std::sync::{Arc, Mutex};
 
 use jiff::Timestamp;
-use recording_archiver::sim::genesys::{Conversation, Mishap, Recording, Topic, event};
+use recording_archiver::sim::genesys::{Mishap, Recording, Topic, event};
 use tracing::subscriber::DefaultGuard;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt as _;
@@ -161,12 +161,7 @@ async fn talkative_bench() -> Bench {
     let marks = json!([{"type": "Pause", "reason": "tel:+15555550100", "location": 1},
                        {"type": "Bookmark", "description": "anna@caller.example", "user": {"name": "anna@caller.example"}}]);
     let recording = recording.field("annotations", marks);
-    let bench = Bench::new().await;
-    bench
-        .world
-        .genesys
-        .add(Conversation::new(CONVERSATION).recording(recording));
-    bench
+    Bench::with_recording(recording).await
 }
 
 #[tokio::test]

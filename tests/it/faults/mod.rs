@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use recording_archiver::domain::record::State;
 use recording_archiver::error::{Disposition, Error};
-use recording_archiver::sim::genesys::Media;
+use recording_archiver::sim::genesys::{Media, Recording};
 use recording_archiver::sim::wire::{Exchange, Fault, Service};
 use serde_json::{Value, json};
 
@@ -44,6 +44,11 @@ enum About {
 }
 
 type Answer = Result<Value, Error>;
+
+/// A bench with one recording, changed like this.
+async fn with(change: impl FnOnce(Recording) -> Recording) -> Bench {
+    Bench::with_recording(change(Recording::audio(RECORDING, [call()]))).await
+}
 
 impl Bench {
     /// All that has to be true once [`RECORDING`] is archived by this answer's run and the receiver knows. `sha256`

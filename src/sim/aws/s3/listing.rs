@@ -115,12 +115,8 @@ pub(super) fn uploads(open: &[Arc<Upload>], input: ListMultipartUploadsInput) ->
         key: Some(upload.key.clone()),
         upload_id: Some(upload.id.clone()),
         initiated: Some(upload.initiated.into()),
-        checksum_algorithm: upload
-            .checksum
-            .map(|(a, _)| ChecksumAlgorithm::from_static(a.name())),
-        checksum_type: upload
-            .checksum
-            .map(|(_, kind)| ChecksumType::from_static(kind.name())),
+        checksum_algorithm: upload.checksum_algorithm(),
+        checksum_type: upload.checksum_type(),
         storage_class: upload.attributes.storage_class(),
         ..MultipartUpload::default()
     };

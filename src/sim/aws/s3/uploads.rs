@@ -166,6 +166,16 @@ impl Uploads {
 }
 
 impl Upload {
+    pub(super) fn checksum_algorithm(&self) -> Option<ChecksumAlgorithm> {
+        let (algorithm, _) = self.checksum?;
+        Some(ChecksumAlgorithm::from_static(algorithm.name()))
+    }
+
+    pub(super) fn checksum_type(&self) -> Option<ChecksumType> {
+        let (_, combination) = self.checksum?;
+        Some(ChecksumType::from_static(combination.name()))
+    }
+
     /// A part may only carry the kind of checksum the upload was created for.
     pub(super) fn hashing_for(&self, number: i32, declared: &Declared) -> S3Result<Hashing> {
         if !PART_NUMBERS.contains(&number) {
