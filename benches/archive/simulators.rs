@@ -37,6 +37,8 @@ pub(crate) enum Ask {
     History { first: u64, count: u64 },
     /// What each answer of each service waits for, and each part of an upload beyond that. In milliseconds.
     Slow { all: u64, part: u64 },
+    /// So many requests for each recording are answered that it is being transcoded.
+    Transcoding { answers: usize },
     /// The requests since the last time.
     Trace,
     /// Whether the object of this conversation has the right bytes. It is deleted.
@@ -126,7 +128,7 @@ impl Simulators {
     async fn answer(&mut self, ask: Ask) -> Result<Value> {
         Ok(match ask {
             Ask::Add { first, count, bytes } => {
-                // The wait for a transcoding is Genesys' time, not the function's.
+                // The wait for a transcoding is Genesys' time, not the function's, unless it is asked for.
                 self.world.genesys.set_transcoding(0);
                 for number in first..first + count {
                     let media = Media::generated_wav(bytes, SEED);
@@ -155,6 +157,10 @@ impl Simulators {
             Ask::Slow { all, part } => {
                 self.world.wire.set_latency(Duration::from_millis(all));
                 self.observed().part_delay = Duration::from_millis(part);
+                Value::Null
+            }
+            Ask::Transcoding { answers } => {
+                self.world.genesys.set_transcoding(answers);
                 Value::Null
             }
             Ask::Trace => {

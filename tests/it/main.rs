@@ -9,6 +9,7 @@ mod binary;
 mod bounds;
 mod cloudformation;
 mod concurrency;
+mod costs;
 mod crash;
 mod deadline;
 mod events;
