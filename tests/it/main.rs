@@ -12,6 +12,7 @@ mod concurrency;
 mod costs;
 mod crash;
 mod deadline;
+mod docs;
 mod events;
 mod facts;
 mod faults;
