@@ -1,12 +1,16 @@
 //! Wall-clock time and the end of an invocation. Below the edges nothing reads the time by itself.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::watch;
 use tokio::time::Instant;
+
+use crate::error::{Error, ErrorKind};
 
 /// Tells the wall-clock time; tests move it forward instead of waiting.
 #[derive(Debug, Clone, Default)]
@@ -102,6 +106,19 @@ impl Deadline {
             () = tokio::time::sleep_until(self.end - self.margin) => {}
             // An error means that the Stop is gone: then nobody can pull it, and only time ends the work.
             Ok(_) = stop.wait_for(|stop| *stop) => {}
+        }
+    }
+
+    /// Does `work` until the working time ends, and turns a panic into an error. The caller gets the chance to undo what
+    /// `work` began.
+    pub async fn in_time<T>(&self, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+        tokio::select! {
+            done = AssertUnwindSafe(work).catch_unwind() => {
+                done.unwrap_or_else(|panic| Err(Error::caught(&*panic)))
+            }
+            () = self.work_ends() => {
+                Err(Error::new(ErrorKind::DeadlineNear, "the invocation ends before the work does"))
+            }
         }
     }
 }

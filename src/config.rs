@@ -11,8 +11,9 @@ use std::time::Duration;
 
 use reqwest::Url;
 
-use crate::domain::format::{Format, MediaKind, RecordingApi};
+use crate::domain::format::{Channels, Format, MediaKind, RecordingApi};
 use crate::domain::key::KeyTemplate;
+use crate::retry::RetryPolicy;
 
 pub use hosts::{MediaHosts, is_public};
 
@@ -107,8 +108,8 @@ pub struct GenesysConfig {
 pub struct RecordingConfig {
     /// `RECORDING_FORMAT`.
     pub format: Format,
-    /// `RECORDING_CHANNELS` is `split`: one file per channel instead of one for all.
-    pub split_channels: bool,
+    /// `RECORDING_CHANNELS`.
+    pub channels: Channels,
     /// `RECORDING_MEDIA`.
     pub media: Vec<MediaKind>,
 }
@@ -192,6 +193,13 @@ pub struct LimitConfig {
     pub media_idle: Duration,
     /// Longest wait for a webhook receiver's answer. Not configurable from outside.
     pub webhook_timeout: Duration,
+}
+
+impl LimitConfig {
+    /// Returns how often and how patiently one HTTP step is tried.
+    pub fn retry_policy(&self) -> RetryPolicy {
+        RetryPolicy::new(self.max_attempts, self.backoff_base)
+    }
 }
 
 /// All that is wrong with the environment, in one message.

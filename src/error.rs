@@ -1,5 +1,6 @@
 //! What went wrong, sorted by what to do next.
 
+use std::any::Any;
 use std::error::Error as StdError;
 use std::fmt;
 use std::time::Duration;
@@ -178,6 +179,16 @@ impl Error {
     /// A transient error: another run may succeed.
     pub fn transient(message: impl Into<String>) -> Self {
         Self::new(ErrorKind::Transient, message)
+    }
+
+    /// Makes an error of a caught panic.
+    pub fn caught(panic: &(dyn Any + Send)) -> Self {
+        let text = panic
+            .downcast_ref::<String>()
+            .map(String::as_str)
+            .or_else(|| panic.downcast_ref::<&str>().copied());
+        let message = format!("a defect was caught: {}", text.unwrap_or("no message"));
+        Self::new(ErrorKind::Panic, message)
     }
 
     /// The same error with what caused it. The source must not carry URLs with signatures

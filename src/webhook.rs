@@ -100,7 +100,7 @@ impl Webhook {
             url,
             signature: config.webhook_signature,
             secrets,
-            policy: RetryPolicy::new(limits.max_attempts, limits.backoff_base),
+            policy: limits.retry_policy(),
             clock,
             counters,
         }))

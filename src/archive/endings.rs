@@ -1,12 +1,11 @@
-//! How a run's end is written down: by the ledger, by the audit, in the log.
+//! How a run ends that has claimed nothing, and what the end of any run means.
 
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
 use super::{Archiver, Run};
-use crate::aws::ledger::{Found, Lease, Note};
-use crate::domain::audit::Entry;
+use crate::aws::ledger::{Found, Note};
 use crate::domain::format::{MediaKind, RecordingApi};
 use crate::domain::job::LOOKS;
 use crate::domain::outcome::{Figures, Outcome, RecordingResult, Verdict, verdict};
@@ -22,61 +21,22 @@ pub(super) const MOST_DEFERRALS: u32 = 5_000;
 const UNKNOWN_AT_FIRST: SignedDuration = SignedDuration::from_hours(1);
 
 impl Archiver {
-    /// Writes down why a claimed recording's run ended, and ends the lease.
-    pub(super) async fn conclude(
-        &self,
-        run: Run<'_>,
-        of: RecordingRef,
-        lease: Lease,
-        error: Error,
-    ) -> RecordingResult {
-        let transcoding = lease.record().transcoding_since;
-        let mut error = self.judged(run, transcoding, error);
-        let Verdict {
-            mut outcome,
-            state,
-            action,
-        } = verdict(error.kind());
-        // Whoever took the lease over writes from here on.
-        if error.kind() != ErrorKind::LeaseLost {
-            let mut entry = self.entry(run, action, state.unwrap_or(lease.record().state).as_str());
-            entry.error = Some(error.to_string());
-            // A key that still cannot sign is one event, however many jobs meet it.
-            let known =
-                error.kind() == ErrorKind::WebhookUnsignable && lease.record().webhook_error == entry.error;
-            let written = if known {
-                self.ledger.let_go(lease, run.deadline).await
-            } else {
-                self.ledger.release(lease, state, &entry, run.deadline).await
-            };
-            if let Err(unwritten) = written {
-                // What is not written down did not happen; without the lease it was not even ours to judge.
-                let message =
-                    format!("writing down the end of a run failed ({unwritten}); it had ended with");
-                error = Error::new(unwritten.kind(), message).caused_by(error);
-                outcome = Outcome::Retry;
-            }
-        }
-        log_end(of, outcome, &error);
-        RecordingResult::ended(of, outcome, error)
-    }
-
-    /// Writes down why nothing was claimed: a conversation without recordings, or a kind that nobody wants.
+    /// Records why nothing was claimed: a conversation without recordings, or a kind that is not wanted.
     pub(super) async fn conclude_unclaimed(
         &self,
         run: Run<'_>,
-        of: RecordingRef,
+        target: RecordingRef,
         error: Error,
     ) -> RecordingResult {
-        self.conclude_with(run, of, None, error).await
+        self.conclude_with(run, target, None, error).await
     }
 
-    /// The same at the end of a look: with what that found. A job that has to come again is sent before that is written
-    /// down, as other jobs of the conversation rely on it from then on.
+    /// The same at the end of a look: with what that found. A deferred job is sent before that is recorded, as other jobs
+    /// of the conversation rely on it from then on.
     pub(super) async fn conclude_with(
         &self,
         run: Run<'_>,
-        of: RecordingRef,
+        target: RecordingRef,
         found: Option<Found>,
         error: Error,
     ) -> RecordingResult {
@@ -86,7 +46,7 @@ impl Archiver {
             state,
             action,
         } = verdict(error.kind());
-        log_end(of, outcome, &error);
+        log_end(target, outcome, &error);
         let mut sent = None;
         if found.is_some() && outcome == Outcome::Deferred {
             let now = self.clock.now();
@@ -95,28 +55,25 @@ impl Archiver {
                     let at = now.checked_add(delay).unwrap_or(Timestamp::MAX);
                     sent = Some((run.job.deferrals.saturating_add(1), at));
                 }
-                Err(error) => return RecordingResult::ended(of, Outcome::Retry, error),
+                Err(error) => return RecordingResult::ended(target, Outcome::Retry, error),
             }
         }
         if let Some(state) = state {
-            let entry = Entry {
-                error: Some(error.to_string()),
-                ..self.entry(run, action, state.as_str())
-            };
+            let entry = self.entry(run.job, action, state).with_error(&error.to_string());
             let note = Note {
                 state,
                 reopens: run.job.recheck,
                 sent,
                 found,
             };
-            let noted = self.ledger.note(of, run.actor, &note, &entry, run.deadline);
+            let noted = self.ledger.note(run.writer(target), &note, &entry);
             if let Err(error) = noted.await {
-                return RecordingResult::ended(of, Outcome::Retry, error);
+                return RecordingResult::ended(target, Outcome::Retry, error);
             }
         }
         RecordingResult {
             sent: sent.is_some(),
-            ..RecordingResult::ended(of, outcome, error)
+            ..RecordingResult::ended(target, outcome, error)
         }
     }
 
@@ -181,15 +138,23 @@ impl Archiver {
     /// Says whether Genesys holds an orphan recording for the job's conversation.
     pub(super) async fn orphan(&self, run: Run<'_>) -> String {
         let asking = async { Ok(self.genesys.orphan_of(run.job.conversation, run.deadline).await) };
-        self.in_time(run, asking)
+        run.deadline
+            .in_time(asking)
             .await
             .unwrap_or_else(|error| format!("orphan recordings were not asked for: {error}"))
     }
 
-    pub(super) fn already_archived(&self, run: Run<'_>, of: RecordingRef, record: Record) -> RecordingResult {
+    /// Answers for a recording that a former run archived.
+    pub(super) fn already_archived(
+        &self,
+        run: Run<'_>,
+        target: RecordingRef,
+        record: Record,
+    ) -> RecordingResult {
+        let outcome = Outcome::AlreadyArchived;
         self.as_expected(
             run,
-            RecordingResult::done(of, Outcome::AlreadyArchived, record.files, Figures::default()),
+            RecordingResult::done(target, outcome, record.files, Figures::default()),
         )
     }
 
@@ -209,11 +174,7 @@ impl Archiver {
         );
         let error = Error::new(ErrorKind::HashMismatch, message);
         log_end(result.of, Outcome::Failed, &error);
-        RecordingResult {
-            outcome: Outcome::Failed,
-            error: Some(error),
-            ..result
-        }
+        result.but(Outcome::Failed, error)
     }
 }
 
@@ -259,11 +220,12 @@ pub(super) fn not_settled(conversation: ConversationId) -> Error {
     Error::new(ErrorKind::NeverReady, message)
 }
 
-fn log_end(of: RecordingRef, outcome: Outcome, error: &Error) {
+/// Logs that a run ended without its goal.
+pub(super) fn log_end(target: RecordingRef, outcome: Outcome, error: &Error) {
     let error_text = crate::redact::people(&error.to_string());
     tracing::warn!(
-        interaction_id = %of.conversation,
-        recording_id = of.recording_key(),
+        interaction_id = %target.conversation,
+        recording_id = target.recording_key(),
         outcome = outcome.as_str(),
         code = error.kind().code(),
         error = error_text,

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use self::conclusion::Conclusion;
 use self::known::Known;
 use super::endings::{lasting, missing, not_settled};
-use super::settling::{Next, Plan, View, has_job, needs_work, plan};
+use super::settling::{Next, Plan, View, has_job, plan};
 use super::{Archiver, Run, several};
 use crate::aws::ledger::{Found, Look};
 use crate::domain::audit::Action;
@@ -52,9 +52,9 @@ impl Archiver {
     /// Looks at the job's conversation, if the ledger does not say that there is no need to, and archives what is listed.
     /// The look counts only once it is concluded.
     pub async fn look(&self, run: Run<'_>) -> Looked {
-        let of = whole(run.job);
-        let records = self.in_time(run, self.ledger.records(run.job.conversation)).await;
-        let records = match records {
+        let of = run.conversation();
+        let reading = self.ledger.records(run.job.conversation);
+        let records = match run.deadline.in_time(reading).await {
             Ok(records) => records,
             Err(error) => return Looked::ended(RecordingResult::ended(of, Outcome::Retry, error)),
         };
@@ -86,16 +86,15 @@ impl Archiver {
         let Some(since) = run.job.first_seen.filter(|since| Some(*since) > before) else {
             return Ok(());
         };
-        let entry = self.entry(run, Action::ConversationListed, State::Settling.as_str());
+        let entry = self.entry(run.job, Action::ConversationListed, State::Settling);
         let seen = known.conversation.clone();
-        self.ledger
-            .wait_since(whole(run.job), run.actor, seen, (since, &entry), run.deadline)
-            .await
+        let writer = run.writer(run.conversation());
+        self.ledger.wait_since(writer, seen, since, &entry).await
     }
 
     /// Answers a job for a settled conversation without looking at it.
     fn answer_from_ledger(&self, run: Run<'_>, known: Known) -> Looked {
-        let of = whole(run.job);
+        let of = run.conversation();
         let archived = known.recordings.iter().filter(|record| record.is_archived());
         let archived = archived.count();
         if run.job.expected_sha256.is_some() && archived > 1 {
@@ -131,9 +130,9 @@ impl Archiver {
 
     /// Lists the conversation's recordings and archives them; one look of a series only those that nobody sees to.
     async fn take(&self, run: Run<'_>, mut known: Known, number: Option<u32>) -> Looked {
-        let of = whole(run.job);
-        let listing = self.in_time(run, self.genesys.list(of.conversation, run.deadline));
-        let mut listing = match listing.await {
+        let of = run.conversation();
+        let listing = self.genesys.list(of.conversation, run.deadline);
+        let mut listing = match run.deadline.in_time(listing).await {
             Ok(listing) => listing,
             // Genesys answers 404 instead of with an empty list, too.
             Err(error) if matches!(error.kind(), ErrorKind::NotReady { .. }) => Listing::default(),
@@ -155,9 +154,15 @@ impl Archiver {
             listing.recordings.retain(alone);
         }
         let vanished = known.vanished(&found.listed, now);
-        let begun = self.begin(run, number, &mut known, (&mut listing, &vanished));
-        if let Err(error) = begun.await {
-            return Looked::ended(RecordingResult::ended(of, Outcome::Retry, error));
+        // A job that somebody sent sees to everything, and so does a look whose run died: what that run recorded may not
+        // have been sent.
+        if let Some(number) = number.filter(|number| run.job.look.is_some() && *number > known.begun()) {
+            known.leave_to_their_runs(&mut listing, now);
+            let has_work =
+                !listing.recordings.is_empty() || listing.unreadable.is_some() || !vanished.is_empty();
+            if has_work && let Err(error) = self.begin(run, number, &mut known).await {
+                return Looked::ended(RecordingResult::ended(of, Outcome::Retry, error));
+            }
         }
         let mut results = self.archive_listed(run, listing).await;
         for id in &vanished {
@@ -182,33 +187,11 @@ impl Archiver {
         Looked { results, taken }
     }
 
-    /// Leaves to a look of a series what nobody sees to, and writes down that it has something to do. A job of somebody's
-    /// sees to everything, and so does a look whose run died: what that wrote down may not have been sent.
-    async fn begin(
-        &self,
-        run: Run<'_>,
-        number: Option<u32>,
-        known: &mut Known,
-        (listing, vanished): (&mut Listing, &[String]),
-    ) -> Result<(), Error> {
-        let begun = known.conversation.as_ref().map_or(0, |record| record.look_begun);
-        let of_a_series = number.filter(|_| run.job.look.is_some());
-        let Some(number) = of_a_series.filter(|number| *number > begun) else {
-            return Ok(());
-        };
-        let now = self.clock.now();
-        listing
-            .recordings
-            .retain(|one| needs_work(known.of(&one.id.to_string()), now));
-        if listing.recordings.is_empty() && listing.unreadable.is_none() && vanished.is_empty() {
-            return Ok(());
-        }
-        let entry = self.entry(run, Action::ConversationListed, State::Settling.as_str());
-        let (of, seen) = (whole(run.job), known.conversation.take());
-        let begin = self
-            .ledger
-            .begin_look(of, run.actor, seen, (number, &entry), run.deadline);
-        known.conversation = begin.await?;
+    /// Records that a look has something to do.
+    async fn begin(&self, run: Run<'_>, number: u32, known: &mut Known) -> Result<(), Error> {
+        let entry = self.entry(run.job, Action::ConversationListed, State::Settling);
+        let (writer, seen) = (run.writer(run.conversation()), known.conversation.take());
+        known.conversation = self.ledger.begin_look(writer, seen, number, &entry).await?;
         Ok(())
     }
 
@@ -229,7 +212,7 @@ impl Archiver {
         mut taken: Taken,
         batch: &Details,
     ) -> Option<RecordingResult> {
-        let of = whole(run.job);
+        let of = run.conversation();
         let now = self.clock.now();
         let job = waiting_since(run.job, taken.before.as_ref());
         let run = Run { job: &job, ..run };
@@ -292,7 +275,7 @@ impl Archiver {
     async fn told(&self, run: Run<'_>, batch: &Details) -> Result<Option<Told>, Error> {
         let conversation = run.job.conversation;
         let details = self.genesys.details(batch, conversation, run.deadline);
-        match self.in_time(run, details).await {
+        match run.deadline.in_time(details).await {
             Ok(told) => Ok(Some(told)),
             Err(error) if error.kind() == ErrorKind::DeadlineNear => Err(error),
             Err(error) => {
@@ -305,8 +288,7 @@ impl Archiver {
 
     async fn write_look(&self, run: Run<'_>, taken: Taken, conclusion: Conclusion) -> Result<(), Error> {
         let state = conclusion.state();
-        let mut entry = self.entry(run, conclusion.action(), state.as_str());
-        conclusion.tell(&taken, &mut entry);
+        let entry = conclusion.describe(&taken, self.entry(run.job, conclusion.action(), state));
         let look = Look {
             number: taken.number,
             state,
@@ -315,12 +297,10 @@ impl Archiver {
             settled_by: conclusion.proof(),
             entry,
         };
-        let of = whole(run.job);
-        self.ledger
-            .looked(of, run.actor, taken.before, &look, run.deadline)
-            .await?;
+        let writer = run.writer(run.conversation());
+        self.ledger.looked(writer, taken.before, &look).await?;
         let (look, state) = (look.number, state.as_str());
-        tracing::info!(interaction_id = %of.conversation, look, state, "looked at a conversation");
+        tracing::info!(interaction_id = %run.job.conversation, look, state, "looked at a conversation");
         Ok(())
     }
 
@@ -374,15 +354,6 @@ fn waiting_since(job: &Job, record: Option<&Record>) -> Job {
     Job {
         first_seen: job.first_seen.max(record.and_then(|record| record.since)),
         ..job.clone()
-    }
-}
-
-/// Names the job's conversation as a whole.
-fn whole(job: &Job) -> RecordingRef {
-    RecordingRef {
-        conversation: job.conversation,
-        recording: None,
-        segment: None,
     }
 }
 

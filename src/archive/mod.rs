@@ -1,42 +1,42 @@
 //! The use case: archive what a job asks for. Read [`Archiver::archive`] from top to bottom; whoever calls it,
 //! there is no other way into the archive.
+//!
+//! `attempt` and `transfer` are what a run does with a recording that it has claimed, `endings` is what needs no claim,
+//! and `look` repeats the listing until a conversation is settled.
 
+mod attempt;
 mod endings;
 mod look;
 mod settling;
 mod transfer;
 
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use aws_config::SdkConfig;
-use futures_util::FutureExt as _;
 use futures_util::future::join_all;
-use jiff::SignedDuration;
 use tokio::sync::{Semaphore, SemaphorePermit};
-use tokio::time::Instant;
 use tracing::Instrument as _;
 
-use self::endings::MOST_DEFERRALS;
+use self::attempt::Attempt;
 pub(crate) use self::endings::asked;
 pub use self::look::{Looked, Taken};
-use crate::aws::ledger::{Claim, Lease, Ledger};
+use crate::aws::ledger::{Goal, Ledger, Writer};
 use crate::aws::queues::Queues;
 use crate::aws::secrets::Secrets;
 use crate::aws::storage::Storage;
 use crate::clock::{Clock, Deadline};
 use crate::config::Config;
-use crate::domain::audit::{Action, Actor, Entry};
+use crate::domain::audit::{Action, Actor, AuditEvent};
 use crate::domain::format::{Format, MediaKind};
 use crate::domain::job::Job;
-use crate::domain::outcome::{Figures, Outcome, RecordingResult, verdict};
+use crate::domain::outcome::{Outcome, RecordingResult};
 use crate::domain::record::State;
 use crate::domain::recording::RecordingRef;
 use crate::error::{Error, ErrorKind};
-use crate::genesys::{Availability, Genesys, Listed, Listing};
+use crate::genesys::{Genesys, Listed, Listing};
 use crate::retry::RetryPolicy;
 use crate::telemetry::{Counters, Lines};
-use crate::webhook::{News, Webhook};
+use crate::webhook::Webhook;
 
 /// Takes recordings out of Genesys Cloud into S3, and remembers what it did. One for the life of a container.
 #[derive(Debug)]
@@ -63,24 +63,28 @@ pub struct Run<'a> {
     pub actor: &'a Actor,
     /// Until when.
     pub deadline: &'a Deadline,
-    /// What the recording at hand is of, once Genesys told.
-    media: Option<MediaKind>,
 }
 
 impl<'a> Run<'a> {
     /// A run for this job.
     pub fn new(job: &'a Job, actor: &'a Actor, deadline: &'a Deadline) -> Self {
-        Self {
-            job,
-            actor,
-            deadline,
-            media: None,
+        Self { job, actor, deadline }
+    }
+
+    /// Names the conversation of the job as a whole.
+    fn conversation(self) -> RecordingRef {
+        RecordingRef::whole(self.job.conversation)
+    }
+
+    /// Returns what the ledger has to know of this run to write about `target`.
+    fn writer(self, target: RecordingRef) -> Writer<'a> {
+        Writer {
+            target,
+            actor: self.actor,
+            deadline: self.deadline,
         }
     }
 }
-
-/// How long a webhook's receiver that does not take the news is tried again, from the time of archiving.
-const WEBHOOK_PATIENCE: SignedDuration = SignedDuration::from_hours(72);
 
 impl Archiver {
     /// Wires everything together. Nothing is sent yet. Audit lines go to `lines`.
@@ -139,236 +143,80 @@ impl Archiver {
     }
 
     /// Archives every recording that the job asks for and Genesys lists now. They share the slots for transfers, so that
-    /// one that waits for its transcoding holds up no other. Never fails as a whole: what went wrong stands in the result
-    /// of the recording that it went wrong with.
+    /// one that waits for its transcoding holds up no other. Never fails as a whole: each result says what went wrong with
+    /// its recording.
     pub async fn archive(&self, run: Run<'_>) -> Vec<RecordingResult> {
         if run.job.recording.is_some() {
-            // The recording is named, so the ledger is asked first: what is archived needs no word of Genesys.
+            // The recording is named, so the ledger is asked first: an archived one takes no request to Genesys.
             return vec![self.archive_recording(run, None).await];
         }
-        let of = RecordingRef {
-            conversation: run.job.conversation,
-            recording: None,
-            segment: None,
-        };
         let listing = self.genesys.recordings(run.job, run.deadline);
-        match self.in_time(run, listing).await {
+        match run.deadline.in_time(listing).await {
             Ok(listing) => self.archive_listed(run, listing).await,
             Err(error) => {
                 let error = self.never_ready(run, error).await;
-                vec![self.conclude_unclaimed(run, of, error).await]
+                vec![self.conclude_unclaimed(run, run.conversation(), error).await]
             }
         }
     }
 
-    /// Archives what is listed and wanted, and writes down why the rest is not.
+    /// Archives what is listed and wanted, and records why the rest is not.
     async fn archive_listed(&self, run: Run<'_>, listing: Listing) -> Vec<RecordingResult> {
-        let of = RecordingRef {
-            conversation: run.job.conversation,
-            recording: None,
-            segment: None,
-        };
+        let conversation = run.conversation();
         let (wanted, others): (Vec<_>, Vec<_>) = listing
             .recordings
             .into_iter()
             .partition(|recording| self.wants(recording.media));
         if run.job.expected_sha256.is_some() && wanted.len() > 1 {
             let error = several(wanted.len());
-            return vec![self.conclude_unclaimed(run, of, error).await];
+            return vec![self.conclude_unclaimed(run, conversation, error).await];
         }
         let mut results = Vec::new();
         if let Some(error) = listing.unreadable {
-            results.push(self.conclude_unclaimed(run, of, error).await);
+            results.push(self.conclude_unclaimed(run, conversation, error).await);
         }
         for recording in &others {
             if !run.deadline.allows_new_work() {
-                let error = Error::new(
-                    ErrorKind::DeadlineNear,
-                    "no time left to write down what is not wanted",
-                );
-                results.push(RecordingResult::ended(of, Outcome::Retry, error));
+                let message = "no time left to write down what is not wanted";
+                let error = Error::new(ErrorKind::DeadlineNear, message);
+                results.push(RecordingResult::ended(conversation, Outcome::Retry, error));
                 return results;
             }
-            let of = RecordingRef {
+            let target = RecordingRef {
                 recording: Some(recording.id),
                 segment: run.job.segment,
-                ..of
+                ..conversation
             };
-            results.push(
-                self.conclude_unclaimed(run, of, filtered_out(of, recording.media))
-                    .await,
-            );
+            let error = filtered_out(target, recording.media);
+            results.push(self.conclude_unclaimed(run, target, error).await);
         }
-        let archiving = wanted.into_iter().map(|recording| {
-            let run = Run {
-                media: Some(recording.media),
-                ..run
-            };
-            self.archive_recording(run, Some(recording))
-        });
+        let archiving = wanted
+            .into_iter()
+            .map(|recording| self.archive_recording(run, Some(recording)));
         results.extend(join_all(archiving).await);
         results
     }
 
-    /// Claims one recording and sees it through: downloaded, stored, verified, told.
+    /// Archives one recording, with log lines that name it.
     async fn archive_recording(&self, run: Run<'_>, listed: Option<Listed>) -> RecordingResult {
-        let recording = listed.as_ref().map(|listed| listed.id).or(run.job.recording);
-        let of = RecordingRef {
+        let target = RecordingRef {
             conversation: run.job.conversation,
-            recording,
+            recording: listed.as_ref().map(|listed| listed.id).or(run.job.recording),
             segment: run.job.segment,
         };
-        let span = tracing::error_span!("recording", recording_id = of.recording_key());
-        self.archive_one(run, of, listed).instrument(span).await
+        let span = tracing::error_span!("recording", recording_id = target.recording_key());
+        self.attempt(run, target, listed).instrument(span).await
     }
 
-    async fn archive_one(&self, run: Run<'_>, of: RecordingRef, listed: Option<Listed>) -> RecordingResult {
-        if !run.deadline.allows_new_work() {
-            let error = Error::new(ErrorKind::DeadlineNear, format!("no time left to begin {of}"));
-            return RecordingResult::ended(of, Outcome::Retry, error);
-        }
-        let mut entry = self.entry(run, Action::DownloadInitiated, State::Claimed.as_str());
-        if let Some(listed) = &listed {
-            entry.genesys = listed.notes.clone();
-        }
-        let claim = self
-            .ledger
-            .claim(of, run.actor, &entry, self.webhook.is_some(), run.deadline)
-            .await;
-        let mut lease = match claim {
-            Ok(Claim::Granted(lease)) => lease,
-            Ok(Claim::Done(record)) => return self.already_archived(run, of, record),
-            Ok(Claim::Busy { remaining }) => {
-                let error = Error::new(ErrorKind::Busy { remaining }, format!("another run is at {of}"));
-                let error = self.judged(run, None, error);
-                return RecordingResult::ended(of, verdict(error.kind()).outcome, error);
-            }
-            Err(error) => return RecordingResult::ended(of, Outcome::Retry, error),
+    /// Claims one recording and sees it through: stored, then notified.
+    async fn attempt(&self, run: Run<'_>, target: RecordingRef, listed: Option<Listed>) -> RecordingResult {
+        let mut attempt = match Attempt::claim(self, run, target, listed.as_ref()).await {
+            Ok(attempt) => attempt,
+            Err(ended) => return ended,
         };
-        let mut outcome = Outcome::AlreadyArchived;
-        let mut figures = Figures::default();
-        if !lease.record().is_archived() {
-            match self.store(run, of, &mut lease, listed).await {
-                Ok(cost) => (outcome, figures) = (Outcome::Archived, cost),
-                Err(error) => return self.conclude(run, of, lease, error).await,
-            }
-        }
-        let files = lease.record().files.clone();
-        match self.notify(run, of, lease).await {
-            // Even `archived` may be what a former run made visible, whose job expected something else or nothing.
-            Ok(()) => self.as_expected(run, RecordingResult::done(of, outcome, files, figures)),
-            Err(ended) => RecordingResult {
-                files,
-                figures,
-                ..ended
-            },
-        }
-    }
-
-    /// Downloads every file of a claimed recording and makes it visible, or finds that a former run got that far.
-    async fn store(
-        &self,
-        mut run: Run<'_>,
-        of: RecordingRef,
-        lease: &mut Lease,
-        listed: Option<Listed>,
-    ) -> Result<Figures, Error> {
-        let begun = Instant::now();
-        let mut figures = Figures::default();
-        let visible = self.adopt_former(lease).await?;
-        let mut end = None;
-        let stored = if let Some(files) = lease.record().whole(&visible) {
-            files
-        } else {
-            let listed = match listed {
-                Some(listed) => listed,
-                None => self
-                    .in_time(run, self.genesys.recordings(run.job, run.deadline))
-                    .await?
-                    .recordings
-                    .swap_remove(0),
-            };
-            run.media = Some(listed.media);
-            if !self.wants(listed.media) {
-                return Err(filtered_out(of, listed.media));
-            }
-            if let Availability::Not(kind, text) = &listed.availability {
-                return Err(Error::new(*kind, text.clone()));
-            }
-            end = listed.end;
-            let (files, took) = self.transfer_all(run, of, lease, &listed, visible).await?;
-            figures.download = Some(took);
-            files
-        };
-        // A multipart object's hash is known too late to be sent along, and who completed it may have died before this.
-        for file in stored.iter().filter(|file| file.crc64nvme.is_some()) {
-            self.in_time(run, self.storage.tag(file)).await?;
-        }
-        figures.archive = Some(begun.elapsed());
-        figures.age = end
-            .or(run.job.first_seen)
-            .and_then(|end| self.clock.now().duration_since(end).try_into().ok());
-        let stored_entry = self.entry(run, Action::ArchiveStored, State::Archived.as_str());
-        let entries: Vec<Entry> = stored
-            .iter()
-            .map(|file| Entry {
-                file: Some(file.clone()),
-                latency: figures.archive,
-                ..stored_entry.clone()
-            })
-            .collect();
-        self.ledger
-            .archived(lease, stored, &entries, self.webhook.is_some(), run.deadline)
-            .await?;
-        tracing::info!(interaction_id = %of.conversation, recording_id = of.recording_key(), "recording archived");
-        Ok(figures)
-    }
-
-    /// Tells the webhook's receiver, if there is one. The recording is archived whatever comes of it.
-    async fn notify(&self, run: Run<'_>, of: RecordingRef, lease: Lease) -> Result<(), RecordingResult> {
-        let Some(webhook) = &self.webhook else {
-            return Ok(());
-        };
-        let record = lease.record();
-        let archived_at = record.archived_at.unwrap_or(record.updated_at);
-        let news = News {
-            of,
-            files: record.files.clone(),
-            format: record.format.clone(),
-            archived_at,
-        };
-        let begun = Instant::now();
-        if let Err(error) = self.in_time(run, webhook.deliver(&news, run.deadline)).await {
-            // Whatever stood in the way, the recording is archived: only the news has to come again.
-            let error = match error.kind() {
-                ErrorKind::WebhookDown | ErrorKind::WebhookUnsignable => error,
-                _ => Error::new(ErrorKind::WebhookDown, error.to_string()),
-            };
-            let too_long = self.clock.now().duration_since(archived_at) > WEBHOOK_PATIENCE;
-            let too_often = run.job.deferrals >= MOST_DEFERRALS;
-            let error = match error.kind() {
-                ErrorKind::WebhookDown if too_long || too_often => {
-                    let limit = if too_long {
-                        "for 72 hours".to_owned()
-                    } else {
-                        format!("in {} deferrals", run.job.deferrals)
-                    };
-                    let message = format!("{of} is archived, but its webhook was not taken {limit}");
-                    Error::new(ErrorKind::WebhookUndeliverable, message).caused_by(error)
-                }
-                _ => error,
-            };
-            return Err(self.conclude(run, of, lease, error).await);
-        }
-        let mut entry = self.entry(run, Action::WebhookDelivered, State::Notified.as_str());
-        entry.latency = Some(begun.elapsed());
-        match self
-            .ledger
-            .release(lease, Some(State::Notified), &entry, run.deadline)
-            .await
-        {
-            Ok(()) => Ok(()),
-            Err(error) => Err(RecordingResult::ended(of, Outcome::Retry, error)),
+        match attempt.store(listed).await {
+            Ok(()) => attempt.notify().await,
+            Err(error) => attempt.conclude(error).await,
         }
     }
 
@@ -382,32 +230,27 @@ impl Archiver {
         self.config.recording.media.contains(&media)
     }
 
-    /// The format asked for. Only audio comes in formats; anything else is archived as Genesys gives it.
-    fn format(&self, run: Run<'_>) -> Format {
-        match run.media {
-            None | Some(MediaKind::Audio) => run.job.format.unwrap_or(self.config.recording.format),
-            Some(_) => Format::Original,
+    /// Returns the format to ask for. Only audio comes in formats; anything else is archived as Genesys gives it.
+    /// A recording of a kind that is not known yet counts as audio.
+    fn format(&self, job: &Job, media: Option<MediaKind>) -> Format {
+        match media {
+            None | Some(MediaKind::Audio) => job.format.unwrap_or(self.config.recording.format),
+            Some(MediaKind::Screen | MediaKind::Chat | MediaKind::Email | MediaKind::Message) => {
+                Format::Original
+            }
         }
     }
 
-    fn entry(&self, run: Run<'_>, action: Action, status: &'static str) -> Entry {
-        Entry::new(action, status, self.format(run).as_str())
+    /// Begins an audit event of what is not claimed.
+    fn entry(&self, job: &Job, action: Action, state: State) -> AuditEvent {
+        AuditEvent::new(action, state, self.format(job, None).as_str())
     }
 
-    /// Does `work` until the working time ends, and turns a panic into an error, so that what `work` began can be
-    /// undone by whoever called.
-    async fn in_time<T>(
-        &self,
-        run: Run<'_>,
-        work: impl Future<Output = Result<T, Error>>,
-    ) -> Result<T, Error> {
-        tokio::select! {
-            done = AssertUnwindSafe(work).catch_unwind() => done.unwrap_or_else(|panic| {
-                Err(Error::new(ErrorKind::Panic, format!("a defect was caught: {}", panic_text(&*panic))))
-            }),
-            () = run.deadline.work_ends() => {
-                Err(Error::new(ErrorKind::DeadlineNear, "the invocation ends before the work does"))
-            }
+    /// Returns the state in which a recording needs no further run.
+    fn goal(&self) -> Goal {
+        match self.webhook {
+            Some(_) => Goal::Notified,
+            None => Goal::Archived,
         }
     }
 }
@@ -419,18 +262,8 @@ fn several(count: usize) -> Error {
     Error::new(ErrorKind::MalformedJob, message)
 }
 
-fn filtered_out(of: RecordingRef, media: MediaKind) -> Error {
-    Error::new(
-        ErrorKind::FilteredOut,
-        format!("{of} is {media}, which RECORDING_MEDIA does not name"),
-    )
-}
-
-/// What a panic said.
-pub(crate) fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
-    let text = panic
-        .downcast_ref::<String>()
-        .map(String::as_str)
-        .or_else(|| panic.downcast_ref::<&str>().copied());
-    text.unwrap_or("no message").to_owned()
+/// Says that a recording is of a kind that is not archived.
+fn filtered_out(target: RecordingRef, media: MediaKind) -> Error {
+    let message = format!("{target} is {media}, which RECORDING_MEDIA does not name");
+    Error::new(ErrorKind::FilteredOut, message)
 }

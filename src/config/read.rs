@@ -10,7 +10,7 @@ use super::{
     Config, GenesysConfig, LimitConfig, ObjectLock, QueueConfig, RecordingConfig, StorageConfig, TableConfig,
     WebhookSignature,
 };
-use crate::domain::format::{Format, MediaKind, RecordingApi};
+use crate::domain::format::{Channels, Format, MediaKind, RecordingApi};
 use crate::domain::key::KeyTemplate;
 
 /// Regions and their domains: the region table of the official SDKs. A closed list, because the OAuth client's secret
@@ -162,12 +162,12 @@ impl Env<'_> {
                 .map_err(|accepted| self.problem("RECORDING_FORMAT", Some(&text), &accepted))
                 .ok(),
         };
-        let split = self.optional("RECORDING_CHANNELS", "merged or split", |text| match text {
-            "merged" => Some(false),
-            "split" => Some(true),
+        let channels = self.optional("RECORDING_CHANNELS", "merged or split", |text| match text {
+            "merged" => Some(Channels::Merged),
+            "split" => Some(Channels::Split),
             _ => None,
         });
-        if split == Some(true) && api == RecordingApi::Interactions {
+        if channels == Some(Channels::Split) && api == RecordingApi::Interactions {
             self.problem(
                 "RECORDING_CHANNELS",
                 Some("split"),
@@ -181,7 +181,7 @@ impl Env<'_> {
         );
         Some(RecordingConfig {
             format: format?,
-            split_channels: split.unwrap_or(false),
+            channels: channels.unwrap_or(Channels::Merged),
             media: media.unwrap_or_else(|| vec![MediaKind::Audio]),
         })
     }

@@ -35,7 +35,7 @@ fn the_minimum_gives_the_documented_defaults() {
     );
     assert_eq!(config.genesys.api, RecordingApi::Conversations);
     assert_eq!(config.recording.format, Format::Wav);
-    assert!(!config.recording.split_channels);
+    assert_eq!(config.recording.channels, Channels::Merged);
     assert_eq!(config.recording.media, [MediaKind::Audio]);
     assert_eq!(config.storage.part_size, 8 * 1024 * 1024);
     assert_eq!(config.storage.concurrency.get(), 4);

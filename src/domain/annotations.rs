@@ -1,8 +1,8 @@
-//! Pauses and holds of a recording: where it is silent, and why. Kept when it is archived, so that whoever hears it later
-//! need not ask Genesys.
+//! Pauses and holds of a recording: its silent parts, with the reasons. They are archived with it, so that a listener
+//! need not ask Genesys later.
 //!
-//! Genesys gives holds another id in each answer and all pauses of a recording the same one, so ids are left out, and what
-//! is left is sorted: the same recording always gives the same annotations.
+//! Genesys gives holds another id in each answer and all pauses of a recording the same id. Ids are therefore left
+//! out and the rest is sorted: the same recording always gives the same annotations.
 
 use std::fmt;
 
@@ -18,13 +18,13 @@ pub struct Annotation {
     /// Offset in the file; negative where a hold began before the recording.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub location: Option<i64>,
-    /// How long it lasted.
+    /// Its duration.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub duration_ms: Option<i64>,
     /// `Pause` or `Hold`, as Genesys writes it.
     #[serde(rename = "type")]
     pub kind: String,
-    /// Why a pause was made: `Hold`, `SecurePause`, `FlowOrQueue` or `Pause`.
+    /// The reason of a pause: `Hold`, `SecurePause`, `FlowOrQueue` or `Pause`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// Offset without the pauses before it.
@@ -52,19 +52,19 @@ pub struct Annotation {
 pub struct Annotations {
     /// Those that are kept, in order.
     pub kept: Vec<Annotation>,
-    /// How many did not fit into [`MOST_BYTES`].
+    /// Number of those that did not fit into [`MOST_BYTES`].
     pub omitted: usize,
 }
 
-/// The most that is kept of one recording, as JSON: an item of the ledger has room for 400 KiB.
+/// Most bytes that are kept of one recording, as JSON: an item of the ledger has room for 400 KiB.
 pub const MOST_BYTES: usize = 64 * 1024;
 
-/// The most pauses and holds that are looked at before those that fit are chosen.
+/// Most pauses and holds that are read before those that fit are chosen.
 const MOST_READ: usize = 10_000;
 
 impl<'de> Deserialize<'de> for Annotations {
-    /// Reads the `annotations` of a recording as Genesys gives them. What is neither a pause nor a hold (a bookmark holds
-    /// what somebody wrote) is left out, and nothing in them keeps a recording from being archived.
+    /// Reads the `annotations` of a recording as Genesys gives them. Leaves out all but pauses and holds, as a
+    /// bookmark holds text that a person wrote. No fault in them keeps a recording from being archived.
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let given = Box::<RawValue>::deserialize(deserializer)?;
         let mut list = serde_json::Deserializer::from_str(given.get());
@@ -90,7 +90,8 @@ impl Annotations {
     }
 }
 
-/// Reads a list entry by entry, as an entry becomes a value many times its length; counts those that are not read.
+/// Reads a list entry by entry, as a parsed entry takes many times its length, and counts the entries that are not
+/// read.
 struct Entries;
 
 impl<'de> Visitor<'de> for Entries {

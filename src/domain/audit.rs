@@ -1,38 +1,44 @@
-//! The audit trail as values: what an event says, and the hash chain that makes a missing or changed one show.
+//! The audit trail as values: one event, for those who write it and for those who read it, and the hash chain in
+//! which a missing or changed event shows.
 //!
-//! Pure. The ledger writes events, `cargo local` and the operator tools verify them with [`verify`].
+//! Pure. The ledger writes events; `cargo local` and the operator tools read them and check their chain with
+//! [`verify`].
 
+mod chain;
+
+use std::fmt;
+use std::ops::Index;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use serde_json::{Map, Value, json};
-use sha2::{Digest as _, Sha256};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
-use super::recording::{ArchivedFile, RecordingRef};
+use super::recording::ArchivedFile;
+use super::state::State;
 
-/// One audit event as the table holds it, attribute by attribute.
-pub type AuditItem = Map<String, Value>;
+pub use chain::{Chain, ChainBreak, verify};
 
-/// What happened.
+/// The kind of an event: the attribute `action`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Action {
     /// A run took the lease and begins.
     DownloadInitiated,
-    /// All bytes of a file are here and checked; the object becomes visible next.
+    /// All bytes of a file were received and checked; the object becomes visible next.
     DownloadCompleted,
-    /// The run ended without an archive, for good or until the next try; `error` says why.
+    /// The run ended without an archive, for good or until the next attempt; `error` says why.
     DownloadFailed,
-    /// The source is not ready; the job comes again.
+    /// The source is not ready; the job is retried later.
     DownloadDeferred,
-    /// Gone under the retention policy.
+    /// Deleted at the source under its retention policy.
     DownloadExpired,
     /// Filtered out by configuration.
     DownloadSkipped,
     /// A file lies in S3, verified.
     ArchiveStored,
-    /// The webhook's receiver took the news.
+    /// The webhook's receiver accepted the notification.
     WebhookDelivered,
-    /// The webhook's receiver did not take the news this time.
+    /// The webhook's receiver did not accept the notification this time.
     WebhookFailed,
     /// A look at a conversation listed its recordings, and another look follows.
     ConversationListed,
@@ -43,7 +49,23 @@ pub enum Action {
 }
 
 impl Action {
-    /// The value of the attribute `action`.
+    /// All of them.
+    const ALL: [Self; 12] = [
+        Self::DownloadInitiated,
+        Self::DownloadCompleted,
+        Self::DownloadFailed,
+        Self::DownloadDeferred,
+        Self::DownloadExpired,
+        Self::DownloadSkipped,
+        Self::ArchiveStored,
+        Self::WebhookDelivered,
+        Self::WebhookFailed,
+        Self::ConversationListed,
+        Self::ConversationSettled,
+        Self::ConversationUnrecorded,
+    ];
+
+    /// Returns the value of the attribute `action`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::DownloadInitiated => "download.initiated",
@@ -60,304 +82,239 @@ impl Action {
             Self::ConversationUnrecorded => "conversation.unrecorded",
         }
     }
+
+    /// Reads the attribute `action`; `None` for one that this version does not write.
+    fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|action| action.as_str() == text)
+    }
 }
 
-/// Who made the run happen: the attribute `actor`.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+/// The trigger that a job came by: the attribute `actor.source`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "String", into = "String")]
+pub enum Source {
+    /// A message of the work queue.
+    Sqs,
+    /// An event of Genesys by EventBridge.
+    EventBridge,
+    /// A direct invocation, or `archivectl` archiving on its own machine.
+    #[default]
+    Direct,
+    /// Stored by another version of the archiver.
+    Other(String),
+}
+
+impl Source {
+    /// Returns the value of the attribute.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Sqs => "sqs",
+            Self::EventBridge => "eventbridge",
+            Self::Direct => "direct",
+            Self::Other(source) => source,
+        }
+    }
+}
+
+impl From<String> for Source {
+    fn from(source: String) -> Self {
+        let known = [Self::Sqs, Self::EventBridge, Self::Direct];
+        let known = known.into_iter().find(|known| known.as_str() == source);
+        known.unwrap_or(Self::Other(source))
+    }
+}
+
+impl From<Source> for String {
+    fn from(source: Source) -> Self {
+        source.as_str().to_owned()
+    }
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// The cause of a run: the attribute `actor`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Actor {
-    /// `sqs`, `eventbridge` or `direct`.
-    pub source: &'static str,
+    /// The trigger.
+    pub source: Source,
     /// Lambda's request id.
+    #[serde(default)]
     pub request_id: String,
     /// Lambda's function version.
+    #[serde(default)]
     pub function_version: String,
     /// The SQS message.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message_id: Option<String>,
     /// The EventBridge event.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub event_id: Option<String>,
-    /// Who asked, in the job's own words.
+    /// The person or system that asked, in the job's own words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub requested_by: Option<String>,
 }
 
-impl Actor {
-    fn to_json(&self) -> Value {
-        let mut map = Map::new();
-        map.insert("source".into(), self.source.into());
-        map.insert("requestId".into(), self.request_id.clone().into());
-        map.insert("functionVersion".into(), self.function_version.clone().into());
-        for (name, value) in [
-            ("messageId", &self.message_id),
-            ("eventId", &self.event_id),
-            ("requestedBy", &self.requested_by),
-        ] {
-            if let Some(value) = value {
-                map.insert(name.into(), value.clone().into());
-            }
-        }
-        Value::Object(map)
-    }
-}
-
-/// What one event says beyond whom it is about.
-#[derive(Debug, Clone)]
-pub struct Entry {
-    /// What happened.
-    pub action: Action,
-    /// Where the recording stands after it: the ledger's state, or `deferred`.
-    pub status: &'static str,
-    /// The format asked for; a `file` names its own.
-    pub format: &'static str,
-    /// How long it took.
-    pub latency: Option<Duration>,
-    /// The file it is about.
-    pub file: Option<ArchivedFile>,
-    /// Why it did not work out.
-    pub error: Option<String>,
-    /// What Genesys says of the recording: retention policy, dates, region. The attribute `genesys`.
-    pub genesys: Map<String, Value>,
-    /// What a look at a conversation found: attributes of their own.
-    pub look: Map<String, Value>,
-}
-
-impl Entry {
-    /// An event without particulars.
-    pub fn new(action: Action, status: &'static str, format: &'static str) -> Self {
-        Self {
-            action,
-            status,
-            format,
-            latency: None,
-            file: None,
-            error: None,
-            genesys: Map::new(),
-            look: Map::new(),
-        }
-    }
-}
-
-/// The end of a chain: what the next event continues.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Chain {
-    /// `eventHash` of the last event; 64 zeros before the first.
-    pub head: String,
-    /// `seq` of the last event; 0 before the first.
-    pub seq: u64,
-}
-
-impl Default for Chain {
-    fn default() -> Self {
-        Self {
-            head: "0".repeat(64),
-            seq: 0,
-        }
-    }
-}
-
-impl Chain {
-    /// Continues the chain with one event: the item to store, and the chain's new end.
-    pub fn append(
-        &self,
-        of: &RecordingRef,
-        entry: &Entry,
-        actor: &Actor,
-        now: Timestamp,
-    ) -> (AuditItem, Self) {
-        let seq = self.seq + 1;
-        let recording = of.recording_key();
-        let timestamp = now.strftime("%Y-%m-%dT%H:%M:%S%.6fZ").to_string();
-        let mut item = Map::new();
-        let mut put = |name: &str, value: Value| item.insert(name.to_owned(), value);
-        put("interactionId", of.conversation.to_string().into());
-        put("eventId", format!("{timestamp}#{recording}#{seq:06}").into());
-        put("timestamp", timestamp.into());
-        put("recordingId", recording.into());
-        put("action", entry.action.as_str().into());
-        put("status", entry.status.into());
-        let format = entry
-            .file
-            .as_ref()
-            .map_or(entry.format, |file| file.format.as_str());
-        put("format", format.into());
-        put("actor", actor.to_json());
-        put("seq", seq.into());
-        put("prevEventHash", self.head.clone().into());
-        if let Some(latency) = entry.latency {
-            put(
-                "latencyMs",
-                u64::try_from(latency.as_millis()).unwrap_or(u64::MAX).into(),
-            );
-        }
-        if let Some(file) = &entry.file {
-            put("sizeBytes", file.size_bytes.into());
-            put("hash", file.sha256.clone().into());
-            put("archiveKey", file.archive_key.clone().into());
-            put("attemptId", file.attempt_id.to_string().into());
-            if let Some(found) = &file.format_found {
-                put("formatFound", found.clone().into());
-            }
-            match (file.part, file.channel) {
-                (Some(part), _) => _ = put("part", part.into()),
-                (None, Some(channel)) => _ = put("channel", channel.into()),
-                (None, None) => {}
-            }
-            if let Some(name) = &file.part_name {
-                put("partName", name.clone().into());
-            }
-            if let Some(host) = &file.media_host {
-                put("mediaHost", host.clone().into());
-            }
-        }
-        if let Some(error) = &entry.error {
-            put("error", crate::redact::people(error).into());
-        }
-        if !entry.genesys.is_empty() {
-            put("genesys", Value::Object(entry.genesys.clone()));
-        }
-        for (name, value) in &entry.look {
-            put(name, value.clone());
-        }
-        let head = event_hash(&item);
-        item.insert("eventHash".to_owned(), head.clone().into());
-        (item, Self { head, seq })
-    }
-}
-
-/// SHA-256 over the canonical JSON of an item without its `eventHash`, in hex.
+/// One audit event: the item of the audit table, the audit line of the log, and the event that operators read.
 ///
-/// Canonical: keys sorted, no spaces, as `serde_json` writes a map; numbers are whole, so they have one spelling.
-pub fn event_hash(item: &AuditItem) -> String {
-    let mut bare = item.clone();
-    bare.remove("eventHash");
-    hex::encode(Sha256::digest(Value::Object(bare).to_string()))
+/// A run makes an event of what happened; [`Chain::append`] adds the recording, the time and the place in the chain.
+/// An event that is read stays as it was stored, attributes of other versions included, so that its hash covers all
+/// of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct AuditEvent(Map<String, Value>);
+
+impl AuditEvent {
+    /// Makes an event without particulars. `status` is the ledger's state after it, `format` the format asked for.
+    pub fn new(action: Action, status: State, format: &str) -> Self {
+        Self(Map::new())
+            .with("action", action.as_str())
+            .with("status", status.as_str())
+            .with("format", format)
+    }
+
+    /// Sets an attribute.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
+        self.0.insert(name.to_owned(), value.into());
+        self
+    }
+
+    /// Adds how long it took.
+    #[must_use]
+    pub fn with_latency(self, latency: Duration) -> Self {
+        self.with(
+            "latencyMs",
+            u64::try_from(latency.as_millis()).unwrap_or(u64::MAX),
+        )
+    }
+
+    /// Adds the file that it is about, which names its own format.
+    #[must_use]
+    pub fn with_file(self, file: &ArchivedFile) -> Self {
+        let event = self
+            .with("format", file.format.as_str())
+            .with("sizeBytes", file.size_bytes)
+            .with("hash", file.sha256.as_str())
+            .with("archiveKey", file.archive_key.to_string())
+            .with("attemptId", file.attempt_id.to_string());
+        let channel = file.channel.filter(|_| file.part.is_none());
+        event
+            .with_some("formatFound", file.format_found.as_deref())
+            .with_some("part", file.part)
+            .with_some("channel", channel)
+            .with_some("partName", file.part_name.as_deref())
+            .with_some("mediaHost", file.media_host.as_deref())
+    }
+
+    /// Adds why it did not succeed, without addresses of people.
+    #[must_use]
+    pub fn with_error(self, error: &str) -> Self {
+        self.with("error", crate::redact::people(error))
+    }
+
+    /// Adds what Genesys says of the recording: retention policy, dates, region.
+    #[must_use]
+    pub fn with_genesys(self, notes: Map<String, Value>) -> Self {
+        self.with_some("genesys", (!notes.is_empty()).then_some(Value::Object(notes)))
+    }
+
+    /// Sets an attribute that not every event has.
+    fn with_some(self, name: &str, value: Option<impl Into<Value>>) -> Self {
+        match value {
+            Some(value) => self.with(name, value),
+            None => self,
+        }
+    }
+
+    /// Returns the kind of the event; `None` for one that this version does not write.
+    pub fn action(&self) -> Option<Action> {
+        self.text("action").and_then(Action::parse)
+    }
+
+    /// Returns the cause of its run.
+    pub fn actor(&self) -> Option<Actor> {
+        Actor::deserialize(self.get("actor")?).ok()
+    }
+
+    /// Returns the place in its chain, from 1.
+    pub fn seq(&self) -> Option<u64> {
+        self.number("seq")
+    }
+
+    /// Returns when it was written.
+    pub fn timestamp(&self) -> Option<Timestamp> {
+        self.text("timestamp")?.parse().ok()
+    }
+
+    /// Returns the recording as ledger and audit spell it.
+    pub fn recording(&self) -> Option<&str> {
+        self.text("recordingId")
+    }
+
+    /// Returns the format asked for.
+    pub fn format(&self) -> Option<&str> {
+        self.text("format")
+    }
+
+    /// Returns why it did not succeed.
+    pub fn error(&self) -> Option<&str> {
+        self.text("error")
+    }
+
+    /// Returns `s3://bucket/key` of the file that it is about.
+    pub fn archive_key(&self) -> Option<&str> {
+        self.text("archiveKey")
+    }
+
+    /// Returns the SHA-256 of the file that it is about, in lower-case hex.
+    pub fn sha256(&self) -> Option<&str> {
+        self.text("hash")
+    }
+
+    /// Returns how long it took, in milliseconds.
+    pub fn latency_ms(&self) -> Option<u64> {
+        self.number("latencyMs")
+    }
+
+    /// Returns a moment that Genesys names for the recording.
+    pub fn genesys_moment(&self, name: &str) -> Option<Timestamp> {
+        self.get("genesys")?.get(name)?.as_str()?.parse().ok()
+    }
+
+    /// Returns an attribute that is a text.
+    pub fn text(&self, name: &str) -> Option<&str> {
+        self.get(name)?.as_str()
+    }
+
+    /// Returns an attribute that is a whole number.
+    pub fn number(&self, name: &str) -> Option<u64> {
+        self.get(name)?.as_u64()
+    }
+
+    /// Returns an attribute as it is stored.
+    pub fn get(&self, name: &str) -> Option<&Value> {
+        self.0.get(name)
+    }
+
+    /// Returns all attributes as they are stored.
+    pub fn into_attributes(self) -> Map<String, Value> {
+        self.0
+    }
 }
 
-/// Where a chain breaks.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum ChainBreak {
-    /// An event's content does not match its own hash.
-    #[error("event {seq} was changed after it was written")]
-    Changed {
-        /// Its `seq`.
-        seq: u64,
-    },
-    /// An event is missing, stands twice, or does not continue the one before it.
-    #[error("event {seq} is missing or does not continue the one before it")]
-    Gap {
-        /// The `seq` that was expected.
-        seq: u64,
-    },
-}
+impl Index<&str> for AuditEvent {
+    type Output = Value;
 
-/// Checks all events of one recording, in order of `seq`; gives the end of the chain, which must be the ledger's.
-pub fn verify(events: &[AuditItem]) -> Result<Chain, ChainBreak> {
-    events.iter().try_fold(Chain::default(), |chain, event| {
-        let expected = chain.seq + 1;
-        let seq = event.get("seq").and_then(Value::as_u64);
-        let prev = event.get("prevEventHash").and_then(Value::as_str);
-        if seq != Some(expected) || prev != Some(chain.head.as_str()) {
-            return Err(ChainBreak::Gap { seq: expected });
-        }
-        let head = event_hash(event);
-        if event.get("eventHash") != Some(&json!(head)) {
-            return Err(ChainBreak::Changed { seq: expected });
-        }
-        Ok(Chain { head, seq: expected })
-    })
+    /// Returns an attribute as it is stored, null for one that the event has not.
+    fn index(&self, name: &str) -> &Value {
+        self.get(name).unwrap_or(&Value::Null)
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-    use crate::domain::recording::{ConversationId, RecordingId};
-
-    fn chain_of(length: usize) -> Vec<AuditItem> {
-        let of = RecordingRef {
-            conversation: ConversationId::parse("c0000000-0000-4000-8000-000000000001").unwrap(),
-            recording: Some(RecordingId::parse("e0000000-0000-4000-8000-000000000101").unwrap()),
-            segment: None,
-        };
-        let actor = Actor {
-            source: "direct",
-            request_id: "r".into(),
-            ..Actor::default()
-        };
-        let mut chain = Chain::default();
-        (0..length)
-            .map(|n| {
-                let entry = Entry {
-                    latency: Some(Duration::from_millis(n as u64)),
-                    file: Some(ArchivedFile {
-                        media_host: Some("media.example".to_owned()),
-                        ..ArchivedFile::sample("k.wav")
-                    }),
-                    error: Some("called +15555550100".into()),
-                    ..Entry::new(Action::ArchiveStored, "archived", "wav")
-                };
-                let now = Timestamp::from_second(1_768_472_430 + n as i64).unwrap();
-                let (item, next) = chain.append(&of, &entry, &actor, now);
-                chain = next;
-                item
-            })
-            .collect()
-    }
-
-    #[test]
-    fn an_event_reads_as_documented() {
-        let item = &chain_of(1)[0];
-        let expected = json!({
-            "interactionId": "c0000000-0000-4000-8000-000000000001",
-            "eventId": "2026-01-15T10:20:30.000000Z#e0000000-0000-4000-8000-000000000101#000001",
-            "timestamp": "2026-01-15T10:20:30.000000Z",
-            "recordingId": "e0000000-0000-4000-8000-000000000101",
-            "action": "archive.stored", "status": "archived", "format": "wav",
-            "actor": {"source": "direct", "requestId": "r", "functionVersion": ""},
-            "seq": 1, "prevEventHash": "0".repeat(64), "latencyMs": 0, "sizeBytes": 7, "hash": "ab".repeat(32),
-            "archiveKey": "s3://archive/k.wav", "mediaHost": "media.example", "attemptId": "00000000-0000-0000-0000-000000000000",
-            "error": "called [redacted]",
-            "eventHash": event_hash(item),
-        });
-        assert_eq!(Value::Object(item.clone()), expected);
-    }
-
-    #[test]
-    fn an_untouched_chain_verifies_to_its_last_event() {
-        let events = chain_of(4);
-        let end = verify(&events).unwrap();
-        assert_eq!(end.seq, 4);
-        assert_eq!(events[3]["eventHash"], json!(end.head));
-    }
-
-    #[test]
-    fn a_removed_or_reordered_event_shows() {
-        for gone in 0..3 {
-            let mut events = chain_of(4);
-            events.remove(gone);
-            assert_eq!(verify(&events), Err(ChainBreak::Gap { seq: gone as u64 + 1 }));
-        }
-        let mut events = chain_of(4);
-        events.swap(1, 2);
-        assert_eq!(verify(&events), Err(ChainBreak::Gap { seq: 2 }));
-    }
-
-    proptest! {
-        #[test]
-        fn any_single_changed_field_shows(event in 0_usize..4, field in any::<prop::sample::Index>(), drop in any::<bool>()) {
-            let mut events = chain_of(4);
-            let names: Vec<String> = events[event].keys().cloned().collect();
-            let name = field.get(&names);
-            if drop {
-                events[event].remove(name);
-            } else {
-                let changed = match &events[event][name] {
-                    Value::Number(n) => json!(n.as_u64().unwrap() + 1),
-                    Value::Object(_) => json!({"source": "sqs"}),
-                    other => json!(format!("{}x", other.as_str().unwrap())),
-                };
-                events[event].insert(name.clone(), changed);
-            }
-            prop_assert!(verify(&events).is_err(), "{name} of event {event}");
-        }
-    }
-}
+mod tests;

@@ -17,19 +17,19 @@ pub fn day_of(moment: Timestamp) -> Date {
     moment.to_zoned_datetime(TimeZone::UTC).date()
 }
 
-/// A range of days that makes sense.
+/// A range of days that is not empty and does not reach into the future.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Range {
     /// Its first day.
     pub first: Date,
-    /// Its last day, itself included.
+    /// Its last day, which belongs to it.
     pub last: Date,
 }
 
-/// How old a conversation is, as far as that decides whether Genesys gives its recordings.
+/// The age of a conversation, as far as it decides whether Genesys gives its recordings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Age {
-    /// Nothing special.
+    /// No restriction.
     Recent,
     /// Older than a year and a half: the organisation has to be on a list at Genesys.
     OverEighteenMonths,
@@ -38,7 +38,7 @@ pub enum Age {
 }
 
 impl Age {
-    /// Returns that of a conversation which began at `start`.
+    /// Returns the age of a conversation that began at `start`.
     pub fn of(start: Timestamp, now: Timestamp) -> Self {
         let before = |months: i64| {
             let then = now
@@ -46,10 +46,12 @@ impl Age {
                 .saturating_sub(Span::new().months(months));
             start < then.timestamp()
         };
-        match (before(60), before(18)) {
-            (true, _) => Self::OverFiveYears,
-            (_, true) => Self::OverEighteenMonths,
-            _ => Self::Recent,
+        if before(60) {
+            Self::OverFiveYears
+        } else if before(18) {
+            Self::OverEighteenMonths
+        } else {
+            Self::Recent
         }
     }
 }
@@ -67,7 +69,7 @@ impl Range {
         Ok(Self { first, last })
     }
 
-    /// Returns each day, the first one first.
+    /// Returns its days in order.
     pub fn days(self) -> impl Iterator<Item = Date> {
         self.first
             .series(Span::new().days(1))
@@ -84,7 +86,7 @@ impl Range {
         start_of(self.last.saturating_add(Span::new().days(1)))
     }
 
-    /// Says whether it holds this moment.
+    /// Returns whether it holds this moment.
     pub fn holds(self, moment: Timestamp) -> bool {
         self.start() <= moment && moment < self.end()
     }

@@ -1,4 +1,4 @@
-//! The hashing adapter: counts and hashes whatever streams through, and changes none of it.
+//! The hashing adapter: counts and hashes the bytes that stream through it, and changes none.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -10,28 +10,28 @@ use sha2::{Digest as _, Sha256};
 /// Half of what the first-level cache of today's servers holds.
 const BLOCK: usize = 16 * 1024;
 
-/// What passed through a [`Hashed`] stream.
+/// The digest of the bytes that passed through a [`Hashed`] stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Digest {
     /// SHA-256 of all bytes.
     pub sha256: [u8; 32],
-    /// How many bytes.
+    /// Number of bytes.
     pub size: u64,
 }
 
 impl Digest {
-    /// The SHA-256 in lower-case hex.
+    /// Returns the SHA-256 in lower-case hex.
     pub fn hex(&self) -> String {
         hex::encode(self.sha256)
     }
 }
 
-/// A stream of bytes that hashes what passes, and gives it in blocks that whoever comes next finds in the processor's
-/// cache: a chunk from the network can be larger than that.
+/// A stream that hashes the bytes which pass through it. It gives them in blocks that the next reader finds in the
+/// processor's cache, as a chunk from the network can be larger than that.
 #[derive(Debug)]
 pub struct Hashed<S> {
     inner: S,
-    /// What is left of the chunk at hand, not hashed yet.
+    /// The rest of the current chunk, not hashed yet.
     chunk: Bytes,
     sha256: Sha256,
     size: u64,
@@ -48,7 +48,7 @@ impl<S> Hashed<S> {
         }
     }
 
-    /// The digest of all that passed.
+    /// Returns the digest of all bytes that passed.
     pub fn finish(self) -> Digest {
         Digest {
             sha256: self.sha256.finalize().into(),

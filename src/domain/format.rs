@@ -1,4 +1,4 @@
-//! Media: what kind of recording, in which format, and the names the formats have outside.
+//! Media: the kinds of recordings, their formats, and the public names of the formats.
 
 use std::fmt;
 
@@ -43,7 +43,7 @@ impl Format {
             .find(|format| format.as_str().eq_ignore_ascii_case(text.trim()))
     }
 
-    /// The name users write: `wav`, `ogg_opus`, ...
+    /// Returns the name that users write: `wav`, `ogg_opus`, ...
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Wav => "wav",
@@ -57,7 +57,7 @@ impl Format {
         }
     }
 
-    /// The `Content-Type` of this format, where the format alone decides it.
+    /// Returns the `Content-Type` of this format, where the format alone decides it.
     pub fn content_type(self) -> Option<&'static str> {
         match self {
             Self::Wav | Self::WavUlaw => Some("audio/wav"),
@@ -69,7 +69,7 @@ impl Format {
         }
     }
 
-    /// The file extension of this format, where the format alone decides it.
+    /// Returns the file extension of this format, where the format alone decides it.
     /// `.opus` for Opus in Ogg: <https://www.rfc-editor.org/rfc/rfc7845#section-9>.
     pub fn extension(self) -> Option<&'static str> {
         match self {
@@ -90,7 +90,16 @@ impl fmt::Display for Format {
     }
 }
 
-/// What was recorded.
+/// How the channels of a call are archived: `RECORDING_CHANNELS`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Channels {
+    /// All of them in one file.
+    Merged,
+    /// Each in a file of its own.
+    Split,
+}
+
+/// The kind of a recording.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum MediaKind {
     /// A voice call.
@@ -120,7 +129,7 @@ impl MediaKind {
             .find(|kind| kind.as_str().eq_ignore_ascii_case(text.trim()))
     }
 
-    /// The name users write.
+    /// Returns the name that users write.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Audio => "audio",
@@ -138,7 +147,7 @@ impl fmt::Display for MediaKind {
     }
 }
 
-/// What a media body is, by its first bytes.
+/// The type of a media body by its first bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Signature {
     /// Its name: that of a [`Format`], or `ogg`, `mp4`, `zip`.
@@ -174,7 +183,7 @@ impl Signature {
 const WAV_TYPES: &[&str] = &["audio/x-wav", "audio/wave", "audio/vnd.wave"];
 const OGG_TYPES: &[&str] = &["audio/opus", "application/ogg", "video/ogg"];
 
-/// Says what a media body is by its first bytes; `None` if they are those of nothing that is known.
+/// Returns the type of a media body by its first bytes; `None` for an unknown type.
 /// Signatures: <https://mimesniff.spec.whatwg.org/#matching-an-audio-or-video-type-pattern>.
 pub fn sniff(head: &[u8]) -> Option<Signature> {
     let at = |offset: usize, magic: &[u8]| head.get(offset..offset + magic.len()) == Some(magic);
@@ -214,23 +223,23 @@ pub fn sniff(head: &[u8]) -> Option<Signature> {
     }
 }
 
-/// How the archive names a file, and what about it is not as it was asked for.
+/// The name and type of a file in the archive, and its differences from the request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FileType {
     /// The file extension.
     pub extension: &'static str,
     /// The media type.
     pub content_type: String,
-    /// What the first bytes are, where that is not the format asked for: the name of a [`Signature`], or `unknown`.
+    /// The type by the first bytes, if it is not the format asked for: the name of a [`Signature`], or `unknown`.
     pub format_found: Option<&'static str>,
-    /// The `Content-Type` that came with the bytes, where they contradict it.
+    /// The `Content-Type` that came with the bytes, if they contradict it.
     pub content_type_sent: Option<String>,
 }
 
-/// Says how the archive names a file whose first bytes are `head`.
+/// Returns the name and type of a file whose first bytes are `head`.
 ///
-/// The first bytes decide. Where they are those of nothing that is known, the format asked for does, then the media type
-/// `declared` by the host. `format` is `None` where the request did not decide one.
+/// The first bytes decide. If their type is unknown, the format asked for does, then the media type `declared` by the
+/// host. `format` is `None` if the request did not decide one.
 pub fn file_type(format: Option<Format>, media: MediaKind, head: &[u8], declared: Option<&str>) -> FileType {
     let found = sniff(head);
     let declared = declared.filter(|declared| !says_nothing(declared));
@@ -239,14 +248,16 @@ pub fn file_type(format: Option<Format>, media: MediaKind, head: &[u8], declared
     let as_asked = asked.filter(|(name, ..)| found.is_none_or(|found| found.name == *name));
     let by_name = match media {
         MediaKind::Email => ("eml", "message/rfc822"),
-        _ => ("bin", "application/octet-stream"),
+        MediaKind::Audio | MediaKind::Screen | MediaKind::Chat | MediaKind::Message => {
+            ("bin", "application/octet-stream")
+        }
     };
     let (extension, content_type) = match (as_asked, found) {
         (Some((_, extension, content_type)), _) => (extension, content_type),
         (None, Some(found)) => {
             let sound = media == MediaKind::Audio && found.name == "webm";
             let own = if sound { "audio/webm" } else { found.content_type };
-            // The host's own word for the same thing is as good.
+            // The host's own name for the same type is as good.
             let told = declared.filter(|declared| asked.is_none() && found.agrees_with(declared));
             (found.extension, told.unwrap_or(own))
         }
@@ -267,7 +278,7 @@ pub fn file_type(format: Option<Format>, media: MediaKind, head: &[u8], declared
     }
 }
 
-/// Stores that were told nothing give these.
+/// Returns whether a media type is one that stores give where nobody set one.
 fn says_nothing(content_type: &str) -> bool {
     matches!(
         content_type,
@@ -275,7 +286,7 @@ fn says_nothing(content_type: &str) -> bool {
     )
 }
 
-/// Which of the two APIs recordings are read from.
+/// The API that recordings are read from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RecordingApi {
     /// The public API of today.
@@ -285,7 +296,7 @@ pub enum RecordingApi {
 }
 
 impl RecordingApi {
-    /// The formats this API can give.
+    /// Returns the formats that this API offers.
     ///
     /// Public API: the values of `formatId`; `original` is its `NONE`. The tutorial's API: `wav`, `mp3`, `flac`.
     pub fn formats(self) -> &'static [Format] {
@@ -303,7 +314,7 @@ impl RecordingApi {
         }
     }
 
-    /// The value of `GENESYS_RECORDING_API`.
+    /// Returns the value of `GENESYS_RECORDING_API`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Conversations => "conversations",
@@ -311,7 +322,7 @@ impl RecordingApi {
         }
     }
 
-    /// Reads a format name for this API; the error says what is accepted.
+    /// Reads a format name for this API. The error names the accepted ones.
     pub fn parse_format(self, text: &str) -> Result<Format, String> {
         let accepted = self
             .formats()

@@ -1,4 +1,4 @@
-//! A job: what somebody wants archived.
+//! A job: a request to archive a conversation, or a recording of it.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -8,30 +8,30 @@ use super::recording::{ConversationId, RecordingId, Segment};
 use crate::domain::format::RecordingApi;
 use crate::error::{Error, ErrorKind};
 
-/// What somebody wants archived, checked.
+/// A request to archive a conversation or a recording, validated.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Job {
     /// The conversation.
     pub conversation: ConversationId,
-    /// Only this recording of it; `None`: all.
+    /// The recording; `None` for all of the conversation.
     pub recording: Option<RecordingId>,
-    /// Another format than the configured one.
+    /// The format, if not the configured one.
     pub format: Option<Format>,
-    /// Only this part of it.
+    /// The part of the recording; `None` for all of it.
     pub segment: Option<Segment>,
-    /// What the bytes must hash to, in lower-case hex.
+    /// The SHA-256 that the bytes must have, in lower-case hex.
     pub expected_sha256: Option<String>,
-    /// Who asked, in their own words.
+    /// The person or system that asked, in its own words.
     pub requested_by: Option<String>,
-    /// How often it was deferred.
+    /// Number of times that it was deferred.
     pub deferrals: u32,
-    /// When it was asked for first, or when the conversation ended: readiness is counted from here.
+    /// The time of the first request, or of the conversation's end, from which readiness is counted.
     pub first_seen: Option<Timestamp>,
-    /// Which look at the conversation this is; `None`: the first, or whichever comes next.
+    /// The number of the look at the conversation; `None` for the first, or for the next one due.
     pub look: Option<u32>,
-    /// The job waits until then.
+    /// The time before which the job waits.
     pub not_before: Option<Timestamp>,
-    /// A settled conversation is looked at again.
+    /// Look at the conversation again, even if it is settled.
     pub recheck: bool,
 }
 
@@ -67,7 +67,7 @@ struct Wire {
     recheck: Option<bool>,
 }
 
-/// Returns whether a text may say who asked: one line that shows as it is, wherever the audit is read.
+/// Returns whether a text is fit for `requestedBy`: one line without characters that change how the audit is shown.
 pub fn is_plain(text: &str) -> bool {
     text.chars().count() <= LONGEST_REQUESTER && !text.chars().any(crate::redact::is_deceptive)
 }
@@ -75,11 +75,11 @@ pub fn is_plain(text: &str) -> bool {
 /// Longest `requestedBy`; it is kept as given in every audit event.
 const LONGEST_REQUESTER: usize = 256;
 
-/// Looks that a job may ask for. The first has no number, and the last is the end of all patience.
+/// The numbers of looks that a job may ask for. The first look has none, and none follows the last.
 pub const LOOKS: std::ops::RangeInclusive<u32> = 2..=5_000;
 
 impl Job {
-    /// A job for all recordings of a conversation.
+    /// Makes a job for all recordings of a conversation.
     pub fn new(conversation: ConversationId) -> Self {
         Self {
             conversation,
@@ -96,7 +96,7 @@ impl Job {
         }
     }
 
-    /// Reads a job for this API. The error names the field, what it holds and what it may hold.
+    /// Reads a job for this API. The error names the field, its value and the accepted values.
     pub fn parse(value: &serde_json::Value, api: RecordingApi) -> Result<Self, Error> {
         let malformed = |message: String| Error::new(ErrorKind::MalformedJob, message);
         if !value.is_object() {
@@ -113,7 +113,7 @@ impl Job {
             .map_err(|what| malformed(format!("the job's {what}")))
     }
 
-    /// The job as a queue message.
+    /// Returns the job as a queue message.
     pub fn to_json(&self) -> serde_json::Value {
         let wire = Wire {
             conversation_id: Some(self.conversation.to_string()),
@@ -136,7 +136,7 @@ impl Job {
 }
 
 impl Wire {
-    /// Reads each field; the error begins with the field's name.
+    /// Reads each field. The error begins with the field's name.
     fn read(self, api: RecordingApi) -> Result<Job, String> {
         let conversation = conversation(self.conversation_id, self.interaction_id)?;
         let recording = self.recording_id.map(|id| RecordingId::parse(&id)).transpose();
@@ -172,7 +172,7 @@ impl Wire {
     }
 }
 
-/// Reads the conversation's id, which goes by two names.
+/// Reads the conversation's id, which has two names.
 fn conversation(
     conversation_id: Option<String>,
     interaction_id: Option<String>,
@@ -205,7 +205,7 @@ fn sha256(hash: &str) -> Result<String, String> {
     }
 }
 
-/// `startTime`/`endTime` in milliseconds from the recording's start. Both 0 or absent: the whole recording.
+/// Reads `startTime` and `endTime`, in milliseconds from the recording's start. Both 0 or absent: the whole recording.
 fn segment(start: Option<u64>, end: Option<u64>, api: RecordingApi) -> Result<Option<Segment>, String> {
     match (start.unwrap_or(0), end.unwrap_or(0)) {
         (0, 0) => Ok(None),
@@ -219,7 +219,7 @@ fn segment(start: Option<u64>, end: Option<u64>, api: RecordingApi) -> Result<Op
     }
 }
 
-/// A time as jobs write it.
+/// Reads a time as jobs write it.
 fn time(name: &str, text: Option<String>) -> Result<Option<Timestamp>, String> {
     let Some(text) = text else { return Ok(None) };
     text.parse().map(Some).map_err(|_| {
@@ -228,7 +228,8 @@ fn time(name: &str, text: Option<String>) -> Result<Option<Timestamp>, String> {
     })
 }
 
-/// Looks are numbered from 2, as the first one is any job without a number, and are at conversations only.
+/// Reads the number of a look. Numbers begin at 2, as a job without a number is the first look, and belong to
+/// conversations.
 fn look(look: Option<u32>, names_recording: bool, api: RecordingApi) -> Result<Option<u32>, String> {
     let Some(number) = look else { return Ok(None) };
     if !LOOKS.contains(&number) {

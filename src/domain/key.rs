@@ -1,10 +1,10 @@
-//! Where a file lies: object keys from the template `S3_KEY_TEMPLATE`. The same parts give the same key, always.
+//! Object keys from the template `S3_KEY_TEMPLATE`. The same parts always give the same key.
 
 use jiff::Timestamp;
 
 use super::recording::{RecordingRef, Segment};
 
-/// Turns the key template into keys.
+/// The template of object keys.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeyTemplate(Vec<Piece>);
 
@@ -39,11 +39,11 @@ const FIELDS: [(&str, Field); 9] = [
     ("region", Field::Region),
 ];
 
-/// What a key is made of.
+/// The parts of a key.
 #[derive(Debug, Clone, Copy)]
 pub struct KeyParts<'a> {
-    /// What the file belongs to.
-    pub of: RecordingRef,
+    /// The recording that the file belongs to.
+    pub recording: RecordingRef,
     /// `None` for the only file of a recording.
     pub channel: Option<u32>,
     /// File extension without the dot.
@@ -58,7 +58,7 @@ pub struct KeyParts<'a> {
 const LONGEST_TEMPLATE: usize = 512;
 
 impl KeyTemplate {
-    /// Reads a template; the error says what is wrong with it and what it may hold.
+    /// Reads a template. The error names the fault.
     pub fn parse(text: &str) -> Result<Self, String> {
         let mut pieces = Vec::new();
         let mut rest = text;
@@ -109,22 +109,22 @@ impl KeyTemplate {
         Ok(template)
     }
 
-    /// Whether two recordings of one conversation get different keys.
+    /// Returns whether two recordings of one conversation get different keys.
     pub fn tells_recordings_apart(&self) -> bool {
         self.has(Field::RecordingId)
     }
 
-    /// Whether two conversations get different keys.
+    /// Returns whether two conversations get different keys.
     pub fn tells_conversations_apart(&self) -> bool {
         self.has(Field::RecordingId) || self.has(Field::InteractionId)
     }
 
-    /// What every key begins with.
+    /// Returns the text that every key begins with.
     #[cfg(feature = "cli")]
     pub fn prefix(&self) -> &str {
         match self.0.first() {
             Some(Piece::Text(text)) => text,
-            _ => "",
+            Some(Piece::Field(_)) | None => "",
         }
     }
 
@@ -132,25 +132,26 @@ impl KeyTemplate {
         self.0.contains(&Piece::Field(field))
     }
 
-    /// The key of one file: the same parts always give the same key, so a retry lands where the first try did.
+    /// Returns the key of a file. A retry gets the key of the first attempt, as the same parts always give the same
+    /// key.
     pub fn key(&self, parts: KeyParts<'_>) -> String {
         let start = parts.start;
-        // What sets this file apart from the others of the same recording.
+        // The part that differs between the files of one recording.
         let mut suffix = parts
             .channel
             .map_or_else(String::new, |channel| format!("-{channel}"));
-        if let Some(Segment { start, end }) = parts.of.segment {
+        if let Some(Segment { start, end }) = parts.recording.segment {
             suffix = format!("-{start}-{end}{suffix}");
         }
         let mut key = String::new();
         for piece in &self.0 {
             match piece {
                 Piece::Text(text) => key.push_str(text),
-                Piece::Field(Field::InteractionId) => key.push_str(&parts.of.conversation.to_string()),
+                Piece::Field(Field::InteractionId) => key.push_str(&parts.recording.conversation.to_string()),
                 Piece::Field(Field::RecordingId) => {
                     key.push_str(
                         &parts
-                            .of
+                            .recording
                             .recording
                             .map_or_else(|| "-".to_owned(), |id| id.to_string()),
                     );
@@ -165,7 +166,7 @@ impl KeyTemplate {
             }
         }
         if !suffix.is_empty() && !self.has(Field::Channel) {
-            // A template that forgot {channel} must not make two files fight for one key.
+            // Two files must not get one key because the template lacks {channel}.
             let file = key.rfind('/').map_or(0, |slash| slash + 1);
             let dot = key[file..].rfind('.').map_or(key.len(), |dot| file + dot);
             key.insert_str(dot, &suffix);
@@ -183,7 +184,7 @@ mod tests {
 
     fn parts(channel: Option<u32>, segment: Option<Segment>) -> KeyParts<'static> {
         KeyParts {
-            of: RecordingRef {
+            recording: RecordingRef {
                 conversation: ConversationId::parse("c0000000-0000-4000-8000-000000000001").unwrap(),
                 recording: Some(RecordingId::parse("e0000000-0000-4000-8000-000000000101").unwrap()),
                 segment,

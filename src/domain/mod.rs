@@ -1,5 +1,5 @@
-//! Values: what is asked for, what is there, what came of it. No I/O, no clock, no environment: all of it can be tested
-//! without a world around it.
+//! Values: jobs, recordings, records, outcomes, audit events. No I/O, no clock, no environment, so that tests need
+//! nothing else.
 
 pub mod annotations;
 pub mod audit;
@@ -11,3 +11,4 @@ pub mod key;
 pub mod outcome;
 pub mod record;
 pub mod recording;
+pub mod state;

@@ -91,6 +91,15 @@ impl RecordingResult {
         }
     }
 
+    /// Returns this result with another outcome, and the error that made it so.
+    pub(crate) fn but(self, outcome: Outcome, error: Error) -> Self {
+        Self {
+            outcome,
+            error: Some(error),
+            ..self
+        }
+    }
+
     /// Anything else.
     pub fn ended(of: RecordingRef, outcome: Outcome, error: Error) -> Self {
         Self {

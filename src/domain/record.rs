@@ -8,55 +8,10 @@ use super::annotations::Annotation;
 use super::audit::Chain;
 use super::recording::ArchivedFile;
 
-/// Lambda's longest invocation: <https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html>.
+pub use super::state::State;
+
+/// Longest invocation of Lambda: <https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html>.
 const LONGEST_LEASE_MS: i64 = 15 * 60 * 1_000;
-
-/// How far a recording got.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum State {
-    /// A run is downloading, or was until it died or gave up for now.
-    Claimed,
-    /// All bytes were checked; the objects named in `files` may be visible.
-    Storing,
-    /// The objects named in `files` are visible and verified.
-    Archived,
-    /// Archived, and the webhook's receiver knows.
-    Notified,
-    /// Not ready at the source; the job comes again.
-    Deferred,
-    /// Filtered out by configuration.
-    Skipped,
-    /// Cannot be archived until somebody mends the cause.
-    Failed,
-    /// Gone at the source.
-    Expired,
-    /// A conversation that is looked at again.
-    Settling,
-    /// A conversation of which nothing more can come.
-    Settled,
-    /// A conversation that ended without a recording having been started.
-    Unrecorded,
-}
-
-impl State {
-    /// The value of the attribute `state`, and of `status` in the audit.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Claimed => "claimed",
-            Self::Storing => "storing",
-            Self::Archived => "archived",
-            Self::Notified => "notified",
-            Self::Deferred => "deferred",
-            Self::Skipped => "skipped",
-            Self::Failed => "failed",
-            Self::Expired => "expired",
-            Self::Settling => "settling",
-            Self::Settled => "settled",
-            Self::Unrecorded => "unrecorded",
-        }
-    }
-}
 
 /// One item of the ledger table.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -66,7 +21,7 @@ pub struct Record {
     pub interaction_id: String,
     /// Sort key: see [`RecordingRef::recording_key`](crate::domain::recording::RecordingRef::recording_key).
     pub recording_id: String,
-    /// How far it got.
+    /// Its state.
     pub state: State,
     /// Attempt id of the run that holds the lease, or held it last.
     pub lease_owner: Uuid,
@@ -78,14 +33,15 @@ pub struct Record {
     pub chain_head: String,
     /// `seq` of the last audit event.
     pub seq: u64,
-    /// `storing`: what is about to become visible; `archived` and `notified`: what is.
+    /// The files that are about to become visible (`storing`), or are visible (`archived` and `notified`).
     #[serde(default)]
     pub files: Vec<ArchivedFile>,
-    /// The channels that the recording has a file for, once known; `None` is the only file of all channels.
+    /// The channels with a file of their own, once known; `None` is the only file of all channels.
     #[serde(default)]
     pub channels: Vec<Option<u32>>,
-    /// What former attempts were about to make visible when they died. Before `archived`: one of them may lie under
-    /// each key. After it: what may lie in S3 beside `files`, as another format or other channels were asked for then.
+    /// The files that former attempts were about to make visible when they died. Before `archived`, one of them may
+    /// lie under each key. After it, they may lie in S3 beside `files`, as those attempts had another format or other
+    /// channels.
     #[serde(default)]
     pub former_files: Vec<ArchivedFile>,
     /// The channels that the last attempt which knew them meant to store.
@@ -94,24 +50,24 @@ pub struct Record {
     /// Pauses and holds of the recording; `None`: not recorded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub annotations: Option<Vec<Annotation>>,
-    /// How many more of them there are, which had no room.
+    /// Number of pauses and holds for which the item has no room.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub annotations_omitted: Option<usize>,
     /// The format asked for; once archived, that of the first file.
     pub format: String,
-    /// When the objects were verified to be visible.
+    /// The time at which the objects were verified to be visible.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub archived_at: Option<Timestamp>,
-    /// Why the notification was not delivered the last time, as its audit event says; absent once it was.
+    /// The error of the last notification, as in its audit event; absent once a notification was delivered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub webhook_error: Option<String>,
-    /// When this item was written.
+    /// The time at which this item was written.
     pub updated_at: Timestamp,
-    /// Of a conversation: how many looks were taken at it.
+    /// Of a conversation: the number of looks that were taken at it.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub looks: u32,
-    /// Of a conversation: the last look that had something to do, written down before it did it. Should it come again,
-    /// its run died in between, and whatever the ledger says of the recordings may not have been passed on.
+    /// Of a conversation: the last look that had something to do, recorded before it did it. If the look is retried,
+    /// its run died in between, and results in the ledger may not have been sent.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub look_begun: u32,
     /// Of a conversation: all recordings that were ever listed, sorted.
@@ -120,28 +76,29 @@ pub struct Record {
     /// Of a conversation: the recordings that the last look listed, sorted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub listed: Vec<String>,
-    /// Of a conversation: since when each look has listed just these.
+    /// Of a conversation: the time since which each look has listed just these.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub listed_since: Option<Timestamp>,
-    /// Of a conversation that is settling: when it is looked at next.
+    /// Of a conversation that is settling: the time of the next look.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_look_at: Option<Timestamp>,
-    /// Of a settled conversation: what proved it, `details` or `listing`.
+    /// Of a settled conversation: the proof, `details` or `listing`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub settled_by: Option<String>,
-    /// Of a deferred conversation: `deferrals` of the job that comes again; one with fewer is not that job.
+    /// Of a deferred conversation: `deferrals` of the job that is sent; a job with fewer is another one.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub deferrals: u32,
-    /// Of a conversation: when its latest end event was; patience counts from here.
+    /// Of a conversation: the time of its latest end event, from which waiting is counted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since: Option<Timestamp>,
     /// Of a conversation: the kinds of recordings that were ever listed, sorted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub kinds: Vec<String>,
-    /// Of a conversation: the unreadable entries of its list that were handed over last.
+    /// Of a conversation: the unreadable entries of its list that were last sent to the exception queue.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unreadable: Option<String>,
-    /// Of a recording: when Genesys was first found transcoding it; patience for that counts from here.
+    /// Of a recording: the time at which Genesys was first found transcoding it, from which waiting for that is
+    /// counted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub transcoding_since: Option<Timestamp>,
 }
@@ -152,6 +109,7 @@ fn is_zero(number: &u32) -> bool {
 }
 
 impl Record {
+    /// Returns the end of its audit chain.
     pub(crate) fn chain(&self) -> Chain {
         Chain {
             head: self.chain_head.clone(),
@@ -159,8 +117,8 @@ impl Record {
         }
     }
 
-    /// Remembers the files that were about to become visible and are not among those that are now: whether they
-    /// did become visible is not known.
+    /// Moves `files` to `former_files`, but for those in `kept`: they were about to become visible, and it is unknown
+    /// whether they did.
     pub(crate) fn retire_files(&mut self, kept: &[ArchivedFile]) {
         for file in std::mem::take(&mut self.files) {
             if !kept.contains(&file) && !self.former_files.contains(&file) {
@@ -172,9 +130,9 @@ impl Record {
         }
     }
 
-    /// Of `visible`, the files that make the recording whole as the last attempt which knew meant it; `None` if one is
-    /// missing, or no attempt got to know how many there are.
-    pub fn whole(&self, visible: &[ArchivedFile]) -> Option<Vec<ArchivedFile>> {
+    /// Returns the visible files of all channels that the last attempt announced; `None` if one is missing, or if no
+    /// attempt announced any.
+    pub fn complete(&self, visible: &[ArchivedFile]) -> Option<Vec<ArchivedFile>> {
         if self.former_channels.is_empty() {
             return None;
         }
@@ -183,23 +141,28 @@ impl Record {
         self.former_channels.iter().map(of_channel).collect()
     }
 
-    /// Tells whether no run has anything left to do for this recording. An archived one whose lease was never released
-    /// may not have been told to the webhook's receiver.
+    /// Returns whether no run has anything left to do for this recording. The webhook's receiver may not have been
+    /// notified of an archived recording whose lease was never released.
     pub fn is_final(&self) -> bool {
         match self.state {
             State::Archived => self.lease_expires_at == 0,
             State::Notified | State::Skipped | State::Failed | State::Expired => true,
-            _ => false,
+            State::Claimed
+            | State::Storing
+            | State::Deferred
+            | State::Settling
+            | State::Settled
+            | State::Unrecorded => false,
         }
     }
 
-    /// Tells whether nothing more can come of this conversation.
+    /// Returns whether nothing more can come of this conversation.
     pub fn is_settled(&self) -> bool {
         matches!(self.state, State::Settled | State::Unrecorded)
     }
 
-    /// Tells whether, by all that the ledger knows of a conversation, it is settled without a recording: none was listed, or none
-    /// that is wanted. It is the one end that a recording which appears later contradicts.
+    /// Returns whether a conversation, by all of its records, is settled without a recording: none was listed, or
+    /// none that is wanted. A recording that appears later contradicts this end.
     pub fn is_settled_empty<'a>(records: impl IntoIterator<Item = &'a Self>) -> bool {
         let mut settled = false;
         for record in records {
@@ -211,9 +174,9 @@ impl Record {
         settled
     }
 
-    /// Returns when the lease ends, in milliseconds since the epoch. No lease outlasts Lambda's longest invocation, so one that
-    /// says otherwise was written by a wrong clock: it ends 15 minutes after it was written. Where that lies in the
-    /// future itself, nothing tells when the lease was taken, and it holds nobody up.
+    /// Returns the end of the lease, in milliseconds since the epoch. No lease outlasts Lambda's longest invocation,
+    /// so a longer one was written by a wrong clock: it ends 15 minutes after it was written. If that time lies in
+    /// the future itself, it is unknown when the lease was taken, and it holds nobody up.
     pub fn lease_end(&self, now_ms: i64) -> i64 {
         let written = self.updated_at.as_millisecond();
         if written > now_ms.saturating_add(LONGEST_LEASE_MS) {
@@ -223,7 +186,7 @@ impl Record {
         self.lease_expires_at.min(latest)
     }
 
-    /// Whether a former run finished with this recording, so far as downloading is concerned.
+    /// Returns whether a former run downloaded and stored this recording.
     pub fn is_archived(&self) -> bool {
         matches!(self.state, State::Archived | State::Notified)
     }

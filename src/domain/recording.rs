@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-/// Why a text is not an id. Displays as a sentence that can follow the field's name.
+/// The error of a text that is not an id. Displays as a sentence that can follow the field's name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("must be a UUID such as c0000000-0000-4000-8000-000000000001, but is {found}")]
 pub struct NotAnId {
@@ -25,7 +25,7 @@ fn parse_uuid(text: &str) -> Result<Uuid, NotAnId> {
 pub struct ConversationId(Uuid);
 
 impl ConversationId {
-    /// Reads the hyphenated form; anything else never gets near a URL or a key.
+    /// Reads the hyphenated form, the only one that may appear in a URL or a key.
     pub fn parse(text: &str) -> Result<Self, NotAnId> {
         parse_uuid(text).map(Self)
     }
@@ -42,7 +42,7 @@ impl fmt::Display for ConversationId {
 pub struct RecordingId(Uuid);
 
 impl RecordingId {
-    /// Reads the hyphenated form; anything else never gets near a URL or a key.
+    /// Reads the hyphenated form, the only one that may appear in a URL or a key.
     pub fn parse(text: &str) -> Result<Self, NotAnId> {
         parse_uuid(text).map(Self)
     }
@@ -63,20 +63,29 @@ pub struct Segment {
     pub end: u64,
 }
 
-/// What one ledger record and one audit chain are about: a recording, or a segment cut out of it.
+/// The subject of a ledger record and its audit chain: a recording, a segment of it, or a conversation as a whole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct RecordingRef {
     /// The conversation it belongs to.
     pub conversation: ConversationId,
-    /// The recording; `None` for what concerns the conversation as a whole.
+    /// The recording; `None` for the conversation as a whole.
     pub recording: Option<RecordingId>,
-    /// A segment is archived as a thing of its own, so that it never passes for the whole recording.
+    /// The segment, which is archived on its own, so that it is never taken for the whole recording.
     pub segment: Option<Segment>,
 }
 
 impl RecordingRef {
-    /// The `recordingId` of ledger and audit: the id, `-` for the conversation as a whole, and
-    /// `id#start-end` for a segment.
+    /// Names a conversation as a whole.
+    pub fn whole(conversation: ConversationId) -> Self {
+        Self {
+            conversation,
+            recording: None,
+            segment: None,
+        }
+    }
+
+    /// Returns the `recordingId` of ledger and audit: the id, `-` for the conversation as a whole, or `id#start-end`
+    /// for a segment.
     pub fn recording_key(&self) -> String {
         match (self.recording, self.segment) {
             (None, _) => "-".to_owned(),
@@ -100,12 +109,68 @@ impl fmt::Display for RecordingRef {
     }
 }
 
+/// The place of an archived object. Shown, stored and read as `s3://bucket/key`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct ArchiveKey {
+    /// The bucket.
+    pub bucket: String,
+    /// The object's key in it.
+    pub key: String,
+}
+
+/// The error of a text that is not the place of an archived object.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("must be s3://BUCKET/KEY, but is {found}")]
+pub struct NotAnArchiveKey {
+    found: String,
+}
+
+impl ArchiveKey {
+    /// Reads `s3://bucket/key`.
+    pub fn parse(text: &str) -> Result<Self, NotAnArchiveKey> {
+        let place = text
+            .strip_prefix("s3://")
+            .and_then(|place| place.split_once('/'))
+            .filter(|(bucket, key)| !bucket.is_empty() && !key.is_empty());
+        match place {
+            Some((bucket, key)) => Ok(Self {
+                bucket: bucket.to_owned(),
+                key: key.to_owned(),
+            }),
+            None => Err(NotAnArchiveKey {
+                found: crate::redact::quote(text),
+            }),
+        }
+    }
+}
+
+impl fmt::Display for ArchiveKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "s3://{}/{}", self.bucket, self.key)
+    }
+}
+
+impl TryFrom<String> for ArchiveKey {
+    type Error = NotAnArchiveKey;
+
+    fn try_from(text: String) -> Result<Self, NotAnArchiveKey> {
+        Self::parse(&text)
+    }
+}
+
+impl From<ArchiveKey> for String {
+    fn from(place: ArchiveKey) -> Self {
+        place.to_string()
+    }
+}
+
 /// One file of an archived recording, as ledger, audit, webhook and summary name it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ArchivedFile {
-    /// `s3://bucket/key`.
-    pub archive_key: String,
+    /// The place of the object.
+    pub archive_key: ArchiveKey,
     /// SHA-256 of the object's bytes, in lower-case hex.
     pub sha256: String,
     /// Length in bytes.
@@ -117,13 +182,13 @@ pub struct ArchivedFile {
     /// `None` for the only file of a recording.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub channel: Option<u32>,
-    /// Which of several consecutive files of a screen recording it is, from 0.
+    /// The number of the file among the consecutive files of a screen recording, from 0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub part: Option<u32>,
-    /// What Genesys calls that part, where it is not its number.
+    /// The name of that part at Genesys, if it is not its number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub part_name: Option<String>,
-    /// What the bytes are, where that is not the format asked for; `unknown` where nobody can tell.
+    /// The format of the bytes, if it is not the format asked for; `unknown` if no known one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub format_found: Option<String>,
     /// CRC64NVME of the object's bytes in base64, as S3 reports it; only for multipart uploads.
@@ -134,22 +199,15 @@ pub struct ArchivedFile {
     pub media_host: Option<String>,
 }
 
-impl ArchivedFile {
-    /// Bucket and key.
-    pub fn location(&self) -> (&str, &str) {
-        self.archive_key
-            .strip_prefix("s3://")
-            .and_then(|rest| rest.split_once('/'))
-            .unwrap_or(("", ""))
-    }
-}
-
 #[cfg(test)]
 impl ArchivedFile {
     /// Returns a file of 7 bytes under this key, for the tests of other modules.
     pub(crate) fn sample(key: &str) -> Self {
         Self {
-            archive_key: format!("s3://archive/{key}"),
+            archive_key: ArchiveKey {
+                bucket: "archive".to_owned(),
+                key: key.to_owned(),
+            },
             sha256: "ab".repeat(32),
             size_bytes: 7,
             format: "wav".to_owned(),
@@ -194,7 +252,32 @@ mod tests {
         );
     }
 
+    #[test]
+    fn a_text_that_names_no_bucket_or_no_key_is_no_archive_key() {
+        for bad in [
+            "",
+            "s3://",
+            "s3://calls",
+            "s3://calls/",
+            "s3:///key",
+            "https://calls/key",
+            "calls/key",
+        ] {
+            let error = ArchiveKey::parse(bad).unwrap_err().to_string();
+            assert_eq!(error, format!("must be s3://BUCKET/KEY, but is {bad:?}"));
+        }
+    }
+
     proptest! {
+        #[test]
+        fn an_archive_key_is_read_as_it_is_shown(bucket in "[a-z0-9.-]{3,63}", key in ".{1,100}") {
+            let place = ArchiveKey { bucket, key };
+            prop_assert_eq!(ArchiveKey::parse(&place.to_string()), Ok(place.clone()));
+            let json = serde_json::to_value(&place).unwrap();
+            prop_assert_eq!(&json, &serde_json::json!(place.to_string()));
+            prop_assert_eq!(serde_json::from_value::<ArchiveKey>(json).unwrap(), place);
+        }
+
         #[test]
         fn parsing_never_panics(text in ".{0,80}") {
             let _ = ConversationId::parse(&text);

@@ -80,10 +80,10 @@ enum Pages {
 impl Analytics {
     /// A client for the organisation of this configuration. Nothing is sent yet.
     pub fn new(config: &Config, secrets: Arc<Secrets>, counters: Arc<Counters>) -> Result<Self, Error> {
-        let policy = RetryPolicy::new(config.limits.max_attempts, config.limits.backoff_base);
-        let patience = config.limits.answer_timeout;
-        let api = Api::new(&config.genesys, secrets, policy, patience, counters, ACCESS)?;
-        Ok(Self { api, policy })
+        Ok(Self {
+            api: Api::new(config, secrets, counters, ACCESS)?,
+            policy: config.limits.retry_policy(),
+        })
     }
 
     /// Until when the data of jobs is complete.

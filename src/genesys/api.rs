@@ -14,7 +14,7 @@ use super::auth::{Token, Tokens};
 use super::bounded::TOO_MANY;
 use crate::aws::secrets::Secrets;
 use crate::clock::Deadline;
-use crate::config::GenesysConfig;
+use crate::config::Config;
 use crate::error::{Error, ErrorKind};
 use crate::http::retry_after;
 use crate::http::{self, Unread, read_within};
@@ -60,20 +60,19 @@ pub(super) const RECORDING_ACCESS: &str = "grant the OAuth client a role with re
 const SERVICE: &str = "genesys-api";
 
 impl Api {
-    /// `access` tells what to do about a 403.
+    /// Connects to the organisation of this configuration. Nothing is sent yet. `access` tells what to do about a 403.
     pub(super) fn new(
-        config: &GenesysConfig,
+        config: &Config,
         secrets: Arc<Secrets>,
-        policy: RetryPolicy,
-        answer_timeout: Duration,
         counters: Arc<Counters>,
         access: &'static str,
     ) -> Result<Self, Error> {
+        let (policy, answer_timeout) = (config.limits.retry_policy(), config.limits.answer_timeout);
         let http = http::client(|builder| builder.timeout(answer_timeout))?;
-        let tokens = Tokens::new(http.clone(), &config.login_base, secrets, policy);
+        let tokens = Tokens::new(http.clone(), &config.genesys.login_base, secrets, policy);
         Ok(Self {
             http,
-            base: config.api_base.clone(),
+            base: config.genesys.api_base.clone(),
             tokens,
             policy,
             counters,

@@ -10,11 +10,10 @@ use serde_json::{Map, Value};
 
 use super::api::{Api, LONGEST_LIST};
 use super::bounded::{Bounded, InOrder};
-use super::media::SignedUrl;
-use super::{Availability, Listed, Listing, Location, Opened, Opening, Source};
+use super::listing::{Availability, Listed, Listing, Location, Opened, Opening, SignedUrl, Source};
 use crate::clock::Deadline;
 use crate::domain::annotations::Annotations;
-use crate::domain::format::{Format, MediaKind};
+use crate::domain::format::{Channels, Format, MediaKind};
 use crate::domain::recording::{ConversationId, RecordingId};
 use crate::error::{Error, ErrorKind};
 
@@ -185,17 +184,19 @@ fn notes(recording: &Recording) -> Map<String, Value> {
     .collect()
 }
 
-pub(super) async fn open(
-    api: &Api,
-    conversation: ConversationId,
-    listed: &Listed,
-    format: Format,
-    split_channels: bool,
-    deadline: &Deadline,
-) -> Result<Opening, Error> {
+/// The media that [`open`] asks for.
+pub(super) struct Asked<'a> {
+    pub(super) conversation: ConversationId,
+    pub(super) listed: &'a Listed,
+    pub(super) format: Format,
+    pub(super) channels: Channels,
+}
+
+pub(super) async fn open(api: &Api, asked: &Asked<'_>, deadline: &Deadline) -> Result<Opening, Error> {
+    let (listed, conversation) = (asked.listed, asked.conversation);
     let what = format!("recording {} of conversation {conversation}", listed.id);
     let path = format!("/api/v2/conversations/{conversation}/recordings/{}", listed.id);
-    let query = query(listed.media, format, split_channels);
+    let query = query(listed.media, asked.format, asked.channels);
     let answer = api.get(&path, &query, &what, deadline).await?;
     let not_ready = |text: &str| {
         Error::new(
@@ -231,25 +232,23 @@ pub(super) async fn open(
         return Err(Error::new(kind, text));
     }
     // One channel without a URL is half a call: better to come again than to call that archived.
-    let opened = opened(recording, listed.media, format);
+    let opened = opened(recording, listed.media, asked.format);
     let opened = opened.ok_or_else(|| not_ready("has no media yet, or not all of it"))?;
     Ok(Opening::Ready(opened))
 }
 
-/// What is asked for. Only audio comes in formats.
-fn query(media: MediaKind, format: Format, split_channels: bool) -> Vec<(&'static str, &'static str)> {
-    let mut query: Vec<(&'static str, &'static str)> = match media {
-        MediaKind::Audio => vec![("formatId", format_id(format))],
-        MediaKind::Screen => Vec::new(),
-        MediaKind::Chat => vec![("chatFormatId", "ZIP")],
-        MediaKind::Email => vec![("emailFormatId", "EML")],
-        MediaKind::Message => vec![("messageFormatId", "ZIP")],
-    };
-    // Without it a chat, an e-mail or a message stands in the answer itself, and there is no file.
-    if !(split_channels && media == MediaKind::Audio) {
-        query.push(("download", "true"));
+/// Returns the parameters of a request for media. Only audio comes in formats.
+fn query(media: MediaKind, format: Format, channels: Channels) -> Vec<(&'static str, &'static str)> {
+    const WHOLE: (&str, &str) = ("download", "true");
+    match (media, channels) {
+        (MediaKind::Audio, Channels::Merged) => vec![("formatId", format_id(format)), WHOLE],
+        (MediaKind::Audio, Channels::Split) => vec![("formatId", format_id(format))],
+        (MediaKind::Screen, _) => vec![WHOLE],
+        // Without `download` a chat, an e-mail or a message stands in the answer itself, and there is no file.
+        (MediaKind::Chat, _) => vec![("chatFormatId", "ZIP"), WHOLE],
+        (MediaKind::Email, _) => vec![("emailFormatId", "EML"), WHOLE],
+        (MediaKind::Message, _) => vec![("messageFormatId", "ZIP"), WHOLE],
     }
-    query
 }
 
 /// The recording with all of its files; `None` if one of them has no URL, or there is none.

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::api::{Api, LONGEST_LIST};
-use super::{Availability, Listed, Listing, Location, Opened, Source};
+use super::listing::{Availability, Listed, Listing, Location, Opened, Source};
 use crate::clock::Deadline;
 use crate::domain::format::{Format, MediaKind};
 use crate::domain::job::Job;

@@ -19,28 +19,13 @@ use self::answer::{
     check_head, check_headers, content_length, content_range, content_type, refusal, strong_e_tag,
 };
 use super::api::{self, Api};
-use super::{Location, Source};
+use super::listing::{Location, SignedUrl, Source};
 use crate::clock::Deadline;
-use crate::config::{GenesysConfig, MediaHosts, is_public};
+use crate::config::{Config, MediaHosts, is_public};
 use crate::error::Error;
 use crate::http;
 use crate::http::retry_after;
 use crate::retry::{Retry, RetryPolicy, patience};
-
-/// A signed media URL. Whoever has it has the recording, so it never shows itself.
-pub(super) struct SignedUrl(String);
-
-impl SignedUrl {
-    pub(super) fn new(url: String) -> Self {
-        Self(url)
-    }
-}
-
-impl fmt::Debug for SignedUrl {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("SignedUrl")
-    }
-}
 
 /// The client for media hosts.
 #[derive(Debug)]
@@ -83,7 +68,9 @@ impl<'a> Media<'a> {
 const MOST_REDIRECTS: usize = 5;
 
 impl MediaClient {
-    pub(super) fn new(config: &GenesysConfig, policy: RetryPolicy, idle: Duration) -> Result<Self, Error> {
+    pub(super) fn new(config: &Config) -> Result<Self, Error> {
+        let (policy, idle) = (config.limits.retry_policy(), config.limits.media_idle);
+        let config = &config.genesys;
         let hosts = config.media_hosts.clone();
         let redirects =
             Policy::custom(
@@ -207,8 +194,9 @@ impl MediaClient {
 
     /// The URL, if it can be sent byte for byte as it was signed, and by a safe road.
     fn checked(&self, signed: &SignedUrl) -> Result<Url, Error> {
+        let signed = signed.expose();
         let refuse = |why: &str| Err(Error::transient(format!("Genesys gave a media URL {why}")));
-        let Ok(url) = Url::parse(&signed.0) else {
+        let Ok(url) = Url::parse(signed) else {
             return refuse("that is not a URL");
         };
         if url.scheme() != "https" && url.scheme() != self.base.scheme() {
@@ -219,10 +207,9 @@ impl MediaClient {
         }
         // Parsing may rewrite what is signed (`..`, spaces, quotes): better to know than to be refused.
         let after_host = signed
-            .0
             .find("://")
-            .and_then(|at| signed.0[at + 3..].find('/').map(|slash| at + 3 + slash));
-        let as_signed = after_host.map(|at| &signed.0[at..]);
+            .and_then(|at| signed[at + 3..].find('/').map(|slash| at + 3 + slash));
+        let as_signed = after_host.map(|at| &signed[at..]);
         let as_sent = url.query().map_or_else(
             || url.path().to_owned(),
             |query| format!("{}?{query}", url.path()),
@@ -405,8 +392,7 @@ mod tests {
                 _ => return None,
             })
         });
-        let policy = RetryPolicy::new(1, Duration::ZERO);
-        MediaClient::new(&config.unwrap().genesys, policy, Duration::from_secs(1)).unwrap()
+        MediaClient::new(&config.unwrap()).unwrap()
     }
 
     #[test]
@@ -465,13 +451,5 @@ mod tests {
             "{error}"
         );
         assert!(!error.contains("LEAKED"), "{error}");
-    }
-
-    #[test]
-    fn a_signed_url_never_shows_itself() {
-        assert_eq!(
-            format!("{:?}", SignedUrl::new("https://x/?Signature=abc".into())),
-            "SignedUrl"
-        );
     }
 }

@@ -5,7 +5,8 @@ use reqwest::header::DATE;
 use serde::Deserialize;
 use serde_json::Map;
 
-use super::{Availability, Genesys, Listed};
+use super::Genesys;
+use super::listing::{Availability, Listed};
 use crate::clock::Deadline;
 use crate::domain::format::{Format, MediaKind};
 use crate::domain::job::Job;

@@ -7,18 +7,18 @@ use super::finding::Finding;
 use super::{Error, Session, Verdict};
 use crate::domain::recording::{ArchivedFile, ConversationId};
 
-/// Everything that both tables know of a conversation.
+/// The custody of a conversation: all that ledger and audit hold of it.
 #[derive(Debug)]
 pub struct Audit {
-    /// Which conversation.
+    /// The conversation.
     pub conversation: ConversationId,
     /// Its recordings.
     pub custodies: Vec<Custody>,
-    /// What is wrong with any of them.
+    /// All findings, of any of them.
     pub findings: Vec<Finding>,
 }
 
-/// What a look at the chain of custody came to.
+/// The chain of custody in figures.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Figures<'a> {
@@ -35,10 +35,11 @@ struct RecordingFigures<'a> {
     events: usize,
     chain_head: Option<&'a str>,
     files: Option<&'a [ArchivedFile]>,
-    whole: bool,
+    #[serde(rename = "whole")]
+    intact: bool,
 }
 
-/// Reads both tables.
+/// Reads both tables and checks each chain.
 pub async fn audit(session: &Session, conversation: ConversationId) -> Result<Audit, Error> {
     let ledger = session.ledger();
     let (custodies, mut findings) = session
@@ -53,7 +54,7 @@ pub async fn audit(session: &Session, conversation: ConversationId) -> Result<Au
 }
 
 impl Audit {
-    /// Returns what the look came to.
+    /// Returns the figures of the conversation.
     pub fn figures(&self) -> Figures<'_> {
         let recordings = self.custodies.iter().map(|custody| {
             let record = custody.record.as_ref();
@@ -63,7 +64,7 @@ impl Audit {
                 events: custody.events.len(),
                 chain_head: record.map(|record| record.chain_head.as_str()),
                 files: record.map(|record| record.files.as_slice()),
-                whole: custody.findings.is_empty(),
+                intact: custody.findings.is_empty(),
             }
         });
         Figures {
@@ -73,7 +74,7 @@ impl Audit {
         }
     }
 
-    /// Says whether there is something to look after.
+    /// Returns whether there are findings.
     pub fn verdict(&self) -> Verdict {
         if self.findings.is_empty() {
             Verdict::Clean

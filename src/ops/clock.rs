@@ -1,15 +1,15 @@
-//! How far this machine's clock is from those of AWS and Genesys.
+//! Compares this machine's clock with those of AWS and Genesys.
 
 use jiff::{SignedDuration, Timestamp};
 
 use super::Session;
 use super::error::{Error, Kind};
 
-/// How far clocks may be apart.
+/// Largest difference between clocks that is tolerated.
 pub(super) const TOLERATED: SignedDuration = SignedDuration::from_secs(60);
 
-/// Says how far a clock that is `off` is ahead of that of `whose`, in words.
-pub(super) fn told(off: SignedDuration, whose: &str) -> String {
+/// Describes the difference between this machine's clock and that of `whose`.
+pub(super) fn difference(off: SignedDuration, whose: &str) -> String {
     match off.as_secs() {
         0 => format!("agrees with {whose}' clock"),
         ahead @ 1.. => format!("{ahead} s ahead of {whose}' clock"),
@@ -17,8 +17,8 @@ pub(super) fn told(off: SignedDuration, whose: &str) -> String {
     }
 }
 
-/// Refuses to go on with a clock that is not that of AWS or Genesys, as far as their answers tell the time: who archives
-/// right here takes the dates of locks, leases and evidence from it.
+/// Fails if this machine's clock differs from that of AWS or Genesys, as far as their answers are dated: a command that
+/// archives on this machine takes the dates of locks, leases and evidence from its clock.
 pub(super) async fn check(session: &Session) -> Result<(), Error> {
     let storage = session.storage();
     let genesys = session.genesys()?;
@@ -32,11 +32,11 @@ pub(super) async fn check(session: &Session) -> Result<(), Error> {
         let Some(there) = there else { continue };
         let off = apart(before, after, there);
         if off.abs() > TOLERATED {
-            let told = told(off, whose);
+            let difference = difference(off, whose);
             return Err(Error::new(
                 Kind::Clock,
                 format!(
-                    "this machine's clock is {told}: with --local, the dates until which objects are locked and the times of \
+                    "this machine's clock is {difference}: with --local, the dates until which objects are locked and the times of \
                      the evidence come from it"
                 ),
             )
@@ -46,7 +46,8 @@ pub(super) async fn check(session: &Session) -> Result<(), Error> {
     Ok(())
 }
 
-/// Returns how far a clock that said `before` and `after` around the question is from the one that answered `there`.
+/// Returns the difference between a clock that showed `before` and `after` around a request and the clock that answered
+/// `there`.
 fn apart(before: Timestamp, after: Timestamp, there: Timestamp) -> SignedDuration {
     if there < before {
         before.duration_since(there)

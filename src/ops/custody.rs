@@ -1,34 +1,33 @@
-//! Everything that both tables know of a conversation, and whether it holds together.
+//! The custody of a conversation: all that ledger and audit hold of it, and whether both agree.
 
 use std::collections::BTreeMap;
 
 use super::finding::{Code, Finding};
 use crate::aws::ledger::{Events, Ledger, RecordPage};
-use crate::domain::audit::{self, AuditItem};
+use crate::domain::audit::{self, AuditEvent};
 use crate::domain::record::{Record, State};
 use crate::domain::recording::{ArchivedFile, ConversationId};
 use crate::error::Error;
 use jiff::Timestamp;
-use serde_json::Value;
 
-/// What is known of one recording.
+/// All that ledger and audit hold of one recording.
 #[derive(Debug)]
 pub struct Custody {
-    /// As ledger and audit spell it; `-` is the conversation as a whole.
+    /// The recording as ledger and audit spell it; `-` is the conversation as a whole.
     pub recording: String,
-    /// What the ledger knows.
+    /// Its record in the ledger.
     pub record: Option<Record>,
-    /// Its audit, in order.
-    pub events: Vec<AuditItem>,
-    /// Whether its chain is whole so far as it goes.
-    pub whole: bool,
-    /// It is the conversation as a whole, and its recordings are known by now: what the ledger says of it is overtaken.
-    pub overtaken: bool,
-    /// What is wrong with the chain.
+    /// Its audit events, in order.
+    pub events: Vec<AuditEvent>,
+    /// All its events can be read, and their chain has no gap and no change.
+    pub intact: bool,
+    /// This is the conversation as a whole, and its recordings are known by now, which supersedes it.
+    pub superseded: bool,
+    /// The findings about the chain.
     pub findings: Vec<Finding>,
 }
 
-/// What is known of each recording of a conversation, and what is wrong with the tables beside that.
+/// Reads the custody of each recording of a conversation, and the findings that belong to none of them.
 pub async fn of(ledger: &Ledger, id: ConversationId) -> Result<(Vec<Custody>, Vec<Finding>), Error> {
     let (known, audit) = tables(ledger, id).await?;
     if known == RecordPage::default() && audit == Events::default() {
@@ -36,7 +35,9 @@ pub async fn of(ledger: &Ledger, id: ConversationId) -> Result<(Vec<Custody>, Ve
     }
     let mut chains: BTreeMap<String, Events> = BTreeMap::new();
     for event in audit.events {
-        let chain = chains.entry(text(&event, "recordingId")).or_default();
+        let chain = chains
+            .entry(event.recording().unwrap_or_default().to_owned())
+            .or_default();
         chain.events.push(event);
     }
     let mut findings: Vec<_> = known
@@ -75,15 +76,15 @@ pub async fn of(ledger: &Ledger, id: ConversationId) -> Result<(Vec<Custody>, Ve
     if custodies.len() > 1 {
         custodies
             .iter_mut()
-            .for_each(|custody| custody.overtaken = custody.recording == "-");
+            .for_each(|custody| custody.superseded = custody.recording == "-");
     }
     Ok((custodies, findings))
 }
 
-/// How often tables that are being written to are read again.
+/// Number of times that tables are read while a run writes to them.
 const TRIES: usize = 3;
 
-/// Ledger and audit of a conversation as they are at one moment: a run may be writing both.
+/// Reads ledger and audit of a conversation as they are at one moment: a run may be writing both.
 async fn tables(ledger: &Ledger, id: ConversationId) -> Result<(RecordPage, Events), Error> {
     let mut before = ledger.all_records(id).await?;
     let mut tries = 1;
@@ -98,14 +99,14 @@ async fn tables(ledger: &Ledger, id: ConversationId) -> Result<(RecordPage, Even
 }
 
 impl Custody {
-    /// Puts the events in order, and checks that they are all there and end where the ledger says. A chain with an item
-    /// that cannot be read cannot be judged beyond that.
+    /// Sorts the events and checks that none is missing and that they end where the ledger says. A chain with an item
+    /// that cannot be read is not checked beyond that.
     fn new(id: ConversationId, recording: String, record: Option<Record>, chain: Events) -> Self {
         let Events {
             mut events,
             unreadable,
         } = chain;
-        events.sort_by_key(|event| event.get("seq").and_then(Value::as_u64));
+        events.sort_by_key(AuditEvent::seq);
         if !unreadable.is_empty() {
             let findings = unreadable
                 .iter()
@@ -114,8 +115,8 @@ impl Custody {
                 recording,
                 record,
                 events,
-                whole: false,
-                overtaken: false,
+                intact: false,
+                superseded: false,
                 findings: findings.collect(),
             };
         }
@@ -124,8 +125,8 @@ impl Custody {
             recording,
             record,
             events,
-            whole: end.is_ok(),
-            overtaken: false,
+            intact: end.is_ok(),
+            superseded: false,
             findings: Vec::new(),
         };
         let wrong = match (&custody.record, end) {
@@ -133,7 +134,7 @@ impl Custody {
                 Code::LedgerDiffers,
                 "the audit tells of it, and the ledger has no record".to_owned(),
             )),
-            (_, Err(broken)) => Some((Code::AuditBroken, broken.to_string())),
+            (Some(_), Err(broken)) => Some((Code::AuditBroken, broken.to_string())),
             (Some(record), Ok(end)) if end.seq < record.seq => Some((
                 Code::AuditMissing,
                 format!(
@@ -148,7 +149,7 @@ impl Custody {
                     end.seq, record.seq
                 ),
             )),
-            _ => None,
+            (Some(_), Ok(_)) => None,
         };
         if let Some((code, detail)) = wrong {
             let finding = custody.finding(id.to_string(), None, code, detail);
@@ -157,7 +158,7 @@ impl Custody {
         custody
     }
 
-    /// A finding about this recording, or about one of its files.
+    /// Makes a finding about this recording, or about one of its files.
     pub fn finding(
         &self,
         interaction_id: String,
@@ -169,24 +170,29 @@ impl Custody {
             code,
             interaction_id: Some(interaction_id),
             recording_id: Some(self.recording.clone()),
-            archive_key: file.map(|file| file.archive_key.clone()),
+            archive_key: file.map(|file| file.archive_key.to_string()),
             detail,
         }
     }
 }
 
-/// How the archiver tells of bytes that are not those which a job expects.
+/// The words with which the archiver reports bytes that a job did not expect.
 const UNEXPECTED: &str = ", not the expected ";
 
-/// Returns what a run told of bytes that were not those which its job expected, if that is why this recording failed. A job
+/// Returns the error of a recording that failed because its bytes were not those which its job expected. A job
 /// without the expected SHA-256 would archive them unseen.
-pub(super) fn unexpected(record: Option<&Record>, events: &[AuditItem]) -> Option<String> {
+pub(super) fn unexpected(record: Option<&Record>, events: &[AuditEvent]) -> Option<String> {
     record.filter(|record| record.state == State::Failed)?;
-    let told = events.iter().rev().find(|event| event.contains_key("error"))?;
-    Some(text(told, "error")).filter(|error| error.contains(UNEXPECTED))
+    let error = last_error(events)?;
+    error.contains(UNEXPECTED).then(|| error.to_owned())
 }
 
-/// A recording, or the conversation as a whole, as ledger and audit spell it, for people.
+/// Returns the last error that these events hold.
+pub fn last_error(events: &[AuditEvent]) -> Option<&str> {
+    events.iter().rev().find_map(AuditEvent::error)
+}
+
+/// Names a recording, or the conversation as a whole, for people.
 pub fn named(recording: &str) -> String {
     match recording {
         "-" => "the conversation as a whole".to_owned(),
@@ -194,19 +200,12 @@ pub fn named(recording: &str) -> String {
     }
 }
 
-/// An attribute of an event that is a text; empty if it is none.
-pub fn text(event: &AuditItem, name: &str) -> String {
-    let value = event.get(name).and_then(Value::as_str);
-    value.unwrap_or_default().to_owned()
+/// Returns a moment that Genesys names for the recording, by the last event that has it.
+pub fn noted(events: &[AuditEvent], name: &str) -> Option<Timestamp> {
+    events.iter().rev().find_map(|event| event.genesys_moment(name))
 }
 
-/// A moment that Genesys told of the recording, by the last event that has it.
-pub fn noted(events: &[AuditItem], name: &str) -> Option<Timestamp> {
-    let told = |event: &AuditItem| event.get("genesys")?.get(name)?.as_str()?.parse().ok();
-    events.iter().rev().find_map(told)
-}
-
-/// When the recording began.
-pub fn started(events: &[AuditItem]) -> Option<Timestamp> {
+/// Returns when the recording began.
+pub fn started(events: &[AuditEvent]) -> Option<Timestamp> {
     noted(events, "startTime").or_else(|| noted(events, "originalRecordingStartTime"))
 }

@@ -1,8 +1,8 @@
-//! Why a command could not do what it was asked, and the way out.
+//! The errors of commands, with the way out.
 
 use std::fmt;
 
-/// Why a command could not do what it was asked.
+/// The reason why a command did not do what it was asked for.
 #[derive(Debug)]
 pub struct Error {
     kind: Kind,
@@ -12,18 +12,18 @@ pub struct Error {
     url: Option<String>,
 }
 
-/// What kind of thing stands in the way.
+/// The kind of an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// Somebody pressed Ctrl-C; the command ended in a state that it can go on from.
+    /// Ctrl-C was pressed; the command ended in a state that it can continue from.
     Interrupted,
-    /// The request itself: something is missing in it, or cannot be done.
+    /// The request: something is missing in it, or cannot be done.
     Usage,
     /// The configuration of the function, or of the command.
     Configuration,
     /// A file that cannot be read or written.
     File,
-    /// Where results go, such as a full disk behind stdout.
+    /// The output, such as a full disk behind stdout.
     Output,
     /// This machine's clock.
     Clock,
@@ -50,7 +50,7 @@ impl Kind {
 }
 
 impl Error {
-    /// Makes an error whose message says all there is to say.
+    /// Makes an error without a way out.
     pub fn new(kind: Kind, message: impl Into<String>) -> Self {
         Self {
             kind,
@@ -61,12 +61,12 @@ impl Error {
         }
     }
 
-    /// Makes an error of a request.
+    /// Makes an error about the request.
     pub(super) fn usage(message: impl Into<String>, remedy: impl Into<String>) -> Self {
         Self::new(Kind::Usage, message).remedy(remedy)
     }
 
-    /// Makes the error that Ctrl-C is.
+    /// Makes the error that stands for Ctrl-C.
     pub(super) fn interrupted() -> Self {
         Self::new(Kind::Interrupted, "interrupted")
     }
@@ -78,12 +78,12 @@ impl Error {
         self
     }
 
-    /// Returns what kind of thing stands in the way.
+    /// Returns its kind.
     pub fn kind(&self) -> Kind {
         self.kind
     }
 
-    /// Adds where the service is expected that no request got to.
+    /// Adds the URL of a service that could not be reached.
     #[must_use]
     pub(super) fn at(mut self, url: String) -> Self {
         let service = self.unreachable.unwrap_or_default();
@@ -94,22 +94,22 @@ impl Error {
         self
     }
 
-    /// Returns the service that no request got to, if that is what is wrong.
+    /// Returns the service that could not be reached, if there is one.
     pub fn unreachable(&self) -> Option<&'static str> {
         self.unreachable
     }
 
-    /// Returns where that service is expected.
+    /// Returns the URL of that service.
     pub fn url(&self) -> Option<&str> {
         self.url.as_deref()
     }
 
-    /// Says whether Ctrl-C was pressed.
+    /// Returns whether Ctrl-C was pressed.
     pub fn is_interruption(&self) -> bool {
         self.kind == Kind::Interrupted
     }
 
-    /// Returns the way out, where there is one to name.
+    /// Returns the way out, if there is one.
     pub fn way_out(&self) -> Option<&str> {
         self.remedy.as_deref()
     }

@@ -1,16 +1,16 @@
-//! Files that are whole or not there, and are never written through a link.
+//! Files that are complete or absent, and never written through a link.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::Path;
 
-/// Puts a file of these bytes in place of what lies under `path`, and gives it, open for appending. A link there is
-/// replaced, and what it leads to stays as it is. What is no file, as a device or a folder, is left alone.
+/// Replaces the file under `path` by one of these bytes. Returns it, open for appending. A link is replaced, and its
+/// target stays as it is. A device or a folder is not replaced.
 pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<File> {
     replace_with(path, bytes, |_| Ok(()))
 }
 
-/// As [`replace`]; `prepare` gets the file before anybody can find it.
+/// Replaces a file like [`replace`]. `prepare` is given the new file before anybody can find it.
 pub fn replace_with(
     path: &Path,
     bytes: &[u8],
@@ -19,7 +19,7 @@ pub fn replace_with(
     if fs::metadata(path).is_ok_and(|there| !there.is_file()) {
         return Err(io::Error::other("it is not a regular file"));
     }
-    // A name that nobody can foresee, and a creation that follows no link.
+    // An unpredictable name, and a creation that follows no link.
     let beside = path.with_added_extension(format!("{}.new", uuid::Uuid::new_v4().simple()));
     let mut file = OpenOptions::new().append(true).create_new(true).open(&beside)?;
     let written = prepare(&file)

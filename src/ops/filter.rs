@@ -1,4 +1,4 @@
-//! Which of the conversations that Genesys lists are meant.
+//! Filters over the conversations that Genesys lists.
 
 use crate::config::Config;
 use crate::genesys::analytics::Conversation;
@@ -15,15 +15,15 @@ pub struct Filter {
     pub queue: Vec<uuid::Uuid>,
     /// Only those of one of these divisions.
     pub division: Vec<uuid::Uuid>,
-    /// Only those that lasted so long at least.
+    /// Only those that lasted at least this long.
     pub min_duration: Option<SignedDuration>,
-    /// Only those that lasted so long at most.
+    /// Only those that lasted at most this long.
     pub max_duration: Option<SignedDuration>,
 }
 
-/// What becomes of a conversation.
+/// The place of a conversation among those that a command asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fate {
+pub enum Selection {
     /// It may have wanted recordings.
     Wanted,
     /// No recording of a wanted kind was started.
@@ -35,15 +35,15 @@ pub enum Fate {
 }
 
 impl Filter {
-    /// Returns what becomes of this conversation, with the kinds that `config` wants.
-    pub fn fate(&self, conversation: &Conversation, config: &Config) -> Fate {
+    /// Returns whether a conversation is wanted, given the kinds of recordings that `config` wants, or why not.
+    pub fn select(&self, conversation: &Conversation, config: &Config) -> Selection {
         if !config
             .recording
             .media
             .iter()
             .any(|kind| conversation.may_have(*kind))
         {
-            return Fate::Unrecorded;
+            return Selection::Unrecorded;
         }
         let any = |wanted: &[String], has: &[String]| {
             let same = |one: &String| has.iter().any(|other| one.eq_ignore_ascii_case(other));
@@ -55,19 +55,24 @@ impl Filter {
             && any(&ids(&self.queue), &conversation.queues)
             && any(&ids(&self.division), &conversation.divisions);
         let Some(end) = conversation.end else {
-            return if kept { Fate::Ongoing } else { Fate::Filtered };
+            return if kept {
+                Selection::Ongoing
+            } else {
+                Selection::Filtered
+            };
         };
         let duration = end.duration_since(conversation.start);
         let long = self.min_duration.is_none_or(|least| duration >= least);
         let short = self.max_duration.is_none_or(|most| duration <= most);
         if kept && long && short {
-            Fate::Wanted
+            Selection::Wanted
         } else {
-            Fate::Filtered
+            Selection::Filtered
         }
     }
 
-    /// Describes the filters, the same ones always the same: a checkpoint knows by it whether it is continued.
+    /// Describes the filters, the same filters always in the same words: a checkpoint compares them to tell whether
+    /// it is continued.
     pub fn describe(&self) -> String {
         let Self {
             media,
@@ -105,7 +110,7 @@ mod tests {
     use super::*;
     use crate::domain::recording::ConversationId;
 
-    fn fate(filter: &Filter, change: impl FnOnce(&mut Conversation)) -> Fate {
+    fn selected(filter: &Filter, change: impl FnOnce(&mut Conversation)) -> Selection {
         let config = Config::from_lookup(|name| match name {
             "GENESYS_SECRET_ID" | "S3_BUCKET_NAME" | "AUDIT_TABLE_NAME" | "LEDGER_TABLE_NAME" => {
                 Some(name.to_lowercase().replace('_', "-"))
@@ -126,7 +131,7 @@ mod tests {
             open: Vec::new(),
         };
         change(&mut conversation);
-        filter.fate(&conversation, &config.unwrap())
+        filter.select(&conversation, &config.unwrap())
     }
 
     #[test]
@@ -167,21 +172,24 @@ mod tests {
             (seconds(Some(300), None), seconds(Some(301), None)),
             (seconds(None, Some(300)), seconds(None, Some(299))),
         ] {
-            assert_eq!(fate(&kept, |_| {}), Fate::Wanted, "{kept:?}");
-            assert_eq!(fate(&left_out, |_| {}), Fate::Filtered, "{left_out:?}");
+            assert_eq!(selected(&kept, |_| {}), Selection::Wanted, "{kept:?}");
+            assert_eq!(selected(&left_out, |_| {}), Selection::Filtered, "{left_out:?}");
         }
     }
 
     #[test]
     fn what_was_not_recorded_or_is_not_over_is_told_apart() {
-        assert_eq!(fate(&Filter::default(), |c| c.recorded = false), Fate::Unrecorded);
+        assert_eq!(
+            selected(&Filter::default(), |c| c.recorded = false),
+            Selection::Unrecorded
+        );
         let snippet_only = |c: &mut Conversation| (c.recorded, c.snippet_recorded) = (false, true);
-        assert_eq!(fate(&Filter::default(), snippet_only), Fate::Wanted);
-        assert_eq!(fate(&Filter::default(), |c| c.end = None), Fate::Ongoing);
+        assert_eq!(selected(&Filter::default(), snippet_only), Selection::Wanted);
+        assert_eq!(selected(&Filter::default(), |c| c.end = None), Selection::Ongoing);
         let chat = Filter {
             media: vec!["chat".to_owned()],
             ..Filter::default()
         };
-        assert_eq!(fate(&chat, |c| c.end = None), Fate::Filtered);
+        assert_eq!(selected(&chat, |c| c.end = None), Selection::Filtered);
     }
 }

@@ -1,4 +1,4 @@
-//! What can be wrong with the archive, and what to do about it.
+//! Findings about the archive, and their remedies.
 
 use std::fmt;
 
@@ -11,15 +11,15 @@ use crate::domain::recording::ConversationId;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Code {
-    /// Nothing lies under the key.
+    /// There is no object under the key.
     ObjectMissing,
-    /// Other bytes lie there.
+    /// The object has other bytes.
     ObjectChanged,
-    /// So many other bytes lie there.
+    /// The object has another length.
     SizeDiffers,
     /// The metadata is not that of the attempt that archived it.
     ObjectForeign,
-    /// The tag `sha256` is missing or says something else.
+    /// The tag `sha256` is missing or differs.
     TagDiffers,
     /// The object could not be read.
     ObjectUnreadable,
@@ -60,7 +60,7 @@ impl Code {
         }
     }
 
-    /// Returns what to do about it.
+    /// Returns the remedy.
     pub fn remedy(self) -> &'static str {
         match self {
             Self::ObjectMissing | Self::ObjectChanged | Self::SizeDiffers | Self::ObjectForeign => {
@@ -100,24 +100,24 @@ impl fmt::Display for Code {
     }
 }
 
-/// Something that is not as it was archived.
+/// A fault of the archive.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Finding {
     /// Its kind.
     pub code: Code,
-    /// Of the conversation, where it is known.
+    /// The conversation, where it is known.
     pub interaction_id: Option<String>,
-    /// As ledger and audit spell it.
+    /// The recording as ledger and audit spell it.
     pub recording_id: Option<String>,
     /// `s3://bucket/key`, if it is about an object.
     pub archive_key: Option<String>,
-    /// What was found.
+    /// The facts that were found.
     pub detail: String,
 }
 
 impl Finding {
-    /// An item of the ledger, named by its keys, is no record.
+    /// Makes the finding that an item of the ledger, named by its keys, is no record.
     pub fn unreadable((interaction_id, recording_id): (String, String)) -> Self {
         Self {
             code: Code::LedgerUnreadable,
@@ -128,7 +128,7 @@ impl Finding {
         }
     }
 
-    /// An item of the audit is no event.
+    /// Makes the finding that an item of the audit is no event.
     pub fn unreadable_event(id: ConversationId, event: &UnreadableEvent) -> Self {
         Self {
             code: Code::AuditUnreadable,
@@ -142,7 +142,7 @@ impl Finding {
         }
     }
 
-    /// Neither table knows the conversation.
+    /// Makes the finding that neither table knows the conversation.
     pub fn unknown(id: ConversationId) -> Self {
         Self {
             code: Code::Unknown,

@@ -1,4 +1,4 @@
-//! Genesys' lists of conversations, day after day, the next days prepared while one is at hand.
+//! Genesys' lists of conversations, day after day; the next days are prepared in advance.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -14,13 +14,15 @@ use super::session::PATIENCE;
 use super::{Error, Session};
 use crate::genesys::analytics::{Analytics, Day, Page, Prepared};
 
-/// How many days are prepared side by side: a job of Genesys' analytics takes seconds, also for a day without a call.
+/// Number of days that are prepared side by side: a job of Genesys' analytics takes seconds, also for a day without a
+/// call.
 const AHEAD: usize = 8;
 
-/// How old a prepared day may be when its turn comes. How long Genesys keeps the results of a job is not documented.
+/// Longest age of a prepared day when its turn comes. Genesys does not document for how long it keeps the results of
+/// a job.
 const FRESH: Duration = Duration::from_secs(600);
 
-/// A day that is being prepared, and when it was.
+/// A day that is being prepared, and the time at which it was.
 type Preparing = JoinHandle<Result<(Prepared, Instant), crate::error::Error>>;
 
 /// The lists of several days.
@@ -34,13 +36,13 @@ pub(super) struct Listing<'a> {
     ahead: VecDeque<(Date, Preparing)>,
 }
 
-/// Where a day stands among the others.
+/// The position of a day among the others.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Place {
     pub(super) date: Date,
-    /// How many days are before it.
+    /// Number of days before it.
     pub(super) before: u64,
-    /// How many days there are.
+    /// Number of days in all.
     pub(super) all: u64,
 }
 
@@ -51,7 +53,7 @@ impl fmt::Display for Place {
 }
 
 impl<'a> Listing<'a> {
-    /// Asks how far Genesys' data goes.
+    /// Asks up to which time Genesys' data is complete.
     pub(super) async fn begin(
         session: &'a Session,
         dates: impl IntoIterator<Item = Date>,
@@ -72,7 +74,7 @@ impl<'a> Listing<'a> {
         })
     }
 
-    /// Opens the next day; `None` after the last one.
+    /// Opens the next day. Returns `None` after the last one.
     pub(super) async fn next(&mut self) -> Result<Option<(Place, Day<'_>)>, Error> {
         while self.ahead.len() < AHEAD
             && let Some(date) = self.dates.pop_front()
@@ -111,7 +113,7 @@ impl<'a> Listing<'a> {
     }
 }
 
-/// Asks for the next page of a day; `None` after the last one.
+/// Asks for the next page of a day. Returns `None` after the last one.
 pub(super) async fn next_page(session: &Session, day: &mut Day<'_>) -> Result<Option<Page>, Error> {
     let deadline = session.deadline(PATIENCE);
     session.unless_interrupted(day.next_page(&deadline)).await

@@ -1,7 +1,7 @@
-//! What operators ask for: each command is a function from a request to figures, with events on the way.
+//! The commands of operators: each is a function from a request to figures, with events on the way.
 //!
-//! Nothing here prints, and nothing knows a command line: whoever calls shows the events, and renders the figures as text,
-//! JSON or a page. What ends a command early is an [`Error`], Ctrl-C included, so that `?` carries it.
+//! Nothing here prints or knows a command line: the caller shows the events, and renders the figures as text, JSON or a
+//! page. A command that ends early returns an [`Error`], for Ctrl-C too, so that `?` carries it.
 
 pub mod audit;
 pub mod backfill;
@@ -27,98 +27,98 @@ use std::fmt;
 pub use error::{Error, Kind};
 pub use session::{Interrupt, Session};
 
-/// What a command that ran to its end found.
+/// The verdict of a command that ran to its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
-    /// Nothing to look after.
+    /// No findings.
     Clean,
-    /// Something to look after, already told.
+    /// Findings, which are reported already.
     Findings,
-    /// Nothing was looked at, so nothing is proven.
+    /// Nothing was checked, so nothing is proven.
     Nothing,
 }
 
-/// How a command ended: its figures as far as it got, and what ended it early.
+/// The end of a command: its figures as far as it got, and the error that ended it early.
 #[derive(Debug)]
 pub struct Ended<T> {
-    /// What was counted.
+    /// The figures of the command.
     pub figures: T,
-    /// An error if it did not get to its end.
+    /// The error, if it did not get to its end.
     pub end: Result<(), Error>,
 }
 
-/// What a command tells while it works.
+/// An event of a command while it works.
 #[derive(Debug)]
 pub enum Event<T> {
     /// A result.
     Item(T),
-    /// So many more steps are done.
+    /// This many more steps are done.
     Steps(u64),
-    /// So many steps there are in all, as far as is known now.
+    /// There are this many steps in all, as far as is known.
     Total(u64),
-    /// Of parts of about the same size, so many are done.
+    /// Of parts of about the same size, this many are done.
     Parts {
         /// Done.
         done: u64,
         /// In all.
         all: u64,
     },
-    /// What is being worked on.
+    /// The command works on this now.
     At(String),
-    /// So many bytes were read so far.
+    /// This many bytes were read so far.
     Bytes(u64),
 }
 
-/// Who is told.
-pub struct Tell<'a, T>(&'a dyn Fn(Event<T>));
+/// The listener to the events of a command.
+pub struct Listener<'a, T>(&'a dyn Fn(Event<T>));
 
-impl<'a, T> Tell<'a, T> {
-    /// Makes `listener` hear every event.
-    pub fn new(listener: &'a dyn Fn(Event<T>)) -> Self {
-        Self(listener)
+impl<'a, T> Listener<'a, T> {
+    /// Passes every event to `listen`.
+    pub fn new(listen: &'a dyn Fn(Event<T>)) -> Self {
+        Self(listen)
     }
 
-    /// Tells a result.
+    /// Reports a result.
     fn item(&self, item: T) {
         (self.0)(Event::Item(item));
     }
 
-    /// Tells that so many more steps are done.
+    /// Reports that `count` more steps are done.
     fn steps(&self, count: u64) {
         (self.0)(Event::Steps(count));
     }
 
-    /// Tells how many steps there are in all.
+    /// Reports the number of steps in all.
     fn total(&self, count: u64) {
         (self.0)(Event::Total(count));
     }
 
-    /// Tells how many bytes were read so far.
+    /// Reports the number of bytes read so far.
     fn bytes(&self, count: u64) {
         (self.0)(Event::Bytes(count));
     }
 
-    /// Tells how many of parts of about the same size are done.
+    /// Reports the number of parts done, of parts of about the same size.
     fn parts(&self, done: u64, all: u64) {
         (self.0)(Event::Parts { done, all });
     }
 
-    /// Tells what is being worked on.
+    /// Reports the thing that the command works on now.
     fn at(&self, what: impl fmt::Display) {
         (self.0)(Event::At(what.to_string()));
     }
 }
 
-impl<T> Clone for Tell<'_, T> {
+impl<T> Clone for Listener<'_, T> {
     fn clone(&self) -> Self {
         *self
     }
 }
 
-impl<T> Copy for Tell<'_, T> {}
+impl<T> Copy for Listener<'_, T> {}
 
-impl<T> fmt::Debug for Tell<'_, T> {
+impl<T> fmt::Debug for Listener<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Tell")
+        f.write_str("Listener")
     }
 }

@@ -1,23 +1,24 @@
-//! Going through the whole ledger, conversation by conversation, with no more than a page in memory.
+//! A scan of the whole ledger, conversation by conversation, with no more than a page in memory.
+
+use futures_util::stream::{self, StreamExt as _};
+use jiff::Timestamp;
 
 use super::{Error, Session};
 use crate::aws::ledger::{Ledger, PageKey};
 use crate::domain::record::Record;
 use crate::domain::recording::ConversationId;
-use futures_util::stream::{self, StreamExt as _};
-use jiff::Timestamp;
 
 /// A page of conversations.
 #[derive(Debug, Default)]
 pub(super) struct Conversations {
     pub(super) ids: Vec<ConversationId>,
-    /// Items whose conversation has no id that can be read, by their keys.
+    /// Keys of the items whose conversation id is invalid.
     pub(super) unreadable: Vec<(String, String)>,
-    /// How many items of the ledger were gone through for it.
+    /// Number of items of the ledger that were read for it.
     pub(super) scanned: u64,
 }
 
-/// Steps of which so many are told when all of some parts are done.
+/// Steps that are reported in proportion to the parts that are done.
 #[derive(Debug, Default)]
 pub(super) struct Portion {
     steps: u64,
@@ -34,20 +35,20 @@ impl Portion {
         }
     }
 
-    /// Notes that one more part is done; returns how many steps that is.
+    /// Notes that one more part is done. Returns the number of steps that it stands for.
     pub(super) fn next(&mut self) -> u64 {
-        let told = |done: u64| (self.steps * done).checked_div(self.parts).unwrap_or_default();
-        let before = told(self.done);
+        let steps = |done: u64| (self.steps * done).checked_div(self.parts).unwrap_or_default();
+        let before = steps(self.done);
         self.done = (self.done + 1).min(self.parts);
-        told(self.done) - before
+        steps(self.done) - before
     }
 }
 
-/// A walk through the ledger.
+/// A scan of the ledger.
 #[derive(Debug)]
 pub(super) struct Scan<'a> {
     ledger: &'a Ledger,
-    /// Only what was written since.
+    /// Only records that were written since.
     since: Option<Timestamp>,
     from: Option<PageKey>,
     last: String,
@@ -65,8 +66,8 @@ impl<'a> Scan<'a> {
         }
     }
 
-    /// Returns the next page of conversations with a matching or an unreadable record. An unreadable record may match, so
-    /// its conversation is included. `None` after the last page.
+    /// Returns the next page of conversations with a matching or an unreadable record. An unreadable record may
+    /// match, so its conversation is included. `None` after the last page.
     pub(super) async fn next(
         &mut self,
         wants: impl Fn(&Record) -> bool,
@@ -98,7 +99,7 @@ impl<'a> Scan<'a> {
     }
 }
 
-/// Does `work` with each of `items`, so many at a time and on all processors, and gives what comes of it to `take`.
+/// Does `work` with each of `items`, `concurrency` at a time and on all processors, and passes each result to `take`.
 pub(super) async fn each<T, R, F>(
     session: &Session,
     concurrency: usize,

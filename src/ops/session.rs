@@ -19,7 +19,6 @@ use crate::clock::{Clock, Deadline, Stop};
 use crate::config::Config;
 use crate::genesys::Genesys;
 use crate::genesys::analytics::Analytics;
-use crate::retry::RetryPolicy;
 use crate::telemetry::Lines;
 
 /// How long listing one page of Genesys' analytics, or waiting for one day's job, may take.
@@ -188,11 +187,10 @@ impl Session {
 
     /// Connects to ledger and audit, to be read.
     pub(super) fn ledger(&self) -> Ledger {
-        let limits = &self.config.limits;
         Ledger::new(
             aws_sdk_dynamodb::Client::new(&self.sdk),
             self.config.tables.clone(),
-            RetryPolicy::new(limits.max_attempts, limits.backoff_base),
+            self.config.limits.retry_policy(),
             self.clock.clone(),
             Lines::new(|_| {}),
         )

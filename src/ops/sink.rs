@@ -1,4 +1,4 @@
-//! Where jobs go, and how fast: to the work queue, or straight into the archive.
+//! The sinks of jobs, the work queue or the archive itself, and the pace at which jobs go.
 
 use std::time::Duration;
 
@@ -12,21 +12,21 @@ use super::error::{Error, Kind};
 use super::{Session, clock};
 use crate::archive::{Archiver, Run};
 use crate::aws::failed;
-use crate::domain::audit::Actor;
+use crate::domain::audit::{Actor, Source};
 use crate::domain::job::Job;
 use crate::domain::outcome::{Outcome, RecordingResult};
 
-/// SQS takes at most so many messages at once.
+/// Largest batch of messages that SQS takes.
 pub(super) const BATCH: usize = 10;
 
-/// As long as Lambda would give it.
+/// Longest run, as in Lambda.
 const RUN: Duration = Duration::from_secs(900);
 
-/// So many conversations a minute, and no more.
+/// A limit of conversations a minute.
 #[derive(Debug)]
 pub(super) struct Pace {
     per_minute: f64,
-    /// When the next ones may go.
+    /// The time from which the next ones may go.
     next: Instant,
 }
 
@@ -46,7 +46,7 @@ impl Pace {
         }
     }
 
-    /// Takes into account that so many went.
+    /// Counts `count` conversations as sent.
     pub(super) fn spend(&mut self, count: usize) {
         #[expect(clippy::cast_precision_loss, reason = "at most ten")]
         let share = Duration::from_secs_f64(count as f64 / self.per_minute * 60.0);
@@ -54,34 +54,43 @@ impl Pace {
     }
 }
 
-/// What came of archiving one recording right here.
+/// A recording that was archived on this machine, or was not.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Archived {
     /// Its conversation.
     pub interaction_id: String,
-    /// As ledger and audit spell it.
+    /// The recording as ledger and audit spell it.
     pub recording_id: String,
-    /// As the function's summary says it.
+    /// The outcome as the function's summary names it.
     pub outcome: &'static str,
-    /// Why it was not archived.
+    /// The reason why it was not archived.
     pub reason: Option<String>,
-    /// Where its files lie.
+    /// The places of its files, as `s3://bucket/key`.
     pub files: Vec<String>,
 }
 
-/// What came of a job, from the best to the worst.
+/// The end of a job, from the best to the worst.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Taken {
+pub(super) enum Done {
     /// On the queue, or archived.
-    Done,
-    /// Gone at Genesys: there is nothing to try again.
-    Gone,
-    /// To be tried again.
-    Not,
+    Taken,
+    /// Deleted at Genesys: there is nothing to retry.
+    Expired,
+    /// To be retried.
+    Refused,
 }
 
-/// Where jobs go.
+/// The queue's answer to one message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Delivery {
+    /// The queue has it.
+    Accepted,
+    /// The queue does not have it.
+    Refused,
+}
+
+/// A sink of jobs.
 #[derive(Debug)]
 pub(super) enum Sink {
     /// The function's work queue.
@@ -94,6 +103,7 @@ pub(super) enum Sink {
 }
 
 impl Sink {
+    /// Makes a sink that sends to the work queue.
     pub(super) fn queue(session: &Session) -> Result<Self, Error> {
         let url = session.config.queues.work.clone().ok_or_else(|| {
             Error::new(Kind::Configuration, "there is no work queue").remedy(
@@ -106,7 +116,7 @@ impl Sink {
         })
     }
 
-    /// Refuses a clock that is off: the evidence would be.
+    /// Makes a sink that archives on this machine. Refuses a clock that is wrong, as the evidence would be.
     pub(super) async fn local(session: &Session, concurrency: usize) -> Result<Self, Error> {
         clock::check(session).await?;
         Ok(Self::Local {
@@ -115,25 +125,28 @@ impl Sink {
         })
     }
 
-    /// Takes up to [`BATCH`] jobs; says what came of each.
+    /// Takes up to [`BATCH`] jobs. Returns the end of each.
     pub(super) async fn take(
         &self,
         jobs: &[Job],
         session: &Session,
-        tell: &dyn Fn(Archived),
-    ) -> Result<Vec<Taken>, Error> {
+        report: &dyn Fn(Archived),
+    ) -> Result<Vec<Done>, Error> {
         match self {
             Self::Queue { client, url } => {
-                let arrived = send(client, url, jobs).await?;
-                let taken = |arrived| if arrived { Taken::Done } else { Taken::Not };
-                Ok(arrived.into_iter().map(taken).collect())
+                let deliveries = send(client, url, jobs).await?;
+                let done = |delivery| match delivery {
+                    Delivery::Accepted => Done::Taken,
+                    Delivery::Refused => Done::Refused,
+                };
+                Ok(deliveries.into_iter().map(done).collect())
             }
             Self::Local {
                 archiver,
                 concurrency,
             } => {
                 let work = futures_util::stream::iter(jobs)
-                    .map(|job| archive(archiver, job, session, tell))
+                    .map(|job| archive(archiver, job, session, report))
                     .buffered(*concurrency)
                     .collect();
                 tokio::pin!(work);
@@ -149,36 +162,37 @@ impl Sink {
     }
 }
 
-/// Sends the jobs, those that SQS refuses once more.
-async fn send(client: &Client, url: &str, jobs: &[Job]) -> Result<Vec<bool>, Error> {
+/// Sends the jobs, and those that SQS refuses a second time.
+async fn send(client: &Client, url: &str, jobs: &[Job]) -> Result<Vec<Delivery>, Error> {
     let bodies: Vec<_> = jobs.iter().map(|job| job.to_json().to_string()).collect();
-    let mut arrived = vec![false; bodies.len()];
+    let mut deliveries = vec![Delivery::Refused; bodies.len()];
     let mut refusal = None;
     for _ in 0..2 {
-        let left: Vec<_> = (0..bodies.len()).filter(|at| !arrived[*at]).collect();
+        let refused = |at: &usize| deliveries[*at] == Delivery::Refused;
+        let left: Vec<_> = (0..bodies.len()).filter(refused).collect();
         if left.is_empty() {
             break;
         }
         let sent = send_batch(client, url, left.iter().map(|at| bodies[*at].as_str())).await?;
-        for (at, taken) in left.into_iter().zip(sent.taken) {
-            arrived[at] = taken;
+        for (at, delivery) in left.into_iter().zip(sent.deliveries) {
+            deliveries[at] = delivery;
         }
         refusal = sent.refusal.or(refusal);
     }
     match refusal {
-        Some(refusal) if !arrived.contains(&true) => {
+        Some(refusal) if !deliveries.contains(&Delivery::Accepted) => {
             let message = format!("the work queue {url} takes none of the jobs: {refusal}");
             Err(Error::new(Kind::Service, message))
         }
-        _ => Ok(arrived),
+        Some(_) | None => Ok(deliveries),
     }
 }
 
-/// What came of sending a batch.
+/// The queue's answer to a batch.
 pub(super) struct Sent {
-    /// Of each message, whether the queue took it.
-    pub(super) taken: Vec<bool>,
-    /// Why it did not take the first of those that it did not.
+    /// The answer to each message.
+    pub(super) deliveries: Vec<Delivery>,
+    /// The reason given for the first message that it refused.
     refusal: Option<String>,
 }
 
@@ -195,7 +209,7 @@ pub(super) async fn send_batch<'b>(
             .build()
     };
     let entries = bodies.enumerate().map(entry).collect::<Result<Vec<_>, _>>()?;
-    let mut taken = vec![false; entries.len()];
+    let mut deliveries = vec![Delivery::Refused; entries.len()];
     let answer = client
         .send_message_batch()
         .queue_url(url)
@@ -204,22 +218,23 @@ pub(super) async fn send_batch<'b>(
         .await
         .map_err(|error| failed(&format!("sending to the work queue {url}"), error))?;
     for sent in answer.successful() {
-        if let Some(taken) = sent.id().parse().ok().and_then(|at: usize| taken.get_mut(at)) {
-            *taken = true;
+        let at: Option<usize> = sent.id().parse().ok();
+        if let Some(delivery) = at.and_then(|at| deliveries.get_mut(at)) {
+            *delivery = Delivery::Accepted;
         }
     }
     let refused = answer.failed().first();
     let refusal =
         refused.map(|refused| format!("{} {}", refused.code(), refused.message().unwrap_or_default()));
-    Ok(Sent { taken, refusal })
+    Ok(Sent { deliveries, refusal })
 }
 
-/// Archives one conversation and tells what came of it.
-async fn archive(archiver: &Archiver, job: &Job, session: &Session, tell: &dyn Fn(Archived)) -> Taken {
+/// Archives one conversation and reports each of its recordings.
+async fn archive(archiver: &Archiver, job: &Job, session: &Session, report: &dyn Fn(Archived)) -> Done {
     let deadline = session.deadline(RUN);
     let begun = Instant::now();
     let actor = Actor {
-        source: "direct",
+        source: Source::Direct,
         request_id: uuid::Uuid::new_v4().to_string(),
         function_version: concat!("archivectl ", env!("CARGO_PKG_VERSION")).to_owned(),
         requested_by: job.requested_by.clone(),
@@ -227,17 +242,17 @@ async fn archive(archiver: &Archiver, job: &Job, session: &Session, tell: &dyn F
     };
     let results = archiver.archive(Run::new(job, &actor, &deadline)).await;
     tracing::debug!(elapsed_ms = begun.elapsed().as_millis(), "archived");
-    results.iter().for_each(|result| tell(Archived::of(result)));
-    let of = |result: &RecordingResult| match result.outcome {
+    results.iter().for_each(|result| report(Archived::of(result)));
+    let done = |result: &RecordingResult| match result.outcome {
         Outcome::Archived
         | Outcome::AlreadyArchived
         | Outcome::Skipped
         | Outcome::Settled
-        | Outcome::Unrecorded => Taken::Done,
-        Outcome::Expired => Taken::Gone,
-        Outcome::Deferred | Outcome::Settling | Outcome::Failed | Outcome::Retry => Taken::Not,
+        | Outcome::Unrecorded => Done::Taken,
+        Outcome::Expired => Done::Expired,
+        Outcome::Deferred | Outcome::Settling | Outcome::Failed | Outcome::Retry => Done::Refused,
     };
-    results.iter().map(of).max().unwrap_or(Taken::Done)
+    results.iter().map(done).max().unwrap_or(Done::Taken)
 }
 
 impl Archived {
@@ -247,7 +262,11 @@ impl Archived {
             recording_id: result.of.recording_key(),
             outcome: result.outcome.as_str(),
             reason: result.error.as_ref().map(ToString::to_string),
-            files: result.files.iter().map(|file| file.archive_key.clone()).collect(),
+            files: result
+                .files
+                .iter()
+                .map(|file| file.archive_key.to_string())
+                .collect(),
         }
     }
 }

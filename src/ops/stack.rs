@@ -1,11 +1,11 @@
-//! The function's configuration as a deployed stack tells it.
+//! The function's configuration as a deployed stack has it.
 
 use std::collections::BTreeMap;
 
 use super::error::{Error, Kind};
 use crate::aws;
 
-/// Outputs and parameters of the template, and the variable that each stands for.
+/// Outputs and parameters of the template, and the variable that each sets.
 const VARIABLES: [(&str, &str); 27] = [
     ("SecretId", "GENESYS_SECRET_ID"),
     ("GenesysCloudRegion", "GENESYS_CLOUD_REGION"),
@@ -56,9 +56,9 @@ pub(super) async fn variables(name: &str) -> Result<BTreeMap<&'static str, Strin
         parameters.filter_map(|parameter| Some((parameter.parameter_key?, parameter.parameter_value?)));
     let outputs = stack.outputs.unwrap_or_default().into_iter();
     let outputs = outputs.filter_map(|output| Some((output.output_key?, output.output_value?)));
-    let told: BTreeMap<String, String> = parameters.chain(outputs).collect();
+    let values: BTreeMap<String, String> = parameters.chain(outputs).collect();
     let value = |(key, variable): (&str, &'static str)| {
-        let value = told.get(key).cloned().ok_or_else(|| {
+        let value = values.get(key).cloned().ok_or_else(|| {
             wrong(format!(
                 "the stack {name} has no {key}: it was made from another template than this version's template.yaml"
             ))

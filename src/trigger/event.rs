@@ -1,27 +1,89 @@
-//! Trigger JSON to jobs. Pure: told apart by shape, each fault named, nothing asked of anyone.
+//! Reads trigger JSON: what asks, and for what. Pure: sources are known by their shape, each fault is named, nothing is
+//! asked of anyone.
 
-use aws_lambda_events::sqs::SqsMessage;
 use jiff::Timestamp;
-use serde::Deserialize as _;
 use serde_json::Value;
 use tracing::Span;
 
 use super::kept::is_topic;
 use crate::config::Config;
-use crate::domain::format::MediaKind;
+use crate::domain::audit::Source;
+use crate::domain::format::{MediaKind, RecordingApi};
 use crate::domain::job::Job;
 use crate::domain::recording::ConversationId;
 use crate::error::{Error, ErrorKind};
 
-/// What an invocation's payload is.
+/// The part of the configuration that decides what a job or an event asks for.
+#[derive(Debug, Clone, Copy)]
+pub struct Wanted<'a> {
+    /// `RECORDING_MEDIA`: an event asks only for conversations that may have one of these.
+    pub media: &'a [MediaKind],
+    /// `GENESYS_RECORDING_API`: decides which fields of a job are valid.
+    pub api: RecordingApi,
+}
+
+impl<'a> Wanted<'a> {
+    /// Returns what this configuration wants.
+    pub fn of(config: &'a Config) -> Self {
+        Self {
+            media: &config.recording.media,
+            api: config.genesys.api,
+        }
+    }
+}
+
+/// An invocation's payload, read.
 #[derive(Debug)]
-pub enum Trigger {
-    /// A batch of SQS messages; each may be fit or not.
-    Sqs(Vec<SqsMessage>),
-    /// A Genesys event, straight from EventBridge.
-    EventBridge(Value),
-    /// A job.
-    Direct(Value),
+pub enum Incoming {
+    /// A batch of SQS messages, each read by itself: an invalid one leaves its neighbours alone.
+    Batch(Vec<Message>),
+    /// One event or job.
+    Single {
+        /// Where it comes from, as the audit names it: `eventbridge` or `direct`.
+        source: Source,
+        /// What it asks for.
+        request: Result<Request, Error>,
+    },
+}
+
+/// An SQS message and what it asks for.
+#[derive(Debug)]
+pub struct Message {
+    /// Its id; `None` where it has none, which SQS never does.
+    pub id: Option<String>,
+    /// Its body as it came; empty where it has none.
+    pub body: String,
+    /// What the body asks for.
+    pub request: Result<Request, Error>,
+}
+
+impl Message {
+    /// Reads a record of a batch.
+    fn read(mut record: Value, wanted: &Wanted<'_>) -> Self {
+        let mut text = |field: &str| match record.get_mut(field).map(Value::take) {
+            Some(Value::String(text)) => Some(text),
+            _ => None,
+        };
+        let (id, body) = (text("messageId"), text("body"));
+        let request = match &body {
+            Some(body) => from_body(body, wanted),
+            None => Err(malformed("the message has no body")),
+        };
+        Self {
+            id,
+            body: body.unwrap_or_default(),
+            request,
+        }
+    }
+
+    /// Returns the span of the log lines about this message.
+    pub(super) fn span(&self) -> Span {
+        let id = self.id.as_deref();
+        match &self.request {
+            Ok(request) => request.span(id),
+            Err(_) => tracing::error_span!("message", message_id = id),
+        }
+    }
 }
 
 /// What a job or an event asks for.
@@ -53,67 +115,79 @@ impl Request {
     }
 }
 
-/// Tells the sources apart by shape.
-pub fn trigger(payload: Value) -> Result<Trigger, Error> {
+/// Reads an invocation's payload: a batch of SQS messages, an event straight from EventBridge, or a job.
+pub fn read(mut payload: Value, wanted: &Wanted<'_>) -> Incoming {
     if payload.get("detail-type").is_some() {
-        return Ok(Trigger::EventBridge(payload));
+        return Incoming::Single {
+            source: Source::EventBridge,
+            request: from_event(&payload, wanted),
+        };
     }
-    let Some(records) = payload.get("Records") else {
-        return Ok(Trigger::Direct(payload));
+    let request = match payload.get_mut("Records").map(Value::take) {
+        None => from_job(&payload, wanted),
+        Some(records) => match messages(records) {
+            Ok(records) => {
+                let read = |record| Message::read(record, wanted);
+                return Incoming::Batch(records.into_iter().map(read).collect());
+            }
+            Err(error) => Err(error),
+        },
     };
-    let malformed = |message: String| Error::new(ErrorKind::MalformedJob, message);
-    let records = records
-        .as_array()
-        .ok_or_else(|| malformed("the event's Records is not an array".into()))?;
-    let messages = records.iter().map(|record| {
-        // Each message by itself, so that an odd one does not take the batch down.
-        let message = SqsMessage::deserialize(record).unwrap_or_default();
-        match record.get("eventSource").and_then(Value::as_str) {
-            None | Some("aws:sqs") => Ok(message),
-            Some(other) => Err(malformed(format!(
-                "the event's records come from {}; accepted: aws:sqs",
-                crate::redact::quote(other)
-            ))),
-        }
-    });
-    Ok(Trigger::Sqs(messages.collect::<Result<_, _>>()?))
+    Incoming::Single {
+        source: Source::Direct,
+        request,
+    }
+}
+
+/// Checks that `Records` is a list, and that SQS sent all of it.
+fn messages(records: Value) -> Result<Vec<Value>, Error> {
+    let Value::Array(records) = records else {
+        return Err(malformed("the event's Records is not an array"));
+    };
+    let sources = records.iter().map(|record| record.get("eventSource"));
+    match sources
+        .flatten()
+        .find_map(|source| source.as_str().filter(|source| *source != "aws:sqs"))
+    {
+        None => Ok(records),
+        Some(other) => Err(malformed(format!(
+            "the event's records come from {}; accepted: aws:sqs",
+            crate::redact::quote(other)
+        ))),
+    }
 }
 
 /// Reads the body of an SQS message: a job, or a whole EventBridge event.
-pub fn from_body(body: Option<&str>, config: &Config) -> Result<Request, Error> {
-    let malformed = |message: String| Error::new(ErrorKind::MalformedJob, message);
-    let body = body.ok_or_else(|| malformed("the message has no body".into()))?;
+pub fn from_body(body: &str, wanted: &Wanted<'_>) -> Result<Request, Error> {
     let value: Value = serde_json::from_str(body).map_err(|error| {
         malformed(format!(
             "the message body is not JSON ({error}); accepted: a job or an EventBridge event"
         ))
     })?;
     if value.get("detail-type").is_some() {
-        from_event(&value, config)
+        from_event(&value, wanted)
     } else {
-        from_job(&value, config)
+        from_job(&value, wanted)
     }
 }
 
-/// Reads a job.
-pub fn from_job(value: &Value, config: &Config) -> Result<Request, Error> {
+fn from_job(value: &Value, wanted: &Wanted<'_>) -> Result<Request, Error> {
     Ok(Request::Archive {
-        job: Job::parse(value, config.genesys.api)?,
+        job: Job::parse(value, wanted.api)?,
         event_id: None,
     })
+}
+
+fn malformed(message: impl Into<String>) -> Error {
+    Error::new(ErrorKind::MalformedJob, message)
 }
 
 /// Reads a Genesys event, as EventBridge sends it or as the rule's target transforms it. Only the three "end" topics ask
 /// for something, and only where the kind of conversation can have a wanted recording.
 ///
 /// No error repeats a value of the event: any of them may be somebody's name or number.
-pub fn from_event(value: &Value, config: &Config) -> Result<Request, Error> {
-    let malformed = |message: &str| {
-        Error::new(
-            ErrorKind::MalformedJob,
-            format!("the EventBridge event {message}"),
-        )
-    };
+fn from_event(value: &Value, wanted: &Wanted<'_>) -> Result<Request, Error> {
+    let malformed = |message: &str| malformed(format!("the EventBridge event {message}"));
     let detail_type = &value["detail-type"];
     let Some(kind) = detail_type.as_str() else {
         return Err(malformed("is malformed: its detail-type is not text"));
@@ -132,7 +206,7 @@ pub fn from_event(value: &Value, config: &Config) -> Result<Request, Error> {
     }
     let body = &detail["eventBody"];
     let media_type = given(&body["mediaType"]).unwrap_or("UNKNOWN");
-    if !may_have_wanted(media_type, &config.recording.media) {
+    if !may_have_wanted(media_type, wanted.media) {
         let why = format!("RECORDING_MEDIA names nothing that a conversation of type {media_type} has");
         return Ok(Request::Nothing { why });
     }
@@ -214,18 +288,13 @@ mod tests {
 
     const ID: &str = "c0000000-0000-4000-8000-000000000001";
 
-    fn config(media: &'static str) -> Config {
-        Config::from_lookup(move |name| {
-            let value = match name {
-                "RECORDING_MEDIA" => media,
-                "AUDIT_TABLE_NAME" => "audit",
-                "LEDGER_TABLE_NAME" => "ledger",
-                "GENESYS_SECRET_ID" | "S3_BUCKET_NAME" => "name",
-                _ => return None,
-            };
-            Some(value.to_owned())
-        })
-        .unwrap()
+    const AUDIO: Wanted<'static> = wanted(&[MediaKind::Audio]);
+
+    const fn wanted(media: &[MediaKind]) -> Wanted<'_> {
+        Wanted {
+            media,
+            api: RecordingApi::Conversations,
+        }
     }
 
     fn event(detail_type: &str, body: Value) -> Value {
@@ -242,7 +311,7 @@ mod tests {
             END,
             json!({"conversationId": ID, "mediaType": "VOICE", "eventTime": 1_768_472_430_383_i64}),
         );
-        let Request::Archive { job, event_id } = from_event(&value, &config("audio")).unwrap() else {
+        let Request::Archive { job, event_id } = from_event(&value, &AUDIO).unwrap() else {
             panic!()
         };
         assert_eq!(job.conversation.to_string(), ID);
@@ -252,8 +321,7 @@ mod tests {
 
     #[test]
     fn the_id_may_stand_in_the_topic_alone_and_the_time_in_the_envelope() {
-        let Request::Archive { job, .. } = from_event(&event(END, json!({})), &config("audio")).unwrap()
-        else {
+        let Request::Archive { job, .. } = from_event(&event(END, json!({})), &AUDIO).unwrap() else {
             panic!()
         };
         assert_eq!(job.conversation.to_string(), ID);
@@ -262,42 +330,27 @@ mod tests {
 
     #[test]
     fn what_nobody_wants_asks_for_nothing() {
-        for (detail_type, media_type, media, wanted) in [
-            (END, "VOICE", "audio", true),
-            (END, "CALLBACK", "audio", true),
-            (END, "CHAT", "audio", false),
-            (END, "CHAT", "audio,chat", true),
-            (END, "CHAT", "screen", true),
-            (END, "HOLOGRAM", "audio", true),
-            (
-                "v2.detail.events.conversation.{id}.user.end",
-                "VOICE",
-                "audio",
-                true,
-            ),
-            (
-                "v2.detail.events.conversation.{id}.acd.end",
-                "VOICE",
-                "audio",
-                true,
-            ),
-            (
-                "v2.detail.events.conversation.{id}.customer.start",
-                "VOICE",
-                "audio",
-                false,
-            ),
-            ("v2.conversations.{id}.transcription", "VOICE", "audio", false),
+        use MediaKind::{Audio, Chat, Screen};
+        let of = |event: &str| format!("v2.detail.events.conversation.{{id}}.{event}");
+        let (end, transcription) = (END.to_owned(), "v2.conversations.{id}.transcription".to_owned());
+        for (detail_type, media_type, media, is_wanted) in [
+            (&end, "VOICE", &[Audio][..], true),
+            (&end, "CALLBACK", &[Audio], true),
+            (&end, "CHAT", &[Audio], false),
+            (&end, "CHAT", &[Audio, Chat], true),
+            (&end, "CHAT", &[Screen], true),
+            (&end, "HOLOGRAM", &[Audio], true),
+            (&of("user.end"), "VOICE", &[Audio], true),
+            (&of("acd.end"), "VOICE", &[Audio], true),
+            (&of("customer.start"), "VOICE", &[Audio], false),
+            (&transcription, "VOICE", &[Audio], false),
         ] {
-            let value = event(
-                detail_type,
-                json!({"conversationId": ID, "mediaType": media_type}),
-            );
-            let request = from_event(&value, &config(media)).unwrap();
+            let body = json!({"conversationId": ID, "mediaType": media_type});
+            let request = from_event(&event(detail_type, body), &wanted(media)).unwrap();
             assert_eq!(
                 matches!(request, Request::Archive { .. }),
-                wanted,
-                "{detail_type} {media_type} {media}"
+                is_wanted,
+                "{detail_type} {media_type} {media:?}"
             );
         }
     }
@@ -307,14 +360,14 @@ mod tests {
         let mut value = event(END, json!({"mediaType": "VOICE"}));
         value["detail"]["topicName"] = Value::Null;
         assert!(
-            from_event(&value, &config("audio"))
+            from_event(&value, &AUDIO)
                 .unwrap_err()
                 .to_string()
                 .contains("eventBody.conversationId")
         );
         let value = event(END, json!({"conversationId": "../x"}));
         assert!(
-            from_event(&value, &config("audio"))
+            from_event(&value, &AUDIO)
                 .unwrap_err()
                 .to_string()
                 .contains("must be a UUID")
@@ -323,37 +376,49 @@ mod tests {
 
     #[test]
     fn sources_are_told_apart_by_shape() {
-        assert!(matches!(
-            trigger(json!({"conversationId": ID})),
-            Ok(Trigger::Direct(_))
-        ));
-        assert!(matches!(
-            trigger(event(END, json!({}))),
-            Ok(Trigger::EventBridge(_))
-        ));
-        let batch = json!({"Records": [{"messageId": "1", "body": "{}", "eventSource": "aws:sqs"}, 7]});
-        let Ok(Trigger::Sqs(messages)) = trigger(batch) else {
+        let source = |payload| match read(payload, &AUDIO) {
+            Incoming::Batch(_) => Source::Sqs,
+            Incoming::Single { source, .. } => source,
+        };
+        assert_eq!(source(json!({"conversationId": ID})), Source::Direct);
+        assert_eq!(source(event(END, json!({}))), Source::EventBridge);
+        assert_eq!(source(json!({"Records": []})), Source::Sqs);
+        for (records, why) in [
+            (json!([{"eventSource": "aws:s3"}]), "aws:s3"),
+            (json!("x"), "not an array"),
+        ] {
+            let Incoming::Single { request, .. } = read(json!({"Records": records}), &AUDIO) else {
+                panic!("{records}")
+            };
+            let error = request.unwrap_err().to_string();
+            assert!(error.contains(why), "{error}");
+        }
+    }
+
+    #[test]
+    fn an_odd_message_keeps_its_id_and_leaves_its_neighbours_alone() {
+        let job = json!({"conversationId": ID}).to_string();
+        let records = json!([{"messageId": "m-0", "body": job}, 7, {"messageId": "m-2", "body": 7}]);
+        let Incoming::Batch(messages) = read(json!({"Records": records}), &AUDIO) else {
             panic!()
         };
-        assert_eq!(messages.len(), 2, "an odd record does not take the batch down");
-        let error = trigger(json!({"Records": [{"eventSource": "aws:s3"}]})).unwrap_err();
-        assert!(error.to_string().contains("aws:s3"), "{error}");
+        let read: Vec<_> = messages
+            .iter()
+            .map(|message| (message.id.as_deref(), message.request.is_ok()))
+            .collect();
+        assert_eq!(read, [(Some("m-0"), true), (None, false), (Some("m-2"), false)]);
+        let why = messages[2].request.as_ref().unwrap_err().to_string();
+        assert!(why.contains("no body"), "{why}");
     }
 
     #[test]
     fn a_body_that_is_not_json_says_so_without_repeating_itself() {
-        let error = from_body(Some("{\"ani\":\"tel:+15555550100\""), &config("audio"))
+        let error = from_body("{\"ani\":\"tel:+15555550100\"", &AUDIO)
             .unwrap_err()
             .to_string();
         assert!(
             error.contains("not JSON") && !error.contains("5555550100"),
             "{error}"
-        );
-        assert!(
-            from_body(None, &config("audio"))
-                .unwrap_err()
-                .to_string()
-                .contains("no body")
         );
     }
 
@@ -389,18 +454,9 @@ mod tests {
     proptest! {
         #[test]
         fn arbitrary_json_never_panics(value in arbitrary_json()) {
-            let config = config("audio");
-            match trigger(value.clone()) {
-                Ok(Trigger::Sqs(messages)) => {
-                    for message in messages {
-                        let _ = from_body(message.body.as_deref(), &config);
-                    }
-                }
-                Ok(Trigger::EventBridge(value)) => { let _ = from_event(&value, &config); }
-                Ok(Trigger::Direct(value)) => { let _ = from_job(&value, &config); }
-                Err(_) => {}
-            }
-            let _ = from_body(Some(&value.to_string()), &config);
+            let _ = read(value.clone(), &AUDIO);
+            let _ = read(json!({"Records": [value.clone(), {"body": value.to_string()}]}), &AUDIO);
+            let _ = from_body(&value.to_string(), &AUDIO);
         }
     }
 }

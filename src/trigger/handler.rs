@@ -5,21 +5,19 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use aws_lambda_events::sqs::SqsMessage;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
-use tracing::{Instrument as _, Span};
+use tracing::Instrument as _;
 
-use super::event::{self, Request, Trigger};
+use super::event::{self, Incoming, Message, Request, Wanted};
 use super::kept;
 use super::metrics::Tally;
-use crate::archive::{Archiver, Run, asked, panic_text};
-use crate::aws::queues::{Exception, Handover};
+use crate::archive::{Archiver, Run};
+use crate::aws::queues::Handover;
 use crate::clock::{Deadline, Stop};
-use crate::domain::audit::Actor;
-use crate::domain::job::Job;
+use crate::domain::audit::{Actor, Source};
 use crate::domain::outcome::{Outcome, RecordingResult};
 use crate::error::{Error, ErrorKind};
 use crate::genesys::Details;
@@ -44,40 +42,37 @@ pub struct Invocation {
     pub remaining: Duration,
 }
 
-/// What came of one message, event or job.
+/// How one message, event or job ended.
 #[derive(Debug)]
-pub(super) struct Settled {
-    pub(super) results: Vec<RecordingResult>,
-    pub(super) ignored: bool,
-    /// An error: the trigger has to come again.
-    pub(super) verdict: Result<(), Error>,
+pub(super) enum Settled {
+    /// Each result was sent where it has to go.
+    Done(Vec<RecordingResult>),
+    /// Nothing was asked for, or there was nothing to do.
+    Ignored,
+    /// It cannot be read, and people have it.
+    HandedOver,
+    /// The trigger has to redeliver it; an event or a job fails.
+    Retry {
+        /// How far this run got.
+        results: Vec<RecordingResult>,
+        error: Error,
+    },
 }
 
 impl Settled {
-    /// Nothing was asked of anyone, or nothing came of it.
-    fn without_results(verdict: Result<(), Error>) -> Self {
-        Self {
-            results: Vec::new(),
-            ignored: false,
-            verdict,
+    /// Returns how it ended, from the results and from whether each of them could be sent on.
+    pub(super) fn of(results: Vec<RecordingResult>, sent: Result<(), Error>) -> Self {
+        match sent {
+            Ok(()) => Self::Done(results),
+            Err(error) => Self::Retry { results, error },
         }
     }
-}
 
-/// An SQS message and what it asks for.
-#[derive(Debug)]
-pub(super) struct Message {
-    sqs: SqsMessage,
-    pub(super) request: Result<Request, Error>,
-}
-
-impl Message {
-    /// Returns the span of the log lines about this message.
-    fn span(&self) -> Span {
-        let id = self.sqs.message_id.as_deref();
-        match &self.request {
-            Ok(request) => request.span(id),
-            Err(_) => tracing::error_span!("message", message_id = id),
+    /// Leaves it to the trigger before there is any result.
+    fn retry(error: Error) -> Self {
+        Self::Retry {
+            results: Vec::new(),
+            error,
         }
     }
 }
@@ -119,20 +114,12 @@ impl Handler {
             function_version: invocation.function_version.clone(),
             ..Actor::default()
         };
-        let answer = match event::trigger(payload) {
-            Err(error) => {
-                tally.count_unreadable(Outcome::Failed);
-                Err(error)
-            }
-            Ok(Trigger::Sqs(messages)) => Ok(self.batch(messages, actor("sqs"), &deadline, &mut tally).await),
-            Ok(Trigger::EventBridge(value)) => {
-                let request = event::from_event(&value, self.archiver.config());
-                self.single(request, actor("eventbridge"), &deadline, &mut tally)
-                    .await
-            }
-            Ok(Trigger::Direct(value)) => {
-                let request = event::from_job(&value, self.archiver.config());
-                self.single(request, actor("direct"), &deadline, &mut tally).await
+        let answer = match event::read(payload, &Wanted::of(self.archiver.config())) {
+            Incoming::Batch(messages) => Ok(self
+                .batch(messages, actor(Source::Sqs), &deadline, &mut tally)
+                .await),
+            Incoming::Single { source, request } => {
+                self.single(request, actor(source), &deadline, &mut tally).await
             }
         };
         if let Err(error) = &answer {
@@ -160,28 +147,32 @@ impl Handler {
                 let work = self.settle(request, actor, deadline, &details).boxed();
                 contained(work, deadline).instrument(span).await
             }
-            Err(error) => Settled::without_results(Err(error)),
+            Err(error) => Settled::retry(error),
         };
         count(tally, &settled);
-        settled.verdict.map(|()| summary(&settled.results))
+        match settled {
+            Settled::Done(results) => Ok(summary(&results)),
+            Settled::Ignored | Settled::HandedOver => Ok(summary(&[])),
+            Settled::Retry { error, .. } => Err(error),
+        }
     }
 
     /// A batch: messages of one conversation one after another, as they are about the same objects; all else side
     /// by side, with transfers bounded by the archiver's slots. The answer names the messages to redeliver, in the order of the batch.
     async fn batch(
         &self,
-        messages: Vec<SqsMessage>,
+        messages: Vec<Message>,
         actor: Actor,
         deadline: &Deadline,
         tally: &mut Tally,
     ) -> Value {
         let ids: Vec<String> = messages
             .iter()
-            .map(|message| message.message_id.clone().unwrap_or_default())
+            .map(|message| message.id.clone().unwrap_or_default())
             .collect();
         // Tasks of their own, so that hashing spreads over the cores; dropped with the set if the invocation is.
         let mut running = JoinSet::new();
-        let groups = self.by_conversation(messages);
+        let groups = by_conversation(messages);
         let details = Arc::new(self.details_of(&groups));
         for group in groups {
             let (handler, actor, deadline, details) =
@@ -192,7 +183,7 @@ impl Handler {
                     let span = message.span();
                     let work = handler.message(message, actor.clone(), &deadline, &details);
                     let done = contained(work.boxed(), &deadline).instrument(span.clone()).await;
-                    if let Err(error) = &done.verdict {
+                    if let Settled::Retry { error, .. } = &done {
                         span.in_scope(|| log_left(error));
                     }
                     settled.push((index, done));
@@ -213,33 +204,18 @@ impl Handler {
             let settled = settled.unwrap_or_else(|| {
                 let error = Error::new(ErrorKind::Panic, "a task died");
                 tracing::error_span!("message", message_id = id).in_scope(|| log_left(&error));
-                Settled::without_results(Err(error))
+                Settled::retry(error)
             });
             count(tally, &settled);
-            if settled.verdict.is_err() {
-                failures.push(json!({"itemIdentifier": id}));
-                tally.item_failures += 1;
+            match settled {
+                Settled::Done(_) | Settled::Ignored | Settled::HandedOver => {}
+                Settled::Retry { .. } => {
+                    failures.push(json!({"itemIdentifier": id}));
+                    tally.item_failures += 1;
+                }
             }
         }
         json!({"batchItemFailures": failures})
-    }
-
-    /// Reads the messages and groups them by conversation, each with its place in the batch.
-    fn by_conversation(&self, messages: Vec<SqsMessage>) -> Vec<Vec<(usize, Message)>> {
-        let mut groups: Vec<Vec<(usize, Message)>> = Vec::new();
-        let mut group_of = HashMap::new();
-        for (index, sqs) in messages.into_iter().enumerate() {
-            let request = event::from_body(sqs.body.as_deref(), self.archiver.config());
-            let group = match &request {
-                Ok(Request::Archive { job, .. }) => *group_of.entry(job.conversation).or_insert(groups.len()),
-                _ => groups.len(),
-            };
-            if group == groups.len() {
-                groups.push(Vec::new());
-            }
-            groups[group].push((index, Message { sqs, request }));
-        }
-        groups
     }
 
     /// One message: of what cannot be read, the exception queue gets what may be kept.
@@ -251,7 +227,7 @@ impl Handler {
         details: &Details,
     ) -> Settled {
         let actor = Actor {
-            message_id: message.sqs.message_id,
+            message_id: message.id,
             ..actor
         };
         let error = match message.request {
@@ -259,7 +235,7 @@ impl Handler {
             Err(error) => error,
         };
         let error = kept::about(&error);
-        let kept = kept::kept(&message.sqs.body.unwrap_or_default());
+        let kept = kept::kept(&message.body);
         let actor = Actor {
             event_id: kept.event_id,
             ..actor
@@ -268,8 +244,11 @@ impl Handler {
             body: &kept.body,
             dropped: kept.dropped,
         };
-        let verdict = self.hand_over(&error, None, None, handover, &actor).await;
-        Settled::without_results(verdict.and_then(|handed| if handed { Ok(()) } else { Err(error) }))
+        match self.hand_over(&error, None, handover, &actor).await {
+            Ok(true) => Settled::HandedOver,
+            Ok(false) => Settled::retry(error),
+            Err(error) => Settled::retry(error),
+        }
     }
 
     /// Sees a request through.
@@ -284,10 +263,7 @@ impl Handler {
             Request::Archive { job, event_id } => (job, event_id),
             Request::Nothing { why } => {
                 tracing::info!(why, "event ignored");
-                return Settled {
-                    ignored: true,
-                    ..Settled::without_results(Ok(()))
-                };
+                return Settled::Ignored;
             }
         };
         actor.event_id = event_id;
@@ -305,106 +281,33 @@ impl Handler {
         job.first_seen = Some(job.first_seen.map_or(now, |seen| seen.min(now)));
         if !deadline.allows_new_work() {
             let error = Error::new(ErrorKind::DeadlineNear, "no time left to begin another recording");
-            return Settled::without_results(Err(error));
+            return Settled::retry(error);
         }
         let run = Run::new(&job, &actor, deadline);
         if self.archiver.settles(&job) {
             return self.look(run, details).await;
         }
         let mut results = self.archiver.archive(run).await;
-        let verdict = self.dispatch(&job, &actor, &mut results).await;
-        Settled {
-            results,
-            ignored: false,
-            verdict,
-        }
-    }
-
-    /// Sends each result where it has to go. When the trigger has to come again, nothing is sent: the next run
-    /// meets the same results, and would send them twice.
-    pub(super) async fn dispatch(
-        &self,
-        job: &Job,
-        actor: &Actor,
-        results: &mut [RecordingResult],
-    ) -> Result<(), Error> {
-        if let Some(again) = results.iter_mut().find(|result| result.outcome == Outcome::Retry) {
-            return Err(again
-                .error
-                .take()
-                .unwrap_or_else(|| Error::transient("another run is needed")));
-        }
-        for result in results {
-            let Some(error) = &result.error else { continue };
-            match result.outcome {
-                Outcome::Failed if actor.source != "sqs" && error.kind() == ErrorKind::MalformedJob => {
-                    return Err(Error::new(ErrorKind::MalformedJob, error.to_string()));
-                }
-                Outcome::Failed | Outcome::Expired => {
-                    let recording = result.of.recording.map(|id| id.to_string());
-                    let conversation = Some(result.of.conversation.to_string());
-                    let replay = about(job, result);
-                    let handover = Handover::Job(&replay);
-                    let handed = self
-                        .hand_over(error, conversation, recording, handover, actor)
-                        .await?;
-                    if !handed && result.outcome == Outcome::Failed && actor.source == "sqs" {
-                        return Err(Error::new(error.kind(), error.to_string()));
-                    }
-                }
-                Outcome::Deferred if !result.sent => {
-                    if !self.archiver.queues().can_defer() {
-                        let message =
-                            format!("{error}; with WORK_QUEUE_URL set, the job would have been deferred");
-                        return Err(Error::new(error.kind(), message));
-                    }
-                    self.archiver
-                        .queues()
-                        .defer(&about(job, result), asked(error))
-                        .await?;
-                }
-                _ => {}
-            }
-        }
-        Ok(())
-    }
-
-    /// Hands a case over to people, if there is a queue for it.
-    async fn hand_over(
-        &self,
-        error: &Error,
-        interaction_id: Option<String>,
-        recording_id: Option<String>,
-        handover: Handover<'_>,
-        actor: &Actor,
-    ) -> Result<bool, Error> {
-        if !self.archiver.queues().has_exception_queue() {
-            return Ok(false);
-        }
-        let exception = Exception {
-            error,
-            interaction_id,
-            recording_id,
-            handover,
-            timestamp: self.archiver.clock().now(),
-            actor,
-        };
-        self.archiver.queues().hand_over(&exception).await?;
-        Ok(true)
+        let sent = self.dispatch(&job, &actor, &mut results).await;
+        Settled::of(results, sent)
     }
 }
 
-/// The job that has to come again for a result: for this recording alone, not for those that are done.
-fn about(job: &Job, result: &RecordingResult) -> Job {
-    match result.of.recording.or(job.recording) {
-        None => job.clone(),
-        recording => Job {
-            recording,
-            look: None,
-            recheck: false,
-            ..job.clone()
-        },
+/// Groups messages by conversation, each with its place in the batch.
+fn by_conversation(messages: Vec<Message>) -> Vec<Vec<(usize, Message)>> {
+    let mut groups: Vec<Vec<(usize, Message)>> = Vec::new();
+    let mut group_of = HashMap::new();
+    for (index, message) in messages.into_iter().enumerate() {
+        let group = match &message.request {
+            Ok(Request::Archive { job, .. }) => *group_of.entry(job.conversation).or_insert(groups.len()),
+            Ok(Request::Nothing { .. }) | Err(_) => groups.len(),
+        };
+        if group == groups.len() {
+            groups.push(Vec::new());
+        }
+        groups[group].push((index, message));
     }
+    groups
 }
 
 fn log_left(error: &Error) {
@@ -418,29 +321,29 @@ async fn contained(work: BoxFuture<'_, Settled>, deadline: &Deadline) -> Settled
     let error = tokio::select! {
         settled = AssertUnwindSafe(work).catch_unwind() => match settled {
             Ok(settled) => return settled,
-            Err(panic) => {
-                let message = format!("a defect was caught: {}", panic_text(&*panic));
-                Error::new(ErrorKind::Panic, message)
-            }
+            Err(panic) => Error::caught(&*panic),
         },
         () = deadline.answer_due() => {
             Error::new(ErrorKind::DeadlineNear, "the invocation ends, and something still did not answer")
         }
     };
-    Settled::without_results(Err(error))
+    Settled::retry(error)
 }
 
+/// Counts how a message, event or job ended.
 fn count(tally: &mut Tally, settled: &Settled) {
-    settled.results.iter().for_each(|result| tally.count(result));
-    tally.ignored += u64::from(settled.ignored);
-    if settled.results.is_empty() && !settled.ignored {
-        let error = settled.verdict.as_ref().err();
-        let malformed = error.is_none_or(|error| error.kind() == ErrorKind::MalformedJob);
-        tally.count_unreadable(if malformed {
-            Outcome::Failed
-        } else {
-            Outcome::Retry
-        });
+    match settled {
+        Settled::Ignored => tally.ignored += 1,
+        Settled::HandedOver => tally.count_unreadable(Outcome::Failed),
+        Settled::Retry { results, error } if results.is_empty() => {
+            tally.count_unreadable(match error.kind() == ErrorKind::MalformedJob {
+                true => Outcome::Failed,
+                false => Outcome::Retry,
+            });
+        }
+        Settled::Done(results) | Settled::Retry { results, .. } => {
+            results.iter().for_each(|result| tally.count(result));
+        }
     }
 }
 

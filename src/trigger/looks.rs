@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use super::event::Request;
-use super::handler::{Handler, Message, Settled};
+use super::event::{Message, Request};
+use super::handler::{Handler, Settled};
 use crate::archive::{Looked, Run};
 use crate::domain::audit::Actor;
 use crate::domain::job::Job;
@@ -25,7 +25,7 @@ impl Handler {
                 let due = job.look.is_some() && job.not_before.is_none_or(|time| time <= now);
                 (due && self.archiver().settles(job)).then_some(job.conversation)
             }
-            _ => None,
+            Ok(Request::Nothing { .. }) | Err(_) => None,
         });
         Details::of(due)
     }
@@ -34,17 +34,16 @@ impl Handler {
     /// it is not taken again.
     pub(super) async fn look(&self, run: Run<'_>, details: &Details) -> Settled {
         let Looked { mut results, taken } = self.archiver().look(run).await;
-        let mut verdict = self.dispatch(run.job, run.actor, &mut results).await;
-        if let (Ok(()), Some(taken)) = (&verdict, taken) {
+        let mut sent = self.dispatch(run.job, run.actor, &mut results).await;
+        if let (Ok(()), Some(taken)) = (&sent, taken) {
             let concluded = self.archiver().conclude_look(run, taken, details).await;
             let mut concluded = Vec::from_iter(concluded);
-            verdict = self.dispatch(run.job, run.actor, &mut concluded).await;
+            sent = self.dispatch(run.job, run.actor, &mut concluded).await;
             results.extend(concluded);
         }
-        Settled {
-            ignored: results.is_empty(),
-            results,
-            verdict,
+        match sent {
+            Ok(()) if results.is_empty() => Settled::Ignored,
+            sent => Settled::of(results, sent),
         }
     }
 
@@ -60,22 +59,14 @@ impl Handler {
             let message = format!("the job's notBefore is {time}; accepted: a time within the next 24 hours");
             let error = Error::new(ErrorKind::MalformedJob, message);
             let mut results = vec![RecordingResult::ended(of, Outcome::Failed, error)];
-            let verdict = self.dispatch(job, actor, &mut results).await;
-            return Settled {
-                results,
-                ignored: false,
-                verdict,
-            };
+            let sent = self.dispatch(job, actor, &mut results).await;
+            return Settled::of(results, sent);
         }
-        let verdict = self.archiver().queues().send(job, wait).await;
+        let sent = self.archiver().queues().send(job, wait).await;
         let error = Error::new(
             ErrorKind::NotReady { after: Some(wait) },
             format!("the job waits until {time} (notBefore)"),
         );
-        Settled {
-            results: vec![RecordingResult::ended(of, Outcome::Settling, error)],
-            ignored: false,
-            verdict,
-        }
+        Settled::of(vec![RecordingResult::ended(of, Outcome::Settling, error)], sent)
     }
 }

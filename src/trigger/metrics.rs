@@ -1,4 +1,4 @@
-//! Metrics in CloudWatch's embedded format: names and units in one table, lines made of outcomes. Pure.
+//! Metrics in CloudWatch's embedded format: names and units in one place, lines made of outcomes. Pure.
 //!
 //! Written here and not with a recorder crate: those keep their counts in one global place, while here the figures
 //! of an invocation are a value that only its own outcomes made.
@@ -14,25 +14,61 @@ use crate::telemetry::Counters;
 
 const NAMESPACE: &str = "RecordingArchiver";
 
-/// Metrics of each outcome, with the dimension `Outcome`.
-const BY_OUTCOME: [(&str, &str); 5] = [
-    ("Recordings", "Count"),
-    ("BytesArchived", "Bytes"),
-    ("DownloadLatency", "Milliseconds"),
-    ("ArchiveLatency", "Milliseconds"),
-    ("ArchiveAge", "Seconds"),
-];
+/// A metric. Its values are added by this name, so that none can land under another's.
+#[derive(Debug, Clone, Copy)]
+enum Metric {
+    // Of each outcome, with the dimension `Outcome`.
+    Recordings,
+    BytesArchived,
+    DownloadLatency,
+    ArchiveLatency,
+    ArchiveAge,
+    // Of the invocation, without a dimension.
+    GenesysRequests,
+    GenesysThrottled,
+    WebhookFailures,
+    AbortFailures,
+    Deferrals,
+    EventsIgnored,
+    BatchItemFailures,
+}
 
-/// Metrics of the invocation, without a dimension.
-const OF_INVOCATION: [(&str, &str); 7] = [
-    ("GenesysRequests", "Count"),
-    ("GenesysThrottled", "Count"),
-    ("WebhookFailures", "Count"),
-    ("AbortFailures", "Count"),
-    ("Deferrals", "Count"),
-    ("EventsIgnored", "Count"),
-    ("BatchItemFailures", "Count"),
-];
+impl Metric {
+    /// The name in CloudWatch.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Recordings => "Recordings",
+            Self::BytesArchived => "BytesArchived",
+            Self::DownloadLatency => "DownloadLatency",
+            Self::ArchiveLatency => "ArchiveLatency",
+            Self::ArchiveAge => "ArchiveAge",
+            Self::GenesysRequests => "GenesysRequests",
+            Self::GenesysThrottled => "GenesysThrottled",
+            Self::WebhookFailures => "WebhookFailures",
+            Self::AbortFailures => "AbortFailures",
+            Self::Deferrals => "Deferrals",
+            Self::EventsIgnored => "EventsIgnored",
+            Self::BatchItemFailures => "BatchItemFailures",
+        }
+    }
+
+    /// The unit in CloudWatch.
+    fn unit(self) -> &'static str {
+        match self {
+            Self::BytesArchived => "Bytes",
+            Self::DownloadLatency | Self::ArchiveLatency => "Milliseconds",
+            Self::ArchiveAge => "Seconds",
+            Self::Recordings
+            | Self::GenesysRequests
+            | Self::GenesysThrottled
+            | Self::WebhookFailures
+            | Self::AbortFailures
+            | Self::Deferrals
+            | Self::EventsIgnored
+            | Self::BatchItemFailures => "Count",
+        }
+    }
+}
 
 /// The format takes at most 100 values a metric and line.
 const MOST_VALUES: usize = 100;
@@ -86,31 +122,17 @@ impl Tally {
         self.outcomes.entry(outcome).or_default().push(nothing);
     }
 
-    /// The lines to print: one, and one more for each further outcome, as a line has room for one value of a dimension.
+    /// Returns the lines to print: one, and one more for each further outcome, as a line has room for one value of a
+    /// dimension. Takes what was counted deep inside.
     pub fn lines(&self, counters: &Counters, timestamp_ms: i64) -> Vec<Value> {
-        let values = [
-            counters.genesys_requests.take(),
-            counters.genesys_throttled.take(),
-            counters.webhook_failures.take(),
-            counters.abort_failures.take(),
-            self.deferrals,
-            self.ignored,
-            self.item_failures,
-        ];
         let mut invocation = Line::default();
-        invocation.add(
-            &[],
-            OF_INVOCATION
-                .iter()
-                .zip(values)
-                .map(|(metric, value)| (*metric, json!(value))),
-        );
+        invocation.add(&[], &self.of_invocation(counters));
         let mut lines = Vec::new();
         for (outcome, figures) in &self.outcomes {
             for figures in figures.chunks(MOST_VALUES) {
                 let mut line = std::mem::take(&mut invocation);
                 line.fields.insert("Outcome".to_owned(), outcome.as_str().into());
-                line.add(&["Outcome"], by_outcome(figures));
+                line.add(&["Outcome"], &by_outcome(figures));
                 lines.push(line.finish(timestamp_ms));
             }
         }
@@ -119,41 +141,41 @@ impl Tally {
         }
         lines
     }
+
+    fn of_invocation(&self, counters: &Counters) -> Vec<(Metric, Value)> {
+        vec![
+            (Metric::GenesysRequests, counters.genesys_requests.take().into()),
+            (Metric::GenesysThrottled, counters.genesys_throttled.take().into()),
+            (Metric::WebhookFailures, counters.webhook_failures.take().into()),
+            (Metric::AbortFailures, counters.abort_failures.take().into()),
+            (Metric::Deferrals, self.deferrals.into()),
+            (Metric::EventsIgnored, self.ignored.into()),
+            (Metric::BatchItemFailures, self.item_failures.into()),
+        ]
+    }
 }
 
-fn by_outcome(figures: &[Figure]) -> impl Iterator<Item = ((&'static str, &'static str), Value)> {
-    let list = |values: Vec<u64>| (!values.is_empty()).then(|| json!(values));
-    let millis = |pick: fn(&Figure) -> Option<Duration>| {
-        list(
-            figures
-                .iter()
-                .filter_map(pick)
-                .filter_map(|took| u64::try_from(took.as_millis()).ok())
-                .collect(),
-        )
+/// Returns the metrics of the recordings of one outcome. One that none of them has a value for is left out.
+fn by_outcome(figures: &[Figure]) -> Vec<(Metric, Value)> {
+    let millis = |took: Duration| u64::try_from(took.as_millis()).ok();
+    let list = |metric, value: &dyn Fn(&Figure) -> Option<u64>| {
+        let values: Vec<u64> = figures.iter().filter_map(value).collect();
+        (!values.is_empty()).then(|| (metric, json!(values)))
     };
-    let archived: Vec<u64> = figures
-        .iter()
-        .filter(|f| f.archive.is_some())
-        .map(|f| f.bytes)
-        .collect();
-    let values = [
-        Some(json!(figures.len())),
-        list(archived),
-        millis(|figure| figure.download),
-        millis(|figure| figure.archive),
-        list(
-            figures
-                .iter()
-                .filter_map(|figure| figure.age)
-                .map(|age| age.as_secs())
-                .collect(),
-        ),
+    let lists = [
+        list(Metric::BytesArchived, &|figure| {
+            figure.archive.map(|_| figure.bytes)
+        }),
+        list(Metric::DownloadLatency, &|figure| {
+            figure.download.and_then(millis)
+        }),
+        list(Metric::ArchiveLatency, &|figure| figure.archive.and_then(millis)),
+        list(Metric::ArchiveAge, &|figure| figure.age.map(|age| age.as_secs())),
     ];
-    BY_OUTCOME
-        .into_iter()
-        .zip(values)
-        .filter_map(|(metric, value)| Some((metric, value?)))
+    let count = (Metric::Recordings, json!(figures.len()));
+    std::iter::once(count)
+        .chain(lists.into_iter().flatten())
+        .collect()
 }
 
 #[derive(Debug, Default)]
@@ -163,15 +185,11 @@ struct Line {
 }
 
 impl Line {
-    fn add(
-        &mut self,
-        dimensions: &[&str],
-        metrics: impl Iterator<Item = ((&'static str, &'static str), Value)>,
-    ) {
+    fn add(&mut self, dimensions: &[&str], metrics: &[(Metric, Value)]) {
         let mut names = Vec::new();
-        for ((name, unit), value) in metrics {
-            names.push(json!({"Name": name, "Unit": unit}));
-            self.fields.insert(name.to_owned(), value);
+        for (metric, value) in metrics {
+            names.push(json!({"Name": metric.name(), "Unit": metric.unit()}));
+            self.fields.insert(metric.name().to_owned(), value.clone());
         }
         self.directives
             .push(json!({"Namespace": NAMESPACE, "Dimensions": [dimensions], "Metrics": names}));

@@ -169,7 +169,10 @@ async fn every_step_is_audited_with_who_asked_and_chained_to_the_one_before() {
         (record.state, record.attempts, record.lease_expires_at),
         (State::Notified, 1, 0)
     );
-    assert_eq!(record.files[0].archive_key, format!("s3://calls/{KEY}"));
+    assert_eq!(
+        record.files[0].archive_key.to_string(),
+        format!("s3://calls/{KEY}")
+    );
 }
 
 #[tokio::test]

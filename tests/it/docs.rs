@@ -174,7 +174,7 @@ async fn the_audit_item_of_a_stored_file_holds_what_the_page_shows() {
         .unwrap();
     let shown: Value = serde_json::from_str(shown).unwrap();
     let names = |item: &Value| -> BTreeSet<String> { item.as_object().unwrap().keys().cloned().collect() };
-    let stored = Value::Object(stored.unwrap().clone());
+    let stored = serde_json::to_value(stored.unwrap()).unwrap();
     assert_eq!(names(&stored), names(&shown));
     for (name, value) in shown.as_object().unwrap() {
         let of_one_kind = std::mem::discriminant(value) == std::mem::discriminant(&stored[name]);

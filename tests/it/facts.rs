@@ -19,7 +19,7 @@ async fn completed(bench: &Bench) -> Value {
     let mut completed = events
         .into_iter()
         .filter(|event| event["action"] == "download.completed");
-    Value::Object(completed.next().unwrap())
+    Value::Object(completed.next().unwrap().into_attributes())
 }
 
 async fn recorded(bench: &Bench) -> Record {
@@ -84,7 +84,7 @@ async fn a_file_that_is_not_what_was_asked_for_is_named_by_what_it_is() {
         ("wav", Some("ogg_opus"))
     );
     for event in bench.audit(CONVERSATION, RECORDING).await {
-        let about_the_file = event.contains_key("archiveKey");
+        let about_the_file = event.archive_key().is_some();
         let found = event.get("formatFound").map(|found| found == "ogg_opus");
         assert_eq!(found, about_the_file.then_some(true), "{event:?}");
     }
@@ -152,7 +152,7 @@ async fn the_files_of_a_screen_are_parts_in_their_order() {
     assert_eq!(order, (0..11).map(|part| (Some(part), None)).collect::<Vec<_>>());
     for file in &record.files {
         let part = file.part.unwrap();
-        let (_, key) = file.location();
+        let key = &file.archive_key.key;
         assert!(key.ends_with(&format!("{RECORDING}-{part}.webm")), "{key}");
         let bytes = bench.object(key).await.unwrap().bytes;
         assert_eq!(bytes, self::part(usize::try_from(part).unwrap()), "{key}");

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use recording_archiver::domain::audit::AuditItem;
+use recording_archiver::domain::audit::AuditEvent;
 use recording_archiver::domain::record::State;
 use recording_archiver::domain::recording::ArchivedFile;
 
@@ -16,7 +16,7 @@ pub(crate) async fn assert_settled(bench: &Bench, files: &[Vec<String>], story: 
     assert_eq!(record.files.len(), files.len(), "{story}: {:?}", record.files);
     let in_bucket: BTreeSet<_> = bench.keys().await.into_iter().collect();
     let keys = |files: &[ArchivedFile]| -> BTreeSet<_> {
-        files.iter().map(|file| file.location().1.to_owned()).collect()
+        files.iter().map(|file| file.archive_key.key.clone()).collect()
     };
     let (archived, former) = (keys(&record.files), keys(&record.former_files));
     assert!(archived.is_subset(&in_bucket), "{story}: what is named is there");
@@ -46,7 +46,7 @@ pub(crate) async fn assert_settled(bench: &Bench, files: &[Vec<String>], story: 
 
 /// One object: its bytes are among those the source served, and all that is told of it is true.
 async fn assert_whole(bench: &Bench, file: &ArchivedFile, served: &[String], story: &str) {
-    let object = bench.object(file.location().1).await.expect(story);
+    let object = bench.object(&file.archive_key.key).await.expect(story);
     let hash = sha256(&object.bytes);
     assert!(
         served.contains(&hash),
@@ -63,7 +63,7 @@ async fn assert_whole(bench: &Bench, file: &ArchivedFile, served: &[String], sto
 }
 
 /// The audit tells a story without contradictions: begun, each file completed and then stored as it is now, told.
-fn assert_consistent(events: &[AuditItem], files: &[ArchivedFile], story: &str) {
+fn assert_consistent(events: &[AuditEvent], files: &[ArchivedFile], story: &str) {
     let actions: Vec<&str> = events
         .iter()
         .map(|event| event["action"].as_str().unwrap())
@@ -90,7 +90,7 @@ fn assert_consistent(events: &[AuditItem], files: &[ArchivedFile], story: &str) 
     );
     for (event, file) in stored.iter().map(|n| &events[*n]).zip(files) {
         assert_eq!(event["hash"], file.sha256, "{story}");
-        assert_eq!(event["archiveKey"], file.archive_key, "{story}");
+        assert_eq!(event["archiveKey"], file.archive_key.to_string(), "{story}");
         assert_eq!(event["sizeBytes"], file.size_bytes, "{story}");
         let completed = at("download.completed").into_iter().filter(|n| {
             let told = |name| events[*n].get(name) == event.get(name);

@@ -14,7 +14,7 @@ use aws_sdk_s3::config::{Credentials, SharedCredentialsProvider};
 use aws_sdk_s3::types::ChecksumMode;
 use base64::Engine as _;
 use recording_archiver::aws::ledger::from_item;
-use recording_archiver::domain::audit::{self, AuditItem};
+use recording_archiver::domain::audit::{self, AuditEvent};
 use recording_archiver::domain::record::{Record, State};
 use recording_archiver::sim::genesys::{Conversation, Genesys, Media, Recording};
 use recording_archiver::sim::runtime::RuntimeApi;
@@ -189,7 +189,7 @@ async fn a_deployed_stack_archives_the_call_of_an_event_on_the_partner_bus() {
     let query = dynamodb.query().table_name(stack.output("AuditTableName"));
     let query = query.key_condition_expression("interactionId = :id");
     let query = query.expression_attribute_values(":id", AttributeValue::S(CONVERSATION.to_owned()));
-    let trail: Vec<AuditItem> = query.send().await.unwrap().items().iter().map(item).collect();
+    let trail: Vec<AuditEvent> = query.send().await.unwrap().items().iter().map(item).collect();
     for (recording, media) in [(RECORDING, &short), (LONG, &long)] {
         let (bucket, key) = (stack.output("BucketName"), KEY.replace(RECORDING, recording));
         let hash = media.sha256().unwrap();

@@ -11,7 +11,7 @@ use recording_archiver::aws;
 use recording_archiver::aws::ledger::from_item;
 use recording_archiver::clock::Clock;
 use recording_archiver::config::Config;
-use recording_archiver::domain::audit::{self, AuditItem};
+use recording_archiver::domain::audit::{self, AuditEvent};
 use recording_archiver::domain::record::Record;
 use recording_archiver::error::Error;
 use recording_archiver::sim::aws::{ACCESS_KEY_ID, SECRET_ACCESS_KEY};
@@ -198,7 +198,7 @@ impl Bench {
     }
 
     /// The audit events of a recording (`-`: of the conversation as a whole), in order, their chain verified.
-    pub(crate) async fn audit(&self, conversation: &str, recording: &str) -> Vec<AuditItem> {
+    pub(crate) async fn audit(&self, conversation: &str, recording: &str) -> Vec<AuditEvent> {
         let events = self.audit_unverified(conversation, recording).await;
         let end = audit::verify(&events).unwrap();
         if let Some(record) = self.record(conversation, recording).await {
@@ -211,15 +211,15 @@ impl Bench {
         events
     }
 
-    pub(crate) async fn audit_unverified(&self, conversation: &str, recording: &str) -> Vec<AuditItem> {
+    pub(crate) async fn audit_unverified(&self, conversation: &str, recording: &str) -> Vec<AuditEvent> {
         let query = self.world.aws.dynamodb().query().table_name(AUDIT_TABLE);
         let query = query
             .key_condition_expression("interactionId = :id")
             .expression_attribute_values(":id", AttributeValue::S(conversation.to_owned()));
         let items: Vec<_> = query.into_paginator().items().send().try_collect().await.unwrap();
-        let mut events: Vec<AuditItem> = items.into_iter().map(|item| from_item(item).unwrap()).collect();
+        let mut events: Vec<AuditEvent> = items.into_iter().map(|item| from_item(item).unwrap()).collect();
         events.retain(|event| event["recordingId"] == recording);
-        events.sort_by_key(|event| event["seq"].as_u64());
+        events.sort_by_key(AuditEvent::seq);
         events
     }
 

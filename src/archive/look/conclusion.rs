@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::Taken;
-use crate::domain::audit::{Action, Entry};
+use crate::domain::audit::{Action, AuditEvent};
 use crate::domain::outcome::Outcome;
 use crate::domain::record::State;
 
@@ -58,27 +58,21 @@ impl Conclusion {
         }
     }
 
-    /// Puts into the audit event which look it was and what it found: new recordings only, or all of them in the end.
-    pub(super) fn tell(self, taken: &Taken, entry: &mut Entry) {
-        let mut put = |name: &str, value: serde_json::Value| entry.look.insert(name.to_owned(), value);
-        put("look", taken.number.into());
+    /// Adds to the audit event which look it was and what it found: new recordings only, or all of them in the end.
+    pub(super) fn describe(self, taken: &Taken, entry: AuditEvent) -> AuditEvent {
+        let entry = entry.with("look", taken.number);
         let before = taken.before.as_ref().map_or(&[][..], |before| &before.recordings);
         let found = taken.found.listed.iter().chain(&taken.found.others);
         let new: Vec<_> = found.filter(|id| !before.contains(id)).cloned().collect();
         match self {
-            Self::Again(at) => {
-                put("nextLookAt", at.to_string().into());
-                if !new.is_empty() {
-                    put("recordings", new.into());
-                }
-            }
+            Self::Again(at) if new.is_empty() => entry.with("nextLookAt", at.to_string()),
+            Self::Again(at) => entry.with("nextLookAt", at.to_string()).with("recordings", new),
             Self::Settled(by) => {
-                put("settledBy", by.into());
                 let mut all = [before, &new].concat();
                 all.sort();
-                put("recordings", all.into());
+                entry.with("settledBy", by).with("recordings", all)
             }
-            Self::Unrecorded => {}
+            Self::Unrecorded => entry,
         }
     }
 }

@@ -30,6 +30,17 @@ impl Known {
         ever.cloned().collect()
     }
 
+    /// Returns the last look that was recorded as having something to do.
+    pub(super) fn begun(&self) -> u32 {
+        self.conversation.as_ref().map_or(0, |record| record.look_begun)
+    }
+
+    /// Takes from the list the recordings that another run or job sees to.
+    pub(super) fn leave_to_their_runs(&self, listing: &mut Listing, now: Timestamp) {
+        let alone = |id: &RecordingId| needs_work(self.of(&id.to_string()), now);
+        listing.recordings.retain(|one| alone(&one.id));
+    }
+
     /// Returns what a look found that listed this.
     pub(super) fn found(&self, listing: &Listing) -> Found {
         let mut found = Found {

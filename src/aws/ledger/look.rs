@@ -7,11 +7,10 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
 
 use super::write::{Writing, always};
-use super::{Ledger, Record, State, from_item};
+use super::{Ledger, Record, State, Writer, from_item};
 use crate::aws::failed;
-use crate::clock::Deadline;
-use crate::domain::audit::{Actor, Entry};
-use crate::domain::recording::{ConversationId, RecordingRef};
+use crate::domain::audit::AuditEvent;
+use crate::domain::recording::ConversationId;
 use crate::error::Error;
 
 /// An item as DynamoDB gives it.
@@ -31,7 +30,7 @@ pub struct Look {
     /// What proved that nothing more can come.
     pub settled_by: Option<&'static str>,
     /// Its audit event.
-    pub entry: Entry,
+    pub entry: AuditEvent,
 }
 
 /// What a look found, and keeps for the next one.
@@ -112,28 +111,25 @@ impl Ledger {
             .map_err(|error| failed(&format!("reading {conversation} from the table {table}"), error))
     }
 
-    /// Writes down that a look has something to do, before it does it. Returns the record as written, or as it was
-    /// where a later look was begun before.
+    /// Records that a look has something to do, before it does it. Returns the record as written, or as it was where a
+    /// later look had begun.
     pub async fn begin_look(
         &self,
-        of: RecordingRef,
-        actor: &Actor,
+        writer: Writer<'_>,
         seen: Option<Record>,
-        (number, entry): (u32, &Entry),
-        deadline: &Deadline,
+        number: u32,
+        entry: &AuditEvent,
     ) -> Result<Option<Record>, Error> {
         let writing = Writing {
-            of,
-            actor,
+            writer,
             entry,
-            told: |seen, next| seen.is_none_or(|seen| seen.state != next.state),
-            deadline,
+            audited: |seen, next| seen.is_none_or(|seen| seen.state != next.state),
         };
         let begun = self.update(writing, seen.map(Box::new), |seen| {
             if seen.is_some_and(|record| record.look_begun >= number) {
                 return ControlFlow::Break(seen.cloned());
             }
-            let mut next = self.next(&of, seen, entry);
+            let mut next = self.next(&writer.target, seen, entry);
             next.look_begun = number;
             if seen.is_none() {
                 next.state = State::Settling;
@@ -146,21 +142,18 @@ impl Ledger {
         })
     }
 
-    /// Moves the time from which patience counts on to a later end event, without an audit event.
+    /// Moves the time from which waiting counts on to a later end event, without an audit event.
     pub async fn wait_since(
         &self,
-        of: RecordingRef,
-        actor: &Actor,
+        writer: Writer<'_>,
         seen: Option<Record>,
-        (since, entry): (Timestamp, &Entry),
-        deadline: &Deadline,
+        since: Timestamp,
+        entry: &AuditEvent,
     ) -> Result<(), Error> {
         let writing = Writing {
-            of,
-            actor,
+            writer,
             entry,
-            told: |_, _| false,
-            deadline,
+            audited: |_, _| false,
         };
         self.update(writing, seen.map(Box::new), |seen| {
             let Some(record) = seen.filter(|record| record.since.is_none_or(|known| known < since)) else {
@@ -174,24 +167,15 @@ impl Ledger {
         .map(drop)
     }
 
-    /// Writes a look down, in one transaction with its audit event, unless this look or a later one was written before.
-    /// Where that one saw less, this one counts: what it saw is followed by another look.
+    /// Records a look, in one transaction with its audit event, unless this look or a later one was recorded before.
+    /// Where that one saw less, this one counts: another look follows what it saw.
     ///
     /// `seen` is the conversation's record as the look began with it.
-    pub async fn looked(
-        &self,
-        of: RecordingRef,
-        actor: &Actor,
-        seen: Option<Record>,
-        look: &Look,
-        deadline: &Deadline,
-    ) -> Result<(), Error> {
+    pub async fn looked(&self, writer: Writer<'_>, seen: Option<Record>, look: &Look) -> Result<(), Error> {
         let writing = Writing {
-            of,
-            actor,
+            writer,
             entry: &look.entry,
-            told: always,
-            deadline,
+            audited: always,
         };
         self.update(writing, seen.map(Box::new), |seen| {
             let later = seen.filter(|record| record.looks >= look.number);
@@ -199,7 +183,7 @@ impl Ledger {
             if later.is_some_and(|record| found.listed.iter().all(|id| record.recordings.contains(id))) {
                 return ControlFlow::Break(());
             }
-            let mut next = self.next(&of, seen, &look.entry);
+            let mut next = self.next(&writer.target, seen, &look.entry);
             let same = next.looks > 0 && next.listed == found.listed;
             if !same {
                 next.listed_since = None;

@@ -21,7 +21,7 @@ use self::write::{Writing, always};
 use crate::clock::{Clock, Deadline};
 use crate::config::TableConfig;
 use crate::domain::annotations::Annotations;
-use crate::domain::audit::{Action, Actor, Entry};
+use crate::domain::audit::{Action, Actor, AuditEvent};
 use crate::domain::record::{Record, State};
 use crate::domain::recording::{ArchivedFile, RecordingRef};
 use crate::error::Error;
@@ -34,9 +34,9 @@ pub use read::{Events, PageKey, RecordPage, UnreadableEvent};
 
 /// What came of asking for a recording. The caller has to deal with each.
 #[derive(Debug)]
-pub enum Claim {
+pub enum Claim<'a> {
     /// It is ours until the lease ends.
-    Granted(Lease),
+    Granted(Lease<'a>),
     /// A former run did everything there is to do.
     Done(Record),
     /// Another run is at it.
@@ -46,15 +46,34 @@ pub enum Claim {
     },
 }
 
+/// The run that writes to a record.
+#[derive(Debug, Clone, Copy)]
+pub struct Writer<'a> {
+    /// The recording, or the conversation as a whole.
+    pub target: RecordingRef,
+    /// Who made the run happen; every audit event names it.
+    pub actor: &'a Actor,
+    /// The end of the invocation: a lease lasts until then, and so do retries.
+    pub deadline: &'a Deadline,
+}
+
+/// The state in which a recording needs no further run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Goal {
+    /// Archived: no webhook is configured.
+    Archived,
+    /// The webhook's receiver accepted the notification.
+    Notified,
+}
+
 /// The right to write one record, until its end. Only the ledger makes them.
 #[derive(Debug)]
-pub struct Lease {
-    of: RecordingRef,
-    actor: Actor,
+pub struct Lease<'a> {
+    writer: Writer<'a>,
     record: Record,
 }
 
-impl Lease {
+impl Lease<'_> {
     /// The record as this run last wrote it.
     pub fn record(&self) -> &Record {
         &self.record
@@ -66,9 +85,9 @@ impl Lease {
         self.record.annotations_omitted = Some(annotations.omitted).filter(|omitted| *omitted > 0);
     }
 
-    /// Returns what it is a lease on.
-    pub fn of(&self) -> RecordingRef {
-        self.of
+    /// Returns the recording that is leased.
+    pub fn target(&self) -> RecordingRef {
+        self.writer.target
     }
 
     /// Remembers since when Genesys is transcoding the recording, for the next write.
@@ -104,31 +123,28 @@ impl Ledger {
         }
     }
 
-    /// Asks for a recording until the invocation ends.
+    /// Leases a recording until the invocation ends, and writes `entry` as the audit event of the claim.
     ///
-    /// `notify`: an archived recording whose webhook is not delivered yet is granted again, without an audit
-    /// event, as its state does not change. Otherwise `entry` is written as the audit event of the claim.
-    pub async fn claim(
+    /// An archived recording is leased again where its `goal` is a notification that is still pending, without an audit
+    /// event, as its state does not change.
+    pub async fn claim<'a>(
         &self,
-        of: RecordingRef,
-        actor: &Actor,
-        entry: &Entry,
-        notify: bool,
-        deadline: &Deadline,
-    ) -> Result<Claim, Error> {
+        writer: Writer<'a>,
+        entry: &AuditEvent,
+        goal: Goal,
+    ) -> Result<Claim<'a>, Error> {
         let owner = Uuid::new_v4();
         let writing = Writing {
-            of,
-            actor,
+            writer,
             entry,
-            told: always,
-            deadline,
+            audited: always,
         };
         let claimed = self
             .update(writing, None, |seen| {
                 let now = self.clock.now_ms();
                 if let Some(record) = seen {
-                    if record.state == State::Notified || (record.state == State::Archived && !notify) {
+                    let archived = record.state == State::Archived && goal == Goal::Archived;
+                    if archived || record.state == State::Notified {
                         return ControlFlow::Break(Claim::Done(record.clone()));
                     }
                     let end = record.lease_end(now);
@@ -137,9 +153,9 @@ impl Ledger {
                         return ControlFlow::Break(Claim::Busy { remaining });
                     }
                 }
-                let mut next = self.next(&of, seen, entry);
+                let mut next = self.next(&writer.target, seen, entry);
                 next.lease_owner = owner;
-                next.lease_expires_at = now.saturating_add_unsigned(millis(deadline.remaining()));
+                next.lease_expires_at = now.saturating_add_unsigned(millis(writer.deadline.remaining()));
                 if !next.is_archived() {
                     next.state = State::Claimed;
                     next.attempts += 1;
@@ -150,41 +166,34 @@ impl Ledger {
             .await?;
         Ok(match claimed {
             ControlFlow::Break(claim) => claim,
-            ControlFlow::Continue(record) => Claim::Granted(Lease {
-                of,
-                actor: actor.clone(),
-                record,
-            }),
+            ControlFlow::Continue(record) => Claim::Granted(Lease { writer, record }),
         })
     }
 
-    /// All bytes of `files` are here and checked; the last of them becomes visible next. In the end there is to be
-    /// one file for each of `channels`.
+    /// Records that all bytes of `files` are in S3 and checked, before the last of them becomes visible. The recording is
+    /// whole once there is a file for each of `channels`.
     pub async fn storing(
         &self,
-        lease: &mut Lease,
+        lease: &mut Lease<'_>,
         files: Vec<ArchivedFile>,
         channels: Vec<Option<u32>>,
-        entry: &Entry,
-        deadline: &Deadline,
+        entry: &AuditEvent,
     ) -> Result<(), Error> {
         let mut next = lease.record.clone();
         next.state = State::Storing;
         next.retire_files(&files);
         next.files = files;
         next.channels = channels;
-        self.write(lease, next, std::slice::from_ref(entry), deadline)
-            .await
+        self.write(lease, next, std::slice::from_ref(entry)).await
     }
 
-    /// All of `files` are visible and verified.
+    /// Records that all of `files` are visible and verified. The lease ends where that is the `goal`.
     pub async fn archived(
         &self,
-        lease: &mut Lease,
+        lease: &mut Lease<'_>,
         files: Vec<ArchivedFile>,
-        entries: &[Entry],
-        keep_lease: bool,
-        deadline: &Deadline,
+        entries: &[AuditEvent],
+        goal: Goal,
     ) -> Result<(), Error> {
         let mut next = lease.record.clone();
         next.state = State::Archived;
@@ -199,56 +208,45 @@ impl Ledger {
             next.format.clone_from(&file.format);
         }
         next.files = files;
-        if !keep_lease {
+        if goal == Goal::Archived {
             next.lease_expires_at = 0;
         }
-        self.write(lease, next, entries, deadline).await
+        self.write(lease, next, entries).await
     }
 
-    /// Ends the lease: the record goes to `state`, or stays where it is, and `entry` says why.
+    /// Ends the lease. The record changes to `state` if there is one, and `entry` says why.
     pub async fn release(
         &self,
-        mut lease: Lease,
+        mut lease: Lease<'_>,
         state: Option<State>,
-        entry: &Entry,
-        deadline: &Deadline,
+        entry: &AuditEvent,
     ) -> Result<(), Error> {
         let mut next = lease.record.clone();
         next.state = state.unwrap_or(next.state);
         next.lease_expires_at = 0;
         let why = entry
-            .error
-            .as_deref()
-            .filter(|_| entry.action == Action::WebhookFailed);
-        next.webhook_error = why.map(crate::redact::people);
-        self.write(&mut lease, next, std::slice::from_ref(entry), deadline)
-            .await
+            .error()
+            .filter(|_| entry.action() == Some(Action::WebhookFailed));
+        next.webhook_error = why.map(str::to_owned);
+        self.write(&mut lease, next, std::slice::from_ref(entry)).await
     }
 
-    /// Ends the lease and leaves all else as it is: nothing happened that is not written down already.
-    pub async fn let_go(&self, mut lease: Lease, deadline: &Deadline) -> Result<(), Error> {
+    /// Ends the lease without an audit event: nothing happened that is not recorded already.
+    pub async fn let_go(&self, mut lease: Lease<'_>) -> Result<(), Error> {
         let mut next = lease.record.clone();
         next.lease_expires_at = 0;
-        self.write(&mut lease, next, &[], deadline).await
+        self.write(&mut lease, next, &[]).await
     }
 
-    /// Writes down what concerns a conversation as a whole, or a recording that is not begun.
+    /// Records what concerns a conversation as a whole, or a recording that is not claimed.
     ///
-    /// Leaves alone what another run is at, what is archived or settled, and a recording that is skipped already.
-    pub async fn note(
-        &self,
-        of: RecordingRef,
-        actor: &Actor,
-        note: &Note,
-        entry: &Entry,
-        deadline: &Deadline,
-    ) -> Result<(), Error> {
+    /// Changes nothing where another run holds the lease, where the recording is archived or skipped already, or where
+    /// the conversation is settled.
+    pub async fn note(&self, writer: Writer<'_>, note: &Note, entry: &AuditEvent) -> Result<(), Error> {
         let writing = Writing {
-            of,
-            actor,
+            writer,
             entry,
-            told: always,
-            deadline,
+            audited: always,
         };
         self.update(writing, None, |seen| {
             let leave = seen.is_some_and(|record| {
@@ -261,7 +259,7 @@ impl Ledger {
             if leave {
                 return ControlFlow::Break(());
             }
-            let mut next = self.next(&of, seen, entry);
+            let mut next = self.next(&writer.target, seen, entry);
             next.state = note.state;
             next.lease_expires_at = 0;
             note.tell(&mut next);

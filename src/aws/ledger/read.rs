@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::look::Item;
 use super::{Ledger, from_item};
 use crate::aws::failed;
-use crate::domain::audit::AuditItem;
+use crate::domain::audit::AuditEvent;
 use crate::domain::record::Record;
 use crate::domain::recording::ConversationId;
 use crate::error::Error;
@@ -29,7 +29,7 @@ pub struct RecordPage {
 #[derive(Debug, Default, PartialEq)]
 pub struct Events {
     /// Its events, in order of time.
-    pub events: Vec<AuditItem>,
+    pub events: Vec<AuditEvent>,
     /// Items that are no events.
     pub unreadable: Vec<UnreadableEvent>,
 }

@@ -9,25 +9,22 @@ use aws_sdk_dynamodb::types::{
 };
 use jiff::Timestamp;
 use serde::Serialize;
-use serde_json::Value;
 use uuid::Uuid;
 
-use super::{Lease, Ledger, Record, State, from_item};
+use super::{Lease, Ledger, Record, State, Writer, from_item};
 use crate::aws::failed;
-use crate::clock::Deadline;
-use crate::domain::audit::{Actor, AuditItem, Chain, Entry};
+use crate::domain::audit::{AuditEvent, Chain};
 use crate::domain::recording::RecordingRef;
 use crate::error::{Error, ErrorKind};
 use crate::retry::Retry;
-/// What is about to be written, by whom, and until when.
+
+/// One write, before its record is decided on.
 #[derive(Clone, Copy)]
 pub(super) struct Writing<'a> {
-    pub(super) of: RecordingRef,
-    pub(super) actor: &'a Actor,
-    pub(super) entry: &'a Entry,
-    /// Whether the entry is an audit event, by the record before and after.
-    pub(super) told: fn(Option<&Record>, &Record) -> bool,
-    pub(super) deadline: &'a Deadline,
+    pub(super) writer: Writer<'a>,
+    pub(super) entry: &'a AuditEvent,
+    /// Decides by the record before and after the write whether the entry becomes an audit event.
+    pub(super) audited: fn(Option<&Record>, &Record) -> bool,
 }
 
 /// What the record has to be like for a write to go through.
@@ -46,7 +43,7 @@ enum CommitError {
     Failed(Error),
 }
 
-/// Every write has its audit event.
+/// Gives every write its audit event.
 pub(super) fn always(_: Option<&Record>, _: &Record) -> bool {
     true
 }
@@ -62,31 +59,30 @@ impl Ledger {
         decide: impl Fn(Option<&Record>) -> ControlFlow<T, Record>,
     ) -> Result<ControlFlow<T, Record>, Error> {
         let Writing {
-            of,
-            actor,
+            writer,
             entry,
-            told,
-            deadline,
+            audited,
         } = writing;
-        let mut retry = Retry::new(self.policy, deadline);
+        let mut retry = Retry::new(self.policy, writer.deadline);
         loop {
             let next = match decide(seen.as_deref()) {
                 ControlFlow::Continue(next) => next,
                 ControlFlow::Break(done) => return Ok(ControlFlow::Break(done)),
             };
-            // What is archived does not change its state here, so there is nothing to tell.
-            let entries = if next.is_archived() || !told(seen.as_deref(), &next) {
+            // An archived recording does not change its state here, so there is no event.
+            let entries = if next.is_archived() || !audited(seen.as_deref(), &next) {
                 &[][..]
             } else {
                 std::slice::from_ref(entry)
             };
             let expect = seen.as_deref().map_or(Expect::Absent, Expect::Unchanged);
-            match self.commit(&of, actor, expect, next, entries, deadline).await {
+            match self.commit(writer, expect, next, entries).await {
                 Ok(record) => return Ok(ControlFlow::Continue(record)),
                 Err(CommitError::Failed(error)) => return Err(error),
                 Err(CommitError::Conflict(now_there)) => {
                     if seen.is_some() || now_there.is_none() {
-                        let error = Error::transient(format!("several runs write about {of} at once"));
+                        let message = format!("several runs write about {} at once", writer.target);
+                        let error = Error::transient(message);
                         retry.wait(error, None).await?;
                     }
                     seen = now_there;
@@ -96,7 +92,7 @@ impl Ledger {
     }
 
     /// The record that follows `seen`, or the first one.
-    pub(super) fn next(&self, of: &RecordingRef, seen: Option<&Record>, entry: &Entry) -> Record {
+    pub(super) fn next(&self, of: &RecordingRef, seen: Option<&Record>, entry: &AuditEvent) -> Record {
         let Chain { head, seq } = Chain::default();
         let mut next = seen.cloned().unwrap_or_else(|| Record {
             interaction_id: of.conversation.to_string(),
@@ -131,23 +127,19 @@ impl Ledger {
             transcoding_since: None,
         });
         if !next.is_archived() {
-            next.format = entry.format.to_owned();
+            next.format = entry.format().unwrap_or_default().to_owned();
         }
         next
     }
 
     pub(super) async fn write(
         &self,
-        lease: &mut Lease,
+        lease: &mut Lease<'_>,
         next: Record,
-        entries: &[Entry],
-        deadline: &Deadline,
+        entries: &[AuditEvent],
     ) -> Result<(), Error> {
         let expect = Expect::Held(&lease.record);
-        match self
-            .commit(&lease.of, &lease.actor, expect, next, entries, deadline)
-            .await
-        {
+        match self.commit(lease.writer, expect, next, entries).await {
             Ok(record) => {
                 lease.record = record;
                 Ok(())
@@ -155,26 +147,25 @@ impl Ledger {
             Err(CommitError::Failed(error)) => Err(error),
             Err(CommitError::Conflict(_)) => Err(Error::new(
                 ErrorKind::LeaseLost,
-                format!("the lease on {} ended or went to another run", lease.of),
+                format!("the lease on {} ended or went to another run", lease.target()),
             )),
         }
     }
 
-    /// One transaction: the record and its audit events. Gives the record as written.
+    /// Writes the record and its audit events in one transaction. Returns the record as written.
     async fn commit(
         &self,
-        of: &RecordingRef,
-        actor: &Actor,
+        writer: Writer<'_>,
         expect: Expect<'_>,
         mut next: Record,
-        entries: &[Entry],
-        deadline: &Deadline,
+        entries: &[AuditEvent],
     ) -> Result<Record, CommitError> {
+        let target = writer.target;
         let now = self.clock.now();
         let mut chain = next.chain();
         let mut events = Vec::with_capacity(entries.len());
         for entry in entries {
-            let (event, longer) = chain.append(of, entry, actor, now);
+            let (event, longer) = chain.append(&target, entry.clone(), writer.actor, now);
             events.push(event);
             chain = longer;
         }
@@ -186,7 +177,7 @@ impl Ledger {
         for event in &events {
             puts.push(self.audit_put(event).map_err(CommitError::Failed)?);
         }
-        let mut retry = Retry::new(self.policy, deadline);
+        let mut retry = Retry::new(self.policy, writer.deadline);
         loop {
             let request = self
                 .client
@@ -197,7 +188,7 @@ impl Ledger {
                 Err(error) => error,
             };
             let doing = format!(
-                "writing ledger and audit of {of} (tables {}, {})",
+                "writing ledger and audit of {target} (tables {}, {})",
                 self.tables.ledger, self.tables.audit
             );
             let reasons = cancellation(error.as_service_error());
@@ -223,7 +214,7 @@ impl Ledger {
             retry.wait(error, None).await.map_err(CommitError::Failed)?;
         }
         for event in events {
-            self.lines.audit(event);
+            self.lines.audit(event.into_attributes());
         }
         Ok(next)
     }
@@ -260,11 +251,11 @@ impl Ledger {
         transact(put)
     }
 
-    fn audit_put(&self, event: &AuditItem) -> Result<TransactWriteItem, Error> {
+    fn audit_put(&self, event: &AuditEvent) -> Result<TransactWriteItem, Error> {
         transact(
             Put::builder()
                 .table_name(&self.tables.audit)
-                .set_item(Some(to_item(&Value::Object(event.clone()))?))
+                .set_item(Some(to_item(event)?))
                 .condition_expression("attribute_not_exists(eventId)"),
         )
     }
@@ -283,7 +274,7 @@ fn cancellation(error: Option<&TransactWriteItemsError>) -> Vec<CancellationReas
         Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) => {
             cancelled.cancellation_reasons().to_vec()
         }
-        _ => Vec::new(),
+        Some(_) | None => Vec::new(),
     }
 }
 

@@ -6,10 +6,10 @@ use crc_fast::CrcAlgorithm::Crc64Nvme;
 const POLYNOMIAL: u64 = 0x9a6c_9329_ac4b_c9b5;
 
 /// CRC64NVME of no bytes at all, where [`append`] begins.
-pub const EMPTY: u64 = 0;
+pub(super) const EMPTY: u64 = 0;
 
 /// CRC64NVME while the bytes come.
-pub fn running() -> crc_fast::Digest {
+pub(super) fn running() -> crc_fast::Digest {
     crc_fast::Digest::new(Crc64Nvme)
 }
 
@@ -18,7 +18,7 @@ pub fn running() -> crc_fast::Digest {
 /// As zlib's `crc32_combine` does it: what follows `first` shifts it by x^(8 × length). That takes some thousand
 /// operations. The matrices by which `crc_fast::checksum_combine` does the same took 1.3 ms, which, part by part, was a
 /// tenth of the time that archiving takes.
-pub fn append(first: u64, second: u64, length: u64) -> u64 {
+pub(super) fn append(first: u64, second: u64, length: u64) -> u64 {
     multiply(first, power_of_x(8 * u128::from(length))) ^ second
 }
 

@@ -3,8 +3,9 @@
 //! A file of up to one part is one `PutObject` that S3 checks by SHA-256. A longer one is a multipart upload that S3
 //! checks by CRC64NVME over each part and over the whole. Neither ever replaces an object (`If-None-Match: *`).
 
-pub mod checksum;
-pub mod parts;
+mod checksum;
+mod object;
+mod parts;
 #[cfg(feature = "cli")]
 mod probe;
 #[cfg(feature = "cli")]
@@ -24,15 +25,16 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use crate::config::StorageConfig;
-use crate::domain::recording::{ArchivedFile, RecordingRef};
+use crate::domain::recording::{ArchiveKey, ArchivedFile, RecordingRef};
 use crate::error::Error;
 use crate::telemetry::Counters;
 
+pub use object::Published;
 #[cfg(feature = "cli")]
 pub use probe::ConditionalWrites;
 #[cfg(feature = "cli")]
 pub use read::{Found, Label, ObjectPage};
-pub use upload::{Prepared, Published, Upload};
+pub use upload::{Prepared, Upload};
 
 /// The archive bucket.
 #[derive(Debug, Clone)]
@@ -69,9 +71,12 @@ impl Storage {
         }
     }
 
-    /// `s3://bucket/key`.
-    pub fn archive_key(&self, key: &str) -> String {
-        format!("s3://{}/{key}", self.config.bucket)
+    /// Returns the place of a key in this bucket.
+    pub fn archive_key(&self, key: &str) -> ArchiveKey {
+        ArchiveKey {
+            bucket: self.config.bucket.clone(),
+            key: key.to_owned(),
+        }
     }
 
     /// Begins an upload; nothing is sent before the first part is.
@@ -82,7 +87,7 @@ impl Storage {
     /// Whether the very object that `file` describes lies under its key: same attempt, length and, where known,
     /// checksum.
     pub async fn holds(&self, file: &ArchivedFile) -> Result<bool, Error> {
-        let (bucket, key) = file.location();
+        let ArchiveKey { bucket, key } = &file.archive_key;
         let head = self
             .client
             .head_object()
@@ -121,7 +126,7 @@ impl Storage {
 
     /// Sets the tags of an object that is visible already.
     pub async fn tag(&self, file: &ArchivedFile) -> Result<(), Error> {
-        let (bucket, key) = file.location();
+        let ArchiveKey { bucket, key } = &file.archive_key;
         let tags = tags(&file.sha256)
             .into_iter()
             .map(|(key, value)| aws_sdk_s3::types::Tag::builder().key(key).value(value).build());
@@ -152,6 +157,11 @@ impl Storage {
 const ATTEMPT_ID: &str = "attempt-id";
 const INTERACTION_ID: &str = "interaction-id";
 const RECORDING_ID: &str = "recording-id";
+
+/// Encodes a CRC64NVME as S3 wants it: its 8 bytes, most significant first, in base64.
+fn crc_base64(crc: u64) -> String {
+    BASE64.encode(crc.to_be_bytes())
+}
 
 /// `compliance=archive` marks what this archiver wrote; the hash makes an object provable without any table.
 fn tags(sha256: &str) -> [(&'static str, String); 2] {

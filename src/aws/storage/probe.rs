@@ -121,7 +121,7 @@ impl Storage {
             .send()
             .await;
         let left = deleted.err().map(|error| {
-            let object = self.archive_key(&key);
+            let object = self.archive_key(&key).to_string();
             (
                 object.clone(),
                 self.config.failed(&format!("deleting {object}"), error),

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 
 use super::{ATTEMPT_ID, INTERACTION_ID, RECORDING_ID, Storage};
 use crate::domain::digest::{Digest, Hashed};
-use crate::domain::recording::ArchivedFile;
+use crate::domain::recording::{ArchiveKey, ArchivedFile};
 use crate::error::Error;
 
 /// What lies under the key of an archived file.
@@ -49,7 +49,7 @@ impl Storage {
     /// Reads the object of an archived file from its first byte to its last, and its tag; `None` if nothing lies under
     /// its key.
     pub async fn read(&self, file: &ArchivedFile) -> Result<Option<Found>, Error> {
-        let (bucket, key) = file.location();
+        let ArchiveKey { bucket, key } = &file.archive_key;
         let got: GetObjectOutput = match self
             .client
             .get_object()

@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 
 use jiff::Timestamp;
-use recording_archiver::domain::audit::AuditItem;
+use recording_archiver::domain::audit::{Action, AuditEvent};
 use recording_archiver::domain::recording::ConversationId;
 use recording_archiver::ops::audit::{Audit, audit};
-use recording_archiver::ops::custody::{self, Custody, text};
+use recording_archiver::ops::custody::{self, Custody};
 use recording_archiver::ops::{Error, Session, Verdict};
 use serde_json::Value;
 
@@ -77,10 +77,11 @@ fn tell(custody: &Custody, out: &Out) {
     }
 }
 
-fn event_text(event: &AuditItem, before: Option<&AuditItem>, zone: &Zone) -> Text {
-    let style = if event.contains_key("error") { BAD } else { GOOD };
-    let at = zone.recorded(&text(event, "timestamp"));
-    let line = Text::new(format!("  {at}  ")).style(style, text(event, "action"));
+fn event_text(event: &AuditEvent, before: Option<&AuditEvent>, zone: &Zone) -> Text {
+    let style = if event.error().is_some() { BAD } else { GOOD };
+    let text = |name: &str| event.text(name).unwrap_or_default();
+    let at = zone.recorded(text("timestamp"));
+    let line = Text::new(format!("  {at}  ")).style(style, text("action"));
     particulars(event, before)
         .into_iter()
         .fold(line, |line, (name, value)| {
@@ -97,7 +98,7 @@ fn state(custody: &Custody) -> &'static str {
 }
 
 /// Each event, with the one before it.
-fn with_before(events: &[AuditItem]) -> impl Iterator<Item = (&AuditItem, Option<&AuditItem>)> {
+fn with_before(events: &[AuditEvent]) -> impl Iterator<Item = (&AuditEvent, Option<&AuditEvent>)> {
     let before = std::iter::once(None).chain(events.iter().map(Some));
     events.iter().zip(before)
 }
@@ -109,21 +110,21 @@ fn to_the_microsecond(value: &str) -> String {
 }
 
 /// Returns what an event says beyond time and action, in words. What Genesys says is told when it is new.
-fn particulars(event: &AuditItem, before: Option<&AuditItem>) -> Vec<(&'static str, String)> {
+fn particulars(event: &AuditEvent, before: Option<&AuditEvent>) -> Vec<(&'static str, String)> {
     let mut told = Vec::new();
-    let actor = |name: &str| event.get("actor")?.get(name)?.as_str().map(str::to_owned);
-    let trigger = ["messageId", "eventId"].into_iter().find_map(actor);
-    let mut asked = actor("source").unwrap_or_default();
-    if let Some(id) = trigger {
-        asked.push_str(&format!(" {id}"));
-    }
-    if let Some(who) = actor("requestedBy") {
-        asked.push_str(&format!(", by {who}"));
-    }
-    if event.get("action") == Some(&"download.initiated".into()) {
+    if event.action() == Some(Action::DownloadInitiated)
+        && let Some(actor) = event.actor()
+    {
+        let mut asked = actor.source.to_string();
+        if let Some(id) = actor.message_id.or(actor.event_id) {
+            asked.push_str(&format!(" {id}"));
+        }
+        if let Some(who) = actor.requested_by {
+            asked.push_str(&format!(", by {who}"));
+        }
         told.push(("asked", asked));
-        let run = ["requestId", "functionVersion"].map(|name| actor(name).unwrap_or_default());
-        told.push(("run", format!("request {}, version {}", run[0], run[1])));
+        let (request, version) = (actor.request_id, actor.function_version);
+        told.push(("run", format!("request {request}, version {version}")));
     }
     let named = [
         ("stored", "archiveKey"),
@@ -134,11 +135,11 @@ fn particulars(event: &AuditItem, before: Option<&AuditItem>) -> Vec<(&'static s
         ("error", "error"),
     ];
     for (label, name) in named {
-        if let Some(value) = event.get(name).and_then(Value::as_str) {
+        if let Some(value) = event.text(name) {
             told.push((label, to_the_microsecond(value)));
         }
     }
-    if let Some(number) = event.get("look").and_then(Value::as_u64) {
+    if let Some(number) = event.number("look") {
         told.push(("look", number.to_string()));
     }
     if let Some(Value::Array(ids)) = event.get("recordings") {
@@ -152,10 +153,10 @@ fn particulars(event: &AuditItem, before: Option<&AuditItem>) -> Vec<(&'static s
             },
         ));
     }
-    if let Some(size) = event.get("sizeBytes").and_then(Value::as_u64) {
+    if let Some(size) = event.number("sizeBytes") {
         told.push(("size", exact_bytes(size)));
     }
-    if let Some(latency) = event.get("latencyMs").and_then(Value::as_u64) {
+    if let Some(latency) = event.latency_ms() {
         told.push(("took", duration(latency)));
     }
     let known = before.and_then(|before| before.get("genesys"));
@@ -207,7 +208,7 @@ fn section(custody: &Custody, zone: &Zone) -> String {
         .map(|file| {
             let code = |text: &str| format!("<code>{}</code>", escape(text));
             vec![
-                code(&file.archive_key),
+                code(&file.archive_key.to_string()),
                 exact_bytes(file.size_bytes),
                 code(&file.sha256),
             ]
@@ -221,16 +222,12 @@ fn section(custody: &Custody, zone: &Zone) -> String {
         let particulars = particulars
             .iter()
             .map(|(name, value)| format!("<span class=\"dim\">{name}</span> <code>{}</code>", escape(value)));
-        let class = if event.contains_key("error") {
-            "bad"
-        } else {
-            "good"
-        };
+        let class = if event.error().is_some() { "bad" } else { "good" };
         vec![
             text_cell(event, "seq"),
             format!(
                 "<span class=\"fixed\">{}</span>",
-                escape(zone.recorded(&text(event, "timestamp")))
+                escape(zone.recorded(event.text("timestamp").unwrap_or_default()))
             ),
             format!("<span class=\"{class}\">{}</span>", text_cell(event, "action")),
             particulars.collect::<Vec<_>>().join("<br>"),
@@ -257,8 +254,8 @@ const HOW_TO_CHECK: &str = "<h2>How to check this yourself</h2>\n\
 without spaces; the SHA-256 of that text is its <code>eventHash</code>, and stands as <code>prevEventHash</code> in the event \
 after it. The last one stands as <code>chainHead</code> in the ledger.</p>\n";
 
-fn text_cell(event: &AuditItem, name: &str) -> String {
-    let value = event.get(name).unwrap_or(&Value::Null);
+fn text_cell(event: &AuditEvent, name: &str) -> String {
+    let value = &event[name];
     escape(value.as_str().map_or_else(|| value.to_string(), str::to_owned))
 }
 
@@ -283,7 +280,7 @@ mod tests {
             "updatedAt": "2026-01-05T08:00:02Z",
         }))
         .unwrap();
-        let event = |value: Value| value.as_object().unwrap().clone();
+        let event = |value: Value| -> AuditEvent { serde_json::from_value(value).unwrap() };
         let actor = json!({"source": "sqs", "messageId": "m-1", "requestId": "r-1", "functionVersion": "7",
                            "requestedBy": "<b>Ann</b>"});
         let genesys = json!({"fileState": "AVAILABLE"});
@@ -302,8 +299,8 @@ mod tests {
             recording: RECORDING.to_owned(),
             record: Some(record),
             events,
-            whole: true,
-            overtaken: false,
+            intact: true,
+            superseded: false,
             findings: findings.clone(),
         };
         Audit {

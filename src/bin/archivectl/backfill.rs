@@ -7,7 +7,7 @@ use recording_archiver::domain::days::Age;
 use recording_archiver::ops::backfill::{
     Counts, Estimate, Figures, Item, Request, Resumed, Source, backfill,
 };
-use recording_archiver::ops::{Error, Kind, Session, Tell, Verdict};
+use recording_archiver::ops::{Error, Kind, Listener, Session, Verdict};
 
 use crate::args::{Days, FilterArgs, rate};
 use crate::out::{BAD, NOTE, Out, Text};
@@ -77,7 +77,7 @@ pub(crate) async fn run(args: &Args, session: &Session, out: &Out) -> Result<Ver
         other => out.item(other, || text(other, done)),
     };
     let listener = |event| progress.hear(event, show);
-    let ended = backfill(session, request, Tell::new(&listener)).await?;
+    let ended = backfill(session, request, Listener::new(&listener)).await?;
     progress.finish();
     // What an error ended is told by the error.
     if ended.end.as_ref().err().is_none_or(Error::is_interruption) {

@@ -1,7 +1,7 @@
 //! `archivectl doctor`: looks at each thing that the archiver needs, and says how to mend what is not right.
 
-use recording_archiver::ops::doctor::{Check, Figures, State, doctor};
-use recording_archiver::ops::{Error, Event, Session, Tell, Verdict};
+use recording_archiver::ops::doctor::{Check, Figures, State, WebhookCheck, doctor};
+use recording_archiver::ops::{Error, Event, Listener, Session, Verdict};
 
 use crate::out::{BAD, DIM, GOOD, NOTE, Out, Text};
 
@@ -38,7 +38,12 @@ pub(crate) async fn run(args: &Args, session: &Session, out: &Out) -> Result<Ver
             out.item(&check, || text(&check));
         }
     };
-    let ended = doctor(session, args.webhook, Tell::new(&listener)).await;
+    let webhook = if args.webhook {
+        WebhookCheck::TestEvent
+    } else {
+        WebhookCheck::Configuration
+    };
+    let ended = doctor(session, webhook, Listener::new(&listener)).await;
     out.summary(&ended.figures, || words(&ended.figures));
     ended.end?;
     Ok(ended.figures.verdict())
@@ -53,7 +58,7 @@ fn text(check: &Check) -> Text {
     };
     let text = Text::styled(style, format!("{:<8}", check.state.as_str()));
     let text = text.add(format!(" {:<18} {}", check.check, check.detail));
-    match &check.mend {
+    match &check.fix {
         Some(mend) => text.line().add(format!("{:28}to mend it: {mend}", "")),
         None => text,
     }
@@ -81,7 +86,7 @@ mod tests {
             check,
             state,
             detail: detail.to_owned(),
-            mend: mend.map(str::to_owned),
+            fix: mend.map(str::to_owned),
         };
         let figures = Figures {
             ok: 1,

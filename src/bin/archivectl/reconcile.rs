@@ -1,7 +1,7 @@
 //! `archivectl reconcile`: what was recorded at Genesys and is not archived, and the reverse.
 
-use recording_archiver::ops::reconcile::{Figures, Item, Request, Told, reconcile};
-use recording_archiver::ops::{Error, Session, Tell, Verdict, custody};
+use recording_archiver::ops::reconcile::{Figures, Item, Request, Standing, reconcile};
+use recording_archiver::ops::{Error, Listener, Session, Verdict, custody};
 
 use crate::args::{Days, FilterArgs, rate};
 use crate::out::{BAD, DIM, GOOD, NOTE, Out, Text};
@@ -57,7 +57,7 @@ pub(crate) async fn run(args: &Args, session: &Session, out: &Out) -> Result<Ver
     let progress = out.progress("reconcile");
     let show = |item: Item| out.item(&item, || text(&item, out.zone()));
     let listener = |event| progress.hear(event, show);
-    let ended = reconcile(session, &request, Tell::new(&listener)).await;
+    let ended = reconcile(session, &request, Listener::new(&listener)).await;
     progress.finish();
     let ended = ended?;
     out.summary(&ended.figures, || words(&ended.figures, args.enqueue));
@@ -67,8 +67,8 @@ pub(crate) async fn run(args: &Args, session: &Session, out: &Out) -> Result<Ver
 
 fn text(item: &Item, zone: &Zone) -> Text {
     let (style, reason) = match item.reason {
-        Told::Missing(reason) => (BAD, reason.as_str()),
-        Told::NotListed(_) => (NOTE, "not_listed"),
+        Standing::Missing(reason) => (BAD, reason.as_str()),
+        Standing::NotListed(_) => (NOTE, "not_listed"),
     };
     let text = Text::styled(style, reason).add(format!(" {}  ", item.interaction_id));
     let mut text = text.style(DIM, format!("began {}", zone.second(item.start)));
@@ -135,7 +135,7 @@ mod tests {
 
     use super::*;
 
-    fn item(reason: Told, recordings: Option<Vec<Cause>>) -> Item {
+    fn item(reason: Standing, recordings: Option<Vec<Cause>>) -> Item {
         Item {
             interaction_id: "c0000000-0000-4000-8000-000000000001".to_owned(),
             start: "2026-01-05T08:00:00.123Z".parse().unwrap(),
@@ -153,8 +153,8 @@ mod tests {
             error: Some("ARCHIVED at Genesys".to_owned()),
         };
         let utc = Zone::parse("UTC").unwrap();
-        let missing = text(&item(Told::Missing(Reason::Failed), Some(vec![cause])), &utc);
-        let not_listed = text(&item(Told::NotListed(NotListed::NotListed), None), &utc);
+        let missing = text(&item(Standing::Missing(Reason::Failed), Some(vec![cause])), &utc);
+        let not_listed = text(&item(Standing::NotListed(NotListed::NotListed), None), &utc);
         insta::assert_snapshot!(missing.lines(&not_listed).plain());
     }
 

@@ -5,7 +5,7 @@ use std::io::{self, IsTerminal as _, Write as _};
 use jiff::SignedDuration;
 use recording_archiver::error::ErrorKind;
 use recording_archiver::ops::redrive::{Action, Figures, Filter, Item, Request, redrive, waiting};
-use recording_archiver::ops::{Error, Kind, Session, Tell, Verdict};
+use recording_archiver::ops::{Error, Kind, Listener, Session, Verdict};
 
 use crate::args::span;
 use crate::out::{BAD, DIM, Out, Text};
@@ -108,7 +108,7 @@ pub(crate) async fn run(args: &Args, session: &Session, out: &Out) -> Result<Ver
     let progress = out.progress("redrive");
     let show = |item: Item| out.item(&item, || text(&item));
     let listener = |event| progress.hear(event, show);
-    let ended = redrive(session, &request, Tell::new(&listener)).await;
+    let ended = redrive(session, &request, Listener::new(&listener)).await;
     progress.finish();
     let ended = ended?;
     out.summary(&ended.figures, || words(&ended.figures));

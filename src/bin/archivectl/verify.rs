@@ -4,7 +4,7 @@ use recording_archiver::domain::days::day_of;
 use recording_archiver::domain::recording::ConversationId;
 use recording_archiver::ops::finding::Finding;
 use recording_archiver::ops::verify::{Figures, Request, Sample, verify};
-use recording_archiver::ops::{Error, Session, Tell, Verdict};
+use recording_archiver::ops::{Error, Listener, Session, Verdict};
 
 use crate::args::{self, Days};
 use crate::out::{BAD, DIM, NOTE, Out, Text};
@@ -60,7 +60,7 @@ pub(crate) async fn run(args: &Args, session: &Session, out: &Out) -> Result<Ver
     let progress = out.progress("verify");
     let show = |found: Finding| out.item(&found, || finding(&found));
     let listener = |event| progress.hear(event, show);
-    let ended = verify(session, request, Tell::new(&listener)).await;
+    let ended = verify(session, request, Listener::new(&listener)).await;
     progress.finish();
     out.summary(&ended.figures, || words(&ended.figures));
     ended.end?;

@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use recording_archiver::aws::ledger::from_item;
-use recording_archiver::domain::audit::{self, AuditItem};
+use recording_archiver::domain::audit::{self, AuditEvent};
 use recording_archiver::domain::record::{Record, State};
+use recording_archiver::domain::recording::ArchiveKey;
 use recording_archiver::sim::genesys::Media;
 use recording_archiver::sim::{AUDIT_TABLE, BUCKET, LEDGER_TABLE};
 use sha2::{Digest as _, Sha256};
@@ -60,8 +61,8 @@ pub(crate) async fn judge(stage: &Stage) -> Result<Verdict> {
             )
         })
         .collect();
-    let mut events: HashMap<_, Vec<AuditItem>> = HashMap::new();
-    for event in scan::<AuditItem>(stage, AUDIT_TABLE).await? {
+    let mut events: HashMap<_, Vec<AuditEvent>> = HashMap::new();
+    for event in scan::<AuditEvent>(stage, AUDIT_TABLE).await? {
         let text = |name: &str| event[name].as_str().unwrap_or_default().to_owned();
         events
             .entry((text("interactionId"), text("recordingId")))
@@ -85,9 +86,9 @@ pub(crate) async fn judge(stage: &Stage) -> Result<Verdict> {
             continue;
         }
         check_files(stage, record, files, &mut verdict).await?;
-        named.extend(record.files.iter().map(|file| file.location().1.to_owned()));
+        named.extend(record.files.iter().map(|file| file.archive_key.key.clone()));
         let mut story = events.remove(id).unwrap_or_default();
-        story.sort_by_key(|event| event["seq"].as_u64());
+        story.sort_by_key(AuditEvent::seq);
         check_story(record, &story, &mut verdict);
     }
     check_settled(stage, &records, &mut events, &mut verdict);
@@ -104,7 +105,7 @@ pub(crate) async fn judge(stage: &Stage) -> Result<Verdict> {
 fn check_settled(
     stage: &Stage,
     records: &BTreeMap<(String, String), Record>,
-    events: &mut HashMap<(String, String), Vec<AuditItem>>,
+    events: &mut HashMap<(String, String), Vec<AuditEvent>>,
     verdict: &mut Verdict,
 ) {
     let mut conversations: BTreeMap<&String, Vec<&String>> = BTreeMap::new();
@@ -130,7 +131,7 @@ fn check_settled(
             ));
         }
         let mut story = events.remove(&id).unwrap_or_default();
-        story.sort_by_key(|event| event["seq"].as_u64());
+        story.sort_by_key(AuditEvent::seq);
         let end = audit::verify(&story);
         let whole = end.is_ok_and(|end| end.head == record.chain_head && end.seq == record.seq);
         verdict.corrupt_unless(whole, || {
@@ -154,7 +155,7 @@ async fn check_files(
 ) -> Result<()> {
     let s3 = stage.world.aws.s3();
     for (file, served) in record.files.iter().zip(files) {
-        let (bucket, key) = file.location();
+        let ArchiveKey { bucket, key } = &file.archive_key;
         let Ok(object) = s3.get_object().bucket(bucket).key(key).send().await else {
             verdict.lost.push(format!("the object {key} is not there"));
             continue;
@@ -179,7 +180,7 @@ async fn check_files(
     Ok(())
 }
 
-fn check_story(record: &Record, story: &[AuditItem], verdict: &mut Verdict) {
+fn check_story(record: &Record, story: &[AuditEvent], verdict: &mut Verdict) {
     let id = &record.recording_id;
     match audit::verify(story) {
         Ok(end) => {

@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use recording_archiver::aws::ledger::from_item;
-use recording_archiver::domain::audit::{self, AuditItem};
+use recording_archiver::domain::audit::{self, Action, AuditEvent};
 use recording_archiver::domain::record::Record;
-use recording_archiver::domain::recording::ArchivedFile;
+use recording_archiver::domain::recording::{ArchiveKey, ArchivedFile};
 use recording_archiver::sim::{AUDIT_TABLE, LEDGER_TABLE, World};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
@@ -79,17 +79,14 @@ async fn of_recording(
     evidence.details.push(format!("{subject}: {state}"));
     for file in &record.files {
         of_file(world, file, &events, evidence).await?;
-        let (bucket, key) = file.location();
+        let place = &file.archive_key;
         evidence.files.push(File {
             conversation: conversation.to_owned(),
-            path: world.aws.object_path(bucket, key),
+            path: world.aws.object_path(&place.bucket, &place.key),
             bytes: file.size_bytes,
         });
     }
-    let actions: Vec<_> = events
-        .iter()
-        .filter_map(|event| event["action"].as_str())
-        .collect();
+    let actions: Vec<_> = events.iter().filter_map(|event| event.text("action")).collect();
     let broken_chain = match audit::verify(&events) {
         Ok(end) if end.head == record.chain_head => None,
         Ok(_) => Some("the chain does not end where the ledger says".to_owned()),
@@ -102,7 +99,7 @@ async fn of_recording(
     evidence
         .broken
         .extend(broken_chain.map(|chain| format!("{subject}: {chain}")));
-    let error = events.last().and_then(|event| event.get("error")?.as_str());
+    let error = events.last().and_then(AuditEvent::error);
     evidence
         .details
         .extend(error.map(|error| format!("error    {error}")));
@@ -113,10 +110,10 @@ async fn of_recording(
 async fn of_file(
     world: &World,
     file: &ArchivedFile,
-    events: &[AuditItem],
+    events: &[AuditEvent],
     evidence: &mut Evidence,
 ) -> Result<()> {
-    let (bucket, key) = file.location();
+    let ArchiveKey { bucket, key } = &file.archive_key;
     let path = world.aws.object_path(bucket, key);
     let (sha256, bytes) = hash_file(&path)?;
     evidence
@@ -128,10 +125,10 @@ async fn of_file(
         let tag = tags.tag_set().iter().find(|tag| tag.key() == name);
         tag.map(|tag| tag.value().to_owned()).unwrap_or_default()
     };
-    let (delivery, told) = delivered(world, &file.archive_key).unwrap_or_default();
+    let (delivery, told) = delivered(world, &file.archive_key.to_string()).unwrap_or_default();
     let witnesses = [
         ("ledger", file.sha256.clone()),
-        ("audit", audited(events, &file.archive_key)),
+        ("audit", audited(events, &file.archive_key.to_string())),
         ("tag", tag("sha256")),
         ("webhook", told),
     ];
@@ -165,11 +162,11 @@ async fn of_file(
 }
 
 /// Returns the hash in the audit event about storing this file; empty if there is none.
-fn audited(events: &[AuditItem], archive_key: &str) -> String {
+fn audited(events: &[AuditEvent], archive_key: &str) -> String {
     let stored = events.iter().find(|event| {
-        event["action"] == "archive.stored" && event.get("archiveKey").is_some_and(|key| key == archive_key)
+        event.action() == Some(Action::ArchiveStored) && event.archive_key() == Some(archive_key)
     });
-    let hash = stored.and_then(|event| event["hash"].as_str());
+    let hash = stored.and_then(AuditEvent::sha256);
     hash.unwrap_or_default().to_owned()
 }
 
@@ -183,7 +180,7 @@ fn delivered(world: &World, archive_key: &str) -> Option<(String, String)> {
     })
 }
 
-async fn audit_trail(world: &World, conversation: &str, recording: &str) -> Result<Vec<AuditItem>> {
+async fn audit_trail(world: &World, conversation: &str, recording: &str) -> Result<Vec<AuditEvent>> {
     let query = world
         .aws
         .dynamodb()
@@ -199,12 +196,12 @@ async fn audit_trail(world: &World, conversation: &str, recording: &str) -> Resu
         .collect::<std::result::Result<Vec<_>, _>>()
         .await?
     {
-        let event: AuditItem = from_item(item)?;
-        if event["recordingId"] == recording {
+        let event: AuditEvent = from_item(item)?;
+        if event.recording() == Some(recording) {
             events.push(event);
         }
     }
-    events.sort_by_key(|event| event["seq"].as_u64());
+    events.sort_by_key(AuditEvent::seq);
     Ok(events)
 }
 

@@ -1,8 +1,8 @@
-//! What a backfill did so far, in a file that survives Ctrl-C, `kill -9` and full disks.
+//! The checkpoint of a backfill: a file that survives Ctrl-C, `kill -9` and full disks.
 //!
 //! JSON Lines, appended to: `sending` before a batch, `sent` after it. A finished day replaces the whole file by a
-//! shorter one, atomically. Nothing is synced to the disk line by line: what a power failure takes is sent again, and
-//! the function answers that with `already_archived`.
+//! shorter one, atomically. Lines are not synced to the disk one by one: jobs that a power failure takes are sent
+//! again, and the function answers them with `already_archived`.
 
 use std::collections::HashSet;
 use std::fs::{File, OpenOptions, TryLockError};
@@ -12,39 +12,35 @@ use std::path::{Path, PathBuf};
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
-use super::Resumed;
+use super::{Counts, Resumed};
 use crate::ops::error::{Error, Kind};
 use crate::ops::files;
 
-/// What is counted across interruptions.
+/// Totals across interruptions.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct Tally {
-    /// Conversations seen.
-    pub listed: u64,
-    /// No recording of a wanted kind was started.
-    pub unrecorded: u64,
-    /// Left out by the filters.
-    pub filtered: u64,
-    /// Not over yet.
-    pub ongoing: u64,
-    /// The ledger says that they are archived.
-    pub archived: u64,
-    /// Sent, or archived right here.
-    pub sent: u64,
+#[serde(default)]
+pub(super) struct Totals {
+    /// Conversations.
+    #[serde(flatten)]
+    pub counts: Counts,
     /// Entries of Genesys' answers without id or start.
     pub unreadable: u64,
-    /// How long the sent ones lasted, in seconds.
+    /// Length of the conversations sent, in seconds.
     pub seconds: u64,
 }
 
+/// A line of the file.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-enum Line {
+enum Entry {
     /// The arguments that the file is for.
     Backfill(String),
     /// All days up to this one are done.
-    Done { through: Option<Date>, tally: Tally },
+    Done {
+        through: Option<Date>,
+        #[serde(rename = "tally")]
+        totals: Totals,
+    },
     /// About to be sent.
     Sending(Vec<String>),
     /// Sent for sure.
@@ -61,18 +57,18 @@ pub(super) struct Checkpoint {
     arguments: String,
     /// All days up to this one are done.
     pub through: Option<Date>,
-    /// The count up to the end of that day.
-    pub tally: Tally,
-    /// Sent since then.
+    /// The totals up to the end of that day.
+    pub totals: Totals,
+    /// Keys of the jobs sent since then.
     sent: HashSet<String>,
-    /// Nothing was left to do.
+    /// Nothing is left to do.
     finished: bool,
-    /// Perhaps sent: the run ended before it could say.
+    /// Keys of the jobs that were perhaps sent: the run ended before it could note it.
     pub unknown: Vec<String>,
 }
 
 impl Checkpoint {
-    /// Opens the file of a backfill with these arguments, or begins it.
+    /// Opens the file of a backfill with these arguments, or creates it.
     pub(super) fn open(path: &Path, arguments: String) -> Result<Self, Error> {
         let mut file = open(path).map_err(|error| failed(path, "opened", error))?;
         lock(&file, path)?;
@@ -81,7 +77,7 @@ impl Checkpoint {
             file: file.try_clone().map_err(|error| failed(path, "opened", error))?,
             arguments,
             through: None,
-            tally: Tally::default(),
+            totals: Totals::default(),
             sent: HashSet::new(),
             finished: false,
             unknown: Vec::new(),
@@ -94,12 +90,12 @@ impl Checkpoint {
             text.clear();
             let read = reader.read_until(b'\n', &mut text);
             read.map_err(|error| failed(path, "read", error))?;
-            // The last line may be torn, by a full disk or a power failure: as if it had never been.
+            // The last line may be cut off, by a full disk or a power failure. It is ignored.
             if text.pop() != Some(b'\n') {
                 break;
             }
             lines += 1;
-            let line = serde_json::from_slice(&text).map_err(|_| {
+            let entry = serde_json::from_slice(&text).map_err(|_| {
                 let shown = path.display();
                 Error::new(
                     Kind::File,
@@ -107,31 +103,31 @@ impl Checkpoint {
                 )
                 .remedy(ANOTHER)
             })?;
-            match line {
-                Line::Backfill(arguments) if arguments != checkpoint.arguments => other = Some(arguments),
-                line => checkpoint.apply(line, lines)?,
+            match entry {
+                Entry::Backfill(arguments) if arguments != checkpoint.arguments => other = Some(arguments),
+                entry => checkpoint.apply(entry, lines)?,
             }
         }
         if let Some(other) = other {
-            // One that is finished may be followed by another.
+            // A finished backfill may be followed by another.
             checkpoint = checkpoint.anew(other)?;
         }
-        // Also when there is nothing to shorten: it takes a torn line away, and names the arguments.
+        // Also when there is nothing to shorten: rewriting removes a line that was cut off, and notes the arguments.
         checkpoint.rewrite()?;
         Ok(checkpoint)
     }
 
-    fn apply(&mut self, line: Line, number: usize) -> Result<(), Error> {
-        match line {
-            Line::Backfill(_) => {}
-            Line::Finished(finished) => self.finished = finished,
+    fn apply(&mut self, entry: Entry, number: usize) -> Result<(), Error> {
+        match entry {
+            Entry::Backfill(_) => {}
+            Entry::Finished(finished) => self.finished = finished,
             _ if number == 1 => {
                 let message = format!("{} is no checkpoint of a backfill", self.path.display());
                 return Err(Error::new(Kind::File, message).remedy(ANOTHER));
             }
-            Line::Done { through, tally } => (self.through, self.tally) = (through, tally),
-            Line::Sending(ids) => self.unknown = ids,
-            Line::Sent(ids) => {
+            Entry::Done { through, totals } => (self.through, self.totals) = (through, totals),
+            Entry::Sending(ids) => self.unknown = ids,
+            Entry::Sent(ids) => {
                 self.unknown.retain(|id| !ids.contains(id));
                 self.sent.extend(ids);
             }
@@ -150,7 +146,7 @@ impl Checkpoint {
         }
         Ok(Self {
             through: None,
-            tally: Tally::default(),
+            totals: Totals::default(),
             sent: HashSet::new(),
             finished: false,
             unknown: Vec::new(),
@@ -164,7 +160,7 @@ impl Checkpoint {
         self.rewrite()
     }
 
-    /// Returns what a former run left behind, if there was one.
+    /// Returns the state in which an earlier run left the file, if there was one.
     pub(super) fn resumed(&self) -> Option<Resumed> {
         let resumed = Resumed {
             through: self.through,
@@ -181,31 +177,31 @@ impl Checkpoint {
         (resumed != nothing).then_some(resumed)
     }
 
-    /// Returns how many were sent by former runs.
+    /// Counts the jobs that earlier runs sent.
     pub(super) fn sent_before(&self) -> u64 {
-        self.tally.sent + self.sent.len() as u64
+        self.totals.counts.sent + self.sent.len() as u64
     }
 
-    /// Says whether it was sent since the last finished day.
+    /// Returns whether a job was sent since the last finished day.
     pub(super) fn was_sent(&self, id: &str) -> bool {
         self.sent.contains(id)
     }
 
-    /// Notes that these are about to be sent.
+    /// Notes that jobs are about to be sent.
     pub(super) fn sending(&mut self, ids: Vec<String>) -> Result<(), Error> {
-        self.append(&Line::Sending(ids))
+        self.append(&Entry::Sending(ids))
     }
 
-    /// Notes that these were sent.
+    /// Notes that jobs were sent.
     pub(super) fn sent(&mut self, ids: Vec<String>) -> Result<(), Error> {
         self.sent.extend(ids.iter().cloned());
-        self.append(&Line::Sent(ids))
+        self.append(&Entry::Sent(ids))
     }
 
-    /// Notes that all days up to this one are done, and `tally` counts them. `keys` is what was sent of this day: others may
-    /// have been sent of later days, when an earlier run went on although something of this day was refused.
-    pub(super) fn done(&mut self, through: Date, tally: &Tally, keys: &[String]) -> Result<(), Error> {
-        (self.through, self.tally) = (Some(through), tally.clone());
+    /// Notes that all days up to this one are done, with their totals. `keys` are the jobs sent of this day: an
+    /// earlier run may have sent jobs of later days, if it went on although a job of this day was refused.
+    pub(super) fn done(&mut self, through: Date, totals: &Totals, keys: &[String]) -> Result<(), Error> {
+        (self.through, self.totals) = (Some(through), totals.clone());
         for key in keys {
             self.sent.remove(key);
         }
@@ -213,37 +209,37 @@ impl Checkpoint {
         self.rewrite()
     }
 
-    fn append(&mut self, line: &Line) -> Result<(), Error> {
-        let text = format!("{}\n", serde_json::to_string(line)?);
+    fn append(&mut self, entry: &Entry) -> Result<(), Error> {
+        let text = format!("{}\n", serde_json::to_string(entry)?);
         let written = self.file.write_all(text.as_bytes());
         written.map_err(|error| failed(&self.path, "written", error))
     }
 
-    /// Replaces the file by one that says the same in few lines.
+    /// Replaces the file by one with the same content in few lines.
     fn rewrite(&mut self) -> Result<(), Error> {
-        let mut lines = vec![
-            Line::Backfill(self.arguments.clone()),
-            Line::Done {
+        let mut entries = vec![
+            Entry::Backfill(self.arguments.clone()),
+            Entry::Done {
                 through: self.through,
-                tally: self.tally.clone(),
+                totals: self.totals.clone(),
             },
         ];
-        lines.extend((!self.sent.is_empty()).then(|| Line::Sent(self.sent.iter().cloned().collect())));
-        lines.extend(self.finished.then_some(Line::Finished(true)));
-        lines.extend((!self.unknown.is_empty()).then(|| Line::Sending(self.unknown.clone())));
+        entries.extend((!self.sent.is_empty()).then(|| Entry::Sent(self.sent.iter().cloned().collect())));
+        entries.extend(self.finished.then_some(Entry::Finished(true)));
+        entries.extend((!self.unknown.is_empty()).then(|| Entry::Sending(self.unknown.clone())));
         let mut text = String::new();
-        for line in &lines {
-            text.push_str(&serde_json::to_string(line)?);
+        for entry in &entries {
+            text.push_str(&serde_json::to_string(entry)?);
             text.push('\n');
         }
-        // The lock goes over to the new file before anybody can find it.
+        // The new file is locked before anybody can find it.
         let replaced = files::replace_with(&self.path, text.as_bytes(), File::lock);
         self.file = replaced.map_err(|error| failed(&self.path, "written", error))?;
         Ok(())
     }
 }
 
-/// The way out where a file is not this backfill's.
+/// The remedy where a file belongs to another backfill.
 const ANOTHER: &str = "name another file (--checkpoint)";
 
 fn failed(path: &Path, done: &str, error: std::io::Error) -> Error {
@@ -251,7 +247,7 @@ fn failed(path: &Path, done: &str, error: std::io::Error) -> Error {
     Error::new(Kind::File, message)
 }
 
-/// Opens what is there, or begins it; never creates what a link leads to.
+/// Opens the file, or creates it; never creates the target of a link.
 fn open(path: &Path) -> std::io::Result<File> {
     let mut options = OpenOptions::new();
     options.read(true).append(true);
@@ -312,22 +308,51 @@ mod tests {
             assert_eq!(checkpoint.unknown, ["3", "4"]);
         }
         let mut checkpoint = Checkpoint::open(&path, "x".to_owned()).unwrap();
-        let tally = Tally {
-            sent: 4,
-            ..Tally::default()
+        let totals = Totals {
+            counts: Counts {
+                sent: 4,
+                ..Counts::default()
+            },
+            ..Totals::default()
         };
         checkpoint.sent(ids(&["5"])).unwrap();
         let day = ids(&["1", "2", "3", "4"]);
         checkpoint
-            .done("2026-01-05".parse().unwrap(), &tally, &day)
+            .done("2026-01-05".parse().unwrap(), &totals, &day)
             .unwrap();
         drop(checkpoint);
         let checkpoint = Checkpoint::open(&path, "x".to_owned()).unwrap();
         assert_eq!(checkpoint.through, Some("2026-01-05".parse().unwrap()));
-        assert_eq!(checkpoint.tally, tally);
+        assert_eq!(checkpoint.totals, totals);
         assert_eq!(checkpoint.sent.len(), 1);
         assert!(checkpoint.was_sent("5"), "of a later day");
         assert!(checkpoint.unknown.is_empty());
+        std::fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
+    fn a_checkpoint_of_an_earlier_version_is_continued() {
+        let folder = folder("earlier");
+        let path = folder.join("a.checkpoint");
+        let stored = concat!(
+            "{\"backfill\":\"x\"}\n",
+            "{\"done\":{\"through\":\"2026-01-05\",\"tally\":{\"listed\":7,\"unrecorded\":1,\"filtered\":0,\"ongoing\":0,",
+            "\"archived\":2,\"sent\":4,\"unreadable\":1,\"seconds\":90}}}\n",
+        );
+        std::fs::write(&path, stored).unwrap();
+        let checkpoint = Checkpoint::open(&path, "x".to_owned()).unwrap();
+        let Totals {
+            counts,
+            unreadable,
+            seconds,
+        } = checkpoint.totals;
+        assert_eq!((counts.listed, counts.archived, counts.sent), (7, 2, 4));
+        assert_eq!((unreadable, seconds), (1, 90));
+        assert_eq!(
+            std::fs::read_to_string(&path).unwrap(),
+            stored,
+            "and written as it was"
+        );
         std::fs::remove_dir_all(folder).unwrap();
     }
 

@@ -4,15 +4,15 @@ use jiff::SignedDuration;
 use jiff::civil::Date;
 
 use super::done::key;
-use super::{Backfill, Candidate, Counts, Day, Item, Tally};
+use super::{Backfill, Candidate, Counts, Day, Item};
 use crate::domain::days::Range;
 use crate::domain::job::Job;
 use crate::genesys::analytics::Page;
 use crate::ops::Error;
-use crate::ops::filter::{Fate, Filter};
+use crate::ops::filter::{Filter, Selection};
 use crate::ops::listing::{self, Listing};
 
-/// So long after its end a day may still grow in analytics.
+/// Time after its end in which a day may still grow in analytics.
 const SETTLING: SignedDuration = SignedDuration::from_hours(1);
 
 impl Backfill<'_> {
@@ -23,8 +23,8 @@ impl Backfill<'_> {
             .filter(|date| through.is_none_or(|through| *date > through));
         let mut listing = Listing::begin(self.session, left).await?;
         while let Some((place, mut day)) = listing.next().await? {
-            self.tell.at(place);
-            let before = self.tally.clone();
+            self.listener.at(place);
+            let before = self.totals.counts.clone();
             self.sent.clear();
             while let Some(page) = listing::next_page(self.session, &mut day).await? {
                 let candidates = self.sift(page, range, filter);
@@ -32,32 +32,28 @@ impl Backfill<'_> {
             }
             self.flush().await?;
             self.day_done(place.date, &before)?;
-            self.tell.parts(place.before + 1, place.all);
+            self.listener.parts(place.before + 1, place.all);
         }
         Ok(())
     }
 
-    /// Returns, of a page, what may have wanted recordings.
+    /// Returns jobs for the conversations of a page that may have wanted recordings, and counts the others.
     fn sift(&mut self, page: Page, range: Range, filter: &Filter) -> Vec<Candidate> {
-        self.tally.unreadable += page.unreadable as u64;
+        self.totals.unreadable += page.unreadable as u64;
         self.findings.unreadable += page.unreadable as u64;
         let mut wanted = Vec::new();
         for conversation in page.conversations {
-            self.tally.listed += 1;
-            match filter.fate(&conversation, &self.session.config) {
-                Fate::Wanted => {}
-                Fate::Unrecorded => {
-                    self.tally.unrecorded += 1;
-                    continue;
-                }
-                Fate::Filtered => {
-                    self.tally.filtered += 1;
-                    continue;
-                }
-                Fate::Ongoing => {
-                    self.tally.ongoing += 1;
-                    continue;
-                }
+            let counts = &mut self.totals.counts;
+            counts.listed += 1;
+            let left_out = match filter.select(&conversation, &self.session.config) {
+                Selection::Wanted => None,
+                Selection::Unrecorded => Some(&mut counts.unrecorded),
+                Selection::Filtered => Some(&mut counts.filtered),
+                Selection::Ongoing => Some(&mut counts.ongoing),
+            };
+            if let Some(count) = left_out {
+                *count += 1;
+                continue;
             }
             let mut job = Job::new(conversation.id);
             job.requested_by = Some(self.session.requester("backfill", &range.to_string()));
@@ -69,9 +65,9 @@ impl Backfill<'_> {
         wanted
     }
 
-    /// Tells what the day brought, and has the checkpoint remember that it is done: if it cannot grow any more, and if
-    /// nothing of it has to be tried again.
-    fn day_done(&mut self, date: Date, before: &Tally) -> Result<(), Error> {
+    /// Reports a day, and notes in the checkpoint that it is done: if it cannot grow any more, and if no job of it
+    /// has to be retried.
+    fn day_done(&mut self, date: Date, before: &Counts) -> Result<(), Error> {
         let end = Range {
             first: date,
             last: date,
@@ -83,18 +79,10 @@ impl Backfill<'_> {
             && self.findings.refused == 0
             && let Some(checkpoint) = &mut self.checkpoint
         {
-            checkpoint.done(date, &self.tally, &std::mem::take(&mut self.sent))?;
+            checkpoint.done(date, &self.totals, &std::mem::take(&mut self.sent))?;
         }
-        let (now, before) = (Counts::from(&self.tally), Counts::from(before));
-        let counts = Counts {
-            listed: now.listed - before.listed,
-            unrecorded: now.unrecorded - before.unrecorded,
-            filtered: now.filtered - before.filtered,
-            ongoing: now.ongoing - before.ongoing,
-            archived: now.archived - before.archived,
-            sent: now.sent - before.sent,
-        };
-        self.tell.item(Item::Day(Day { day: date, counts }));
+        let counts = &self.totals.counts - before;
+        self.listener.item(Item::Day(Day { day: date, counts }));
         Ok(())
     }
 }

@@ -1,9 +1,18 @@
-//! Which jobs need not be sent.
+//! The jobs that need not be sent, as their recordings are archived.
 
 use crate::domain::job::Job;
 use crate::domain::record::{Record, State};
 
-/// Returns what a checkpoint remembers a job by.
+/// The proof that a whole conversation is archived.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Proof {
+    /// The function settled it.
+    Settled,
+    /// All recordings of it that the ledger knows are archived.
+    KnownRecordings,
+}
+
+/// Returns the key of a job in a checkpoint.
 pub(super) fn key(job: &Job) -> String {
     match (job.recording, job.segment) {
         (None, _) => job.conversation.to_string(),
@@ -15,15 +24,15 @@ pub(super) fn key(job: &Job) -> String {
     }
 }
 
-/// Says whether the ledger has all that the job asks for: with settling, a conversation of which nothing more can come; else
-/// so far as it knows the conversation. One that was settled without a recording is looked at again: of days, only those are
-/// asked about in which analytics say that one was started, and somebody put it on a list.
-pub(super) fn is_archived(job: &Job, records: &[Record], settles: bool) -> bool {
-    // Whether the bytes are the expected ones is for the function to say.
+/// Returns whether everything that the job asks for is archived, a whole conversation by the `proof` that is
+/// available. A conversation that was settled without a recording is not: analytics, or whoever put it on the list,
+/// say that there is one.
+pub(super) fn is_archived(job: &Job, records: &[Record], proof: Proof) -> bool {
+    // The function compares the bytes with the expected hash.
     if job.expected_sha256.is_some() {
         return false;
     }
-    if settles && job.recording.is_none() {
+    if proof == Proof::Settled && job.recording.is_none() {
         return records.iter().any(Record::is_settled) && !Record::is_settled_empty(records);
     }
     let wanted = |record: &&Record| match job.recording {

@@ -1,8 +1,8 @@
-//! What a backfill would take: time, requests and money, before any of it is spent.
+//! The expected time, requests and cost of a backfill.
 
 use serde::Serialize;
 
-use super::checkpoint::Tally;
+use super::checkpoint::Totals;
 
 /// WAV of a call: 8,000 samples a second of 16 bit in stereo.
 const BYTES_PER_SECOND: u64 = 32_000;
@@ -15,7 +15,7 @@ const REQUEST_TENTHS_EACH: u64 = 41;
 const USD_EACH: f64 = 8.08 / 100_000.0;
 const USD_PER_GB_MONTH: f64 = 0.023;
 
-/// What is ahead.
+/// The expected time, requests and cost of a backfill.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Estimate {
@@ -25,30 +25,31 @@ pub struct Estimate {
     pub bytes: u64,
     /// Requests to Genesys.
     pub genesys_requests: u64,
-    /// How long sending takes.
+    /// Time that sending takes, in seconds.
     pub seconds: u64,
-    /// To archive them.
+    /// Cost of archiving them.
     pub usd: f64,
-    /// To keep them.
+    /// Cost of keeping them.
     pub usd_per_month: f64,
 }
 
 impl Estimate {
-    /// Estimates the jobs in `tally`, at so many a minute.
+    /// Estimates the jobs counted as sent, at `per_minute` jobs a minute.
     #[expect(
         clippy::cast_precision_loss,
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
         reason = "an estimate, of what is not negative"
     )]
-    pub(super) fn new(tally: &Tally, per_minute: f64) -> Self {
-        let bytes = tally.seconds * BYTES_PER_SECOND;
+    pub(super) fn new(totals: &Totals, per_minute: f64) -> Self {
+        let jobs = totals.counts.sent;
+        let bytes = totals.seconds * BYTES_PER_SECOND;
         Self {
-            jobs: tally.sent,
+            jobs,
             bytes,
-            genesys_requests: (tally.sent * REQUEST_TENTHS_EACH).div_ceil(10),
-            seconds: (tally.sent as f64 / per_minute * 60.0) as u64,
-            usd: tally.sent as f64 * USD_EACH,
+            genesys_requests: (jobs * REQUEST_TENTHS_EACH).div_ceil(10),
+            seconds: (jobs as f64 / per_minute * 60.0) as u64,
+            usd: jobs as f64 * USD_EACH,
             usd_per_month: bytes as f64 / 1e9 * USD_PER_GB_MONTH,
         }
     }

@@ -1,4 +1,4 @@
-//! Line after line of a list.
+//! Takes the jobs of a list, line after line.
 
 use std::collections::HashSet;
 use std::fs::File;
@@ -8,11 +8,11 @@ use std::path::Path;
 use super::done::key;
 use super::list::List;
 use super::send::LOOKUPS;
-use super::{Backfill, BadLine, Candidate, Item};
+use super::{Backfill, Candidate, Item};
 use crate::domain::job::Job;
 use crate::ops::error::{Error, Kind};
 
-/// Counts the lines of a file; of what is no file, as stdin, nobody knows.
+/// Counts the lines of a file; `None` for stdin and other sources that are no file.
 fn count_lines(path: &Path) -> Option<u64> {
     let file = File::open(path).ok()?;
     file.metadata().ok().filter(std::fs::Metadata::is_file)?;
@@ -46,10 +46,10 @@ fn failed(path: &Path, error: &io::Error) -> Error {
 }
 
 impl Backfill<'_> {
-    /// Takes line after line of the list, which lies at `path`.
+    /// Takes the jobs of the list at `path`.
     pub(super) async fn list(&mut self, path: &Path, file: Box<dyn Read>) -> Result<(), Error> {
         if let Some(lines) = count_lines(path) {
-            self.tell.total(lines);
+            self.listener.total(lines);
         }
         let mut list = List::new(BufReader::new(file), self.session.config.genesys.api);
         let mut seen = HashSet::new();
@@ -59,10 +59,7 @@ impl Backfill<'_> {
                 Ok(job) => candidates.extend(self.candidate(job, &mut seen)),
                 Err(bad) => {
                     self.findings.bad_lines += 1;
-                    self.tell.item(Item::BadLine(BadLine {
-                        line: bad.number,
-                        error: bad.why,
-                    }));
+                    self.listener.item(Item::BadLine(bad));
                 }
             }
             if candidates.len() == LOOKUPS {
@@ -73,14 +70,14 @@ impl Backfill<'_> {
         self.flush().await
     }
 
-    /// Returns what a line asks for, unless an earlier one did.
+    /// Returns the job of a line, unless an earlier line asked for the same.
     fn candidate(&mut self, mut job: Job, seen: &mut HashSet<String>) -> Option<Candidate> {
         let key = key(&job);
         if !seen.insert(key.clone()) {
             self.findings.duplicates += 1;
             return None;
         }
-        self.tally.listed += 1;
+        self.totals.counts.listed += 1;
         if job.requested_by.is_none() {
             job.requested_by = Some(self.session.requester("backfill", "a list"));
         }

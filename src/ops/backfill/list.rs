@@ -1,15 +1,17 @@
-//! Lists of ids: CSV or JSON Lines, line by line, so that a bad one does not stop the rest.
+//! Lists of ids: CSV or JSON Lines, read line by line, so that an invalid line does not stop the rest.
 
 use std::io::{BufRead, Read as _};
 
-use crate::domain::format::RecordingApi;
-use crate::domain::job::Job;
 use serde_json::{Value, json};
 
-/// The columns that are read. Without a heading they stand in this order.
+use super::BadLine;
+use crate::domain::format::RecordingApi;
+use crate::domain::job::Job;
+
+/// The columns that are read. Without a heading they have this order.
 const COLUMNS: [&str; 3] = ["conversationId", "recordingId", "expectedSha256"];
 
-/// Longest line that is read: far more than a job may hold.
+/// Longest line that is read, in bytes: far more than a job may hold.
 const LONGEST_LINE: u64 = 64 * 1024;
 
 /// A list, being read.
@@ -17,17 +19,10 @@ pub(super) struct List<R> {
     lines: R,
     api: RecordingApi,
     number: u64,
-    /// Where each of [`COLUMNS`] stands.
+    /// The position of each of [`COLUMNS`].
     columns: [Option<usize>; 3],
-    /// How many columns there are.
+    /// The number of columns.
     width: usize,
-}
-
-/// A line that is no job.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct BadLine {
-    pub(super) number: u64,
-    pub(super) why: String,
 }
 
 impl<R: BufRead> List<R> {
@@ -41,7 +36,7 @@ impl<R: BufRead> List<R> {
         }
     }
 
-    /// Returns the next job or bad line; `None` at the end.
+    /// Returns the next job or invalid line; `None` at the end.
     pub(super) fn next(&mut self) -> std::io::Result<Option<Result<Job, BadLine>>> {
         loop {
             let mut bytes = Vec::new();
@@ -55,13 +50,13 @@ impl<R: BufRead> List<R> {
                 return Ok(None);
             }
             self.number += 1;
-            let whole = bytes.ends_with(b"\n") || (bytes.len() as u64) < LONGEST_LINE;
-            if !whole {
+            let complete = bytes.ends_with(b"\n") || (bytes.len() as u64) < LONGEST_LINE;
+            if !complete {
                 skip_line(&mut self.lines)?;
             }
-            let number = self.number;
-            let bad = |why: String| Ok(Some(Err(BadLine { number, why })));
-            if !whole {
+            let line = self.number;
+            let bad = |error: String| Ok(Some(Err(BadLine { line, error })));
+            if !complete {
                 return bad(format!("the line is longer than {LONGEST_LINE} bytes"));
             }
             let Ok(text) = std::str::from_utf8(&bytes) else {
@@ -73,12 +68,12 @@ impl<R: BufRead> List<R> {
             }
             return match self.job(text) {
                 Ok(job) => Ok(Some(Ok(job))),
-                Err(why) => bad(why),
+                Err(error) => bad(error),
             };
         }
     }
 
-    /// Whether the line names columns; if so, they are read where it says.
+    /// Returns whether the line names columns. If so, columns are read by these names from then on.
     fn is_heading(&mut self, text: &str) -> bool {
         let names: Vec<_> = fields(text).collect();
         let column = |name: &str| names.iter().position(|other| other.eq_ignore_ascii_case(name));
@@ -95,7 +90,7 @@ impl<R: BufRead> List<R> {
             serde_json::from_str(text).map_err(|error| format!("the line is not JSON: {error}"))?
         } else {
             let fields: Vec<_> = fields(text).collect();
-            // What is ignored might be the recording that is meant.
+            // A value that is ignored might be the recording that is meant.
             if fields.iter().skip(self.width).any(|field| !field.is_empty()) {
                 return Err(format!(
                     "the line has {} values, and the list {} {}; name them all in its first line",
@@ -119,7 +114,7 @@ impl<R: BufRead> List<R> {
     }
 }
 
-/// Ids and hashes hold neither commas nor quotes, so there is no more to CSV here.
+/// Splits a line of CSV. Ids and hashes hold neither commas nor quotes, so nothing is escaped.
 fn fields(line: &str) -> impl Iterator<Item = &str> {
     line.split([',', ';']).map(|field| field.trim().trim_matches('"'))
 }
@@ -188,25 +183,25 @@ mod tests {
             format!("{ONE}\nnonsense\n{{\"conversationId\":\n{long}\n,{RECORDING}\n{ONE},,abc\n{TWO}\n");
         let read = read(text.as_bytes());
         let bad: Vec<_> = read.iter().filter_map(|line| line.as_ref().err()).collect();
-        let told: Vec<_> = bad.iter().map(|bad| (bad.number, bad.why.as_str())).collect();
+        let found: Vec<_> = bad.iter().map(|bad| (bad.line, bad.error.as_str())).collect();
         assert_eq!(
-            told.iter().map(|(number, _)| *number).collect::<Vec<_>>(),
+            found.iter().map(|(line, _)| *line).collect::<Vec<_>>(),
             [2, 3, 4, 5, 6]
         );
-        for ((_, why), expected) in told.iter().zip([
+        for ((_, error), expected) in found.iter().zip([
             "conversationId must be a UUID",
             "not JSON",
             "longer than",
             "conversationId is missing",
             "64 hex digits",
         ]) {
-            assert!(why.contains(expected), "{why} lacks {expected}");
+            assert!(error.contains(expected), "{error} lacks {expected}");
         }
         assert_eq!(read.iter().filter(|line| line.is_ok()).count(), 2);
         let beyond = self::read(format!("conversationId\n{ONE},{RECORDING}\n{TWO},\n").as_bytes());
         assert!(
-            matches!(&beyond[..], [Err(bad), Ok(_)] if bad.why.contains("2 values, and the list 1 column;"))
+            matches!(&beyond[..], [Err(bad), Ok(_)] if bad.error.contains("2 values, and the list 1 column;"))
         );
-        assert!(matches!(&self::read(b"\xff\xfe\n")[..], [Err(bad)] if bad.why.contains("UTF-8")));
+        assert!(matches!(&self::read(b"\xff\xfe\n")[..], [Err(bad)] if bad.error.contains("UTF-8")));
     }
 }

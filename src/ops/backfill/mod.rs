@@ -1,4 +1,4 @@
-//! What was recorded before the archiver was there, or while it was not.
+//! Archives calls that were recorded before the archiver was deployed, or while it did not run.
 
 mod checkpoint;
 mod days;
@@ -8,63 +8,64 @@ mod lines;
 mod list;
 mod send;
 
+use std::ops::Sub;
 use std::path::PathBuf;
 
 use jiff::civil::Date;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::filter::Filter;
 use super::sink::{Archived, Pace, Sink};
-use super::{Ended, Error, Session, Tell, Verdict};
+use super::{Ended, Error, Listener, Session, Verdict};
 use crate::aws::ledger::Ledger;
 use crate::domain::days::{Age, Range};
 use crate::domain::job::Job;
-use checkpoint::{Checkpoint, Tally};
+use checkpoint::{Checkpoint, Totals};
 pub use estimate::Estimate;
 
-/// What is to be archived, and how.
+/// A backfill, as it is asked for.
 #[derive(Debug)]
 pub struct Request {
-    /// What is to be archived.
+    /// The conversations to archive.
     pub source: Source,
-    /// Right here, so many at a time, without queue and function.
+    /// Archive on this machine, this many at a time, without queue and function.
     pub local: Option<usize>,
-    /// Nothing is sent.
+    /// Send nothing.
     pub dry_run: bool,
-    /// How many conversations a minute.
+    /// Conversations a minute.
     pub rate: f64,
-    /// The checkpoint file, if it is another than the source's own.
+    /// The checkpoint file, if not the source's own.
     pub checkpoint: Option<PathBuf>,
 }
 
-/// What is to be archived.
+/// The conversations to archive.
 #[derive(Debug)]
 pub enum Source {
     /// The conversations of these days that the filter keeps.
     Days(Range, Filter),
-    /// Those in this file; `-` is stdin.
+    /// The conversations in this file; `-` is stdin.
     List(PathBuf),
 }
 
-/// What a backfill tells on its way.
+/// A result of a backfill on its way.
 #[derive(Debug, PartialEq, Serialize)]
 #[serde(untagged)]
 pub enum Item {
-    /// The checkpoint knows of a former run.
+    /// The checkpoint continues an earlier run.
     #[serde(skip)]
     Resumed(Resumed),
-    /// Some of the days are so long ago that it matters.
+    /// Some of the days are so long ago that Genesys may withhold recordings.
     #[serde(skip)]
     Aged(Age),
     /// A day is done.
     Day(Day),
     /// A line of the list is no job.
     BadLine(BadLine),
-    /// The work queue did not take a job.
+    /// The work queue refused a job.
     Refused(Refused),
-    /// A conversation is left out, as its bytes were not those that a job expected.
+    /// A conversation is left out because its bytes were not those that a job expected.
     Unexpected(Unexpected),
-    /// What came of archiving right here.
+    /// A recording was archived on this machine, or was not.
     Archived(Archived),
 }
 
@@ -74,29 +75,29 @@ pub enum Item {
 pub struct Unexpected {
     /// Its conversation, which is left out.
     pub interaction_id: String,
-    /// As ledger and audit spell it.
+    /// The recording as ledger and audit spell it.
     pub recording_id: String,
-    /// What its audit tells.
+    /// The error in its audit.
     pub error: String,
 }
 
-/// What a former run left behind.
+/// The state in which an earlier run left the checkpoint.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Resumed {
     /// All days up to this one are done.
     pub through: Option<Date>,
-    /// Sent since then.
+    /// Number of jobs sent since then.
     pub sent: usize,
-    /// Perhaps sent: the run ended before it could say.
+    /// Number of jobs that were perhaps sent: the run ended before it could note it.
     pub unknown: usize,
-    /// Nothing was left to do; the file that says so.
+    /// The checkpoint file, if nothing was left to do.
     pub finished: Option<PathBuf>,
 }
 
-/// What a day brought.
+/// A day that is done.
 #[derive(Debug, PartialEq, Eq, Serialize)]
 pub struct Day {
-    /// Which day.
+    /// The day.
     pub day: Date,
     /// Its conversations.
     #[serde(flatten)]
@@ -108,27 +109,28 @@ pub struct Day {
 pub struct BadLine {
     /// Its number.
     pub line: u64,
-    /// What is wrong with it.
+    /// The fault.
     pub error: String,
 }
 
-/// A job that the work queue did not take.
+/// A job that the work queue refused.
 #[derive(Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Refused {
     /// Its conversation.
     pub interaction_id: String,
-    /// What was wrong.
+    /// The reason.
     pub error: &'static str,
-    /// What a checkpoint remembers the job by.
+    /// The key of the job in a checkpoint.
     #[serde(skip)]
     pub key: String,
 }
 
-/// Conversations, by what became of them.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+/// Counts of conversations. A checkpoint holds them across interruptions.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Counts {
-    /// Seen.
+    /// Conversations seen.
     pub listed: u64,
     /// No recording of a wanted kind was started.
     pub unrecorded: u64,
@@ -136,17 +138,17 @@ pub struct Counts {
     pub filtered: u64,
     /// Not over yet.
     pub ongoing: u64,
-    /// The ledger says that they are archived.
+    /// Archived already, according to the ledger.
     pub archived: u64,
-    /// Sent, or archived right here.
+    /// Sent, or archived on this machine.
     pub sent: u64,
 }
 
-/// How a backfill came out.
+/// A backfill in figures.
 #[derive(Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Figures {
-    /// Its conversations, across interruptions.
+    /// Its conversations, those of interrupted runs included.
     #[serde(flatten)]
     pub counts: Counts,
     /// Entries of Genesys' answers without id or start.
@@ -155,19 +157,19 @@ pub struct Figures {
     pub bad_lines: u64,
     /// Lines that repeat an earlier one.
     pub duplicates: u64,
-    /// Jobs that did not work out.
+    /// Jobs that were refused, or that failed on this machine.
     pub refused: u64,
-    /// Of those counted as sent, the ones that earlier runs sent.
+    /// Jobs among `sent` that earlier runs sent.
     pub sent_before: u64,
-    /// Archived right here they would be, and are gone at Genesys.
+    /// Not archived on this machine because the recording was deleted at Genesys.
     pub expired: u64,
-    /// Left out, as a job refused the bytes for their hash.
+    /// Left out because a job refused the bytes for their hash.
     pub unexpected: u64,
-    /// Nothing was sent.
+    /// Nothing was sent, as this is a dry run.
     pub dry_run: bool,
     /// Ctrl-C ended it early.
     pub interrupted: bool,
-    /// What is ahead, in a dry run.
+    /// The expected time and cost, in a dry run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub estimate: Option<Estimate>,
     /// Entries that this run could not read; `unreadable` also counts those of former runs.
@@ -176,7 +178,7 @@ pub struct Figures {
 }
 
 impl Figures {
-    /// Says whether there is something to look after.
+    /// Returns whether there are findings.
     pub fn verdict(&self) -> Verdict {
         if self.bad_lines + self.refused + self.expired + self.unexpected + self.unreadable_now == 0 {
             Verdict::Clean
@@ -186,31 +188,33 @@ impl Figures {
     }
 }
 
-impl From<&Tally> for Counts {
-    fn from(tally: &Tally) -> Self {
-        Self {
-            listed: tally.listed,
-            unrecorded: tally.unrecorded,
-            filtered: tally.filtered,
-            ongoing: tally.ongoing,
-            archived: tally.archived,
-            sent: tally.sent,
+impl Sub for &Counts {
+    type Output = Counts;
+
+    fn sub(self, before: Self) -> Counts {
+        Counts {
+            listed: self.listed - before.listed,
+            unrecorded: self.unrecorded - before.unrecorded,
+            filtered: self.filtered - before.filtered,
+            ongoing: self.ongoing - before.ongoing,
+            archived: self.archived - before.archived,
+            sent: self.sent - before.sent,
         }
     }
 }
 
-/// Sends, or archives right here, what is not archived yet.
+/// Sends a job for each conversation that is not archived yet, or archives it on this machine.
 pub async fn backfill(
     session: &Session,
     request: Request,
-    tell: Tell<'_, Item>,
+    listener: Listener<'_, Item>,
 ) -> Result<Ended<Figures>, Error> {
     let sink = match (request.dry_run, request.local) {
         (true, _) => None,
         (_, Some(concurrency)) => Some(Sink::local(session, concurrency).await?),
         (_, None) => Some(Sink::queue(session)?),
     };
-    // A list that is not there leaves no checkpoint behind.
+    // A list that cannot be opened leaves no checkpoint behind.
     let list = match &request.source {
         Source::List(path) => Some((path, lines::open(path)?)),
         Source::Days(..) => None,
@@ -220,24 +224,24 @@ pub async fn backfill(
         .map(|(path, arguments)| Checkpoint::open(&path, arguments))
         .transpose()?;
     if let Some(resumed) = checkpoint.as_ref().and_then(Checkpoint::resumed) {
-        tell.item(Item::Resumed(resumed));
+        listener.item(Item::Resumed(resumed));
     }
     if let Source::Days(range, _) = &request.source
         && let age @ (Age::OverEighteenMonths | Age::OverFiveYears) = Age::of(range.start(), session.now())
     {
-        tell.item(Item::Aged(age));
+        listener.item(Item::Aged(age));
     }
     let mut backfill = Backfill {
         session,
-        tell,
+        listener,
         ledger: session.ledger(),
         local: request.local.is_some(),
         by_name: matches!(request.source, Source::List(_)),
         sink,
         sent_before: checkpoint.as_ref().map_or(0, Checkpoint::sent_before),
-        tally: checkpoint
+        totals: checkpoint
             .as_ref()
-            .map_or_else(Tally::default, |known| known.tally.clone()),
+            .map_or_else(Totals::default, |known| known.totals.clone()),
         checkpoint,
         findings: Findings::default(),
         batch: Vec::new(),
@@ -254,18 +258,17 @@ pub async fn backfill(
         Ok(()) => backfill.finish(),
         ended => ended,
     };
-    let interrupted = end.as_ref().is_err_and(Error::is_interruption);
     let estimate = request
         .dry_run
-        .then(|| Estimate::new(&backfill.tally, request.rate));
+        .then(|| Estimate::new(&backfill.totals, request.rate));
     Ok(Ended {
-        figures: backfill.figures(interrupted, estimate),
+        figures: backfill.figures(&end, estimate),
         end,
     })
 }
 
 impl Request {
-    /// Returns the checkpoint file, and what it is for; stdin has none unless it is named.
+    /// Returns the checkpoint file and the arguments that it is for; stdin has none unless it is named.
     fn checkpoint(&self, sink: &Sink) -> Option<(PathBuf, String)> {
         let (arguments, own) = match &self.source {
             Source::List(path) if path.as_os_str() == "-" => ("--ids -".to_owned(), None),
@@ -288,7 +291,7 @@ impl Request {
     }
 }
 
-/// What somebody has to look after, of this run.
+/// Findings of this run.
 #[derive(Debug, Default)]
 struct Findings {
     bad_lines: u64,
@@ -299,7 +302,7 @@ struct Findings {
     unexpected: u64,
 }
 
-/// A job and what the checkpoint and the estimate need of it.
+/// A job, with its key in the checkpoint and the length of its conversation for the estimate.
 struct Candidate {
     key: String,
     job: Job,
@@ -308,9 +311,9 @@ struct Candidate {
 
 struct Backfill<'a> {
     session: &'a Session,
-    tell: Tell<'a, Item>,
+    listener: Listener<'a, Item>,
     ledger: Ledger,
-    /// Archives right here, or would.
+    /// Archive on this machine, also in a dry run.
     local: bool,
     /// A list names the conversations.
     by_name: bool,
@@ -318,13 +321,13 @@ struct Backfill<'a> {
     sink: Option<Sink>,
     /// None in a dry run, and for stdin without a name.
     checkpoint: Option<Checkpoint>,
-    tally: Tally,
-    /// Sent by earlier runs.
+    totals: Totals,
+    /// Number of jobs that earlier runs sent.
     sent_before: u64,
     findings: Findings,
     /// Waiting to be sent.
     batch: Vec<Candidate>,
-    /// What was sent of the day at hand.
+    /// Keys of the jobs sent of the current day.
     sent: Vec<String>,
     pace: Pace,
     /// No day was listed that may still grow.
@@ -332,16 +335,18 @@ struct Backfill<'a> {
 }
 
 impl Backfill<'_> {
-    /// Has the checkpoint say that nothing is left, if nothing is.
+    /// Notes in the checkpoint that nothing is left to do, if nothing is.
     fn finish(&mut self) -> Result<(), Error> {
         let left = self.findings.refused + self.findings.bad_lines > 0 || !self.settled;
-        match &mut self.checkpoint {
-            Some(checkpoint) if !left => checkpoint.finish(),
-            _ => Ok(()),
+        if let Some(checkpoint) = &mut self.checkpoint
+            && !left
+        {
+            checkpoint.finish()?;
         }
+        Ok(())
     }
 
-    fn figures(&self, interrupted: bool, estimate: Option<Estimate>) -> Figures {
+    fn figures(&self, end: &Result<(), Error>, estimate: Option<Estimate>) -> Figures {
         let Findings {
             bad_lines,
             duplicates,
@@ -351,16 +356,16 @@ impl Backfill<'_> {
             unexpected,
         } = self.findings;
         Figures {
-            counts: Counts::from(&self.tally),
-            unreadable: self.tally.unreadable,
+            counts: self.totals.counts.clone(),
+            unreadable: self.totals.unreadable,
             bad_lines,
             duplicates,
             refused,
-            sent_before: self.sent_before.min(self.tally.sent),
+            sent_before: self.sent_before.min(self.totals.counts.sent),
             expired,
             unexpected,
             dry_run: self.sink.is_none(),
-            interrupted,
+            interrupted: end.as_ref().is_err_and(Error::is_interruption),
             estimate,
             unreadable_now: unreadable,
         }

@@ -1,19 +1,20 @@
-//! From what may have to be archived to what was sent.
+//! Sends the jobs whose recordings are not archived yet.
 
 use futures_util::{StreamExt as _, TryStreamExt as _};
 
-use super::done::is_archived;
+use super::done::{Proof, is_archived};
 use super::{Backfill, Candidate, Item, Refused, Unexpected};
 use crate::aws::ledger::Ledger;
 use crate::domain::record::{Record, State};
 use crate::domain::recording::ConversationId;
-use crate::ops::sink::{BATCH, Taken};
+use crate::ops::sink::{BATCH, Done};
 use crate::ops::{Error, custody};
 
-/// How many conversations the ledger is asked about at a time.
+/// Number of conversations that the ledger is asked about at a time.
 pub(super) const LOOKUPS: usize = 16;
 
-/// Returns the first recording of the conversation that a job refused for its hash. The audit is read only of what failed.
+/// Returns the first recording of the conversation that a job refused for its hash. The audit is read only if a
+/// recording failed.
 async fn unexpected(
     ledger: &Ledger,
     id: ConversationId,
@@ -35,7 +36,7 @@ async fn unexpected(
 }
 
 impl Backfill<'_> {
-    /// Puts what has to be sent into the batch, and sends it whenever it is full.
+    /// Puts the jobs that have to be sent into the batch, and sends it whenever it is full.
     pub(super) async fn offer(&mut self, candidates: Vec<Candidate>) -> Result<(), Error> {
         let (known, new): (Vec<_>, Vec<_>) = candidates.into_iter().partition(|candidate| {
             let checkpoint = self.checkpoint.as_ref();
@@ -43,21 +44,26 @@ impl Backfill<'_> {
         });
         known.iter().for_each(|candidate| self.count_sent(candidate));
         let ledger = &self.ledger;
-        // Nothing settles what is archived right here: that takes later looks.
-        let settles = self.session.config.settles() && !self.local;
-        // Who names a conversation decides what is expected of it.
+        // A recording that is archived on this machine is not settled: that takes later looks.
+        let proof = if self.session.config.settles() && !self.local {
+            Proof::Settled
+        } else {
+            Proof::KnownRecordings
+        };
+        // A list decides itself which hash is expected of a conversation that it names.
         let by_name = self.by_name;
         let lookups = new.into_iter().map(|mut candidate| async move {
             let known = ledger.all_records(candidate.job.conversation).await?;
-            // What cannot be read may be open: the function finds out.
-            let archived =
-                known.unreadable.is_empty() && is_archived(&candidate.job, &known.records, settles);
-            // Else the function would answer from the ledger.
-            candidate.job.recheck |=
-                settles && candidate.job.recording.is_none() && Record::is_settled_empty(&known.records);
-            let unexpected = match archived || by_name {
-                true => None,
-                false => unexpected(ledger, candidate.job.conversation, &known.records).await?,
+            // A record that cannot be read may be unfinished: the function finds out.
+            let archived = known.unreadable.is_empty() && is_archived(&candidate.job, &known.records, proof);
+            // Without it the function would answer from the ledger.
+            candidate.job.recheck |= proof == Proof::Settled
+                && candidate.job.recording.is_none()
+                && Record::is_settled_empty(&known.records);
+            let unexpected = if archived || by_name {
+                None
+            } else {
+                unexpected(ledger, candidate.job.conversation, &known.records).await?
             };
             Ok::<_, Error>((archived, unexpected, candidate))
         });
@@ -66,12 +72,12 @@ impl Backfill<'_> {
             .try_collect::<Vec<_>>();
         for (archived, unexpected, candidate) in self.session.unless_interrupted(looked_up).await? {
             if archived {
-                self.tally.archived += 1;
+                self.totals.counts.archived += 1;
                 continue;
             }
             if let Some(unexpected) = unexpected {
                 self.findings.unexpected += 1;
-                self.tell.item(Item::Unexpected(unexpected));
+                self.listener.item(Item::Unexpected(unexpected));
                 continue;
             }
             self.batch.push(candidate);
@@ -82,7 +88,7 @@ impl Backfill<'_> {
         Ok(())
     }
 
-    /// Sends the batch, when its time has come.
+    /// Sends the batch at the pace that was asked for.
     pub(super) async fn flush(&mut self) -> Result<(), Error> {
         let batch = std::mem::take(&mut self.batch);
         if batch.is_empty() {
@@ -98,30 +104,30 @@ impl Backfill<'_> {
             checkpoint.sending(keys.clone())?;
         }
         let jobs: Vec<_> = batch.iter().map(|candidate| candidate.job.clone()).collect();
-        // Begun, it is seen through: only its answer tells what arrived.
-        let tell = self.tell;
-        let told = |archived| tell.item(Item::Archived(archived));
-        let taken = sink.take(&jobs, self.session, &told).await?;
+        // Not interrupted once begun: only the answer says which jobs arrived.
+        let listener = self.listener;
+        let report = |archived| listener.item(Item::Archived(archived));
+        let ends = sink.take(&jobs, self.session, &report).await?;
         if let Some(checkpoint) = &mut self.checkpoint {
             let arrived = keys
                 .into_iter()
-                .zip(&taken)
-                .filter(|(_, taken)| **taken != Taken::Not);
+                .zip(&ends)
+                .filter(|(_, end)| **end != Done::Refused);
             checkpoint.sent(arrived.map(|(key, _)| key).collect())?;
         }
         self.pace.spend(batch.len());
-        let all = !taken.contains(&Taken::Not);
-        for (candidate, taken) in batch.iter().zip(taken) {
-            match taken {
-                Taken::Done => self.count_sent(candidate),
-                Taken::Gone => {
+        let all = !ends.contains(&Done::Refused);
+        for (candidate, end) in batch.iter().zip(ends) {
+            match end {
+                Done::Taken => self.count_sent(candidate),
+                Done::Expired => {
                     self.findings.expired += 1;
-                    self.tell.steps(1);
+                    self.listener.steps(1);
                 }
-                Taken::Not => self.count_refused(candidate),
+                Done::Refused => self.count_refused(candidate),
             }
         }
-        // What Ctrl-C broke off is left to the next run.
+        // Jobs that Ctrl-C interrupted are left to the next run.
         if all { Ok(()) } else { self.session.go_on() }
     }
 
@@ -129,16 +135,16 @@ impl Backfill<'_> {
         if self.checkpoint.is_some() {
             self.sent.push(candidate.key.clone());
         }
-        self.tally.sent += 1;
-        self.tally.seconds += candidate.seconds;
-        self.tell.steps(1);
+        self.totals.counts.sent += 1;
+        self.totals.seconds += candidate.seconds;
+        self.listener.steps(1);
     }
 
-    /// Counts what was not taken. What came of archiving right here is told already.
+    /// Counts a job that was refused. A job that failed on this machine is reported already.
     fn count_refused(&mut self, candidate: &Candidate) {
         self.findings.refused += 1;
         if !self.local {
-            self.tell.item(Item::Refused(Refused {
+            self.listener.item(Item::Refused(Refused {
                 interaction_id: candidate.job.conversation.to_string(),
                 error: "the work queue did not take it",
                 key: candidate.key.clone(),

@@ -1,4 +1,4 @@
-//! Bucket, tables and queues.
+//! Checks of bucket, tables and queues.
 
 use aws_sdk_dynamodb::types::{KeyType, TableStatus};
 use aws_sdk_sqs::types::QueueAttributeName;
@@ -26,7 +26,7 @@ impl Doctor<'_> {
             )
             .await?;
         self.sheet
-            .check_whole(
+            .check_to_its_end(
                 "conditional_writes",
                 &["bucket"],
                 "grant s3:PutObject (and kms:GenerateDataKey); use a store that enforces If-None-Match, or two runs may \
@@ -56,9 +56,9 @@ impl Doctor<'_> {
             ("ledger_table", &tables.ledger, "recordingId"),
             ("audit_table", &tables.audit, "eventId"),
         ] {
-            let mend = "check the table's name and region; grant dynamodb:DescribeTable; make it as template.yaml does";
+            let fix = "check the table's name and region; grant dynamodb:DescribeTable; make it as template.yaml does";
             let looked = self::table(&dynamodb, table, ["interactionId", sort_key]);
-            self.sheet.check(name, &["aws_credentials"], mend, looked).await?;
+            self.sheet.check(name, &["aws_credentials"], fix, looked).await?;
         }
         let sqs = aws_sdk_sqs::Client::new(&session.sdk);
         let queues = &session.config.queues;
@@ -79,20 +79,20 @@ impl Doctor<'_> {
                 "WORK_DEAD_LETTER_QUEUE_URL is not set: archivectl redrive cannot find it by its name",
             ),
         ] {
-            let mend = "check the queue's URL; grant sqs:GetQueueAttributes";
+            let fix = "check the queue's URL; grant sqs:GetQueueAttributes";
             let looked = async {
                 match url {
                     Some(url) => queue(&sqs, url).await,
                     None => Ok(Said::warning(lost, "set it, or name the stack (--stack)")),
                 }
             };
-            self.sheet.check(name, &["aws_credentials"], mend, looked).await?;
+            self.sheet.check(name, &["aws_credentials"], fix, looked).await?;
         }
         Ok(())
     }
 }
 
-/// Looks at whether the bucket refuses to replace an object.
+/// Checks that the bucket refuses to replace an object.
 async fn conditional_writes(storage: &Storage) -> Result<Said, Error> {
     let tried = storage.try_conditional_writes().await?;
     Ok(match (tried.enforced, tried.left) {
@@ -109,7 +109,7 @@ async fn conditional_writes(storage: &Storage) -> Result<Said, Error> {
     })
 }
 
-/// Looks at whether the bucket can lock what is to be locked.
+/// Checks that the bucket can lock objects, if they are to be locked.
 async fn object_lock(storage: &Storage, bucket: &str, lock: &ObjectLock) -> Result<Said, Error> {
     Ok(match storage.has_object_lock().await? {
         Some(true) => Said::Ok(format!("{bucket} has it; {} for {} days", lock.mode, lock.days)),
@@ -118,7 +118,7 @@ async fn object_lock(storage: &Storage, bucket: &str, lock: &ObjectLock) -> Resu
     })
 }
 
-/// Looks at whether a table exists, is in use, and has these keys.
+/// Checks that a table exists, is active, and has these keys.
 async fn table(client: &aws_sdk_dynamodb::Client, name: &str, keys: [&str; 2]) -> Result<Said, Error> {
     let described = client.describe_table().table_name(name).send().await;
     let described = described.map_err(|error| failed(&format!("describing the table {name}"), error))?;
@@ -143,7 +143,7 @@ async fn table(client: &aws_sdk_dynamodb::Client, name: &str, keys: [&str; 2]) -
     })
 }
 
-/// Looks at whether a queue exists, and how many messages wait in it.
+/// Checks that a queue exists, and counts the messages that wait in it.
 async fn queue(client: &aws_sdk_sqs::Client, url: &str) -> Result<Said, Error> {
     let asked = client
         .get_queue_attributes()

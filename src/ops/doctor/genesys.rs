@@ -1,4 +1,4 @@
-//! From the secret to each permission.
+//! Checks of Genesys: secret, token, clock and permissions.
 
 use jiff::Timestamp;
 
@@ -12,13 +12,14 @@ use crate::domain::recording::{ConversationId, RecordingId};
 use crate::genesys::Genesys;
 use crate::ops::error::{Error, Kind};
 
-/// Neither exists: an answer that there is no such thing proves that the question is allowed.
+/// An id of no conversation and no recording. Treats "not found" as permission granted: a client without permission
+/// gets 403 instead.
 const NOWHERE: &str = "00000000-0000-4000-8000-000000000000";
 
-/// What is done about a missing permission of the recordings.
+/// The remedy of a missing permission for recordings.
 const GRANT: &str = "grant the OAuth client's role this permission, for all divisions that are archived";
 
-/// What is done about a missing permission of the lists.
+/// The remedy of a missing permission for lists.
 const ONLY: &str = "the function settles conversations with it, and archivectl backfill --from and reconcile need it: \
      analytics:conversationDetail:view";
 
@@ -55,14 +56,19 @@ impl Doctor<'_> {
                                 "correct webhookSecret in the secret; until then notifications are kept back",
                             )
                         }
-                        _ => Said::Ok(format!("{id} can be read, and has all that is needed")),
+                        WebhookKeys::Keys(_)
+                        | WebhookKeys::None
+                        | WebhookKeys::Misspelt(_)
+                        | WebhookKeys::Unusable(_) => {
+                            Said::Ok(format!("{id} can be read, and has all that is needed"))
+                        }
                     })
                 },
             )
             .await
     }
 
-    /// Looks at token and clock.
+    /// Checks token and clock.
     async fn reach(&mut self, genesys: &Genesys) -> Result<(), Error> {
         let session = self.session;
         self.sheet
@@ -76,18 +82,18 @@ impl Doctor<'_> {
                 },
             )
             .await?;
-        let mend = "synchronise this machine's clock (NTP); if Genesys cannot be reached, check GENESYS_CLOUD_REGION, proxy \
+        let fix = "synchronise this machine's clock (NTP); if Genesys cannot be reached, check GENESYS_CLOUD_REGION, proxy \
                     and firewall";
         self.sheet
-            .check("clock", &[], mend, async {
+            .check("clock", &[], fix, async {
                 let there = genesys.time().await?;
                 Ok(judge::skew(session.now(), there))
             })
             .await
     }
 
-    /// Looks at the permissions for recordings. Each check has a deadline of its own, so that a slow one is not held
-    /// against the next.
+    /// Checks the permissions for recordings. Each check has a deadline of its own, so that a slow one does not fail
+    /// the next.
     async fn recordings(&mut self, genesys: &Genesys) -> Result<(), Error> {
         let session = self.session;
         let invalid = |error: crate::domain::recording::NotAnId| Error::new(Kind::Defect, error.to_string());
@@ -113,7 +119,7 @@ impl Doctor<'_> {
             .await
     }
 
-    /// Looks at the permission for lists of conversations.
+    /// Checks the permission for lists of conversations.
     async fn analytics(&mut self) -> Result<(), Error> {
         let session = self.session;
         let analytics = session.analytics()?;
@@ -130,7 +136,7 @@ impl Doctor<'_> {
             .check("analytics_query", &["token"], ONLY, async {
                 let deadline = session.deadline(PATIENCE);
                 let listed = async {
-                    // Nothing is covered by jobs then, so the query is asked.
+                    // No job covers anything before the epoch, so that the query is used.
                     let today = day_of(session.now());
                     let mut day = analytics.day(today, Timestamp::UNIX_EPOCH, &deadline).await?;
                     day.next_page(&deadline).await

@@ -1,32 +1,32 @@
-//! What the doctor makes of what it was told.
+//! Judges clocks and keys.
 
 use jiff::{SignedDuration, Timestamp};
 
 use super::sheet::Said;
 use crate::ops::clock;
 
-/// AWS and webhook receivers refuse what is signed with a clock that is further off.
+/// Largest difference at which AWS and webhook receivers accept a signature.
 const SKEW_REFUSED: SignedDuration = SignedDuration::from_mins(5);
 
-/// Judges how far the clock here is from the one there, which tells whole seconds.
+/// Judges the difference between the clock of this machine and that of Genesys, which has whole seconds.
 pub(super) fn skew(here: Timestamp, there: Option<Timestamp>) -> Said {
     let Some(there) = there else {
         return Said::Unknown("Genesys' answer has no date to compare with".to_owned());
     };
     let off = here.duration_since(there);
-    let told = clock::told(off, "Genesys");
+    let difference = clock::difference(off, "Genesys");
     if off.abs() > SKEW_REFUSED {
         Said::Problem(format!(
-            "it is {told}: AWS and the webhook's receiver refuse what is signed with it"
+            "it is {difference}: AWS and the webhook's receiver refuse what is signed with it"
         ))
     } else if off.abs() > clock::TOLERATED {
-        Said::warning(told, "synchronise this machine's clock (NTP)")
+        Said::warning(difference, "synchronise this machine's clock (NTP)")
     } else {
-        Said::Ok(told)
+        Said::Ok(difference)
     }
 }
 
-/// Checks whether a table's keys (HASH, RANGE) are those that the function writes with.
+/// Checks that a table's keys (HASH, RANGE) are those that the function writes.
 pub(super) fn keys(table: &str, found: [Option<&str>; 2], expected: [&str; 2]) -> Result<(), String> {
     if found == expected.map(Some) {
         return Ok(());

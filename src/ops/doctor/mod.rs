@@ -1,4 +1,4 @@
-//! Looks at each thing that the archiver needs, and says how to mend what is not right.
+//! Checks each thing that the archiver needs, with a remedy for each problem.
 
 mod aws;
 mod genesys;
@@ -11,23 +11,35 @@ use std::sync::Arc;
 use aws_sdk_s3::config::ProvideCredentials as _;
 
 use super::error::{Error, Kind};
-use super::{Ended, Session, Tell};
+use super::{Ended, Listener, Session};
 use crate::aws::secrets::{Secrets, WebhookKeys};
 use crate::webhook::Webhook;
 pub use sheet::{Check, Figures, State};
 use sheet::{PATIENCE, Said, Sheet};
 
-/// Checks a set-up, line by line; with `webhook`, a signed test event goes to the webhook's receiver.
-pub async fn doctor(session: &Session, webhook: bool, tell: Tell<'_, Check>) -> Ended<Figures> {
+/// The check of the webhook.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WebhookCheck {
+    /// Check its configuration only.
+    Configuration,
+    /// Send a signed test event to its receiver.
+    TestEvent,
+}
+
+/// Checks a set-up, one thing after the other.
+pub async fn doctor(
+    session: &Session,
+    webhook: WebhookCheck,
+    listener: Listener<'_, Check>,
+) -> Ended<Figures> {
     let mut doctor = Doctor {
         session,
         secrets: session.secrets(),
-        sheet: Sheet::new(session, tell),
+        sheet: Sheet::new(session, listener),
     };
     let end = doctor.all(webhook).await;
-    let interrupted = end.as_ref().is_err_and(Error::is_interruption);
     Ended {
-        figures: doctor.sheet.figures(interrupted),
+        figures: doctor.sheet.figures(&end),
         end,
     }
 }
@@ -39,7 +51,7 @@ struct Doctor<'a> {
 }
 
 impl Doctor<'_> {
-    async fn all(&mut self, webhook: bool) -> Result<(), Error> {
+    async fn all(&mut self, webhook: WebhookCheck) -> Result<(), Error> {
         self.configuration().await?;
         self.genesys().await?;
         self.organisation().await?;
@@ -74,7 +86,7 @@ impl Doctor<'_> {
             .await
     }
 
-    async fn webhook(&mut self, send: bool) -> Result<(), Error> {
+    async fn webhook(&mut self, check: WebhookCheck) -> Result<(), Error> {
         let session = self.session;
         let secrets = self.secrets.clone();
         let clock = session.clock.clone();
@@ -83,7 +95,7 @@ impl Doctor<'_> {
             let none = async { Ok(Said::ok("none is configured (WEBHOOK_URL)")) };
             return self.sheet.check("webhook", &[], "", none).await;
         };
-        if !send {
+        if check == WebhookCheck::Configuration {
             let unsent = async { Ok(Said::ok("configured; --webhook sends a test event")) };
             return self.sheet.check("webhook", &[], "", unsent).await;
         }

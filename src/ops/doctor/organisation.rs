@@ -1,4 +1,4 @@
-//! What the doctor asks Genesys about the organisation: what the client may see, the limits, the topics of events.
+//! Checks of the organisation at Genesys: permissions of the client, limits, topics of events.
 
 use super::Doctor;
 use super::sheet::{PATIENCE, Said};
@@ -9,7 +9,7 @@ use crate::error::ErrorKind;
 use crate::genesys::{Genesys, Limit, Topic};
 use crate::ops::Error;
 
-/// What a permission that is missing keeps from view.
+/// The effects of missing permissions.
 const CALLS: &str = "calls, chats, e-mails and messages need it, unless the role has recording:recordingSegment:view instead: \
      grant it to the OAuth client's role, for all divisions that are archived";
 const ORPHANS: &str =
@@ -18,14 +18,14 @@ const ORPHANS: &str =
 /// The namespaces of limits that bound archiving.
 const NAMESPACES: [&str; 3] = ["platform.api", "recording", "analytics.data.extraction"];
 
-/// So many limits of a namespace are named.
+/// Number of limits of a namespace that are named.
 const MOST_LIMITS: usize = 4;
 
 /// The ends of conversations that the function understands.
 const ENDS: [&str; 3] = ["customer.end", "user.end", "acd.end"];
 
 impl Doctor<'_> {
-    /// Looks at what the client may see of the organisation, and at what the organisation allows.
+    /// Checks the permissions of the client, and the limits and topics of the organisation.
     pub(super) async fn organisation(&mut self) -> Result<(), Error> {
         let session = self.session;
         if session.config.genesys.api != RecordingApi::Conversations {
@@ -64,13 +64,13 @@ impl Doctor<'_> {
     }
 }
 
-fn held(asked: Result<(), crate::error::Error>, permission: &str, mend: &str) -> Result<Said, Error> {
+fn held(asked: Result<(), crate::error::Error>, permission: &str, fix: &str) -> Result<Said, Error> {
     match asked {
         Ok(()) => Ok(Said::Ok(format!("{permission} is held"))),
         Err(error) if error.kind() == ErrorKind::Forbidden => {
-            Ok(Said::warning(format!("{permission} is not held"), mend))
+            Ok(Said::warning(format!("{permission} is not held"), fix))
         }
-        // An organisation without that operation: then it does not tell.
+        // An organisation without that operation does not say.
         Err(error) if matches!(error.kind(), ErrorKind::Rejected | ErrorKind::NotReady { .. }) => {
             Ok(Said::Unknown(error.to_string()))
         }
@@ -120,7 +120,7 @@ fn listed(limits: &[Limit]) -> String {
     named.join(", ")
 }
 
-/// Says which topics that tell of ends or recordings EventBridge offers.
+/// Names the topics about ends or recordings that EventBridge offers.
 fn offered(topics: &[Topic]) -> Said {
     if topics.iter().all(|topic| topic.transports.is_empty()) {
         return Said::Unknown("Genesys does not tell which topics EventBridge offers".to_owned());
@@ -149,8 +149,8 @@ fn offered(topics: &[Topic]) -> Said {
     if ends.contains(&ENDS[0]) {
         Said::Ok(told)
     } else {
-        let mend = "without customer.end nothing is archived by itself: ask Genesys, or send jobs (archivectl backfill)";
-        Said::warning(told, mend)
+        let fix = "without customer.end nothing is archived by itself: ask Genesys, or send jobs (archivectl backfill)";
+        Said::warning(told, fix)
     }
 }
 

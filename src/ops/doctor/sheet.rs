@@ -1,24 +1,24 @@
-//! The lines of a check-up: what was looked at, how it came out, and what to do about it.
+//! The checks of a set-up, with their results and remedies.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::ops::{Error, Session, Tell, Verdict};
+use crate::ops::{Error, Listener, Session, Verdict};
 
-/// What a check says that could be made.
+/// The result of a check that was made.
 #[derive(Debug)]
 pub(super) enum Said {
     Ok(String),
     /// It works, and somebody may want to look at it.
     Warning {
         detail: String,
-        mend: String,
+        fix: String,
     },
     /// It does not work.
     Problem(String),
-    /// It cannot be looked at from here.
+    /// It cannot be checked from here.
     Unknown(String),
 }
 
@@ -27,26 +27,27 @@ impl Said {
         Self::Ok(detail.into())
     }
 
-    pub(super) fn warning(detail: impl Into<String>, mend: impl Into<String>) -> Self {
-        let (detail, mend) = (detail.into(), mend.into());
-        Self::Warning { detail, mend }
+    pub(super) fn warning(detail: impl Into<String>, fix: impl Into<String>) -> Self {
+        let (detail, fix) = (detail.into(), fix.into());
+        Self::Warning { detail, fix }
     }
 }
 
-/// One line of a check-up.
+/// A check of a set-up.
 #[derive(Debug, PartialEq, Eq, Serialize)]
 pub struct Check {
     /// Its stable name.
     pub check: &'static str,
-    /// How it came out.
+    /// Its result.
     pub state: State,
-    /// What was found.
+    /// The facts that were found.
     pub detail: String,
-    /// What to do about it.
-    pub mend: Option<String>,
+    /// The remedy.
+    #[serde(rename = "mend")]
+    pub fix: Option<String>,
 }
 
-/// How a check came out.
+/// The result of a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum State {
@@ -56,7 +57,7 @@ pub enum State {
     Warning,
     /// It does not work.
     Problem,
-    /// It was not made.
+    /// The check was not made.
     Skipped,
 }
 
@@ -72,7 +73,7 @@ impl State {
     }
 }
 
-/// How many checks came out how.
+/// Checks by result.
 #[derive(Debug, PartialEq, Eq, Serialize)]
 pub struct Figures {
     /// As it should be.
@@ -88,7 +89,7 @@ pub struct Figures {
 }
 
 impl Figures {
-    /// Says whether there is something to look after. Warnings alone are no problem.
+    /// Returns whether there are problems. Warnings alone are none.
     pub fn verdict(&self) -> Verdict {
         if self.problems == 0 {
             Verdict::Clean
@@ -98,85 +99,85 @@ impl Figures {
     }
 }
 
-/// How long one check may take.
+/// Longest time that one check may take.
 pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 
-/// All lines so far.
+/// All checks so far.
 pub(super) struct Sheet<'a> {
     session: &'a Session,
-    tell: Tell<'a, Check>,
+    listener: Listener<'a, Check>,
     states: BTreeMap<&'static str, State>,
-    /// What cannot be reached, and the check that found it.
+    /// URLs that cannot be reached, and the check that found it.
     unreachable: BTreeMap<String, &'static str>,
 }
 
 impl<'a> Sheet<'a> {
-    pub(super) fn new(session: &'a Session, tell: Tell<'a, Check>) -> Self {
+    pub(super) fn new(session: &'a Session, listener: Listener<'a, Check>) -> Self {
         Self {
             session,
-            tell,
+            listener,
             states: BTreeMap::new(),
             unreachable: BTreeMap::new(),
         }
     }
 
-    /// Runs a check, unless one that it needs did not succeed, and tells what came of it. `mend` says what to do about a
-    /// problem. Ctrl-C breaks it off.
+    /// Runs a check, unless one that it needs did not succeed, and reports its result. `fix` is the remedy of a
+    /// problem. Ctrl-C interrupts it.
     pub(super) async fn check(
         &mut self,
         name: &'static str,
         needs: &[&'static str],
-        mend: &str,
+        fix: &str,
         work: impl Future<Output = Result<Said, Error>>,
     ) -> Result<(), Error> {
         let session = self.session;
         let work = session.unless_interrupted(work);
-        self.check_whole(name, needs, mend, work).await
+        self.check_to_its_end(name, needs, fix, work).await
     }
 
-    /// As `check`, for what would leave something behind if it were broken off.
-    pub(super) async fn check_whole(
+    /// Runs a check like `check`, but not interrupted by Ctrl-C: for checks that would leave something behind.
+    pub(super) async fn check_to_its_end(
         &mut self,
         name: &'static str,
         needs: &[&'static str],
-        mend: &str,
+        fix: &str,
         work: impl Future<Output = Result<Said, Error>>,
     ) -> Result<(), Error> {
         self.session.go_on()?;
         let works = |need: &&&str| matches!(self.states.get(**need), Some(State::Ok | State::Warning));
-        let (state, detail, mend) = match needs.iter().find(|need| !works(need)) {
+        let (state, detail, fix) = match needs.iter().find(|need| !works(need)) {
             Some(need) => (State::Skipped, format!("not checked: {need} is not right"), None),
             None => match tokio::time::timeout(PATIENCE, work).await {
                 Ok(Ok(Said::Ok(detail))) => (State::Ok, detail, None),
-                Ok(Ok(Said::Warning { detail, mend })) => (State::Warning, detail, Some(mend)),
-                Ok(Ok(Said::Problem(detail))) => (State::Problem, detail, Some(mend.to_owned())),
+                Ok(Ok(Said::Warning { detail, fix })) => (State::Warning, detail, Some(fix)),
+                Ok(Ok(Said::Problem(detail))) => (State::Problem, detail, Some(fix.to_owned())),
                 Ok(Ok(Said::Unknown(why))) => (State::Skipped, format!("not checked: {why}"), None),
                 Ok(Err(error)) => {
-                    // What fails because of Ctrl-C says nothing about the set-up.
+                    // A failure because of Ctrl-C says nothing about the set-up.
                     self.session.go_on()?;
-                    self.failed(name, self.session.locate(error), mend)
+                    self.failed(name, self.session.locate(error), fix)
                 }
                 Err(_) => {
                     let detail = format!("no answer within {} s", PATIENCE.as_secs());
-                    (State::Problem, detail, Some(mend.to_owned()))
+                    (State::Problem, detail, Some(fix.to_owned()))
                 }
             },
         };
         self.states.insert(name, state);
-        self.tell.item(Check {
+        self.listener.item(Check {
             check: name,
             state,
             detail,
-            mend,
+            fix,
         });
         Ok(())
     }
 
-    /// Returns what a check that failed comes to: that one server cannot be reached is one problem, however many checks
+    /// Returns the result of a check that failed. A server that cannot be reached is one problem, however many checks
     /// ask it.
-    fn failed(&mut self, name: &'static str, error: Error, mend: &str) -> (State, String, Option<String>) {
+    fn failed(&mut self, name: &'static str, error: Error, fix: &str) -> (State, String, Option<String>) {
         let Some(url) = error.url() else {
-            return (State::Problem, error.to_string(), Some(mend.to_owned()));
+            return (State::Problem, error.to_string(), Some(fix.to_owned()));
         };
         if let Some(found) = self.unreachable.get(url) {
             let detail = format!("not checked: {url} cannot be reached ({found})");
@@ -190,14 +191,15 @@ impl<'a> Sheet<'a> {
         )
     }
 
-    pub(super) fn figures(&self, interrupted: bool) -> Figures {
+    /// Counts the checks by result.
+    pub(super) fn figures(&self, end: &Result<(), Error>) -> Figures {
         let count = |state: State| self.states.values().filter(|other| **other == state).count();
         Figures {
             ok: count(State::Ok),
             warnings: count(State::Warning),
             problems: count(State::Problem),
             skipped: count(State::Skipped),
-            interrupted,
+            interrupted: end.as_ref().is_err_and(Error::is_interruption),
         }
     }
 }

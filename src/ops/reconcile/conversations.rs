@@ -1,10 +1,10 @@
-//! What is listed and not archived.
+//! The conversations that are listed and not archived.
 
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use jiff::SignedDuration;
 
 use super::reason::{Patience, judge};
-use super::{Cause, Item, LOOKUPS, Reason, Reconciliation, Told};
+use super::{Cause, Item, LOOKUPS, Reason, Reconciliation, Standing};
 use crate::domain::days::Age;
 use crate::domain::job::Job;
 use crate::domain::recording::ConversationId;
@@ -12,12 +12,12 @@ use crate::error::ErrorKind;
 use crate::genesys::analytics::{Conversation, Page};
 use crate::ops::Error;
 use crate::ops::custody::{self, Custody};
-use crate::ops::filter::Fate;
+use crate::ops::filter::Selection;
 use crate::ops::session::PATIENCE;
-use crate::ops::sink::{BATCH, Taken};
+use crate::ops::sink::{BATCH, Done};
 
 impl Reconciliation<'_> {
-    /// Asks the tables about each conversation of a page that has what is wanted.
+    /// Asks the tables about each wanted conversation of a page.
     pub(super) async fn page(&mut self, page: Page) -> Result<(), Error> {
         let wanted = self.sift(page);
         let ledger = &self.ledger;
@@ -29,7 +29,7 @@ impl Reconciliation<'_> {
             .buffered(LOOKUPS)
             .try_collect::<Vec<_>>();
         for (conversation, custodies) in self.session.unless_interrupted(looked_up).await? {
-            self.tell.steps(1);
+            self.listener.steps(1);
             self.compare(&conversation, &custodies).await?;
             if self.batch.len() == BATCH {
                 self.flush().await?;
@@ -38,27 +38,27 @@ impl Reconciliation<'_> {
         Ok(())
     }
 
-    /// Returns, of a page, what may have wanted recordings.
+    /// Returns the conversations of a page that may have wanted recordings, and counts the others.
     fn sift(&mut self, page: Page) -> Vec<Conversation> {
         self.figures.unreadable += page.unreadable as u64;
         let mut wanted = Vec::new();
         for conversation in page.conversations {
             self.listed.insert(conversation.id);
-            let count = match self.request.filter.fate(&conversation, &self.session.config) {
-                Fate::Wanted => {
+            let count = match self.request.filter.select(&conversation, &self.session.config) {
+                Selection::Wanted => {
                     wanted.push(conversation);
                     continue;
                 }
-                Fate::Unrecorded => &mut self.figures.unrecorded,
-                Fate::Filtered => &mut self.figures.filtered,
-                Fate::Ongoing => &mut self.figures.ongoing,
+                Selection::Unrecorded => &mut self.figures.unrecorded,
+                Selection::Filtered => &mut self.figures.filtered,
+                Selection::Ongoing => &mut self.figures.ongoing,
             };
             *count += 1;
         }
         wanted
     }
 
-    /// Tells how a conversation stands.
+    /// Judges a conversation and reports it if it is a finding.
     async fn compare(&mut self, conversation: &Conversation, custodies: &[Custody]) -> Result<(), Error> {
         let readiness = self.session.config.limits.readiness;
         let readiness = SignedDuration::try_from(readiness).unwrap_or(SignedDuration::MAX);
@@ -78,7 +78,8 @@ impl Reconciliation<'_> {
                 causes.retain(|cause| cause.recording != "-");
                 causes.extend(unknown);
             } else if archived {
-                // What Genesys lists is archived, whatever the looks came to. An empty list does not say so.
+                // Everything that Genesys lists is archived, whatever the looks found. An empty list does not prove
+                // that.
                 (reason, causes) = (Reason::Archived, unknown);
             }
         }
@@ -89,10 +90,10 @@ impl Reconciliation<'_> {
             return Ok(());
         }
         let id = conversation.id;
-        self.tell.item(Item {
+        self.listener.item(Item {
             interaction_id: id.to_string(),
             start: conversation.start,
-            reason: Told::Missing(reason),
+            reason: Standing::Missing(reason),
             recordings: Some(causes),
         });
         // A job without the expected hash would archive what one with it refused.
@@ -103,14 +104,15 @@ impl Reconciliation<'_> {
             let mut job = Job::new(id);
             let days = self.request.range.to_string();
             job.requested_by = Some(self.session.requester("reconcile", &days));
-            // The function may call it settled, and somebody has a reason to doubt it.
+            // The function may consider it settled, and there is a reason to doubt that.
             job.recheck = self.session.config.settles();
             self.batch.push(job);
         }
         Ok(())
     }
 
-    /// Returns, with `recordings`, those that Genesys lists, that are wanted, and that no run ever heard of.
+    /// Asks Genesys for the recordings of a conversation. Returns those that are wanted and that no run ever saw;
+    /// none unless `recordings` was asked for.
     async fn unknown_recordings(
         &mut self,
         id: ConversationId,
@@ -124,7 +126,7 @@ impl Reconciliation<'_> {
         let asked = async {
             match genesys.recordings(&job, &deadline).await {
                 Ok(listing) => Ok(listing.recordings),
-                // Gone there, after it was archived.
+                // Deleted there, after it was archived.
                 Err(error) if is_nothing(error.kind()) => Ok(Vec::new()),
                 Err(error) => Err(error),
             }
@@ -139,23 +141,23 @@ impl Reconciliation<'_> {
         Ok(unknown.map(|recording| Cause::never_seen(recording.id)).collect())
     }
 
-    /// Sends the batch, when its time has come.
+    /// Sends the batch at the pace that was asked for.
     pub(super) async fn flush(&mut self) -> Result<(), Error> {
         let jobs = std::mem::take(&mut self.batch);
         let Some(sink) = self.sink.as_ref().filter(|_| !jobs.is_empty()) else {
             return Ok(());
         };
         self.pace.wait(self.session).await?;
-        let taken = sink.take(&jobs, self.session, &|_| {}).await?;
+        let done = sink.take(&jobs, self.session, &|_| {}).await?;
         self.pace.spend(jobs.len());
-        let sent = taken.into_iter().filter(|taken| *taken != Taken::Not).count() as u64;
+        let sent = done.into_iter().filter(|done| *done != Done::Refused).count() as u64;
         self.figures.sent += sent;
         self.figures.refused += jobs.len() as u64 - sent;
         Ok(())
     }
 }
 
-/// Says whether Genesys answered that it has no such conversation, or no recording of it.
+/// Returns whether Genesys answered that it has no such conversation, or no recording of it.
 fn is_nothing(kind: ErrorKind) -> bool {
     matches!(kind, ErrorKind::UnknownConversation | ErrorKind::NotReady { .. })
 }

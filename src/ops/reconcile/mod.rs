@@ -1,4 +1,4 @@
-//! What was recorded at Genesys and is not archived, and the reverse.
+//! Compares the lists of Genesys with the archive: recordings that are not archived, and the reverse.
 
 mod conversations;
 mod reason;
@@ -12,7 +12,7 @@ use serde::Serialize;
 use super::filter::Filter;
 use super::listing::{self, Listing};
 use super::sink::{Pace, Sink};
-use super::{Ended, Error, Session, Tell, Verdict};
+use super::{Ended, Error, Listener, Session, Verdict};
 use crate::aws::ledger::Ledger;
 use crate::domain::days::Range;
 use crate::domain::job::Job;
@@ -20,40 +20,40 @@ use crate::domain::recording::ConversationId;
 use crate::genesys::Genesys;
 pub use reason::{Cause, Reason};
 
-/// What is to be compared.
+/// A comparison, as it is asked for.
 #[derive(Debug)]
 pub struct Request {
-    /// Which days.
+    /// The days.
     pub range: Range,
-    /// Which of their conversations.
+    /// The filter over their conversations.
     pub filter: Filter,
-    /// What a job can mend goes to the work queue.
+    /// Send a job for each conversation that one can fix.
     pub enqueue: bool,
-    /// Genesys is asked for the recordings of each conversation that is archived, or was settled without any.
+    /// Ask Genesys for the recordings of each conversation that is archived, or was settled without any.
     pub recordings: bool,
-    /// How many conversations a minute to send, or to ask for their recordings.
+    /// Conversations to send, or to ask for their recordings, a minute.
     pub rate: f64,
 }
 
-/// A conversation that is told.
+/// A conversation that is reported.
 #[derive(Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Item {
-    /// Which conversation.
+    /// The conversation.
     pub interaction_id: String,
-    /// When it began.
+    /// Its beginning.
     pub start: Timestamp,
-    /// How it stands.
-    pub reason: Told,
-    /// Its recordings that are not archived; nothing is said of what is not listed.
+    /// Its standing.
+    pub reason: Standing,
+    /// Its recordings that are not archived; `None` for a conversation that is not listed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub recordings: Option<Vec<Cause>>,
 }
 
-/// How a conversation that is told stands.
+/// The standing of a conversation that is reported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
-pub enum Told {
+pub enum Standing {
     /// It is not archived.
     Missing(Reason),
     /// It is archived, and Genesys does not list it.
@@ -68,7 +68,7 @@ pub enum NotListed {
     NotListed,
 }
 
-/// How a comparison came out.
+/// A comparison in figures.
 #[derive(Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Figures {
@@ -82,7 +82,7 @@ pub struct Figures {
     pub ongoing: u64,
     /// Entries of Genesys' lists that cannot be read.
     pub unreadable: u64,
-    /// Recorded conversations by how they stand.
+    /// Recorded conversations by their standing.
     pub reasons: BTreeMap<Reason, u64>,
     /// Archived, and not listed by Genesys.
     pub not_listed: u64,
@@ -90,18 +90,18 @@ pub struct Figures {
     pub sent: u64,
     /// Refused by it.
     pub refused: u64,
-    /// Everything that was asked for was looked at.
+    /// Everything that was asked for was compared.
     pub finished: bool,
 }
 
 impl Figures {
-    /// Returns how much there is to look after.
+    /// Counts the findings.
     pub fn findings(&self) -> u64 {
         let findings = self.reasons.iter().filter(|(reason, _)| reason.is_finding());
         findings.map(|(_, count)| count).sum::<u64>() + self.unreadable + self.refused
     }
 
-    /// Says whether there is something to look after.
+    /// Returns whether there are findings.
     pub fn verdict(&self) -> Verdict {
         if self.findings() == 0 {
             Verdict::Clean
@@ -115,12 +115,12 @@ impl Figures {
 pub async fn reconcile(
     session: &Session,
     request: &Request,
-    tell: Tell<'_, Item>,
+    listener: Listener<'_, Item>,
 ) -> Result<Ended<Figures>, Error> {
     let mut reconciliation = Reconciliation {
         session,
         request,
-        tell,
+        listener,
         ledger: session.ledger(),
         sink: request.enqueue.then(|| Sink::queue(session)).transpose()?,
         genesys: request.recordings.then(|| session.genesys()).transpose()?,
@@ -139,7 +139,7 @@ pub async fn reconcile(
 struct Reconciliation<'a> {
     session: &'a Session,
     request: &'a Request,
-    tell: Tell<'a, Item>,
+    listener: Listener<'a, Item>,
     ledger: Ledger,
     /// None without `enqueue`.
     sink: Option<Sink>,
@@ -153,18 +153,18 @@ struct Reconciliation<'a> {
     figures: Figures,
 }
 
-/// How many conversations the ledger is asked about at a time.
+/// Number of conversations that the ledger is asked about at a time.
 const LOOKUPS: usize = 16;
 
 impl Reconciliation<'_> {
     async fn all(&mut self) -> Result<(), Error> {
         let mut listing = Listing::begin(self.session, self.request.range.days()).await?;
         while let Some((place, mut day)) = listing.next().await? {
-            self.tell.at(place);
+            self.listener.at(place);
             while let Some(page) = listing::next_page(self.session, &mut day).await? {
                 self.page(page).await?;
             }
-            self.tell.parts(place.before + 1, place.all);
+            self.listener.parts(place.before + 1, place.all);
         }
         self.flush().await?;
         self.reverse().await

@@ -1,14 +1,14 @@
-//! Why a conversation that was recorded has no archive.
+//! The reasons why a conversation that was recorded has no archive.
 
-use crate::domain::record::{Record, State};
-use crate::domain::recording::RecordingId;
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
 use crate::domain::days::Age;
-use crate::ops::custody::{Custody, text};
+use crate::domain::record::{Record, State};
+use crate::domain::recording::RecordingId;
+use crate::ops::custody::{Custody, last_error};
 
-/// How a conversation stands, from the best to the worst.
+/// The standing of a conversation, from the best to the worst.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Reason {
@@ -16,17 +16,17 @@ pub enum Reason {
     Archived,
     /// All that was listed is archived, and it is looked at again.
     Settling,
-    /// A run is at it.
+    /// A run is working on it.
     InProgress,
     /// It may still become ready.
     TooEarly,
-    /// All that was listed is archived, and nobody looked whether there is more.
+    /// All that was listed is archived, and no look found out whether there is more.
     Unsettled,
-    /// Gone at Genesys before it was archived.
+    /// Deleted at Genesys before it was archived.
     Expired,
     /// Settled without a recording, and analytics say that one was started.
     NothingFound,
-    /// Was not ready, and its job did not come again.
+    /// Was not ready, and its job was not retried.
     Deferred,
     /// A run died, and no other took over.
     Unfinished,
@@ -38,7 +38,7 @@ pub enum Reason {
     OlderThan18Months,
     /// A run ended without an archive.
     Failed,
-    /// No run ever heard of it.
+    /// No run ever saw it.
     NeverSeen,
 }
 
@@ -62,8 +62,8 @@ impl Reason {
         }
     }
 
-    /// Returns the reason for a conversation of this age. What Genesys no longer gives just so is not lost, and a run that failed
-    /// or never came is not the cause.
+    /// Returns the reason for a conversation of this age. An old recording that Genesys withholds is not lost, and
+    /// the run that failed or never came is not the cause.
     pub(super) fn at_age(self, age: Age) -> Self {
         let withheld = matches!(
             self,
@@ -72,11 +72,11 @@ impl Reason {
         match age {
             Age::OverFiveYears if withheld => Self::OlderThan5Years,
             Age::OverEighteenMonths if withheld => Self::OlderThan18Months,
-            _ => self,
+            Age::Recent | Age::OverEighteenMonths | Age::OverFiveYears => self,
         }
     }
 
-    /// Says whether somebody has to look after it.
+    /// Returns whether somebody has to look into it.
     pub fn is_finding(self) -> bool {
         match self {
             Self::Archived | Self::Settling | Self::InProgress | Self::TooEarly => false,
@@ -92,28 +92,28 @@ impl Reason {
         }
     }
 
-    /// Says whether a job may mend it.
+    /// Returns whether a job may fix it.
     pub(super) fn can_be_sent(self) -> bool {
         self.is_finding() && !matches!(self, Self::Expired | Self::OlderThan5Years)
     }
 }
 
-/// What is behind it: a recording that is not archived, and what its audit told last.
+/// A recording that is not archived, with the last error in its audit.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Cause {
-    /// As ledger and audit spell it.
+    /// The recording as ledger and audit spell it.
     #[serde(rename = "recordingId")]
     pub recording: String,
-    /// How far it got.
+    /// Its state in the ledger, or `never_seen`.
     pub state: &'static str,
-    /// When it got there.
+    /// The time of that state.
     pub since: Option<Timestamp>,
-    /// What its audit told last.
+    /// The last error in its audit.
     pub error: Option<String>,
 }
 
 impl Cause {
-    /// Genesys lists it, and no run ever heard of it.
+    /// Makes the cause of a recording that Genesys lists and no run ever saw.
     pub(super) fn never_seen(id: RecordingId) -> Self {
         Self {
             recording: id.to_string(),
@@ -123,27 +123,22 @@ impl Cause {
         }
     }
 
-    /// Returns what the ledger and the audit say of it.
+    /// Makes the cause of a recording that the ledger knows.
     fn of(custody: &Custody, record: &Record) -> Self {
-        let told = custody
-            .events
-            .iter()
-            .rev()
-            .find(|event| event.contains_key("error"));
         Self {
             recording: record.recording_id.clone(),
             state: record.state.as_str(),
             since: Some(record.updated_at),
-            error: told.map(|event| text(event, "error")),
+            error: last_error(&custody.events).map(str::to_owned),
         }
     }
 }
 
-/// When what is known of a conversation is late.
+/// The times by which it is decided whether a conversation is late.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Patience {
     pub(super) now: Timestamp,
-    /// How long a recording may take to become ready.
+    /// Longest time that a recording may take to become ready.
     pub(super) readiness: SignedDuration,
     /// The function looks at conversations until they are settled.
     pub(super) settles: bool,
@@ -155,14 +150,15 @@ impl Patience {
     }
 }
 
-/// Returns how a conversation stands that was over at `end`, and in which, as analytics say, a wanted recording was started.
+/// Returns the standing of a conversation that was over at `end` and in which, according to analytics, a wanted
+/// recording was started.
 pub(super) fn judge(custodies: &[Custody], end: Timestamp, patience: Patience) -> (Reason, Vec<Cause>) {
     let mut worst = None;
     let mut causes = Vec::new();
     for custody in custodies {
         let Some(record) = &custody.record else { continue };
-        // What the function says of the conversation as a whole counts beside its recordings only where it settles.
-        if custody.overtaken && !(patience.settles && record.looks > 0) {
+        // The conversation's own record counts beside those of its recordings only where the function settles.
+        if custody.superseded && !(patience.settles && record.looks > 0) {
             continue;
         }
         let reason = of_record(record, end, patience);
@@ -180,8 +176,8 @@ pub(super) fn judge(custodies: &[Custody], end: Timestamp, patience: Patience) -
         return (worst, causes);
     }
     if Record::is_settled_empty(records(custodies)) {
-        let whole = custodies.iter().filter(|custody| custody.recording == "-");
-        let causes = whole.filter_map(|custody| Some(Cause::of(custody, custody.record.as_ref()?)));
+        let conversation = custodies.iter().filter(|custody| custody.recording == "-");
+        let causes = conversation.filter_map(|custody| Some(Cause::of(custody, custody.record.as_ref()?)));
         return (Reason::NothingFound, causes.collect());
     }
     // Archived before settling was there, on a laptop, or by a job that named it after the looks had listed nothing.
@@ -236,15 +232,15 @@ mod tests {
             recording: recording.to_owned(),
             record: Some(serde_json::from_value(record).unwrap()),
             events: Vec::new(),
-            whole: true,
-            overtaken: recording == "-",
+            intact: true,
+            superseded: recording == "-",
             findings: Vec::new(),
         }
     }
 
     const ID: &str = "e0000000-0000-4000-8000-000000000001";
 
-    /// How these stand four days after the end, with a day of readiness, where conversations are settled.
+    /// Returns the standing of these four days after the end, with a day of readiness, where conversations are settled.
     fn judged(custodies: &[Custody]) -> Reason {
         let patience = Patience {
             now: "2026-01-09T08:00:00Z".parse().unwrap(),

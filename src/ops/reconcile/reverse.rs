@@ -1,14 +1,14 @@
-//! What is archived and not listed.
+//! The conversations that are archived and not listed.
 
 use jiff::Timestamp;
 
-use super::{Item, LOOKUPS, NotListed, Reconciliation, Told};
+use super::{Item, LOOKUPS, NotListed, Reconciliation, Standing};
 use crate::ops::Error;
 use crate::ops::custody::{self, started};
 use crate::ops::scan::{self, Scan};
 
 impl Reconciliation<'_> {
-    /// Looks for what was archived in these days, began in them, and is not listed.
+    /// Finds the conversations that began and were archived in these days and are not listed.
     pub(super) async fn reverse(&mut self) -> Result<(), Error> {
         let (session, range) = (self.session, self.request.range);
         let ledger = self.ledger.clone();
@@ -26,13 +26,13 @@ impl Reconciliation<'_> {
             };
             scan::each(session, LOOKUPS, strangers.collect(), read, |(id, custodies)| {
                 let start = custodies.iter().find_map(|custody| started(&custody.events));
-                // Without a start nobody can tell to which days it belongs.
+                // Without a start it is unknown to which days a conversation belongs.
                 if let Some(start) = start.filter(|start| range.holds(*start)) {
                     self.figures.not_listed += 1;
-                    self.tell.item(Item {
+                    self.listener.item(Item {
                         interaction_id: id.to_string(),
                         start,
-                        reason: Told::NotListed(NotListed::NotListed),
+                        reason: Standing::NotListed(NotListed::NotListed),
                         recordings: None,
                     });
                 }

@@ -1,20 +1,20 @@
-//! What the messages of the exception queue, of a dead-letter queue or of Lambda's failure destination hold.
+//! The jobs in messages of the exception queue, of a dead-letter queue or of Lambda's failure destination.
 
 use crate::config::Config;
 use crate::error::ErrorKind;
-use crate::trigger::event::{self, Request};
+use crate::trigger::event::{self, Request, Wanted};
 use serde_json::Value;
 
-/// What a message holds.
+/// A message that holds a job.
 #[derive(Debug, PartialEq)]
 pub(super) struct Case {
     /// The body for the work queue.
     pub(super) body: String,
-    /// Why it was an exception.
+    /// The code of the exception.
     pub(super) code: Option<String>,
 }
 
-/// The job or event in a message: bare, as a case of the exception queue, or as Lambda's record of a failed
+/// Returns the job or event in a message: bare, as a case of the exception queue, or as Lambda's record of a failed
 /// asynchronous invocation (<https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-retain-records.html>).
 pub(super) fn case(body: &str, config: &Config) -> Result<Case, String> {
     let value: Value = serde_json::from_str(body).map_err(|_| "its body is not JSON".to_owned())?;
@@ -32,8 +32,8 @@ pub(super) fn case(body: &str, config: &Config) -> Result<Case, String> {
     } else {
         (body.to_owned(), None)
     };
-    let request = anew(request, code);
-    match event::from_body(Some(&request), config) {
+    let request = renewed(request, code);
+    match event::from_body(&request, &Wanted::of(config)) {
         Ok(Request::Archive { .. }) => Ok(Case {
             body: request,
             code: code.map(str::to_owned),
@@ -43,16 +43,16 @@ pub(super) fn case(body: &str, config: &Config) -> Result<Case, String> {
     }
 }
 
-/// Returns the job without the memory of its former runs: what was not ready in time is waited for anew. A conversation whose
-/// after-call work was open is looked at again, whatever happened since. A look keeps its number, so that one that was
-/// taken since is known for it.
-fn anew(request: String, code: Option<&str>) -> String {
+/// Returns the job without the fields that its former runs added, so that waiting begins anew. A conversation whose
+/// after-call work was open is looked at again, whatever happened since. A look keeps its number, by which the function
+/// recognises a look that was taken since.
+fn renewed(request: String, code: Option<&str>) -> String {
     let Ok(Value::Object(mut job)) = serde_json::from_str(&request) else {
         return request;
     };
     let mut changed = false;
-    for memory in ["firstSeen", "deferrals", "notBefore"] {
-        changed |= job.remove(memory).is_some();
+    for field in ["firstSeen", "deferrals", "notBefore"] {
+        changed |= job.remove(field).is_some();
     }
     if code == Some(ErrorKind::AfterCallWorkOpen.code()) {
         job.remove("look");

@@ -1,4 +1,4 @@
-//! What ended in the exception queue or in a dead-letter queue goes back to the work queue.
+//! Sends messages of the exception queue or of a dead-letter queue back to the work queue.
 //!
 //! A message is sent before it is deleted, so an interruption in between can only send it twice, and the function
 //! answers the second with `already_archived`.
@@ -15,86 +15,87 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::error::{Error, Kind};
-use super::{Ended, Session, Tell, Verdict};
+use super::sink::Delivery;
+use super::{Ended, Listener, Session, Verdict};
 use crate::error::ErrorKind;
 use case::{Case, case};
 use queue::Queues;
 
-/// What goes back.
+/// A redrive, as it is asked for.
 #[derive(Debug)]
 pub struct Request {
-    /// Where to take from: `exceptions`, `dead-letters`, or a queue's URL.
+    /// The queue to take from: `exceptions`, `dead-letters`, or a queue's URL.
     pub queue: String,
-    /// Which messages.
+    /// The filter over its messages.
     pub filter: Filter,
-    /// No more than so many.
+    /// Largest number of messages to send.
     pub limit: Option<usize>,
-    /// Nothing is sent.
+    /// Send nothing.
     pub dry_run: bool,
 }
 
-/// Which messages.
+/// A filter over messages.
 #[derive(Debug, Default)]
 pub struct Filter {
-    /// Only cases with one of these codes; empty: all but what is gone at Genesys.
+    /// Only cases with one of these codes; empty: all but those whose recording was deleted at Genesys.
     pub codes: Vec<String>,
-    /// Only what was sent there less than so long ago.
+    /// Only messages that are younger than this.
     pub newer_than: Option<SignedDuration>,
-    /// Only what was sent there longer ago than this.
+    /// Only messages that are older than this.
     pub older_than: Option<SignedDuration>,
 }
 
-/// What became of a message that was not left by the filters.
+/// A message that the filters kept.
 #[derive(Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Item {
-    /// The message.
+    /// The id of the message.
     pub message_id: String,
-    /// What became of it.
+    /// The action taken.
     pub action: Action,
-    /// Why it was an exception.
+    /// The code of the exception.
     pub code: Option<String>,
     /// The conversation of its job.
     pub interaction_id: Option<String>,
     /// The recording of its job.
     pub recording_id: Option<String>,
-    /// What was wrong.
+    /// The reason why it was not sent.
     pub error: Option<String>,
 }
 
-/// What became of a message.
+/// The action taken with a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Action {
-    /// It went to the work queue.
+    /// Sent to the work queue.
     Sent,
-    /// It would go there, were this no dry run.
+    /// Not sent, as this is a dry run.
     WouldSend,
-    /// The work queue did not take it.
+    /// Refused by the work queue.
     Refused,
-    /// It holds no job.
+    /// Not sent, as it holds no job.
     Unreadable,
 }
 
-/// How a redrive came out.
+/// A redrive in figures.
 #[derive(Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Figures {
-    /// Went, or would go, to the work queue.
+    /// Sent to the work queue, or to be sent in a dry run.
     pub sent: usize,
     /// Left by the filters.
     pub left: usize,
-    /// Gone at Genesys, and left as no filter names them.
+    /// Left because their recording was deleted at Genesys, and no filter names their code.
     pub expired: usize,
-    /// Came in after the redrive began, perhaps because of it, and stay.
+    /// Left because they came in after the redrive began, perhaps because of it.
     pub came_meanwhile: usize,
-    /// Left because no more were to be sent.
+    /// Left because the limit was reached.
     pub beyond_limit: usize,
-    /// Hold no job and stay.
+    /// Left because they hold no job.
     pub unreadable: usize,
-    /// Were refused by the work queue and stay.
+    /// Refused by the work queue.
     pub refused: usize,
-    /// What went, by code.
+    /// Sent messages by code.
     pub by_code: BTreeMap<String, usize>,
     /// Nothing was sent.
     pub dry_run: bool,
@@ -103,7 +104,7 @@ pub struct Figures {
 }
 
 impl Figures {
-    /// Says whether there is something to look after.
+    /// Returns whether a message was not sent that should have been.
     pub fn verdict(&self) -> Verdict {
         if self.unreadable + self.refused == 0 {
             Verdict::Clean
@@ -113,17 +114,17 @@ impl Figures {
     }
 }
 
-/// Sends messages back.
+/// Sends the messages of a queue back to the work queue.
 pub async fn redrive(
     session: &Session,
     request: &Request,
-    tell: Tell<'_, Item>,
+    listener: Listener<'_, Item>,
 ) -> Result<Ended<Figures>, Error> {
     let (from, to) = queues(session, &request.queue)?;
     let mut redrive = Redrive {
         session,
         request,
-        tell,
+        listener,
         now: session.now(),
         queues: Queues {
             client: Client::new(&session.sdk),
@@ -138,10 +139,10 @@ pub async fn redrive(
     };
     if let Some(waiting) = redrive.queues.about_how_many().await {
         let limit = request.limit.and_then(|limit| u64::try_from(limit).ok());
-        tell.total(limit.unwrap_or(waiting).min(waiting));
+        listener.total(limit.unwrap_or(waiting).min(waiting));
     }
     let ended = redrive.all().await;
-    // Also after a failure: what stays shall not stay hidden.
+    // Also after a failure: messages that stay must not stay hidden.
     let shown = redrive.queues.show_again().await;
     redrive.figures.interrupted = ended.as_ref().is_err_and(Error::is_interruption);
     Ok(Ended {
@@ -150,8 +151,8 @@ pub async fn redrive(
     })
 }
 
-/// Returns about how many messages lie in a queue, `None` where that is not told. A queue that is none, or that has none to
-/// send to, is an error.
+/// Returns about how many messages wait in a queue; `None` if the queue does not say. Fails if there is no such
+/// queue, or no work queue.
 pub async fn waiting(session: &Session, queue: &str) -> Result<Option<u64>, Error> {
     let (from, to) = queues(session, queue)?;
     let queues = Queues {
@@ -163,7 +164,7 @@ pub async fn waiting(session: &Session, queue: &str) -> Result<Option<u64>, Erro
     Ok(queues.about_how_many().await)
 }
 
-/// Returns where messages are taken from, and where they go.
+/// Returns the URLs of the queue to take from and of the work queue.
 fn queues(session: &Session, queue: &str) -> Result<(String, String), Error> {
     let queues = &session.config.queues;
     let missing = |name: &str, variable: &str| {
@@ -201,23 +202,23 @@ fn queues(session: &Session, queue: &str) -> Result<(String, String), Error> {
     Ok((from, to))
 }
 
-/// What becomes of a message.
+/// The decision about a message.
 enum Fate {
     Send(Case),
     /// The filters leave it out.
     Leave,
-    /// It is gone at Genesys, and nobody named such cases.
+    /// Its recording was deleted at Genesys, and no filter names its code.
     Expired,
-    /// It came in after the redrive began: what was just sent may have failed again.
+    /// It came in after the redrive began: a job that was just sent may have failed again.
     Meanwhile,
-    /// It holds no job; why.
+    /// It holds no job, for this reason.
     Unreadable(String),
 }
 
 struct Redrive<'a> {
     session: &'a Session,
     request: &'a Request,
-    tell: Tell<'a, Item>,
+    listener: Listener<'a, Item>,
     now: Timestamp,
     queues: Queues,
     figures: Figures,
@@ -238,7 +239,7 @@ impl Redrive<'_> {
         Ok(())
     }
 
-    /// Returns those that are to be sent.
+    /// Returns the messages that are to be sent, and counts the others.
     fn sift(&mut self, messages: Vec<Message>) -> Vec<(Message, Case)> {
         let mut batch = Vec::new();
         for message in messages {
@@ -262,7 +263,7 @@ impl Redrive<'_> {
                 }
                 Fate::Unreadable(why) => {
                     self.figures.unreadable += 1;
-                    self.tell
+                    self.listener
                         .item(item(&message, None, Action::Unreadable, Some(why)));
                     self.queues.hidden.extend(message.receipt_handle);
                 }
@@ -271,7 +272,7 @@ impl Redrive<'_> {
         batch
     }
 
-    /// Returns how many more may be sent.
+    /// Returns how many messages may still be sent.
     fn room(&self) -> usize {
         let spent = self.figures.sent + self.figures.refused;
         self.request
@@ -279,6 +280,7 @@ impl Redrive<'_> {
             .map_or(usize::MAX, |limit| limit.saturating_sub(spent))
     }
 
+    /// Decides about a message.
     fn fate(&self, message: &Message) -> Fate {
         let sent = message
             .attributes()
@@ -300,15 +302,15 @@ impl Redrive<'_> {
             return Ok(());
         }
         let dry_run = self.request.dry_run;
-        let arrived = if dry_run {
-            vec![true; batch.len()]
+        let deliveries = if dry_run {
+            vec![Delivery::Accepted; batch.len()]
         } else {
             let sent = self
                 .queues
                 .send(batch.iter().map(|(_, case)| case.body.as_str()))
                 .await;
             match sent {
-                Ok(arrived) => arrived,
+                Ok(deliveries) => deliveries,
                 Err(error) => {
                     let handles = batch
                         .into_iter()
@@ -319,37 +321,37 @@ impl Redrive<'_> {
             }
         };
         let mut gone = Vec::new();
-        for ((message, case), arrived) in batch.into_iter().zip(arrived) {
-            self.count(&message, &case, arrived);
-            if arrived && !dry_run {
-                gone.extend(message.receipt_handle);
-            } else {
-                self.queues.hidden.extend(message.receipt_handle);
+        for ((message, case), delivery) in batch.into_iter().zip(deliveries) {
+            self.count(&message, &case, delivery);
+            match delivery {
+                Delivery::Accepted if !dry_run => gone.extend(message.receipt_handle),
+                Delivery::Accepted | Delivery::Refused => self.queues.hidden.extend(message.receipt_handle),
             }
         }
         self.queues.delete(gone).await
     }
 
-    fn count(&mut self, message: &Message, case: &Case, arrived: bool) {
-        let (action, error) = match (arrived, self.request.dry_run) {
-            (true, false) => (Action::Sent, None),
-            (true, true) => (Action::WouldSend, None),
-            (false, _) => (Action::Refused, Some("the work queue did not take it".to_owned())),
+    fn count(&mut self, message: &Message, case: &Case, delivery: Delivery) {
+        let (action, error) = match delivery {
+            Delivery::Accepted => {
+                let code = case.code.clone().unwrap_or_else(|| "no code".to_owned());
+                self.figures.sent += 1;
+                *self.figures.by_code.entry(code).or_default() += 1;
+                let dry_run = self.request.dry_run;
+                (if dry_run { Action::WouldSend } else { Action::Sent }, None)
+            }
+            Delivery::Refused => {
+                self.figures.refused += 1;
+                (Action::Refused, Some("the work queue did not take it".to_owned()))
+            }
         };
-        if arrived {
-            let code = case.code.clone().unwrap_or_else(|| "no code".to_owned());
-            self.figures.sent += 1;
-            *self.figures.by_code.entry(code).or_default() += 1;
-        } else {
-            self.figures.refused += 1;
-        }
-        self.tell.item(item(message, Some(case), action, error));
-        self.tell.steps(1);
+        self.listener.item(item(message, Some(case), action, error));
+        self.listener.steps(1);
     }
 }
 
 impl Filter {
-    /// Returns what becomes of a case of this age.
+    /// Decides about a case of this age.
     fn fate(&self, case: Case, age: Option<SignedDuration>) -> Fate {
         let code = case.code.as_deref();
         let coded = match code {

@@ -1,4 +1,4 @@
-//! The queue that messages are taken out of, and the one that they go to.
+//! The queue that messages are taken from, and the queue that they go to.
 
 use std::time::Duration;
 
@@ -10,9 +10,9 @@ use aws_sdk_sqs::types::{
 
 use crate::aws::failed;
 use crate::ops::error::{Error, Kind};
-use crate::ops::sink::{BATCH, send_batch};
+use crate::ops::sink::{BATCH, Delivery, send_batch};
 
-/// How long a message that was received is hidden from others, at most: the longest that a run may take.
+/// Longest time that a received message is hidden from others, which bounds a run.
 const HIDDEN: Duration = Duration::from_secs(3_600);
 
 /// Both queues.
@@ -21,12 +21,12 @@ pub(super) struct Queues {
     pub(super) client: Client,
     pub(super) from: String,
     pub(super) to: String,
-    /// Receipt handles of what stays.
+    /// Receipt handles of the messages that stay.
     pub(super) hidden: Vec<String>,
 }
 
 impl Queues {
-    /// Returns about how many messages can be received; `None` where that is not told.
+    /// Returns about how many messages can be received; `None` if the queue does not say.
     pub(super) async fn about_how_many(&self) -> Option<u64> {
         let name = QueueAttributeName::ApproximateNumberOfMessages;
         let asked = self
@@ -54,9 +54,9 @@ impl Queues {
         Ok(received.messages.unwrap_or_default())
     }
 
-    /// Sends a batch to the work queue; says of each whether it was taken.
-    pub(super) async fn send(&self, bodies: impl Iterator<Item = &str>) -> Result<Vec<bool>, Error> {
-        Ok(send_batch(&self.client, &self.to, bodies).await?.taken)
+    /// Sends a batch to the work queue. Returns its answer to each message.
+    pub(super) async fn send(&self, bodies: impl Iterator<Item = &str>) -> Result<Vec<Delivery>, Error> {
+        Ok(send_batch(&self.client, &self.to, bodies).await?.deliveries)
     }
 
     /// Deletes a batch that was sent.
@@ -96,7 +96,7 @@ impl Queues {
         Err(Error::new(Kind::Service, message))
     }
 
-    /// Lets what stays be received again at once.
+    /// Makes the messages that stay visible to others at once.
     pub(super) async fn show_again(&mut self) -> Result<(), Error> {
         for handles in std::mem::take(&mut self.hidden).chunks(BATCH) {
             let entry = |(at, handle): (usize, &String)| {

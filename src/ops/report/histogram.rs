@@ -1,25 +1,25 @@
-//! How lengths of time are distributed, in little memory.
+//! Distributions of lengths of time, in little memory.
 
 use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-/// What is told of a distribution, in milliseconds.
+/// The figures of a distribution, in milliseconds.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Lengths {
-    /// Of how many.
+    /// Number of values.
     pub count: u64,
-    /// What half of them do not exceed, to within 5 %, as the next two.
+    /// The length that half of them do not exceed; like the next two to within 5 %.
     pub p50: Option<u64>,
-    /// What 90 % do not exceed.
+    /// The length that 90 % do not exceed.
     pub p90: Option<u64>,
-    /// What 99 % do not exceed.
+    /// The length that 99 % do not exceed.
     pub p99: Option<u64>,
     /// The longest.
     pub max: Option<u64>,
 }
 
-/// How often which size of number came, to within 5 %.
+/// Counts of numbers by size, to within 5 %.
 #[derive(Debug, Default)]
 pub(super) struct Histogram {
     /// By power of [`STEP`].
@@ -28,7 +28,7 @@ pub(super) struct Histogram {
     most: u64,
 }
 
-/// How much longer each bucket reaches than the one before it.
+/// The ratio of two neighbouring buckets' limits.
 const STEP: f64 = 1.05;
 
 impl Histogram {
@@ -45,7 +45,7 @@ impl Histogram {
         self.most = self.most.max(value);
     }
 
-    /// Returns the value that this share of all does not exceed, to within 5 %; `None` of none.
+    /// Returns the value that this share of all does not exceed, to within 5 %; `None` of an empty histogram.
     fn percentile(&self, percent: u64) -> Option<u64> {
         let rank = (self.count * percent).div_ceil(100).max(1);
         let mut seen = 0;
@@ -64,8 +64,8 @@ impl Histogram {
         None
     }
 
-    /// Returns its figures.
-    pub(super) fn figures(&self) -> Lengths {
+    /// Returns the lengths that a report shows.
+    pub(super) fn lengths(&self) -> Lengths {
         Lengths {
             count: self.count,
             p50: self.percentile(50),
@@ -89,9 +89,9 @@ mod tests {
             let (exact, told) = (percent * 100, histogram.percentile(percent).unwrap());
             assert!(told >= exact && told * 100 <= exact * 105, "{percent}: {told}");
         }
-        assert_eq!(histogram.figures().max, Some(10_000));
+        assert_eq!(histogram.lengths().max, Some(10_000));
         let mut single = Histogram::default();
         single.add(0);
-        assert_eq!((single.percentile(99), single.figures().max), (Some(0), Some(0)));
+        assert_eq!((single.percentile(99), single.lengths().max), (Some(0), Some(0)));
     }
 }

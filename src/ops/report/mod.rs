@@ -1,7 +1,7 @@
-//! What a span of days brought, in figures.
+//! A span of days in figures: recordings, bytes, latencies, failures, deadlines.
 
+mod gather;
 mod histogram;
-mod tally;
 
 use std::collections::BTreeMap;
 
@@ -10,12 +10,12 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
 use super::scan::{self, Portion, Scan};
-use super::{Error, Session, Tell, Verdict, custody};
+use super::{Error, Listener, Session, Verdict, custody};
 use crate::domain::days::Range;
+use gather::Gathered;
 pub use histogram::Lengths;
-use tally::Tally;
 
-/// What a report calls the states, in the order in which it shows them.
+/// The names of the states in a report, in the order in which it shows them.
 pub const OUTCOMES: [&str; 7] = [
     "archived",
     "waiting",
@@ -26,31 +26,31 @@ pub const OUTCOMES: [&str; 7] = [
     "no recording",
 ];
 
-/// So far ahead a deletion at Genesys is told.
+/// The time ahead within which a deletion at Genesys is reported.
 pub const NEAR: SignedDuration = SignedDuration::from_hours(30 * 24);
 
-/// How many deadlines, and how many reasons, a report lists.
+/// Number of deadlines, and of reasons, that a report lists.
 pub const LISTED: usize = 25;
 
-/// What reasons beyond those that are counted apart are called.
+/// The name of all reasons beyond those that are counted separately.
 pub const OTHER: &str = "other reasons";
 
-/// How many conversations are read at a time.
+/// Number of conversations read at a time.
 const CONCURRENCY: usize = 8;
 
-/// What a span of days brought.
+/// A span of days in figures.
 #[derive(Debug)]
 pub struct Report {
-    /// Every day of the span, also those that brought nothing.
+    /// Every day of the span, days without a recording included.
     pub days: Vec<Day>,
-    /// All else.
+    /// All figures but those of the days.
     pub figures: Figures,
 }
 
-/// What a day brought.
+/// A day in figures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Day {
-    /// Which day.
+    /// The day.
     pub day: Date,
     /// Recordings archived.
     pub recordings: u64,
@@ -62,13 +62,13 @@ pub struct Day {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Deadline {
-    /// When.
+    /// The time of its deletion.
     pub delete_date: Timestamp,
     /// Its conversation.
     pub interaction_id: String,
     /// The recording.
     pub recording_id: String,
-    /// How far it got.
+    /// Its state, as a report calls it.
     pub state: &'static str,
 }
 
@@ -84,7 +84,7 @@ pub struct Figures {
     pub recordings: u64,
     /// Bytes of their files.
     pub bytes: u64,
-    /// Recordings by how far they got: [`OUTCOMES`].
+    /// Recordings by state: [`OUTCOMES`].
     pub outcomes: BTreeMap<&'static str, u64>,
     /// From the claim to the verified object.
     pub latency_ms: Lengths,
@@ -92,15 +92,15 @@ pub struct Figures {
     pub age_ms: Lengths,
     /// Failed runs and deliveries by reason.
     pub failures: BTreeMap<String, u64>,
-    /// How often a job was put off because Genesys was not ready.
+    /// Number of times that a job was deferred because Genesys was not ready.
     pub deferrals: u64,
-    /// How many deadlines are near, of which `deadlines` holds the next ones.
+    /// Number of deadlines that are near; `deadlines` holds the next ones.
     pub deadlines_near: u64,
     /// The next ones.
     pub deadlines: Vec<Deadline>,
     /// Audit chains that were checked.
     pub chains: u64,
-    /// Those that are not whole.
+    /// Chains with a finding.
     pub broken_chains: u64,
 }
 
@@ -134,39 +134,39 @@ impl Figures {
         reasons
     }
 
-    /// Says whether there is something to look after.
+    /// Returns whether a chain is broken, or nothing was checked.
     pub fn verdict(&self) -> Verdict {
         match (self.chains, self.broken_chains) {
             (0, _) => Verdict::Nothing,
             (_, 0) => Verdict::Clean,
-            _ => Verdict::Findings,
+            (_, 1..) => Verdict::Findings,
         }
     }
 }
 
-/// Reads both tables. Half a report says the wrong thing, so an interruption leaves none.
-pub async fn report(session: &Session, range: Range, tell: Tell<'_, ()>) -> Result<Report, Error> {
+/// Reads both tables and makes the report. An interruption leaves no report: half of one would be wrong.
+pub async fn report(session: &Session, range: Range, listener: Listener<'_, ()>) -> Result<Report, Error> {
     let ledger = session.ledger();
-    let mut tally = Tally::new(range, session.now());
+    let mut gathered = Gathered::new(range, session.now());
     if let Some(items) = ledger.about_how_many().await {
-        tell.total(items);
+        listener.total(items);
     }
     let mut scan = Scan::new(&ledger, Some(range.start()));
-    while let Some(page) = scan.next(|record| tally::is_meant(record, range)).await? {
+    while let Some(page) = scan.next(|record| gather::is_meant(record, range)).await? {
         session.go_on()?;
         let mut portion = Portion::new(page.scanned, page.ids.len());
         if page.ids.is_empty() {
-            tell.steps(page.scanned);
+            listener.steps(page.scanned);
         }
         let read = |id| {
             let ledger = ledger.clone();
             async move { custody::of(&ledger, id).await }
         };
         scan::each(session, CONCURRENCY, page.ids, read, |(custodies, _)| {
-            custodies.iter().for_each(|custody| tally.add(custody));
-            tell.steps(portion.next());
+            custodies.iter().for_each(|custody| gathered.add(custody));
+            listener.steps(portion.next());
         })
         .await?;
     }
-    Ok(tally.finish())
+    Ok(gathered.finish())
 }

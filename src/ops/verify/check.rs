@@ -1,4 +1,4 @@
-//! Holds the objects of a conversation against what the tables know.
+//! Compares the objects of a conversation with ledger and audit.
 
 use super::Checked;
 use crate::aws::ledger::{Ledger, RecordPage};
@@ -9,30 +9,30 @@ use crate::domain::recording::{ArchivedFile, ConversationId};
 use crate::error::Error;
 
 use crate::domain::days::Range;
-use crate::ops::custody::{self, Custody, text};
+use crate::ops::custody::{self, Custody};
 use crate::ops::finding::{Code, Finding};
 
-/// Looks at conversations and objects.
+/// Checks conversations and objects.
 #[derive(Debug)]
 pub(super) struct Checker {
     pub(super) ledger: Ledger,
     pub(super) storage: Storage,
-    /// Only what was archived in these days.
+    /// Only recordings that were archived in these days.
     pub(super) range: Option<Range>,
 }
 
-/// How often an object whose reading broke off is read again.
+/// Number of times that an object is read while its reading breaks off.
 const TRIES: usize = 3;
 
 impl Checker {
-    /// Says whether this record is meant.
+    /// Returns whether a record is to be checked.
     pub(super) fn wants(&self, record: &Record) -> bool {
         self.range.is_none_or(|range| {
             record.is_archived() && record.archived_at.is_some_and(|archived| range.holds(archived))
         })
     }
 
-    /// Checks everything about one conversation.
+    /// Checks the records, events and objects of one conversation.
     pub(super) async fn conversation(&self, id: ConversationId) -> Result<Checked, Error> {
         let (custodies, findings) = custody::of(&self.ledger, id).await?;
         let mut checked = Checked {
@@ -48,7 +48,7 @@ impl Checker {
             checked.findings.append(&mut custody.findings);
             let Some(record) = &custody.record else { continue };
             if !record.is_archived() {
-                checked.unarchived += u64::from(!custody.overtaken);
+                checked.unarchived += u64::from(!custody.superseded);
                 continue;
             }
             checked.recordings += 1;
@@ -58,8 +58,8 @@ impl Checker {
                     let finding = custody.finding(id.to_string(), Some(file), code, detail);
                     checked.findings.push(finding);
                 };
-                // Of a broken chain that is told already.
-                if custody.whole {
+                // A broken chain has a finding already.
+                if custody.intact {
                     check_audit(&custody, file, &mut found);
                 }
                 checked.bytes += self.check_object(record, file, &mut found).await;
@@ -68,7 +68,7 @@ impl Checker {
         Ok(checked)
     }
 
-    /// Reads the object of an archived file; gives how many bytes were read.
+    /// Reads the object of an archived file and compares it. Returns the number of bytes read.
     async fn check_object(
         &self,
         record: &Record,
@@ -102,14 +102,14 @@ impl Checker {
         let archive_key = self.storage.archive_key(key);
         let label = match self.storage.label(key).await {
             Ok(Some(label)) => label,
-            // Gone since it was listed: then there is nothing to be recorded.
+            // Deleted since it was listed: there is nothing left to be recorded.
             Ok(None) => return Ok(checked),
             Err(error) => {
                 checked.findings.push(Finding {
                     code: Code::ObjectUnreadable,
                     interaction_id: None,
                     recording_id: None,
-                    archive_key: Some(archive_key),
+                    archive_key: Some(archive_key.to_string()),
                     detail: error.to_string(),
                 });
                 return Ok(checked);
@@ -118,10 +118,10 @@ impl Checker {
         let conversation = label.interaction_id.as_deref().map(ConversationId::parse);
         let known = match conversation {
             Some(Ok(id)) => self.ledger.all_records(id).await?,
-            _ => RecordPage::default(),
+            Some(Err(_)) | None => RecordPage::default(),
         };
         let mut unreadable = known.unreadable.iter().map(|(_, recording)| Some(recording));
-        // Which objects an unreadable record names is not known, and the record is a finding itself.
+        // An unreadable record may name the object, and is a finding itself.
         if unreadable.any(|recording| recording == label.recording_id.as_ref()) {
             return Ok(checked);
         }
@@ -138,7 +138,7 @@ impl Checker {
                 code: Code::ObjectUnrecorded,
                 interaction_id: label.interaction_id,
                 recording_id: label.recording_id,
-                archive_key: Some(archive_key),
+                archive_key: Some(archive_key.to_string()),
                 detail: detail.to_owned(),
             });
         }
@@ -146,33 +146,31 @@ impl Checker {
     }
 }
 
-/// Checks whether the audit tells of this file what the ledger does.
+/// Checks that the audit says of this file what the ledger says.
 fn check_audit(custody: &Custody, file: &ArchivedFile, found: &mut impl FnMut(Code, String)) {
+    let archive_key = file.archive_key.to_string();
     let stored = custody.events.iter().rev().find(|event| {
-        text(event, "action") == Action::ArchiveStored.as_str()
-            && text(event, "archiveKey") == file.archive_key
+        event.action() == Some(Action::ArchiveStored) && event.archive_key() == Some(archive_key.as_str())
     });
     let Some(stored) = stored else {
         let detail = "no audit event archive.stored tells of it".to_owned();
         return found(Code::AuditMissing, detail);
     };
-    for (name, known, told) in [
-        ("SHA-256", file.sha256.clone(), text(stored, "hash")),
-        ("attempt", file.attempt_id.to_string(), text(stored, "attemptId")),
-        (
-            "size",
-            file.size_bytes.to_string(),
-            stored["sizeBytes"].to_string(),
-        ),
+    let size = stored.number("sizeBytes").map(|size| size.to_string());
+    for (name, in_ledger, in_audit) in [
+        ("SHA-256", file.sha256.clone(), stored.sha256()),
+        ("attempt", file.attempt_id.to_string(), stored.text("attemptId")),
+        ("size", file.size_bytes.to_string(), size.as_deref()),
     ] {
-        if told != known {
-            let detail = format!("{name} is {known} in the ledger and {told} in the audit");
+        if in_audit != Some(in_ledger.as_str()) {
+            let in_audit = in_audit.unwrap_or("missing");
+            let detail = format!("{name} is {in_ledger} in the ledger and {in_audit} in the audit");
             found(Code::LedgerDiffers, detail);
         }
     }
 }
 
-/// Checks whether the object is the one that was archived.
+/// Checks that the object is the one that was archived.
 fn compare(record: &Record, file: &ArchivedFile, object: &Found, found: &mut impl FnMut(Code, String)) {
     let (size, hash) = (object.digest.size, object.digest.hex());
     if size != file.size_bytes {
@@ -190,23 +188,30 @@ fn compare(record: &Record, file: &ArchivedFile, object: &Found, found: &mut imp
         );
     }
     let (label, attempt) = (&object.label, file.attempt_id.to_string());
-    for (name, said, ours) in [
+    for (code, name, now, archived) in [
         (
+            Code::ObjectForeign,
             "metadata interaction-id",
             &label.interaction_id,
             &record.interaction_id,
         ),
-        ("metadata recording-id", &label.recording_id, &record.recording_id),
-        ("metadata attempt-id", &label.attempt_id, &attempt),
-        ("tag sha256", &object.sha256_tag, &file.sha256),
+        (
+            Code::ObjectForeign,
+            "metadata recording-id",
+            &label.recording_id,
+            &record.recording_id,
+        ),
+        (
+            Code::ObjectForeign,
+            "metadata attempt-id",
+            &label.attempt_id,
+            &attempt,
+        ),
+        (Code::TagDiffers, "tag sha256", &object.sha256_tag, &file.sha256),
     ] {
-        if said.as_ref() != Some(ours) {
-            let code = match name {
-                "tag sha256" => Code::TagDiffers,
-                _ => Code::ObjectForeign,
-            };
-            let said = said.as_deref().unwrap_or("missing");
-            found(code, format!("its {name} is {said}; archived was {ours}"));
+        if now.as_ref() != Some(archived) {
+            let now = now.as_deref().unwrap_or("missing");
+            found(code, format!("its {name} is {now}; archived was {archived}"));
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Proves that the archive is what it was, byte by byte and event by event.
+//! Proves that the archive is unchanged, byte by byte and event by event.
 
 mod check;
 mod sample;
@@ -11,26 +11,26 @@ use serde::Serialize;
 
 use super::finding::{Code, Finding};
 use super::scan::{self, Portion, Scan};
-use super::{Ended, Error, Session, Tell, Verdict};
+use super::{Ended, Error, Listener, Session, Verdict};
 use crate::domain::days::Range;
 use crate::domain::recording::ConversationId;
 use check::Checker;
 pub use sample::Sample;
 
-/// What is to be verified.
+/// A verification, as it is asked for.
 #[derive(Debug)]
 pub struct Request {
-    /// These conversations; empty: the archive.
+    /// The conversations; empty: all of the archive.
     pub conversations: Vec<ConversationId>,
-    /// Only what was archived in these days.
+    /// Only recordings that were archived in these days.
     pub range: Option<Range>,
     /// Only a share of the conversations, and no objects that no record names.
     pub sample: Option<Sample>,
-    /// How many conversations at a time.
+    /// Number of conversations at a time.
     pub concurrency: usize,
 }
 
-/// How much was looked at, and how often what was found.
+/// A verification in figures.
 #[derive(Debug, Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Figures {
@@ -44,7 +44,7 @@ pub struct Figures {
     pub bytes: u64,
     /// Audit events.
     pub events: u64,
-    /// Recordings that are not archived; only their audit was looked at.
+    /// Recordings that are not archived; only their audit was checked.
     pub unarchived: u64,
     /// Objects that were looked up in the ledger.
     pub objects: u64,
@@ -52,24 +52,24 @@ pub struct Figures {
     pub sample: Option<Sampled>,
     /// Findings by kind.
     pub findings: BTreeMap<Code, u64>,
-    /// Everything that was asked for was looked at.
+    /// Everything that was asked for was checked.
     pub finished: bool,
 }
 
-/// What a sample left out.
+/// A sample, and the number of conversations that it left out.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Sampled {
     /// More than 0 and at most 1.
     pub share: f64,
-    /// Which sample.
+    /// The word that chose it.
     pub seed: String,
     /// Conversations that are not in it.
     pub left_out: u64,
 }
 
 impl Figures {
-    /// Says whether there is something to look after.
+    /// Returns whether there are findings, or nothing was checked.
     pub fn verdict(&self) -> Verdict {
         if !self.findings.is_empty() {
             Verdict::Findings
@@ -81,8 +81,8 @@ impl Figures {
     }
 }
 
-/// Reads back what is archived, and tells each finding.
-pub async fn verify(session: &Session, request: Request, tell: Tell<'_, Finding>) -> Ended<Figures> {
+/// Reads back the archive and reports each finding.
+pub async fn verify(session: &Session, request: Request, listener: Listener<'_, Finding>) -> Ended<Figures> {
     let checker = Arc::new(Checker {
         ledger: session.ledger(),
         storage: session.storage(),
@@ -95,7 +95,7 @@ pub async fn verify(session: &Session, request: Request, tell: Tell<'_, Finding>
     };
     let mut verification = Verification {
         session,
-        tell,
+        listener,
         concurrency: request.concurrency,
         figures: Figures {
             sample: request.sample.as_ref().map(sampled),
@@ -112,7 +112,7 @@ pub async fn verify(session: &Session, request: Request, tell: Tell<'_, Finding>
     }
 }
 
-/// What one conversation or object came to.
+/// The result of checking one conversation or object.
 #[derive(Debug, Default)]
 struct Checked {
     conversations: u64,
@@ -127,10 +127,10 @@ struct Checked {
 
 struct Verification<'a> {
     session: &'a Session,
-    tell: Tell<'a, Finding>,
+    listener: Listener<'a, Finding>,
     concurrency: usize,
     sample: Option<Sample>,
-    /// Of the page at hand.
+    /// The steps of the current page.
     portion: Portion,
     figures: Figures,
 }
@@ -138,12 +138,12 @@ struct Verification<'a> {
 impl Verification<'_> {
     async fn all(&mut self, named: Vec<ConversationId>, checker: &Arc<Checker>) -> Result<(), Error> {
         if !named.is_empty() {
-            self.tell.total(named.len() as u64);
+            self.listener.total(named.len() as u64);
             self.portion = Portion::new(named.len() as u64, named.len());
             return self.conversations(named, checker).await;
         }
         if let Some(items) = checker.ledger.about_how_many().await {
-            self.tell.total(items);
+            self.listener.total(items);
         }
         let mut scanned = 0;
         let mut scan = Scan::new(&checker.ledger, checker.range.map(Range::start));
@@ -156,19 +156,19 @@ impl Verification<'_> {
             scanned += page.scanned;
             self.portion = Portion::new(page.scanned, ids.len());
             if ids.is_empty() {
-                self.tell.steps(page.scanned);
+                self.listener.steps(page.scanned);
             }
             self.conversations(ids, checker).await?;
         }
         // There are about as many objects as files that the ledger names.
-        self.tell.total(scanned + self.figures.files);
+        self.listener.total(scanned + self.figures.files);
         if self.sample.is_none() {
             self.objects(checker).await?;
         }
         Ok(())
     }
 
-    /// Returns those that are in the sample.
+    /// Returns the conversations that are in the sample.
     fn sampled(&mut self, mut ids: Vec<ConversationId>) -> Vec<ConversationId> {
         if let (Some(sample), Some(sampled)) = (&self.sample, &mut self.figures.sample) {
             let all = ids.len();
@@ -186,7 +186,7 @@ impl Verification<'_> {
         .await
     }
 
-    /// Looks for objects that no record names.
+    /// Finds objects that no record names.
     async fn objects(&mut self, checker: &Arc<Checker>) -> Result<(), Error> {
         let prefix = self.session.config.storage.key_template.prefix();
         let mut from = None;
@@ -233,12 +233,12 @@ impl Verification<'_> {
         for finding in checked.findings {
             self.found(finding);
         }
-        self.tell.steps(self.portion.next());
-        self.tell.bytes(self.figures.bytes);
+        self.listener.steps(self.portion.next());
+        self.listener.bytes(self.figures.bytes);
     }
 
     fn found(&mut self, finding: Finding) {
         *self.figures.findings.entry(finding.code).or_default() += 1;
-        self.tell.item(finding);
+        self.listener.item(finding);
     }
 }

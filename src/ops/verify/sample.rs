@@ -1,13 +1,13 @@
-//! A share of all conversations.
+//! Samples of all conversations.
 
 use sha2::{Digest as _, Sha256};
 
-/// A share of all conversations, chosen by chance and always the same for the same word.
+/// A share of all conversations, chosen at random and always the same for the same word.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Sample {
     /// More than 0 and at most 1.
     pub share: f64,
-    /// Which sample.
+    /// The word that chooses it.
     pub seed: String,
 }
 

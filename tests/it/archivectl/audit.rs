@@ -1,7 +1,7 @@
 //! `archivectl audit`: the chain of custody of a conversation.
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use recording_archiver::domain::audit::{self, AuditItem};
+use recording_archiver::domain::audit::{self, AuditEvent};
 use recording_archiver::sim::AUDIT_TABLE;
 use recording_archiver::sim::wire::{Fault, Service};
 use serde_json::{Value, json};
@@ -49,10 +49,10 @@ async fn the_timeline_tells_who_asked_what_failed_what_was_stored_and_who_was_to
         rest = &rest[at + expected.len()..];
     }
     let ran = archivectl(&bench, &["audit", CONVERSATION, "--json"]).await;
-    let events: Vec<AuditItem> = ran
+    let events: Vec<AuditEvent> = ran
         .items()
         .into_iter()
-        .map(|event| event.as_object().unwrap().clone())
+        .map(|event| serde_json::from_value(event).unwrap())
         .collect();
     let end = audit::verify(&events).expect("the events are given as the table holds them");
     let told = &ran.summary()["recordings"][0];

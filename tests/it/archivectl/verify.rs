@@ -276,6 +276,22 @@ async fn whatever_is_done_to_the_ledger_is_found() {
         ],
         "{ran:?}"
     );
+    let mut nowhere = whole.clone();
+    let Some(AttributeValue::L(files)) = nowhere.get_mut("files") else {
+        panic!("{nowhere:?}")
+    };
+    let Some(AttributeValue::M(first)) = files.first_mut() else {
+        panic!("{files:?}")
+    };
+    first.insert("archiveKey".to_owned(), AttributeValue::S("calls/key".to_owned()));
+    put(&bench, LEDGER_TABLE, nowhere).await;
+    let ran = archivectl(&bench, &["verify", "--json"]).await;
+    let codes: Vec<_> = findings(&ran).into_iter().map(|(code, _)| code).collect();
+    assert_eq!(
+        codes,
+        ["ledger_unreadable"],
+        "the place of a file is no place: {ran:?}"
+    );
     let mut torn = whole.clone();
     torn.remove("leaseOwner");
     put(&bench, LEDGER_TABLE, torn).await;

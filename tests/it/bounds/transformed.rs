@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use recording_archiver::config::Config;
 use recording_archiver::sim::genesys::{Topic, event};
-use recording_archiver::trigger::event::{Request, from_body};
+use recording_archiver::trigger::event::{Request, Wanted, from_body};
 
 use super::*;
 use crate::cloudformation::{Template, text};
@@ -105,7 +105,7 @@ fn whatever_stands_for_an_absent_field_the_event_means_the_same() {
             .then(|| name.to_lowercase().replace('_', "-"))
     };
     let config = Config::from_lookup(bench).unwrap();
-    let job = |event: &Value| match from_body(Some(&event.to_string()), &config) {
+    let job = |event: &Value| match from_body(&event.to_string(), &Wanted::of(&config)) {
         Ok(Request::Archive { job, event_id }) => (job, event_id),
         other => panic!("{event}: {other:?}"),
     };

@@ -6,7 +6,7 @@ mod page;
 use std::path::PathBuf;
 
 use recording_archiver::ops::report::{Day, Figures, Lengths, NEAR, Report, report};
-use recording_archiver::ops::{Error, Session, Tell, Verdict};
+use recording_archiver::ops::{Error, Listener, Session, Verdict};
 
 use crate::args::Days;
 use crate::html;
@@ -42,7 +42,7 @@ pub(crate) async fn run(args: &Args, session: &Session, out: &Out) -> Result<Ver
     let range = args.days.required(session.now())?;
     let progress = out.progress("report");
     let listener = |event| progress.hear(event, |()| {});
-    let made = report(session, range, Tell::new(&listener)).await;
+    let made = report(session, range, Listener::new(&listener)).await;
     progress.finish();
     if made.as_ref().is_err_and(Error::is_interruption) {
         out.note("interrupted: half a report says the wrong thing, so there is none".to_owned());

@@ -1,23 +1,22 @@
-//! The figures of a report, gathered recording by recording. What they take in memory does not grow with the archive.
+//! The figures of a report, gathered recording by recording. Their memory does not grow with the archive.
 
 use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp};
-use serde_json::Value;
 use std::collections::BTreeMap;
 
 use super::histogram::Histogram;
 use super::{Day, Deadline, Figures, LISTED, NEAR, OTHER, OUTCOMES, Report};
-use crate::domain::audit::{Action, AuditItem};
+use crate::domain::audit::{Action, AuditEvent};
 use crate::domain::days::{Range, day_of};
 use crate::domain::record::{Record, State};
-use crate::ops::custody::{Custody, noted, started, text};
+use crate::ops::custody::{Custody, noted, started};
 
 /// The figures of a report, while they are gathered.
 #[derive(Debug)]
-pub(super) struct Tally {
+pub(super) struct Gathered {
     range: Range,
     now: Timestamp,
-    /// Recordings and bytes of every day of the range, also of those that brought nothing.
+    /// Recordings and bytes of every day of the range, days without any included.
     days: BTreeMap<Date, (u64, u64)>,
     /// From the claim to the verified object, in milliseconds.
     latency: Histogram,
@@ -26,13 +25,13 @@ pub(super) struct Tally {
     figures: Figures,
 }
 
-/// Letters of a reason.
+/// Longest reason, in characters.
 const LONGEST_REASON: usize = 160;
 
 /// Reasons beyond these count as one.
 const REASONS: usize = 200;
 
-impl Tally {
+impl Gathered {
     pub(super) fn new(range: Range, now: Timestamp) -> Self {
         Self {
             range,
@@ -47,7 +46,7 @@ impl Tally {
         }
     }
 
-    /// Returns the report.
+    /// Makes the report.
     pub(super) fn finish(mut self) -> Report {
         let day = |(day, (recordings, bytes))| Day {
             day,
@@ -57,8 +56,8 @@ impl Tally {
         let days: Vec<_> = self.days.into_iter().map(day).collect();
         self.figures.recordings = days.iter().map(|day| day.recordings).sum();
         self.figures.bytes = days.iter().map(|day| day.bytes).sum();
-        self.figures.latency_ms = self.latency.figures();
-        self.figures.age_ms = self.age.figures();
+        self.figures.latency_ms = self.latency.lengths();
+        self.figures.age_ms = self.age.lengths();
         Report {
             days,
             figures: self.figures,
@@ -70,12 +69,12 @@ impl Tally {
         self.figures.chains += 1;
         self.figures.broken_chains += u64::from(!custody.findings.is_empty());
         for event in &custody.events {
-            if moment(event).is_some_and(|at| self.range.holds(at)) {
+            if event.timestamp().is_some_and(|at| self.range.holds(at)) {
                 self.add_event(event);
             }
         }
         let Some(record) = &custody.record else { return };
-        if custody.overtaken || !is_meant(record, self.range) {
+        if custody.superseded || !is_meant(record, self.range) {
             return;
         }
         *self.figures.outcomes.entry(outcome(record.state)).or_default() += 1;
@@ -91,25 +90,33 @@ impl Tally {
         }
     }
 
-    fn add_event(&mut self, event: &AuditItem) {
-        let action = text(event, "action");
-        let is = |other: Action| action == other.as_str();
-        if is(Action::DownloadDeferred) {
-            self.figures.deferrals += 1;
-        } else if is(Action::DownloadFailed) || is(Action::WebhookFailed) {
-            let reason = reason(&text(event, "error"));
-            let failures = &mut self.figures.failures;
-            let room = failures.len() < REASONS || failures.contains_key(&reason);
-            let reason = if room { reason } else { OTHER.to_owned() };
-            *failures.entry(reason).or_default() += 1;
-        } else if is(Action::ArchiveStored)
-            && let Some(latency) = event.get("latencyMs").and_then(Value::as_u64)
-        {
-            self.latency.add(latency);
+    fn add_event(&mut self, event: &AuditEvent) {
+        let Some(action) = event.action() else { return };
+        match action {
+            Action::DownloadDeferred => self.figures.deferrals += 1,
+            Action::DownloadFailed | Action::WebhookFailed => {
+                let reason = reason(event.error().unwrap_or_default());
+                let failures = &mut self.figures.failures;
+                let room = failures.len() < REASONS || failures.contains_key(&reason);
+                let reason = if room { reason } else { OTHER.to_owned() };
+                *failures.entry(reason).or_default() += 1;
+            }
+            Action::ArchiveStored => event
+                .latency_ms()
+                .into_iter()
+                .for_each(|latency| self.latency.add(latency)),
+            Action::DownloadInitiated
+            | Action::DownloadCompleted
+            | Action::DownloadExpired
+            | Action::DownloadSkipped
+            | Action::WebhookDelivered
+            | Action::ConversationListed
+            | Action::ConversationSettled
+            | Action::ConversationUnrecorded => {}
         }
     }
 
-    fn add_deadline(&mut self, record: &Record, events: &[AuditItem]) {
+    fn add_deadline(&mut self, record: &Record, events: &[AuditEvent]) {
         let gone = matches!(record.state, State::Expired | State::Skipped);
         let Some(at) = noted(events, "deleteDate").filter(|at| !gone && *at <= self.now + NEAR) else {
             return;
@@ -127,8 +134,8 @@ impl Tally {
     }
 }
 
-/// Says whether a record belongs into a report of these days: it was archived in them, or it is not archived and was written
-/// to last in them.
+/// Returns whether a record belongs into a report of these days: it was archived in them, or it is not archived and was
+/// written last in them.
 pub(super) fn is_meant(record: &Record, range: Range) -> bool {
     range.holds(record.archived_at.unwrap_or(record.updated_at))
 }
@@ -141,20 +148,16 @@ fn outcome(state: State) -> &'static str {
         State::Failed => "failed",
         State::Expired => "expired",
         State::Skipped => "skipped",
-        // Of a conversation that has no recordings: with any, they stand in the report, and it does not.
+        // A conversation without recordings. Where it has any, they stand in the report, and the conversation does not.
         State::Settled | State::Unrecorded => "no recording",
     }
-}
-
-fn moment(event: &AuditItem) -> Option<Timestamp> {
-    text(event, "timestamp").parse().ok()
 }
 
 fn millis(duration: SignedDuration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or_default()
 }
 
-/// An error's text without what is different each time: ids, keys, hashes.
+/// Returns an error's text without ids, keys and hashes, which differ each time.
 fn reason(error: &str) -> String {
     const LONGEST: usize = 20;
     let words = error.split_whitespace().map(|word| {

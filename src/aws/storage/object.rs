@@ -1,0 +1,195 @@
+//! The requests that write one object. Each is sent once for each try of the SDK; what follows is the caller's business.
+
+use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_s3::primitives::ByteStream;
+use aws_sdk_s3::types::{ChecksumAlgorithm, ChecksumType, CompletedMultipartUpload, CompletedPart};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use bytes::Bytes;
+
+use super::parts::{Part, SentPart, SentParts};
+use super::{ObjectFacts, Storage, crc_base64, tags};
+use crate::domain::digest::Digest;
+use crate::error::Error;
+
+/// An object that is about to be written.
+#[derive(Debug)]
+pub(super) struct Object {
+    pub(super) storage: Storage,
+    pub(super) facts: ObjectFacts,
+}
+
+/// How making an object visible ended.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Published {
+    /// The object is there.
+    Visible,
+    /// Another object lies under the key already; this one was not stored.
+    Occupied,
+}
+
+impl Object {
+    /// Opens a multipart upload. Returns its id.
+    pub(super) async fn create(&self) -> Result<String, Error> {
+        let (config, facts) = (&self.storage.config, &self.facts);
+        let answer = self
+            .storage
+            .client
+            .create_multipart_upload()
+            .bucket(&config.bucket)
+            .set_expected_bucket_owner(config.bucket_owner.clone())
+            .key(&facts.key)
+            .content_type(&facts.content_type)
+            .checksum_algorithm(ChecksumAlgorithm::Crc64Nvme)
+            .checksum_type(ChecksumType::FullObject)
+            .set_metadata(Some(facts.metadata()))
+            .tagging("compliance=archive")
+            .set_server_side_encryption(config.encryption())
+            .set_ssekms_key_id(config.kms_key_id.clone())
+            .set_storage_class(config.class())
+            .set_object_lock_mode(config.lock_mode())
+            .set_object_lock_retain_until_date(config.retain_until(facts.archived_at))
+            .send()
+            .await
+            .map_err(|error| config.failed("beginning a multipart upload", error))?;
+        answer
+            .upload_id
+            .ok_or_else(|| Error::transient("S3 began a multipart upload without an id"))
+    }
+
+    /// Sends one part. Returns its bytes as well, whose memory can be used again.
+    pub(super) async fn send_part(
+        &self,
+        id: &str,
+        number: i32,
+        part: Part,
+    ) -> Result<(SentPart, Bytes), Error> {
+        let Part { bytes, crc64nvme } = part;
+        let config = &self.storage.config;
+        let answer = self
+            .storage
+            .client
+            .upload_part()
+            .bucket(&config.bucket)
+            .set_expected_bucket_owner(config.bucket_owner.clone())
+            .key(&self.facts.key)
+            .upload_id(id)
+            .part_number(number)
+            .checksum_crc64_nvme(crc_base64(crc64nvme))
+            .body(ByteStream::from(bytes.clone()))
+            .customize()
+            // The checksum proves the bytes; hashing them once more for the signature would only burn CPU.
+            .disable_payload_signing()
+            .send()
+            .await
+            .map_err(|error| config.failed(&format!("sending part {number}"), error))?;
+        let e_tag = answer
+            .e_tag
+            .ok_or_else(|| Error::transient(format!("S3 took part {number} without an ETag")))?;
+        let sent = SentPart {
+            number,
+            e_tag,
+            crc64nvme,
+            size: bytes.len() as u64,
+        };
+        Ok((sent, bytes))
+    }
+
+    /// Ends a multipart upload and frees its parts. An upload that does not exist any more is no error.
+    pub(super) async fn abort(&self, id: &str) -> Result<(), Error> {
+        let Storage { client, config, .. } = &self.storage;
+        let abort = client
+            .abort_multipart_upload()
+            .bucket(&config.bucket)
+            .set_expected_bucket_owner(config.bucket_owner.clone())
+            .key(&self.facts.key)
+            .upload_id(id);
+        match abort.send().await {
+            Err(error) if error.code() != Some("NoSuchUpload") => {
+                Err(config.failed("aborting a multipart upload", error))
+            }
+            Ok(_) | Err(_) => Ok(()),
+        }
+    }
+
+    /// Stores a file that is no longer than one part.
+    pub(super) async fn put(&self, bytes: Bytes, digest: &Digest) -> Result<Published, Error> {
+        let (config, facts) = (&self.storage.config, &self.facts);
+        let mut metadata = facts.metadata();
+        metadata.insert("sha256".to_owned(), digest.hex());
+        metadata.insert("size-bytes".to_owned(), digest.size.to_string());
+        let tags = tags(&digest.hex()).map(|(key, value)| format!("{key}={value}"));
+        let put = self
+            .storage
+            .client
+            .put_object()
+            .bucket(&config.bucket)
+            .set_expected_bucket_owner(config.bucket_owner.clone())
+            .key(&facts.key)
+            .if_none_match("*")
+            .content_type(&facts.content_type)
+            .checksum_sha256(BASE64.encode(digest.sha256))
+            .set_metadata(Some(metadata))
+            .tagging(tags.join("&"))
+            .set_server_side_encryption(config.encryption())
+            .set_ssekms_key_id(config.kms_key_id.clone())
+            .set_storage_class(config.class())
+            .set_object_lock_mode(config.lock_mode())
+            .set_object_lock_retain_until_date(config.retain_until(facts.archived_at))
+            .body(ByteStream::from(bytes))
+            .customize()
+            .disable_payload_signing()
+            .send()
+            .await;
+        self.published("storing", put)
+    }
+
+    /// Completes a multipart upload.
+    pub(super) async fn complete(
+        &self,
+        id: &str,
+        parts: &SentParts,
+        crc64nvme: Option<String>,
+        size: u64,
+    ) -> Result<Published, Error> {
+        let config = &self.storage.config;
+        let parts = parts.in_order().into_iter().map(|part| {
+            CompletedPart::builder()
+                .part_number(part.number)
+                .e_tag(&part.e_tag)
+                .checksum_crc64_nvme(crc_base64(part.crc64nvme))
+                .build()
+        });
+        let upload = CompletedMultipartUpload::builder().set_parts(Some(parts.collect()));
+        let completed = self
+            .storage
+            .client
+            .complete_multipart_upload()
+            .bucket(&config.bucket)
+            .set_expected_bucket_owner(config.bucket_owner.clone())
+            .key(&self.facts.key)
+            .upload_id(id)
+            .if_none_match("*")
+            .set_checksum_crc64_nvme(crc64nvme)
+            .checksum_type(ChecksumType::FullObject)
+            .mpu_object_size(i64::try_from(size).unwrap_or(i64::MAX))
+            .multipart_upload(upload.build())
+            .send()
+            .await;
+        self.published("completing the upload of", completed)
+    }
+
+    fn published<T, E>(&self, doing: &str, answer: Result<T, SdkError<E>>) -> Result<Published, Error>
+    where
+        E: std::error::Error + ProvideErrorMetadata + Send + Sync + 'static,
+    {
+        match answer {
+            Ok(_) => Ok(Published::Visible),
+            Err(error) if error.code() == Some("PreconditionFailed") => Ok(Published::Occupied),
+            Err(error) => {
+                let doing = format!("{doing} {}", self.facts.key);
+                Err(self.storage.config.failed(&doing, error))
+            }
+        }
+    }
+}

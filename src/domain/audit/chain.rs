@@ -1,0 +1,101 @@
+//! The hash chain of one recording's events.
+
+use jiff::Timestamp;
+use serde_json::{Map, Value};
+use sha2::{Digest as _, Sha256};
+
+use super::{Actor, AuditEvent};
+use crate::domain::recording::RecordingRef;
+
+/// The end of a chain, which the next event continues.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Chain {
+    /// `eventHash` of the last event; 64 zeros before the first.
+    pub head: String,
+    /// `seq` of the last event; 0 before the first.
+    pub seq: u64,
+}
+
+impl Default for Chain {
+    fn default() -> Self {
+        Self {
+            head: "0".repeat(64),
+            seq: 0,
+        }
+    }
+}
+
+impl Chain {
+    /// Continues the chain with an event about `recording`. Returns the event as it is stored, and the chain's new end.
+    pub fn append(
+        &self,
+        recording: &RecordingRef,
+        event: AuditEvent,
+        actor: &Actor,
+        now: Timestamp,
+    ) -> (AuditEvent, Self) {
+        let seq = self.seq + 1;
+        let key = recording.recording_key();
+        let timestamp = now.strftime("%Y-%m-%dT%H:%M:%S%.6fZ").to_string();
+        let event = event
+            .with("interactionId", recording.conversation.to_string())
+            .with("eventId", format!("{timestamp}#{key}#{seq:06}"))
+            .with("timestamp", timestamp)
+            .with("recordingId", key)
+            // A struct of strings always serialises.
+            .with("actor", serde_json::to_value(actor).unwrap_or_default())
+            .with("seq", seq)
+            .with("prevEventHash", self.head.as_str());
+        let head = event.hash();
+        (event.with("eventHash", head.as_str()), Self { head, seq })
+    }
+
+    /// Checks that `event` continues the chain and was not changed. Returns the chain's new end.
+    fn follow(&self, event: &AuditEvent) -> Result<Self, ChainBreak> {
+        let seq = self.seq + 1;
+        if event.seq() != Some(seq) || event.text("prevEventHash") != Some(self.head.as_str()) {
+            return Err(ChainBreak::Gap { seq });
+        }
+        let head = event.hash();
+        if event.text("eventHash") != Some(head.as_str()) {
+            return Err(ChainBreak::Changed { seq });
+        }
+        Ok(Self { head, seq })
+    }
+}
+
+impl AuditEvent {
+    /// Returns the SHA-256 over the canonical JSON of all attributes but `eventHash`, in hex.
+    ///
+    /// Canonical: keys sorted, no spaces, as `serde_json` writes a map; numbers are whole, so they have one spelling.
+    fn hash(&self) -> String {
+        let hashed = self.0.iter().filter(|(name, _)| *name != "eventHash");
+        let hashed: Map<_, _> = hashed
+            .map(|(name, value)| (name.clone(), value.clone()))
+            .collect();
+        hex::encode(Sha256::digest(Value::Object(hashed).to_string()))
+    }
+}
+
+/// The first fault of a chain.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ChainBreak {
+    /// An event's content does not match its own hash.
+    #[error("event {seq} was changed after it was written")]
+    Changed {
+        /// Its `seq`.
+        seq: u64,
+    },
+    /// An event is missing, stands twice, or does not continue the one before it.
+    #[error("event {seq} is missing or does not continue the one before it")]
+    Gap {
+        /// The `seq` that was expected.
+        seq: u64,
+    },
+}
+
+/// Checks all events of one recording, in order of `seq`. Returns the end of the chain, which must be the ledger's.
+pub fn verify(events: &[AuditEvent]) -> Result<Chain, ChainBreak> {
+    let mut events = events.iter();
+    events.try_fold(Chain::default(), |chain, event| chain.follow(event))
+}

@@ -1,0 +1,185 @@
+//! One event as it is written and read, and its chain.
+
+use proptest::prelude::*;
+use serde_json::json;
+use sha2::{Digest as _, Sha256};
+use uuid::Uuid;
+
+use super::*;
+use crate::domain::recording::{ArchiveKey, ConversationId, RecordingId, RecordingRef};
+
+fn chain_of(length: usize) -> Vec<AuditEvent> {
+    let recording = RecordingRef {
+        conversation: ConversationId::parse("c0000000-0000-4000-8000-000000000001").unwrap(),
+        recording: Some(RecordingId::parse("e0000000-0000-4000-8000-000000000101").unwrap()),
+        segment: None,
+    };
+    let actor = Actor {
+        source: Source::Direct,
+        request_id: "r".into(),
+        ..Actor::default()
+    };
+    let mut chain = Chain::default();
+    (0..length)
+        .map(|n| {
+            let file = ArchivedFile {
+                media_host: Some("media.example".to_owned()),
+                ..ArchivedFile::sample("k.wav")
+            };
+            let event = AuditEvent::new(Action::ArchiveStored, State::Archived, "wav")
+                .with_latency(Duration::from_millis(n as u64))
+                .with_file(&file)
+                .with_error("called +15555550100");
+            let now = Timestamp::from_second(1_768_472_430 + n as i64).unwrap();
+            let (event, next) = chain.append(&recording, event, &actor, now);
+            chain = next;
+            event
+        })
+        .collect()
+}
+
+#[test]
+fn an_event_reads_as_documented() {
+    let event = &chain_of(1)[0];
+    let expected = json!({
+        "interactionId": "c0000000-0000-4000-8000-000000000001",
+        "eventId": "2026-01-15T10:20:30.000000Z#e0000000-0000-4000-8000-000000000101#000001",
+        "timestamp": "2026-01-15T10:20:30.000000Z",
+        "recordingId": "e0000000-0000-4000-8000-000000000101",
+        "action": "archive.stored", "status": "archived", "format": "wav",
+        "actor": {"source": "direct", "requestId": "r", "functionVersion": ""},
+        "seq": 1, "prevEventHash": "0".repeat(64), "latencyMs": 0, "sizeBytes": 7, "hash": "ab".repeat(32),
+        "archiveKey": "s3://archive/k.wav", "mediaHost": "media.example", "attemptId": "00000000-0000-0000-0000-000000000000",
+        "error": "called [redacted]",
+        "eventHash": "ee52aa05f14f5e94614d92f12744786d2d1d21d027d77593b4ea0416abae6165",
+    });
+    assert_eq!(serde_json::to_value(event).unwrap(), expected);
+}
+
+#[test]
+fn an_event_is_written_as_the_stored_ones_were() {
+    let recording = RecordingRef {
+        conversation: ConversationId::parse("c0000000-0000-4000-8000-000000000001").unwrap(),
+        recording: Some(RecordingId::parse("e0000000-0000-4000-8000-000000000101").unwrap()),
+        segment: None,
+    };
+    let actor = Actor {
+        source: Source::EventBridge,
+        request_id: "request-1".into(),
+        function_version: "7".into(),
+        message_id: Some("m-1".into()),
+        event_id: Some("ev-1".into()),
+        requested_by: Some("Anna +1".into()),
+    };
+    let file = ArchivedFile {
+        archive_key: ArchiveKey::parse("s3://archive/k-1.wav").unwrap(),
+        sha256: "cd".repeat(32),
+        size_bytes: 144_044,
+        format: "WAV".to_owned(),
+        attempt_id: Uuid::nil(),
+        channel: Some(1),
+        part: Some(1),
+        part_name: Some("a".to_owned()),
+        format_found: Some("MP3".to_owned()),
+        crc64nvme: Some("x".to_owned()),
+        media_host: None,
+    };
+    let notes = json!({"fileState": "AVAILABLE", "deleteDate": "2026-02-01T00:00:00Z"});
+    let event = AuditEvent::new(Action::DownloadCompleted, State::Storing, "ogg")
+        .with_latency(Duration::from_millis(1_234))
+        .with_file(&file)
+        .with_genesys(notes.as_object().unwrap().clone())
+        .with("look", 3)
+        .with("recordings", vec!["a", "b"])
+        .with("settledBy", "details");
+    let now = Timestamp::from_millisecond(1_768_472_430_123).unwrap();
+    let (event, end) = Chain::default().append(&recording, event, &actor, now);
+    let stored = include_str!("stored.json").trim_end();
+    assert_eq!(
+        serde_json::to_string(&event).unwrap(),
+        stored,
+        "not a byte differs"
+    );
+    assert_eq!(
+        end.head,
+        "174fed2eadf8fe51c0b1ed9a3d3878db283c7a4df8f647d776bff48c099f679a"
+    );
+    assert_eq!(
+        chain_of(2)[1]["eventHash"],
+        "9c47307220a056ae5baeaf7800eca2c8582343dcbf52d04c2116057ee6ec611b"
+    );
+}
+
+#[test]
+fn an_event_of_another_version_is_read_as_it_was_stored() {
+    let stored = json!({
+        "action": "archive.moved", "actor": {"source": "step-functions", "requestId": "r", "queue": "q"}, "moved": [1, "a"],
+        "seq": 1, "prevEventHash": "0".repeat(64), "status": 7,
+    });
+    let mut event = AuditEvent::deserialize(&stored).unwrap();
+    assert_eq!(
+        (event.action(), event.text("action")),
+        (None, Some("archive.moved"))
+    );
+    let source = event.actor().unwrap().source;
+    assert_eq!(source, Source::Other("step-functions".to_owned()));
+    assert_eq!(serde_json::to_value(source).unwrap(), "step-functions");
+    let hash = hex::encode(Sha256::digest(stored.to_string()));
+    event = event.with("eventHash", hash.as_str());
+    assert_eq!(
+        verify(&[event]).unwrap().head,
+        hash,
+        "with all that this version does not know"
+    );
+}
+
+#[test]
+fn every_action_and_every_source_is_read_as_it_is_written() {
+    for action in Action::ALL {
+        let event = AuditEvent::new(action, State::Claimed, "WAV");
+        assert_eq!(event.action(), Some(action));
+    }
+    for source in [Source::Sqs, Source::EventBridge, Source::Direct] {
+        assert_eq!(Source::from(source.to_string()), source);
+    }
+}
+
+#[test]
+fn an_untouched_chain_verifies_to_its_last_event() {
+    let events = chain_of(4);
+    let end = verify(&events).unwrap();
+    assert_eq!(end.seq, 4);
+    assert_eq!(events[3]["eventHash"], json!(end.head));
+}
+
+#[test]
+fn a_removed_or_reordered_event_shows() {
+    for gone in 0..3 {
+        let mut events = chain_of(4);
+        events.remove(gone);
+        assert_eq!(verify(&events), Err(ChainBreak::Gap { seq: gone as u64 + 1 }));
+    }
+    let mut events = chain_of(4);
+    events.swap(1, 2);
+    assert_eq!(verify(&events), Err(ChainBreak::Gap { seq: 2 }));
+}
+
+proptest! {
+    #[test]
+    fn any_single_changed_field_shows(event in 0_usize..4, field in any::<prop::sample::Index>(), drop in any::<bool>()) {
+        let mut events = chain_of(4);
+        let names: Vec<String> = events[event].0.keys().cloned().collect();
+        let name = field.get(&names);
+        if drop {
+            events[event].0.remove(name);
+        } else {
+            let changed = match &events[event][name] {
+                Value::Number(n) => json!(n.as_u64().unwrap() + 1),
+                Value::Object(_) => json!({"source": "sqs"}),
+                other => json!(format!("{}x", other.as_str().unwrap())),
+            };
+            events[event].0.insert(name.clone(), changed);
+        }
+        prop_assert!(verify(&events).is_err(), "{name} of event {event}");
+    }
+}

@@ -1,0 +1,135 @@
+//! What Genesys lists and opens, as values: neither API of Genesys shows through, apart from where the bytes come from.
+
+use std::fmt;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde_json::{Map, Value};
+
+use crate::domain::annotations::Annotations;
+use crate::domain::format::{Format, MediaKind};
+use crate::domain::recording::RecordingId;
+use crate::error::{Error, ErrorKind};
+
+/// The recordings that Genesys lists for a conversation.
+#[derive(Debug, Default)]
+pub struct Listing {
+    /// The recordings.
+    pub recordings: Vec<Listed>,
+    /// The number of entries that cannot be read, and why the first cannot. Each may be a recording, so that somebody has
+    /// to look at them.
+    pub unreadable: Option<Error>,
+}
+
+/// A recording as the metadata describes it, before anything is downloaded.
+#[derive(Debug, Clone)]
+pub struct Listed {
+    /// Its id.
+    pub id: RecordingId,
+    /// What was recorded.
+    pub media: MediaKind,
+    /// Whether the recording can be downloaded.
+    pub availability: Availability,
+    /// When it began, as far as the metadata says.
+    pub start: Option<Timestamp>,
+    /// When it ended, as far as the metadata says.
+    pub end: Option<Timestamp>,
+    /// What the audit notes of it: retention policy, region, dates.
+    pub notes: Map<String, Value>,
+}
+
+/// Whether a recording can be downloaded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Availability {
+    /// Now.
+    Ready,
+    /// Not now, or never: the kind says which, the text why.
+    Not(ErrorKind, String),
+}
+
+/// The answer to a request for a recording's media.
+#[derive(Debug)]
+pub enum Opening {
+    /// The media can be fetched.
+    Ready(Opened),
+    /// Genesys is transcoding it (202); the request started that.
+    Transcoding {
+        /// `Retry-After`, where Genesys sent one.
+        after: Option<Duration>,
+    },
+}
+
+/// A recording whose media can be fetched.
+#[derive(Debug)]
+pub struct Opened {
+    /// Its files, at least one.
+    pub sources: Vec<Source>,
+    /// When it began.
+    pub start: Option<Timestamp>,
+    /// What the audit notes of it, beyond what the metadata said.
+    pub notes: Map<String, Value>,
+    /// Its pauses and holds; `None` where the API does not give any.
+    pub annotations: Option<Annotations>,
+}
+
+/// Where the bytes of one file come from.
+#[derive(Debug)]
+pub struct Source {
+    /// `None` for the only file of a recording.
+    pub channel: Option<u32>,
+    /// The format that the request decided; `None`: look at the bytes.
+    pub format: Option<Format>,
+    /// What is recorded in it.
+    pub media: MediaKind,
+    /// Which of several consecutive files of a screen recording it is, from 0.
+    pub part: Option<u32>,
+    /// Genesys' name of that part, where that is not its number.
+    pub part_name: Option<String>,
+    pub(super) location: Location,
+}
+
+/// What a request for the bytes of one file needs.
+#[derive(Debug)]
+pub(super) enum Location {
+    /// A signed URL: a secret in itself, fetched without the token.
+    Signed(SignedUrl),
+    /// A path of the API, fetched with the token and an `Accept`.
+    Api {
+        path: String,
+        query: Vec<(&'static str, String)>,
+        accept: &'static str,
+    },
+}
+
+/// A signed media URL. Anybody who has it can download the recording, so `Debug` does not show it.
+pub(super) struct SignedUrl(String);
+
+impl SignedUrl {
+    pub(super) fn new(url: String) -> Self {
+        Self(url)
+    }
+
+    /// Returns the URL as Genesys signed it: to be sent, never to be shown.
+    pub(super) fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for SignedUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SignedUrl")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_signed_url_never_shows_itself() {
+        assert_eq!(
+            format!("{:?}", SignedUrl::new("https://x/?Signature=abc".into())),
+            "SignedUrl"
+        );
+    }
+}
