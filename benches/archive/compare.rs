@@ -6,7 +6,7 @@ use super::accounts::{median, millis};
 use super::table::{Row, Target};
 use super::{Bench, Result, large, small};
 
-/// What is compared: each figure's name and unit.
+/// The figures that are compared: name and unit.
 const FIGURES: [(&str, &str); 6] = [
     ("CPU per GiB", "s"),
     ("peak memory, 1 GiB", "MiB"),

@@ -39,17 +39,17 @@ type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>
 pub(crate) const KIB: u64 = 1024;
 pub(crate) const MIB: u64 = 1024 * KIB;
 
-/// What all measurements share.
+/// The state that all measurements share.
 pub(crate) struct Bench {
     binary: PathBuf,
     simulators: Simulators,
     /// The size that stands for 1 GiB, and the one for 4 GiB; smaller in a quick run.
     gib: u64,
     four_gib: u64,
-    /// How often what varies is measured.
+    /// Number of measurements of a figure that varies.
     repeats: usize,
     rows: Vec<Row>,
-    /// What does not fit into a line of the table.
+    /// Findings that do not fit into a line of the table.
     notes: Vec<String>,
 }
 
@@ -59,7 +59,7 @@ impl Bench {
     }
 }
 
-/// What is asked for on the command line.
+/// The wishes of the command line.
 #[derive(Default)]
 struct Wishes {
     quick: bool,
@@ -112,7 +112,7 @@ fn ended(result: Result<()>) -> ExitCode {
     }
 }
 
-/// Where the report goes: beside the rest of what cargo makes.
+/// Returns the folder of the report, beside everything else that cargo makes.
 pub(crate) fn folder() -> Result<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/bench");
     std::fs::create_dir_all(&folder)?;

@@ -27,7 +27,7 @@ pub(crate) const ROLE: &str = "simulators";
 /// All generated recordings have the same bytes, as far as they go.
 const SEED: u64 = 2026;
 
-/// What the measuring process asks for.
+/// A request of the measuring process.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) enum Ask {
@@ -35,13 +35,13 @@ pub(crate) enum Ask {
     Add { first: u64, count: u64, bytes: u64 },
     /// Conversations `first..first + count` of the days of [`super::history`], in which a recording was started.
     History { first: u64, count: u64 },
-    /// What each answer of each service waits for, and each part of an upload beyond that. In milliseconds.
+    /// The latency of each answer of each service, and of each part of an upload beyond that. In milliseconds.
     Slow { all: u64, part: u64 },
-    /// So many requests for each recording are answered that it is being transcoded.
+    /// Number of requests for each recording that are answered "being transcoded".
     Transcoding { answers: usize },
     /// The requests since the last time.
     Trace,
-    /// Whether the object of this conversation has the right bytes. It is deleted.
+    /// Asks whether the object of this conversation has the right bytes, and deletes it.
     Check { of: u64 },
     /// A signed URL of this conversation's recording.
     Url { of: u64 },
@@ -64,7 +64,7 @@ pub(crate) fn recording(number: u64) -> String {
     format!("e0000000-0000-4000-8000-{number:012}")
 }
 
-/// The key that the default template gives.
+/// Returns the key that the default template gives.
 pub(crate) fn key(number: u64) -> String {
     format!("recordings/{}/{}.wav", conversation(number), recording(number))
 }
@@ -109,7 +109,7 @@ pub(crate) async fn run() -> Result<()> {
     Ok(())
 }
 
-/// The wire asks a rule about each request: this one takes notes, and slows down parts when told to.
+/// Adds a rule to the wire that notes each request, and slows down parts when asked to.
 fn observe(world: &World, observed: Arc<Mutex<Observed>>) {
     let start = Instant::now();
     world.wire.disturb(move |exchange| {

@@ -17,7 +17,7 @@ const CALL: u64 = 5 * MIB;
 /// Latency of every request where one is simulated, in milliseconds.
 const LATENCY: u64 = 10;
 
-/// From exec to the first question for work.
+/// Measures the time from exec to the first question for work.
 pub(crate) async fn start(bench: &mut Bench) -> Result<()> {
     let (mut ready, mut cpu) = (Vec::new(), Vec::new());
     for _ in 0..21 {
@@ -37,7 +37,7 @@ pub(crate) async fn start(bench: &mut Bench) -> Result<()> {
     Ok(())
 }
 
-/// Which requests waited for which: from the last one back, each time to the latest that can have been answered.
+/// Returns which requests waited for which: from the last one back, each time to the latest that can have been answered.
 fn critical_path(trace: &[Arrival]) -> Vec<&Arrival> {
     let answered = |arrival: &Arrival| arrival.at + LATENCY as f64 / 1e3;
     let mut path: Vec<&Arrival> = trace.last().into_iter().collect();
@@ -51,7 +51,7 @@ fn critical_path(trace: &[Arrival]) -> Vec<&Arrival> {
     path
 }
 
-/// The first recording of a fresh process, with latency: what counts is how many requests wait for one another.
+/// Measures the first recording of a fresh process, with latency: the figure is how many requests wait for one another.
 pub(crate) async fn first(bench: &mut Bench) -> Result<()> {
     let mut walls = Vec::new();
     let mut trace = Vec::new();
@@ -93,7 +93,7 @@ pub(crate) async fn first(bench: &mut Bench) -> Result<()> {
     Ok(())
 }
 
-/// What each of the next recordings of a process takes.
+/// The cost of each of the next recordings of a process.
 pub(crate) struct Warm {
     /// CPU time of one, in milliseconds.
     pub(crate) cpu: f64,
@@ -152,7 +152,7 @@ fn report(bench: &mut Bench, mut requests: BTreeMap<String, f64>, services: &[(&
         .push(Row::new("  requests: all others", Target::None, others, ""));
 }
 
-/// The next recordings of the same process: CPU time and requests.
+/// Measures the next recordings of the same process: CPU time and requests.
 pub(crate) async fn warm(bench: &mut Bench) -> Result<()> {
     let warm = warmed(bench, 20).await?;
     bench.rows.extend([
@@ -176,7 +176,7 @@ pub(crate) async fn warm(bench: &mut Bench) -> Result<()> {
     Ok(())
 }
 
-/// A batch as production sees it: each recording has to be transcoded first, and each conversation is looked at again.
+/// Measures a batch as in production: each recording is transcoded first, each conversation looked at again.
 pub(crate) async fn production(bench: &mut Bench) -> Result<()> {
     const BATCH: u64 = 10;
     let mut function = bench.function(&[("SETTLE_SECONDS", "900".to_owned())]).await?;
@@ -213,7 +213,7 @@ pub(crate) async fn production(bench: &mut Bench) -> Result<()> {
     Ok(())
 }
 
-/// How long a warm function takes for a batch of small recordings, in seconds.
+/// Returns how long a warm function takes for a batch of small recordings, in seconds.
 pub(crate) async fn batch_of(bench: &mut Bench, count: u64, concurrency: u64) -> Result<f64> {
     let mut walls = Vec::new();
     let changes = [("RECORD_CONCURRENCY", concurrency.to_string())];
@@ -234,7 +234,7 @@ pub(crate) async fn batch_of(bench: &mut Bench, count: u64, concurrency: u64) ->
     Ok(median(walls))
 }
 
-/// Ten small recordings one after another, and four at a time.
+/// Measures ten small recordings one after another, and four at a time.
 pub(crate) async fn batch(bench: &mut Bench) -> Result<()> {
     let one = batch_of(bench, 10, 1).await?;
     let four = batch_of(bench, 10, 4).await?;
@@ -251,7 +251,7 @@ pub(crate) async fn batch(bench: &mut Bench) -> Result<()> {
     Ok(())
 }
 
-/// The size of what is deployed: the binary in a zip file.
+/// Measures the size of the package: the binary in a zip file.
 pub(crate) fn package(bench: &mut Bench) -> Result<()> {
     /// Local header, central directory and end record of a file named `bootstrap`.
     const AROUND: usize = 30 + 46 + 22 + 2 * "bootstrap".len();

@@ -15,7 +15,7 @@ use crate::support::{
 
 const SECOND: &str = "e0000000-0000-4000-8000-000000000102";
 
-/// A bench whose conversation has two short recordings.
+/// Returns a bench whose conversation has two short recordings.
 async fn two_recordings() -> Bench {
     let recordings = [RECORDING, SECOND].map(|id| Recording::audio(id, [call()]));
     let conversation = recordings

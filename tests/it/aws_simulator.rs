@@ -17,7 +17,7 @@ use recording_archiver::sim::wire::Wire;
 const BUCKET: &str = "archive-bucket";
 const KEY: &str = "recordings/a/b.wav";
 
-/// A fresh simulator with a bucket.
+/// Returns a fresh simulator with a bucket.
 async fn simulator() -> (Wire, Aws, Client) {
     let wire = Wire::default();
     let aws = Aws::temporary(&wire).await.unwrap();
@@ -26,7 +26,7 @@ async fn simulator() -> (Wire, Aws, Client) {
     (wire, aws, s3)
 }
 
-/// The error code of a request that has to fail.
+/// Returns the error code of a request that has to fail.
 fn code<T: std::fmt::Debug, E: ProvideErrorMetadata + std::fmt::Debug, R: std::fmt::Debug>(
     result: Result<T, SdkError<E, R>>,
 ) -> String {
@@ -43,7 +43,7 @@ async fn put(s3: &Client, body: &'static [u8]) {
     put.body(ByteStream::from_static(body)).send().await.unwrap();
 }
 
-/// All that S3 says of an object, its checksums included.
+/// Returns all that S3 says of an object, its checksums included.
 async fn head(s3: &Client, key: &str) -> HeadObjectOutput {
     let head = s3.head_object().bucket(BUCKET).key(key);
     head.checksum_mode(ChecksumMode::Enabled).send().await.unwrap()

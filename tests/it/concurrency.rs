@@ -26,7 +26,7 @@ fn named() -> Value {
     json!({"conversationId": CONVERSATION, "recordingId": RECORDING})
 }
 
-/// A world whose media counts its requests, over a network that takes its time.
+/// Returns a world whose media counts its requests, over a network that takes its time.
 async fn bench_and_media() -> (Bench, Media) {
     let media = call();
     let bench = Bench::with_media(media.clone()).await;

@@ -103,7 +103,7 @@ fn size(value: &AttributeValue) -> usize {
     }
 }
 
-/// The columns of numbers in the table of docs/deploy.md that begins with `| counted |`.
+/// Returns the columns of numbers in the table of docs/deploy.md that begins with `| counted |`.
 fn on_the_page() -> (Vec<usize>, Vec<usize>) {
     let page = std::fs::read_to_string(project().join("docs/deploy.md")).unwrap();
     let table = page.split("\n\n").find(|block| block.starts_with("| counted |"));

@@ -56,7 +56,7 @@ struct Scene {
     served: Vec<Vec<String>>,
 }
 
-/// The hashes of a file in the formats that these tests ask for.
+/// Returns the hashes of a file in the formats that these tests ask for.
 fn in_both_formats(file: &Media) -> Vec<String> {
     [Format::Wav, Format::Mp3]
         .map(|format| file.sha256_in(format).unwrap())
@@ -93,7 +93,7 @@ impl Scene {
         self.served.truncate(files);
     }
 
-    /// How many effects a clean run has.
+    /// Returns how many effects a clean run has.
     async fn effects(&self) -> usize {
         self.bench.world.wire.forget();
         let handler = self.bench.handler(self.kind.configuration);

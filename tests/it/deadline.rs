@@ -24,7 +24,7 @@ fn long() -> Media {
     Media::generated_wav(3 * PART, 1)
 }
 
-/// Every download of it stops for ever when its first parts are on their way.
+/// Returns media of which every download stops for ever when its first parts are on their way.
 fn stalling() -> Media {
     let media = long();
     media.always(Mishap::StallAt(2 * PART + 100_000, None));

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::support::{Bench, CONVERSATION, RECORDING, project};
 
-/// The text of each page, by its path in the project.
+/// Returns the text of each page, by its path in the project.
 fn pages() -> BTreeMap<String, String> {
     let mut pages = BTreeMap::new();
     for folder in ["", "docs", "events"] {
@@ -24,12 +24,12 @@ fn pages() -> BTreeMap<String, String> {
     pages
 }
 
-/// The text without its blocks of code.
+/// Returns the text without its blocks of code.
 fn prose(text: &str) -> String {
     text.split("\n```").step_by(2).collect::<Vec<_>>().join("\n")
 }
 
-/// The headings of a page as its anchors, each with the text below it.
+/// Returns the headings of a page as its anchors, each with the text below it.
 fn sections(text: &str) -> BTreeMap<String, String> {
     let heading = Regex::new(r"(?m)^#+ (.*)$").unwrap();
     let headings: Vec<_> = heading.captures_iter(text).map(Result::unwrap).collect();
@@ -48,7 +48,7 @@ fn sections(text: &str) -> BTreeMap<String, String> {
     sections
 }
 
-/// Where the links of a page lead within the project: path and anchor, empty for the page as a whole.
+/// Returns where the links of a page lead within the project: path and anchor, empty for the page as a whole.
 fn links(page: &str, text: &str) -> Vec<(String, String)> {
     let link = Regex::new(r"\]\(([^)\s]+)\)").unwrap();
     let prose = prose(text);
@@ -67,7 +67,7 @@ fn links(page: &str, text: &str) -> Vec<(String, String)> {
         .collect()
 }
 
-/// The path without `..`.
+/// Returns the path without `..`.
 fn normal(path: &Path) -> String {
     let mut normal = PathBuf::new();
     for part in path.components() {

@@ -22,7 +22,7 @@ fn body(n: usize) -> String {
     json!({"conversationId": conversation(n)}).to_string()
 }
 
-/// Conversations 0 to `count`, with one short recording each.
+/// Returns a bench with conversations 0 to `count`, with one short recording each.
 async fn bench_with(count: usize) -> Bench {
     let bench = Bench::new().await;
     for n in 0..count {

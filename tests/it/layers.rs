@@ -47,7 +47,7 @@ impl Source {
         }
     }
 
-    /// The module of the crate that it belongs to; binaries are named `bin/NAME`.
+    /// Returns the module of the crate that it belongs to; binaries are named `bin/NAME`.
     fn module(&self) -> String {
         let mut parts = self.path.split('/');
         match (parts.next().unwrap(), parts.next()) {
@@ -56,12 +56,12 @@ impl Source {
         }
     }
 
-    /// Every path that it names.
+    /// Returns every path that it names.
     fn paths(&self) -> Vec<paths::Path> {
         paths::paths(&self.code)
     }
 
-    /// The modules of the library that it names.
+    /// Returns the modules of the library that it names.
     fn imports(&self) -> BTreeSet<String> {
         // Inside a binary, `crate` is the binary.
         let of_a_binary = self.path.starts_with("bin/") || self.path == "main.rs";
@@ -78,7 +78,7 @@ impl Source {
     }
 }
 
-/// The Rust files below a folder of the project.
+/// Returns the Rust files below a folder of the project.
 fn files(folder: &str) -> Vec<PathBuf> {
     fn walk(folder: &Path, found: &mut Vec<PathBuf>) {
         for entry in std::fs::read_dir(folder).unwrap() {
@@ -100,7 +100,7 @@ fn sources() -> Vec<Source> {
     files("src").iter().map(|path| Source::read(path)).collect()
 }
 
-/// Module -> layer, from the table in `src/lib.rs`: `//! | 2 | aws, genesys | ... |`.
+/// Returns the layer of each module, from the table in `src/lib.rs`: `//! | 2 | aws, genesys | ... |`.
 fn layers() -> BTreeMap<String, u32> {
     let text = std::fs::read_to_string(project().join("src/lib.rs")).unwrap();
     let row = Regex::new(r"(?m)^//! \| (\d) \| ([^|]+) \|").unwrap();

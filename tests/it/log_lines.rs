@@ -26,7 +26,7 @@ impl io::Write for Written {
 }
 
 impl Written {
-    /// The function's own lines.
+    /// Returns the function's own lines.
     fn lines(&self) -> Vec<Value> {
         let bytes = self.0.lock().unwrap().clone();
         let lines = String::from_utf8(bytes).unwrap();

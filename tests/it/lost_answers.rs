@@ -16,7 +16,7 @@ fn long() -> Media {
     Media::generated_wav(PART + 100_000, 1)
 }
 
-/// The effects of a clean run over a recording in two parts.
+/// Returns the effects of a clean run over a recording in two parts.
 async fn effects() -> Vec<Exchange> {
     let bench = Bench::with_media(long()).await;
     bench.world.wire.forget();
@@ -24,7 +24,7 @@ async fn effects() -> Vec<Exchange> {
     bench.world.wire.exchanges()
 }
 
-/// A bench on which the `effect`-th exchange and further ones of its kind, `times` in all, lose their answers.
+/// Returns a bench on which the `effect`-th exchange and further ones of its kind, `times` in all, lose their answers.
 async fn losing(effect: &Exchange, times: usize, media: &Media) -> Bench {
     let bench = Bench::with_media(media.clone()).await;
     bench.world.wire.forget();

@@ -37,7 +37,7 @@ fn change(bench: &Bench, with: impl FnOnce(&mut Conversation)) {
     bench.world.genesys.conversation(CONVERSATION, with).unwrap();
 }
 
-/// An answer in JSON.
+/// Returns an answer in JSON.
 fn respond(status: u16, body: &Value) -> Fault {
     Fault::Respond {
         status,
@@ -71,12 +71,12 @@ async fn settle(bench: &Bench) -> Handler {
     handler
 }
 
-/// The conversation `n` of several.
+/// Returns the conversation `n` of several.
 fn id(n: u32) -> String {
     format!("c0000000-0000-4000-8000-0000000001{n:02}")
 }
 
-/// A bench with so many conversations, each of one recording.
+/// Returns a bench with so many conversations, each of one recording.
 async fn several(count: u32) -> Bench {
     let bench = Bench::new().await;
     for n in 0..count {

@@ -68,29 +68,29 @@ impl Bench {
         }
     }
 
-    /// A bench at whose Genesys there is this conversation.
+    /// Returns a bench at whose Genesys there is this conversation.
     pub(crate) async fn with(conversation: Conversation) -> Self {
         let bench = Self::new().await;
         bench.world.genesys.add(conversation);
         bench
     }
 
-    /// A bench whose conversation has this recording.
+    /// Returns a bench whose conversation has this recording.
     pub(crate) async fn with_recording(recording: Recording) -> Self {
         Self::with(Conversation::new(CONVERSATION).recording(recording)).await
     }
 
-    /// A bench whose conversation has one recording of this media.
+    /// Returns a bench whose conversation has one recording of this media.
     pub(crate) async fn with_media(media: Media) -> Self {
         Self::with_recording(Recording::audio(RECORDING, [media])).await
     }
 
-    /// A bench whose conversation has one short recording.
+    /// Returns a bench whose conversation has one short recording.
     pub(crate) async fn with_a_call() -> Self {
         Self::with_media(call()).await
     }
 
-    /// The function as a new container would start it: default configuration and `changes`, and no patience.
+    /// Returns the function as a new container would start it: default configuration and `changes`, and no patience.
     pub(crate) fn handler(&self, changes: &[(&str, &str)]) -> Handler {
         let captured = self.lines.clone();
         let lines = Lines::new(move |line| {
@@ -102,7 +102,7 @@ impl Bench {
         self.handler_with(changes, lines)
     }
 
-    /// The same, with its lines going elsewhere.
+    /// Returns the same, with its lines going elsewhere.
     pub(crate) fn handler_with(&self, changes: &[(&str, &str)], lines: Lines) -> Handler {
         let mut environment = self.world.environment();
         environment.insert("UPLOAD_PART_SIZE_MIB", "5".to_owned());
@@ -176,7 +176,7 @@ impl Bench {
         Some(Object { bytes, head, tags })
     }
 
-    /// All keys in the bucket.
+    /// Returns all keys in the bucket.
     pub(crate) async fn keys(&self) -> Vec<String> {
         let list = self
             .world
@@ -197,7 +197,7 @@ impl Bench {
         self.world.aws.uploads_in_progress(BUCKET).await
     }
 
-    /// The audit events of a recording (`-`: of the conversation as a whole), in order, their chain verified.
+    /// Returns the audit events of a recording (`-`: of the conversation as a whole), in order, their chain verified.
     pub(crate) async fn audit(&self, conversation: &str, recording: &str) -> Vec<AuditEvent> {
         let events = self.audit_unverified(conversation, recording).await;
         let end = audit::verify(&events).unwrap();
@@ -223,7 +223,7 @@ impl Bench {
         events
     }
 
-    /// The actions of those events.
+    /// Returns the actions of those events.
     pub(crate) async fn actions(&self, conversation: &str, recording: &str) -> Vec<String> {
         let events = self.audit(conversation, recording).await;
         events
@@ -254,7 +254,7 @@ impl Bench {
         bodies(&self.world, &self.world.exception_queue)
     }
 
-    /// The codes of those cases.
+    /// Returns the codes of those cases.
     pub(crate) fn codes(&self) -> Vec<String> {
         let cases = self.exceptions();
         let codes = cases.iter().map(|case| case["code"].as_str().unwrap().to_owned());
@@ -274,7 +274,7 @@ impl Bench {
             .collect()
     }
 
-    /// How many requests Genesys' API got, the login left out.
+    /// Returns how many requests Genesys' API got, the login left out.
     pub(crate) fn genesys_requests(&self) -> usize {
         let exchanges = self.world.wire.exchanges();
         exchanges
@@ -289,7 +289,7 @@ impl Bench {
         self.world.genesys.advance(by);
     }
 
-    /// The metric lines of all invocations so far.
+    /// Returns the metric lines of all invocations so far.
     pub(crate) fn metrics(&self) -> Vec<Value> {
         self.lines
             .lock()
@@ -329,12 +329,12 @@ pub(crate) async fn invoke_for(
     handler.handle(payload, &invocation).await
 }
 
-/// The results of a summary.
+/// Returns the results of a summary.
 pub(crate) fn results(summary: Value) -> Vec<Value> {
     summary["results"].as_array().unwrap().clone()
 }
 
-/// The outcomes of a summary's results.
+/// Returns the outcomes of a summary's results.
 pub(crate) fn outcomes(summary: &Value) -> Vec<&str> {
     summary["results"]
         .as_array()
@@ -344,7 +344,7 @@ pub(crate) fn outcomes(summary: &Value) -> Vec<&str> {
         .collect()
 }
 
-/// A job for [`CONVERSATION`].
+/// Returns a job for [`CONVERSATION`].
 pub(crate) fn job() -> Value {
     json!({"conversationId": CONVERSATION})
 }
@@ -359,7 +359,7 @@ pub(crate) fn sqs(bodies: impl IntoIterator<Item = String>) -> Value {
     json!({"Records": bodies.into_iter().enumerate().map(record).collect::<Vec<_>>()})
 }
 
-/// Genuine speech: the call of the sample events.
+/// Returns the call of the sample events: genuine speech.
 pub(crate) fn call_bytes() -> Vec<u8> {
     std::fs::read(project().join("src/sim/media/call-01.wav")).unwrap()
 }

@@ -59,7 +59,7 @@ fn the_defaults_of_the_template_are_those_of_the_function() {
     assert_eq!(format!("{by_template:?}"), format!("{by_function:?}"));
 }
 
-/// A variable; for the resources of a stack, of which the tests know only what the template calls them, a fitting name.
+/// Returns a variable; for the resources of a stack, of which the tests know only what the template calls them, a fitting name.
 fn named(environment: &BTreeMap<String, String>, name: &str) -> Option<String> {
     let value = environment.get(name)?;
     Some(match value.as_str() {

@@ -13,7 +13,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::stage::{Result, Stage};
 
-/// What is not as it should be; each case in words.
+/// The faults that were found; each case in words.
 #[derive(Debug, Default)]
 pub(crate) struct Verdict {
     pub(crate) files: usize,

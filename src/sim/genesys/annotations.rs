@@ -29,7 +29,7 @@ pub struct Annotation {
 }
 
 impl Annotation {
-    /// A stretch without others in it.
+    /// Returns a stretch without others in it.
     pub fn new(mark: Mark, location: i64, duration: i64) -> Self {
         Self {
             mark,

@@ -23,7 +23,7 @@ pub(super) struct Access<'a> {
     pub(super) now: Duration,
 }
 
-/// A `RecordingMetadata`.
+/// Returns a `RecordingMetadata`.
 pub(super) fn metadata_of(conversation_id: &str, recording: &Recording) -> Value {
     let state = recording.current_state();
     let mut body = common(
@@ -49,7 +49,7 @@ pub(super) fn metadata_of(conversation_id: &str, recording: &Recording) -> Value
     finish(body, &recording.metadata_fields)
 }
 
-/// A `Recording`; without `access` (or when there is none to play) the stub that Genesys sends instead.
+/// Returns a `Recording`; without `access` (or when there is none to play) the stub that Genesys sends instead.
 pub(super) fn recording_of(
     conversation_id: &str,
     recording: &Recording,

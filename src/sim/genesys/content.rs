@@ -34,7 +34,7 @@ pub(super) enum Content {
 }
 
 impl Content {
-    /// A stereo call of `len` bytes, cut down to whole frames; the same seed gives the same bytes.
+    /// Returns a stereo call of `len` bytes, cut down to whole frames; the same seed gives the same bytes.
     pub(super) fn call(len: u64, seed: u64) -> Self {
         let most = u64::from(u32::MAX) - 36; // what the header can still express
         let sound = len.saturating_sub(wav::HEADER as u64).min(most) / wav::FRAME * wav::FRAME;
@@ -58,7 +58,7 @@ impl Content {
         })
     }
 
-    /// Up to `len` bytes from `at`: fewer at inner borders and at the end, none only past the end.
+    /// Returns up to `len` bytes from `at`: fewer at inner borders and at the end, none only past the end.
     pub(super) fn read(&self, at: u64, len: u64) -> io::Result<Bytes> {
         let len = len.min(CHUNK).min(self.len()?.saturating_sub(at));
         match self {
@@ -80,7 +80,7 @@ impl Content {
         }
     }
 
-    /// How long a WAV lasts; `None` for anything else.
+    /// Returns how long a WAV lasts; `None` for anything else.
     pub(super) fn millis(&self) -> Option<u64> {
         self.layout().map(|layout| layout.millis())
     }
@@ -149,7 +149,7 @@ fn narrow(offset: u64) -> usize {
     usize::try_from(offset).unwrap_or(usize::MAX)
 }
 
-/// SplitMix64: well spread numbers from consecutive seeds, in three lines.
+/// Returns the next number of SplitMix64: well spread numbers from consecutive seeds, in three lines.
 fn split_mix(state: &mut u64) -> u64 {
     *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
     let mixed = (*state ^ (*state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

@@ -14,7 +14,7 @@ pub struct Conversation {
     pub start: Timestamp,
     /// When the last participant left; `None` while it goes on.
     pub end: Option<Timestamp>,
-    /// What was recorded.
+    /// The kind of recording.
     pub recordings: Vec<Recording>,
     /// So many looks at the list of recordings say `[]`, whatever was recorded.
     pub empty_lists: usize,
@@ -47,7 +47,7 @@ pub struct Conversation {
 }
 
 impl Conversation {
-    /// A conversation that has ended, with no recording yet.
+    /// Returns a conversation that has ended, with no recording yet.
     pub fn new(id: impl Into<String>) -> Self {
         let start = default_start();
         Self {
@@ -122,7 +122,7 @@ impl Conversation {
         self
     }
 
-    /// When the talk was over; the rest, a tenth, is after-call work.
+    /// Returns when the talk was over; the rest, a tenth, is after-call work.
     pub(super) fn talk_end(&self) -> Option<Timestamp> {
         let end = self.end?;
         Some(end - end.duration_since(self.start) / 10)
@@ -148,7 +148,7 @@ impl Conversation {
         self.recordings.iter().any(wanted)
     }
 
-    /// The recordings that show by now.
+    /// Returns the recordings that show by now.
     pub(super) fn visible(&mut self) -> impl Iterator<Item = &mut Recording> {
         let (looks, empty) = (self.looks, self.empty_lists);
         self.recordings.iter_mut().filter(move |recording| {
@@ -157,7 +157,7 @@ impl Conversation {
         })
     }
 
-    /// The recording of this id, if it shows by now.
+    /// Returns the recording of this id, if it shows by now.
     pub(super) fn find(&mut self, recording_id: &str) -> Option<&mut Recording> {
         self.visible().find(|recording| recording.id == recording_id)
     }

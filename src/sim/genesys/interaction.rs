@@ -60,7 +60,7 @@ pub enum Retention {
 }
 
 impl Interaction {
-    /// An interaction that is ready, in WAV.
+    /// Returns an interaction that is ready, in WAV.
     pub fn new(id: impl Into<String>, media: Media) -> Self {
         let id = id.into();
         Self {

@@ -54,7 +54,7 @@ impl Permissions {
         Err(ApiError::new(StatusCode::FORBIDDEN, code, message))
     }
 
-    /// Whether the role lets this recording show. That one whose kind is not permitted is left out without a word is
+    /// Returns whether the role lets this recording show. To leave out one of a kind that is not permitted, without a word, is
     /// the worst case: which way Genesys takes is not verified.
     pub(super) fn show(&self, recording: &Recording) -> bool {
         match (recording.kind, recording.subtype.as_str()) {

@@ -24,7 +24,7 @@ fn at(text: &str) -> Timestamp {
     text.parse().unwrap()
 }
 
-/// A call of five minutes, in which a recording was started.
+/// Returns a call of five minutes, in which a recording was started.
 fn call_at(number: usize, start: Timestamp) -> Conversation {
     let mut conversation = Conversation::new(id(number)).lasting(start, SignedDuration::from_mins(5));
     conversation.marked = Some(true);
@@ -42,7 +42,7 @@ fn sent(bench: &Bench) -> BTreeMap<String, usize> {
     sent
 }
 
-/// Three days, of which Genesys' jobs cover two, with one of everything.
+/// Returns a bench with three days, of which Genesys' jobs cover two, with one of everything.
 async fn three_days() -> Bench {
     let bench = Bench::new().await;
     let genesys = &bench.world.genesys;

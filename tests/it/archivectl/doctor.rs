@@ -18,7 +18,7 @@ async fn doctor(bench: &Bench, changes: &[(&str, &str)], arguments: &[&str]) -> 
     end(doctor.spawn().unwrap()).await
 }
 
-/// State and detail of each check.
+/// Returns state and detail of each check.
 fn checks(ran: &Ran) -> BTreeMap<String, (String, String)> {
     let text = |value: &Value| value.as_str().unwrap().to_owned();
     ran.items()

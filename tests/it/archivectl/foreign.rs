@@ -37,7 +37,7 @@ fn assert_plain_text(text: &str) {
     assert!(!forged, "{text}");
 }
 
-/// A bench with an archived call of which an event of the audit has this attribute instead.
+/// Returns a bench with an archived call of which an event of the audit has this attribute instead.
 async fn with_an_event(name: &str, value: AttributeValue) -> Bench {
     let bench = Bench::with_a_call().await;
     assert_eq!(bench.archive().await[0]["outcome"], "archived");

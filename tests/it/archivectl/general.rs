@@ -37,7 +37,7 @@ fn section(of: &str) -> Vec<(String, String)> {
     names
 }
 
-/// A CloudFormation that knows one stack, with these parameters and outputs; its URL.
+/// Returns a CloudFormation that knows one stack, with these parameters and outputs; its URL.
 async fn cloudformation(parameters: Vec<(String, String)>, outputs: Vec<(String, String)>) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());

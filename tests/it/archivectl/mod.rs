@@ -23,7 +23,7 @@ use tokio::process::{Child, Command};
 
 use crate::support::{Bench, CONVERSATION};
 
-/// The command with these arguments and the configuration of `bench`, and nothing else from around it.
+/// Returns the command with these arguments and the configuration of `bench`, and nothing else from around it.
 fn command(bench: &Bench, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_archivectl"));
     command
@@ -71,7 +71,7 @@ impl Folder {
         Self(path)
     }
 
-    /// The path of a file in it.
+    /// Returns the path of a file in it.
     fn file(&self, name: &str) -> String {
         self.0.join(name).to_str().unwrap().to_owned()
     }
@@ -96,12 +96,12 @@ struct Ran {
 }
 
 impl Ran {
-    /// The exit code; `None`: killed.
+    /// Returns the exit code; `None`: killed.
     fn code(&self) -> Option<i32> {
         self.status.code()
     }
 
-    /// The lines that `--json` wrote, but for the last.
+    /// Returns the lines that `--json` wrote, but for the last.
     fn items(&self) -> Vec<Value> {
         let mut lines = self.lines();
         lines.pop();
@@ -126,7 +126,7 @@ impl Ran {
 /// An item of DynamoDB.
 type Item = HashMap<String, AttributeValue>;
 
-/// The items of [`CONVERSATION`] in a table.
+/// Returns the items of [`CONVERSATION`] in a table.
 async fn items(bench: &Bench, table: &str) -> Vec<Item> {
     let query = bench.world.aws.dynamodb().query().table_name(table);
     let query = query

@@ -26,7 +26,7 @@ async fn waiting(bench: &Bench, queue: &str) -> Vec<String> {
     bodies
 }
 
-/// A bench with one case in the exception queue: the permission is missing.
+/// Returns a bench with one case in the exception queue: the permission is missing.
 async fn with_a_case() -> Bench {
     let bench = Bench::with_a_call().await;
     let deny = |denied: Option<&str>| {

@@ -30,7 +30,7 @@ fn call_at(number: usize, start: Timestamp) -> Conversation {
     conversation.recording(Recording::audio(recording(number), [call()]))
 }
 
-/// A settled conversation, one that was archived without settling, and one that ended without a recording.
+/// Returns a settled conversation, one that was archived without settling, and one that ended without a recording.
 async fn one_of_each(start: Timestamp) -> Bench {
     let bench = Bench::new().await;
     let genesys = &bench.world.genesys;
@@ -107,7 +107,7 @@ async fn a_backfill_sends_what_is_archived_and_not_settled_once_more() {
     assert_eq!(bench.genesys_requests(), 1, "it is cheap");
 }
 
-/// The reason of each finding, by its conversation.
+/// Returns the reason of each finding, by its conversation.
 fn reasons(ran: &Ran) -> BTreeMap<String, String> {
     let text = |value: &Value| value.as_str().unwrap().to_owned();
     let items = ran.items().into_iter();
@@ -243,7 +243,7 @@ async fn the_chain_of_custody_tells_each_look_and_what_settled_the_conversation(
     }
 }
 
-/// The arguments of a command about the day of `long_ago`.
+/// Returns the arguments of a command about the day of `long_ago`.
 fn on_that_day<'a>(command: &[&'a str]) -> Vec<&'a str> {
     let days = [
         "--json",

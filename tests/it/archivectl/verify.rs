@@ -17,7 +17,7 @@ const LONG_RECORDING: &str = "e0000000-0000-4000-8000-000000000201";
 const LONG_KEY: &str =
     "recordings/c0000000-0000-4000-8000-000000000002/e0000000-0000-4000-8000-000000000201.wav";
 
-/// An archive of a short recording, and of one that was sent in parts.
+/// Returns an archive of a short recording, and of one that was sent in parts.
 async fn archive() -> Bench {
     let bench = Bench::with_a_call().await;
     let long = Recording::audio(LONG_RECORDING, [Media::generated_wav(PART + 100_000, 7)]);
@@ -35,12 +35,12 @@ async fn archive() -> Bench {
     bench
 }
 
-/// The file that is this object.
+/// Returns the file that is this object.
 fn file(bench: &Bench, key: &str) -> PathBuf {
     bench.world.aws.object_path(BUCKET, key)
 }
 
-/// The audit events of [`CONVERSATION`] as they lie in the table.
+/// Returns the audit events of [`CONVERSATION`] as they lie in the table.
 async fn events(bench: &Bench) -> Vec<Item> {
     items(bench, AUDIT_TABLE).await
 }
@@ -55,7 +55,7 @@ async fn remove(bench: &Bench, event: &Item) {
         .unwrap();
 }
 
-/// The ledger's record of [`RECORDING`].
+/// Returns the ledger's record of [`RECORDING`].
 async fn record(bench: &Bench) -> Item {
     let get = bench.world.aws.dynamodb().get_item().table_name(LEDGER_TABLE);
     let get = get.key("interactionId", AttributeValue::S(CONVERSATION.to_owned()));
@@ -63,7 +63,7 @@ async fn record(bench: &Bench) -> Item {
     get.send().await.unwrap().item.unwrap()
 }
 
-/// Code and key, or recording, of each finding, and the last words agree with them.
+/// Returns code and key, or recording, of each finding, and checks that the summary agrees with them.
 fn findings(ran: &Ran) -> Vec<(String, String)> {
     let mut findings: Vec<_> = ran
         .items()

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use crate::support::*;
 
-/// An answer with this JSON text.
+/// Returns an answer with this JSON text.
 fn json_text(text: String) -> Fault {
     Fault::Respond {
         status: 200,

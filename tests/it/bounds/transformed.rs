@@ -24,7 +24,7 @@ const WAYS: [Absent; 4] = [
     Absent::NoField,
 ];
 
-/// The event as the target's transformer sends it on:
+/// Returns the event as the target's transformer sends it on:
 /// <https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-transform-target-input.html>.
 fn transformed(event: &Value, absent: Absent) -> Value {
     let template = Template::read();

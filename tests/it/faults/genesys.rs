@@ -10,7 +10,7 @@ const ENDPOINTS: [(&str, About); 2] = [
     ("recording", About::Recording),
 ];
 
-/// A bench where one operation of the API always meets this.
+/// Returns a bench where one operation of the API always meets this.
 async fn with_fault(operation: &'static str, fault: Fault) -> Bench {
     let bench = Bench::with_a_call().await;
     bench

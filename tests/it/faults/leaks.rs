@@ -29,7 +29,7 @@ pub(super) const PEOPLE: [&str; 4] = [
     "anna%40caller.example",
 ];
 
-/// Tokens, secrets, signatures and people, as far as this bench's wire has seen them.
+/// Returns tokens, secrets, signatures and people, as far as this bench's wire has seen them.
 fn secrets(bench: &Bench) -> Vec<String> {
     let mut secrets = PEOPLE.map(str::to_owned).to_vec();
     secrets.push(bench.world.genesys.credentials().1);
@@ -102,7 +102,7 @@ impl Write for Log {
 }
 
 impl Log {
-    /// Logs as the function does with this `LOG_LEVEL`, here without the servers that share its process.
+    /// Logs as the function does with this `LOG_LEVEL`, without the servers that share its process here.
     fn start(level: &str) -> (Self, DefaultGuard) {
         let log = Self::default();
         let writer = log.clone();
@@ -133,7 +133,7 @@ impl Log {
     }
 }
 
-/// An error body of Genesys that says more than it should.
+/// Returns an error body of Genesys that says more than it should.
 fn talkative(status: u16) -> Fault {
     let message =
         "no tel:+15555550100 nor +1 (555) 555-0199 nor anna@caller.example, see ?a=anna%40caller.example";
@@ -141,7 +141,7 @@ fn talkative(status: u16) -> Fault {
     respond(status, "application/json", body.to_string())
 }
 
-/// An event as Genesys sends it, with the parties' addresses all over.
+/// Returns an event as Genesys sends it, with the parties' addresses all over.
 fn talkative_event() -> Value {
     let mut event = event(Topic::CustomerEnd, CONVERSATION, Timestamp::now());
     let body = &mut event["detail"]["eventBody"];
@@ -151,7 +151,7 @@ fn talkative_event() -> Value {
     event
 }
 
-/// A bench whose recording tells who was called, wherever there is room for it.
+/// Returns a bench whose recording tells who was called, wherever there is room for it.
 async fn talkative_bench() -> Bench {
     let mut recording = Recording::audio(RECORDING, [call()]);
     for field in ["mediaSubject", "mediaSubtype", "sessionId", "region", "name"] {

@@ -14,7 +14,7 @@ fn disturb_write(bench: &Bench, n: usize, once: bool, fault: Fault) {
     });
 }
 
-/// A transaction that was cancelled because of the ledger's item.
+/// Returns a transaction that was cancelled because of the ledger's item.
 fn cancelled(reason: &str) -> Fault {
     let body = json!({
         "__type": "com.amazonaws.dynamodb.v20120810#TransactionCanceledException",
@@ -24,7 +24,7 @@ fn cancelled(reason: &str) -> Fault {
     respond(400, "application/x-amz-json-1.0", body.to_string())
 }
 
-/// Everything that can happen to a write, without its being carried out.
+/// Returns everything that can happen to a write, without its being carried out.
 fn refusals() -> Vec<(&'static str, Fault)> {
     vec![
         ("TransactionConflict", cancelled("TransactionConflict")),

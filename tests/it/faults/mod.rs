@@ -45,7 +45,7 @@ enum About {
 
 type Answer = Result<Value, Error>;
 
-/// A bench with one recording, changed like this.
+/// Returns a bench with one recording, changed like this.
 async fn with(change: impl FnOnce(Recording) -> Recording) -> Bench {
     Bench::with_recording(change(Recording::audio(RECORDING, [call()]))).await
 }
@@ -155,7 +155,7 @@ impl Bench {
             .map(|record| record.state)
     }
 
-    /// How often this was asked for.
+    /// Returns how often this was asked for.
     fn asked(&self, service: Service, operation: &str) -> usize {
         self.world.wire.count(service, operation)
     }
@@ -172,7 +172,7 @@ impl Bench {
     }
 }
 
-/// Whether this made an object visible.
+/// Returns whether this made an object visible.
 fn is_publication(exchange: &Exchange) -> bool {
     exchange.service == Service::S3
         && matches!(
@@ -181,7 +181,7 @@ fn is_publication(exchange: &Exchange) -> bool {
         )
 }
 
-/// A call of two full parts and a little: its media, and the SHA-256 an archive of it must have.
+/// Returns a call of two full parts and a little: its media, and the SHA-256 an archive of it must have.
 fn long_call() -> (Media, String) {
     let media = Media::generated_wav(2 * PART + 1_000, 7);
     let sha256 = media.sha256().unwrap();
@@ -192,7 +192,7 @@ fn call_sha256() -> String {
     sha256(&call_bytes())
 }
 
-/// An answer with this content type and body.
+/// Returns an answer with this content type and body.
 fn respond(status: u16, content_type: &str, body: impl Into<Vec<u8>>) -> Fault {
     Fault::Respond {
         status,
@@ -201,7 +201,7 @@ fn respond(status: u16, content_type: &str, body: impl Into<Vec<u8>>) -> Fault {
     }
 }
 
-/// An error as S3 words it.
+/// Returns an error as S3 words it.
 fn s3_error(status: u16, code: &str) -> Fault {
     let body = format!(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>{code}</Code><Message>Simulated</Message>\
@@ -210,7 +210,7 @@ fn s3_error(status: u16, code: &str) -> Fault {
     respond(status, "application/xml", body)
 }
 
-/// An error as the JSON services of AWS word it.
+/// Returns an error as the JSON services of AWS word it.
 fn json_error(status: u16, code: &str) -> Fault {
     let body = json!({"__type": format!("com.amazonaws.dynamodb.v20120810#{code}"), "message": "Simulated"});
     respond(status, "application/x-amz-json-1.0", body.to_string())

@@ -4,7 +4,7 @@ use recording_archiver::sim::genesys::{Conversation, FileState, Recording, failu
 
 use super::*;
 
-/// A bench whose recording is in this state.
+/// Returns a bench whose recording is in this state.
 async fn in_state(state: FileState) -> Bench {
     let recording = Recording::audio(RECORDING, [call()]).state(state);
     Bench::with_recording(recording).await

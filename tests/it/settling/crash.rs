@@ -48,7 +48,7 @@ impl Scene {
         );
     }
 
-    /// How many effects a clean run has.
+    /// Returns how many effects a clean run has.
     async fn effects(&self, body: Value) -> usize {
         self.bench.world.wire.forget();
         self.invoke(body).await;

@@ -13,12 +13,12 @@ use crate::work::Work;
 
 const ORPHAN: &str = "a0000000-0000-4000-8000-000000000001";
 
-/// A conversation in which no recording was started; nobody would say so by an event.
+/// Returns a conversation in which no recording was started; nobody would say so by an event.
 fn never_recorded() -> Conversation {
     Conversation::new(CONVERSATION)
 }
 
-/// A recording was started, and is not listed.
+/// Returns a conversation in which a recording was started that is not listed.
 fn started() -> Conversation {
     let mut conversation = never_recorded();
     conversation.marked = Some(true);

@@ -12,7 +12,7 @@ use super::{LATER, appears, change, first_look, respond, settle, state};
 use crate::support::{Bench, CONVERSATION, RECORDING, SETTLING, call, invoke, job, sqs};
 use crate::work::Work;
 
-/// A conversation with a screen recording that was started, of which only the audio is listed.
+/// Returns a conversation with a screen recording that was started, of which only the audio is listed.
 async fn screen_started() -> Bench {
     let bench = Bench::with_a_call().await;
     change(&bench, |conversation| conversation.screen_marked = Some(true));

@@ -20,7 +20,7 @@ async fn with(conversation: Conversation) -> Cloud {
     cloud
 }
 
-/// The agent's participant.
+/// Returns the agent's participant.
 fn agent(conversation: &Value) -> &Value {
     let mut participants = conversation["participants"].as_array().unwrap().iter();
     participants

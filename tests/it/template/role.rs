@@ -10,7 +10,7 @@ use super::{SECRET, SECRET_KEY, collect};
 use crate::cloudformation::{Template, text};
 use crate::support::{Bench, PART, invoke, outcomes};
 
-/// A run that calls all of AWS that the function ever calls: short, long, locked, adopted, refused and deferred.
+/// Runs the function so that it calls all of AWS that it ever calls: short, long, locked, adopted, refused and deferred.
 async fn calls_of_the_code() -> Vec<Exchange> {
     let bench = Bench::new().await;
     let conversation = |n: u32| format!("c0000000-0000-4000-8000-0000000000{n:02}");

@@ -12,7 +12,7 @@ use super::uploads::{Upload, UploadedPart};
 /// The most entries S3 puts on one page.
 const PAGE: i32 = 1000;
 
-/// Keys and common prefixes in the order of their bytes; the last one seen is the continuation token.
+/// Returns keys and common prefixes in the order of their bytes; the last one seen is the continuation token.
 ///
 /// <https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html>
 pub(super) fn objects(disk: &Disk, input: ListObjectsV2Input) -> S3Result<ListObjectsV2Output> {

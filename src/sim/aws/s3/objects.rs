@@ -98,7 +98,7 @@ pub(super) async fn get(disk: &Disk, input: &GetObjectInput) -> S3Result<S3Respo
     Ok(S3Response::new(output))
 }
 
-/// `If-None-Match` on writes knows only `*`.
+/// Checks `If-None-Match`, which on writes knows only `*`.
 ///
 /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html>
 pub(super) fn only_if_absent(

@@ -134,7 +134,7 @@ impl Uploads {
         Ok(upload)
     }
 
-    /// An upload id counts only together with its bucket and key.
+    /// Returns the upload of this id, which counts only together with its bucket and key.
     pub(super) fn find(&self, bucket: &str, key: &str, id: &str) -> S3Result<Arc<Upload>> {
         let found = self.lock().get(id).cloned();
         found
@@ -142,7 +142,7 @@ impl Uploads {
             .ok_or_else(no_such_upload)
     }
 
-    /// Neither completed nor aborted, ordered by key.
+    /// Returns the uploads that are neither completed nor aborted, ordered by key.
     pub(super) async fn in_progress(&self, bucket: &str) -> Vec<Arc<Upload>> {
         let uploads: Vec<_> = self
             .lock()
@@ -203,7 +203,7 @@ impl Upload {
         Ok(Hashing::with(expected))
     }
 
-    /// A part of the same number replaces the one before.
+    /// Adds a part; one of the same number replaces the one before.
     pub(super) async fn put_part(
         &self,
         number: i32,

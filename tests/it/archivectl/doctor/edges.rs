@@ -7,7 +7,7 @@ use super::{assert_problems, checks, doctor};
 use crate::archivectl::{command, end, signal};
 use crate::support::Bench;
 
-/// An answer of S3, or of CloudFormation, which the simulators do not speak.
+/// Returns an answer of S3, or of CloudFormation, which the simulators do not speak.
 fn xml(status: u16, headers: &[(&str, &str)], body: &str) -> Fault {
     let own = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
     Fault::Respond {
