@@ -31,7 +31,8 @@ impl Cpu {
     }
 }
 
-/// Returns the state letter and the CPU time so far. A process that ended keeps both until its parent asks for its status.
+/// Returns the state letter and the CPU time so far. A process that ended keeps both until its parent asks for its
+/// status.
 pub(crate) fn cpu(process: u32) -> Result<(char, Cpu)> {
     let stat = fs::read_to_string(format!("/proc/{process}/stat"))?;
     // The name before it is in parentheses and may hold anything.

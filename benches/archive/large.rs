@@ -138,7 +138,8 @@ fn transfer(trace: &[Arrival]) -> Result<f64> {
     Ok(stored.ok_or("nothing was written down")?.at - media)
 }
 
-/// Returns how long transferring takes when every answer of every service comes `all` later, and that of a part `part` more.
+/// Returns how long transferring takes when every answer of every service comes `all` later, and that of a part `part`
+/// more.
 async fn slowed(bench: &mut Bench, bytes: u64, all: u64, part: u64) -> Result<f64> {
     let mut times = Vec::new();
     for _ in 0..bench.repeats {

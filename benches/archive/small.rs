@@ -37,7 +37,8 @@ pub(crate) async fn start(bench: &mut Bench) -> Result<()> {
     Ok(())
 }
 
-/// Returns which requests waited for which: from the last one back, each time to the latest that can have been answered.
+/// Returns which requests waited for which: from the last one back, each time to the latest that can have been
+/// answered.
 fn critical_path(trace: &[Arrival]) -> Vec<&Arrival> {
     let answered = |arrival: &Arrival| arrival.at + LATENCY as f64 / 1e3;
     let mut path: Vec<&Arrival> = trace.last().into_iter().collect();

@@ -38,7 +38,7 @@ pub struct Delivery {
     pub id: String,
     /// `webhook-timestamp` in seconds since 1970, if there was one.
     pub timestamp: Option<u64>,
-    /// Set where one of the signatures is right for these bytes, this id and this, recent, timestamp.
+    /// True where one of the signatures is right for these bytes, this id and this, recent, timestamp.
     pub verified: bool,
     /// The body; `Null` if it is no JSON.
     pub body: Value,

@@ -225,7 +225,7 @@ impl Stack<'_> {
     }
 }
 
-/// What CloudFormation, to which everything is text, makes of a value.
+/// Returns a value as CloudFormation has it, to which everything is text.
 pub(crate) fn text(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }

@@ -77,7 +77,7 @@ impl Scene {
         }
     }
 
-    /// The source transcodes anew, and no two transcodings are alike.
+    /// Lets the source transcode anew; no two transcodings are alike.
     fn change_the_source(&mut self, seed: u64) {
         let other = (self.kind.files)(seed);
         for ((file, other), served) in self.media.iter().zip(other).zip(&mut self.served) {
@@ -86,7 +86,7 @@ impl Scene {
         }
     }
 
-    /// From now on the function is configured like this, and expected to archive the first `files` files.
+    /// Configures the function like this, and expects it to archive the first `files` files.
     fn configure(&mut self, kind: &'static Kind, files: usize) {
         self.kind = kind;
         self.media.truncate(files);
@@ -106,7 +106,7 @@ impl Scene {
         kill(&self.bench, self.kind.configuration, job(), k, moment).await
     }
 
-    /// One run in a new container; it meets no fault, so it has to come to the end.
+    /// Runs once in a new container; without a fault, so that the run has to come to the end.
     async fn run_to_the_end(&self, story: &str) {
         let handler = self.bench.handler(self.kind.configuration);
         let summary = invoke_for(&handler, job(), LEASE).await.expect(story);

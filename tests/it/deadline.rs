@@ -31,7 +31,7 @@ fn stalling() -> Media {
     media
 }
 
-/// The last run left nothing behind, so that the next one, which meets no fault, archives at once.
+/// Asserts that the last run left nothing behind, so that the next one, without a fault, archives at once.
 async fn assert_undone_and_archived_next(bench: &Bench, media: &Media, story: &str) {
     assert_eq!(
         bench.uploads_in_progress().await,

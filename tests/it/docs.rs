@@ -112,7 +112,7 @@ fn every_path_that_a_page_names_exists() {
     assert!(missing.is_empty(), "{missing:#?}");
 }
 
-/// What a stranger asks; where the answer stands, and what is in it.
+/// Questions of a stranger; the place of each answer, and words of it.
 const ASKED: [(&str, &str, &str, &[&str]); 4] = [
     (
         "where is the retry of a part decided",

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use crate::support::*;
 
-/// What the audit notes of the file that was downloaded.
+/// Returns the audit event of the file that was downloaded.
 async fn completed(bench: &Bench) -> Value {
     let events = bench.audit(CONVERSATION, RECORDING).await;
     let mut completed = events

@@ -8,7 +8,8 @@ use syn::visit::Visit;
 
 use crate::support::{Bench, CONVERSATION, RECORDING, SETTLING, invoke, job, project, sqs};
 
-/// Returns the names in the first column of the tables below a heading of the page whose first column is called `column`.
+/// Returns the names in the first column of the tables below a heading of the page whose first column is called
+/// `column`.
 fn page(heading: &str, column: &str) -> BTreeSet<String> {
     let page = std::fs::read_to_string(project().join("docs/interface.md")).unwrap();
     let section = page

@@ -20,7 +20,7 @@ const LONGEST_FUNCTION: usize = 70;
 /// Longest file, in lines.
 const LONGEST_FILE: usize = 500;
 
-/// What may be longer, and why. Entries only ever leave this list.
+/// The exceptions, each with its reason. Entries only ever leave this list.
 const EXCEPTIONS: [(&str, &str); 0] = [];
 
 /// A source file: its path below `src/`, and its text without comments and without its own tests.

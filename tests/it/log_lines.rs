@@ -41,7 +41,7 @@ impl Written {
     }
 }
 
-/// What the spans of a line say.
+/// Returns a field of the spans of a line.
 fn named(line: &Value, field: &str) -> Option<String> {
     let spans = line["spans"].as_array()?;
     spans

@@ -39,7 +39,7 @@ async fn losing(effect: &Exchange, times: usize, media: &Media) -> Bench {
     bench
 }
 
-/// Only an upload whose very id was lost cannot be aborted; the lifecycle rule is the net.
+/// Asserts that no upload is left, but for one whose id was lost: the lifecycle rule removes that.
 async fn assert_no_upload_left(bench: &Bench, effect: &Exchange, story: &str) {
     if effect.operation != "CreateMultipartUpload" {
         assert_eq!(bench.uploads_in_progress().await, [""; 0], "{story}");

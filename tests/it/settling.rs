@@ -23,7 +23,7 @@ pub(crate) const LATER: &str = "e0000000-0000-4000-8000-000000000102";
 /// Another one.
 const LAST: &str = "e0000000-0000-4000-8000-000000000103";
 
-/// Genesys lists one more recording from now on.
+/// Adds a recording to the list of Genesys.
 pub(crate) fn appears(bench: &Bench, id: &str) {
     let recording = Recording::audio(id, [call()]);
     let added = bench.world.genesys.conversation(CONVERSATION, |conversation| {

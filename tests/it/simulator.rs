@@ -71,7 +71,7 @@ impl Cloud {
         cloud
     }
 
-    /// With one conversation of one recording.
+    /// Starts with one conversation of one recording.
     async fn with(recording: Recording) -> Self {
         let cloud = Self::start().await;
         cloud

@@ -35,7 +35,7 @@ fn tool(name: &str) -> Option<PathBuf> {
     installed(&format!("bin/{name}"))
 }
 
-/// What lies there in the virtual environment, or `None` and a word about it.
+/// Returns the path of this name in the virtual environment; prints where it is missing.
 pub(crate) fn installed(name: &str) -> Option<PathBuf> {
     let path = project().join(".venv").join(name);
     if path.exists() {

@@ -38,7 +38,7 @@ pub(crate) const PART: u64 = 5 * 1024 * 1024;
 /// Turns settling on, as it is by default.
 pub(crate) const SETTLING: (&str, &str) = ("SETTLE_SECONDS", "900");
 
-/// How long the tests' function waits for what never comes; long enough for a busy machine to answer all else.
+/// Time that the tests' function waits for an answer that never comes; a busy machine answers everything else in it.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Everything a test needs.
@@ -46,11 +46,11 @@ pub(crate) struct Bench {
     pub(crate) world: World,
     pub(crate) clock: Clock,
     pub(crate) lines: Arc<Mutex<Vec<Value>>>,
-    /// How long the function waits for one answer of AWS.
+    /// Time that the function waits for one answer of AWS.
     pub(crate) aws_patience: Duration,
 }
 
-/// What an object is like, as S3 tells it.
+/// An object with all that S3 says of it.
 pub(crate) struct Object {
     pub(crate) bytes: Vec<u8>,
     pub(crate) head: aws_sdk_s3::operation::head_object::HeadObjectOutput,
@@ -249,7 +249,7 @@ impl Bench {
             .map(|item| from_item(item).unwrap())
     }
 
-    /// What was sent to the exception queue.
+    /// Returns the bodies sent to the exception queue.
     pub(crate) fn exceptions(&self) -> Vec<Value> {
         bodies(&self.world, &self.world.exception_queue)
     }
@@ -261,7 +261,7 @@ impl Bench {
         codes.collect()
     }
 
-    /// What was sent to the work queue, with its delay in seconds.
+    /// Returns the jobs sent to the work queue, each with its delay in seconds.
     pub(crate) fn deferred(&self) -> Vec<(Value, i64)> {
         let delays = self.world.aws.messages(&self.world.work_queue);
         let delays = delays
@@ -349,7 +349,7 @@ pub(crate) fn job() -> Value {
     json!({"conversationId": CONVERSATION})
 }
 
-/// An SQS event of these bodies; message `n` has the id `m-n`, from 0.
+/// Returns an SQS event of these bodies; message `n` has the id `m-n`, from 0.
 pub(crate) fn sqs(bodies: impl IntoIterator<Item = String>) -> Value {
     let record = |(n, body): (usize, String)| {
         json!({"messageId": format!("m-{n}"), "receiptHandle": "handle", "body": body, "attributes": {},

@@ -101,7 +101,8 @@ pub(crate) async fn judge(stage: &Stage) -> Result<Verdict> {
     Ok(verdict)
 }
 
-/// Checks that each conversation is settled, with all its recordings, and its looks are told in order, the last one once.
+/// Checks that each conversation is settled, with all its recordings, and its looks are told in order, the last one
+/// once.
 fn check_settled(
     stage: &Stage,
     records: &BTreeMap<(String, String), Record>,

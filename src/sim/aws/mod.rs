@@ -93,7 +93,8 @@ impl Aws {
         Self::launch(wire, site, folder, Storage::Folder, None).await
     }
 
-    /// Starts like [`start`](Self::start), on `port` of loopback (0: any free one) and with a choice of where the tables live.
+    /// Starts like [`start`](Self::start), on `port` of loopback (0: any free one) and with a choice of where the
+    /// tables live.
     pub async fn start_with(wire: &Wire, port: u16, folder: &Path, storage: Storage) -> io::Result<Self> {
         Self::launch(wire, &aws_on(port), folder, storage, None).await
     }
@@ -277,7 +278,8 @@ impl Aws {
         self.inner.queues.depth(queue_url).unwrap_or_default()
     }
 
-    /// Returns all messages that this simulator was ever sent for a queue, in order: delayed, received and deleted ones, too.
+    /// Returns all messages that this simulator was ever sent for a queue, in order: delayed, received and deleted
+    /// ones, too.
     pub fn messages(&self, queue_url: &str) -> Vec<SentMessage> {
         self.inner.queues.sent(queue_url)
     }

@@ -100,7 +100,8 @@ impl Queues {
         response
     }
 
-    /// Writes down what a request did to the queues. A queue that is new begins with what an earlier simulator left in it.
+    /// Writes down what a request did to the queues. A queue that is new begins with what an earlier simulator left in
+    /// it.
     async fn keep(
         &self,
         operation: &str,

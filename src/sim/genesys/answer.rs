@@ -39,7 +39,8 @@ impl ApiError {
         )
     }
 
-    /// Returns an `ErrorBody` (docs/genesys.md, "Errors and rate limits"); its `contextId` is the correlation id of the answer.
+    /// Returns an `ErrorBody` (docs/genesys.md, "Errors and rate limits"); its `contextId` is the correlation id of
+    /// the answer.
     pub(super) fn render(&self, correlation_id: &str) -> Response {
         let body = json!({
             "message": self.message,

@@ -15,7 +15,7 @@ use super::signing::{Address, Signer};
 use super::transcripts::inline;
 use super::wish::Wish;
 
-/// What it takes to give out signed URLs.
+/// The means to give out signed URLs.
 pub(super) struct Access<'a> {
     pub(super) wish: &'a Wish,
     pub(super) signer: &'a Signer,
@@ -120,7 +120,7 @@ fn annotations(recording: &Recording, wanted: impl Fn(&&Annotation) -> bool) -> 
     bodies.map(|annotation| annotation.body(&recording.id)).collect()
 }
 
-/// What `Recording` and `RecordingMetadata` share.
+/// Returns the fields that `Recording` and `RecordingMetadata` share.
 fn common(conversation_id: &str, recording: &Recording, media: &str, resource: &str) -> Map<String, Value> {
     let id = &recording.id;
     let mut body = Map::new();

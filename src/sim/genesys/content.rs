@@ -85,7 +85,7 @@ impl Content {
         self.layout().map(|layout| layout.millis())
     }
 
-    /// The moments from `start` to `end` (milliseconds) as a WAV; `None` if this is no WAV.
+    /// Returns the sound from `start` to `end` (milliseconds) as a WAV; `None` if this is no WAV.
     pub(super) fn cut(self, start: u64, end: u64) -> Option<Self> {
         let layout = self.layout()?;
         let (from, to) = (layout.offset_of(start), layout.offset_of(end));
@@ -98,8 +98,9 @@ impl Content {
         })
     }
 
-    /// The file in another format, if it is sound in a format that is known: the start of the one asked for, and then
-    /// all of this. Nobody can listen to it except as a WAV, but nobody can take it for the same bytes either.
+    /// Returns the file in another format, if it is sound in a format that is known: the start of the one asked for,
+    /// and then all of this. Nobody can listen to it except as a WAV, but nobody can take it for the same bytes
+    /// either.
     pub(super) fn transcoded(self, format: Format) -> Self {
         let found = self.read(0, CHUNK).ok().and_then(|start| Format::of(&start));
         let len = self.len().unwrap_or_default() / wav::FRAME * wav::FRAME;

@@ -46,7 +46,7 @@ impl Format {
         Self::from_id(id).or_else(|| text.into_iter().find(|format| format.id() == id))
     }
 
-    /// The formats of the interactions API have lower-case names.
+    /// Returns the format of a name of the interactions API, in lower case.
     pub(super) fn from_name(name: &str) -> Option<Self> {
         [Self::Wav, Self::Mp3, Self::Flac]
             .into_iter()
@@ -97,7 +97,7 @@ impl Format {
         }
     }
 
-    /// What `len` bytes of sound have before them in this format; `None` where the format is not one of sound.
+    /// Returns the bytes before `len` bytes of sound in this format; `None` where the format is not one of sound.
     pub(super) fn header(self, len: u64) -> Option<Bytes> {
         let ogg = |name: &[u8]| {
             let page = b"OggS\0\x02\0\0\0\0\0\0\0\0\x01\0\0\0\0\0\0\0\0\0\0\0\x01\x13";

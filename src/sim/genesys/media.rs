@@ -28,15 +28,15 @@ struct Inner {
     requests: usize,
 }
 
-/// How the host delivers a file. Nothing of this is documented for Genesys; the default is what a
+/// The delivery of a file by its host. Nothing of this is documented for Genesys; the default is what a
 /// CDN over S3 does (docs/genesys.md, "Media").
 #[derive(Debug, Clone)]
 pub struct Delivery {
-    /// Whether `Range` and `If-Range` are honoured; if not, every answer is the whole file.
+    /// True where `Range` and `If-Range` are honoured. Otherwise every answer is the whole file.
     pub ranges: bool,
-    /// What identifies this version of the file.
+    /// The entity tag of this version of the file.
     pub etag: Etag,
-    /// What the answer says about its length.
+    /// The length that the answer announces.
     pub length: Length,
     /// Instead of the content type of the format.
     pub content_type: Option<String>,
@@ -79,7 +79,7 @@ pub enum Length {
     OffBy(i64),
 }
 
-/// What one request for a file meets.
+/// A mishap of one request for a file.
 #[derive(Debug, Clone)]
 pub enum Mishap {
     /// The ordinary answer.
@@ -128,7 +128,7 @@ pub enum Redirect {
 }
 
 impl Turn {
-    /// The file in the format that was asked for, and under an entity tag of its own.
+    /// Returns the file in the format that was asked for, and under an entity tag of its own.
     pub(super) fn transcoded(mut self, format: Format) -> Self {
         if !self.delivery.as_it_is {
             self.content = self.content.transcoded(format);

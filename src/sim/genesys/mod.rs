@@ -187,7 +187,8 @@ impl Genesys {
         lock(&self.state).analytics.failing = jobs;
     }
 
-    /// Sets how many conversations at the end of each page of an analytics query stand at the start of the next one, too.
+    /// Sets how many conversations at the end of each page of an analytics query stand at the start of the next one,
+    /// too.
     pub fn set_page_overlap(&self, conversations: usize) {
         lock(&self.state).analytics.overlap = conversations;
     }
@@ -223,7 +224,7 @@ impl Genesys {
         lock(&self.state).orphans.insert(orphan.id.clone(), orphan);
     }
 
-    /// The topics of events, and the ways on which each is delivered.
+    /// Sets the topics of events, and the ways on which each is delivered.
     pub fn set_topics<'a>(&self, topics: impl IntoIterator<Item = (&'a str, Vec<&'a str>)>) {
         let owned = |(id, transports): (&str, Vec<&str>)| {
             let transports = transports.into_iter().map(ToOwned::to_owned);

@@ -22,7 +22,8 @@ impl Kind {
         }
     }
 
-    /// Returns `media` of a `RecordingMetadata`: the two models do not agree on messages (docs/genesys.md, "Recordings of a conversation").
+    /// Returns `media` of a `RecordingMetadata`: the two models do not agree on messages (docs/genesys.md, "Recordings
+    /// of a conversation").
     pub(super) fn in_metadata(self) -> &'static str {
         match self {
             Self::Audio => "audio",
@@ -78,7 +79,8 @@ impl FileState {
     }
 }
 
-/// The body of a 202: declared as a `Recording`, in the field often less (docs/genesys.md, "Recordings of a conversation").
+/// The body of a 202: declared as a `Recording`, in the field often less (docs/genesys.md, "Recordings of a
+/// conversation").
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TranscodingBody {
     /// No byte.

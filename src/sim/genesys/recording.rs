@@ -39,7 +39,7 @@ pub struct Recording {
     pub transcoding_body: TranscodingBody,
     /// `Retry-After` of those answers, in seconds; undocumented, so absent at first.
     pub transcoding_retry_after: Option<u64>,
-    /// Set: answers hold size and duration of the transcoded file. The one real answer that is known does not.
+    /// True where answers hold size and duration of the transcoded file. The one real answer that is known does not.
     pub figures: bool,
     /// The marks in it.
     pub annotations: Vec<Annotation>,

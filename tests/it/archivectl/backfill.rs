@@ -31,7 +31,7 @@ fn call_at(number: usize, start: Timestamp) -> Conversation {
     conversation
 }
 
-/// What was sent to the work queue: how often each conversation.
+/// Returns how often a job for each conversation was sent to the work queue.
 fn sent(bench: &Bench) -> BTreeMap<String, usize> {
     let mut sent = BTreeMap::new();
     for (job, _) in bench.deferred() {

@@ -35,7 +35,7 @@ fn checks(ran: &Ran) -> BTreeMap<String, (String, String)> {
         .collect()
 }
 
-/// That of all checks just these are problems, and these are not made because of them.
+/// Asserts that of all checks just these are problems, and these are not made because of them.
 async fn assert_problems(
     bench: &Bench,
     changes: &[(&str, &str)],

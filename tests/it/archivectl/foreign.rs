@@ -16,7 +16,7 @@ const EVIL: &str =
 const SEEN: &str =
     r"x\u{1b}]0;owned\u{7}\u{9b}2J\n2026-01-05T00:00:00Z  archive.stored\r\u{202e}vaw\u{2066}.exe\u{2028}z";
 
-/// That a run wrote nothing but lines of plain text.
+/// Asserts that a run wrote nothing but lines of plain text.
 fn assert_plain(ran: &Ran) {
     for text in [&ran.stdout, &ran.stderr] {
         assert_plain_text(text);

@@ -16,7 +16,7 @@ const COMMANDS: [&str; 7] = [
     "report",
 ];
 
-/// The names in a section of the template, with their defaults.
+/// Returns the names in a section of the template, with their defaults.
 fn section(of: &str) -> Vec<(String, String)> {
     let template = std::fs::read_to_string(project().join("template.yaml")).unwrap();
     let (_, section) = template.split_once(&format!("\n{of}:\n")).unwrap();

@@ -87,7 +87,7 @@ impl Drop for Folder {
     }
 }
 
-/// How a run ended, and what it wrote.
+/// The end of a run, and its output.
 #[derive(Debug)]
 struct Ran {
     status: ExitStatus,
@@ -108,7 +108,7 @@ impl Ran {
         lines
     }
 
-    /// What `--json` wrote last.
+    /// Returns the last line of `--json`.
     fn summary(&self) -> Value {
         let last = self.lines().pop().unwrap_or_default();
         assert!(last["summary"].is_object(), "{self:?}");

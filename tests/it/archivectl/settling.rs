@@ -257,7 +257,7 @@ fn on_that_day<'a>(command: &[&'a str]) -> Vec<&'a str> {
     [command, &days].concat()
 }
 
-/// Genesys has a recording now where the function settled the conversation without one.
+/// Asserts that a recording is found and archived which Genesys has now, after its conversation settled without one.
 async fn finds_and_archives(bench: &Bench, number: usize) {
     let only = [conversation(number)];
     let found = |ran: &Ran, reason: &str| {

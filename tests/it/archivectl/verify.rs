@@ -95,7 +95,7 @@ fn findings(ran: &Ran) -> Vec<(String, String)> {
     findings
 }
 
-/// That `verify` finds this about this key or recording, and nothing else.
+/// Asserts that `verify` finds this about this key or recording, and nothing else.
 async fn assert_found(bench: &Bench, code: &str, about: &str, what: &str) {
     let ran = archivectl(bench, &["verify", "--json"]).await;
     assert_eq!(

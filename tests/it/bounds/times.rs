@@ -1,4 +1,4 @@
-//! Times that cannot be: nothing is put off for ever by them, and nothing is locked for ever.
+//! Times that cannot be: nothing is deferred for ever by them, and nothing is locked for ever.
 
 use std::time::Duration;
 

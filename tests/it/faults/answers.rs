@@ -182,7 +182,7 @@ async fn files_get_keys_of_their_own_whatever_genesys_calls_them() {
     }
 }
 
-/// What the API says of [`RECORDING`] when both channels are asked for.
+/// Returns the answer of the API about [`RECORDING`] when both channels are asked for.
 async fn split_answer(bench: &Bench) -> Value {
     bench.world.genesys.set_transcoding(0);
     let http = reqwest::Client::new();

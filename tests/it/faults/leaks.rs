@@ -11,7 +11,7 @@ use tracing_subscriber::layer::SubscriberExt as _;
 
 use super::*;
 
-/// Greps all that a run let out for what must stay in.
+/// Searches everything that a run let out for secrets and people.
 pub(super) async fn assert_none(bench: &Bench, answer: &Answer) {
     let secrets = secrets(bench);
     for (place, text) in let_out(bench, answer).await {
@@ -87,7 +87,7 @@ async fn let_out(bench: &Bench, answer: &Answer) -> Vec<(&'static str, String)> 
     texts
 }
 
-/// What was logged since, by this thread: that is by the whole test, as its runtime has no other.
+/// The lines that this thread logged: those of the whole test, as its runtime has no other.
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);
 

@@ -50,7 +50,7 @@ fn refusals() -> Vec<(&'static str, Fault)> {
     ]
 }
 
-/// What a run left that could not write down any more how it ended: nothing wrong, and nothing for ever.
+/// Asserts that a run which could not write down its end left nothing wrong, and nothing for ever.
 async fn assert_interrupted(bench: &Bench, answer: &Answer, written: &[&str]) {
     let error = answer.as_ref().unwrap_err();
     assert_eq!(error.disposition(), Disposition::Retry, "{error}");
@@ -211,7 +211,7 @@ async fn a_record_that_cannot_be_read_is_left_alone_and_reported() {
 }
 
 impl Bench {
-    /// As the next run should end when the one before it could not say how it ended.
+    /// Asserts the end of the run after one that could not write down its end.
     async fn assert_next_run(&self, sha256: &str) {
         self.world.wire.calm();
         let summary = self.invoke(job()).await.unwrap();

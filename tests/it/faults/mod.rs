@@ -23,7 +23,7 @@ use serde_json::{Value, json};
 
 use crate::support::*;
 
-/// How a run for [`CONVERSATION`] ended.
+/// The end of a run for [`CONVERSATION`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Ending {
     /// The trigger has to come again.
@@ -34,7 +34,7 @@ enum Ending {
     Expired,
 }
 
-/// What a run was about when it ended.
+/// The subject of a run when it ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum About {
     /// The list of recordings never came.
@@ -51,7 +51,7 @@ async fn with(change: impl FnOnce(Recording) -> Recording) -> Bench {
 }
 
 impl Bench {
-    /// All that has to be true once [`RECORDING`] is archived by this answer's run and the receiver knows. `sha256`
+    /// Asserts all that is true once [`RECORDING`] is archived by this answer's run and the receiver knows. `sha256`
     /// is that of the source.
     async fn assert_archived(&self, answer: Answer, sha256: &str) {
         let summary = answer.unwrap();
@@ -72,7 +72,7 @@ impl Bench {
         leaks::assert_none(self, &Ok(summary)).await;
     }
 
-    /// The object is the source, byte for byte, and says so itself; nothing else lies in the bucket.
+    /// Asserts that the object is the source, byte for byte, and says so itself; nothing else lies in the bucket.
     async fn assert_stored(&self, sha256: &str) {
         let object = self.object(KEY).await.unwrap();
         assert_eq!(crate::support::sha256(&object.bytes), sha256);
@@ -82,7 +82,7 @@ impl Bench {
         assert_eq!(self.uploads_in_progress().await, Vec::<String>::new());
     }
 
-    /// The receiver took the news of [`RECORDING`] exactly once, signed, and after the object was there.
+    /// Asserts that the receiver took the notification of [`RECORDING`] once, signed, and after the object was there.
     fn assert_told_once(&self, sha256: &str) {
         let deliveries = self.world.webhook.deliveries();
         let taken: Vec<_> = deliveries.iter().filter(|d| d.answer < 300).collect();
@@ -101,7 +101,7 @@ impl Bench {
         assert!(stored < told, "the location was told before the object was there");
     }
 
-    /// All that has to be true after a run that archived nothing.
+    /// Asserts all that is true after a run that archived nothing.
     async fn assert_ended(&self, answer: Answer, ending: Ending, about: About) {
         let key = if about == About::Recording { RECORDING } else { "-" };
         let (outcome, action, state) = match ending {
@@ -160,13 +160,13 @@ impl Bench {
         self.world.wire.count(service, operation)
     }
 
-    /// The network is well again, and the trigger comes again: then the recording must be archived.
+    /// Asserts that the next run, over a network without faults, archives the recording.
     async fn assert_next_run_archives(&self, sha256: &str) {
         self.world.wire.calm();
         self.assert_archived(self.invoke(job()).await, sha256).await;
     }
 
-    /// Enough time passes for a lease of a run that could not release it.
+    /// Lets enough time pass for a lease that a run could not release.
     fn let_the_lease_run_out(&self) {
         self.clock.advance(Duration::from_secs(901));
     }

@@ -25,7 +25,7 @@ impl Scene {
         }
     }
 
-    /// After the first look, with the second on its way and something to find.
+    /// Returns the scene after the first look, with the second on its way and something to find.
     async fn before_the_second_look() -> (Self, Value) {
         let scene = Self::new().await;
         scene.invoke(job()).await;

@@ -111,7 +111,8 @@ async fn the_first_transcoding_of_a_late_event_is_waited_for() {
     assert_eq!(state(&bench, RECORDING).await, Some(State::Notified));
 }
 
-/// README: "one more look `UNRECORDED_AFTER_MINUTES` after the end". Of a call that ended 50 minutes after its first event.
+/// README: "one more look `UNRECORDED_AFTER_MINUTES` after the end". Of a call that ended 50 minutes after its first
+/// event.
 #[tokio::test]
 async fn unrecorded_is_believed_so_long_after_the_end() {
     let bench = Bench::with(Conversation::new(CONVERSATION).ongoing()).await;

@@ -56,7 +56,7 @@ impl Algorithm {
     }
 }
 
-/// What one request says about the bytes it carries.
+/// The checksums that a request declares of the bytes it carries.
 #[derive(Debug)]
 pub(super) struct Declared {
     pub(super) algorithm: Option<Algorithm>,
@@ -139,7 +139,7 @@ pub(super) fn verify(algorithm: Algorithm, declared: Option<&str>, actual: &Chec
     ))
 }
 
-/// What the bytes really are.
+/// The checksums that were computed of the bytes.
 #[derive(Debug, Clone)]
 pub(super) struct Digest {
     pub(super) size: u64,

@@ -17,7 +17,7 @@ use super::uploads::{Combination, Progress, Upload, UploadedPart, no_such_upload
 /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html>
 const MIN_PART_SIZE: u64 = 5 * 1024 * 1024;
 
-/// What a `CompleteMultipartUpload` asks for.
+/// The content of a `CompleteMultipartUpload`.
 #[derive(Debug)]
 pub(super) struct Completion {
     pub(super) parts: Vec<CompletedPart>,

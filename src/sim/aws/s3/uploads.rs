@@ -32,7 +32,7 @@ pub(super) struct Upload {
     pub(super) progress: tokio::sync::Mutex<Progress>,
 }
 
-/// How the checksum of the object comes from its parts.
+/// The way from the checksums of the parts to that of the object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Combination {
     FullObject,
@@ -43,7 +43,7 @@ pub(super) enum Combination {
 #[derive(Debug)]
 pub(super) enum Progress {
     Open(BTreeMap<i32, Arc<UploadedPart>>),
-    /// What was asked for, and what came of it.
+    /// The request, and the attributes of the object that it made.
     Completed(Vec<(i32, String)>, Box<Attributes>),
     Aborted,
 }
@@ -176,7 +176,7 @@ impl Upload {
         Some(ChecksumType::from_static(combination.name()))
     }
 
-    /// A part may only carry the kind of checksum the upload was created for.
+    /// Returns the hashing of a part, which may only carry the kind of checksum the upload was created for.
     pub(super) fn hashing_for(&self, number: i32, declared: &Declared) -> S3Result<Hashing> {
         if !PART_NUMBERS.contains(&number) {
             return Err(s3_error!(

@@ -130,7 +130,7 @@ fn gone(id: &str) -> ApiError {
     ApiError::new(StatusCode::GONE, "recording.retention.expired", message)
 }
 
-/// Strict: the type itself has to be named.
+/// Returns whether `Accept` names the type itself: strict.
 fn accepts(headers: &HeaderMap, content_type: &str) -> bool {
     headers
         .get_all(header::ACCEPT)
