@@ -1,4 +1,4 @@
-//! What a process cost, as the operating system accounts for it: `/proc`, so Linux only.
+//! The cost of a process, as the operating system accounts for it: `/proc`, so Linux only.
 //!
 //! <https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html>,
 //! <https://man7.org/linux/man-pages/man5/proc_pid_status.5.html>

@@ -1,4 +1,4 @@
-//! What listing history costs: `archivectl backfill --dry-run` over conversations of which none is archived yet.
+//! The cost of listing history: `archivectl backfill --dry-run` over conversations of which none is archived yet.
 
 use std::process::Stdio;
 use std::time::{Duration, Instant};

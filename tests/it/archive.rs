@@ -1,4 +1,4 @@
-//! What docs/interface.md promises, where all goes well or ends as foreseen.
+//! The promises of docs/interface.md, where all goes well or ends as foreseen.
 
 mod batch;
 mod outcomes;

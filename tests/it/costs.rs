@@ -1,4 +1,4 @@
-//! What docs/deploy.md multiplies by its prices is counted: the requests for one conversation with one recording of one
+//! The requests that docs/deploy.md multiplies by its prices are counted: for one conversation with one recording of one
 //! part, a webhook, and two end events.
 
 use std::time::Duration;
@@ -60,9 +60,8 @@ async fn counted(configuration: &[(&str, &str)]) -> Counted {
         .iter()
         .filter(|exchange| exchange.operation == "TransactWriteItems");
     let (done, cancelled): (Vec<_>, Vec<_>) = transactions.partition(|exchange| exchange.status == Some(200));
-    let lines = bench.lines.lock().unwrap();
-    let bytes: usize = lines.iter().map(|line| line.to_string().len() + 1).sum();
-    drop(lines);
+    let size = |line: &serde_json::Value| line.to_string().len() + 1;
+    let bytes: usize = bench.lines.lock().unwrap().iter().map(size).sum();
     Counted {
         objects: count(Service::S3, "PutObject"),
         // A transaction puts the record and its audit event, if it has one. One that is refused, because another run's

@@ -1,4 +1,4 @@
-//! What was asked is done, and the answer is lost: the same run, or the next one, finds out and goes on from there.
+//! A request is carried out and its answer is lost: the same run, or the next one, finds out and goes on from there.
 
 use std::time::Duration;
 

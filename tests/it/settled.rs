@@ -1,4 +1,4 @@
-//! What has to be true of a recording once everything has come to rest, whatever happened on the way.
+//! Invariants of a recording once everything has come to rest, whatever happened on the way.
 
 use std::collections::BTreeSet;
 

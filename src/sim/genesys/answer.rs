@@ -1,4 +1,4 @@
-//! What all answers of the API have in common: the error body and the time format.
+//! The common parts of all answers of the API: the error body and the time format.
 
 use axum::Json;
 use axum::http::StatusCode;

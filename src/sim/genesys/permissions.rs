@@ -1,4 +1,4 @@
-//! What the role of the OAuth client permits. Everything, unless a test takes a permission away.
+//! The permissions of the OAuth client's role. Everything, unless a test takes a permission away.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! What is simulated: the one state that all requests, and the handles of the tests, work on.
+//! The simulated state: all requests, and the handles of the tests, work on it.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -1,4 +1,4 @@
-//! How `archivectl` behaves towards those who use it: what it asks for, what it refuses, and how it says so.
+//! Manners of `archivectl`: its demands, its refusals, and their wording.
 
 use recording_archiver::sim::genesys::{Conversation, FileState, Recording};
 use recording_archiver::sim::wire::{Fault, Gate, Service};

@@ -1,4 +1,4 @@
-//! What the operators' command line makes of settled conversations, and of those that are not.
+//! Settled conversations, and others, in the operators' command line.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! What is kept of a message that could not be read: nothing that could be somebody's.
+//! The kept parts of a message that could not be read: nothing that could be somebody's.
 
 use jiff::Timestamp;
 use recording_archiver::sim::genesys::{Topic, event};

@@ -1,4 +1,4 @@
-//! What others send has bounds: the length of an answer, the times it names, the texts that are kept of it, whose
+//! Bounds of all that others send: the length of an answer, the times it names, the texts that are kept of it, whose
 //! bucket it is.
 
 mod answers;

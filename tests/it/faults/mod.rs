@@ -1,4 +1,4 @@
-//! What happens when the others misbehave: every fault, and everything that has to be true after it.
+//! Faults of the other services: every fault, and everything that has to be true after it.
 
 mod answers;
 mod aws_hangs;

@@ -119,7 +119,7 @@ async fn the_orphan_is_named_without_settling_too() {
 
 /// Settles a conversation whose after-call work stays open, and gives the case that comes of it.
 async fn never_ended(bench: &Bench) -> serde_json::Value {
-    let handler = first_look(&bench).await;
+    let handler = first_look(bench).await;
     let begun = bench.clock.now();
     Work::of(bench).run_dry(&handler).await;
     let took = bench.clock.now().duration_since(begun);

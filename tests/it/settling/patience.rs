@@ -1,4 +1,4 @@
-//! How long a conversation is waited for.
+//! The time for which a conversation is waited for.
 
 use std::time::Duration;
 

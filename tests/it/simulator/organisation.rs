@@ -1,4 +1,4 @@
-//! What Genesys tells of a conversation beside its recordings, of orphans, and of the organisation.
+//! The simulated answers about a conversation beside its recordings, about orphans, and the organisation.
 
 use recording_archiver::sim::genesys::{Conversation, Media, Orphan, Recording};
 use serde_json::{Value, json};

@@ -1,4 +1,4 @@
-//! What S3 remembers of an object besides its bytes.
+//! The attributes of an object: all that S3 keeps besides its bytes.
 
 use std::collections::{BTreeMap, BTreeSet};
 

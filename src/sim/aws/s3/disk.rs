@@ -1,7 +1,7 @@
 //! Objects as plain files.
 //!
 //! `archive/<bucket>/<key>` holds the bytes and nothing else, so a person finds playable files there.
-//! What S3 knows beyond the bytes lies in `.s3`: `attributes/<bucket>/<key>.json`, and in `incoming`
+//! Facts of S3 beyond the bytes lie in `.s3`: `attributes/<bucket>/<key>.json`, and in `incoming`
 //! all that is not yet an object. An object appears by one rename, under the lock that also decides
 //! who of two racing writers was first.
 

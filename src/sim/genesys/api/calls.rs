@@ -1,4 +1,4 @@
-//! What Genesys tells of a conversation beside its recordings: who took part, and whether after-call work is done.
+//! A conversation beside its recordings: who took part, and whether after-call work is done.
 
 use axum::Json;
 use axum::extract::{Path, State};

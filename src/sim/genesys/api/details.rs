@@ -1,4 +1,4 @@
-//! What analytics tells of a conversation: in lists, and for those that are
+//! The details of a conversation from analytics: in lists, and for those that are
 //! named. It knows no end while after-call work is open, and lags behind.
 
 use axum::Json;

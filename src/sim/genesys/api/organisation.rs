@@ -1,4 +1,4 @@
-//! What Genesys tells of the organisation itself: its limits, the topics of its events, how long recordings are kept.
+//! The organisation itself: its limits, the topics of its events, how long recordings are kept.
 
 use axum::Json;
 use axum::extract::{Path, Query, State};

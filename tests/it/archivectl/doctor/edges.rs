@@ -1,4 +1,4 @@
-//! What the doctor says, and leaves behind, where a set-up is unusual or Ctrl-C comes.
+//! The reports and leftovers of `doctor` where a set-up is unusual or Ctrl-C comes.
 
 use recording_archiver::sim::SECRET;
 use recording_archiver::sim::wire::{Exchange, Fault, Gate, Service};
