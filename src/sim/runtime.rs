@@ -1,5 +1,6 @@
-//! The Lambda Runtime API, as far as a function needs it: <https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html>.
-//! With it the built binary runs as it does in Lambda, without Lambda.
+//! The Lambda Runtime API, as far as a function needs it:
+//! <https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html>. With it the built binary runs as it does in
+//! Lambda, without Lambda.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;

@@ -1,5 +1,5 @@
-//! The requests that docs/deploy.md multiplies by its prices are counted: for one conversation with one recording of one
-//! part, a webhook, and two end events.
+//! The requests that docs/deploy.md multiplies by its prices are counted: for one conversation with one recording of
+//! one part, a webhook, and two end events.
 
 use std::time::Duration;
 

@@ -1,4 +1,5 @@
-//! The JSON of a recording and of its metadata, with the fields real answers have (docs/genesys.md, "Recordings of a conversation").
+//! The JSON of a recording and of its metadata, with the fields real answers have (docs/genesys.md, "Recordings of a
+//! conversation").
 
 use std::collections::BTreeMap;
 use std::time::Duration;
