@@ -111,7 +111,7 @@ impl Sink {
             )
         })?;
         Ok(Self::Queue {
-            client: Client::new(&session.sdk),
+            client: session.clients.sqs.clone(),
             url,
         })
     }
@@ -240,7 +240,8 @@ async fn archive(archiver: &Archiver, job: &Job, session: &Session, report: &dyn
         requested_by: job.requested_by.clone(),
         ..Actor::default()
     };
-    let results = archiver.archive(Run::new(job, &actor, &deadline)).await;
+    // Boxed, as the whole data path is in this one future.
+    let results = Box::pin(archiver.archive(Run::new(job, &actor, &deadline))).await;
     tracing::debug!(elapsed_ms = begun.elapsed().as_millis(), "archived");
     results.iter().for_each(|result| report(Archived::of(result)));
     let done = |result: &RecordingResult| match result.outcome {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use aws_sdk_dynamodb::types::AttributeValue;
 use aws_sdk_s3::config::{Credentials, SharedCredentialsProvider};
 use recording_archiver::archive::Archiver;
-use recording_archiver::aws;
+use recording_archiver::aws::Clients;
 use recording_archiver::aws::ledger::from_item;
 use recording_archiver::clock::Clock;
 use recording_archiver::config::Config;
@@ -131,14 +131,11 @@ impl Bench {
             .aws
             .sdk_config()
             .into_builder()
-            .retry_config(aws::retries(&config.limits))
-            .timeout_config(aws::timeouts(&config.limits))
             .credentials_provider(SharedCredentialsProvider::new(credentials))
             .build();
-        Handler::new(
-            Archiver::connect(config, &sdk, self.clock.clone(), lines.clone()).unwrap(),
-            lines,
-        )
+        let clients = Clients::new(&sdk, &config);
+        let archiver = Archiver::connect(config, &clients, self.clock.clone(), lines.clone());
+        Handler::new(archiver.unwrap(), lines)
     }
 
     /// Invokes a new container with the default configuration.

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use recording_archiver::archive::Archiver;
+use recording_archiver::aws::Clients;
 use recording_archiver::clock::Clock;
 use recording_archiver::config::Config;
 use recording_archiver::sim::World;
@@ -105,7 +106,8 @@ fn handler(world: &World, api: &str, captured: &Captured) -> Result<Handler> {
         let mut captured = captured.lock().unwrap_or_else(PoisonError::into_inner);
         captured.extend(serde_json::from_str::<Value>(&line));
     });
-    let archiver = Archiver::connect(config, &world.aws.sdk_config(), Clock::default(), lines.clone())?;
+    let clients = Clients::new(&world.aws.sdk_config(), &config);
+    let archiver = Archiver::connect(config, &clients, Clock::default(), lines.clone())?;
     Ok(Handler::new(archiver, lines))
 }
 
