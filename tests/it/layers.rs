@@ -17,6 +17,8 @@ use crate::support::project;
 
 /// Longest function, in lines.
 const LONGEST_FUNCTION: usize = 70;
+/// Most parameters of a function, the receiver not counted.
+const MOST_PARAMETERS: usize = 5;
 /// Longest file, in lines.
 const LONGEST_FILE: usize = 500;
 
@@ -200,29 +202,60 @@ fn ops_prints_nothing_and_knows_no_arguments() {
     );
 }
 
-/// Collects the functions that are too long.
+/// Collects the functions that are too long, and those that take too much.
 struct Functions<'a> {
     path: &'a str,
     long: Vec<String>,
+    wide: Vec<String>,
 }
 
-impl Functions<'_> {
-    fn look(&mut self, name: &syn::Ident, block: &syn::Block) {
+impl<'a> Functions<'a> {
+    fn of(source: &'a Source) -> Self {
+        let text = std::fs::read_to_string(project().join("src").join(&source.path)).unwrap();
+        let mut functions = Functions {
+            path: &source.path,
+            long: Vec::new(),
+            wide: Vec::new(),
+        };
+        functions.visit_file(&syn::parse_file(&text).unwrap());
+        functions
+    }
+
+    fn look(&mut self, signature: &syn::Signature, block: &syn::Block) {
+        let (path, name) = (self.path, &signature.ident);
         let lines = block.span().end().line - block.span().start().line + 1;
         if lines > LONGEST_FUNCTION {
-            self.long.push(format!("{}::{name} has {lines} lines", self.path));
+            self.long.push(format!("{path}::{name} has {lines} lines"));
         }
+        let inputs = signature.inputs.iter();
+        let typed = inputs.filter_map(|input| match input {
+            syn::FnArg::Typed(parameter) => Some(parameter),
+            syn::FnArg::Receiver(_) => None,
+        });
+        let parameters: usize = typed.map(|parameter| named(&parameter.pat)).sum();
+        if parameters > MOST_PARAMETERS {
+            self.wide
+                .push(format!("{path}::{name} has {parameters} parameters"));
+        }
+    }
+}
+
+/// How many parameters a pattern is: a tuple hides as many as it names.
+fn named(pattern: &syn::Pat) -> usize {
+    match pattern {
+        syn::Pat::Tuple(tuple) => tuple.elems.iter().map(named).sum(),
+        _ => 1,
     }
 }
 
 impl<'ast> Visit<'ast> for Functions<'_> {
     fn visit_item_fn(&mut self, function: &'ast syn::ItemFn) {
-        self.look(&function.sig.ident, &function.block);
+        self.look(&function.sig, &function.block);
         syn::visit::visit_item_fn(self, function);
     }
 
     fn visit_impl_item_fn(&mut self, function: &'ast syn::ImplItemFn) {
-        self.look(&function.sig.ident, &function.block);
+        self.look(&function.sig, &function.block);
         syn::visit::visit_impl_item_fn(self, function);
     }
 }
@@ -238,13 +271,7 @@ fn no_file_and_no_function_is_too_long_to_read() {
         }
     }
     for source in sources() {
-        let text = std::fs::read_to_string(project().join("src").join(&source.path)).unwrap();
-        let mut functions = Functions {
-            path: &source.path,
-            long: Vec::new(),
-        };
-        functions.visit_file(&syn::parse_file(&text).unwrap());
-        long.extend(functions.long);
+        long.extend(Functions::of(&source).long);
     }
     let excepted = |line: &String| {
         EXCEPTIONS
@@ -253,4 +280,13 @@ fn no_file_and_no_function_is_too_long_to_read() {
     };
     long.retain(|line| !excepted(line));
     assert!(long.is_empty(), "too long to read at once:\n{}", long.join("\n"));
+}
+
+/// Of the simulators, the signatures are those of the protocols that they speak.
+#[test]
+fn no_function_takes_more_than_five_parameters() {
+    let sources = sources();
+    let ours = sources.iter().filter(|source| source.module() != "sim");
+    let wide: Vec<String> = ours.flat_map(|source| Functions::of(source).wide).collect();
+    assert!(wide.is_empty(), "these take too much:\n{}", wide.join("\n"));
 }

@@ -98,7 +98,12 @@ fn is_environment(payload: &Value) -> bool {
 
 /// Replays `events` in order. Returns whether each kept its promise and all evidence agrees.
 pub(crate) async fn run(world: &World, screen: &Screen, events: Vec<Event>, ground: Ground) -> Result<bool> {
-    let function = Function::new(world)?;
+    let stage = Stage {
+        world,
+        screen,
+        function: Function::new(world)?,
+        ground,
+    };
     screen.line(
         "Genesys, S3, DynamoDB, SQS, Secrets Manager and a webhook receiver are simulated\n\
          in this process. What came of each event (✓: what its file name promises; ·: no\n\
@@ -109,62 +114,73 @@ pub(crate) async fn run(world: &World, screen: &Screen, events: Vec<Event>, grou
         ..Total::default()
     };
     for event in events {
-        replay(world, screen, &function, (event, ground), &mut total).await?;
+        stage.replay(event, &mut total).await?;
     }
     conclude(world, screen, &total)?;
     Ok(total.broken.is_empty())
 }
 
-async fn replay(
-    world: &World,
-    screen: &Screen,
-    function: &Function,
-    (event, ground): (Event, Ground),
-    total: &mut Total,
-) -> Result<()> {
-    let Event {
-        story,
-        promised,
-        payload,
-    } = event;
-    screen.progress(&story)?;
-    let known = world.aws.messages(&world.exception_queue).len();
-    let begun = Instant::now();
-    let ran = function.invoke(world, &story, payload).await?;
-    let took = begun.elapsed().as_millis();
-    let outcomes = ran.outcomes();
-    let cases = evidence::cases(world, known);
-    let words = words(&outcomes, &ran, &cases);
-    let broken = promised
-        .as_ref()
-        .filter(|promised| !kept(promised, &outcomes, ground));
-    let mark = match (&promised, broken) {
-        (None, _) => "·",
-        (Some(_), broken) => screen.mark(broken.is_none()),
-    };
-    screen.line(format!("{mark} {story:<45}  {words}"))?;
-    if let Some(promised) = broken {
-        let [promised, outcomes] = [promised, &outcomes].map(|set| joined(set.iter().map(String::as_str)));
-        let came_to = format!("promised {promised}, came to {outcomes}");
-        screen.line(format!("    because  {came_to}"))?;
-        total.broken.push(format!("{story}: {came_to}"));
-    }
-    let evidence = evidence::of_invocation(world, &ran.lines, ran.answer.as_ref().ok()).await?;
-    if screen.verbose || broken.is_some() {
-        details(screen, &ran, &cases, &evidence)?;
-        screen.line(format!("    took     {took} ms"))?;
-    }
-    total.unpromised += usize::from(promised.is_none());
-    total
-        .broken
-        .extend(evidence.broken.iter().map(|what| format!("{story}: {what}")));
-    for file in evidence.files {
-        if total.example.is_none() {
-            total.example = Some((file.conversation, file.path.clone()));
+/// Everything that an event is replayed with.
+struct Stage<'a> {
+    world: &'a World,
+    screen: &'a Screen,
+    function: Function,
+    ground: Ground,
+}
+
+impl Stage<'_> {
+    async fn replay(&self, event: Event, total: &mut Total) -> Result<()> {
+        let Self {
+            world,
+            screen,
+            function,
+            ground,
+        } = self;
+        let Event {
+            story,
+            promised,
+            payload,
+        } = event;
+        screen.progress(&story)?;
+        let known = world.aws.messages(&world.exception_queue).len();
+        let begun = Instant::now();
+        let ran = function.invoke(world, &story, payload).await?;
+        let took = begun.elapsed().as_millis();
+        let outcomes = ran.outcomes();
+        let cases = evidence::cases(world, known);
+        let words = words(&outcomes, &ran, &cases);
+        let broken = promised
+            .as_ref()
+            .filter(|promised| !kept(promised, &outcomes, *ground));
+        let mark = match (&promised, broken) {
+            (None, _) => "·",
+            (Some(_), broken) => screen.mark(broken.is_none()),
+        };
+        screen.line(format!("{mark} {story:<45}  {words}"))?;
+        if let Some(promised) = broken {
+            let [promised, outcomes] =
+                [promised, &outcomes].map(|set| joined(set.iter().map(String::as_str)));
+            let came_to = format!("promised {promised}, came to {outcomes}");
+            screen.line(format!("    because  {came_to}"))?;
+            total.broken.push(format!("{story}: {came_to}"));
         }
-        total.files.insert(file.path, file.bytes);
+        let evidence = evidence::of_invocation(world, &ran.lines, ran.answer.as_ref().ok()).await?;
+        if screen.verbose || broken.is_some() {
+            details(screen, &ran, &cases, &evidence)?;
+            screen.line(format!("    took     {took} ms"))?;
+        }
+        total.unpromised += usize::from(promised.is_none());
+        total
+            .broken
+            .extend(evidence.broken.iter().map(|what| format!("{story}: {what}")));
+        for file in evidence.files {
+            if total.example.is_none() {
+                total.example = Some((file.conversation, file.path.clone()));
+            }
+            total.files.insert(file.path, file.bytes);
+        }
+        Ok(())
     }
-    Ok(())
 }
 
 /// Returns the outcomes in the words of a reader, with the codes of what failed.
