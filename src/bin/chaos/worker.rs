@@ -3,8 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use aws_config::retry::RetryConfig;
-use aws_config::timeout::TimeoutConfig;
+use recording_archiver::aws::Clients;
 use recording_archiver::config::Config;
 use recording_archiver::telemetry::Lines;
 use recording_archiver::trigger::handler::{Handler, Invocation};
@@ -13,10 +12,10 @@ use tokio::runtime::Runtime;
 
 use crate::stage::{Result, Stage};
 
-/// How long an invocation may take in the storm, and so how long the lease of a dead one runs.
+/// Time of an invocation in the storm, and so of the lease of a dead one.
 const LEASE: Duration = Duration::from_secs(3);
 
-/// How long it may take in the calm: nobody dies any more, and a slow machine has to come to the end, too.
+/// Time of an invocation in the calm: no container dies any more, and a slow machine has to finish, too.
 const CALM: Duration = Duration::from_secs(60);
 
 /// A container: a runtime of its own, so that killing it leaves nothing running.
@@ -41,20 +40,16 @@ impl Container {
         config.limits.transcode_wait = Duration::from_millis(10);
         config.limits.media_idle = Duration::from_millis(300);
         config.limits.webhook_timeout = Duration::from_millis(300);
-        let patience = TimeoutConfig::builder()
-            .operation_attempt_timeout(Duration::from_secs(1))
-            .build();
-        let retries = RetryConfig::standard().with_initial_backoff(Duration::from_millis(2));
-        let sdk = stage.world.aws.sdk_config().into_builder();
-        let sdk = sdk.retry_config(retries).timeout_config(patience).build();
+        config.limits.aws_attempt_timeout = Duration::from_secs(1);
+        let clients = Clients::new(&stage.world.aws.sdk_config(), &config);
         let lines = Lines::new(drop);
         Ok(Self {
             runtime,
-            handler: Arc::new(Handler::connect(config, &sdk, stage.clock.clone(), lines)?),
+            handler: Arc::new(Handler::connect(config, &clients, stage.clock.clone(), lines)?),
         })
     }
 
-    /// The answer, or `None` when the container is to be killed first.
+    /// Returns the answer, or `None` when the container is to be killed first.
     fn invoke(&self, event: Value, remaining: Duration, killed_after: Option<Duration>) -> Option<Value> {
         let handler = self.handler.clone();
         let run = self.runtime.spawn(async move {
@@ -119,7 +114,7 @@ fn event(batch: &[String]) -> Value {
     json!({"Records": batch.iter().enumerate().map(record).collect::<Vec<_>>()})
 }
 
-/// The messages that an answer leaves to the queue.
+/// Returns the messages that an answer leaves to the queue.
 fn named(answer: &Value, batch: &[String]) -> Vec<String> {
     let items = answer["batchItemFailures"].as_array().into_iter().flatten();
     let positions = items.filter_map(|item| item["itemIdentifier"].as_str()?.parse::<usize>().ok());

@@ -1,4 +1,4 @@
-//! What all commands have in common.
+//! The common behaviour of all commands.
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
@@ -16,7 +16,7 @@ const COMMANDS: [&str; 7] = [
     "report",
 ];
 
-/// The names in a section of the template, with their defaults.
+/// Returns the names in a section of the template, with their defaults.
 fn section(of: &str) -> Vec<(String, String)> {
     let template = std::fs::read_to_string(project().join("template.yaml")).unwrap();
     let (_, section) = template.split_once(&format!("\n{of}:\n")).unwrap();
@@ -37,7 +37,7 @@ fn section(of: &str) -> Vec<(String, String)> {
     names
 }
 
-/// A CloudFormation that knows one stack, with these parameters and outputs; its URL.
+/// Returns a CloudFormation that knows one stack, with these parameters and outputs; its URL.
 async fn cloudformation(parameters: Vec<(String, String)>, outputs: Vec<(String, String)>) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());

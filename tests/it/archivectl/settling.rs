@@ -1,4 +1,4 @@
-//! What the operators' command line makes of settled conversations, and of those that are not.
+//! Settled conversations, and others, in the operators' command line.
 
 use std::collections::BTreeMap;
 
@@ -33,7 +33,7 @@ fn call_at(number: usize, start: Timestamp) -> Conversation {
     conversation.recording(Recording::audio(recording(number), [call()]))
 }
 
-/// A settled conversation, one that was archived without settling, and one that ended without a recording.
+/// Returns a settled conversation, one that was archived without settling, and one that ended without a recording.
 async fn one_of_each(start: Timestamp) -> Bench {
     let bench = Bench::new().await;
     let genesys = &bench.world.genesys;
@@ -110,7 +110,7 @@ async fn a_backfill_sends_what_is_archived_and_not_settled_once_more() {
     assert_eq!(bench.genesys_requests(), 1, "it is cheap");
 }
 
-/// The reason of each finding, by its conversation.
+/// Returns the reason of each finding, by its conversation.
 fn reasons(ran: &Ran) -> BTreeMap<String, String> {
     let text = |value: &Value| value.as_str().unwrap().to_owned();
     let items = ran.items().into_iter();
@@ -322,7 +322,7 @@ async fn the_chain_of_custody_tells_each_look_and_what_settled_the_conversation(
     }
 }
 
-/// The arguments of a command about the day of `long_ago`.
+/// Returns the arguments of a command about the day of `long_ago`.
 fn on_that_day<'a>(command: &[&'a str]) -> Vec<&'a str> {
     let days = [
         "--json",
@@ -336,7 +336,7 @@ fn on_that_day<'a>(command: &[&'a str]) -> Vec<&'a str> {
     [command, &days].concat()
 }
 
-/// Genesys has a recording now where the function settled the conversation without one.
+/// Asserts that a recording is found and archived which Genesys has now, after its conversation settled without one.
 async fn finds_and_archives(bench: &Bench, number: usize) {
     let only = [conversation(number)];
     let found = |ran: &Ran, reason: &str| {

@@ -12,7 +12,7 @@ const COMPLETE: &str = "CompleteMultipartUpload";
 const TAG: &str = "PutObjectTagging";
 const ABORT: &str = "AbortMultipartUpload";
 
-/// A bench whose recording takes this operation to store, and the recording's SHA-256.
+/// Returns a bench whose recording takes this operation to store, and the recording's SHA-256.
 async fn bench_for(operation: &str) -> (Bench, String) {
     let media = if operation == PUT {
         call()
