@@ -19,7 +19,7 @@ pub struct Clock {
 }
 
 impl Clock {
-    /// Now, UTC.
+    /// Returns the current time, UTC.
     pub fn now(&self) -> Timestamp {
         let ahead = SignedDuration::from_millis(self.ahead_ms.load(Ordering::Relaxed));
         Timestamp::now().saturating_add(ahead).unwrap_or(Timestamp::MAX)
@@ -66,7 +66,7 @@ impl Stop {
 const MARGIN: Duration = Duration::from_secs(10);
 
 impl Deadline {
-    /// A deadline `remaining` from now. The margin is 10 s, or a tenth of what remains if that is less.
+    /// Makes a deadline `remaining` from now. The margin is 10 s, or a tenth of what remains if that is less.
     pub fn new(remaining: Duration, stop: &Stop) -> Self {
         Self {
             end: Instant::now() + remaining,
@@ -75,12 +75,12 @@ impl Deadline {
         }
     }
 
-    /// Until the sandbox may be frozen or killed: how long a lease is taken.
+    /// Returns the time until the sandbox may be frozen or killed, for which a lease is taken.
     pub fn remaining(&self) -> Duration {
         self.end.saturating_duration_since(Instant::now())
     }
 
-    /// Until work has to stop and cleaning up begins.
+    /// Returns the time until work has to stop and cleaning up begins.
     pub fn working_time(&self) -> Duration {
         if *self.stop.borrow() {
             Duration::ZERO
@@ -94,7 +94,7 @@ impl Deadline {
         tokio::time::sleep_until(self.end - self.margin / 2).await;
     }
 
-    /// Whether it makes sense to begin another recording: at least as long as cleaning up may take.
+    /// Says whether there is time to begin another recording: at least as much as cleaning up may take.
     pub fn allows_new_work(&self) -> bool {
         self.working_time() > self.margin
     }
@@ -109,8 +109,8 @@ impl Deadline {
         }
     }
 
-    /// Does `work` until the working time ends, and turns a panic into an error. The caller gets the chance to undo what
-    /// `work` began.
+    /// Does `work` until the working time ends, and turns a panic into an error. The caller gets the chance to undo
+    /// what `work` began.
     pub async fn in_time<T>(&self, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
         tokio::select! {
             done = AssertUnwindSafe(work).catch_unwind() => {

@@ -52,30 +52,30 @@ pub const VARIABLES: [&str; 31] = [
     "LOG_LEVEL",
 ];
 
-/// Everything the archiver is told from outside.
+/// The configuration of the archiver.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// Where recordings come from.
+    /// The source of recordings.
     pub genesys: GenesysConfig,
     /// Which recordings, and in what form.
     pub recording: RecordingConfig,
-    /// Where they go.
+    /// Where recordings are stored.
     pub storage: StorageConfig,
-    /// What is remembered of them.
+    /// The tables of ledger and audit.
     pub tables: TableConfig,
     /// Where deferred jobs and exceptions go.
     pub queues: QueueConfig,
-    /// `WEBHOOK_URL`: who is told; `None` turns the webhook off.
+    /// `WEBHOOK_URL`: the receiver of notifications; `None` turns the webhook off.
     pub webhook_url: Option<Url>,
     /// `WEBHOOK_SIGNATURE`.
     pub webhook_signature: WebhookSignature,
-    /// How hard and how long to try.
+    /// Limits of attempts, time and concurrency.
     pub limits: LimitConfig,
     /// `LOG_LEVEL`: a `tracing` filter.
     pub log_level: String,
 }
 
-/// What becomes of a notification that no key can sign.
+/// The treatment of a notification that no key can sign.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WebhookSignature {
     /// `WEBHOOK_SIGNATURE` is unset: sent unsigned only where the secret neither holds nor ever held a key.
@@ -164,7 +164,7 @@ pub struct QueueConfig {
     pub exceptions: Option<String>,
 }
 
-/// How hard and how long to try.
+/// Limits of attempts, time and concurrency.
 #[derive(Debug, Clone)]
 pub struct LimitConfig {
     /// `RECORD_CONCURRENCY`: recordings transferred at a time.
@@ -175,7 +175,8 @@ pub struct LimitConfig {
     pub settle: Duration,
     /// `UNRECORDED_AFTER_MINUTES`: when a conversation without recordings is believed to have none.
     pub unrecorded_after: Duration,
-    /// `TRANSCODE_WAIT_SECONDS`: how long a run waits in all for a recording that is being transcoded; zero: not at all.
+    /// `TRANSCODE_WAIT_SECONDS`: how long a run waits in all for a recording that is being transcoded; zero: not at
+    /// all.
     pub transcode_wait: Duration,
     /// First of these waits; doubles from there. Not configurable from outside.
     pub transcode_first: Duration,
@@ -202,7 +203,7 @@ impl LimitConfig {
     }
 }
 
-/// All that is wrong with the environment, in one message.
+/// All problems of the environment, in one message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConfigError(Vec<String>);
 
@@ -227,8 +228,8 @@ impl Config {
         read::config(lookup).map_err(ConfigError)
     }
 
-    /// Whether conversations are looked at until nothing more can come. Looks travel on the work queue, and only the
-    /// public API lists several recordings for a conversation.
+    /// Says whether conversations are looked at until nothing more can come. Looks travel on the work queue, and only
+    /// the public API lists several recordings for a conversation.
     pub fn settles(&self) -> bool {
         self.genesys.api == RecordingApi::Conversations
             && self.queues.work.is_some()

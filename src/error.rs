@@ -1,4 +1,4 @@
-//! What went wrong, sorted by what to do next.
+//! Errors, sorted by the next step.
 
 use std::any::Any;
 use std::error::Error as StdError;
@@ -20,7 +20,7 @@ pub struct Error {
 /// Every way in which a run ends without an archived recording.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ErrorKind {
-    /// The job itself is wrong: no retry can mend it.
+    /// The job itself is invalid: no retry can fix it.
     MalformedJob,
     /// 403: a permission or division is missing.
     Forbidden,
@@ -40,11 +40,11 @@ pub enum ErrorKind {
     HashMismatch,
     /// Somebody else's object lies under the key.
     ForeignObject,
-    /// Still put off after as many deferrals as no time limit allows.
+    /// Still deferred after more deferrals than any time limit allows.
     DeferralsExhausted,
-    /// Archived, but the webhook's receiver never took the news.
+    /// Archived, but the webhook's receiver never accepted the notification.
     WebhookUndeliverable,
-    /// Archived, but no key can sign the news, which must be signed.
+    /// Archived, but no key can sign the notification, which must be signed.
     WebhookUnsignable,
     /// Gone under its retention policy.
     Expired,
@@ -52,14 +52,14 @@ pub enum ErrorKind {
     FilteredOut,
     /// Not ready yet; ask again later, not before `after` when Genesys said so.
     NotReady {
-        /// What the source asked for in `Retry-After`.
+        /// The `Retry-After` of the source.
         after: Option<Duration>,
     },
-    /// Archived; the webhook's receiver is to be told later.
+    /// Archived; the notification is sent later.
     WebhookDown,
-    /// Another run is at it until its lease ends.
+    /// Another run works on it until its lease ends.
     Busy {
-        /// How long that lease still runs.
+        /// Remaining time of that lease.
         remaining: Duration,
     },
     /// The lease ended or went to another run; whatever was begun is undone.
@@ -68,18 +68,20 @@ pub enum ErrorKind {
     DeadlineNear,
     /// Network, 5xx, throttling, a broken answer: another run may succeed.
     Transient,
-    /// A defect of this program, caught before it took neighbours down.
+    /// A panic, caught before it took neighbours down.
     Panic,
+    /// A check of this program on its own work failed; nothing was made visible.
+    Defect,
 }
 
-/// What to do next.
+/// The next step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Disposition {
     /// Leave the trigger to redeliver.
     Retry,
     /// Put the job on the work queue again.
     Defer,
-    /// No run can mend it; where it is somebody's case, hand it over to people.
+    /// No run can fix it; a case for people is handed over to them.
     Discard,
 }
 
@@ -103,12 +105,19 @@ impl ErrorKind {
             | Self::Expired
             | Self::FilteredOut => Disposition::Discard,
             Self::NotReady { .. } | Self::WebhookDown | Self::Busy { .. } => Disposition::Defer,
-            Self::LeaseLost | Self::DeadlineNear | Self::Transient | Self::Panic => Disposition::Retry,
+            Self::LeaseLost | Self::DeadlineNear | Self::Transient | Self::Panic | Self::Defect => {
+                Disposition::Retry
+            }
         }
     }
 
-    /// Every kind; what some carry along is empty.
-    pub const ALL: [Self; 22] = [
+    /// Says whether Genesys answered that there is no such thing, or none yet.
+    pub fn is_not_found(self) -> bool {
+        matches!(self, Self::UnknownConversation | Self::NotReady { .. })
+    }
+
+    /// Every kind, without the values that some carry.
+    pub const ALL: [Self; 23] = [
         Self::MalformedJob,
         Self::Forbidden,
         Self::UnknownConversation,
@@ -133,9 +142,10 @@ impl ErrorKind {
         Self::DeadlineNear,
         Self::Transient,
         Self::Panic,
+        Self::Defect,
     ];
 
-    /// The stable name of this kind: `code` in exception messages and logs.
+    /// Returns the stable name of this kind: `code` in exception messages and logs.
     pub fn code(self) -> &'static str {
         match self {
             Self::MalformedJob => "malformed_job",
@@ -160,12 +170,13 @@ impl ErrorKind {
             Self::DeadlineNear => "deadline_near",
             Self::Transient => "transient",
             Self::Panic => "panic",
+            Self::Defect => "defect",
         }
     }
 }
 
 impl Error {
-    /// An error that needs no other to explain it.
+    /// Makes an error without a cause.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
         Self {
             kind,
@@ -176,7 +187,7 @@ impl Error {
         }
     }
 
-    /// A transient error: another run may succeed.
+    /// Makes a transient error: another run may succeed.
     pub fn transient(message: impl Into<String>) -> Self {
         Self::new(ErrorKind::Transient, message)
     }
@@ -191,44 +202,48 @@ impl Error {
         Self::new(ErrorKind::Panic, message)
     }
 
-    /// The same error with what caused it. The source must not carry URLs with signatures
-    /// (`reqwest::Error::without_url`) nor secrets.
+    /// Adds the cause, which must not carry URLs with signatures (`reqwest::Error::without_url`) nor secrets.
     #[must_use]
     pub fn caused_by(mut self, source: impl Into<Source>) -> Self {
         self.source = Some(source.into());
         self
     }
 
-    /// The same error of a service that no request got to, such as `dynamodb` or `genesys-api`.
+    /// Names the service that no request reached, such as `dynamodb` or `genesys-api`.
     #[must_use]
     pub fn unreachable(mut self, service: &'static str) -> Self {
         self.unreachable = Some(service);
         self
     }
 
-    /// The same error, of an answer that is longer than is read.
+    /// Marks the error of an answer that is longer than its limit.
     #[must_use]
     pub fn too_long(mut self) -> Self {
         self.too_long = true;
         self
     }
 
-    /// Tells whether it is of an answer that is longer than is read.
+    /// Says whether an answer was longer than its limit.
     pub fn is_too_long(&self) -> bool {
         self.too_long
     }
 
-    /// The service that no request got to, if that is what is wrong.
+    /// Returns the service that no request reached, if that is the cause.
     pub fn unreachable_service(&self) -> Option<&'static str> {
         self.unreachable
     }
 
-    /// What kind of error this is.
+    /// Returns the text as it may leave this process: without phone numbers and addresses of people.
+    pub fn redacted(&self) -> String {
+        crate::redact::people(&self.to_string())
+    }
+
+    /// Returns the kind, which decides the next step.
     pub fn kind(&self) -> ErrorKind {
         self.kind
     }
 
-    /// What to do next.
+    /// Returns the next step.
     pub fn disposition(&self) -> Disposition {
         self.kind.disposition()
     }
@@ -245,10 +260,10 @@ impl fmt::Display for Error {
     }
 }
 
-// `source` stays the default `None`: Display has told the causes already, and each is to be told once.
+// `source` stays the default `None`: Display shows the causes already, and each is to appear once.
 impl StdError for Error {}
 
-/// The first cause of an error.
+/// Returns the first cause of an error.
 pub fn root(error: &(dyn StdError + 'static)) -> String {
     let mut root = error;
     while let Some(cause) = root.source() {
@@ -257,7 +272,7 @@ pub fn root(error: &(dyn StdError + 'static)) -> String {
     root.to_string()
 }
 
-/// An error and its causes on one line, a cause that its parent's text already holds told once.
+/// Returns an error and its causes on one line, without causes that their parent's text already holds.
 pub fn chain(error: &(dyn StdError + 'static)) -> String {
     let mut text = error.to_string();
     let mut next = error.source();

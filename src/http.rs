@@ -1,4 +1,4 @@
-//! What the HTTP clients of Genesys, the media hosts and the webhook's receiver have in common.
+//! The common ground of the HTTP clients for Genesys, the media hosts and the webhook's receiver.
 
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
@@ -11,13 +11,13 @@ use rustls_platform_verifier::BuilderVerifierExt as _;
 
 use crate::error::Error;
 
-/// How long connecting may take.
+/// Longest time that connecting may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// `User-Agent` of every request.
 const USER_AGENT: &str = concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION"));
 
-/// A client that follows no redirects, unless `adjust` says otherwise.
+/// Makes a client that follows no redirects, unless `adjust` says otherwise.
 pub(crate) fn client(adjust: impl FnOnce(ClientBuilder) -> ClientBuilder) -> Result<Client, Error> {
     let failed = |error: String| Error::transient("starting the HTTP client failed").caused_by(error);
     let tls = TLS.clone().map_err(|error| failed(error.to_string()))?;
@@ -29,8 +29,8 @@ pub(crate) fn client(adjust: impl FnOnce(ClientBuilder) -> ClientBuilder) -> Res
     adjust(builder).build().map_err(|error| failed(error.to_string()))
 }
 
-/// What all clients of this process trust: the certificates of the system, read once. Each client would read them for
-/// itself, and that was most of the time that the function took to start.
+/// The certificates of the system, which all clients of this process trust, read once. Each client would read them for
+/// itself, and that was most of the function's start-up time.
 static TLS: LazyLock<Result<ClientConfig, rustls::Error>> = LazyLock::new(|| {
     Ok(ClientConfig::builder_with_provider(Arc::new(default_provider()))
         .with_safe_default_protocol_versions()?
@@ -38,12 +38,12 @@ static TLS: LazyLock<Result<ClientConfig, rustls::Error>> = LazyLock::new(|| {
         .with_no_client_auth())
 });
 
-/// Reads the certificates beside whatever else has to be done at the start.
+/// Reads the certificates in the background, while the function starts.
 pub(crate) fn begin() {
     std::thread::spawn(|| LazyLock::force(&TLS));
 }
 
-/// `path` below a base URL that may have a path of its own.
+/// Returns `path` below a base URL, which may have a path of its own.
 pub(crate) fn join(base: &Url, path: &str) -> Url {
     let mut url = base.clone();
     url.set_path(&format!("{}{path}", base.path().trim_end_matches('/')));
@@ -53,7 +53,7 @@ pub(crate) fn join(base: &Url, path: &str) -> Url {
 /// Why a body was not read to its end.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Unread {
-    /// It is longer than it may be.
+    /// The body is longer than its limit.
     #[error("it is longer than {}", size(*.0))]
     TooLong(usize),
     /// The connection broke.

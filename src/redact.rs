@@ -1,12 +1,14 @@
-//! Keeps what must not be seen out of error texts and hand-overs: overlong input, phone numbers, e-mail addresses; and
-//! shows what would otherwise not be seen, or would steer who sees it: control and bidi characters.
+//! Keeps overlong input, phone numbers, e-mail addresses and values that may be secrets out of error texts and cases;
+//! and shows control and bidi characters, which are invisible or steer the reader.
 
 use std::fmt::Write as _;
+
+use reqwest::Url;
 
 /// Longest piece of foreign text that an error echoes, in characters.
 const ECHO: usize = 200;
 
-/// The first characters of a foreign text, without addresses of people, control characters escaped.
+/// Returns the first characters of a foreign text, without addresses of people, control characters escaped.
 pub fn clip(text: &str) -> String {
     let text = people(text);
     let mut clipped: String = text.chars().take(ECHO).flat_map(char::escape_debug).collect();
@@ -16,19 +18,54 @@ pub fn clip(text: &str) -> String {
     clipped
 }
 
-/// A foreign text fit for an error message: as [`clip`] gives it, in quotes.
+/// Returns a foreign text fit for an error message: as [`clip`] gives it, in quotes.
 pub fn quote(text: &str) -> String {
     format!("\"{}\"", clip(text))
 }
 
-/// Whether a character does something else than being shown: it moves a terminal's cursor, ends a line, or turns the
-/// reading direction of what stands around it (<https://www.unicode.org/reports/tr9/#Directional_Formatting_Characters>).
+/// Stands for a value that an error must not show.
+pub const NOT_SHOWN: &str = "(not shown)";
+
+/// Describes a text that may be a secret by its length alone.
+pub fn length(text: &str) -> String {
+    format!("{} characters long {NOT_SHOWN}", text.chars().count())
+}
+
+/// Shows the value of a setting: of a URL only scheme and host, as its path and query, and a name and password before
+/// the host, can be secrets.
+pub fn setting(text: &str) -> String {
+    match Url::parse(text) {
+        Ok(url) if url.has_host() => {
+            let host = clip(url.host_str().unwrap_or_default());
+            let shown = format!("{}://{host}", url.scheme());
+            let rest = if text.trim_end_matches('/') == shown {
+                ""
+            } else {
+                " (rest not shown)"
+            };
+            format!("\"{shown}\"{rest}")
+        }
+        _ if text.contains('@') => length(text),
+        _ => quote(text),
+    }
+}
+
+/// Quotes the beginning of an answer, up to the query of a URL, which may be a signature.
+pub fn beginning(body: &[u8]) -> String {
+    const SHOWN: usize = 60;
+    let text = String::from_utf8_lossy(&body[..body.len().min(SHOWN)]);
+    quote(text.split('?').next().unwrap_or_default())
+}
+
+/// Says whether a character does something else than being shown: it moves a terminal's cursor, ends a line, or turns
+/// the reading direction of the text around it
+/// (<https://www.unicode.org/reports/tr9/#Directional_Formatting_Characters>).
 pub fn is_deceptive(letter: char) -> bool {
     letter.is_control()
         || matches!(letter, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-/// Shows a foreign text on one line as what it is: deceptive characters as Rust escapes them, all others as they are.
+/// Shows a foreign text on one line: deceptive characters as Rust escapes them, all others unchanged.
 pub fn visible(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for letter in text.chars() {
@@ -41,7 +78,8 @@ pub fn visible(text: &str) -> String {
     shown
 }
 
-/// The same JSON, with the deceptive characters in its strings as `\uXXXX`: JSON itself asks for that below U+0020 only.
+/// Returns the same JSON with the deceptive characters in its strings as `\uXXXX`. JSON itself demands that below
+/// U+0020 only.
 pub fn visible_json(json: &str) -> String {
     let mut shown = String::with_capacity(json.len());
     for letter in json.chars() {
@@ -107,7 +145,7 @@ fn without_numbers(text: &str) -> String {
     out
 }
 
-/// Where the number ends that a text begins with, if it begins with one.
+/// Returns the end of the number that a text begins with, if it begins with one.
 fn end_of_number(text: &str) -> Option<usize> {
     let run = text.find(|c: char| !(c.is_ascii_digit() || " -./()".contains(c)));
     let number = text[..run.unwrap_or(text.len())].trim_end_matches(|c: char| !c.is_ascii_digit());
@@ -117,7 +155,6 @@ fn end_of_number(text: &str) -> Option<usize> {
 
 /// Takes out what an error quotes: text between `"` and values between backticks, except names that `is_name` knows.
 pub fn unquoted(text: &str, is_name: impl Fn(&str) -> bool) -> String {
-    const HIDDEN: &str = "(not shown)";
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(at) = rest.find(['"', '`']) {
@@ -128,7 +165,7 @@ pub fn unquoted(text: &str, is_name: impl Fn(&str) -> bool) -> String {
         out.push_str(before);
         match mark == '`' && end.is_some() && is_name(value) {
             true => out.extend(["`", value, "`"]),
-            false => out.push_str(HIDDEN),
+            false => out.push_str(NOT_SHOWN),
         }
         rest = end.map_or("", |end| &quoted[end + 1..]);
     }
@@ -182,6 +219,15 @@ mod tests {
         let shown = visible_json(&json);
         assert!(!shown.chars().any(is_deceptive), "{shown}");
         assert_eq!(serde_json::from_str::<serde_json::Value>(&shown).unwrap(), evil);
+    }
+
+    #[test]
+    fn the_beginning_of_an_answer_ends_before_a_signature() {
+        assert_eq!(
+            beginning(b"{\"u\": \"https://x/y?Signature=abc"),
+            "\"{\\\"u\\\": \\\"https://x/y\""
+        );
+        assert_eq!(beginning(&[b'a'; 90]).len(), 62);
     }
 
     proptest! {

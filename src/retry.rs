@@ -5,7 +5,28 @@ use std::time::Duration;
 use crate::clock::Deadline;
 use crate::error::{Error, ErrorKind};
 
-/// How often and how patiently one HTTP step is tried within a run.
+/// Draws the random part of a backoff; tests fix it.
+#[derive(Debug, Clone, Copy)]
+pub struct Jitter(fn() -> f64);
+
+impl Jitter {
+    /// Draws with `draw`, which returns a number from 0 to 1.
+    pub fn new(draw: fn() -> f64) -> Self {
+        Self(draw)
+    }
+}
+
+impl Default for Jitter {
+    /// Draws a random number; spread is all that is asked of it.
+    fn default() -> Self {
+        Self(|| {
+            let high = u32::try_from(uuid::Uuid::new_v4().as_u128() >> 96).unwrap_or(0);
+            f64::from(high) / f64::from(u32::MAX)
+        })
+    }
+}
+
+/// Number of tries of one HTTP step within a run, and the waits between them.
 #[derive(Debug, Clone, Copy)]
 pub struct RetryPolicy {
     /// Tries in all, at least 1.
@@ -14,26 +35,29 @@ pub struct RetryPolicy {
     pub base: Duration,
     /// Ceiling of every backoff.
     pub cap: Duration,
+    /// Random part of every backoff.
+    pub jitter: Jitter,
 }
 
 impl RetryPolicy {
-    /// A policy with this many tries and this first backoff, never waiting longer than 20 s at a time.
+    /// Returns a policy with this many tries and this first backoff, never waiting longer than 20 s at a time.
     pub fn new(max_attempts: u32, base: Duration) -> Self {
         Self {
             max_attempts,
             base,
             cap: Duration::from_secs(20),
+            jitter: Jitter::default(),
         }
     }
 
-    /// Exponential backoff with full jitter: anything from nothing to the ceiling, `unit` from 0 to 1.
+    /// Returns the wait after a try: exponential backoff with full jitter, anything from nothing to the ceiling.
     /// <https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/>
-    pub fn backoff(&self, attempt: u32, unit: f64) -> Duration {
+    pub fn backoff(&self, attempt: u32) -> Duration {
         let ceiling = self
             .base
             .saturating_mul(1 << attempt.saturating_sub(1).min(20))
             .min(self.cap);
-        ceiling.mul_f64(unit.clamp(0.0, 1.0))
+        ceiling.mul_f64((self.jitter.0)().clamp(0.0, 1.0))
     }
 }
 
@@ -46,7 +70,7 @@ pub struct Retry<'a> {
 }
 
 impl<'a> Retry<'a> {
-    /// Before the first try.
+    /// Begins before the first try.
     pub fn new(policy: RetryPolicy, deadline: &'a Deadline) -> Self {
         Self {
             policy,
@@ -55,7 +79,7 @@ impl<'a> Retry<'a> {
         }
     }
 
-    /// The try under way, from 1.
+    /// Returns the number of the current try, from 1.
     pub fn attempt(&self) -> u32 {
         self.attempt
     }
@@ -73,7 +97,7 @@ impl<'a> Retry<'a> {
         if self.attempt >= self.policy.max_attempts {
             return Err(error);
         }
-        let wait = asked.unwrap_or_else(|| self.policy.backoff(self.attempt, random_unit()));
+        let wait = asked.unwrap_or_else(|| self.policy.backoff(self.attempt));
         if wait >= self.deadline.working_time() {
             let message = format!("no time left to try again in {} s", wait.as_secs());
             return Err(Error::new(ErrorKind::DeadlineNear, message).caused_by(error));
@@ -104,8 +128,9 @@ impl Waits {
         }
     }
 
-    /// Returns how long to wait before asking again: as long as the other side `asked` for, else the next doubled wait,
-    /// the last one cut to what is left of the budget. `None`: the budget is used up, or is less than what was asked for.
+    /// Returns how long to wait before asking again: as long as the other side `asked` for, else the next doubled
+    /// wait, the last one cut to what is left of the budget. `None`: the budget is used up, or is less than what was
+    /// asked for.
     pub fn take(&mut self, asked: Option<Duration>) -> Option<Duration> {
         let wait = match asked {
             Some(asked) if asked > self.left => return None,
@@ -123,17 +148,11 @@ impl Waits {
     }
 }
 
-/// A random number from 0 to 1; spread is all that is asked of it.
-fn random_unit() -> f64 {
-    let high = u32::try_from(uuid::Uuid::new_v4().as_u128() >> 96).unwrap_or(0);
-    f64::from(high) / f64::from(u32::MAX)
-}
-
 /// The longest wait that a failing server may ask for.
 const LONGEST_WAIT_FOR_5XX: Duration = Duration::from_secs(60);
 
-/// Bounds how long an answer asks to wait: a server that fails (5xx) gets a minute at most, as the wait is paid time and
-/// another run costs less. A rate limit (429) knows how long it lasts.
+/// Bounds how long an answer asks to wait: a server that fails (5xx) gets a minute at most, as the wait is paid time
+/// and another run costs less. A rate limit (429) knows how long it lasts.
 pub fn patience(status: reqwest::StatusCode, asked: Option<Duration>) -> Option<Duration> {
     match asked {
         Some(asked) if status.is_server_error() => Some(asked.min(LONGEST_WAIT_FOR_5XX)),
@@ -158,12 +177,45 @@ mod tests {
 
     #[test]
     fn backoff_doubles_up_to_its_cap_and_jitter_spreads_all_of_it() {
-        let policy = RetryPolicy::new(9, Duration::from_millis(200));
-        assert_eq!(policy.backoff(1, 1.0), Duration::from_millis(200));
-        assert_eq!(policy.backoff(4, 1.0), Duration::from_millis(1600));
-        assert_eq!(policy.backoff(4, 0.5), Duration::from_millis(800));
-        assert_eq!(policy.backoff(30, 1.0), Duration::from_secs(20));
-        assert_eq!(policy.backoff(4, 0.0), Duration::ZERO);
+        let backoff = |attempt, draw| {
+            let jitter = Jitter::new(draw);
+            let policy = RetryPolicy::new(9, Duration::from_millis(200));
+            RetryPolicy { jitter, ..policy }.backoff(attempt)
+        };
+        assert_eq!(backoff(1, || 1.0), Duration::from_millis(200));
+        assert_eq!(backoff(4, || 1.0), Duration::from_millis(1600));
+        assert_eq!(backoff(4, || 0.5), Duration::from_millis(800));
+        assert_eq!(backoff(30, || 1.0), Duration::from_secs(20));
+        assert_eq!(backoff(4, || 0.0), Duration::ZERO);
+        assert_eq!(
+            backoff(4, || 7.0),
+            Duration::from_millis(1600),
+            "never above the ceiling"
+        );
+    }
+
+    #[test]
+    fn the_default_jitter_spreads() {
+        let Jitter(draw) = Jitter::default();
+        let drawn: Vec<_> = (0..64).map(|_| draw()).collect();
+        assert!(drawn.iter().all(|unit| (0.0..=1.0).contains(unit)), "{drawn:?}");
+        assert!(drawn.iter().any(|unit| *unit < 0.5) && drawn.iter().any(|unit| *unit > 0.5));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_wait_follows_the_policy_where_the_other_side_asks_for_none() {
+        let stop = Stop::default();
+        let deadline = Deadline::new(Duration::from_secs(100), &stop);
+        let policy = RetryPolicy {
+            jitter: Jitter::new(|| 0.5),
+            ..RetryPolicy::new(4, Duration::from_secs(2))
+        };
+        let mut retry = Retry::new(policy, &deadline);
+        for waited in [1, 2, 4] {
+            let before = tokio::time::Instant::now();
+            retry.wait(Error::transient("503"), None).await.unwrap();
+            assert_eq!(before.elapsed(), Duration::from_secs(waited));
+        }
     }
 
     #[tokio::test(start_paused = true)]

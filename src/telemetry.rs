@@ -1,4 +1,4 @@
-//! What goes to stdout: log lines, audit lines and metrics, each a line of JSON in Lambda.
+//! Output to stdout: log lines, audit lines and metrics, each a line of JSON in Lambda.
 
 use std::fmt;
 use std::sync::Arc;
@@ -20,8 +20,8 @@ pub fn init(level: &str) {
         .try_init();
 }
 
-/// Returns what makes log lines: one JSON object a line, written to `writer` and filtered by a `LOG_LEVEL`. `spans` says
-/// which invocation, message and recording a line is about.
+/// Returns the layer that makes log lines: one JSON object a line, written to `writer` and filtered by a `LOG_LEVEL`.
+/// `spans` holds the invocation, message and recording that a line is about.
 pub fn layer<S, W>(level: &str, writer: W) -> impl Layer<S>
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
@@ -36,8 +36,8 @@ where
         .with_filter(filter(level))
 }
 
-/// The filter of a `LOG_LEVEL`. What others' code says below `info` is never written, whatever the level: the runtime
-/// and the SDK log whole payloads and requests there.
+/// Returns the filter of a `LOG_LEVEL`. Lines of foreign code below `info` are never written, whatever the level: the
+/// runtime and the SDK log whole payloads and requests there.
 pub fn filter(level: &str) -> Targets {
     const OURS: &str = env!("CARGO_CRATE_NAME");
     let wanted: Targets = level.parse().unwrap_or_default();
@@ -61,26 +61,27 @@ pub fn filter(level: &str) -> Targets {
 pub struct Lines(Arc<dyn Fn(String) + Send + Sync>);
 
 impl Lines {
-    /// Every line goes to `write`, without its line end.
+    /// Sends every line to `write`, without its line end.
     pub fn new(write: impl Fn(String) + Send + Sync + 'static) -> Self {
         Self(Arc::new(write))
     }
 
-    /// Every line goes to stdout.
+    /// Sends every line to stdout.
     pub fn stdout() -> Self {
         Self::new(|line| {
             use std::io::Write as _;
-            // One write a line, so that lines of concurrent records never mix. A closed stdout is nothing to die of.
+            // One write a line, so that lines of concurrent records never mix. A closed stdout must not end the
+            // process.
             let _ = std::io::stdout().lock().write_all(format!("{line}\n").as_bytes());
         })
     }
 
-    /// One line of JSON.
+    /// Writes one line of JSON.
     pub fn json(&self, value: &Value) {
         (self.0)(value.to_string());
     }
 
-    /// An audit event as a line for a SIEM: the item itself and `"audit": true`.
+    /// Writes an audit event as a line for a SIEM: the item itself and `"audit": true`.
     pub fn audit(&self, mut event: Map<String, Value>) {
         event.insert("audit".to_owned(), json!(true));
         self.json(&Value::Object(event));
@@ -111,12 +112,12 @@ pub struct Counters {
 pub struct Counter(AtomicU64);
 
 impl Counter {
-    /// One more.
+    /// Adds one.
     pub fn add_one(&self) {
         self.0.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// What was counted since this was called last.
+    /// Returns the count since the last call, and starts again at zero.
     pub fn take(&self) -> u64 {
         self.0.swap(0, Ordering::Relaxed)
     }

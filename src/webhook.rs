@@ -1,4 +1,4 @@
-//! The webhook: tells the receiver where a recording lies, signed as Standard Webhooks says
+//! The webhook: notifies the receiver of an archived recording, signed as Standard Webhooks says
 //! (<https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md>).
 
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use crate::http::retry_after;
 use crate::retry::{Retry, RetryPolicy};
 use crate::telemetry::Counters;
 
-/// The receiver of the news.
+/// The receiver of notifications.
 #[derive(Debug)]
 pub struct Webhook {
     http: Client,
@@ -30,7 +30,7 @@ pub struct Webhook {
     counters: Arc<Counters>,
 }
 
-/// What the receiver is told; the same whenever it is told again.
+/// A notification; the same whenever it is sent again.
 #[derive(Debug, Clone)]
 pub struct News {
     /// The recording.
@@ -44,7 +44,7 @@ pub struct News {
 }
 
 impl News {
-    /// `webhook-id`: made of the recording alone, so that it stays the same across tries, runs and years.
+    /// Returns `webhook-id`, made of the recording alone, so that it stays the same across tries, runs and years.
     pub fn id(&self) -> String {
         let name = format!("{}/{}", self.of.conversation, self.of.recording_key());
         format!(
@@ -53,7 +53,7 @@ impl News {
         )
     }
 
-    /// The body.
+    /// Returns the body.
     pub fn body(&self) -> Value {
         let files: Vec<Value> = self.files.iter().map(told).collect();
         let first = files.first().cloned().unwrap_or_default();
@@ -71,7 +71,7 @@ impl News {
     }
 }
 
-/// What the receiver is told of one file.
+/// Returns the part of the body about one file.
 fn told(file: &ArchivedFile) -> Value {
     let mut told = json!({"archiveKey": file.archive_key, "hash": file.sha256, "sizeBytes": file.size_bytes});
     if let Some(part) = file.part {
@@ -83,8 +83,8 @@ fn told(file: &ArchivedFile) -> Value {
 }
 
 impl Webhook {
-    /// Makes the receiver of this configuration, if it names one. Redirects are not followed: the news goes where it was
-    /// configured to go, or nowhere.
+    /// Makes the receiver of this configuration, if it names one. Redirects are not followed: a notification goes to
+    /// the configured URL or nowhere.
     pub fn new(
         config: &Config,
         secrets: Arc<Secrets>,
@@ -106,8 +106,8 @@ impl Webhook {
         }))
     }
 
-    /// Tells the receiver; 2xx means that it took the news. Anything else is tried again within the run. What cannot be
-    /// signed, and must be, is not sent: [`ErrorKind::WebhookUnsignable`].
+    /// Notifies the receiver, which accepts with 2xx. Anything else is retried within the run. A notification that
+    /// must be signed and cannot be is not sent: [`ErrorKind::WebhookUnsignable`].
     pub async fn deliver(&self, news: &News, deadline: &Deadline) -> Result<(), Error> {
         self.post(&news.id(), &news.body().to_string(), deadline).await
     }
@@ -160,14 +160,18 @@ impl Webhook {
         }
     }
 
-    /// Returns the value of `webhook-signature`, one signature for each key; `None` where the news goes unsigned.
+    /// Returns the value of `webhook-signature`, one signature for each key; `None` for an unsigned notification.
     async fn signatures(&self, id: &str, timestamp: i64, body: &str) -> Result<Option<String>, Error> {
         let unreadable = |error: Error| {
-            Error::new(ErrorKind::WebhookDown, "the webhook's news cannot be signed").caused_by(error)
+            Error::new(
+                ErrorKind::WebhookDown,
+                "the webhook's notification cannot be signed",
+            )
+            .caused_by(error)
         };
         let unsignable = |why: &str| {
             let message = format!(
-                "the webhook's news was kept back, as the secret GENESYS_SECRET_ID cannot sign it: {why}"
+                "the webhook's notification was kept back, as the secret GENESYS_SECRET_ID cannot sign it: {why}"
             );
             Err(Error::new(ErrorKind::WebhookUnsignable, message))
         };

@@ -245,7 +245,7 @@ pub(super) fn not_settled(conversation: ConversationId) -> Error {
 
 /// Logs that a run ended without its goal.
 pub(super) fn log_end(target: RecordingRef, outcome: Outcome, error: &Error) {
-    let error_text = crate::redact::people(&error.to_string());
+    let error_text = error.redacted();
     tracing::warn!(
         interaction_id = %target.conversation,
         recording_id = target.recording_key(),

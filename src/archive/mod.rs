@@ -12,7 +12,6 @@ mod transfer;
 
 use std::sync::Arc;
 
-use aws_config::SdkConfig;
 use futures_util::future::join_all;
 use jiff::Timestamp;
 use tokio::sync::{Semaphore, SemaphorePermit};
@@ -21,8 +20,8 @@ use tracing::Instrument as _;
 use self::attempt::Attempt;
 pub(crate) use self::endings::asked;
 pub use self::look::{Concluded, Looked, Taken};
+use crate::aws::Clients;
 use crate::aws::ledger::{Goal, Ledger, Writer};
-use crate::aws::secrets::Secrets;
 use crate::aws::storage::Storage;
 use crate::clock::{Clock, Deadline};
 use crate::config::Config;
@@ -110,51 +109,34 @@ impl<'a> Run<'a> {
 }
 
 impl Archiver {
-    /// Wires everything together. Nothing is sent yet. Audit lines go to `lines`.
-    pub fn connect(config: Config, sdk: &SdkConfig, clock: Clock, lines: Lines) -> Result<Self, Error> {
+    /// Wires everything together. Sends nothing. Audit lines go to `lines`.
+    pub fn connect(config: Config, clients: &Clients, clock: Clock, lines: Lines) -> Result<Self, Error> {
         let counters = Arc::new(Counters::default());
-        let policy = RetryPolicy::new(config.limits.max_attempts, config.limits.backoff_base);
-        let secrets = aws_sdk_secretsmanager::Client::new(sdk);
-        let secrets = Arc::new(Secrets::new(
-            secrets,
-            config.genesys.secret_id.clone(),
-            clock.clone(),
-        ));
-        let webhook = Webhook::new(&config, secrets.clone(), clock.clone(), counters.clone())?;
-        let s3 = aws_sdk_s3::config::Builder::from(sdk)
-            .force_path_style(config.storage.path_style)
-            .build();
-        let storage = Storage::new(
-            aws_sdk_s3::Client::from_conf(s3),
-            config.storage.clone(),
-            counters.clone(),
-        );
-        let dynamodb = aws_sdk_dynamodb::Client::new(sdk);
-        let ledger = Ledger::new(dynamodb, config.tables.clone(), policy, clock.clone(), lines);
+        let secrets = clients.secrets(&config, clock.clone());
         Ok(Self {
+            webhook: Webhook::new(&config, secrets.clone(), clock.clone(), counters.clone())?,
             genesys: Genesys::new(&config, secrets, counters.clone())?,
-            webhook,
             slots: Semaphore::new(config.limits.record_concurrency.get()),
+            policy: config.limits.retry_policy(),
+            ledger: clients.ledger(&config, clock.clone(), lines),
+            storage: clients.storage(&config, counters.clone()),
             config,
             clock,
-            policy,
-            ledger,
-            storage,
             counters,
         })
     }
 
-    /// The configuration it was made of.
+    /// Returns the configuration.
     pub fn config(&self) -> &Config {
         &self.config
     }
 
-    /// What happened deep inside since it was asked last.
+    /// Returns the counters of lower layers, since they were taken last.
     pub fn counters(&self) -> &Counters {
         &self.counters
     }
 
-    /// Its clock.
+    /// Returns the clock.
     pub fn clock(&self) -> &Clock {
         &self.clock
     }

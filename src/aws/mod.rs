@@ -1,90 +1,100 @@
-//! AWS: where recordings go, what is remembered of them, and who else is told.
+//! AWS: the archive in S3, ledger and audit in DynamoDB, queues in SQS, the secret in Secrets Manager.
 
+mod failure;
 pub mod ledger;
 pub mod queues;
 pub mod secrets;
 pub mod storage;
 
-use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
-use aws_sdk_s3::operation::RequestId;
-
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
-use aws_config::{BehaviorVersion, ConfigLoader};
+use aws_config::{BehaviorVersion, ConfigLoader, SdkConfig};
+use aws_sdk_s3::config::ResponseChecksumValidation;
 
-use crate::config::LimitConfig;
-use crate::error::Error;
+pub use self::failure::failed;
+use self::ledger::Ledger;
+use self::queues::Queues;
+use self::secrets::Secrets;
+use self::storage::Storage;
+use crate::clock::Clock;
+use crate::config::{Config, LimitConfig};
+use crate::telemetry::{Counters, Lines};
 
-/// The SDK's configuration: region, credentials and endpoints as the standard variables say, tries as ours do.
-pub fn sdk_config(limits: &LimitConfig) -> ConfigLoader {
+/// Returns what loads the SDK's configuration: region, credentials and endpoints as the standard variables say.
+pub fn sdk_config() -> ConfigLoader {
     aws_config::defaults(BehaviorVersion::latest())
-        .retry_config(retries(limits))
-        .timeout_config(timeouts(limits))
 }
 
-/// How often an AWS call is tried.
-pub fn retries(limits: &LimitConfig) -> RetryConfig {
+/// The client of each AWS service in use. The function and the operators' commands work with the same ones.
+#[derive(Debug, Clone)]
+pub struct Clients {
+    /// Ledger and audit.
+    pub dynamodb: aws_sdk_dynamodb::Client,
+    /// The archive.
+    pub s3: aws_sdk_s3::Client,
+    /// The secret.
+    pub secrets: aws_sdk_secretsmanager::Client,
+    /// The queues.
+    pub sqs: aws_sdk_sqs::Client,
+}
+
+impl Clients {
+    /// Makes the clients, whose tries and timeouts are those of `config`. Sends nothing.
+    pub fn new(sdk: &SdkConfig, config: &Config) -> Self {
+        let sdk = sdk.to_builder();
+        let sdk = sdk.retry_config(retries(&config.limits));
+        let sdk = sdk.timeout_config(timeouts(&config.limits)).build();
+        let s3 = aws_sdk_s3::config::Builder::from(&sdk)
+            .force_path_style(config.storage.path_style)
+            // Whoever reads an object recomputes its SHA-256, and reports what is wrong with all of its bytes; the SDK
+            // would break off at the end of those that do not match its checksum.
+            .response_checksum_validation(ResponseChecksumValidation::WhenRequired)
+            .build();
+        Self {
+            dynamodb: aws_sdk_dynamodb::Client::new(&sdk),
+            s3: aws_sdk_s3::Client::from_conf(s3),
+            secrets: aws_sdk_secretsmanager::Client::new(&sdk),
+            sqs: aws_sdk_sqs::Client::new(&sdk),
+        }
+    }
+
+    /// Returns ledger and audit; a line for each audit event goes to `lines`.
+    pub fn ledger(&self, config: &Config, clock: Clock, lines: Lines) -> Ledger {
+        let (tables, policy) = (config.tables.clone(), config.limits.retry_policy());
+        Ledger::new(self.dynamodb.clone(), tables, policy, clock, lines)
+    }
+
+    /// Returns the archive's bucket.
+    pub fn storage(&self, config: &Config, counters: Arc<Counters>) -> Storage {
+        Storage::new(self.s3.clone(), config.storage.clone(), counters)
+    }
+
+    /// Returns the secret, which is read when it is needed.
+    pub fn secrets(&self, config: &Config, clock: Clock) -> Arc<Secrets> {
+        let id = config.genesys.secret_id.clone();
+        Arc::new(Secrets::new(self.secrets.clone(), id, clock))
+    }
+
+    /// Returns the work queue and the exception queue.
+    pub fn queues(&self, config: &Config) -> Queues {
+        Queues::new(self.sqs.clone(), config.queues.clone())
+    }
+}
+
+/// Returns how often an AWS call is tried.
+fn retries(limits: &LimitConfig) -> RetryConfig {
     RetryConfig::standard()
         .with_max_attempts(limits.max_attempts)
         .with_initial_backoff(limits.backoff_base)
 }
 
-/// How long each try may take.
-pub fn timeouts(limits: &LimitConfig) -> TimeoutConfig {
+/// Returns how long each try may take.
+fn timeouts(limits: &LimitConfig) -> TimeoutConfig {
     TimeoutConfig::builder()
         .connect_timeout(Duration::from_secs(3))
         .operation_attempt_timeout(limits.aws_attempt_timeout)
         .build()
-}
-
-/// A failed AWS call as an error of ours. Transient whatever it was: a missing permission, table or queue is
-/// mended by people, and until then the trigger keeps the job.
-///
-/// Of the answer only code, message and request id are told: its body may be half a secret.
-pub fn failed<E>(doing: &str, error: SdkError<E>) -> Error
-where
-    E: std::error::Error + ProvideErrorMetadata + Send + Sync + 'static,
-{
-    if matches!(error, SdkError::DispatchFailure(_)) {
-        let message = format!("{doing} failed: no answer: {}", crate::error::root(&error));
-        return Error::transient(message).unreachable(service::<E>());
-    }
-    let hint = match error.code() {
-        Some("AccessDenied" | "AccessDeniedException") => " (the credentials in use lack this permission)",
-        Some("ResourceNotFoundException" | "NoSuchBucket" | "AWS.SimpleQueueService.NonExistentQueue") => {
-            " (check the name in the configuration)"
-        }
-        _ => "",
-    };
-    let mut told = match (error.code(), error.message()) {
-        (Some(code), message) => format!("{code}: {}", crate::redact::people(message.unwrap_or_default())),
-        _ => crate::error::chain(&error),
-    };
-    if let Some(id) = error.request_id() {
-        told.push_str(&format!(" (request id {id})"));
-    }
-    Error::transient(format!("{doing} failed{hint}: {told}"))
-}
-
-/// The service whose error type this is, by the name of the SDK's crate. Only error texts depend on it.
-fn service<E>() -> &'static str {
-    let (_, after) = std::any::type_name::<E>()
-        .split_once("aws_sdk_")
-        .unwrap_or_default();
-    after.split("::").next().unwrap_or_default()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_error_knows_its_service() {
-        use aws_sdk_dynamodb::operation::query::QueryError;
-        use aws_sdk_secretsmanager::operation::get_secret_value::GetSecretValueError;
-        assert_eq!(service::<QueryError>(), "dynamodb");
-        assert_eq!(service::<GetSecretValueError>(), "secretsmanager");
-    }
 }

@@ -1,4 +1,4 @@
-//! SQS: jobs that have to come again, and cases for people.
+//! SQS: jobs to be retried, and cases for people.
 
 use std::time::Duration;
 
@@ -6,6 +6,7 @@ use aws_sdk_sqs::Client;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use super::failure::failed;
 use crate::config::QueueConfig;
 use crate::domain::audit::Actor;
 use crate::domain::job::Job;
@@ -48,16 +49,16 @@ pub fn deferred(job: &Job, asked: Option<Duration>) -> Delayed {
     }
 }
 
-/// What is handed over: a job that was understood, or what may be kept of a message that was not.
+/// The content of a case: a valid job, or the part of an invalid message that may be kept.
 #[derive(Debug)]
 pub enum Handover<'a> {
     /// Can be replayed as it is.
     Job(&'a Job),
-    /// What may be kept of a message that was not.
+    /// The part of an invalid message that may be kept.
     Body {
         /// Its fields that may be kept, as JSON text; length and SHA-256 of what is no JSON object.
         body: &'a Value,
-        /// How many fields may not.
+        /// Number of fields that may not be kept.
         dropped: usize,
     },
 }
@@ -65,32 +66,32 @@ pub enum Handover<'a> {
 /// A case for people: everything needed to understand it and to replay it by hand.
 #[derive(Debug)]
 pub struct Exception<'a> {
-    /// What went wrong for good.
+    /// The final error.
     pub error: &'a Error,
     /// The conversation, when known.
     pub interaction_id: Option<String>,
     /// The recording, when known.
     pub recording_id: Option<String>,
-    /// What to replay.
+    /// The job or message to replay.
     pub handover: Handover<'a>,
-    /// When.
+    /// Time of the error.
     pub timestamp: Timestamp,
-    /// Who made the run happen: the ids to find its log lines, and the message or event itself, by.
+    /// The cause of the run. Its ids lead to the log lines and to the message or event itself.
     pub actor: &'a Actor,
 }
 
 impl Queues {
-    /// The queues of a configuration.
+    /// Makes the queues of a configuration.
     pub fn new(client: Client, config: QueueConfig) -> Self {
         Self { client, config }
     }
 
-    /// Whether jobs can be deferred at all.
+    /// Says whether jobs can be deferred at all.
     pub fn can_defer(&self) -> bool {
         self.config.work.is_some()
     }
 
-    /// Whether there is somewhere to hand exceptions over to.
+    /// Says whether there is an exception queue.
     pub fn has_exception_queue(&self) -> bool {
         self.config.exceptions.is_some()
     }
@@ -111,7 +112,7 @@ impl Queues {
             .delay_seconds(i32::try_from(delay).unwrap_or(900))
             .send()
             .await
-            .map_err(|error| super::failed("sending a job to the work queue (WORK_QUEUE_URL)", error))?;
+            .map_err(|error| failed("sending a job to the work queue (WORK_QUEUE_URL)", error))?;
         Ok(())
     }
 
@@ -128,12 +129,12 @@ impl Queues {
             .message_body(body(exception).to_string())
             .send()
             .await
-            .map_err(|error| super::failed("sending to the exception queue (EXCEPTION_QUEUE_URL)", error))?;
+            .map_err(|error| failed("sending to the exception queue (EXCEPTION_QUEUE_URL)", error))?;
         Ok(())
     }
 }
 
-/// How long the `deferrals`-th deferral waits: 30 s, 60 s, ... up to 900 s.
+/// Returns the delay of the `deferrals`-th deferral: 30 s, 60 s, ... up to 900 s.
 pub fn delay(deferrals: u32) -> Duration {
     FIRST_DELAY
         .saturating_mul(1 << deferrals.min(10))
@@ -145,7 +146,7 @@ fn body(exception: &Exception<'_>) -> Value {
         "reason": reason(exception.error.kind()),
         "code": exception.error.kind().code(),
         "interactionId": exception.interaction_id,
-        "error": crate::redact::people(&exception.error.to_string()),
+        "error": exception.error.redacted(),
         "timestamp": exception.timestamp.to_string(),
         "requestId": exception.actor.request_id,
     });
@@ -159,7 +160,7 @@ fn body(exception: &Exception<'_>) -> Value {
         }
     }
     match exception.handover {
-        // Sent again, it is a new job: patience begins anew.
+        // A replayed job is a new job: its readiness deadline begins again.
         Handover::Job(job) => {
             body["job"] = Job {
                 deferrals: 0,
@@ -179,7 +180,7 @@ fn body(exception: &Exception<'_>) -> Value {
     body
 }
 
-/// One sentence for the person who opens the message: what it means and what to do.
+/// Returns one sentence for the person who opens the message: the meaning of the code and what to do.
 fn reason(kind: ErrorKind) -> &'static str {
     match kind {
         ErrorKind::MalformedJob => {
@@ -212,16 +213,25 @@ fn reason(kind: ErrorKind) -> &'static str {
             "An object that the archiver did not write lies under the key. It was left alone."
         }
         ErrorKind::DeferralsExhausted => {
-            "The job was put off 5,000 times. The error says what it waits for. Remove the cause, then replay the job."
+            "The job was deferred 5,000 times. The error says what it waits for. Remove the cause, then replay the job."
         }
         ErrorKind::WebhookUnsignable => {
             "The recording is archived, but its webhook cannot be signed. Correct webhookSecret, then replay the job."
         }
         ErrorKind::WebhookUndeliverable => {
-            "The recording is archived, but the webhook's receiver never took the news. Mend it, then replay the job."
+            "The recording is archived, but the webhook's receiver never accepted its notification. Fix the receiver, then replay the job."
         }
         ErrorKind::Expired => "The recording is gone at Genesys under its retention policy.",
-        _ => "The recording could not be archived.",
+        // Never handed over: these are deferred, retried or skipped.
+        ErrorKind::FilteredOut
+        | ErrorKind::NotReady { .. }
+        | ErrorKind::WebhookDown
+        | ErrorKind::Busy { .. }
+        | ErrorKind::LeaseLost
+        | ErrorKind::DeadlineNear
+        | ErrorKind::Transient
+        | ErrorKind::Panic
+        | ErrorKind::Defect => "The recording could not be archived.",
     }
 }
 

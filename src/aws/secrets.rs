@@ -1,4 +1,4 @@
-//! Secrets Manager: the credentials, read when needed, again when somebody says they are stale, and now and then.
+//! Secrets Manager: the credentials, read when they are needed, again when they prove stale, and every few minutes.
 
 mod keys;
 
@@ -10,21 +10,22 @@ use secrecy::SecretString;
 use serde_json::Value;
 use tokio::sync::{Mutex, OnceCell};
 
+use super::failure::failed;
 use crate::clock::Clock;
 use crate::error::Error;
 
 pub use keys::WebhookKeys;
 
-/// What the secret holds.
+/// The content of the secret.
 #[derive(Debug)]
 pub struct Credentials {
     /// OAuth client id.
     pub client_id: String,
     /// OAuth client secret.
     pub client_secret: SecretString,
-    /// What signs webhooks.
+    /// The keys that sign webhooks.
     pub webhook: WebhookKeys,
-    /// Whether the secret's former version held a key, once that was asked.
+    /// Whether the secret's former version held a key; empty until that was asked.
     held_key: OnceCell<bool>,
 }
 
@@ -43,13 +44,13 @@ struct Cached {
     since: Timestamp,
 }
 
-/// How long credentials are used without another look, as AWS' own caching clients do
-/// (<https://docs.aws.amazon.com/secretsmanager/latest/userguide/retrieving-secrets_lambda.html>): nobody says when a
-/// `webhookSecret` was rotated.
+/// Longest use of credentials before they are read again, as AWS' own caching clients do
+/// (<https://docs.aws.amazon.com/secretsmanager/latest/userguide/retrieving-secrets_lambda.html>): nothing announces
+/// that a `webhookSecret` was rotated.
 const FRESH: SignedDuration = SignedDuration::from_mins(5);
 
 impl Secrets {
-    /// A cache over one secret, given by name or ARN.
+    /// Makes a cache over one secret, given by name or ARN.
     pub fn new(client: Client, secret_id: String, clock: Clock) -> Self {
         Self {
             client,
@@ -59,7 +60,7 @@ impl Secrets {
         }
     }
 
-    /// The credentials, not older than five minutes; older ones while Secrets Manager gives none.
+    /// Returns the credentials, not older than five minutes; older ones while Secrets Manager gives none.
     pub async fn get(&self) -> Result<Arc<Credentials>, Error> {
         let mut cached = self.cached.lock().await;
         let Some(known) = &mut *cached else {
@@ -68,7 +69,7 @@ impl Secrets {
         if self.clock.now().duration_since(known.since) < FRESH {
             return Ok(known.credentials.clone());
         }
-        // Whether or not this try works out, the next is five minutes away.
+        // The next try is five minutes away, whether this one succeeds or not.
         known.since = self.clock.now();
         let known = known.credentials.clone();
         Ok(self.refresh(&mut cached).await.unwrap_or_else(|error| {
@@ -77,7 +78,7 @@ impl Secrets {
         }))
     }
 
-    /// Credentials newer than `stale`: read again, unless somebody else just did.
+    /// Returns credentials newer than `stale`. Reads them again, unless another caller just did.
     pub async fn renew(&self, stale: &Arc<Credentials>) -> Result<Arc<Credentials>, Error> {
         let mut cached = self.cached.lock().await;
         match &*cached {
@@ -86,8 +87,8 @@ impl Secrets {
         }
     }
 
-    /// Returns whether the version of the secret before this one held a key for the webhook, or something meant to be one.
-    /// Asks once for each time that the secret is read.
+    /// Returns whether the version of the secret before this one held a key for the webhook, or something meant to be
+    /// one. Asks once for each time that the secret is read.
     pub async fn held_webhook_key(&self, credentials: &Credentials) -> Result<bool, Error> {
         let asking = credentials.held_key.get_or_try_init(|| async {
             let id = &self.secret_id;
@@ -108,7 +109,7 @@ impl Secrets {
                 {
                     Ok(false)
                 }
-                Err(error) => Err(super::failed(
+                Err(error) => Err(failed(
                     &format!("reading the former version of the secret {id}"),
                     error,
                 )),
@@ -134,7 +135,7 @@ impl Secrets {
             .secret_id(id)
             .send()
             .await
-            .map_err(|error| super::failed(&format!("reading the secret {id} (GENESYS_SECRET_ID)"), error))?;
+            .map_err(|error| failed(&format!("reading the secret {id} (GENESYS_SECRET_ID)"), error))?;
         let text = answer
             .secret_string()
             .ok_or_else(|| Error::transient(format!("the secret {id} is binary; it must be JSON text")))?;
@@ -165,7 +166,7 @@ fn parse(text: &str) -> Result<Credentials, String> {
     Ok(Credentials {
         client_id,
         client_secret,
-        // Whatever is wrong with it keeps notifications back, not recordings.
+        // An invalid key keeps notifications back, not recordings.
         webhook: WebhookKeys::read(&fields),
         held_key: OnceCell::new(),
     })

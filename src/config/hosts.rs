@@ -19,12 +19,13 @@ pub enum MediaHosts {
 }
 
 impl MediaHosts {
-    /// Makes the list for an API at `api_base`: `more`, the organisation's domain, and where Genesys always keeps media.
+    /// Makes the list for an API at `api_base`: `more`, the organisation's domain, and where Genesys always keeps
+    /// media.
     pub(super) fn new(api_base: &Url, domain: Option<&str>, more: Vec<String>) -> Self {
         if is_local(api_base) {
             return Self::Any;
         }
-        // Of a region that this version does not know, the base URL tells the domain.
+        // The base URL holds the domain of a region that this version does not know.
         let of_base = api_base.host_str().and_then(|host| host.strip_prefix("api."));
         let domains = ALWAYS.into_iter().chain(domain).chain(of_base).map(str::to_owned);
         Self::Within(domains.chain(more).collect())

@@ -12,6 +12,7 @@ use super::{
 };
 use crate::domain::format::{Channels, Format, MediaKind, RecordingApi};
 use crate::domain::key::KeyTemplate;
+use crate::redact;
 
 /// Regions and their domains: the region table of the official SDKs. A closed list, because the OAuth client's secret
 /// is sent to the login host of the domain.
@@ -38,7 +39,7 @@ const REGIONS: [(&str, &str); 18] = [
 
 type Lookup<'a> = Box<dyn Fn(&str) -> Option<String> + 'a>;
 
-/// Reads and checks every variable; the problems are all there are, not just the first.
+/// Reads and checks every variable. Returns all problems, not just the first.
 pub(super) fn config(lookup: impl Fn(&str) -> Option<String>) -> Result<Config, Vec<String>> {
     let mut env = Env {
         lookup: Box::new(lookup),
@@ -59,8 +60,8 @@ struct Env<'a> {
 
 impl Env<'_> {
     fn config(&mut self) -> Option<Config> {
-        let genesys = self.genesys();
-        let api = genesys.as_ref().map_or(RecordingApi::Conversations, |g| g.api);
+        let api = self.api();
+        let genesys = self.genesys(api);
         let recording = self.recording(api);
         let storage = self.storage(api);
         let audit = self.required("AUDIT_TABLE_NAME", "the name of the audit table", table_name);
@@ -107,7 +108,18 @@ impl Env<'_> {
         })
     }
 
-    fn genesys(&mut self) -> Option<GenesysConfig> {
+    fn api(&mut self) -> Option<RecordingApi> {
+        match self.get("GENESYS_RECORDING_API").as_deref() {
+            None | Some("conversations") => Some(RecordingApi::Conversations),
+            Some("interactions") => Some(RecordingApi::Interactions),
+            found => {
+                self.problem("GENESYS_RECORDING_API", found, "conversations or interactions");
+                None
+            }
+        }
+    }
+
+    fn genesys(&mut self, api: Option<RecordingApi>) -> Option<GenesysConfig> {
         let region = self
             .get("GENESYS_CLOUD_REGION")
             .unwrap_or_else(|| "us-east-1".to_owned());
@@ -135,14 +147,6 @@ impl Env<'_> {
             |service: &str| domain.and_then(|domain| Url::parse(&format!("https://{service}.{domain}")).ok());
         let more = self.optional("GENESYS_MEDIA_HOSTS", MEDIA_HOSTS, hosts::media_hosts);
         let secret_id = self.required("GENESYS_SECRET_ID", "a Secrets Manager name or ARN", secret_name);
-        let api = match self.get("GENESYS_RECORDING_API").as_deref() {
-            None | Some("conversations") => Some(RecordingApi::Conversations),
-            Some("interactions") => Some(RecordingApi::Interactions),
-            found => {
-                self.problem("GENESYS_RECORDING_API", found, "conversations or interactions");
-                None
-            }
-        };
         let api_base = api_base.or_else(|| host("api"))?;
         Some(GenesysConfig {
             media_hosts: MediaHosts::new(&api_base, domain, more.unwrap_or_default()),
@@ -154,10 +158,14 @@ impl Env<'_> {
         })
     }
 
-    fn recording(&mut self, api: RecordingApi) -> Option<RecordingConfig> {
+    /// Reads the kinds and formats to archive. Without a valid API, everything that one of the two accepts is
+    /// accepted.
+    fn recording(&mut self, api: Option<RecordingApi>) -> Option<RecordingConfig> {
         let format = match self.get("RECORDING_FORMAT") {
             None => Some(Format::Wav),
+            Some(text) if api.is_none() && Format::parse(&text).is_some() => Format::parse(&text),
             Some(text) => api
+                .unwrap_or(RecordingApi::Conversations)
                 .parse_format(&text)
                 .map_err(|accepted| self.problem("RECORDING_FORMAT", Some(&text), &accepted))
                 .ok(),
@@ -167,7 +175,7 @@ impl Env<'_> {
             "split" => Some(Channels::Split),
             _ => None,
         });
-        if channels == Some(Channels::Split) && api == RecordingApi::Interactions {
+        if channels == Some(Channels::Split) && api == Some(RecordingApi::Interactions) {
             self.problem(
                 "RECORDING_CHANNELS",
                 Some("split"),
@@ -186,12 +194,13 @@ impl Env<'_> {
         })
     }
 
-    fn storage(&mut self, api: RecordingApi) -> Option<StorageConfig> {
+    fn storage(&mut self, api: Option<RecordingApi>) -> Option<StorageConfig> {
         let bucket = self.required(
             "S3_BUCKET_NAME",
             "the name of an S3 bucket (not a URL or a path)",
             |text| {
-                // https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html; access point aliases fit too.
+                // https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html; access point aliases
+                // fit too.
                 let fits = (3..=63).contains(&text.len())
                     && text
                         .bytes()
@@ -233,14 +242,15 @@ impl Env<'_> {
         })
     }
 
-    fn key_template(&mut self, api: RecordingApi) -> Option<KeyTemplate> {
+    fn key_template(&mut self, api: Option<RecordingApi>) -> Option<KeyTemplate> {
         let template_text = self
             .get("S3_KEY_TEMPLATE")
             .unwrap_or_else(|| "recordings/{interactionId}/{recordingId}{channel}.{ext}".to_owned());
         let template = KeyTemplate::parse(&template_text).and_then(|template| {
             let apart = match api {
-                RecordingApi::Conversations => template.tells_recordings_apart(),
-                RecordingApi::Interactions => template.tells_conversations_apart(),
+                Some(RecordingApi::Conversations) => template.tells_recordings_apart(),
+                Some(RecordingApi::Interactions) => template.tells_conversations_apart(),
+                None => template.tells_recordings_apart() || template.tells_conversations_apart(),
             };
             if apart {
                 Ok(template)
@@ -267,29 +277,23 @@ impl Env<'_> {
                 .then(|| text.to_owned())
         });
         let days = self.number("S3_OBJECT_LOCK_DAYS", 0, 0..=36_500);
-        match (mode, days.filter(|days| *days > 0)) {
-            (Some(mode), Some(days)) => Some(ObjectLock {
-                mode,
-                days: u32::try_from(days).ok()?,
-            }),
-            (None, None) => None,
-            (Some(_), None) => {
-                self.problem(
-                    "S3_OBJECT_LOCK_DAYS",
-                    None,
-                    "a number of days, as S3_OBJECT_LOCK_MODE is set",
-                );
-                None
-            }
-            (None, Some(_)) => {
-                self.problem(
-                    "S3_OBJECT_LOCK_MODE",
-                    None,
-                    "GOVERNANCE or COMPLIANCE, as S3_OBJECT_LOCK_DAYS is set",
-                );
-                None
-            }
+        // A half that is set but invalid was reported already, and is not missing.
+        let mode_is_set = self.get("S3_OBJECT_LOCK_MODE").is_some();
+        match (mode_is_set, days != Some(0)) {
+            (true, false) => self.problem(
+                "S3_OBJECT_LOCK_DAYS",
+                None,
+                "a number of days, as S3_OBJECT_LOCK_MODE is set",
+            ),
+            (false, true) => self.problem(
+                "S3_OBJECT_LOCK_MODE",
+                None,
+                "GOVERNANCE or COMPLIANCE, as S3_OBJECT_LOCK_DAYS is set",
+            ),
+            (true, true) | (false, false) => {}
         }
+        let days = u32::try_from(days?).ok().filter(|days| *days > 0)?;
+        Some(ObjectLock { mode: mode?, days })
     }
 
     fn limits(&mut self) -> Option<LimitConfig> {
@@ -353,10 +357,8 @@ impl Env<'_> {
         let found = match found {
             None => "is not set".to_owned(),
             // A secret pasted into the wrong variable must not end up in a log.
-            Some(text) if name == "GENESYS_SECRET_ID" => {
-                format!("is {} characters long (not shown)", text.chars().count())
-            }
-            Some(text) => format!("is {}", show(text)),
+            Some(text) if name == "GENESYS_SECRET_ID" => format!("is {}", redact::length(text)),
+            Some(text) => format!("is {}", redact::setting(text)),
         };
         self.problems
             .push(format!("{name} {found}; accepted: {accepted}"));
@@ -370,32 +372,13 @@ const MEDIA_HOSTS: &str = "a comma list of host names or domains such as media.e
 const QUEUE_URL: &str =
     "the URL of an SQS queue, such as https://sqs.eu-central-1.amazonaws.com/123456789012/work";
 
-/// A value as an error may show it: of a URL only scheme and host, as its path and query, and a name and password before
-/// the host, can be secrets.
-fn show(text: &str) -> String {
-    match Url::parse(text) {
-        Ok(url) if url.has_host() => {
-            let host = crate::redact::clip(url.host_str().unwrap_or_default());
-            let shown = format!("{}://{host}", url.scheme());
-            let rest = if text.trim_end_matches('/') == shown {
-                ""
-            } else {
-                " (rest not shown)"
-            };
-            format!("\"{shown}\"{rest}")
-        }
-        _ if text.contains('@') => format!("{} characters long (not shown)", text.chars().count()),
-        _ => crate::redact::quote(text),
-    }
-}
-
 fn web_url(text: &str) -> Option<Url> {
     let url = Url::parse(text).ok()?;
     let safe = url.scheme() == "https" || (url.scheme() == "http" && is_local(&url));
     (safe && url.has_host() && !has_user(&url)).then_some(url)
 }
 
-/// A name or password in a URL would show wherever the URL does.
+/// Says whether a URL holds a name or password, which would show wherever the URL does.
 fn has_user(url: &Url) -> bool {
     !url.username().is_empty() || url.password().is_some()
 }
@@ -412,7 +395,8 @@ fn queue_url(text: &str) -> Option<String> {
     fits.then(|| text.to_owned())
 }
 
-/// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/HowItWorks.NamingRulesDataTypes.html>; ARNs fit too.
+/// Accepts table names and ARNs:
+/// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/HowItWorks.NamingRulesDataTypes.html>.
 fn table_name(text: &str) -> Option<String> {
     let fits = (3..=1024).contains(&text.len())
         && text
@@ -421,7 +405,8 @@ fn table_name(text: &str) -> Option<String> {
     fits.then(|| text.to_owned())
 }
 
-/// <https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_CreateSecret.html>; ARNs fit too.
+/// Accepts names of secrets and ARNs:
+/// <https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_CreateSecret.html>.
 fn secret_name(text: &str) -> Option<String> {
     let fits = text.len() <= 2048
         && text

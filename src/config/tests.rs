@@ -289,3 +289,90 @@ fn blank_values_count_as_unset() {
     .unwrap();
     assert!(config.webhook_url.is_none() && config.storage.kms_key_id.is_none());
 }
+
+/// Reads just these variables and gives the problems.
+fn problems(variables: &[(&str, &str)]) -> Vec<String> {
+    let lookup = |name: &str| {
+        let found = variables.iter().find(|(key, _)| *key == name);
+        found.map(|(_, value)| (*value).to_owned())
+    };
+    Config::from_lookup(lookup).unwrap_err().0
+}
+
+#[track_caller]
+fn assert_named_once(problems: &[String], name: &str) {
+    let about = problems.iter().filter(|problem| problem.starts_with(name));
+    assert_eq!(about.count(), 1, "{name}: {problems:#?}");
+}
+
+#[test]
+fn every_bad_value_is_named_once_though_all_that_is_required_is_missing() {
+    let bad = [
+        ("GENESYS_CLOUD_REGION", "eu-nowhere-9"),
+        ("GENESYS_API_BASE_URL", "x"),
+        ("GENESYS_LOGIN_BASE_URL", "x"),
+        ("GENESYS_MEDIA_HOSTS", "https://x/"),
+        ("GENESYS_RECORDING_API", "x"),
+        ("RECORDING_FORMAT", "x"),
+        ("RECORDING_CHANNELS", "x"),
+        ("RECORDING_MEDIA", "x"),
+        ("S3_BUCKET_OWNER", "x"),
+        ("S3_KEY_TEMPLATE", "x"),
+        ("S3_STORAGE_CLASS", "x"),
+        ("S3_OBJECT_LOCK_MODE", "x"),
+        ("S3_OBJECT_LOCK_DAYS", "x"),
+        ("UPLOAD_PART_SIZE_MIB", "x"),
+        ("UPLOAD_CONCURRENCY", "x"),
+        ("RECORD_CONCURRENCY", "x"),
+        ("WEBHOOK_URL", "x"),
+        ("WEBHOOK_SIGNATURE", "x"),
+        ("WORK_QUEUE_URL", "x"),
+        ("EXCEPTION_QUEUE_URL", "x"),
+        ("READINESS_DEADLINE_MINUTES", "x"),
+        ("SETTLE_SECONDS", "x"),
+        ("UNRECORDED_AFTER_MINUTES", "x"),
+        ("TRANSCODE_WAIT_SECONDS", "x"),
+        ("MAX_ATTEMPTS", "x"),
+        ("LOG_LEVEL", "x=y"),
+    ];
+    let required = MINIMUM.map(|(name, _)| name);
+    let anything = "S3_SSE_KMS_KEY_ID";
+    let problems = problems(&bad);
+    for name in VARIABLES.iter().filter(|name| **name != anything) {
+        assert!(
+            required.contains(name) || bad.iter().any(|(bad, _)| bad == name),
+            "what is a bad {name}?"
+        );
+        assert_named_once(&problems, name);
+    }
+    assert_eq!(problems.len(), VARIABLES.len() - 1, "{problems:#?}");
+}
+
+#[test]
+fn what_the_api_accepts_is_held_against_it_though_the_secret_is_missing() {
+    let problems = problems(&[
+        ("GENESYS_RECORDING_API", "interactions"),
+        ("RECORDING_FORMAT", "flac"),
+        ("RECORDING_CHANNELS", "split"),
+    ]);
+    assert_named_once(&problems, "RECORDING_CHANNELS");
+    let formats = problems
+        .iter()
+        .filter(|problem| problem.starts_with("RECORDING_FORMAT"));
+    assert_eq!(formats.count(), 0, "this API has flac: {problems:#?}");
+}
+
+#[test]
+fn a_bad_half_of_the_object_lock_is_not_said_to_be_missing() {
+    for (mode, days, bad) in [
+        ("FOREVER", "30", "S3_OBJECT_LOCK_MODE is \"FOREVER\""),
+        ("GOVERNANCE", "many", "S3_OBJECT_LOCK_DAYS is \"many\""),
+    ] {
+        let changes = [("S3_OBJECT_LOCK_MODE", mode), ("S3_OBJECT_LOCK_DAYS", days)];
+        let problems = read(&changes).unwrap_err().0;
+        assert!(
+            problems.len() == 1 && problems[0].starts_with(bad),
+            "{problems:?}"
+        );
+    }
+}

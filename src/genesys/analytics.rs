@@ -1,8 +1,8 @@
-//! Which conversations there were: Genesys' analytics, one UTC day after the other.
+//! The conversations of a span: Genesys' analytics, one UTC day after the other.
 //!
-//! Jobs for days that the jobs' data covers, the details query for those it does not cover yet. Neither is asked to
-//! filter: a filter in the wrong place is silently ignored, and one that means something else than we think would
-//! lose recordings without a trace. Whoever asks looks at what comes.
+//! Days that the jobs' data covers are read through a job, later ones through the details query. Neither is asked to
+//! filter: Genesys silently ignores a filter in the wrong place, and one with another meaning than we think would lose
+//! recordings without a trace. Callers filter for themselves.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -78,7 +78,7 @@ enum Pages {
 }
 
 impl Analytics {
-    /// A client for the organisation of this configuration. Nothing is sent yet.
+    /// Connects to the organisation of this configuration. Sends nothing.
     pub fn new(config: &Config, secrets: Arc<Secrets>, counters: Arc<Counters>) -> Result<Self, Error> {
         Ok(Self {
             api: Api::new(config, secrets, counters, ACCESS)?,
@@ -86,7 +86,7 @@ impl Analytics {
         })
     }
 
-    /// Until when the data of jobs is complete.
+    /// Returns the time until which the data of jobs is complete.
     pub async fn available_until(&self, deadline: &Deadline) -> Result<Timestamp, Error> {
         #[derive(Deserialize)]
         #[serde(rename_all = "camelCase")]
@@ -99,8 +99,8 @@ impl Analytics {
         Ok(availability.data_availability_date)
     }
 
-    /// The conversations that began on `date` (UTC). Through a job where its data is complete up to the end of the
-    /// following day, as a conversation is in it from its end on; else through the query.
+    /// Returns the conversations that began on `date` (UTC). Through a job where its data is complete up to the end of
+    /// the following day, as a conversation is in it from its end on; else through the query.
     pub async fn day(
         &self,
         date: Date,
@@ -110,7 +110,7 @@ impl Analytics {
         Ok(self.open(self.prepare(date, available_until, deadline).await?))
     }
 
-    /// Does what takes time before the first page of a day can be asked for: runs its job.
+    /// Prepares a day: runs its job, which takes time before the first page can be asked for.
     pub async fn prepare(
         &self,
         date: Date,
@@ -172,7 +172,7 @@ impl Analytics {
                         retry.wait(error, None).await?;
                         continue 'job;
                     }
-                    // QUEUED, PENDING, and whatever else takes time.
+                    // QUEUED, PENDING, and any other state takes time.
                     _ => {}
                 }
                 tokio::select! {
@@ -188,7 +188,7 @@ impl Analytics {
 }
 
 impl Day<'_> {
-    /// The next conversations; `None` after the last ones. A page may well be empty.
+    /// Returns the next page; `None` after the last one. A page may be empty.
     pub async fn next_page(&mut self, deadline: &Deadline) -> Result<Option<Page>, Error> {
         let what = format!("the conversations of {}", self.date);
         let api = &self.analytics.api;
@@ -228,7 +228,7 @@ impl Day<'_> {
             match details::conversation(entry) {
                 None => page.unreadable += 1,
                 Some(conversation) => {
-                    // A job lists by activity: what began on another day belongs to that one.
+                    // A job lists by activity: a conversation that began on another day belongs to that one.
                     let begun = day_of(conversation.start);
                     if begun == self.date && self.seen.insert(conversation.id) {
                         page.conversations.push(conversation);
@@ -241,7 +241,8 @@ impl Day<'_> {
 }
 
 impl Day<'_> {
-    /// The query is said to end at 10,000 conversations, however narrow its interval within a day.
+    /// Explains an error of the query beyond 10,000 conversations, where it is said to end, however narrow its
+    /// interval.
     fn beyond(&self, page: u32, error: Error) -> Error {
         if error.kind() != ErrorKind::Rejected || page <= 10_000 / QUERY_PAGE {
             return error;
@@ -262,7 +263,7 @@ fn interval(date: Date) -> String {
     format!("{date}T00:00:00.000Z/{next}T00:00:00.000Z")
 }
 
-/// What both kinds of list answer. Every field may be missing.
+/// The answer of both kinds of list. Every field may be missing.
 #[derive(Deserialize)]
 struct Answer {
     conversations: Option<Bounded<Vec<Entry>>>,

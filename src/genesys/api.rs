@@ -1,4 +1,4 @@
-//! One authorised call to Genesys' API: token, retries, throttling, and errors that say what to do.
+//! Authorised calls to Genesys' API: token, retries, throttling, and errors that name the way out.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -47,20 +47,20 @@ const LONGEST_ANSWER: usize = 32 * 1024 * 1024;
 /// Longest list of recordings that is read.
 pub(super) const LONGEST_LIST: usize = 1024 * 1024;
 
-/// Longest answer with the details of conversations, or a page of orphans, that is read. Each `{}` in it becomes a value
-/// of a hundred bytes and more, and all have to fit into a function's memory.
+/// Longest answer with the details of conversations, or a page of orphans, that is read. Each `{}` in it becomes a
+/// value of a hundred bytes and more, and all have to fit into a function's memory.
 pub(super) const LONGEST_DETAILS: usize = 8 * 1024 * 1024;
 
-/// What a 403 about recordings asks for.
+/// The permissions to grant after a 403 about recordings.
 pub(super) const RECORDING_ACCESS: &str = "grant the OAuth client a role with recording:recording:view (or \
      recording:recordingSegment:view), for snippets recording:snippetRecording:view, for screens \
      recording:screenRecording:view, and that role the conversation's division";
 
-/// What the API is called where it cannot be reached.
+/// Name of the API in errors about an unreachable service.
 const SERVICE: &str = "genesys-api";
 
 impl Api {
-    /// Connects to the organisation of this configuration. Nothing is sent yet. `access` tells what to do about a 403.
+    /// Connects to the organisation of this configuration. Sends nothing. `access` is the way out of a 403.
     pub(super) fn new(
         config: &Config,
         secrets: Arc<Secrets>,
@@ -81,7 +81,7 @@ impl Api {
         })
     }
 
-    /// GETs `path`. `what` names the thing in errors.
+    /// Gets `path`. `what` names the thing in errors.
     pub(super) async fn get(
         &self,
         path: &str,
@@ -92,7 +92,7 @@ impl Api {
         self.get_within(LONGEST_ANSWER, path, query, what, deadline).await
     }
 
-    /// GETs `path`, whose answer is at most `longest` bytes long.
+    /// Gets `path`, whose answer is at most `longest` bytes long.
     pub(super) async fn get_within(
         &self,
         longest: usize,
@@ -111,7 +111,7 @@ impl Api {
         .await
     }
 
-    /// POSTs `body` to `path`. It may arrive more than once.
+    /// Posts `body` to `path`. Genesys may get it more than once.
     #[cfg(feature = "cli")]
     pub(super) async fn post(
         &self,
@@ -136,7 +136,7 @@ impl Api {
         self.tokens.get(deadline).await.map(drop)
     }
 
-    /// The headers of whatever is answered to a request without a token.
+    /// Returns the headers of the answer to a request without a token.
     #[cfg(feature = "cli")]
     pub(super) async fn headers(&self) -> Result<HeaderMap, Error> {
         let answered = self.http.get(self.base.clone()).send().await;
@@ -148,7 +148,7 @@ impl Api {
         Ok(answered.headers().clone())
     }
 
-    /// The whole answer, of at most `longest` bytes, to what `build` makes of the token.
+    /// Sends the request that `build` makes of the token, and reads the answer of at most `longest` bytes.
     async fn whole(
         &self,
         longest: usize,
@@ -167,7 +167,7 @@ impl Api {
                         body,
                     });
                 }
-                // The next would be as long.
+                // The next answer would be as long.
                 Err(error @ Unread::TooLong(_)) => {
                     let message = format!("Genesys' answer about {what} is refused{}", correlation(&headers));
                     return Err(Error::transient(message).caused_by(error).too_long());
@@ -181,9 +181,10 @@ impl Api {
         }
     }
 
-    /// Sends what `build` makes of the token until it succeeds (2xx) or fails for good.
+    /// Sends the request that `build` makes of the token until it succeeds (2xx) or fails for good.
     ///
-    /// 401: a fresh token once. 429, 5xx and broken connections: again, as patiently as asked for.
+    /// 401: once more with a fresh token. 429, 5xx and broken connections: again, after the wait that Genesys asked
+    /// for.
     pub(super) async fn authorised(
         &self,
         what: &str,
@@ -242,7 +243,7 @@ pub(super) fn bearer(request: RequestBuilder, token: &Token) -> RequestBuilder {
 const LONGEST_ERROR: usize = 64 * 1024;
 
 impl Answer {
-    /// Whether there is anything to read: 202 answers come empty or as `null`.
+    /// Says whether there is nothing to read: 202 answers come empty or as `null`.
     pub(super) fn is_blank(&self) -> bool {
         matches!(self.body.trim_ascii(), b"" | b"null")
     }
@@ -253,8 +254,7 @@ impl Answer {
             if error.to_string().starts_with(TOO_MANY) {
                 return Error::transient(format!("Genesys' answer about {what} has {TOO_MANY}"));
             }
-            let start = String::from_utf8_lossy(&self.body[..self.body.len().min(60)]).into_owned();
-            let start = crate::redact::quote(start.split('?').next().unwrap_or_default());
+            let start = crate::redact::beginning(&self.body);
             // Where, but not what: serde repeats what it found, and that may be a signed URL.
             Error::transient(format!(
                 "Genesys' answer about {what} is not what the API documents at line {}, column {} (it starts with {start})",
@@ -275,8 +275,8 @@ struct ErrorBody {
     context_id: Option<String>,
 }
 
-/// How long Genesys asks to be left alone. A 429 may lack `Retry-After`; then the end of the rate limit's window tells, or
-/// the text of the error.
+/// Returns the wait that Genesys asks for. A 429 may lack `Retry-After`; then the end of the rate limit's window gives
+/// it, or the text of the error.
 fn asked_to_wait(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Option<Duration> {
     let told = retry_after(headers);
     if told.is_some() || status != StatusCode::TOO_MANY_REQUESTS {
@@ -301,7 +301,7 @@ fn asked_to_wait(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Option
     Some(Duration::from_secs(seconds)).filter(|wait| !wait.is_zero())
 }
 
-/// What a status other than 2xx means.
+/// Returns the error that a status other than 2xx means.
 fn refusal(what: &str, status: StatusCode, headers: &HeaderMap, body: &[u8], access: &str) -> Error {
     let body: ErrorBody = serde_json::from_slice(body).unwrap_or_default();
     let code = body.code.as_deref().unwrap_or_default();

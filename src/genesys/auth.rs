@@ -26,7 +26,7 @@ pub(super) struct Tokens {
     current: Mutex<Option<Token>>,
 }
 
-/// A bearer token; the number tells one from the next without looking at it.
+/// A bearer token. Tokens are compared by serial number, never by content.
 #[derive(Debug, Clone)]
 pub(super) struct Token {
     pub(super) bearer: Arc<SecretString>,
@@ -75,7 +75,7 @@ impl Tokens {
         }
     }
 
-    /// The token in use, a new one if it is about to expire.
+    /// Returns the token in use, or a new one if that is about to expire.
     pub(super) async fn get(&self, deadline: &Deadline) -> Result<Token, Error> {
         let mut current = self.current.lock().await;
         if let Some(token) = current
@@ -88,8 +88,8 @@ impl Tokens {
         self.replace(&mut current, credentials, deadline).await
     }
 
-    /// A token newer than `stale`, which Genesys just refused: from a fresh secret, unless somebody else renewed
-    /// it in the meantime.
+    /// Returns a token newer than `stale`, which Genesys just refused: from a fresh secret, unless another request
+    /// renewed it in the meantime.
     pub(super) async fn renew(&self, stale: &Token, deadline: &Deadline) -> Result<Token, Error> {
         let mut current = self.current.lock().await;
         if let Some(token) = current.as_ref().filter(|token| token.serial != stale.serial) {
@@ -159,7 +159,7 @@ impl Tokens {
                     let (status, asked) = (response.status(), retry_after(response.headers()));
                     let body = match http::read_within(response, LONGEST_TOKEN).await {
                         Ok(body) => body,
-                        // The next would be as long.
+                        // The next answer would be as long.
                         Err(error @ Unread::TooLong(_)) => {
                             return Err(Error::transient("Genesys' token answer is none").caused_by(error));
                         }

@@ -5,10 +5,10 @@ use std::marker::PhantomData;
 
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
-/// How many entries are read.
+/// Most entries that are read.
 const MOST: usize = 1_000;
 
-/// What the error says, first of all, of an answer with more.
+/// The first words of the error about an answer with more.
 pub(super) const TOO_MANY: &str = "more than 1,000 entries";
 
 /// An array or object of JSON with at most 1,000 entries; more are an error, found before they are read.

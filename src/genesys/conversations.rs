@@ -148,14 +148,15 @@ fn availability(id: RecordingId, recording: &Recording) -> Availability {
     }
 }
 
-/// Why Genesys cannot return the recording, as it says whatever the state: `EMAIL_TRANSCRIPT_TOO_LARGE` is known.
+/// Returns the reason why Genesys cannot return the recording, which may stand beside any state.
+/// `EMAIL_TRANSCRIPT_TOO_LARGE` is a known one.
 fn error_status(recording: &Recording) -> Option<String> {
     let status = recording.recording_error_status.as_deref()?;
     (!status.is_empty()).then(|| crate::redact::clip(status))
 }
 
-/// Whether what can be downloaded is less than what was recorded, as far as Genesys tells: it names another start where
-/// restrictions of access cut the beginning. Parts that it silenced, it does not tell of.
+/// Says whether the download is shorter than the recording, as far as Genesys shows: it names another start where
+/// restrictions of access cut the beginning. Silenced parts do not show.
 fn redacted(recording: &Recording) -> &'static str {
     let moment = |text: &Option<String>| text.as_deref()?.parse::<Timestamp>().ok();
     let original = moment(&recording.original_recording_start_time);
@@ -165,7 +166,7 @@ fn redacted(recording: &Recording) -> &'static str {
     if cut { "start_cut" } else { "not_told" }
 }
 
-/// What the audit notes as Genesys tells it.
+/// Returns what the audit notes of the metadata.
 fn notes(recording: &Recording) -> Map<String, Value> {
     [
         ("region", &recording.region),
@@ -231,7 +232,7 @@ pub(super) async fn open(api: &Api, asked: &Asked<'_>, deadline: &Deadline) -> R
     if let Availability::Not(kind, text) = availability(listed.id, &recording) {
         return Err(Error::new(kind, text));
     }
-    // One channel without a URL is half a call: better to come again than to call that archived.
+    // One channel without a URL is half a call: a later run gets the whole one.
     let opened = opened(recording, listed.media, asked.format);
     let opened = opened.ok_or_else(|| not_ready("has no media yet, or not all of it"))?;
     Ok(Opening::Ready(opened))
@@ -251,7 +252,7 @@ fn query(media: MediaKind, format: Format, channels: Channels) -> Vec<(&'static 
     }
 }
 
-/// The recording with all of its files; `None` if one of them has no URL, or there is none.
+/// Returns the recording with all of its files; `None` if one of them has no URL, or there is none.
 fn opened(recording: Recording, media: MediaKind, format: Format) -> Option<Opened> {
     let mut notes = notes(&recording);
     notes.insert("redacted".to_owned(), redacted(&recording).into());
@@ -286,8 +287,9 @@ fn opened(recording: Recording, media: MediaKind, format: Format) -> Option<Open
     })
 }
 
-/// Names are channel numbers ("0", "1") or "S" for one merged file. Where any is something else the files count by
-/// position, so that no two ever share a key. Numbers are put in order; anything else stays as Genesys gave it.
+/// Returns the channel of each file. Names are channel numbers ("0", "1") or "S" for one merged file. Where any is
+/// something else the files count by position, so that no two ever share a key. Numbers are put in order; other names
+/// stay in Genesys' order.
 fn channels(files: &mut [(String, String)]) -> Vec<u32> {
     let number = |name: &str| name.parse::<u32>().ok();
     let distinct: HashSet<_> = files.iter().filter_map(|(name, _)| number(name)).collect();
@@ -299,7 +301,7 @@ fn channels(files: &mut [(String, String)]) -> Vec<u32> {
     }
 }
 
-/// The values of `formatId`. FLAC is not among them; the configuration refuses it.
+/// Returns the value of `formatId`. FLAC has none; the configuration refuses it.
 fn format_id(format: Format) -> &'static str {
     match format {
         Format::Wav => "WAV",

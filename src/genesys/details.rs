@@ -1,6 +1,6 @@
-//! What Genesys' analytics say of a conversation: whether it is over, whether a recording was started, what is open.
+//! A conversation in Genesys' analytics: whether it is over, whether a recording was started, what is open.
 //!
-//! One model for whoever asks: the function when it looks at a conversation, `archivectl` when it lists days.
+//! One model for the function, which looks at a conversation, and for `archivectl`, which lists days.
 
 use std::collections::{HashMap, HashSet};
 
@@ -8,7 +8,6 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use tokio::sync::OnceCell;
 
-use super::Genesys;
 use super::api::{Api, LONGEST_DETAILS};
 use super::bounded::Bounded;
 use crate::clock::Deadline;
@@ -24,14 +23,14 @@ const MOST_IDS: usize = 40;
 /// Parts of a conversation that are named as open, at most.
 const MOST_OPEN: usize = 5;
 
-/// One conversation, as far as it matters whether and how it was recorded.
+/// The parts of a conversation that decide whether and how it was recorded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Conversation {
     /// Its id.
     pub id: ConversationId,
     /// When it began.
     pub start: Timestamp,
-    /// When it was over; `None`: it goes on.
+    /// When it ended; `None`: it goes on.
     pub end: Option<Timestamp>,
     /// `mediaType` of its sessions, such as `voice`.
     pub media_types: Vec<String>,
@@ -45,15 +44,15 @@ pub struct Conversation {
     pub recorded: bool,
     /// A screen recording was started.
     pub screen_recorded: bool,
-    /// An agent recorded a snippet. Genesys tells of these apart from recordings of the whole call.
+    /// An agent recorded a snippet. Genesys reports these apart from recordings of the whole call.
     pub snippet_recorded: bool,
     /// Segments without an end, in words: `wrapup of agent since 2026-01-15T10:20:30Z`.
     pub open: Vec<String>,
 }
 
 impl Conversation {
-    /// Tells whether there may be a recording of this kind. What was started is no promise, but what was not started
-    /// cannot be there.
+    /// Says whether there may be a recording of this kind. A started recording may be missing in the end, but one that
+    /// was not started cannot exist.
     pub fn may_have(&self, kind: MediaKind) -> bool {
         let of_type = |name: &str| self.media_types.iter().any(|media| media.ends_with(name));
         match kind {
@@ -66,7 +65,7 @@ impl Conversation {
     }
 }
 
-/// What Genesys tells about a conversation when it is asked for the details.
+/// The answer to a request for the details of a conversation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Told {
     /// This.
@@ -101,60 +100,38 @@ impl Details {
             bulk: OnceCell::new(),
         }
     }
-}
-
-impl Genesys {
-    /// Returns what analytics say of a conversation, out of the batch's one answer where that has it. Any other one is
-    /// asked for alone.
-    pub async fn details(
+    /// Asks what analytics say of a conversation. One of the batch is looked up in the batch's one answer; any other
+    /// one is asked for alone.
+    pub(super) async fn ask(
         &self,
-        batch: &Details,
+        api: &Api,
         id: ConversationId,
         deadline: &Deadline,
     ) -> Result<Told, Error> {
-        if batch.due.len() > 1 && batch.due.contains(&id) {
-            let asked = batch
-                .bulk
-                .get_or_try_init(|| bulk(&self.api, &batch.due, deadline));
+        if self.due.len() > 1 && self.due.contains(&id) {
+            let asked = self.bulk.get_or_try_init(|| bulk(api, &self.due, deadline));
             match asked.await? {
                 Bulk::Told(known) => {
                     if let Some(known) = known.get(&id) {
                         return Ok(Told::Known(Box::new(known.clone())));
                     }
                 }
-                Bulk::Denied => return Ok(self.denied()),
+                Bulk::Denied => return Ok(Told::Denied),
                 Bulk::Refused => {}
             }
         }
         let what = format!("the details of conversation {id}");
         let path = format!("{DETAILS}/{id}/details");
-        match self
-            .api
-            .get_within(LONGEST_DETAILS, &path, &[], &what, deadline)
-            .await
-        {
+        match api.get_within(LONGEST_DETAILS, &path, &[], &what, deadline).await {
             Ok(answer) => {
                 let entry: Entry = answer.json(&what)?;
                 let known = conversation(entry).filter(|known| known.id == id);
                 Ok(known.map(Box::new).map_or(Told::Unknown, Told::Known))
             }
-            Err(error) => match error.kind() {
-                ErrorKind::Forbidden => Ok(self.denied()),
-                ErrorKind::UnknownConversation | ErrorKind::NotReady { .. } => Ok(Told::Unknown),
-                _ => Err(error),
-            },
+            Err(error) if error.kind() == ErrorKind::Forbidden => Ok(Told::Denied),
+            Err(error) if error.kind().is_not_found() => Ok(Told::Unknown),
+            Err(error) => Err(error),
         }
-    }
-
-    /// Warns once in the life of a container: the archive works without, only more slowly.
-    fn denied(&self) -> Told {
-        self.details_denied.call_once(|| {
-            tracing::warn!(
-                "Genesys answers 403 about conversation details: conversations settle an hour later, on what is listed \
-                 alone. Grant the OAuth client's role analytics:conversationDetail:view"
-            );
-        });
-        Told::Denied
     }
 }
 
@@ -175,19 +152,18 @@ async fn bulk(api: &Api, due: &HashSet<ConversationId>, deadline: &Deadline) -> 
             .await;
         let answer = match answer {
             Ok(answer) => answer,
-            Err(error) => match error.kind() {
-                ErrorKind::Forbidden => return Ok(Bulk::Denied),
-                ErrorKind::Rejected => return Ok(Bulk::Refused),
-                // One of them is not known, or none is.
-                ErrorKind::NotReady { .. } | ErrorKind::UnknownConversation => continue,
-                _ if error.is_too_long() => return Ok(Bulk::Refused),
-                _ => return Err(error),
-            },
+            Err(error) if error.kind() == ErrorKind::Forbidden => return Ok(Bulk::Denied),
+            Err(error) if error.kind() == ErrorKind::Rejected || error.is_too_long() => {
+                return Ok(Bulk::Refused);
+            }
+            // At least one of them is not known.
+            Err(error) if error.kind().is_not_found() => continue,
+            Err(error) => return Err(error),
         };
         if answer.is_blank() {
             continue;
         }
-        // One that cannot be read shall not keep the others from settling.
+        // One invalid entry must not keep the others from settling.
         let Ok(answer) = answer.json::<Answer>(&what) else {
             return Ok(Bulk::Refused);
         };

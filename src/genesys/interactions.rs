@@ -46,7 +46,7 @@ pub(super) async fn list(
         &availability,
     ) {
         (Ok(id), _) => id,
-        // What is not ready may have no id yet.
+        // A recording that is not ready may have no id yet.
         (Err(_), Availability::Not(kind @ ErrorKind::NotReady { .. }, text)) => {
             return Err(Error::new(*kind, text.clone()));
         }

@@ -1,4 +1,5 @@
-//! What Genesys lists and opens, as values: neither API of Genesys shows through, apart from where the bytes come from.
+//! Listings and opened recordings as values. Neither API of Genesys shows through, apart from where the bytes come
+//! from.
 
 use std::fmt;
 use std::time::Duration;
@@ -16,8 +17,8 @@ use crate::error::{Error, ErrorKind};
 pub struct Listing {
     /// The recordings.
     pub recordings: Vec<Listed>,
-    /// The number of entries that cannot be read, and why the first cannot. Each may be a recording, so that somebody has
-    /// to look at them.
+    /// The number of entries that cannot be read, and why the first cannot. Each may be a recording, so that somebody
+    /// has to look at them.
     pub unreadable: Option<Error>,
 }
 
@@ -88,7 +89,7 @@ pub struct Source {
     pub(super) location: Location,
 }
 
-/// What a request for the bytes of one file needs.
+/// The address of one file's bytes.
 #[derive(Debug)]
 pub(super) enum Location {
     /// A signed URL: a secret in itself, fetched without the token.

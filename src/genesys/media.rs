@@ -58,13 +58,13 @@ impl fmt::Debug for Media<'_> {
 }
 
 impl<'a> Media<'a> {
-    /// All bytes from the first to the last. Ends with an error when they are not all that was announced.
+    /// Returns all bytes from the first to the last. Ends with an error when they are fewer than announced.
     pub fn into_stream(self) -> BoxStream<'a, Result<Bytes, Error>> {
         self.stream
     }
 }
 
-/// How many redirects are followed.
+/// Most redirects that are followed.
 const MOST_REDIRECTS: usize = 5;
 
 impl MediaClient {
@@ -192,7 +192,7 @@ impl MediaClient {
         }
     }
 
-    /// The URL, if it can be sent byte for byte as it was signed, and by a safe road.
+    /// Returns the URL, if its host may serve media and it can be sent byte for byte as it was signed.
     fn checked(&self, signed: &SignedUrl) -> Result<Url, Error> {
         let signed = signed.expose();
         let refuse = |why: &str| Err(Error::transient(format!("Genesys gave a media URL {why}")));
@@ -205,7 +205,7 @@ impl MediaClient {
         if let Err(why) = self.hosts.check(&url) {
             return refuse(&why);
         }
-        // Parsing may rewrite what is signed (`..`, spaces, quotes): better to know than to be refused.
+        // Parsing may rewrite signed characters (`..`, spaces, quotes), and the host would refuse the request.
         let after_host = signed
             .find("://")
             .and_then(|at| signed[at + 3..].find('/').map(|slash| at + 3 + slash));
@@ -260,7 +260,7 @@ impl Resolve for PublicOnly {
     }
 }
 
-/// One download under way; survives broken connections where the server allows it.
+/// A download in progress. Survives broken connections where the server allows it.
 struct Download<'a> {
     client: &'a MediaClient,
     api: &'a Api,
@@ -275,7 +275,7 @@ struct Download<'a> {
 }
 
 impl Download<'_> {
-    /// The next bytes; `None` once all that was announced is here.
+    /// Returns the next bytes; `None` once all announced bytes are here.
     async fn next(&mut self) -> Result<Option<Bytes>, Error> {
         loop {
             let broken = match timeout(self.client.idle, self.response.chunk()).await {
@@ -301,10 +301,10 @@ impl Download<'_> {
         }
     }
 
-    /// Goes on from the next byte, if the server can prove that it is still the same object. Anything else is an
-    /// error: then the whole file has to be fetched anew, as the hash of what came so far may be of other bytes.
+    /// Resumes at the next byte, if the server can prove that it is still the same object. Otherwise the whole file
+    /// has to be fetched again, as the hash so far may be of other bytes.
     async fn resume(&mut self, broken: Error) -> Result<(), Error> {
-        // Where nothing came there is nothing to go on from.
+        // Without a first byte there is nothing to resume.
         let Some(e_tag) = self.e_tag.clone().filter(|_| self.received > 0) else {
             return Err(broken);
         };
@@ -338,7 +338,7 @@ impl Download<'_> {
         Ok(())
     }
 
-    /// Reads until there is enough to tell media from an error page.
+    /// Reads until media can be distinguished from an error page.
     async fn read_head(&mut self) -> Result<Bytes, Error> {
         let mut head = BytesMut::new();
         while head.len() < HEAD {
@@ -351,8 +351,9 @@ impl Download<'_> {
         Ok(head.freeze())
     }
 
-    /// A WAV file says how long it is: less than that is a truncated one, even where HTTP announced no length.
-    /// Streaming encoders that do not know write 0 or something near a maximum. <https://www.mmsp.ece.mcgill.ca/Documents/AudioFormats/WAVE/WAVE.html>
+    /// Refuses a WAV file that is shorter than its header says, even where HTTP announced no length. Streaming
+    /// encoders that do not know write 0 or something near a maximum.
+    /// <https://www.mmsp.ece.mcgill.ca/Documents/AudioFormats/WAVE/WAVE.html>
     fn check_riff(&self) -> Result<(), Error> {
         let head = &self.head;
         let riff = head.len() >= 16 && &head[..4] == b"RIFF" && &head[8..16] == b"WAVEfmt ";

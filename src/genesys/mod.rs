@@ -44,12 +44,12 @@ pub struct Genesys {
     variant: RecordingApi,
     channels: Channels,
     media: media::MediaClient,
-    /// That details are denied is said once in the life of a container.
+    /// The warning about denied details appears once in the life of a container.
     details_denied: Once,
 }
 
 impl Genesys {
-    /// A client for the organisation and the API of this configuration. Nothing is sent yet.
+    /// Connects to the organisation and the API of this configuration. Sends nothing.
     pub fn new(config: &Config, secrets: Arc<Secrets>, counters: Arc<Counters>) -> Result<Self, Error> {
         Ok(Self {
             api: Api::new(config, secrets, counters, RECORDING_ACCESS)?,
@@ -68,14 +68,14 @@ impl Genesys {
         }
     }
 
-    /// All recordings of the job's conversation that Genesys knows of; only the job's one if it names one.
+    /// Returns the recordings of the job's conversation, or only the one that the job names.
     ///
-    /// None at all is [`ErrorKind::NotReady`]: shortly after a call an empty list proves nothing.
+    /// An empty list is [`ErrorKind::NotReady`]: shortly after a call it proves nothing.
     pub async fn recordings(&self, job: &Job, deadline: &Deadline) -> Result<Listing, Error> {
         let mut listing = self.list(job.conversation, deadline).await?;
         if let Some(wanted) = job.recording {
             listing.recordings.retain(|recording| recording.id == wanted);
-            // Not this job's business; a job for the whole conversation reports them.
+            // A job for the whole conversation reports them.
             listing.unreadable = None;
         }
         if listing.recordings.is_empty() && listing.unreadable.is_none() {
@@ -106,7 +106,33 @@ impl Genesys {
         }
     }
 
-    /// Begins the download of one file; the tries that fail count as tries of the caller's.
+    /// Returns what analytics say of a conversation. Those of `batch` are asked for together.
+    pub async fn details(
+        &self,
+        batch: &Details,
+        id: ConversationId,
+        deadline: &Deadline,
+    ) -> Result<Told, Error> {
+        let told = batch.ask(&self.api, id, deadline).await?;
+        if told == Told::Denied {
+            // Once in the life of a container: the archive works without details, only more slowly.
+            self.details_denied.call_once(|| {
+                tracing::warn!(
+                    "Genesys answers 403 about conversation details: conversations settle an hour later, on what is \
+                     listed alone. Grant the OAuth client's role analytics:conversationDetail:view"
+                );
+            });
+        }
+        Ok(told)
+    }
+
+    /// Describes the orphan recording that Genesys holds for a conversation, in a sentence for the person who gets the
+    /// case. Never fails, as the case is one without it.
+    pub async fn orphan_of(&self, conversation: ConversationId, deadline: &Deadline) -> String {
+        orphans::of(&self.api, conversation, deadline).await
+    }
+
+    /// Begins the download of one file. Failed tries count as tries of the caller's.
     pub async fn fetch<'a>(
         &'a self,
         source: &'a Source,
@@ -117,7 +143,7 @@ impl Genesys {
     }
 }
 
-/// Says that nothing is listed of what the job asks for: not ready, as far as anybody can tell.
+/// Returns the error of a job whose recordings are not listed: they may not be ready yet.
 pub(crate) fn not_listed(job: &Job) -> Error {
     let what = job
         .recording

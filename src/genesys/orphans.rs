@@ -1,9 +1,9 @@
-//! Orphan recordings: what the Edge kept because no policy could decide about it, mostly as after-call work never ended.
+//! Orphan recordings: what the Edge kept because no policy could decide about it, mostly as after-call work never
+//! ended.
 
 use serde::Deserialize;
 
-use super::Genesys;
-use super::api::LONGEST_DETAILS;
+use super::api::{Api, LONGEST_DETAILS};
 use super::bounded::Bounded;
 use crate::clock::Deadline;
 use crate::domain::recording::ConversationId;
@@ -33,51 +33,48 @@ struct Recording {
     conversation_id: Option<String>,
 }
 
-impl Genesys {
-    /// Says whether Genesys holds an orphan recording for a conversation: a sentence for the person who gets the case.
-    /// Never fails, as the case is one without it.
-    pub async fn orphan_of(&self, conversation: ConversationId, deadline: &Deadline) -> String {
-        let what = "the orphan recordings";
-        let id = conversation.to_string();
-        for number in 1..=MOST_PAGES {
-            let number = number.to_string();
-            let query = [
-                ("hasConversation", "true"),
-                ("pageSize", "100"),
-                ("pageNumber", &number),
-            ];
-            let answer = self
-                .api
-                .get_within(
-                    LONGEST_DETAILS,
-                    "/api/v2/orphanrecordings",
-                    &query,
-                    what,
-                    deadline,
-                )
-                .await;
-            let page = match answer.and_then(|answer| answer.json::<Page>(what)) {
-                Ok(page) => page,
-                Err(error) if error.kind() == ErrorKind::Forbidden => {
-                    return "whether Genesys holds an orphan recording for it is unknown: grant the OAuth client's role \
-                            recording:orphan:view to be told"
-                        .to_owned();
-                }
-                Err(error) => {
-                    return format!("whether Genesys holds an orphan recording for it is unknown: {error}");
-                }
-            };
-            let Bounded(entities) = page.entities.unwrap_or_default();
-            if let Some(orphan) = entities.iter().find(|orphan| orphan.is_of(&id)) {
-                return orphan.sentence();
+/// Describes the orphan recording that Genesys holds for a conversation, in a sentence. Never fails: a failed request
+/// makes a sentence as well.
+pub(super) async fn of(api: &Api, conversation: ConversationId, deadline: &Deadline) -> String {
+    let what = "the orphan recordings";
+    let id = conversation.to_string();
+    for number in 1..=MOST_PAGES {
+        let number = number.to_string();
+        let query = [
+            ("hasConversation", "true"),
+            ("pageSize", "100"),
+            ("pageNumber", &number),
+        ];
+        let answer = api
+            .get_within(
+                LONGEST_DETAILS,
+                "/api/v2/orphanrecordings",
+                &query,
+                what,
+                deadline,
+            )
+            .await;
+        let page = match answer.and_then(|answer| answer.json::<Page>(what)) {
+            Ok(page) => page,
+            Err(error) if error.kind() == ErrorKind::Forbidden => {
+                return "whether Genesys holds an orphan recording for it is unknown: grant the OAuth client's role \
+                        recording:orphan:view to be told"
+                    .to_owned();
             }
-            let last = page.page_count.is_none_or(|count| count.to_string() == number);
-            if last || entities.is_empty() {
-                return "Genesys lists no orphan recording for it".to_owned();
+            Err(error) => {
+                return format!("whether Genesys holds an orphan recording for it is unknown: {error}");
             }
+        };
+        let Bounded(entities) = page.entities.unwrap_or_default();
+        if let Some(orphan) = entities.iter().find(|orphan| orphan.is_of(&id)) {
+            return orphan.sentence();
         }
-        format!("Genesys lists no orphan recording for it among the first {MOST_PAGES}00")
+        let last = page.page_count.is_none_or(|count| count.to_string() == number);
+        if last || entities.is_empty() {
+            return "Genesys lists no orphan recording for it".to_owned();
+        }
     }
+    format!("Genesys lists no orphan recording for it among the first {MOST_PAGES}00")
 }
 
 impl Orphan {

@@ -1,4 +1,4 @@
-//! Looks at whether Genesys would let the archiver do its work, without doing any.
+//! Checks whether Genesys would let the archiver do its work, without doing any.
 
 use jiff::Timestamp;
 use reqwest::header::DATE;
@@ -11,7 +11,7 @@ use crate::clock::Deadline;
 use crate::domain::format::{Format, MediaKind};
 use crate::domain::job::Job;
 use crate::domain::recording::RecordingId;
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
 
 /// A limit of the organisation.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -27,12 +27,12 @@ pub struct Limit {
 pub struct Topic {
     /// Its name, with the literal `{id}`.
     pub id: String,
-    /// The ways on which it is delivered; none if Genesys does not tell.
+    /// Its ways of delivery; empty if Genesys names none.
     pub transports: Vec<String>,
 }
 
 impl Topic {
-    /// Whether it comes through Amazon EventBridge. How Genesys spells that is not documented.
+    /// Says whether it is delivered through Amazon EventBridge. Genesys' spelling of that is not documented.
     pub fn is_on_event_bridge(&self) -> bool {
         let plain = |name: &String| {
             let letters = name.chars().filter(char::is_ascii_alphabetic);
@@ -44,14 +44,14 @@ impl Topic {
     }
 }
 
-/// What lists of the platform have in common.
+/// The common shape of the platform's lists.
 #[derive(Deserialize)]
 struct Entities<T> {
     entities: Option<Vec<T>>,
 }
 
 impl Genesys {
-    /// The organisation's limits in a namespace, such as `recording`, by name.
+    /// Returns the organisation's limits in a namespace, such as `recording`, by name.
     pub async fn limits(&self, namespace: &str, deadline: &Deadline) -> Result<Vec<Limit>, Error> {
         #[derive(Deserialize)]
         struct Entry {
@@ -73,7 +73,7 @@ impl Genesys {
         Ok(limits)
     }
 
-    /// The topics that the organisation can have delivered.
+    /// Returns the topics that the organisation can have delivered.
     pub async fn topics(&self, deadline: &Deadline) -> Result<Vec<Topic>, Error> {
         #[derive(Deserialize)]
         struct Entry {
@@ -94,8 +94,8 @@ impl Genesys {
         Ok(list.entities.into_iter().flatten().filter_map(named).collect())
     }
 
-    /// Whether the client has `recording:recording:view`. The list of recordings kept longer than a century needs just
-    /// that permission, and is empty.
+    /// Checks that the client has `recording:recording:view`. The list of recordings kept longer than a century needs
+    /// just that permission, and is empty.
     pub async fn may_view_calls(&self, deadline: &Deadline) -> Result<(), Error> {
         let query = [("retentionThresholdDays", "36500"), ("pageSize", "1")];
         let path = "/api/v2/recordings/retention/query";
@@ -105,7 +105,7 @@ impl Genesys {
         asked.await.map(drop)
     }
 
-    /// Whether the client has `recording:orphan:view`.
+    /// Checks that the client has `recording:orphan:view`.
     pub async fn may_view_orphans(&self, deadline: &Deadline) -> Result<(), Error> {
         let path = "/api/v2/orphanrecordings";
         let asked = self
@@ -119,19 +119,20 @@ impl Genesys {
         self.api.log_in(deadline).await
     }
 
-    /// The time at Genesys, to the second; `None` if its answer does not tell.
+    /// Returns the time at Genesys, to the second; `None` if its answer has none.
     pub async fn time(&self) -> Result<Option<Timestamp>, Error> {
         let headers = self.api.headers().await?;
         let date = headers.get(DATE).and_then(|date| date.to_str().ok());
         Ok(date.and_then(crate::http::date))
     }
 
-    /// Whether the list of a conversation's recordings may be asked for. `job` names a conversation that does not exist.
+    /// Checks that the list of a conversation's recordings may be asked for. `job` names a conversation that does not
+    /// exist.
     pub async fn may_list(&self, job: &Job, deadline: &Deadline) -> Result<(), Error> {
         allowed(self.recordings(job, deadline).await)
     }
 
-    /// Whether a recording's media may be asked for. Neither the job's conversation nor `recording` exists.
+    /// Checks that a recording's media may be asked for. Neither the job's conversation nor `recording` exists.
     pub async fn may_open(
         &self,
         job: &Job,
@@ -151,17 +152,11 @@ impl Genesys {
     }
 }
 
-/// That there is no such thing is what an allowed question is answered with.
+/// Treats "not found" as permission granted: a client without permission gets 403 instead.
 fn allowed<T>(answer: Result<T, Error>) -> Result<(), Error> {
     match answer {
-        Err(error)
-            if !matches!(
-                error.kind(),
-                ErrorKind::UnknownConversation | ErrorKind::NotReady { .. }
-            ) =>
-        {
-            Err(error)
-        }
-        _ => Ok(()),
+        Ok(_) => Ok(()),
+        Err(error) if error.kind().is_not_found() => Ok(()),
+        Err(error) => Err(error),
     }
 }

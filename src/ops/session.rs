@@ -1,30 +1,29 @@
-//! What every command works with: configuration, AWS, the clock, and Ctrl-C.
+//! The common ground of all commands: configuration, AWS, the clock, and Ctrl-C.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use aws_config::SdkConfig;
-use aws_sdk_s3::config::ResponseChecksumValidation;
 use tokio::sync::watch;
 
 use super::error::{Error, Kind};
 use super::stack;
 use crate::archive::Archiver;
-use crate::aws;
 use crate::aws::ledger::Ledger;
 use crate::aws::secrets::Secrets;
 use crate::aws::storage::Storage;
+use crate::aws::{self, Clients};
 use crate::clock::{Clock, Deadline, Stop};
 use crate::config::Config;
 use crate::genesys::Genesys;
 use crate::genesys::analytics::Analytics;
 use crate::telemetry::Lines;
 
-/// How long listing one page of Genesys' analytics, or waiting for one day's job, may take.
+/// Longest wait for one page of Genesys' analytics, or for one day's job.
 pub(super) const PATIENCE: Duration = Duration::from_secs(3_600);
 
-/// What the function's configuration cannot do without.
+/// The variables that the function requires.
 const REQUIRED: [&str; 4] = [
     "GENESYS_SECRET_ID",
     "S3_BUCKET_NAME",
@@ -41,18 +40,20 @@ const ENDPOINTS: [(&str, &str); 5] = [
     ("secretsmanager", "AWS_ENDPOINT_URL_SECRETS_MANAGER"),
 ];
 
-/// What every command works with.
+/// The common ground of all commands.
 #[derive(Debug)]
 pub struct Session {
-    /// As the function has it.
+    /// The function's configuration.
     pub(super) config: Config,
-    /// For any AWS client.
+    /// Region and credentials.
     pub(super) sdk: SdkConfig,
-    /// Now.
+    /// The clients of AWS.
+    pub(super) clients: Clients,
+    /// The clock.
     pub(super) clock: Clock,
     /// The work queue's dead-letter queue, where it is named.
     pub(super) dead_letter_queue: Option<String>,
-    /// Whoever uses this machine, where it says so.
+    /// The user of this machine, where it names one.
     user: Option<String>,
     /// `AWS_ENDPOINT_URL`, and those of single services.
     endpoints: BTreeMap<&'static str, String>,
@@ -89,21 +90,22 @@ impl Interrupt {
 }
 
 impl Session {
-    /// Reads the configuration: from the stack of this name, which wins, and from `variables`. Of those that the function
-    /// cannot do without, only the ones in `needs` have to be there. Sends nothing, but to CloudFormation if a stack is
-    /// named.
+    /// Reads the configuration: from the stack of this name, which wins, and from `variables`. Of those that the
+    /// function cannot do without, only the ones in `needs` have to be there. Sends nothing, but to CloudFormation if
+    /// a stack is named.
     pub async fn start(
         stack: Option<&str>,
         variables: impl Fn(&str) -> Option<String>,
         needs: &[&str],
         interrupt: Interrupt,
     ) -> Result<Self, Error> {
+        let sdk = aws::sdk_config().load().await;
         let told = match stack {
-            Some(name) => stack::variables(name).await?,
+            Some(name) => stack::variables(&sdk, name).await?,
             None => BTreeMap::new(),
         };
         let lookup = |name: &str| told.get(name).cloned().or_else(|| variables(name));
-        // Nobody asks for what stands in for the rest.
+        // The stand-ins are never used.
         let needless = |name: &str| REQUIRED.contains(&name) && !needs.contains(&name);
         let stand_in = |name: &str| format!("not-needed-{}", name.to_lowercase().replace('_', "-"));
         let all = |name: &str| lookup(name).or_else(|| needless(name).then(|| stand_in(name)));
@@ -114,8 +116,8 @@ impl Session {
                 Some(name) => error.remedy(format!("update the stack {name}, which says so")),
             }
         })?;
-        let sdk = aws::sdk_config(&config.limits).load().await;
         Ok(Self {
+            clients: Clients::new(&sdk, &config),
             config,
             sdk,
             clock: Clock::default(),
@@ -130,7 +132,7 @@ impl Session {
         })
     }
 
-    /// Adds to an error where the service is expected that no request got to.
+    /// Adds the URL of the service that no request reached to an error.
     pub fn locate(&self, error: Error) -> Error {
         let Some(service) = error.unreachable() else {
             return error;
@@ -154,7 +156,7 @@ impl Session {
         self.clock.now()
     }
 
-    /// Returns who asks, as the audit will tell: the command, of what, and the user of this machine.
+    /// Returns `requestedBy` for the audit: the command, its target, and the user of this machine.
     pub(super) fn requester(&self, command: &str, what: &str) -> String {
         let user = self.user.as_ref();
         let user = user.map(|user| format!(" by {}", user.chars().take(64).collect::<String>()));
@@ -164,15 +166,13 @@ impl Session {
     /// Connects the function's own use case. The audit table has every event; the lines for a log go nowhere.
     pub(super) fn archiver(&self) -> Result<Archiver, Error> {
         let lines = Lines::new(|_| {});
-        let archiver = Archiver::connect(self.config.clone(), &self.sdk, self.clock.clone(), lines);
+        let archiver = Archiver::connect(self.config.clone(), &self.clients, self.clock.clone(), lines);
         Ok(archiver?)
     }
 
     /// Connects to the secret with the credentials.
     pub(super) fn secrets(&self) -> Arc<Secrets> {
-        let secrets = aws_sdk_secretsmanager::Client::new(&self.sdk);
-        let id = self.config.genesys.secret_id.clone();
-        Arc::new(Secrets::new(secrets, id, self.clock.clone()))
+        self.clients.secrets(&self.config, self.clock.clone())
     }
 
     /// Connects to Genesys' lists of conversations.
@@ -187,28 +187,16 @@ impl Session {
 
     /// Connects to ledger and audit, to be read.
     pub(super) fn ledger(&self) -> Ledger {
-        Ledger::new(
-            aws_sdk_dynamodb::Client::new(&self.sdk),
-            self.config.tables.clone(),
-            self.config.limits.retry_policy(),
-            self.clock.clone(),
-            Lines::new(|_| {}),
-        )
+        let lines = Lines::new(|_| {});
+        self.clients.ledger(&self.config, self.clock.clone(), lines)
     }
 
     /// Connects to the archive bucket, to be read.
     pub(super) fn storage(&self) -> Storage {
-        let config = self.config.storage.clone();
-        let s3 = aws_sdk_s3::config::Builder::from(&self.sdk)
-            .force_path_style(config.path_style)
-            // Whoever reads an object recomputes its SHA-256, and tells what is wrong with all of its bytes; the SDK
-            // would break off at the end of those that do not match its checksum.
-            .response_checksum_validation(ResponseChecksumValidation::WhenRequired)
-            .build();
-        Storage::new(aws_sdk_s3::Client::from_conf(s3), config, Arc::default())
+        self.clients.storage(&self.config, Arc::default())
     }
 
-    /// Returns the end of a piece of work that may take `time`; [`Self::stop`] ends it early.
+    /// Returns the deadline of work that may take `time`; [`Self::stop`] ends it early.
     pub(super) fn deadline(&self, time: Duration) -> Deadline {
         Deadline::new(time, &self.stop)
     }
@@ -237,14 +225,18 @@ impl Session {
         self.interrupt.pulled().await;
     }
 
-    /// Does `work`, unless Ctrl-C comes first.
-    pub(super) async fn unless_interrupted<T, E: Into<Error>>(
+    /// Runs `work`, unless Ctrl-C comes first. Boxes it, so that the future of a command does not hold those of the
+    /// AWS clients by value, whose types are too deep for the compiler's default limit.
+    pub(super) fn unless_interrupted<T, E: Into<Error>>(
         &self,
         work: impl Future<Output = Result<T, E>>,
-    ) -> Result<T, Error> {
-        tokio::select! {
-            done = work => done.map_err(Into::into),
-            () = self.interruption() => Err(Error::interrupted()),
+    ) -> impl Future<Output = Result<T, Error>> {
+        let work = Box::pin(work);
+        async move {
+            tokio::select! {
+                done = work => done.map_err(Into::into),
+                () = self.interruption() => Err(Error::interrupted()),
+            }
         }
     }
 }

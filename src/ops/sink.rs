@@ -111,7 +111,7 @@ impl Sink {
             )
         })?;
         Ok(Self::Queue {
-            client: Client::new(&session.sdk),
+            client: session.clients.sqs.clone(),
             url,
         })
     }
@@ -242,7 +242,8 @@ async fn archive(archiver: &Archiver, job: &Job, session: &Session, report: &dyn
     };
     let mut job = job.clone();
     let run = Run::new(&mut job, &actor, &deadline, session.now());
-    let results = archiver.archive(run).await;
+    // Boxed, as the whole data path is in this one future.
+    let results = Box::pin(archiver.archive(run)).await;
     tracing::debug!(elapsed_ms = begun.elapsed().as_millis(), "archived");
     results.iter().for_each(|result| report(Archived::of(result)));
     let done = |result: &RecordingResult| match result.outcome {

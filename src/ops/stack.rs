@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use aws_config::SdkConfig;
+
 use super::error::{Error, Kind};
 use crate::aws;
 
@@ -37,9 +39,8 @@ const VARIABLES: [(&str, &str); 27] = [
 ];
 
 /// Returns the values of the function's variables in the stack of this name; empty where it leaves one unset.
-pub(super) async fn variables(name: &str) -> Result<BTreeMap<&'static str, String>, Error> {
-    let sdk = aws_config::load_defaults(aws_config::BehaviorVersion::latest()).await;
-    let described = aws_sdk_cloudformation::Client::new(&sdk)
+pub(super) async fn variables(sdk: &SdkConfig, name: &str) -> Result<BTreeMap<&'static str, String>, Error> {
+    let described = aws_sdk_cloudformation::Client::new(sdk)
         .describe_stacks()
         .stack_name(name)
         .send()

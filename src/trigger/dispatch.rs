@@ -10,8 +10,8 @@ use crate::domain::recording::RecordingRef;
 use crate::error::{Error, ErrorKind};
 
 impl Handler {
-    /// Sends each result where it has to go. When the trigger has to redeliver, nothing is sent: the next run meets the same
-    /// results, and would send them twice.
+    /// Sends each result where it has to go. When the trigger has to redeliver, nothing is sent: the next run meets
+    /// the same results, and would send them twice.
     pub(super) async fn dispatch(
         &self,
         job: &Job,
@@ -42,7 +42,8 @@ impl Handler {
         Ok(())
     }
 
-    /// Hands a result over to people. Without a queue for that, what failed stays with SQS, whose dead-letter queue gets it.
+    /// Hands a result over to people. Without a queue for that, what failed stays with SQS, whose dead-letter queue
+    /// gets it.
     async fn to_people(
         &self,
         job: &Job,
@@ -75,7 +76,8 @@ impl Handler {
         queues.send(&delayed).await
     }
 
-    /// Hands a case over to people, if there is a queue for it. `recording` is what the case is about, where that is known.
+    /// Hands a case over to people, if there is a queue for it. `recording` is what the case is about, where that is
+    /// known.
     pub(super) async fn hand_over(
         &self,
         error: &Error,

@@ -12,6 +12,7 @@ use crate::domain::format::{MediaKind, RecordingApi};
 use crate::domain::job::Job;
 use crate::domain::recording::ConversationId;
 use crate::error::{Error, ErrorKind};
+use crate::redact::NOT_SHOWN;
 
 /// The part of the configuration that decides what a job or an event asks for.
 #[derive(Debug, Clone, Copy)]
@@ -41,7 +42,7 @@ pub enum Incoming {
     Single {
         /// Where it comes from, as the audit names it: `eventbridge` or `direct`.
         source: Source,
-        /// What it asks for.
+        /// Its request.
         request: Result<Request, Error>,
     },
 }
@@ -53,7 +54,7 @@ pub struct Message {
     pub id: Option<String>,
     /// Its body as it came; empty where it has none.
     pub body: String,
-    /// What the body asks for.
+    /// The request in its body.
     pub request: Result<Request, Error>,
 }
 
@@ -86,19 +87,19 @@ impl Message {
     }
 }
 
-/// What a job or an event asks for.
+/// The request of a job or an event.
 #[derive(Debug)]
 pub enum Request {
-    /// To archive something.
+    /// Archive something.
     Archive {
-        /// What.
+        /// The job.
         job: Job,
         /// The id of the EventBridge event that asks.
         event_id: Option<String>,
     },
     /// Nothing: not the end of a conversation, or not of a wanted kind.
     Nothing {
-        /// Why.
+        /// The reason.
         why: String,
     },
 }
@@ -182,8 +183,8 @@ fn malformed(message: impl Into<String>) -> Error {
     Error::new(ErrorKind::MalformedJob, message)
 }
 
-/// Reads a Genesys event, as EventBridge sends it or as the rule's target transforms it. Only the three "end" topics ask
-/// for something, and only where the kind of conversation can have a wanted recording.
+/// Reads a Genesys event, as EventBridge sends it or as the rule's target transforms it. Only the three "end" topics
+/// ask for something, and only where the kind of conversation can have a wanted recording.
 ///
 /// No error repeats a value of the event: any of them may be somebody's name or number.
 fn from_event(value: &Value, wanted: &Wanted<'_>) -> Result<Request, Error> {
@@ -196,11 +197,7 @@ fn from_event(value: &Value, wanted: &Wanted<'_>) -> Result<Request, Error> {
         return Err(malformed("is malformed: missing field `detail`"));
     };
     if !is_conversation_end(kind) {
-        let shown = if is_topic(detail_type) {
-            kind
-        } else {
-            "(not shown)"
-        };
+        let shown = if is_topic(detail_type) { kind } else { NOT_SHOWN };
         let why = format!("the detail-type {shown} is not the end of a conversation");
         return Ok(Request::Nothing { why });
     }
@@ -227,15 +224,16 @@ fn from_event(value: &Value, wanted: &Wanted<'_>) -> Result<Request, Error> {
     })
 }
 
-/// Returns the text of a field. What a target's transformer may make of a field that is not there counts as none: nothing, the
-/// word null, or the name of its variable.
+/// Returns the text of a field. The values that a target's transformer may write for a missing field count as none:
+/// nothing, the word null, or the name of its variable.
 fn given(value: &Value) -> Option<&str> {
     value
         .as_str()
         .filter(|text| !text.is_empty() && *text != "null" && !text.starts_with('<'))
 }
 
-/// `detail-type` is the topic's template with a literal `{id}`; the real id stands in `detail.topicName`.
+/// Says whether the topic is one of the three ends. `detail-type` is the topic's template with a literal `{id}`; the
+/// real id stands in `detail.topicName`.
 fn is_conversation_end(detail_type: &str) -> bool {
     let Some(rest) = detail_type.strip_prefix("v2.detail.events.conversation.") else {
         return false;
@@ -253,8 +251,8 @@ fn id_in_topic(topic: &str) -> Option<&str> {
         .next()
 }
 
-/// Whether a conversation of this `mediaType` can have a recording of a wanted kind. Screens are recorded with
-/// conversations of every type, and a type that is not known may have anything.
+/// Says whether a conversation of this `mediaType` can have a recording of a wanted kind. Screens are recorded with
+/// conversations of every type, and an unknown type may have anything.
 fn may_have_wanted(media_type: &str, wanted: &[MediaKind]) -> bool {
     let kind = match media_type {
         "VOICE" | "CALLBACK" => MediaKind::Audio,
@@ -267,7 +265,7 @@ fn may_have_wanted(media_type: &str, wanted: &[MediaKind]) -> bool {
     wanted.contains(&kind) || wanted.contains(&MediaKind::Screen)
 }
 
-/// When the session ended: the event's own time, else when Genesys or EventBridge sent it.
+/// Returns the end of the session: the event's own time, else the time at which Genesys or EventBridge sent it.
 fn ended_at(detail: &Value, event: &Value) -> Option<Timestamp> {
     let time = &detail["eventBody"]["eventTime"];
     // A target's transformer may have quoted the number.

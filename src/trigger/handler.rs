@@ -1,11 +1,10 @@
-//! From a payload to an answer: each record by itself, each outcome settled where docs/interface.md says.
+//! From a payload to an answer: each record by itself, each outcome sent where docs/interface.md says.
 
 use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use aws_config::SdkConfig;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
@@ -16,6 +15,7 @@ use super::event::{self, Incoming, Message, Request, Wanted};
 use super::kept;
 use super::metrics::Tally;
 use crate::archive::{Archiver, Run};
+use crate::aws::Clients;
 use crate::aws::queues::{Handover, Queues};
 use crate::clock::{Clock, Deadline, Stop};
 use crate::config::Config;
@@ -34,18 +34,18 @@ pub struct Handler {
     lines: Lines,
 }
 
-/// What the runtime says of an invocation.
+/// The runtime's facts about an invocation.
 #[derive(Debug, Clone)]
 pub struct Invocation {
     /// Lambda's request id.
     pub request_id: String,
     /// Lambda's function version.
     pub function_version: String,
-    /// Until the invocation is cut off.
+    /// Time until the invocation is cut off.
     pub remaining: Duration,
 }
 
-/// How one message, event or job ended.
+/// The end of one message, event or job.
 #[derive(Debug)]
 pub(super) enum Settled {
     /// Each result was sent where it has to go.
@@ -56,7 +56,7 @@ pub(super) enum Settled {
     HandedOver,
     /// The trigger has to redeliver it; an event or a job fails.
     Retry {
-        /// How far this run got.
+        /// The results of this run so far.
         results: Vec<RecordingResult>,
         error: Error,
     },
@@ -81,17 +81,17 @@ impl Settled {
 }
 
 impl Handler {
-    /// Wires everything together. Nothing is sent yet. Audit and metric lines go to `lines`.
-    pub fn connect(config: Config, sdk: &SdkConfig, clock: Clock, lines: Lines) -> Result<Self, Error> {
+    /// Wires everything together. Sends nothing. Audit and metric lines go to `lines`.
+    pub fn connect(config: Config, clients: &Clients, clock: Clock, lines: Lines) -> Result<Self, Error> {
         Ok(Self {
-            queues: Queues::new(aws_sdk_sqs::Client::new(sdk), config.queues.clone()),
-            archiver: Arc::new(Archiver::connect(config, sdk, clock, lines.clone())?),
+            queues: clients.queues(&config),
+            archiver: Arc::new(Archiver::connect(config, clients, clock, lines.clone())?),
             stop: Arc::default(),
             lines,
         })
     }
 
-    /// Pulled on SIGTERM: invocations under way clean up and answer.
+    /// Returns the stop that SIGTERM pulls: current invocations clean up and answer.
     pub fn stop(&self) -> &Arc<Stop> {
         &self.stop
     }
@@ -101,13 +101,13 @@ impl Handler {
         &self.queues
     }
 
-    /// The archiver it calls.
+    /// Returns the archiver.
     pub fn archiver(&self) -> &Archiver {
         &self.archiver
     }
 
     /// Answers one invocation. SQS: always an answer, naming the messages to redeliver. EventBridge and direct: the
-    /// summary, or an error if the trigger has to come again.
+    /// summary, or an error if the trigger has to retry.
     pub async fn handle(&self, payload: Value, invocation: &Invocation) -> Result<Value, Error> {
         // Spans are of level `error`, so that no `LOG_LEVEL` takes them from a line.
         let span = tracing::error_span!("invocation", request_id = invocation.request_id);
@@ -132,7 +132,7 @@ impl Handler {
             }
         };
         if let Err(error) = &answer {
-            let text = crate::redact::people(&error.to_string());
+            let text = error.redacted();
             tracing::error!(code = error.kind().code(), error = text, "invocation failed");
         }
         for line in tally.lines(self.archiver.counters(), self.archiver.clock().now_ms()) {
@@ -141,7 +141,7 @@ impl Handler {
         answer
     }
 
-    /// One event or job: its summary.
+    /// Settles one event or job, and returns its summary.
     async fn single(
         &self,
         request: Result<Request, Error>,
@@ -166,8 +166,9 @@ impl Handler {
         }
     }
 
-    /// A batch: messages of one conversation one after another, as they are about the same objects; all else side
-    /// by side, with transfers bounded by the archiver's slots. The answer names the messages to redeliver, in the order of the batch.
+    /// Settles a batch: messages of one conversation one after another, as they are about the same objects; all else
+    /// side by side, with transfers bounded by the archiver's slots. The answer names the messages to redeliver, in
+    /// the order of the batch.
     async fn batch(
         &self,
         messages: Vec<Message>,
@@ -209,7 +210,7 @@ impl Handler {
         }
         let mut failures = Vec::new();
         for (id, settled) in ids.iter().zip(settled) {
-            // A message that nothing came of is not done with: SQS keeps it.
+            // A message without an end is not finished: SQS keeps it.
             let settled = settled.unwrap_or_else(|| {
                 let error = Error::new(ErrorKind::Panic, "a task died");
                 tracing::error_span!("message", message_id = id).in_scope(|| log_left(&error));
@@ -227,7 +228,7 @@ impl Handler {
         json!({"batchItemFailures": failures})
     }
 
-    /// One message: of what cannot be read, the exception queue gets what may be kept.
+    /// Settles one message. The exception queue gets the part of an invalid one that may be kept.
     async fn message(
         &self,
         message: Message,
@@ -260,7 +261,7 @@ impl Handler {
         }
     }
 
-    /// Sees a request through.
+    /// Settles a request.
     async fn settle(
         &self,
         request: Request,
@@ -318,12 +319,12 @@ fn by_conversation(messages: Vec<Message>) -> Vec<Vec<(usize, Message)>> {
 }
 
 fn log_left(error: &Error) {
-    let text = crate::redact::people(&error.to_string());
+    let text = error.redacted();
     tracing::warn!(code = error.kind().code(), error = text, "message left to SQS");
 }
 
-/// Lets no panic out, and lets nothing that hangs keep the answer in: to be dropped is a crash of this record alone, and
-/// the next run heals it. Boxed, as the whole data path is in this one future.
+/// Catches a panic, and drops work that would keep the answer back: a drop is a crash of this record alone, and the
+/// next run heals it. Boxed, as the whole data path is in this one future.
 async fn contained(work: BoxFuture<'_, Settled>, deadline: &Deadline) -> Settled {
     let error = tokio::select! {
         settled = AssertUnwindSafe(work).catch_unwind() => match settled {
@@ -331,7 +332,7 @@ async fn contained(work: BoxFuture<'_, Settled>, deadline: &Deadline) -> Settled
             Err(panic) => Error::caught(&*panic),
         },
         () = deadline.answer_due() => {
-            Error::new(ErrorKind::DeadlineNear, "the invocation ends, and something still did not answer")
+            Error::new(ErrorKind::DeadlineNear, "the invocation is about to end and a request is still unanswered")
         }
     };
     Settled::retry(error)
@@ -354,7 +355,7 @@ fn count(tally: &mut Tally, settled: &Settled) {
     }
 }
 
-/// The answer to EventBridge and direct invocations.
+/// Returns the answer to EventBridge and direct invocations.
 fn summary(results: &[RecordingResult]) -> Value {
     let results: Vec<Value> = results
         .iter()
@@ -371,7 +372,7 @@ fn summary(results: &[RecordingResult]) -> Value {
                 "files": files,
             });
             if let Some(error) = &result.error {
-                summary["reason"] = crate::redact::people(&error.to_string()).into();
+                summary["reason"] = error.redacted().into();
             }
             summary
         })

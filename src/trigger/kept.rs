@@ -1,4 +1,4 @@
-//! What is kept of a message that could not be read: the fields of an event or a job, where they hold what they should.
+//! The part of an invalid message that is kept: the fields of an event or a job, where they hold values of their type.
 //! Anything else may be somebody's name or number, and no pattern knows them all. Pure.
 
 use jiff::Timestamp;
@@ -13,15 +13,15 @@ use crate::error::Error;
 /// A message's body as it may be kept.
 #[derive(Debug, PartialEq)]
 pub(super) struct Kept {
-    /// JSON text of what was kept; length and SHA-256 of a body that is no JSON object.
+    /// JSON text of the kept fields; length and SHA-256 of a body that is no JSON object.
     pub(super) body: Value,
-    /// How many fields were not.
+    /// Number of fields that were dropped.
     pub(super) dropped: usize,
     /// The id of the event, if it is one.
     pub(super) event_id: Option<String>,
 }
 
-/// What a field may hold.
+/// The accepted content of a field.
 enum Shape {
     Value(fn(&Value) -> bool),
     Fields(&'static [(&'static str, Shape)]),
@@ -67,7 +67,7 @@ const JOB: &[(&str, Shape)] = &[
     ("notBefore", Shape::Value(is_time)),
 ];
 
-/// Takes out of a body what may be kept of it.
+/// Returns the part of a body that may be kept.
 pub(super) fn kept(text: &str) -> Kept {
     match serde_json::from_str(text) {
         Ok(Value::Object(fields)) => {
@@ -124,7 +124,7 @@ fn is_uuid(text: &str) -> bool {
     text.len() == 36 && Uuid::try_parse(text).is_ok()
 }
 
-/// `v2.detail.events.conversation.{id}.customer.end`, with the placeholder or an id.
+/// Accepts `v2.detail.events.conversation.{id}.customer.end`, with the placeholder or an id.
 pub(super) fn is_topic(value: &Value) -> bool {
     let word = |word: &str| {
         let letters = !word.is_empty() && word.len() <= 16 && word.bytes().all(|b| b.is_ascii_lowercase());
@@ -140,7 +140,7 @@ fn is_time(value: &Value) -> bool {
     holds(value, |text| text.parse::<Timestamp>().is_ok())
 }
 
-/// Milliseconds, or by mistake microseconds, of this century. As text: what a target's transformer quotes.
+/// Accepts milliseconds, or by mistake microseconds, of this century, also quoted by a target's transformer.
 fn is_event_time(value: &Value) -> bool {
     let number = value.as_u64().or_else(|| value.as_str()?.parse().ok());
     number.is_some_and(|time| (1_000_000_000_000..100_000_000_000_000_000).contains(&time))

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
 
 use super::handler::{Handler, Invocation};
-use crate::aws;
+use crate::aws::{self, Clients};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::error::{Error, ErrorKind};
@@ -23,8 +23,8 @@ const MEMORY_PER_CPU_MB: usize = 1_769;
 /// <https://docs.aws.amazon.com/lambda/latest/dg/configuration-timeout.html>.
 const LONGEST_INVOCATION: Duration = Duration::from_secs(900);
 
-/// The function with a runtime of its own: one thread for each CPU that Lambda gives it, not for each that it shows. With
-/// less than one, a second thread could not hash while the first receives; the bytes would only change caches.
+/// Runs the function on one thread for each CPU that Lambda gives it, not for each that it shows. With less than one
+/// CPU, a second thread could not hash while the first receives; the bytes would only change caches.
 pub fn main() -> ExitCode {
     crate::http::begin();
     let memory = std::env::var("AWS_LAMBDA_FUNCTION_MEMORY_SIZE").ok();
@@ -52,9 +52,9 @@ pub async fn run() -> ExitCode {
         Err(error) => return cannot_start(&error),
     };
     telemetry::init(&config.log_level);
-    let sdk = aws::sdk_config(&config.limits).load().await;
+    let clients = Clients::new(&aws::sdk_config().load().await, &config);
     let lines = Lines::stdout();
-    let handler = match Handler::connect(config, &sdk, Clock::default(), lines) {
+    let handler = match Handler::connect(config, &clients, Clock::default(), lines) {
         Ok(handler) => handler,
         Err(error) => return cannot_start(&error),
     };
@@ -71,7 +71,7 @@ pub async fn run() -> ExitCode {
     }
 }
 
-/// What lives as long as the process does.
+/// State that lives as long as the process.
 struct Process {
     handler: Arc<Handler>,
     began: SystemTime,
@@ -102,9 +102,9 @@ impl Process {
     }
 }
 
-/// Returns how much time an invocation has. An emulator may give no deadline of its own: cargo-lambda's names 600,000 ms
-/// after 1970. A deadline that this process cannot have seen, as it passed longer ago than any invocation lasts, counts as
-/// "not given".
+/// Returns how much time an invocation has. An emulator may give no deadline of its own: cargo-lambda's names 600,000
+/// ms after 1970. A deadline that this process cannot have seen, as it passed longer ago than any invocation lasts,
+/// counts as "not given".
 fn remaining(deadline: SystemTime, began: SystemTime, now: SystemTime) -> Duration {
     if deadline + LONGEST_INVOCATION < began {
         return LONGEST_INVOCATION;
@@ -128,19 +128,21 @@ async fn answer(
         request_id: event.context.request_id,
         function_version: event.context.env_config.version.clone(),
     };
-    // As a task: what `main` blocks on runs beside the runtime's threads, and every chunk would change threads.
+    // As a task: the future that `main` blocks on runs beside the runtime's threads, and every chunk would change
+    // threads.
     let handling = tokio::spawn(async move { handler.handle(event.payload, &invocation).await });
     let handled = handling.await.unwrap_or_else(|panic| {
         Err(Error::new(ErrorKind::Panic, "handling the event panicked").caused_by(panic))
     });
     handled.map_err(|error| Diagnostic {
         error_type: error.kind().code().to_owned(),
-        error_message: crate::redact::people(&error.to_string()),
+        error_message: error.redacted(),
     })
 }
 
-/// Lambda sends SIGTERM only to functions with an extension, so the runtime crate registers one that does nothing.
-/// Where it cannot (an emulator without the extensions API), the deadline still bounds every invocation.
+/// Pulls the stop on SIGTERM. Lambda sends that only to functions with an extension, so the runtime crate registers
+/// one that does nothing. Where it cannot (an emulator without the extensions API), the deadline still bounds every
+/// invocation.
 async fn stop_on_sigterm(handler: &Handler) {
     let stop = handler.stop().clone();
     let registering = tokio::spawn(lambda_runtime::spawn_graceful_shutdown_handler(
@@ -158,7 +160,7 @@ async fn stop_on_sigterm(handler: &Handler) {
     }
 }
 
-/// One message on stderr, which Lambda logs, and an exit that fails the deployment's first invocation.
+/// Prints one message to stderr, which Lambda logs. The exit code fails the deployment's first invocation.
 fn cannot_start(error: &dyn std::error::Error) -> ExitCode {
     eprintln!("recording-archiver cannot start: {error}");
     ExitCode::FAILURE

@@ -1,5 +1,5 @@
-//! Looks at conversations as invocations take them: with one request for details in a batch, sent before they count, and
-//! not before their time.
+//! Looks at conversations as invocations take them: with one request for details in a batch, sent before they count,
+//! and not before their time.
 
 use std::time::Duration;
 
@@ -18,7 +18,8 @@ use crate::genesys::Details;
 const LONGEST_WAIT: Duration = Duration::from_secs(24 * 3600);
 
 impl Handler {
-    /// Prepares the details of the conversations that a batch looks at again, in one request once the first of them needs it.
+    /// Prepares the details of the conversations that a batch looks at again, in one request once the first of them
+    /// needs it.
     pub(super) fn details_of(&self, groups: &[Vec<(usize, Message)>]) -> Details {
         let now = self.archiver().clock().now();
         let due = groups.iter().filter_map(|group| match &group.first()?.1.request {
@@ -31,8 +32,8 @@ impl Handler {
         Details::of(due)
     }
 
-    /// Takes one look at a conversation. Its results are sent where they have to go before it is concluded: once it counts,
-    /// it is not taken again.
+    /// Takes one look at a conversation. Its results are sent where they have to go before it is concluded: once it
+    /// counts, it is not taken again.
     pub(super) async fn look(&self, run: Run<'_>, details: &Details) -> Settled {
         let Looked { mut results, taken } = self.archiver().look(run).await;
         let mut sent = self.dispatch(run.job, run.actor, &mut results).await;
@@ -63,7 +64,7 @@ impl Handler {
         self.archiver().record_look(run, concluded).await
     }
 
-    /// Sends a job on that came before its time, without asking anybody about it.
+    /// Sends a job that came before its time back to the work queue, without any other request.
     pub(super) async fn postpone(&self, job: &Job, actor: &Actor, wait: Duration) -> Settled {
         let of = RecordingRef {
             conversation: job.conversation,

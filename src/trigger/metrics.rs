@@ -1,8 +1,8 @@
 //! Metrics in CloudWatch's embedded format: names and units in one place, lines made of outcomes. Pure.
 //!
-//! Written here and not with a recorder crate: those keep their counts in one global place, while here the figures
-//! of an invocation are a value that only its own outcomes made.
-//! Format: <https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html>
+//! Written here and not with a recorder crate: those keep their counts in one global place, while here the figures of
+//! an invocation are a value that only its own outcomes made. Format:
+//! <https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html>
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -34,7 +34,7 @@ enum Metric {
 }
 
 impl Metric {
-    /// The name in CloudWatch.
+    /// Returns the name in CloudWatch.
     fn name(self) -> &'static str {
         match self {
             Self::Recordings => "Recordings",
@@ -52,7 +52,7 @@ impl Metric {
         }
     }
 
-    /// The unit in CloudWatch.
+    /// Returns the unit in CloudWatch.
     fn unit(self) -> &'static str {
         match self {
             Self::BytesArchived => "Bytes",
@@ -73,7 +73,7 @@ impl Metric {
 /// The format takes at most 100 values a metric and line.
 const MOST_VALUES: usize = 100;
 
-/// What an invocation came to.
+/// The figures of an invocation.
 #[derive(Debug, Default)]
 pub struct Tally {
     outcomes: BTreeMap<Outcome, Vec<Figure>>,
@@ -111,7 +111,7 @@ impl Tally {
         self.deferrals += u64::from(result.outcome == Outcome::Deferred);
     }
 
-    /// Counts something that failed before it could be said what it is about.
+    /// Counts a failure without a result, such as an invalid message.
     pub fn count_unreadable(&mut self, outcome: Outcome) {
         let nothing = Figure {
             bytes: 0,
@@ -123,7 +123,7 @@ impl Tally {
     }
 
     /// Returns the lines to print: one, and one more for each further outcome, as a line has room for one value of a
-    /// dimension. Takes what was counted deep inside.
+    /// dimension. Resets `counters`.
     pub fn lines(&self, counters: &Counters, timestamp_ms: i64) -> Vec<Value> {
         let mut invocation = Line::default();
         invocation.add(&[], &self.of_invocation(counters));

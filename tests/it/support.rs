@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use aws_sdk_s3::config::{Credentials, SharedCredentialsProvider};
-use recording_archiver::aws;
+use recording_archiver::aws::Clients;
 use recording_archiver::aws::ledger::from_item;
 use recording_archiver::clock::Clock;
 use recording_archiver::config::Config;
@@ -130,11 +130,10 @@ impl Bench {
             .aws
             .sdk_config()
             .into_builder()
-            .retry_config(aws::retries(&config.limits))
-            .timeout_config(aws::timeouts(&config.limits))
             .credentials_provider(SharedCredentialsProvider::new(credentials))
             .build();
-        Handler::connect(config, &sdk, self.clock.clone(), lines).unwrap()
+        let clients = Clients::new(&sdk, &config);
+        Handler::connect(config, &clients, self.clock.clone(), lines).unwrap()
     }
 
     /// Invokes a new container with the default configuration.

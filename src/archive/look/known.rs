@@ -53,7 +53,7 @@ impl Known {
             names.dedup();
         }
         let unreadable = listing.unreadable.as_ref();
-        found.unreadable = unreadable.map(|error| crate::redact::people(&error.to_string()));
+        found.unreadable = unreadable.map(|error| error.redacted());
         let others = self.recordings.iter().filter(|record| {
             let whole = RecordingId::parse(&record.recording_id).is_ok();
             whole && record.is_final() && record.state != State::Failed

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 
 use super::write::{Writing, always};
 use super::{Ledger, Record, State, Writer, from_item};
-use crate::aws::failed;
+use crate::aws::failure::failed;
 use crate::domain::audit::AuditEvent;
 use crate::domain::recording::ConversationId;
 use crate::error::Error;

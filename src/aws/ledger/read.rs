@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::look::Item;
 use super::{Ledger, from_item};
-use crate::aws::failed;
+use crate::aws::failure::failed;
 use crate::domain::audit::AuditEvent;
 use crate::domain::record::Record;
 use crate::domain::recording::ConversationId;

@@ -12,7 +12,7 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use super::{Lease, Ledger, Record, State, Writer, from_item};
-use crate::aws::failed;
+use crate::aws::failure::failed;
 use crate::domain::audit::{AuditEvent, Chain};
 use crate::domain::recording::RecordingRef;
 use crate::error::{Error, ErrorKind};

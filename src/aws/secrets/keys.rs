@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use secrecy::SecretString;
 use serde_json::{Map, Value};
 
-/// What the secret says of the webhook's signature. No text here holds a part of a key.
+/// The part of the secret that is about the webhook's signature. No text here holds a part of a key.
 #[derive(Debug)]
 pub enum WebhookKeys {
     /// Each of them signs; at least one.
@@ -14,11 +14,11 @@ pub enum WebhookKeys {
     None,
     /// There is none, but a field whose name looks like a misspelt one; says which.
     Misspelt(String),
-    /// What is there cannot be a key; says why.
+    /// The value cannot be a key, for this reason.
     Unusable(String),
 }
 
-/// How long a key is, decoded:
+/// Length of a decoded key in bytes:
 /// <https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md#signature-scheme>.
 const LENGTH: std::ops::RangeInclusive<usize> = 24..=64;
 

@@ -193,11 +193,11 @@ impl StorageConfig {
     {
         let status = error.raw_response().map(|response| response.status().as_u16());
         match &self.bucket_owner {
-            Some(owner) if status == Some(403) => super::failed(
+            Some(owner) if status == Some(403) => super::failure::failed(
                 &format!("{doing} in a bucket of the account {owner} (S3_BUCKET_OWNER)"),
                 error,
             ),
-            _ => super::failed(doing, error),
+            _ => super::failure::failed(doing, error),
         }
     }
 

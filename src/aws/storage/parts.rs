@@ -140,7 +140,7 @@ impl SentParts {
         }
         let (parts, begun) = (self.sent.len(), self.begun);
         let message = format!("{parts} of {begun} parts with {sent} of {size} bytes were sent");
-        Err(Error::new(ErrorKind::Panic, message))
+        Err(Error::new(ErrorKind::Defect, message))
     }
 }
 
@@ -229,7 +229,8 @@ mod tests {
         };
         let parts = |sent: Vec<SentPart>| SentParts { sent, begun: 2 };
         assert!(parts(vec![part(1), part(2)]).review(10).is_ok());
-        assert!(parts(vec![part(1)]).review(5).is_err());
+        let error = parts(vec![part(1)]).review(5).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Defect, "nothing panicked");
         assert!(parts(vec![part(1), part(1)]).review(10).is_err());
         assert!(parts(vec![part(1), part(2)]).review(11).is_err());
     }

@@ -3,9 +3,6 @@
 //! What the commands do is `recording_archiver::ops`; here are their arguments, and how figures and events look as text,
 //! JSON or a page. Results go to stdout, everything on the way there to stderr.
 
-// The futures of the AWS clients lie deep in those of a command.
-#![recursion_limit = "256"]
-
 mod args;
 mod audit;
 mod backfill;

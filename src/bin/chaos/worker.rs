@@ -3,8 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use aws_config::retry::RetryConfig;
-use aws_config::timeout::TimeoutConfig;
+use recording_archiver::aws::Clients;
 use recording_archiver::config::Config;
 use recording_archiver::telemetry::Lines;
 use recording_archiver::trigger::handler::{Handler, Invocation};
@@ -41,16 +40,12 @@ impl Container {
         config.limits.transcode_wait = Duration::from_millis(10);
         config.limits.media_idle = Duration::from_millis(300);
         config.limits.webhook_timeout = Duration::from_millis(300);
-        let patience = TimeoutConfig::builder()
-            .operation_attempt_timeout(Duration::from_secs(1))
-            .build();
-        let retries = RetryConfig::standard().with_initial_backoff(Duration::from_millis(2));
-        let sdk = stage.world.aws.sdk_config().into_builder();
-        let sdk = sdk.retry_config(retries).timeout_config(patience).build();
+        config.limits.aws_attempt_timeout = Duration::from_secs(1);
+        let clients = Clients::new(&stage.world.aws.sdk_config(), &config);
         let lines = Lines::new(drop);
         Ok(Self {
             runtime,
-            handler: Arc::new(Handler::connect(config, &sdk, stage.clock.clone(), lines)?),
+            handler: Arc::new(Handler::connect(config, &clients, stage.clock.clone(), lines)?),
         })
     }
 

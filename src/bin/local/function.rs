@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use recording_archiver::aws::Clients;
 use recording_archiver::clock::Clock;
 use recording_archiver::config::Config;
 use recording_archiver::sim::World;
@@ -104,12 +105,8 @@ fn handler(world: &World, api: &str, captured: &Captured) -> Result<Handler> {
         let mut captured = captured.lock().unwrap_or_else(PoisonError::into_inner);
         captured.extend(serde_json::from_str::<Value>(&line));
     });
-    Ok(Handler::connect(
-        config,
-        &world.aws.sdk_config(),
-        Clock::default(),
-        lines,
-    )?)
+    let clients = Clients::new(&world.aws.sdk_config(), &config);
+    Ok(Handler::connect(config, &clients, Clock::default(), lines)?)
 }
 
 impl Ran {

@@ -1,4 +1,4 @@
-//! What a media host's answer says: whether it is media at all, how long, and whether it can be resumed.
+//! Checks of a media host's answer: whether it is media at all, how long, and whether it can be resumed.
 
 use reqwest::StatusCode;
 use reqwest::header::{self, HeaderMap};
@@ -57,7 +57,7 @@ pub(super) fn check_headers(
     }
 }
 
-/// No media is text; only an e-mail may be plain text.
+/// Says whether a content type is that of an error page: no media is text, and only an e-mail may be plain text.
 pub(super) fn says_error_page(content_type: &str, media: MediaKind) -> bool {
     let text =
         content_type.starts_with("text/") && !(media == MediaKind::Email && content_type == "text/plain");
@@ -107,13 +107,14 @@ pub(super) fn content_length(headers: &HeaderMap) -> Option<u64> {
         .ok()
 }
 
-/// Only a strong validator proves that two answers are of the same bytes: <https://www.rfc-editor.org/rfc/rfc9110#section-13.1.5>.
+/// Returns the ETag if it is a strong one: only that proves that two answers are of the same bytes,
+/// <https://www.rfc-editor.org/rfc/rfc9110#section-13.1.5>.
 pub(super) fn strong_e_tag(headers: &HeaderMap) -> Option<String> {
     let tag = headers.get(header::ETAG)?.to_str().ok()?;
     (tag.starts_with('"') && tag.len() > 2).then(|| tag.to_owned())
 }
 
-/// First byte and total length of a partial answer.
+/// Returns first byte and total length of a partial answer.
 pub(super) fn content_range(headers: &HeaderMap) -> Option<(u64, Option<u64>)> {
     let value = headers
         .get(header::CONTENT_RANGE)?

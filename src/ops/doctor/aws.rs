@@ -50,17 +50,17 @@ impl Doctor<'_> {
 
     pub(super) async fn tables_and_queues(&mut self) -> Result<(), Error> {
         let session = self.session;
-        let dynamodb = aws_sdk_dynamodb::Client::new(&session.sdk);
+        let dynamodb = &session.clients.dynamodb;
         let tables = &session.config.tables;
         for (name, table, sort_key) in [
             ("ledger_table", &tables.ledger, "recordingId"),
             ("audit_table", &tables.audit, "eventId"),
         ] {
             let fix = "check the table's name and region; grant dynamodb:DescribeTable; make it as template.yaml does";
-            let looked = self::table(&dynamodb, table, ["interactionId", sort_key]);
+            let looked = self::table(dynamodb, table, ["interactionId", sort_key]);
             self.sheet.check(name, &["aws_credentials"], fix, looked).await?;
         }
-        let sqs = aws_sdk_sqs::Client::new(&session.sdk);
+        let sqs = &session.clients.sqs;
         let queues = &session.config.queues;
         for (name, url, lost) in [
             (
@@ -82,7 +82,7 @@ impl Doctor<'_> {
             let fix = "check the queue's URL; grant sqs:GetQueueAttributes";
             let looked = async {
                 match url {
-                    Some(url) => queue(&sqs, url).await,
+                    Some(url) => queue(sqs, url).await,
                     None => Ok(Said::warning(lost, "set it, or name the stack (--stack)")),
                 }
             };

@@ -8,7 +8,6 @@ mod queue;
 
 use std::collections::BTreeMap;
 
-use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::{Message, MessageSystemAttributeName};
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
@@ -127,7 +126,7 @@ pub async fn redrive(
         listener,
         now: session.now(),
         queues: Queues {
-            client: Client::new(&session.sdk),
+            client: session.clients.sqs.clone(),
             from,
             to,
             hidden: Vec::new(),
@@ -156,7 +155,7 @@ pub async fn redrive(
 pub async fn waiting(session: &Session, queue: &str) -> Result<Option<u64>, Error> {
     let (from, to) = queues(session, queue)?;
     let queues = Queues {
-        client: Client::new(&session.sdk),
+        client: session.clients.sqs.clone(),
         from,
         to,
         hidden: Vec::new(),
