@@ -133,7 +133,7 @@ impl Archiver {
             Ok(details) => Ok(Some(details)),
             Err(error) if error.kind() == ErrorKind::DeadlineNear => Err(error),
             Err(error) => {
-                let error = crate::redact::people(&error.to_string());
+                let error = error.redacted();
                 tracing::warn!(interaction_id = %conversation, error, "no details of a conversation; another look follows");
                 Ok(None)
             }
