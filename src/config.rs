@@ -15,7 +15,7 @@ use crate::domain::format::{Channels, Format, MediaKind, RecordingApi};
 use crate::domain::key::KeyTemplate;
 use crate::retry::RetryPolicy;
 
-pub use hosts::{MediaHosts, is_public};
+pub use hosts::{MediaHosts, is_local, is_public};
 
 /// Every environment variable the function itself reads; the AWS SDK reads its own besides.
 pub const VARIABLES: [&str; 31] = [

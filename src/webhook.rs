@@ -218,30 +218,17 @@ fn sign(keys: &[SecretString], id: &str, timestamp: i64, body: &str) -> Result<S
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::recording::{ArchiveKey, ConversationId, RecordingId};
+    use crate::domain::recording::{ConversationId, RecordingId};
 
     #[test]
     fn the_body_reads_as_documented_and_the_id_is_the_recordings_own() {
-        let file = |name: &str| ArchivedFile {
-            archive_key: ArchiveKey::parse(&format!("s3://archive/{name}")).unwrap(),
-            sha256: "ab".repeat(32),
-            size_bytes: 7,
-            format: "wav".to_owned(),
-            attempt_id: Uuid::nil(),
-            channel: None,
-            part: None,
-            part_name: None,
-            format_found: None,
-            crc64nvme: None,
-            media_host: None,
-        };
         let mut news = News {
             of: RecordingRef {
                 conversation: ConversationId::parse("c0000000-0000-4000-8000-000000000001").unwrap(),
                 recording: Some(RecordingId::parse("e0000000-0000-4000-8000-000000000101").unwrap()),
                 segment: None,
             },
-            files: vec![file("a"), file("b")],
+            files: ["a", "b"].map(ArchivedFile::sample).into(),
             format: "wav".into(),
             archived_at: "2026-01-15T10:20:30Z".parse().unwrap(),
         };

@@ -1,4 +1,4 @@
-//! What a process cost, as the operating system accounts for it: `/proc`, so Linux only.
+//! The cost of a process, as the operating system accounts for it: `/proc`, so Linux only.
 //!
 //! <https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html>,
 //! <https://man7.org/linux/man-pages/man5/proc_pid_status.5.html>
@@ -31,7 +31,8 @@ impl Cpu {
     }
 }
 
-/// State letter and CPU time so far. A process that ended keeps both until its parent asks for its status.
+/// Returns the state letter and the CPU time so far. A process that ended keeps both until its parent asks for its
+/// status.
 pub(crate) fn cpu(process: u32) -> Result<(char, Cpu)> {
     let stat = fs::read_to_string(format!("/proc/{process}/stat"))?;
     // The name before it is in parentheses and may hold anything.
@@ -46,7 +47,7 @@ pub(crate) fn cpu(process: u32) -> Result<(char, Cpu)> {
     Ok((state.unwrap_or('?'), cpu))
 }
 
-/// CPU time so far in milliseconds, of the threads that still live: for what takes less than a few ticks.
+/// Returns CPU time so far in milliseconds, of the threads that still live: for what takes less than a few ticks.
 pub(crate) fn precise(process: u32) -> Result<f64> {
     let mut nanoseconds = 0;
     for thread in fs::read_dir(format!("/proc/{process}/task"))? {
@@ -57,7 +58,7 @@ pub(crate) fn precise(process: u32) -> Result<f64> {
     Ok(nanoseconds as f64 / 1e6)
 }
 
-/// The most memory a living process held so far, in bytes.
+/// Returns the most memory a living process held so far, in bytes.
 pub(crate) fn peak(process: u32) -> Option<u64> {
     let status = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
     let value = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
@@ -65,18 +66,18 @@ pub(crate) fn peak(process: u32) -> Option<u64> {
     Some(kib * 1024)
 }
 
-/// CPU time of this process so far.
+/// Returns CPU time of this process so far.
 pub(crate) fn own() -> Result<Cpu> {
     Ok(cpu(std::process::id())?.1)
 }
 
-/// The middle one; of an even number the upper of the two in the middle.
+/// Returns the middle one; of an even number the upper of the two in the middle.
 pub(crate) fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     values.get(values.len() / 2).copied().unwrap_or_default()
 }
 
-/// In milliseconds, for a table.
+/// Returns the time in milliseconds, for a table.
 pub(crate) fn millis(time: Duration) -> f64 {
     time.as_secs_f64() * 1e3
 }

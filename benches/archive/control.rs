@@ -64,7 +64,7 @@ impl Simulators {
         }
     }
 
-    /// That many new conversations with one recording each; the number of the first.
+    /// Adds that many conversations with one recording each; returns the number of the first.
     pub(crate) async fn add(&mut self, count: u64, bytes: u64) -> Result<u64> {
         let first = self.next;
         self.next += count;
@@ -72,19 +72,24 @@ impl Simulators {
         Ok(first)
     }
 
-    /// That many new conversations in which a recording was started, some on each day of [`super::history`].
+    /// Adds that many conversations in which a recording was started, some on each day of [`super::history`].
     pub(crate) async fn history(&mut self, count: u64) -> Result<()> {
         let first = self.next;
         self.next += count;
         self.ask(Ask::History { first, count }).await
     }
 
-    /// Every answer so many milliseconds later, and every part of an upload that much more.
+    /// Delays every answer by so many milliseconds, and every part of an upload by that much more.
     pub(crate) async fn slow(&mut self, all: u64, part: u64) -> Result<()> {
         self.ask(Ask::Slow { all, part }).await
     }
 
-    /// The requests since the last time, in order of arrival.
+    /// Answers so many requests for each recording with "being transcoded", until recordings are added.
+    pub(crate) async fn transcoding(&mut self, answers: usize) -> Result<()> {
+        self.ask(Ask::Transcoding { answers }).await
+    }
+
+    /// Returns the requests since the last time, in order of arrival.
     pub(crate) async fn trace(&mut self) -> Result<Vec<Arrival>> {
         self.ask(Ask::Trace).await
     }
@@ -97,7 +102,7 @@ impl Simulators {
         }
     }
 
-    /// Where anybody can download the recording.
+    /// Returns where anybody can download the recording.
     pub(crate) async fn url(&mut self, of: u64) -> Result<String> {
         self.ask(Ask::Url { of }).await
     }

@@ -54,7 +54,7 @@ pub(crate) struct Function {
     pub(crate) ready_after: Duration,
 }
 
-/// What a piece of work took.
+/// The cost of a piece of work.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Cost {
     pub(crate) wall: Duration,
@@ -95,7 +95,7 @@ impl Function {
         })
     }
 
-    /// One conversation by a direct job.
+    /// Archives one conversation by a direct job.
     pub(crate) async fn archive(&mut self, number: u64) -> Result<Cost> {
         let (answer, cost) = self
             .invoke(json!({"conversationId": conversation(number)}))
@@ -106,7 +106,7 @@ impl Function {
         Err(format!("WRONG: the function did not archive: {answer}").into())
     }
 
-    /// Several conversations as one SQS batch.
+    /// Archives several conversations as one SQS batch.
     pub(crate) async fn batch(&mut self, first: u64, count: u64) -> Result<Cost> {
         let record = |number: u64| {
             json!({"messageId": format!("m-{number}"), "receiptHandle": "handle", "attributes": {},
@@ -142,17 +142,17 @@ impl Function {
         self.child.id().ok_or_else(|| "the function ended".into())
     }
 
-    /// CPU time since it started.
+    /// Returns CPU time since it started.
     pub(crate) fn cpu(&self) -> Result<Cpu> {
         Ok(accounts::cpu(self.id()?)?.1)
     }
 
-    /// CPU time since it started in milliseconds, more finely; its threads live as long as it does.
+    /// Returns CPU time since it started in milliseconds, more finely; its threads live as long as it does.
     pub(crate) fn precise_cpu(&self) -> Result<f64> {
         accounts::precise(self.id()?)
     }
 
-    /// The most memory it held since it started, in MiB.
+    /// Returns the most memory it held since it started, in MiB.
     pub(crate) fn peak(&self) -> Result<f64> {
         let bytes = accounts::peak(self.id()?).ok_or("the system tells no peak memory")?;
         Ok(bytes as f64 / (1024.0 * 1024.0))

@@ -1,4 +1,4 @@
-//! How cost grows: CPU time and peak memory with a recording's length, throughput of a batch with its concurrency.
+//! Growth of the cost: CPU time and peak memory with a recording's length, throughput of a batch with its concurrency.
 
 use super::plot::{Axis, Chart, Line, svg};
 use super::{Bench, KIB, MIB, Result, large, small};

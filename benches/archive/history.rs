@@ -1,4 +1,4 @@
-//! What listing history costs: `archivectl backfill --dry-run` over conversations of which none is archived yet.
+//! The cost of listing history: `archivectl backfill --dry-run` over conversations of which none is archived yet.
 
 use std::process::Stdio;
 use std::time::{Duration, Instant};
@@ -15,7 +15,7 @@ pub(crate) const DAYS: i64 = 30;
 pub(crate) const FIRST_DAY: &str = "2026-01-01";
 const LAST_DAY: &str = "2026-01-30";
 
-/// How often the peak of the memory is read. It only grows, so that the last reading misses next to nothing.
+/// Time between two readings of the peak of the memory, which only grows: the last one misses next to nothing.
 const LOOK: Duration = Duration::from_millis(20);
 
 struct Listing {

@@ -8,7 +8,7 @@ use super::simulators::Arrival;
 use super::table::{Row, Target};
 use super::{Bench, KIB, MIB, Result};
 
-const GIB: f64 = 1024.0 * 1024.0 * 1024.0;
+pub(crate) const GIB: f64 = 1024.0 * 1024.0 * 1024.0;
 
 /// The default of `UPLOAD_PART_SIZE_MIB`, and of `UPLOAD_CONCURRENCY`.
 const PART: u64 = 8 * MIB;
@@ -22,7 +22,7 @@ fn says(bytes: u64) -> String {
     }
 }
 
-/// What archiving one recording in a fresh process took; CPU time of the process's whole life.
+/// The cost of archiving one recording in a fresh process; CPU time of the process's whole life.
 pub(crate) struct Whole {
     pub(crate) cost: Cost,
     /// CPU seconds, more finely.
@@ -47,7 +47,7 @@ pub(crate) async fn fresh(bench: &mut Bench, bytes: u64) -> Result<Whole> {
     Ok(whole)
 }
 
-/// CPU time and memory of the recording that the targets speak of.
+/// Measures CPU time and memory of the recording that the targets speak of.
 pub(crate) async fn one(bench: &mut Bench) -> Result<()> {
     let (size, mut runs) = (bench.gib, Vec::new());
     for _ in 0..bench.repeats {
@@ -81,7 +81,7 @@ pub(crate) async fn one(bench: &mut Bench) -> Result<()> {
     Ok(())
 }
 
-/// CPU time of one pass of SHA-256 over as many bytes, in this process.
+/// Returns CPU time of one pass of SHA-256 over as many bytes, in this process.
 fn hashing_alone(bytes: u64) -> Result<f64> {
     let block = vec![0x5a; 64 * 1024];
     let (mut sha256, before) = (Sha256::new(), accounts::own()?);
@@ -92,7 +92,7 @@ fn hashing_alone(bytes: u64) -> Result<f64> {
     Ok(accounts::own()?.since(before).seconds())
 }
 
-/// The longest recording: memory must not grow with the length.
+/// Measures the longest recording: memory must not grow with the length.
 pub(crate) async fn longest(bench: &mut Bench) -> Result<()> {
     let (short, long) = (bench.gib, bench.four_gib);
     let base = fresh(bench, short).await?.peak;
@@ -110,7 +110,7 @@ pub(crate) async fn longest(bench: &mut Bench) -> Result<()> {
     Ok(())
 }
 
-/// Four recordings side by side, as one batch with the default settings.
+/// Measures four recordings side by side, as one batch with the default settings.
 pub(crate) async fn four_at_once(bench: &mut Bench) -> Result<()> {
     let size = bench.gib;
     let first = bench.simulators.add(4, size).await?;
@@ -128,7 +128,7 @@ pub(crate) async fn four_at_once(bench: &mut Bench) -> Result<()> {
     Ok(())
 }
 
-/// The part of a run between asking for the media and having sent all of it: until `storing` is written down.
+/// Returns the part of a run between asking for the media and having sent all of it: until `storing` is written down.
 fn transfer(trace: &[Arrival]) -> Result<f64> {
     let media = trace.iter().find(|arrival| arrival.service == "Media");
     let media = media.ok_or("nothing was downloaded")?.at;
@@ -138,7 +138,8 @@ fn transfer(trace: &[Arrival]) -> Result<f64> {
     Ok(stored.ok_or("nothing was written down")?.at - media)
 }
 
-/// How long transferring takes when every answer of every service comes `all` later, and that of a part `part` more.
+/// Returns how long transferring takes when every answer of every service comes `all` later, and that of a part `part`
+/// more.
 async fn slowed(bench: &mut Bench, bytes: u64, all: u64, part: u64) -> Result<f64> {
     let mut times = Vec::new();
     for _ in 0..bench.repeats {
@@ -154,7 +155,7 @@ async fn slowed(bench: &mut Bench, bytes: u64, all: u64, part: u64) -> Result<f6
     Ok(median(times))
 }
 
-/// Throughput with latencies, held against what is possible with the parts in flight.
+/// Measures throughput with latencies, against the possible one with the parts in flight.
 pub(crate) async fn slow_network(bench: &mut Bench) -> Result<()> {
     let size = bench.gib / 2;
     let rate = |seconds: f64| size as f64 / MIB as f64 / seconds;

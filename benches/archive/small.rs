@@ -17,7 +17,7 @@ const CALL: u64 = 5 * MIB;
 /// Latency of every request where one is simulated, in milliseconds.
 const LATENCY: u64 = 10;
 
-/// From exec to the first question for work.
+/// Measures the time from exec to the first question for work.
 pub(crate) async fn start(bench: &mut Bench) -> Result<()> {
     let (mut ready, mut cpu) = (Vec::new(), Vec::new());
     for _ in 0..21 {
@@ -37,7 +37,8 @@ pub(crate) async fn start(bench: &mut Bench) -> Result<()> {
     Ok(())
 }
 
-/// Which requests waited for which: from the last one back, each time to the latest that can have been answered.
+/// Returns which requests waited for which: from the last one back, each time to the latest that can have been
+/// answered.
 fn critical_path(trace: &[Arrival]) -> Vec<&Arrival> {
     let answered = |arrival: &Arrival| arrival.at + LATENCY as f64 / 1e3;
     let mut path: Vec<&Arrival> = trace.last().into_iter().collect();
@@ -51,7 +52,7 @@ fn critical_path(trace: &[Arrival]) -> Vec<&Arrival> {
     path
 }
 
-/// The first recording of a fresh process, with latency: what counts is how many requests wait for one another.
+/// Measures the first recording of a fresh process, with latency: the figure is how many requests wait for one another.
 pub(crate) async fn first(bench: &mut Bench) -> Result<()> {
     let mut walls = Vec::new();
     let mut trace = Vec::new();
@@ -93,59 +94,127 @@ pub(crate) async fn first(bench: &mut Bench) -> Result<()> {
     Ok(())
 }
 
-/// The next recordings of the same process: CPU time and requests.
-pub(crate) async fn warm(bench: &mut Bench) -> Result<()> {
-    const RUNS: u64 = 20;
-    let first = bench.simulators.add(RUNS + 1, CALL).await?;
+/// The cost of each of the next recordings of a process.
+pub(crate) struct Warm {
+    /// CPU time of one, in milliseconds.
+    pub(crate) cpu: f64,
+    walls: Vec<f64>,
+    peak: f64,
+    requests: BTreeMap<String, f64>,
+}
+
+/// Archives so many calls one after another, in a process that has archived one before.
+pub(crate) async fn warmed(bench: &mut Bench, runs: u64) -> Result<Warm> {
+    let first = bench.simulators.add(runs + 1, CALL).await?;
     let mut function = bench.function(&[]).await?;
     function.archive(first).await?;
     bench.simulators.check(first).await?;
     bench.simulators.trace().await?;
     let before = function.precise_cpu()?;
     let mut walls = Vec::new();
-    for number in first + 1..=first + RUNS {
+    for number in first + 1..=first + runs {
         walls.push(millis(function.archive(number).await?.wall));
     }
-    let cpu = (function.precise_cpu()? - before) / RUNS as f64;
-    let peak = function.peak()?;
-    let mut requests: BTreeMap<String, f64> = BTreeMap::new();
-    for arrival in bench.simulators.trace().await? {
-        *requests.entry(arrival.service).or_default() += 1.0 / RUNS as f64;
-    }
-    for number in first + 1..=first + RUNS {
+    let warm = Warm {
+        cpu: (function.precise_cpu()? - before) / runs as f64,
+        walls,
+        peak: function.peak()?,
+        requests: requests(bench, runs).await?,
+    };
+    for number in first + 1..=first + runs {
         bench.simulators.check(number).await?;
     }
+    Ok(warm)
+}
+
+/// Returns the requests to each service since the last time, for one of so many recordings.
+async fn requests(bench: &mut Bench, recordings: u64) -> Result<BTreeMap<String, f64>> {
+    let mut requests: BTreeMap<String, f64> = BTreeMap::new();
+    for arrival in bench.simulators.trace().await? {
+        *requests.entry(arrival.service).or_default() += 1.0;
+    }
+    for count in requests.values_mut() {
+        *count = (*count / recordings as f64 * 100.0).round() / 100.0;
+    }
+    Ok(requests)
+}
+
+/// Reports the requests to these services, and those to all others together.
+fn report(bench: &mut Bench, mut requests: BTreeMap<String, f64>, services: &[(&str, Target)]) {
+    for (service, target) in services {
+        let count = requests.remove(*service).unwrap_or_default();
+        bench
+            .rows
+            .push(Row::new(format!("  requests: {service}"), *target, count, ""));
+    }
+    let others = requests.values().sum();
+    bench
+        .rows
+        .push(Row::new("  requests: all others", Target::None, others, ""));
+}
+
+/// Measures the next recordings of the same process: CPU time and requests.
+pub(crate) async fn warm(bench: &mut Bench) -> Result<()> {
+    let warm = warmed(bench, 20).await?;
     bench.rows.extend([
-        Row::new("warm archive of 5 MiB: CPU", Target::AtMost(25.0), cpu, "ms"),
+        Row::new("warm archive of 5 MiB: CPU", Target::AtMost(25.0), warm.cpu, "ms"),
         Row::new(
             "  wall clock, no latency, median",
             Target::None,
-            median(walls),
+            median(warm.walls),
             "ms",
         ),
-        Row::new("  peak memory", Target::None, peak, "MiB"),
+        Row::new("  peak memory", Target::None, warm.peak, "MiB"),
     ]);
-    for (service, target) in [
+    let services = [
         ("S3", Target::AtMost(1.0)),
         ("DynamoDb", Target::AtMost(4.0)),
         ("Genesys", Target::AtMost(2.0)),
         ("Media", Target::None),
         ("Webhook", Target::None),
-    ] {
-        let count = requests.remove(service).unwrap_or_default();
-        let count = (count * 100.0).round() / 100.0;
-        bench
-            .rows
-            .push(Row::new(format!("  requests: {service}"), target, count, ""));
-    }
-    let others = requests.values().fold(0.0, |all, count| all + count);
-    bench
-        .rows
-        .push(Row::new("  requests: all others", Target::None, others, ""));
+    ];
+    report(bench, warm.requests, &services);
     Ok(())
 }
 
-/// How long a warm function takes for a batch of small recordings, in seconds.
+/// Measures a batch as in production: each recording is transcoded first, each conversation looked at again.
+pub(crate) async fn production(bench: &mut Bench) -> Result<()> {
+    const BATCH: u64 = 10;
+    let mut function = bench.function(&[("SETTLE_SECONDS", "900".to_owned())]).await?;
+    // Makes the connections and gets the token.
+    let first = bench.simulators.add(1, CALL).await?;
+    function.batch(first, 1).await?;
+    bench.simulators.check(first).await?;
+    let first = bench.simulators.add(BATCH, CALL).await?;
+    bench.simulators.transcoding(1).await?;
+    bench.simulators.trace().await?;
+    let before = function.precise_cpu()?;
+    let cost = function.batch(first, BATCH).await?;
+    let cpu = (function.precise_cpu()? - before) / BATCH as f64;
+    let requests = requests(bench, BATCH).await?;
+    for number in first..first + BATCH {
+        bench.simulators.check(number).await?;
+    }
+    bench.rows.extend([
+        Row::new(
+            "as in production, batch of 10 x 5 MiB: CPU for each",
+            Target::None,
+            cpu,
+            "ms",
+        ),
+        Row::new(
+            "  wall clock of the batch, 3 s of it Genesys' transcoding",
+            Target::None,
+            cost.wall.as_secs_f64(),
+            "s",
+        ),
+    ]);
+    let services = ["S3", "DynamoDb", "Genesys", "Sqs"].map(|service| (service, Target::None));
+    report(bench, requests, &services);
+    Ok(())
+}
+
+/// Returns how long a warm function takes for a batch of small recordings, in seconds.
 pub(crate) async fn batch_of(bench: &mut Bench, count: u64, concurrency: u64) -> Result<f64> {
     let mut walls = Vec::new();
     let changes = [("RECORD_CONCURRENCY", concurrency.to_string())];
@@ -166,7 +235,7 @@ pub(crate) async fn batch_of(bench: &mut Bench, count: u64, concurrency: u64) ->
     Ok(median(walls))
 }
 
-/// Ten small recordings one after another, and four at a time.
+/// Measures ten small recordings one after another, and four at a time.
 pub(crate) async fn batch(bench: &mut Bench) -> Result<()> {
     let one = batch_of(bench, 10, 1).await?;
     let four = batch_of(bench, 10, 4).await?;
@@ -183,7 +252,7 @@ pub(crate) async fn batch(bench: &mut Bench) -> Result<()> {
     Ok(())
 }
 
-/// The size of what is deployed: the binary in a zip file.
+/// Measures the size of the package: the binary in a zip file.
 pub(crate) fn package(bench: &mut Bench) -> Result<()> {
     /// Local header, central directory and end record of a file named `bootstrap`.
     const AROUND: usize = 30 + 46 + 22 + 2 * "bootstrap".len();

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-/// What a figure is held against.
+/// The target of a figure.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Target {
     AtMost(f64),
@@ -30,7 +30,7 @@ impl Row {
         }
     }
 
-    /// Measured by target; below 1 is good for a ceiling, above 1 for a floor.
+    /// Returns measured by target; below 1 is good for a ceiling, above 1 for a floor.
     fn ratio(&self) -> Option<f64> {
         match self.target {
             Target::AtMost(target) | Target::AtLeast(target) => Some(self.measured / target),
@@ -84,7 +84,7 @@ fn shown(value: f64, unit: &str) -> String {
     format!("{value:.digits$} {unit}").trim_end().to_owned()
 }
 
-/// The rows under each other, each column as wide as its widest cell.
+/// Returns the rows under each other, each column as wide as its widest cell.
 pub(crate) fn render(rows: &[Row]) -> String {
     let mut lines = vec![["figure", "target", "measured", "ratio", "verdict"].map(str::to_owned)];
     lines.extend(rows.iter().map(Row::cells));
@@ -104,7 +104,7 @@ pub(crate) fn render(rows: &[Row]) -> String {
     text
 }
 
-/// The rows, and whatever else was found, as JSON.
+/// Returns the rows, and whatever else was found, as JSON.
 pub(crate) fn json(rows: &[Row], notes: &[String]) -> Value {
     json!({"rows": rows.iter().map(Row::json).collect::<Vec<_>>(), "notes": notes})
 }

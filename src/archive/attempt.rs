@@ -8,7 +8,7 @@ use super::{Archiver, Run, filtered_out};
 use crate::aws::ledger::{Claim, Lease};
 use crate::domain::audit::{Action, AuditEvent};
 use crate::domain::format::Format;
-use crate::domain::outcome::{Figures, Outcome, RecordingResult, Verdict, verdict};
+use crate::domain::outcome::{Consequence, Outcome, RecordingResult, Timings, consequence};
 use crate::domain::record::State;
 use crate::domain::recording::{ArchivedFile, RecordingRef};
 use crate::error::{Error, ErrorKind};
@@ -27,7 +27,7 @@ pub(super) struct Attempt<'a> {
     /// The format to ask for. Until Genesys says what was recorded, audio is assumed.
     pub(super) format: Format,
     /// The cost of storing; `None` as long as this run stored nothing.
-    figures: Option<Figures>,
+    timings: Option<Timings>,
 }
 
 impl<'a> Attempt<'a> {
@@ -55,7 +55,7 @@ impl<'a> Attempt<'a> {
                 run,
                 lease,
                 format,
-                figures: None,
+                timings: None,
             }),
             Ok(Claim::Done(record)) => Err(archiver.already_archived(run, target, record)),
             Ok(Claim::Busy { remaining }) => {
@@ -64,7 +64,7 @@ impl<'a> Attempt<'a> {
                 let error = archiver.judged(run, None, error);
                 Err(RecordingResult::ended(
                     target,
-                    verdict(error.kind()).outcome,
+                    consequence(error.kind()).outcome,
                     error,
                 ))
             }
@@ -78,7 +78,7 @@ impl<'a> Attempt<'a> {
             return Ok(());
         }
         let begun = Instant::now();
-        let mut figures = Figures::default();
+        let mut timings = Timings::default();
         let mut end = None;
         let visible = self.adopt_former().await?;
         let files = if let Some(files) = self.lease.record().complete(&visible) {
@@ -87,7 +87,7 @@ impl<'a> Attempt<'a> {
             let listed = self.ready(listed).await?;
             end = listed.end;
             let (files, took) = self.transfer(&listed, visible).await?;
-            figures.download = Some(took);
+            timings.download = Some(took);
             files
         };
         // The hash of a multipart object is known too late to be sent along, and the run that completed the upload may
@@ -96,14 +96,14 @@ impl<'a> Attempt<'a> {
             let tagging = self.archiver.storage.tag(file);
             self.run.deadline.in_time(tagging).await?;
         }
-        figures.archive = Some(begun.elapsed());
+        timings.archive = Some(begun.elapsed());
         let age = self
             .archiver
             .clock
             .now()
             .duration_since(end.unwrap_or(self.run.since));
-        figures.age = age.try_into().ok();
-        self.archived(files, figures).await
+        timings.age = age.try_into().ok();
+        self.archived(files, timings).await
     }
 
     /// Returns the recording as Genesys lists it, if it is wanted and can be downloaded now.
@@ -128,11 +128,11 @@ impl<'a> Attempt<'a> {
     }
 
     /// Records that the files are visible and verified.
-    async fn archived(&mut self, files: Vec<ArchivedFile>, figures: Figures) -> Result<(), Error> {
+    async fn archived(&mut self, files: Vec<ArchivedFile>, timings: Timings) -> Result<(), Error> {
         let entry = self.entry(Action::ArchiveStored, State::Archived);
         let of_file = |file: &ArchivedFile| {
             let entry = entry.clone().with_file(file);
-            match figures.archive {
+            match timings.archive {
                 Some(took) => entry.with_latency(took),
                 None => entry,
             }
@@ -140,7 +140,7 @@ impl<'a> Attempt<'a> {
         let entries: Vec<AuditEvent> = files.iter().map(of_file).collect();
         let (ledger, goal) = (&self.archiver.ledger, self.archiver.goal());
         ledger.archived(&mut self.lease, files, &entries, goal).await?;
-        self.figures = Some(figures);
+        self.timings = Some(timings);
         let target = self.lease.target();
         let recording_id = target.recording_key();
         tracing::info!(interaction_id = %target.conversation, recording_id, "recording archived");
@@ -208,11 +208,11 @@ impl<'a> Attempt<'a> {
         let Self { archiver, run, .. } = self;
         let record = self.lease.record();
         let mut error = archiver.judged(run, record.transcoding_since, error);
-        let Verdict {
+        let Consequence {
             mut outcome,
             state,
             action,
-        } = verdict(error.kind());
+        } = consequence(error.kind());
         let ended = self.result();
         // A lost lease is the other run's to write with.
         if error.kind() != ErrorKind::LeaseLost {
@@ -235,7 +235,7 @@ impl<'a> Attempt<'a> {
                 outcome = Outcome::Retry;
             }
         }
-        log_end(ended.of, outcome, &error);
+        log_end(ended.target, outcome, &error);
         ended.but(outcome, error)
     }
 
@@ -247,15 +247,15 @@ impl<'a> Attempt<'a> {
     /// Returns the result so far: what is archived, and what this run spent on it.
     fn result(&self) -> RecordingResult {
         let record = self.lease.record();
-        let (outcome, figures) = match self.figures {
-            Some(figures) => (Outcome::Archived, figures),
-            None => (Outcome::AlreadyArchived, Figures::default()),
+        let (outcome, timings) = match self.timings {
+            Some(timings) => (Outcome::Archived, timings),
+            None => (Outcome::AlreadyArchived, Timings::default()),
         };
         let files = if record.is_archived() {
             record.files.clone()
         } else {
             Vec::new()
         };
-        RecordingResult::done(self.lease.target(), outcome, files, figures)
+        RecordingResult::done(self.lease.target(), outcome, files, timings)
     }
 }

@@ -10,7 +10,7 @@ use crate::aws::queues::{Delayed, deferred};
 use crate::domain::audit::AuditEvent;
 use crate::domain::format::{MediaKind, RecordingApi};
 use crate::domain::job::{Job, LOOKS};
-use crate::domain::outcome::{Figures, Outcome, RecordingResult, Verdict, verdict};
+use crate::domain::outcome::{Consequence, Outcome, RecordingResult, Timings, consequence};
 use crate::domain::record::Record;
 use crate::domain::recording::{ConversationId, RecordingRef};
 use crate::error::{Disposition, Error, ErrorKind};
@@ -56,11 +56,11 @@ impl Archiver {
         error: Error,
     ) -> Ending {
         let error = self.judged(run, None, error);
-        let Verdict {
+        let Consequence {
             outcome,
             state,
             action,
-        } = verdict(error.kind());
+        } = consequence(error.kind());
         log_end(target, outcome, &error);
         let next = (found.is_some() && outcome == Outcome::Deferred).then(|| {
             let job = Job {
@@ -175,7 +175,7 @@ impl Archiver {
         let outcome = Outcome::AlreadyArchived;
         self.as_expected(
             run,
-            RecordingResult::done(target, outcome, record.files, Figures::default()),
+            RecordingResult::done(target, outcome, record.files, Timings::default()),
         )
     }
 
@@ -190,11 +190,11 @@ impl Archiver {
         let hashes: Vec<_> = result.files.iter().map(|file| file.sha256.as_str()).collect();
         let message = format!(
             "{} is archived with SHA-256 {}, not the expected {expected}",
-            result.of,
+            result.target,
             hashes.join(", ")
         );
         let error = Error::new(ErrorKind::HashMismatch, message);
-        log_end(result.of, Outcome::Failed, &error);
+        log_end(result.target, Outcome::Failed, &error);
         result.but(Outcome::Failed, error)
     }
 }

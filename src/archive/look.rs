@@ -12,7 +12,7 @@ use super::{Archiver, Run, several};
 use crate::aws::ledger::Found;
 use crate::domain::audit::Action;
 use crate::domain::job::Job;
-use crate::domain::outcome::{Figures, Outcome, RecordingResult};
+use crate::domain::outcome::{Outcome, RecordingResult, Timings};
 use crate::domain::record::{Record, State};
 use crate::domain::recording::{RecordingId, RecordingRef};
 use crate::error::{Error, ErrorKind};
@@ -135,7 +135,7 @@ impl Archiver {
             } else {
                 Outcome::Settled
             };
-            results.push(RecordingResult::done(of, outcome, Vec::new(), Figures::default()));
+            results.push(RecordingResult::done(of, outcome, Vec::new(), Timings::default()));
         }
         Looked { results, taken: None }
     }
@@ -189,7 +189,7 @@ impl Archiver {
         }
         if number.is_none() && results.is_empty() {
             let outcome = Outcome::Settling;
-            results.push(RecordingResult::done(of, outcome, Vec::new(), Figures::default()));
+            results.push(RecordingResult::done(of, outcome, Vec::new(), Timings::default()));
         }
         let undecided = results.iter().any(is_undecided);
         let complete = known
@@ -245,7 +245,7 @@ fn is_undecided(result: &RecordingResult) -> bool {
 
 /// Checks whether a recording needs no further run, by its result in this look or else by its record.
 fn is_final(id: &str, results: &[RecordingResult], known: &Known) -> bool {
-    let result = results.iter().find(|result| result.of.recording_key() == id);
+    let result = results.iter().find(|result| result.target.recording_key() == id);
     let Some(result) = result else {
         return known.of(id).is_some_and(Record::is_final);
     };

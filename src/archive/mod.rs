@@ -20,6 +20,7 @@ use tracing::Instrument as _;
 use self::attempt::Attempt;
 pub(crate) use self::endings::asked;
 pub use self::look::{Concluded, Looked, Taken};
+pub use self::settling::OVERDUE;
 use crate::aws::Clients;
 use crate::aws::ledger::{Goal, Ledger, Writer};
 use crate::aws::storage::Storage;
@@ -126,17 +127,17 @@ impl Archiver {
         })
     }
 
-    /// Returns the configuration.
+    /// The configuration it was made of.
     pub fn config(&self) -> &Config {
         &self.config
     }
 
-    /// Returns the counters of lower layers, since they were taken last.
+    /// What happened deep inside since it was asked last.
     pub fn counters(&self) -> &Counters {
         &self.counters
     }
 
-    /// Returns the clock.
+    /// Its clock.
     pub fn clock(&self) -> &Clock {
         &self.clock
     }

@@ -24,7 +24,7 @@ pub(super) enum Plan {
 }
 
 /// A look that is overdue by this much never comes: its message is lost, or lies among the dead letters.
-const OVERDUE: SignedDuration = SignedDuration::from_hours(1);
+pub const OVERDUE: SignedDuration = SignedDuration::from_hours(1);
 
 /// Returns what to do with a job for a conversation, of which the ledger has this record. An event says when the
 /// conversation `ended`.

@@ -67,7 +67,7 @@ pub(super) fn media_hosts(text: &str) -> Option<Vec<String>> {
 }
 
 /// Returns whether a URL leads to this machine. `host.docker.internal` is this machine as a container of it sees it.
-pub(super) fn is_local(url: &Url) -> bool {
+pub fn is_local(url: &Url) -> bool {
     match url.host_str() {
         Some("localhost" | "host.docker.internal") => true,
         Some(host) => host

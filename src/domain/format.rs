@@ -90,12 +90,12 @@ impl fmt::Display for Format {
     }
 }
 
-/// How the channels of a call are archived: `RECORDING_CHANNELS`.
+/// The files that the channels of a call are archived in: `RECORDING_CHANNELS`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Channels {
-    /// All of them in one file.
+    /// One file of all channels.
     Merged,
-    /// Each in a file of its own.
+    /// One file for each channel.
     Split,
 }
 

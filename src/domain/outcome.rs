@@ -1,4 +1,4 @@
-//! How a recording's run ended, and what an error means for ledger, audit and trigger.
+//! The outcome of a recording's run, and the consequence of an error for ledger, audit and trigger.
 
 use std::time::Duration;
 
@@ -7,14 +7,14 @@ use super::record::State;
 use super::recording::{ArchivedFile, RecordingRef};
 use crate::error::{Disposition, Error, ErrorKind};
 
-/// How a recording's run ended: docs/interface.md, "Outcomes".
+/// The outcome of a recording's run: docs/interface.md, "Outcomes".
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Outcome {
     /// In S3, verified, audited, webhook delivered.
     Archived,
     /// A former run did it.
     AlreadyArchived,
-    /// Comes again by the work queue.
+    /// Retried later by the work queue.
     Deferred,
     /// A look at a conversation found nothing to do, and another one follows.
     Settling,
@@ -22,18 +22,18 @@ pub enum Outcome {
     Settled,
     /// A conversation ended without a recording having been started.
     Unrecorded,
-    /// Gone at the source.
+    /// Deleted at the source.
     Expired,
     /// Filtered out by configuration.
     Skipped,
-    /// Cannot be archived until somebody mends the cause.
+    /// Cannot be archived until somebody fixes the cause.
     Failed,
-    /// Ended by something passing; the trigger redelivers.
+    /// Ended by a transient error; the trigger redelivers.
     Retry,
 }
 
 impl Outcome {
-    /// The name in summaries, metrics and event files.
+    /// Returns the name in summaries, metrics and event files.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Archived => "archived",
@@ -50,26 +50,26 @@ impl Outcome {
     }
 }
 
-/// What came of one recording, or of a conversation without one.
+/// The result of a run for one recording, or for a conversation without one.
 #[derive(Debug)]
 pub struct RecordingResult {
-    /// What it is about.
-    pub of: RecordingRef,
-    /// How it ended.
+    /// The recording or the conversation.
+    pub target: RecordingRef,
+    /// Its outcome.
     pub outcome: Outcome,
-    /// What lies in S3 of it.
+    /// Its files in S3.
     pub files: Vec<ArchivedFile>,
-    /// Why it ended as it did, unless all went well.
+    /// The reason of the outcome, unless it was archived.
     pub error: Option<Error>,
-    /// What it cost; nothing where nothing was archived in this run.
-    pub figures: Figures,
-    /// The deferred job is sent already.
+    /// The times it took; none where nothing was archived in this run.
+    pub timings: Timings,
+    /// Its deferred job is sent already.
     pub sent: bool,
 }
 
-/// What a run's archiving cost, for capacity planning.
+/// The times that archiving took in a run, for capacity planning.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Figures {
+pub struct Timings {
     /// From the first request for media to the last byte checked.
     pub download: Option<Duration>,
     /// From the claim to the object verified.
@@ -79,14 +79,14 @@ pub struct Figures {
 }
 
 impl RecordingResult {
-    /// An archived recording.
-    pub fn done(of: RecordingRef, outcome: Outcome, files: Vec<ArchivedFile>, figures: Figures) -> Self {
+    /// Makes the result of an archived recording.
+    pub fn done(target: RecordingRef, outcome: Outcome, files: Vec<ArchivedFile>, timings: Timings) -> Self {
         Self {
-            of,
+            target,
             outcome,
             files,
             error: None,
-            figures,
+            timings,
             sent: false,
         }
     }
@@ -100,48 +100,52 @@ impl RecordingResult {
         }
     }
 
-    /// Anything else.
-    pub fn ended(of: RecordingRef, outcome: Outcome, error: Error) -> Self {
+    /// Makes the result of a run that did not archive the recording.
+    pub fn ended(target: RecordingRef, outcome: Outcome, error: Error) -> Self {
         Self {
-            of,
+            target,
             outcome,
             files: Vec::new(),
             error: Some(error),
-            figures: Figures::default(),
+            timings: Timings::default(),
             sent: false,
         }
     }
 }
 
-/// What an error means for whoever has to write it down.
+/// The consequence of an error for ledger, audit and trigger.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Verdict {
+pub(crate) struct Consequence {
     pub(crate) outcome: Outcome,
-    /// `None`: the ledger's state stays as it is.
+    /// The ledger's new state; `None` if it stays as it is.
     pub(crate) state: Option<State>,
     pub(crate) action: Action,
 }
 
-/// The meaning of an error that ended a recording's run.
-pub(crate) fn verdict(kind: ErrorKind) -> Verdict {
-    let verdict = |outcome, state, action| Verdict {
+/// Returns the consequence of an error that ended a recording's run.
+pub(crate) fn consequence(kind: ErrorKind) -> Consequence {
+    let consequence = |outcome, state, action| Consequence {
         outcome,
         state,
         action,
     };
     match (kind, kind.disposition()) {
-        (ErrorKind::Expired, _) => verdict(Outcome::Expired, Some(State::Expired), Action::DownloadExpired),
+        (ErrorKind::Expired, _) => {
+            consequence(Outcome::Expired, Some(State::Expired), Action::DownloadExpired)
+        }
         (ErrorKind::FilteredOut, _) => {
-            verdict(Outcome::Skipped, Some(State::Skipped), Action::DownloadSkipped)
+            consequence(Outcome::Skipped, Some(State::Skipped), Action::DownloadSkipped)
         }
         (ErrorKind::WebhookUndeliverable | ErrorKind::WebhookUnsignable, _) => {
-            verdict(Outcome::Failed, None, Action::WebhookFailed)
+            consequence(Outcome::Failed, None, Action::WebhookFailed)
         }
-        (ErrorKind::WebhookDown, _) => verdict(Outcome::Deferred, None, Action::WebhookFailed),
-        (_, Disposition::Discard) => verdict(Outcome::Failed, Some(State::Failed), Action::DownloadFailed),
+        (ErrorKind::WebhookDown, _) => consequence(Outcome::Deferred, None, Action::WebhookFailed),
+        (_, Disposition::Discard) => {
+            consequence(Outcome::Failed, Some(State::Failed), Action::DownloadFailed)
+        }
         (_, Disposition::Defer) => {
-            verdict(Outcome::Deferred, Some(State::Deferred), Action::DownloadDeferred)
+            consequence(Outcome::Deferred, Some(State::Deferred), Action::DownloadDeferred)
         }
-        (_, Disposition::Retry) => verdict(Outcome::Retry, None, Action::DownloadFailed),
+        (_, Disposition::Retry) => consequence(Outcome::Retry, None, Action::DownloadFailed),
     }
 }

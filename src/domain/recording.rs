@@ -200,6 +200,29 @@ pub struct ArchivedFile {
 }
 
 #[cfg(test)]
+impl ArchivedFile {
+    /// Returns a file of 7 bytes under this key, for the tests of other modules.
+    pub(crate) fn sample(key: &str) -> Self {
+        Self {
+            archive_key: ArchiveKey {
+                bucket: "archive".to_owned(),
+                key: key.to_owned(),
+            },
+            sha256: "ab".repeat(32),
+            size_bytes: 7,
+            format: "wav".to_owned(),
+            attempt_id: Uuid::nil(),
+            channel: None,
+            part: None,
+            part_name: None,
+            format_found: None,
+            crc64nvme: None,
+            media_host: None,
+        }
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 

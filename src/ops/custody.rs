@@ -132,7 +132,7 @@ impl Custody {
         let wrong = match (&custody.record, end) {
             (None, _) => Some((
                 Code::LedgerDiffers,
-                "the audit tells of it, and the ledger has no record".to_owned(),
+                "the audit has events of it, and the ledger has no record".to_owned(),
             )),
             (Some(_), Err(broken)) => Some((Code::AuditBroken, broken.to_string())),
             (Some(record), Ok(end)) if end.seq < record.seq => Some((

@@ -2,6 +2,10 @@
 
 use std::fmt;
 
+use reqwest::Url;
+
+use crate::config::is_local;
+
 /// The reason why a command did not do what it was asked for.
 #[derive(Debug)]
 pub struct Error {
@@ -87,9 +91,12 @@ impl Error {
     #[must_use]
     pub(super) fn at(mut self, url: String) -> Self {
         let service = self.unreachable.unwrap_or_default();
-        self.remedy = Some(format!(
-            "{service} is expected at {url}: check region and endpoint, network, proxy and firewall"
-        ));
+        let check = if Url::parse(&url).is_ok_and(|url| is_local(&url)) {
+            "is `cargo local -- serve` running? If another server is meant, check the endpoint"
+        } else {
+            "check region and endpoint, network, proxy and firewall"
+        };
+        self.remedy = Some(format!("{service} is expected at {url}: {check}"));
         self.url = Some(url);
         self
     }

@@ -24,13 +24,13 @@ pub struct Filter {
 /// The place of a conversation among those that a command asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Selection {
-    /// It may have wanted recordings.
+    /// The conversation may have wanted recordings.
     Wanted,
     /// No recording of a wanted kind was started.
     Unrecorded,
     /// The filters leave it out.
     Filtered,
-    /// It is not over.
+    /// The conversation is not over.
     Ongoing,
 }
 
@@ -71,7 +71,7 @@ impl Filter {
         }
     }
 
-    /// Describes the filters, the same filters always in the same words: a checkpoint compares them to tell whether
+    /// Describes the filters, the same filters always in the same words: a checkpoint compares them to find out whether
     /// it is continued.
     pub fn describe(&self) -> String {
         let Self {

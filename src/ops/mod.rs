@@ -6,6 +6,7 @@
 pub mod audit;
 pub mod backfill;
 mod clock;
+mod credentials;
 pub mod custody;
 pub mod doctor;
 mod error;

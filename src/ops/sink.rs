@@ -261,8 +261,8 @@ async fn archive(archiver: &Archiver, job: &Job, session: &Session, report: &dyn
 impl Archived {
     fn of(result: &RecordingResult) -> Self {
         Self {
-            interaction_id: result.of.conversation.to_string(),
-            recording_id: result.of.recording_key(),
+            interaction_id: result.target.conversation.to_string(),
+            recording_id: result.target.recording_key(),
             outcome: result.outcome.as_str(),
             reason: result.error.as_ref().map(ToString::to_string),
             files: result

@@ -3,9 +3,12 @@
 use std::collections::BTreeMap;
 
 use aws_config::SdkConfig;
+use reqwest::Url;
 
+use super::credentials;
 use super::error::{Error, Kind};
 use crate::aws;
+use crate::config::is_local;
 
 /// Outputs and parameters of the template, and the variable that each sets.
 const VARIABLES: [(&str, &str); 27] = [
@@ -40,14 +43,24 @@ const VARIABLES: [(&str, &str); 27] = [
 
 /// Returns the values of the function's variables in the stack of this name; empty where it leaves one unset.
 pub(super) async fn variables(sdk: &SdkConfig, name: &str) -> Result<BTreeMap<&'static str, String>, Error> {
+    let region = credentials::region(sdk).await?;
     let described = aws_sdk_cloudformation::Client::new(sdk)
         .describe_stacks()
         .stack_name(name)
         .send()
         .await
         .map_err(|error| {
-            let doing = format!("describing the stack {name} (check name, region and credentials)");
-            aws::failed(&doing, error)
+            let error = Error::from(aws::failed(&format!("describing the stack {name}"), error));
+            let endpoint = sdk.endpoint_url();
+            let local = endpoint.is_some_and(|url| Url::parse(url).is_ok_and(|url| is_local(&url)));
+            if error.unreachable().is_some() {
+                let usual = || format!("https://cloudformation.{region}.amazonaws.com");
+                error.at(endpoint.map_or_else(usual, str::to_owned))
+            } else if local {
+                error.remedy("leave --stack out: `cargo local -- serve` has no stacks")
+            } else {
+                error.remedy("check the stack's name, the region and the credentials")
+            }
         })?;
     let stack = described.stacks.unwrap_or_default().into_iter().next();
     let wrong = |message: String| Error::new(Kind::Configuration, message);

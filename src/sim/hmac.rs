@@ -4,7 +4,7 @@ use sha2::{Digest as _, Sha256};
 
 const BLOCK: usize = 64;
 
-/// The authentication code of `message` under `key`.
+/// Returns the authentication code of `message` under `key`.
 pub(super) fn hmac_sha256(key: &[u8], message: &[u8]) -> [u8; 32] {
     let mut block = [0_u8; BLOCK];
     if key.len() > BLOCK {

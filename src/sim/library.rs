@@ -19,12 +19,12 @@ const CALL_02: &[u8] = include_bytes!("media/call-02.wav");
 /// Length of the long call: 8 kHz, 16 bit, stereo make 109 MB of an hour minus three minutes.
 const LONG_CALL: Duration = Duration::from_secs(57 * 60);
 
-/// The id of conversation `number`.
+/// Returns the id of conversation `number`.
 pub fn conversation_id(number: u32) -> String {
     format!("c0000000-0000-4000-8000-{number:012}")
 }
 
-/// The id of the `k`-th recording of conversation `number`.
+/// Returns the id of the `k`-th recording of conversation `number`.
 pub fn recording_id(number: u32, k: u32) -> String {
     format!("e0000000-0000-4000-8000-{:012}", number * 100 + k)
 }

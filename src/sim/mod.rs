@@ -23,13 +23,13 @@ pub use names::{
 };
 pub use site::{Ports, Site};
 
-/// How often the work queue hands out a message before it becomes a dead letter, as in the template.
+/// Number of receptions after which a message of the work queue becomes a dead letter, as in the template.
 const MOST_RECEPTIONS: u32 = 5;
 
 /// Everything the archiver talks to, set up and running. Stops when dropped.
 #[derive(Debug, Clone)]
 pub struct World {
-    /// What all of them were asked, and the script of faults.
+    /// The requests to all of them, and the script of faults.
     pub wire: wire::Wire,
     /// Genesys Cloud.
     pub genesys: genesys::Genesys,
@@ -50,14 +50,14 @@ pub struct World {
 pub type StartError = Box<dyn std::error::Error + Send + Sync>;
 
 impl World {
-    /// On any free ports, with everything in memory or in a folder that goes away with it.
+    /// Starts on any free ports, with everything in memory or in a folder that goes away with it.
     pub async fn temporary() -> Result<Self, StartError> {
         let wire = wire::Wire::default();
         let aws = aws::Aws::temporary(&wire).await?;
         Self::around(wire, aws, Site::default()).await
     }
 
-    /// At this site, with objects as plain files below `folder` and the tables beside them.
+    /// Starts at this site, with objects as plain files below `folder` and the tables beside them.
     pub async fn in_folder(folder: &Path, site: Site) -> Result<Self, StartError> {
         let wire = wire::Wire::default();
         let aws = aws::Aws::start(&wire, &site, folder).await?;

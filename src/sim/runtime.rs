@@ -1,5 +1,6 @@
-//! The Lambda Runtime API, as far as a function needs it: <https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html>.
-//! With it the built binary runs as it does in Lambda, without Lambda.
+//! The Lambda Runtime API, as far as a function needs it:
+//! <https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html>. With it the built binary runs as it does in
+//! Lambda, without Lambda.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -18,7 +19,7 @@ use tokio::task::JoinHandle;
 
 use super::wire::{Wire, bind};
 
-/// What the function answered: its response, or its error.
+/// The answer of the function: its response, or its error.
 pub type Answer = Result<Value, Value>;
 
 /// A running Runtime API. Stops when dropped.
@@ -81,7 +82,7 @@ impl RuntimeApi {
         })
     }
 
-    /// The value of `AWS_LAMBDA_RUNTIME_API`.
+    /// Returns the value of `AWS_LAMBDA_RUNTIME_API`.
     pub fn address(&self) -> String {
         self.address.to_string()
     }
@@ -91,7 +92,7 @@ impl RuntimeApi {
         self.shared.polled.notified().await;
     }
 
-    /// Goes away as an emulator does that is stopped: every connection closes, and nobody listens any more.
+    /// Stops as a stopped emulator does: every connection closes, and nobody listens any more.
     pub async fn stop(&mut self) {
         self.task.abort();
         // An error: it was aborted.
@@ -159,7 +160,7 @@ async fn error(State(shared): State<Arc<Shared>>, Path(id): Path<String>, body: 
     settle(&shared, &id, Err(json_of(&body)))
 }
 
-/// The runtime client names no content type, so the body is read as what it has to be.
+/// Reads a body as JSON, as the runtime client names no content type.
 fn json_of(body: &[u8]) -> Value {
     serde_json::from_slice(body).unwrap_or_default()
 }

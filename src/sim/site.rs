@@ -46,7 +46,7 @@ impl Default for Site {
 }
 
 impl Site {
-    /// Only this machine reaches them.
+    /// Returns the site that only this machine reaches.
     pub fn loopback(ports: Ports) -> Self {
         let bind = IpAddr::from(Ipv4Addr::LOCALHOST);
         Self {
@@ -56,8 +56,8 @@ impl Site {
         }
     }
 
-    /// The fixed ports of `cargo local -- serve`, on `bind` and under `name`; without one, under an address on which
-    /// this machine reaches them.
+    /// Returns the fixed ports of `cargo local -- serve`, on `bind` and under `name`; without one, under an address on
+    /// which this machine reaches them.
     pub fn served(bind: IpAddr, name: Option<String>) -> Self {
         let own = || match bind {
             IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.to_string(),

@@ -21,7 +21,7 @@ use super::hmac::hmac_sha256;
 use super::site::{Ports, Site};
 use super::wire::{Service, Wire, bind_on};
 
-/// How far the timestamp of a delivery may be off, in seconds.
+/// The most that the timestamp of a delivery may be off, in seconds.
 const TOLERANCE: u64 = 300;
 
 /// A running receiver; clones are handles to the same one, and it stops with the last of them.
@@ -38,7 +38,7 @@ pub struct Delivery {
     pub id: String,
     /// `webhook-timestamp` in seconds since 1970, if there was one.
     pub timestamp: Option<u64>,
-    /// Whether one of the signatures is right for these bytes, this id and this, recent, timestamp.
+    /// True where one of the signatures is right for these bytes, this id and this, recent, timestamp.
     pub verified: bool,
     /// The body; `Null` if it is no JSON.
     pub body: Value,
@@ -50,7 +50,7 @@ pub struct Delivery {
     pub answer: u16,
 }
 
-/// What a delivery is answered with.
+/// The answer to a delivery.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer {
     /// This status, without a body.
@@ -118,28 +118,28 @@ impl Receiver {
         })
     }
 
-    /// Where to deliver.
+    /// Returns the URL for deliveries.
     pub fn url(&self) -> String {
         self.running.url.clone()
     }
 
-    /// Everything that was delivered, in order of arrival.
+    /// Returns everything that was delivered, in order of arrival.
     pub fn deliveries(&self) -> Vec<Delivery> {
         lock(&self.state).deliveries.clone()
     }
 
-    /// What the next deliveries are answered with, one each; 204 when nothing is left.
+    /// Scripts the answers to the next deliveries, one each; 204 when none is left.
     pub fn answer_with<A: Into<Answer>>(&self, answers: impl IntoIterator<Item = A>) {
         let answers = answers.into_iter().map(Into::into);
         lock(&self.state).script.extend(answers);
     }
 
-    /// What every delivery is answered with once the script is over.
+    /// Sets the answer to every delivery once the script is over.
     pub fn always_answer(&self, answer: impl Into<Answer>) {
         lock(&self.state).always = answer.into();
     }
 
-    /// The secret changes.
+    /// Changes the secret.
     pub fn set_secret(&self, secret: &str) {
         lock(&self.state).key = key(secret);
     }
@@ -192,7 +192,7 @@ async fn receive(State(state): State<Arc<Mutex<Inbox>>>, headers: HeaderMap, byt
     response
 }
 
-/// `v1,<base64 of HMAC-SHA-256 over id.timestamp.body>`, one or several separated by spaces.
+/// Checks signatures of the form `v1,<base64 of HMAC-SHA-256 over id.timestamp.body>`, separated by spaces.
 fn verified(key: &[u8], headers: &HeaderMap, body: &[u8]) -> Option<bool> {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     let (id, timestamp) = (text("webhook-id")?, text("webhook-timestamp")?);

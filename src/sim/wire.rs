@@ -45,9 +45,9 @@ pub enum Service {
 pub struct Exchange {
     /// Position among all requests of all services, from 1.
     pub seq: usize,
-    /// Who was asked.
+    /// The service that was asked.
     pub service: Service,
-    /// What was asked, in the service's own operation names.
+    /// The operation, by the service's own name.
     pub operation: String,
     /// HTTP method.
     pub method: String,
@@ -59,7 +59,7 @@ pub struct Exchange {
     pub status: Option<u16>,
 }
 
-/// What happens to a request instead of the ordinary answer.
+/// A fault that befalls a request instead of the ordinary answer.
 #[derive(Debug, Clone)]
 pub enum Fault {
     /// The service never sees the request; this is the answer.
@@ -110,7 +110,7 @@ impl Gate {
 }
 
 impl Fault {
-    /// An answer with this status, an empty body and no further headers.
+    /// Returns an answer with this status, an empty body and no further headers.
     pub fn status(status: u16) -> Self {
         Self::Respond {
             status,
@@ -170,7 +170,7 @@ impl Wire {
         self.lock().latency = latency;
     }
 
-    /// All requests so far, in order of arrival.
+    /// Returns all requests so far, in order of arrival.
     pub fn exchanges(&self) -> Vec<Exchange> {
         self.lock().exchanges.clone()
     }
@@ -180,7 +180,7 @@ impl Wire {
         self.lock().exchanges.clear();
     }
 
-    /// How many requests of one operation have arrived.
+    /// Returns how many requests of one operation have arrived.
     pub fn count(&self, service: Service, operation: &str) -> usize {
         self.lock()
             .exchanges

@@ -58,7 +58,9 @@ impl Handler {
         }
         let replay = about(job, result);
         let handover = Handover::Job(&replay);
-        let handed = self.hand_over(error, Some(result.of), handover, actor).await?;
+        let handed = self
+            .hand_over(error, Some(result.target), handover, actor)
+            .await?;
         if failed && from_sqs && !handed {
             return Err(Error::new(error.kind(), error.to_string()));
         }
@@ -104,7 +106,7 @@ impl Handler {
 
 /// Returns the job to retry for a result: for this recording alone, not for those that are done.
 fn about(job: &Job, result: &RecordingResult) -> Job {
-    match result.of.recording.or(job.recording) {
+    match result.target.recording.or(job.recording) {
         None => job.clone(),
         recording => Job {
             recording,

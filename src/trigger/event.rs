@@ -1,7 +1,9 @@
 //! Reads trigger JSON: what asks, and for what. Pure: sources are known by their shape, each fault is named, nothing is
 //! asked of anyone.
 
+use aws_lambda_events::sqs::SqsMessage;
 use jiff::Timestamp;
+use serde::Deserialize as _;
 use serde_json::Value;
 use tracing::Span;
 
@@ -60,19 +62,15 @@ pub struct Message {
 
 impl Message {
     /// Reads a record of a batch.
-    fn read(mut record: Value, wanted: &Wanted<'_>) -> Self {
-        let mut text = |field: &str| match record.get_mut(field).map(Value::take) {
-            Some(Value::String(text)) => Some(text),
-            _ => None,
-        };
-        let (id, body) = (text("messageId"), text("body"));
-        let request = match &body {
+    fn read(record: &Value, wanted: &Wanted<'_>) -> Self {
+        let sqs = SqsMessage::deserialize(record).unwrap_or_else(|_| bare(record));
+        let request = match &sqs.body {
             Some(body) => from_body(body, wanted),
             None => Err(malformed("the message has no body")),
         };
         Self {
-            id,
-            body: body.unwrap_or_default(),
+            id: sqs.message_id,
+            body: sqs.body.unwrap_or_default(),
             request,
         }
     }
@@ -129,7 +127,7 @@ pub fn read(mut payload: Value, wanted: &Wanted<'_>) -> Incoming {
         Some(records) => match messages(records) {
             Ok(records) => {
                 let read = |record| Message::read(record, wanted);
-                return Incoming::Batch(records.into_iter().map(read).collect());
+                return Incoming::Batch(records.iter().map(read).collect());
             }
             Err(error) => Err(error),
         },
@@ -138,6 +136,15 @@ pub fn read(mut payload: Value, wanted: &Wanted<'_>) -> Incoming {
         source: Source::Direct,
         request,
     }
+}
+
+/// Returns the id and the body of a record that is no message of SQS otherwise, as far as they are text. With its id, SQS
+/// redelivers it alone.
+fn bare(record: &Value) -> SqsMessage {
+    let text = |field: &str| record.get(field).and_then(Value::as_str).map(str::to_owned);
+    let mut message = SqsMessage::default();
+    (message.message_id, message.body) = (text("messageId"), text("body"));
+    message
 }
 
 /// Checks that `Records` is a list, and that SQS sent all of it.

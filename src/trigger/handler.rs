@@ -5,6 +5,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use aws_lambda_events::sqs::SqsBatchResponse;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
@@ -208,7 +209,7 @@ impl Handler {
                 settled[index] = Some(message);
             }
         }
-        let mut failures = Vec::new();
+        let mut answer = SqsBatchResponse::default();
         for (id, settled) in ids.iter().zip(settled) {
             // A message without an end is not finished: SQS keeps it.
             let settled = settled.unwrap_or_else(|| {
@@ -220,12 +221,12 @@ impl Handler {
             match settled {
                 Settled::Done(_) | Settled::Ignored | Settled::HandedOver => {}
                 Settled::Retry { .. } => {
-                    failures.push(json!({"itemIdentifier": id}));
+                    answer.add_failure(id);
                     tally.item_failures += 1;
                 }
             }
         }
-        json!({"batchItemFailures": failures})
+        json!(answer)
     }
 
     /// Settles one message. The exception queue gets the part of an invalid one that may be kept.
@@ -366,8 +367,8 @@ fn summary(results: &[RecordingResult]) -> Value {
                 .map(|file| json!({"archiveKey": file.archive_key, "sha256": file.sha256, "sizeBytes": file.size_bytes}))
                 .collect();
             let mut summary = json!({
-                "interactionId": result.of.conversation.to_string(),
-                "recordingId": result.of.recording.map(|_| result.of.recording_key()),
+                "interactionId": result.target.conversation.to_string(),
+                "recordingId": result.target.recording.map(|_| result.target.recording_key()),
                 "outcome": result.outcome.as_str(),
                 "files": files,
             });

@@ -95,18 +95,18 @@ struct Figure {
 impl Tally {
     /// Counts one result.
     pub fn count(&mut self, result: &RecordingResult) {
-        let archived = result.figures.archive.is_some();
+        let archived = result.timings.archive.is_some();
         let bytes = if archived {
             result.files.iter().map(|file| file.size_bytes).sum()
         } else {
             0
         };
-        let figures = result.figures;
+        let timings = result.timings;
         self.outcomes.entry(result.outcome).or_default().push(Figure {
             bytes,
-            download: figures.download,
-            archive: figures.archive,
-            age: figures.age,
+            download: timings.download,
+            archive: timings.archive,
+            age: timings.age,
         });
         self.deferrals += u64::from(result.outcome == Outcome::Deferred);
     }
@@ -208,11 +208,11 @@ impl Line {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::outcome::Figures;
+    use crate::domain::outcome::Timings;
     use crate::domain::recording::{ConversationId, RecordingRef};
     use crate::error::Error;
 
-    fn result(outcome: Outcome, figures: Figures) -> RecordingResult {
+    fn result(outcome: Outcome, timings: Timings) -> RecordingResult {
         let conversation = ConversationId::parse("c0000000-0000-4000-8000-000000000001").unwrap();
         let of = RecordingRef {
             conversation,
@@ -220,7 +220,7 @@ mod tests {
             segment: None,
         };
         RecordingResult {
-            figures,
+            timings,
             ..RecordingResult::ended(of, outcome, Error::transient("x"))
         }
     }
@@ -229,12 +229,12 @@ mod tests {
     fn one_outcome_makes_one_line_with_everything() {
         let mut tally = Tally::default();
         let second = Duration::from_secs(1);
-        let figures = Figures {
+        let timings = Timings {
             download: Some(second),
             archive: Some(2 * second),
             age: Some(90 * second),
         };
-        tally.count(&result(Outcome::Archived, figures));
+        tally.count(&result(Outcome::Archived, timings));
         let counters = Counters::default();
         counters.genesys_requests.add_one();
         let lines = tally.lines(&counters, 1);
@@ -263,7 +263,7 @@ mod tests {
     fn further_outcomes_add_lines_that_repeat_nothing() {
         let mut tally = Tally::default();
         for outcome in [Outcome::Deferred, Outcome::Failed, Outcome::Deferred] {
-            tally.count(&result(outcome, Figures::default()));
+            tally.count(&result(outcome, Timings::default()));
         }
         let lines = tally.lines(&Counters::default(), 1);
         assert_eq!(lines.len(), 2);

@@ -1,4 +1,4 @@
-//! What docs/interface.md promises, where all goes well or ends as foreseen.
+//! The promises of docs/interface.md, where all goes well or ends as foreseen.
 
 mod batch;
 mod outcomes;
@@ -14,6 +14,15 @@ use crate::support::{
 };
 
 const SECOND: &str = "e0000000-0000-4000-8000-000000000102";
+
+/// Returns a bench whose conversation has two short recordings.
+async fn two_recordings() -> Bench {
+    let recordings = [RECORDING, SECOND].map(|id| Recording::audio(id, [call()]));
+    let conversation = recordings
+        .into_iter()
+        .fold(Conversation::new(CONVERSATION), Conversation::recording);
+    Bench::with(conversation).await
+}
 
 #[tokio::test]
 async fn a_short_recording_is_one_put_that_s3_checks_by_sha256() {
@@ -255,11 +264,7 @@ async fn a_recording_named_by_a_job_needs_no_word_of_genesys_once_it_is_archived
 
 #[tokio::test]
 async fn all_recordings_of_a_conversation_are_archived_or_only_the_named_one() {
-    let recordings = [RECORDING, SECOND].map(|id| Recording::audio(id, [call()]));
-    let conversation = recordings
-        .into_iter()
-        .fold(Conversation::new(CONVERSATION), Conversation::recording);
-    let bench = Bench::with(conversation).await;
+    let bench = two_recordings().await;
     let summary = bench
         .invoke(json!({"conversationId": CONVERSATION, "recordingId": SECOND}))
         .await

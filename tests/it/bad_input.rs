@@ -140,7 +140,7 @@ async fn a_secret_that_cannot_be_used_is_described_and_not_shown() {
     assert!(bench.keys().await.is_empty());
 }
 
-/// JSON in the shapes that triggers have, with anything in their fields.
+/// Returns JSON in the shapes that triggers have, with anything in their fields.
 fn nearly_a_trigger() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
         Just(Value::Null),

@@ -25,7 +25,7 @@ impl Function {
         Self::with_memory(bench, 512).await
     }
 
-    /// As Lambda starts it with that many MB.
+    /// Starts the function as Lambda does with that many MB.
     async fn with_memory(bench: &Bench, megabytes: u32) -> Self {
         let runtime = RuntimeApi::start().await.unwrap();
         // The function waits 3 s for a transcoding, and none of these tests is about that.

@@ -42,7 +42,7 @@ impl Template {
         found.map(|(name, _)| name.as_str()).collect()
     }
 
-    /// The stack of these parameters and otherwise the defaults.
+    /// Returns the stack of these parameters and otherwise the defaults.
     pub(crate) fn stack(&self, changes: &[(&str, &str)]) -> Stack<'_> {
         let declared = self.0["Parameters"].as_object().unwrap();
         let mut parameters: BTreeMap<String, String> = declared
@@ -93,7 +93,7 @@ fn allowed(parameter: &Value, value: &str) -> Result<(), String> {
 }
 
 impl Stack<'_> {
-    /// Why CloudFormation would not even begin to create it.
+    /// Returns why CloudFormation would not even begin to create it.
     pub(crate) fn refused(&self) -> Option<String> {
         for (name, value) in &self.parameters {
             if let Err(why) = allowed(&self.template["Parameters"][name], value) {
@@ -114,7 +114,7 @@ impl Stack<'_> {
         broken.map(|assertion| text(&assertion["AssertDescription"]))
     }
 
-    /// The function's environment; the name of a resource stands for what AWS would call it.
+    /// Returns the function's environment; the name of a resource stands for what AWS would call it.
     pub(crate) fn environment(&self) -> BTreeMap<String, String> {
         let function = &self.template["Resources"]["ArchiverFunction"]["Properties"];
         let variables = function["Environment"]["Variables"].as_object().unwrap();
@@ -124,7 +124,7 @@ impl Stack<'_> {
             .collect()
     }
 
-    /// Whether the stack has this resource of the template.
+    /// Returns whether the stack has this resource of the template.
     pub(crate) fn makes(&self, name: &str) -> bool {
         let resource = &self.template["Resources"][name];
         assert!(resource.is_object(), "there is no resource {name}");
@@ -133,7 +133,7 @@ impl Stack<'_> {
             .is_none_or(|condition| self.condition(condition))
     }
 
-    /// A property as this stack has it: `null` where `AWS::NoValue` takes it out.
+    /// Returns a property as this stack has it: `null` where `AWS::NoValue` takes it out.
     pub(crate) fn value(&self, value: &Value) -> Value {
         match value {
             Value::Array(items) => items
@@ -200,7 +200,7 @@ impl Stack<'_> {
         self.holds(&self.template["Conditions"][name.as_str().unwrap()])
     }
 
-    /// A condition function, of `Conditions` or of `Rules`.
+    /// Evaluates a condition function, of `Conditions` or of `Rules`.
     fn holds(&self, test: &Value) -> bool {
         let (name, argument) = test.as_object().unwrap().iter().next().unwrap();
         let both = || (self.value(&argument[0]), self.value(&argument[1]));
@@ -225,7 +225,7 @@ impl Stack<'_> {
     }
 }
 
-/// What CloudFormation, to which everything is text, makes of a value.
+/// Returns a value as CloudFormation has it, to which everything is text.
 pub(crate) fn text(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }

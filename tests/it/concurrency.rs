@@ -15,7 +15,7 @@ use crate::support::{
     Bench, CONVERSATION, PART, RECORDING, call, invoke, invoke_for, job, outcomes, results, sqs,
 };
 
-/// How long an invocation may take, and so how long its lease runs.
+/// Time of an invocation, and so of its lease.
 const LEASE: Duration = Duration::from_secs(60);
 
 fn end_event() -> Value {
@@ -26,7 +26,7 @@ fn named() -> Value {
     json!({"conversationId": CONVERSATION, "recordingId": RECORDING})
 }
 
-/// A world whose media counts its requests, over a network that takes its time.
+/// Returns a world whose media counts its requests, over a network that takes its time.
 async fn bench_and_media() -> (Bench, Media) {
     let media = call();
     let bench = Bench::with_media(media.clone()).await;
@@ -47,7 +47,7 @@ async fn assert_archived_once(bench: &Bench, media: &Media, story: &str) {
     assert_settled(bench, &[vec![media.sha256().unwrap()]], story).await;
 }
 
-/// Invokes a new container with each payload, all at once. Exactly one archives; the others are put off, or come when
+/// Invokes a new container with each payload, all at once. Exactly one archives; the others are deferred, or come when
 /// it is done.
 async fn all_at_once(payloads: Vec<Value>) {
     let (bench, media) = bench_and_media().await;

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use recording_archiver::sim::genesys::{Conversation, Format, Media, Recording};
+use recording_archiver::sim::genesys::{Format, Media, Recording};
 
 use crate::kill::{LEASE, MOMENTS, Moment, kill};
 use crate::settled::assert_settled;
@@ -56,7 +56,7 @@ struct Scene {
     served: Vec<Vec<String>>,
 }
 
-/// The hashes of a file in the formats that these tests ask for.
+/// Returns the hashes of a file in the formats that these tests ask for.
 fn in_both_formats(file: &Media) -> Vec<String> {
     [Format::Wav, Format::Mp3]
         .map(|format| file.sha256_in(format).unwrap())
@@ -65,13 +65,9 @@ fn in_both_formats(file: &Media) -> Vec<String> {
 
 impl Scene {
     async fn new(kind: &'static Kind) -> Self {
-        let bench = Bench::new().await;
         let media = (kind.files)(1);
         let recording = Recording::audio(RECORDING, media.clone());
-        bench
-            .world
-            .genesys
-            .add(Conversation::new(CONVERSATION).recording(recording));
+        let bench = Bench::with_recording(recording).await;
         let served = media.iter().map(in_both_formats).collect();
         Self {
             bench: Arc::new(bench),
@@ -81,7 +77,7 @@ impl Scene {
         }
     }
 
-    /// The source transcodes anew, and no two transcodings are alike.
+    /// Lets the source transcode anew; no two transcodings are alike.
     fn change_the_source(&mut self, seed: u64) {
         let other = (self.kind.files)(seed);
         for ((file, other), served) in self.media.iter().zip(other).zip(&mut self.served) {
@@ -90,14 +86,14 @@ impl Scene {
         }
     }
 
-    /// From now on the function is configured like this, and expected to archive the first `files` files.
+    /// Configures the function like this, and expects it to archive the first `files` files.
     fn configure(&mut self, kind: &'static Kind, files: usize) {
         self.kind = kind;
         self.media.truncate(files);
         self.served.truncate(files);
     }
 
-    /// How many effects a clean run has.
+    /// Returns how many effects a clean run has.
     async fn effects(&self) -> usize {
         self.bench.world.wire.forget();
         let handler = self.bench.handler(self.kind.configuration);
@@ -110,7 +106,7 @@ impl Scene {
         kill(&self.bench, self.kind.configuration, job(), k, moment).await
     }
 
-    /// One run in a new container; it meets no fault, so it has to come to the end.
+    /// Runs once in a new container; without a fault, so that the run has to come to the end.
     async fn run_to_the_end(&self, story: &str) {
         let handler = self.bench.handler(self.kind.configuration);
         let summary = invoke_for(&handler, job(), LEASE).await.expect(story);

@@ -24,14 +24,14 @@ fn long() -> Media {
     Media::generated_wav(3 * PART, 1)
 }
 
-/// Every download of it stops for ever when its first parts are on their way.
+/// Returns media of which every download stops for ever when its first parts are on their way.
 fn stalling() -> Media {
     let media = long();
     media.always(Mishap::StallAt(2 * PART + 100_000, None));
     media
 }
 
-/// The last run left nothing behind, so that the next one, which meets no fault, archives at once.
+/// Asserts that the last run left nothing behind, so that the next one, without a fault, archives at once.
 async fn assert_undone_and_archived_next(bench: &Bench, media: &Media, story: &str) {
     assert_eq!(
         bench.uploads_in_progress().await,

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use crate::support::*;
 
-/// What the audit notes of the file that was downloaded.
+/// Returns the audit event of the file that was downloaded.
 async fn completed(bench: &Bench) -> Value {
     let events = bench.audit(CONVERSATION, RECORDING).await;
     let mut completed = events
@@ -127,7 +127,7 @@ async fn each_format_is_archived_as_what_it_is() {
     }
 }
 
-/// A file of a screen recording.
+/// Returns a file of a screen recording.
 fn part(number: usize) -> Vec<u8> {
     [
         b"\x1A\x45\xDF\xA3".as_slice(),
@@ -181,7 +181,7 @@ async fn a_copy_whose_beginning_was_cut_says_so() {
     }
 }
 
-/// A recording with a merged pause, a hold from before it began, and a bookmark.
+/// Returns a recording with a merged pause, a hold from before it began, and a bookmark.
 fn annotated() -> Recording {
     let pause = |at| Annotation::new(Mark::Pause("SecurePause"), at, 1_000);
     Recording::audio(RECORDING, [call()]).annotated([

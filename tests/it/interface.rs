@@ -8,7 +8,8 @@ use syn::visit::Visit;
 
 use crate::support::{Bench, CONVERSATION, RECORDING, SETTLING, invoke, job, project, sqs};
 
-/// The names in the first column of the tables below a heading of the page whose first column is called `column`.
+/// Returns the names in the first column of the tables below a heading of the page whose first column is called
+/// `column`.
 fn page(heading: &str, column: &str) -> BTreeSet<String> {
     let page = std::fs::read_to_string(project().join("docs/interface.md")).unwrap();
     let section = page
@@ -46,7 +47,7 @@ impl<'ast> Visit<'ast> for Texts {
     fn visit_attribute(&mut self, _: &'ast syn::Attribute) {}
 }
 
-/// The texts in a method of a type.
+/// Returns the texts in a method of a type.
 fn texts_of(path: &str, of: &str, method: &str) -> BTreeSet<String> {
     let mut texts = Texts::default();
     for item in parse(path).items {
@@ -68,7 +69,7 @@ fn texts_of(path: &str, of: &str, method: &str) -> BTreeSet<String> {
     texts.0
 }
 
-/// The fields of a struct as serde writes them in camel case.
+/// Returns the fields of a struct as serde writes them in camel case.
 fn fields_of(path: &str, of: &str) -> BTreeSet<String> {
     let file = parse(path);
     let found = file.items.iter().find_map(|item| match item {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use recording_archiver::error::Error;
 use recording_archiver::sim::genesys::{Conversation, Recording};
 use recording_archiver::sim::wire::{Exchange, Fault, Gate, Service};
 use recording_archiver::telemetry::Lines;
@@ -21,7 +22,7 @@ fn body(n: usize) -> String {
     json!({"conversationId": conversation(n)}).to_string()
 }
 
-/// Conversations 0 to `count`, with one short recording each.
+/// Returns a bench with conversations 0 to `count`, with one short recording each.
 async fn bench_with(count: usize) -> Bench {
     let bench = Bench::new().await;
     for n in 0..count {
@@ -124,6 +125,12 @@ async fn bodies_that_nobody_can_read_go_to_people_and_the_rest_is_archived() {
     assert!(is_archived(&bench, 0).await && is_archived(&bench, 1).await);
 }
 
+/// Works off five messages in one batch, two recordings at a time.
+async fn five_two_at_a_time(bench: Arc<Bench>) -> Result<Value, Error> {
+    let handler = bench.handler(&[("RECORD_CONCURRENCY", "2")]);
+    invoke(&handler, sqs((0..5).map(body))).await
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_slow_neighbour_takes_one_place_and_no_more() {
     let bench = Arc::new(bench_with(5).await);
@@ -133,16 +140,7 @@ async fn a_slow_neighbour_takes_one_place_and_no_more() {
         let first = exchange.service == Service::Genesys && exchange.target.contains(&conversation(0));
         first.then(|| Fault::Hold(slow.clone()))
     });
-    let batch = tokio::spawn({
-        let bench = bench.clone();
-        async move {
-            invoke(
-                &bench.handler(&[("RECORD_CONCURRENCY", "2")]),
-                sqs((0..5).map(body)),
-            )
-            .await
-        }
-    });
+    let batch = tokio::spawn(five_two_at_a_time(bench.clone()));
     let told = |exchange: &&Exchange| exchange.service == Service::Webhook;
     bench
         .world
@@ -165,16 +163,7 @@ async fn no_more_records_than_configured_are_worked_on_at_a_time() {
         .world
         .wire
         .disturb_next(Service::Media, "media", 9, Fault::Hold(gate.clone()));
-    let batch = tokio::spawn({
-        let bench = bench.clone();
-        async move {
-            invoke(
-                &bench.handler(&[("RECORD_CONCURRENCY", "2")]),
-                sqs((0..5).map(body)),
-            )
-            .await
-        }
-    });
+    let batch = tokio::spawn(five_two_at_a_time(bench.clone()));
     let wire = &bench.world.wire;
     let media = |exchange: &&Exchange| exchange.service == Service::Media;
     wire.wait_until(|exchanges| exchanges.iter().filter(media).count() >= 2)

@@ -9,7 +9,7 @@ use tokio::runtime::Runtime;
 
 use crate::support::{Bench, invoke_for};
 
-/// How long an invocation may take, and so how long the lease of a dead one runs.
+/// Time of an invocation, and so of the lease of a dead one.
 pub(crate) const LEASE: Duration = Duration::from_secs(60);
 
 /// When the function dies.
@@ -17,7 +17,7 @@ pub(crate) const LEASE: Duration = Duration::from_secs(60);
 pub(crate) enum Moment {
     /// The exchange is on its way, and is never carried out.
     Before,
-    /// It was carried out, and the answer never arrives.
+    /// The request was carried out, and the answer never arrives.
     After,
 }
 

@@ -22,7 +22,7 @@ const MOST_PARAMETERS: usize = 5;
 /// Longest file, in lines.
 const LONGEST_FILE: usize = 500;
 
-/// What may be longer, and why. Entries only ever leave this list.
+/// The exceptions, each with its reason. Entries only ever leave this list.
 const EXCEPTIONS: [(&str, &str); 0] = [];
 
 /// A source file: its path below `src/`, and its text without comments and without its own tests.
@@ -49,7 +49,7 @@ impl Source {
         }
     }
 
-    /// The module of the crate that it belongs to; binaries are named `bin/NAME`.
+    /// Returns the module of the crate that it belongs to; binaries are named `bin/NAME`.
     fn module(&self) -> String {
         let mut parts = self.path.split('/');
         match (parts.next().unwrap(), parts.next()) {
@@ -58,12 +58,12 @@ impl Source {
         }
     }
 
-    /// Every path that it names.
+    /// Returns every path that it names.
     fn paths(&self) -> Vec<paths::Path> {
         paths::paths(&self.code)
     }
 
-    /// The modules of the library that it names.
+    /// Returns the modules of the library that it names.
     fn imports(&self) -> BTreeSet<String> {
         // Inside a binary, `crate` is the binary.
         let of_a_binary = self.path.starts_with("bin/") || self.path == "main.rs";
@@ -80,7 +80,7 @@ impl Source {
     }
 }
 
-/// The Rust files below a folder of the project.
+/// Returns the Rust files below a folder of the project.
 fn files(folder: &str) -> Vec<PathBuf> {
     fn walk(folder: &Path, found: &mut Vec<PathBuf>) {
         for entry in std::fs::read_dir(folder).unwrap() {
@@ -102,7 +102,7 @@ fn sources() -> Vec<Source> {
     files("src").iter().map(|path| Source::read(path)).collect()
 }
 
-/// Module -> layer, from the table in `src/lib.rs`: `//! | 2 | aws, genesys | ... |`.
+/// Returns the layer of each module, from the table in `src/lib.rs`: `//! | 2 | aws, genesys | ... |`.
 fn layers() -> BTreeMap<String, u32> {
     let text = std::fs::read_to_string(project().join("src/lib.rs")).unwrap();
     let row = Regex::new(r"(?m)^//! \| (\d) \| ([^|]+) \|").unwrap();

@@ -62,6 +62,31 @@ async fn help_is_ours_and_wrong_usage_has_exit_code_2() {
 }
 
 #[tokio::test]
+async fn a_file_that_is_no_event_is_refused_before_anything_is_shown() {
+    for (file, expected) in [
+        ("events/local-env.json", "events/local-env.json is no event"),
+        ("events/README.md", "is not JSON"),
+        ("events/nothing.json", "cannot be read"),
+    ] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_local"));
+        command.current_dir(support::project()).args(["invoke", file]);
+        let ran = command.output().await.unwrap();
+        assert_eq!(
+            (ran.status.code(), text(&ran.stdout)),
+            (Some(2), String::new()),
+            "{file}"
+        );
+        assert!(text(&ran.stderr).contains(expected), "{}", text(&ran.stderr));
+        assert_eq!(
+            text(&ran.stderr).lines().count(),
+            2,
+            "short: {}",
+            text(&ran.stderr)
+        );
+    }
+}
+
+#[tokio::test]
 async fn a_reader_that_goes_away_ends_it_without_a_word() {
     let mut command = Command::new(env!("CARGO_BIN_EXE_local"));
     command.arg("help").stdout(Stdio::piped()).stderr(Stdio::piped());

@@ -26,7 +26,7 @@ impl io::Write for Written {
 }
 
 impl Written {
-    /// The function's own lines.
+    /// Returns the function's own lines.
     fn lines(&self) -> Vec<Value> {
         let bytes = self.0.lock().unwrap().clone();
         let lines = String::from_utf8(bytes).unwrap();
@@ -41,7 +41,7 @@ impl Written {
     }
 }
 
-/// What the spans of a line say.
+/// Returns a field of the spans of a line.
 fn named(line: &Value, field: &str) -> Option<String> {
     let spans = line["spans"].as_array()?;
     spans

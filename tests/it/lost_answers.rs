@@ -1,4 +1,4 @@
-//! What was asked is done, and the answer is lost: the same run, or the next one, finds out and goes on from there.
+//! A request is carried out and its answer is lost: the same run, or the next one, finds out and goes on from there.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ fn long() -> Media {
     Media::generated_wav(PART + 100_000, 1)
 }
 
-/// The effects of a clean run over a recording in two parts.
+/// Returns the effects of a clean run over a recording in two parts.
 async fn effects() -> Vec<Exchange> {
     let bench = Bench::with_media(long()).await;
     bench.world.wire.forget();
@@ -24,7 +24,7 @@ async fn effects() -> Vec<Exchange> {
     bench.world.wire.exchanges()
 }
 
-/// A bench on which the `effect`-th exchange and further ones of its kind, `times` in all, lose their answers.
+/// Returns a bench on which the `effect`-th exchange and further ones of its kind, `times` in all, lose their answers.
 async fn losing(effect: &Exchange, times: usize, media: &Media) -> Bench {
     let bench = Bench::with_media(media.clone()).await;
     bench.world.wire.forget();
@@ -39,7 +39,7 @@ async fn losing(effect: &Exchange, times: usize, media: &Media) -> Bench {
     bench
 }
 
-/// Only an upload whose very id was lost cannot be aborted; the lifecycle rule is the net.
+/// Asserts that no upload is left, but for one whose id was lost: the lifecycle rule removes that.
 async fn assert_no_upload_left(bench: &Bench, effect: &Exchange, story: &str) {
     if effect.operation != "CreateMultipartUpload" {
         assert_eq!(bench.uploads_in_progress().await, [""; 0], "{story}");

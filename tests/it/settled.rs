@@ -1,4 +1,4 @@
-//! What has to be true of a recording once everything has come to rest, whatever happened on the way.
+//! Invariants of a recording once everything has come to rest, whatever happened on the way.
 
 use std::collections::BTreeSet;
 
@@ -44,7 +44,7 @@ pub(crate) async fn assert_settled(bench: &Bench, files: &[Vec<String>], story: 
     }
 }
 
-/// One object: its bytes are among those the source served, and all that is told of it is true.
+/// Asserts that the bytes of an object are among those the source served, and that all that is told of it is true.
 async fn assert_whole(bench: &Bench, file: &ArchivedFile, served: &[String], story: &str) {
     let object = bench.object(&file.archive_key.key).await.expect(story);
     let hash = sha256(&object.bytes);
@@ -62,7 +62,7 @@ async fn assert_whole(bench: &Bench, file: &ArchivedFile, served: &[String], sto
     assert_eq!(tags, told.into(), "{story}");
 }
 
-/// The audit tells a story without contradictions: begun, each file completed and then stored as it is now, told.
+/// Asserts that the audit has no contradictions: begun, each file completed and then stored as it is now, notified.
 fn assert_consistent(events: &[AuditEvent], files: &[ArchivedFile], story: &str) {
     let actions: Vec<&str> = events
         .iter()

@@ -23,7 +23,7 @@ pub(crate) const LATER: &str = "e0000000-0000-4000-8000-000000000102";
 /// Another one.
 const LAST: &str = "e0000000-0000-4000-8000-000000000103";
 
-/// Genesys lists one more recording from now on.
+/// Adds a recording to the list of Genesys.
 pub(crate) fn appears(bench: &Bench, id: &str) {
     let recording = Recording::audio(id, [call()]);
     let added = bench.world.genesys.conversation(CONVERSATION, |conversation| {
@@ -37,7 +37,7 @@ fn change(bench: &Bench, with: impl FnOnce(&mut Conversation)) {
     bench.world.genesys.conversation(CONVERSATION, with).unwrap();
 }
 
-/// An answer in JSON.
+/// Returns an answer in JSON.
 fn respond(status: u16, body: &Value) -> Fault {
     Fault::Respond {
         status,
@@ -71,12 +71,12 @@ async fn settle(bench: &Bench) -> Handler {
     handler
 }
 
-/// The conversation `n` of several.
+/// Returns the conversation `n` of several.
 fn id(n: u32) -> String {
     format!("c0000000-0000-4000-8000-0000000001{n:02}")
 }
 
-/// A bench with so many conversations, each of one recording.
+/// Returns a bench with so many conversations, each of one recording.
 async fn several(count: u32) -> Bench {
     let bench = Bench::new().await;
     for n in 0..count {
@@ -150,10 +150,7 @@ async fn a_recording_that_appears_two_minutes_later_is_archived_without_anybodys
 async fn a_recording_that_appears_after_the_second_look_is_archived_by_the_third() {
     let bench = Bench::with_a_call().await;
     let handler = bench.handler(&[SETTLING]);
-    bench
-        .world
-        .genesys
-        .conversation(CONVERSATION, |conversation| conversation.details_open_for = 1);
+    change(&bench, |conversation| conversation.details_open_for = 1);
     invoke(&handler, job()).await.unwrap();
     let mut work = Work::of(&bench);
     assert_eq!(work.deliver(&handler).await, 1);
@@ -208,19 +205,13 @@ async fn a_settled_conversations_further_events_cost_no_request_to_genesys() {
 async fn a_look_that_was_taken_before_is_acknowledged_without_a_request() {
     let bench = Bench::with_a_call().await;
     let handler = bench.handler(&[SETTLING]);
-    bench
-        .world
-        .genesys
-        .conversation(CONVERSATION, |conversation| conversation.acw_open = true);
+    change(&bench, |conversation| conversation.acw_open = true);
     invoke(&handler, job()).await.unwrap();
     let mut work = Work::of(&bench);
     work.deliver(&handler).await;
     for (settled, number) in [(false, 2), (true, 2), (true, 3), (true, 9)] {
         if settled && state(&bench, "-").await != Some(State::Settled) {
-            bench
-                .world
-                .genesys
-                .conversation(CONVERSATION, |conversation| conversation.acw_open = false);
+            change(&bench, |conversation| conversation.acw_open = false);
             work.run_dry(&handler).await;
         }
         let events = bench.actions(CONVERSATION, "-").await;

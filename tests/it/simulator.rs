@@ -71,7 +71,7 @@ impl Cloud {
         cloud
     }
 
-    /// With one conversation of one recording.
+    /// Starts with one conversation of one recording.
     async fn with(recording: Recording) -> Self {
         let cloud = Self::start().await;
         cloud
@@ -121,7 +121,7 @@ impl Cloud {
         self.get(&path).await
     }
 
-    /// A fresh signed URL for the merged file.
+    /// Returns a fresh signed URL for the merged file.
     async fn media_url(&self) -> String {
         let answer = self.recording("?formatId=WAV&download=true").await;
         uri(&answer.json(), "S").to_owned()
@@ -132,7 +132,7 @@ fn uri<'a>(recording: &'a Value, key: &str) -> &'a str {
     recording["mediaUris"][key]["mediaUri"].as_str().unwrap()
 }
 
-/// A recording with this one file.
+/// Returns a recording with this one file.
 fn call(media: &Media) -> Recording {
     Recording::audio(RECORDING, [media.clone()])
 }

@@ -30,12 +30,12 @@ const BUS: &str = "aws.partner/genesys.com/cloud/11111111-2222-4333-8444-5555555
 
 const LONG: &str = "e0000000-0000-4000-8000-000000000102";
 
-/// A tool of the virtual environment, or `None` and a word about it.
+/// Returns a tool of the virtual environment; prints where it is missing.
 fn tool(name: &str) -> Option<PathBuf> {
     installed(&format!("bin/{name}"))
 }
 
-/// What lies there in the virtual environment, or `None` and a word about it.
+/// Returns the path of this name in the virtual environment; prints where it is missing.
 pub(crate) fn installed(name: &str) -> Option<PathBuf> {
     let path = project().join(".venv").join(name);
     if path.exists() {
@@ -102,7 +102,7 @@ impl Deployed {
         &self.outputs[name]
     }
 
-    /// The bodies of all messages in a queue of the outputs.
+    /// Returns the bodies of all messages in a queue of the outputs.
     async fn messages(&self, queue: &str) -> Vec<String> {
         let sqs = aws_sdk_sqs::Client::new(&self.sdk);
         let receive = sqs

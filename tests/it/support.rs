@@ -37,7 +37,7 @@ pub(crate) const PART: u64 = 5 * 1024 * 1024;
 /// Turns settling on, as it is by default.
 pub(crate) const SETTLING: (&str, &str) = ("SETTLE_SECONDS", "900");
 
-/// How long the tests' function waits for what never comes; long enough for a busy machine to answer all else.
+/// Time that the tests' function waits for an answer that never comes; a busy machine answers everything else in it.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Everything a test needs.
@@ -45,11 +45,11 @@ pub(crate) struct Bench {
     pub(crate) world: World,
     pub(crate) clock: Clock,
     pub(crate) lines: Arc<Mutex<Vec<Value>>>,
-    /// How long the function waits for one answer of AWS.
+    /// Time that the function waits for one answer of AWS.
     pub(crate) aws_patience: Duration,
 }
 
-/// What an object is like, as S3 tells it.
+/// An object with all that S3 says of it.
 pub(crate) struct Object {
     pub(crate) bytes: Vec<u8>,
     pub(crate) head: aws_sdk_s3::operation::head_object::HeadObjectOutput,
@@ -67,29 +67,29 @@ impl Bench {
         }
     }
 
-    /// A bench at whose Genesys there is this conversation.
+    /// Returns a bench at whose Genesys there is this conversation.
     pub(crate) async fn with(conversation: Conversation) -> Self {
         let bench = Self::new().await;
         bench.world.genesys.add(conversation);
         bench
     }
 
-    /// A bench whose conversation has this recording.
+    /// Returns a bench whose conversation has this recording.
     pub(crate) async fn with_recording(recording: Recording) -> Self {
         Self::with(Conversation::new(CONVERSATION).recording(recording)).await
     }
 
-    /// A bench whose conversation has one recording of this media.
+    /// Returns a bench whose conversation has one recording of this media.
     pub(crate) async fn with_media(media: Media) -> Self {
         Self::with_recording(Recording::audio(RECORDING, [media])).await
     }
 
-    /// A bench whose conversation has one short recording.
+    /// Returns a bench whose conversation has one short recording.
     pub(crate) async fn with_a_call() -> Self {
         Self::with_media(call()).await
     }
 
-    /// The function as a new container would start it: default configuration and `changes`, and no patience.
+    /// Returns the function as a new container would start it: default configuration and `changes`, and no patience.
     pub(crate) fn handler(&self, changes: &[(&str, &str)]) -> Handler {
         let captured = self.lines.clone();
         let lines = Lines::new(move |line| {
@@ -101,7 +101,7 @@ impl Bench {
         self.handler_with(changes, lines)
     }
 
-    /// The same, with its lines going elsewhere.
+    /// Returns the same, with its lines going elsewhere.
     pub(crate) fn handler_with(&self, changes: &[(&str, &str)], lines: Lines) -> Handler {
         let mut environment = self.world.environment();
         environment.insert("UPLOAD_PART_SIZE_MIB", "5".to_owned());
@@ -171,7 +171,7 @@ impl Bench {
         Some(Object { bytes, head, tags })
     }
 
-    /// All keys in the bucket.
+    /// Returns all keys in the bucket.
     pub(crate) async fn keys(&self) -> Vec<String> {
         let list = self
             .world
@@ -192,7 +192,7 @@ impl Bench {
         self.world.aws.uploads_in_progress(BUCKET).await
     }
 
-    /// The audit events of a recording (`-`: of the conversation as a whole), in order, their chain verified.
+    /// Returns the audit events of a recording (`-`: of the conversation as a whole), in order, their chain verified.
     pub(crate) async fn audit(&self, conversation: &str, recording: &str) -> Vec<AuditEvent> {
         let events = self.audit_unverified(conversation, recording).await;
         let end = audit::verify(&events).unwrap();
@@ -218,7 +218,7 @@ impl Bench {
         events
     }
 
-    /// The actions of those events.
+    /// Returns the actions of those events.
     pub(crate) async fn actions(&self, conversation: &str, recording: &str) -> Vec<String> {
         let events = self.audit(conversation, recording).await;
         events
@@ -244,19 +244,19 @@ impl Bench {
             .map(|item| from_item(item).unwrap())
     }
 
-    /// What was sent to the exception queue.
+    /// Returns the bodies sent to the exception queue.
     pub(crate) fn exceptions(&self) -> Vec<Value> {
         bodies(&self.world, &self.world.exception_queue)
     }
 
-    /// The codes of those cases.
+    /// Returns the codes of those cases.
     pub(crate) fn codes(&self) -> Vec<String> {
         let cases = self.exceptions();
         let codes = cases.iter().map(|case| case["code"].as_str().unwrap().to_owned());
         codes.collect()
     }
 
-    /// What was sent to the work queue, with its delay in seconds.
+    /// Returns the jobs sent to the work queue, each with its delay in seconds.
     pub(crate) fn deferred(&self) -> Vec<(Value, i64)> {
         let delays = self.world.aws.messages(&self.world.work_queue);
         let delays = delays
@@ -269,7 +269,7 @@ impl Bench {
             .collect()
     }
 
-    /// How many requests Genesys' API got, the login left out.
+    /// Returns how many requests Genesys' API got, the login left out.
     pub(crate) fn genesys_requests(&self) -> usize {
         let exchanges = self.world.wire.exchanges();
         exchanges
@@ -284,7 +284,7 @@ impl Bench {
         self.world.genesys.advance(by);
     }
 
-    /// The metric lines of all invocations so far.
+    /// Returns the metric lines of all invocations so far.
     pub(crate) fn metrics(&self) -> Vec<Value> {
         self.lines
             .lock()
@@ -324,12 +324,12 @@ pub(crate) async fn invoke_for(
     handler.handle(payload, &invocation).await
 }
 
-/// The results of a summary.
+/// Returns the results of a summary.
 pub(crate) fn results(summary: Value) -> Vec<Value> {
     summary["results"].as_array().unwrap().clone()
 }
 
-/// The outcomes of a summary's results.
+/// Returns the outcomes of a summary's results.
 pub(crate) fn outcomes(summary: &Value) -> Vec<&str> {
     summary["results"]
         .as_array()
@@ -339,12 +339,12 @@ pub(crate) fn outcomes(summary: &Value) -> Vec<&str> {
         .collect()
 }
 
-/// A job for [`CONVERSATION`].
+/// Returns a job for [`CONVERSATION`].
 pub(crate) fn job() -> Value {
     json!({"conversationId": CONVERSATION})
 }
 
-/// An SQS event of these bodies; message `n` has the id `m-n`, from 0.
+/// Returns an SQS event of these bodies; message `n` has the id `m-n`, from 0.
 pub(crate) fn sqs(bodies: impl IntoIterator<Item = String>) -> Value {
     let record = |(n, body): (usize, String)| {
         json!({"messageId": format!("m-{n}"), "receiptHandle": "handle", "body": body, "attributes": {},
@@ -354,7 +354,7 @@ pub(crate) fn sqs(bodies: impl IntoIterator<Item = String>) -> Value {
     json!({"Records": bodies.into_iter().enumerate().map(record).collect::<Vec<_>>()})
 }
 
-/// Genuine speech: the call of the sample events.
+/// Returns the call of the sample events: genuine speech.
 pub(crate) fn call_bytes() -> Vec<u8> {
     std::fs::read(project().join("src/sim/media/call-01.wav")).unwrap()
 }

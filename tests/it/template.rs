@@ -19,7 +19,7 @@ use crate::support::{Bench, CONVERSATION, RECORDING, invoke_for, job, project};
 /// Named by the template so that `sam local` passes it on; never set in AWS.
 const FOR_SAM_LOCAL: &str = "AWS_ENDPOINT_URL";
 
-/// What the function says to the environment that a stack gives it.
+/// Returns the configuration that the function reads from the environment of a stack.
 fn config(stack: &Stack<'_>) -> Result<Config, String> {
     let environment = stack.environment();
     Config::from_lookup(|name| named(&environment, name)).map_err(|error| error.to_string())
@@ -59,7 +59,8 @@ fn the_defaults_of_the_template_are_those_of_the_function() {
     assert_eq!(format!("{by_template:?}"), format!("{by_function:?}"));
 }
 
-/// A variable; for the resources of a stack, of which the tests know only what the template calls them, a fitting name.
+/// Returns a variable; for the resources of a stack, of which the tests know only what the template calls them, a
+/// fitting name.
 fn named(environment: &BTreeMap<String, String>, name: &str) -> Option<String> {
     let value = environment.get(name)?;
     Some(match value.as_str() {
@@ -119,7 +120,7 @@ async fn a_message_stays_hidden_for_longer_than_its_lease_can_last() {
 const SECRET: &str = "arn:aws:secretsmanager:us-east-1:123456789012:secret:genesys-AbCdEf";
 const SECRET_KEY: &str = "arn:aws:kms:us-east-1:123456789012:key/11111111-2222-4333-8444-555555555555";
 
-/// All values under `name`, at any depth.
+/// Collects all values under `name`, at any depth.
 fn collect<'a>(value: &'a Value, name: &str, found: &mut Vec<&'a Value>) {
     match value {
         Value::Array(items) => items.iter().for_each(|item| collect(item, name, found)),

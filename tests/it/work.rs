@@ -17,7 +17,7 @@ const MOST: usize = 200;
 /// Messages on their way.
 pub(crate) struct Work<'a> {
     bench: &'a Bench,
-    /// How many of the messages that were ever sent are taken over.
+    /// Number of the messages ever sent that are taken over.
     seen: usize,
     waiting: Vec<(Timestamp, String)>,
 }
@@ -33,7 +33,7 @@ impl<'a> Work<'a> {
         work
     }
 
-    /// What waits, in order of time.
+    /// Returns the waiting jobs, in order of time.
     pub(crate) fn waiting(&mut self) -> Vec<Value> {
         self.collect();
         self.waiting

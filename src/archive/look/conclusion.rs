@@ -13,7 +13,7 @@ use crate::aws::ledger::{Found, Look};
 use crate::aws::queues::Delayed;
 use crate::domain::audit::{Action, AuditEvent};
 use crate::domain::job::Job;
-use crate::domain::outcome::{Figures, Outcome, RecordingResult};
+use crate::domain::outcome::{Outcome, RecordingResult, Timings};
 use crate::domain::record::{Record, State};
 use crate::error::{Error, ErrorKind};
 use crate::genesys::{self, Details, Told};
@@ -108,7 +108,7 @@ impl Archiver {
         }
         let (look, state) = (look.number, look.state.as_str());
         tracing::info!(interaction_id = %conversation.conversation, look, state, "looked at a conversation");
-        outcome.map(|outcome| RecordingResult::done(conversation, outcome, Vec::new(), Figures::default()))
+        outcome.map(|outcome| RecordingResult::done(conversation, outcome, Vec::new(), Timings::default()))
     }
 
     fn view<'a>(&'a self, seen: &'a Seen, now: Timestamp) -> View<'a> {

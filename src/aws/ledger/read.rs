@@ -1,5 +1,5 @@
-//! Reading both tables: what the operators' command line shows, compares and verifies. Never more in memory than a
-//! page, or what there is about one conversation.
+//! Reads of both tables for the operators' command line. Memory holds no more than a page, or the items of one
+//! conversation.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
@@ -17,11 +17,11 @@ use crate::error::Error;
 pub struct RecordPage {
     /// Its records.
     pub records: Vec<Record>,
-    /// Items that are no records, by their `interactionId` and `recordingId`.
+    /// Keys (`interactionId` and `recordingId`) of the items that are no records.
     pub unreadable: Vec<(String, String)>,
-    /// Where the next page begins; `None` after the last one.
+    /// The beginning of the next page; `None` after the last one.
     pub next: Option<PageKey>,
-    /// How many items were gone through for it.
+    /// Number of items that were read for it.
     pub scanned: u64,
 }
 
@@ -41,24 +41,24 @@ pub struct UnreadableEvent {
     pub event_id: String,
     /// The recording whose chain it belongs to, if that can be read.
     pub recording_id: Option<String>,
-    /// What is wrong with it.
+    /// The fault.
     pub why: String,
 }
 
-/// Where a page of the ledger begins.
+/// The beginning of a page of the ledger.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PageKey(Item);
 
 impl Ledger {
-    /// All records of a conversation, by recording id; `-` is the conversation itself. Whatever else lies among them is
-    /// unreadable, and `next` is `None`.
+    /// Returns all records of a conversation, by recording id; `-` is the conversation itself. Items that are no records
+    /// are `unreadable`, and `next` is `None`.
     pub async fn all_records(&self, conversation: ConversationId) -> Result<RecordPage, Error> {
         Ok(RecordPage::of(
             self.all_of(&self.tables.ledger, conversation).await?,
         ))
     }
 
-    /// All audit events of a conversation, in order of time, and whatever else lies among them.
+    /// Returns all audit events of a conversation, in order of time, and the items among them that are no events.
     pub async fn events(&self, conversation: ConversationId) -> Result<Events, Error> {
         let items = self.all_of(&self.tables.audit, conversation).await?;
         let mut all = Events::default();
@@ -76,7 +76,8 @@ impl Ledger {
         Ok(all)
     }
 
-    /// A page of the whole ledger in no particular order, from `from` on: what was written at `since` or after.
+    /// Returns a page of the whole ledger in no particular order, from `from` on: the items written at `since` or
+    /// later.
     pub async fn page(&self, from: Option<PageKey>, since: Option<Timestamp>) -> Result<RecordPage, Error> {
         let table = &self.tables.ledger;
         let mut scan = self
@@ -103,13 +104,13 @@ impl Ledger {
     }
 }
 
-/// An attribute of an item that is a text.
+/// Returns an attribute of an item that is a text.
 fn text(item: &Item, name: &str) -> Option<String> {
     item.get(name)?.as_s().ok().cloned()
 }
 
 impl Ledger {
-    /// About how many items the ledger holds; `None` where that is not told. DynamoDB counts every six hours.
+    /// Returns about how many items the ledger holds; `None` if DynamoDB does not say. DynamoDB counts every six hours.
     pub async fn about_how_many(&self) -> Option<u64> {
         let described = self
             .client
@@ -123,6 +124,7 @@ impl Ledger {
 }
 
 impl RecordPage {
+    /// Sorts items into records and others.
     fn of(items: Vec<Item>) -> Self {
         let mut page = Self::default();
         for item in items {

@@ -25,15 +25,22 @@ pub(crate) struct Common {
     /// No progress and no notes; errors and results only.
     #[arg(long, short, global = true, conflicts_with = "verbose")]
     pub(crate) quiet: bool,
-    /// Say on stderr what is done (-v) and how (-vv).
+    /// Every detail in results, and on stderr what is done (-v) and how (-vv).
     #[arg(long, short, global = true, action = clap::ArgAction::Count)]
     pub(crate) verbose: u8,
 }
+/// Names the days of a command that goes by when conversations began.
+pub(crate) const BEGAN: &str = "First day (UTC) on which conversations began: 2026-01-01, today, yesterday, or 7d (seven days \
+     ago)";
+
+/// Names the days of a command that goes by when recordings were archived.
+pub(crate) const ARCHIVED: &str =
+    "First day (UTC) of archiving: 2026-01-01, today, yesterday, or 7d (seven days ago)";
 
 /// Which days.
 #[derive(Debug, Clone, Copy, clap::Args)]
 pub(crate) struct Days {
-    /// First day (UTC): 2026-01-01, today, yesterday, or 7d (seven days ago). verify and report go by the day of archiving, backfill and reconcile by that of the conversation's start.
+    /// First day (UTC): 2026-01-01, today, yesterday, or 7d (seven days ago).
     #[arg(long, value_name = "DAY", value_parser = day, allow_hyphen_values = true)]
     from: Option<Day>,
     /// Last day (UTC), itself included. Default: yesterday.

@@ -11,8 +11,9 @@ use recording_archiver::ops::{Error, Session, Verdict};
 use serde_json::Value;
 
 use crate::args;
-use crate::html::{self, escape, table};
-use crate::out::{BAD, DIM, GOOD, Out, Text};
+use crate::html::{self, cards, escape};
+use crate::out::Out;
+use crate::text::{BAD, DIM, GOOD, Text};
 use crate::verify;
 use crate::words::{Zone, duration, exact_bytes};
 
@@ -24,8 +25,10 @@ use crate::words::{Zone, duration, exact_bytes};
 #[command(after_help = "\
 Examples:
   archivectl audit c0000000-0000-4000-8000-000000000001
-  archivectl audit c0000000-0000-4000-8000-000000000001 --html custody.html    a page for an auditor
-  archivectl audit c0000000-0000-4000-8000-000000000001 --json                 the events as they are
+  # a page for an auditor
+  archivectl audit c0000000-0000-4000-8000-000000000001 --html custody.html
+  # the events as they are
+  archivectl audit c0000000-0000-4000-8000-000000000001 --json
 
 Exit code 1: the chain is not whole, or nothing is known of the conversation.")]
 pub(crate) struct Args {
@@ -86,7 +89,8 @@ fn event_text(event: &AuditEvent, before: Option<&AuditEvent>, zone: &Zone) -> T
         .into_iter()
         .fold(line, |line, (name, value)| {
             let line = line.line().add("      ");
-            line.style(DIM, format!("{name:<10}")).add(format!(" {value}"))
+            let line = line.style(DIM, format!("{name:<10}")).add(" ").hang();
+            line.add(value)
         })
 }
 
@@ -97,7 +101,7 @@ fn state(custody: &Custody) -> &'static str {
         .map_or("not in the ledger", |record| record.state.as_str())
 }
 
-/// Each event, with the one before it.
+/// Returns each event, with the one before it.
 fn with_before(events: &[AuditEvent]) -> impl Iterator<Item = (&AuditEvent, Option<&AuditEvent>)> {
     let before = std::iter::once(None).chain(events.iter().map(Some));
     events.iter().zip(before)
@@ -170,7 +174,7 @@ fn particulars(event: &AuditEvent, before: Option<&AuditEvent>) -> Vec<(&'static
     told
 }
 
-/// The page for people.
+/// Returns the page for people.
 fn page(audit: &Audit, now: Timestamp, zone: &Zone) -> String {
     let verdict = if audit.findings.is_empty() {
         "<p class=\"verdict good\">The chain of custody is whole: no event was changed, removed or added since it was written.</p>\n"
@@ -190,17 +194,15 @@ fn page(audit: &Audit, now: Timestamp, zone: &Zone) -> String {
         body.push_str(&section(custody, zone));
     }
     body.push_str(HOW_TO_CHECK);
-    html::page(
-        &format!("Chain of custody of conversation {}", audit.conversation),
-        &body,
-    )
+    let subject = format!("of conversation {}", audit.conversation);
+    html::page("Chain of custody", &subject, &body)
 }
 
-/// What the page says of one recording.
+/// Returns the section of the page about one recording.
 fn section(custody: &Custody, zone: &Zone) -> String {
     let mut html = format!(
         "<h2>{}: {}</h2>\n",
-        escape(custody::named(&custody.recording)),
+        escape(capitalised(&custody::named(&custody.recording))),
         escape(state(custody))
     );
     let files = custody.record.iter().flat_map(|record| &record.files);
@@ -215,7 +217,7 @@ fn section(custody: &Custody, zone: &Zone) -> String {
         })
         .collect();
     if !files.is_empty() {
-        html.push_str(&table(&["Object", "Size", "SHA-256"], &files));
+        html.push_str(&cards(&["Object", "Size", "SHA-256"], &files));
     }
     let events = with_before(&custody.events).map(|(event, before)| {
         let particulars = particulars(event, before);
@@ -233,8 +235,8 @@ fn section(custody: &Custody, zone: &Zone) -> String {
             particulars.collect::<Vec<_>>().join("<br>"),
         ]
     });
-    html.push_str(&table(
-        &["", &format!("Time ({zone})"), "Event", ""],
+    html.push_str(&cards(
+        &["#", &format!("Time ({zone})"), "Event", ""],
         &events.collect::<Vec<_>>(),
     ));
     if let Some(record) = &custody.record {
@@ -245,6 +247,13 @@ fn section(custody: &Custody, zone: &Zone) -> String {
         ));
     }
     html
+}
+
+/// Returns a text that begins with a capital letter.
+fn capitalised(text: &str) -> String {
+    let mut letters = text.chars();
+    let first = letters.next().map(|letter| letter.to_uppercase().to_string());
+    first.unwrap_or_default() + letters.as_str()
 }
 
 const HOW_TO_CHECK: &str = "<h2>How to check this yourself</h2>\n\

@@ -9,8 +9,9 @@ use recording_archiver::ops::backfill::{
 };
 use recording_archiver::ops::{Error, Kind, Listener, Session, Verdict};
 
-use crate::args::{Days, FilterArgs, rate};
-use crate::out::{BAD, NOTE, Out, Text};
+use crate::args::{BEGAN, Days, FilterArgs, rate};
+use crate::out::Out;
+use crate::text::{BAD, NOTE, Text};
 use crate::words;
 
 /// Archive what was recorded before the archiver was there, or while it was not.
@@ -22,12 +23,16 @@ use crate::words;
 ///
 /// Whatever interrupts it, the same command goes on where it was: the checkpoint file knows what was sent.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "\
+#[command(mut_arg("from", |from| from.help(BEGAN)), after_help = "\
 Examples:
-  archivectl backfill --from 2026-01-01 --to 2026-01-31 --dry-run   how many, how long, how much
-  archivectl backfill --from 2026-01-01 --to 2026-01-31             the same, done
-  archivectl backfill --ids missing.csv                             from a list
-  archivectl backfill --from 2026-01-05 --to 2026-01-05 --local     without queue and function
+  # how many, how long, how much?
+  archivectl backfill --from 2026-01-01 --to 2026-01-31 --dry-run
+  # the same, sent
+  archivectl backfill --from 2026-01-01 --to 2026-01-31
+  # from a list
+  archivectl backfill --ids missing.csv
+  # without queue and function
+  archivectl backfill --from 2026-01-05 --to 2026-01-05 --local
 
 A list is CSV or JSON Lines: conversationId[,recordingId,expectedSha256].
 
@@ -73,7 +78,9 @@ pub(crate) async fn run(args: &Args, session: &Session, out: &Out) -> Result<Ver
     let done = args.done();
     let show = |item: Item| match &item {
         Item::Aged(age) => out.note(age_note(*age)),
-        Item::Resumed(resumed) => resumed_notes(resumed).into_iter().for_each(|note| out.note(note)),
+        Item::Resumed(resumed) => resumed_notes(resumed, args.local)
+            .into_iter()
+            .for_each(|note| out.note(note)),
         other => out.item(other, || text(other, done)),
     };
     let listener = |event| progress.hear(event, show);
@@ -111,8 +118,8 @@ impl Args {
         match self.days.range(session.now())? {
             Some(range) => Ok(Source::Days(range, self.filter.filter())),
             None => {
-                let message = "what is to be archived? Give --from and --to, or --ids FILE (see --help)";
-                Err(Error::new(Kind::Usage, message))
+                let missing = Error::new(Kind::Usage, "what is to be archived?");
+                Err(missing.remedy("give --from and --to, or --ids FILE (see archivectl backfill --help)"))
             }
         }
     }
@@ -145,7 +152,7 @@ fn age_note(age: Age) -> Text {
     )
 }
 
-fn resumed_notes(resumed: &Resumed) -> Vec<Text> {
+fn resumed_notes(resumed: &Resumed, local: bool) -> Vec<Text> {
     let mut notes = Vec::new();
     if let Some(path) = &resumed.finished {
         let note = format!(
@@ -158,15 +165,21 @@ fn resumed_notes(resumed: &Resumed) -> Vec<Text> {
         notes.push(Text::new(format!("going on after {through}")));
     }
     if resumed.sent > 0 {
-        let sent = resumed.sent;
-        let note = format!("going on where it was: {sent} are sent since the last finished day");
+        let (sent, done) = (
+            words::count(resumed.sent as u64),
+            if local { "done" } else { "sent" },
+        );
+        let note = format!("going on where it was: {sent} {done} since the last finished day");
         notes.push(Text::new(note));
     }
     if resumed.unknown > 0 {
-        notes.push(Text::styled(NOTE, resumed.unknown).add(
+        let unknown = Text::styled(NOTE, words::count(resumed.unknown as u64));
+        notes.push(unknown.add(if local {
+            " were being archived when the last run ended; they are tried again"
+        } else {
             " may be on the queue already, as the last run ended while it sent them; they are sent again, and the function \
-             answers already_archived to the second",
-        ));
+             answers already_archived to the second"
+        }));
     }
     notes
 }
@@ -217,8 +230,8 @@ fn summary(figures: &Figures, done: &str) -> Text {
         ),
         (
             figures.bad_lines,
-            "bad line: mend it and give it again",
-            "bad lines: mend them and give them again",
+            "invalid line: fix it and run again",
+            "invalid lines: fix them and run again",
         ),
         (
             figures.expired,
@@ -406,7 +419,8 @@ mod tests {
             unknown: 10,
             finished: None,
         };
-        let notes: Vec<_> = resumed_notes(&resumed).iter().map(Text::plain).collect();
+        let notes = [false, true].map(|local| resumed_notes(&resumed, local));
+        let notes: Vec<_> = notes.iter().flatten().map(Text::plain).collect();
         insta::assert_snapshot!(notes.join("\n"));
     }
 }

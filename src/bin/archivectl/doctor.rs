@@ -1,11 +1,12 @@
-//! `archivectl doctor`: looks at each thing that the archiver needs, and says how to mend what is not right.
+//! `archivectl doctor`: looks at each thing that the archiver needs, and says how to fix what is not right.
 
 use recording_archiver::ops::doctor::{Check, Figures, State, WebhookCheck, doctor};
 use recording_archiver::ops::{Error, Event, Listener, Session, Verdict};
 
-use crate::out::{BAD, DIM, GOOD, NOTE, Out, Text};
+use crate::out::Out;
+use crate::text::{BAD, DIM, GOOD, NOTE, Text};
 
-/// Check a set-up, line by line, and say how to mend what is not right.
+/// Check a set-up, line by line, and say how to fix what is not right.
 ///
 /// Uses your AWS credentials, not the function's role: what is denied to you here may be granted to the function, and the
 /// reverse. Reads the secret and never shows it. Writes one small object, archivectl-doctor/..., into the bucket and
@@ -14,7 +15,8 @@ use crate::out::{BAD, DIM, GOOD, NOTE, Out, Text};
 #[command(after_help = "\
 Examples:
   archivectl doctor --stack recording-archiver
-  archivectl doctor --webhook     also sends a test event to the webhook's receiver
+  # also sends a test event to the webhook's receiver
+  archivectl doctor --webhook
 
 Exit code 1: there are problems. Warnings alone are no problem.
 Genesys cannot be asked which divisions the OAuth client may see: what it may not see looks like no recording at all.")]
@@ -35,7 +37,7 @@ pub(crate) const NEEDS: &[&str] = &[
 pub(crate) async fn run(args: &Args, session: &Session, out: &Out) -> Result<Verdict, Error> {
     let listener = |event| {
         if let Event::Item(check) = event {
-            out.item(&check, || text(&check));
+            out.item(&check, || text(&check, out.is_verbose()));
         }
     };
     let webhook = if args.webhook {
@@ -49,17 +51,24 @@ pub(crate) async fn run(args: &Args, session: &Session, out: &Out) -> Result<Ver
     Ok(ended.figures.verdict())
 }
 
-fn text(check: &Check) -> Text {
+fn text(check: &Check, verbose: bool) -> Text {
     let style = match check.state {
         State::Ok => GOOD,
         State::Warning => NOTE,
         State::Problem => BAD,
         State::Skipped => DIM,
     };
-    let text = Text::styled(style, format!("{:<8}", check.state.as_str()));
-    let text = text.add(format!(" {:<18} {}", check.check, check.detail));
+    let detail = check.brief.as_ref().filter(|_| !verbose);
+    let text = Text::styled(style, format!("{:<8}", check.state.as_str()))
+        .add(format!(" {:<18} ", check.check))
+        .hang()
+        .add(detail.unwrap_or(&check.detail));
     match &check.fix {
-        Some(mend) => text.line().add(format!("{:28}to mend it: {mend}", "")),
+        Some(fix) => text
+            .line()
+            .add(format!("{:28}", ""))
+            .hang()
+            .add(format!("fix: {fix}")),
         None => text,
     }
 }
@@ -81,11 +90,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_not_right_says_how_to_mend_it() {
+    fn what_is_not_right_says_how_to_fix_it() {
         let check = |check, state, detail: &str, mend: Option<&str>| Check {
             check,
             state,
             detail: detail.to_owned(),
+            brief: None,
             fix: mend.map(str::to_owned),
         };
         let figures = Figures {
@@ -95,21 +105,35 @@ mod tests {
             skipped: 1,
             interrupted: true,
         };
-        let all = text(&check("token", State::Ok, "granted by https://login", None))
-            .lines(&text(&check("clock", State::Warning, "61 s ahead", Some("NTP"))))
-            .lines(&text(&check(
-                "bucket",
-                State::Problem,
-                "there is no bucket x",
-                Some("check it"),
-            )))
-            .lines(&text(&check(
-                "webhook",
-                State::Skipped,
-                "not checked: secret is not right",
-                None,
-            )))
-            .lines(&words(&figures));
-        insta::assert_snapshot!(all.plain());
+        let problem = check(
+            "bucket",
+            State::Problem,
+            "looking for the bucket calls failed (check the name in the configuration): NoSuchBucket: there is none",
+            Some("check S3_BUCKET_NAME and AWS_REGION; grant s3:ListBucket"),
+        );
+        let skipped = check(
+            "webhook",
+            State::Skipped,
+            "not checked: secret is not right",
+            None,
+        );
+        let limits = Check {
+            brief: Some("300 requests a minute".to_owned()),
+            ..check("limits", State::Ok, "platform.api: a 300, b 7", None)
+        };
+        let all = text(
+            &check("token", State::Ok, "granted by https://login", None),
+            false,
+        )
+        .lines(&text(
+            &check("clock", State::Warning, "61 s ahead", Some("NTP")),
+            false,
+        ))
+        .lines(&text(&problem, false))
+        .lines(&text(&skipped, false))
+        .lines(&text(&limits, false))
+        .lines(&text(&limits, true))
+        .lines(&words(&figures));
+        insta::assert_snapshot!(all.plain_at(80));
     }
 }

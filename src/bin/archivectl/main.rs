@@ -14,12 +14,15 @@ mod progress;
 mod reconcile;
 mod redrive;
 mod report;
+mod text;
+mod usage;
 mod verify;
 mod words;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
 
+use clap::error::ErrorKind;
 use clap::{CommandFactory as _, Parser, Subcommand};
 use recording_archiver::ops::{Error, Interrupt, Kind, Session, Verdict};
 use recording_archiver::telemetry;
@@ -30,7 +33,7 @@ use args::Common;
 use out::Out;
 
 #[derive(Debug, Parser)]
-#[command(name = "archivectl", version = VERSION, about, long_about = LONG_ABOUT, after_help = AFTER_HELP, max_term_width = 110)]
+#[command(name = "archivectl", version = VERSION, about = ABOUT, long_about = LONG_ABOUT, after_help = AFTER_HELP, max_term_width = 110)]
 struct Cli {
     #[command(flatten)]
     common: Common,
@@ -40,7 +43,9 @@ struct Cli {
 
 const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (", env!("ARCHIVER_BUILD"), ")");
 
-/// Operates the recording archive: backfills history, proves what is there, finds what is missing.
+const ABOUT: &str =
+    "Operates the recording archive: backfills history, proves what is there, finds what is missing";
+
 const LONG_ABOUT: &str = "\
 Operates the recording archive: backfills history, proves what is there, finds what is missing.
 
@@ -104,13 +109,23 @@ fn arguments() -> impl Iterator<Item = OsString> {
 
 /// Shows help, the version, or what is wrong with the arguments: as JSON where that was asked for.
 fn refused(error: &clap::Error) -> ExitCode {
-    let json = std::env::args_os().any(|argument| argument == "--json");
-    if !(json && error.use_stderr()) {
-        error.exit();
+    if !error.use_stderr() {
+        return match out::help(&error.render()) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(lost) => {
+                out::error_people(&lost);
+                ExitCode::from(2)
+            }
+        };
     }
-    let text = error.render().to_string();
-    let message = text.trim().trim_start_matches("error: ");
-    out::error_line(&Error::new(Kind::Usage, message));
+    if std::env::args_os().any(|argument| argument == "--json") {
+        out::error_line(&usage::error(error, &Cli::command()));
+    } else if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        // Where it cannot be written, there is nobody to tell.
+        let _ = error.print();
+    } else {
+        out::error_people(&usage::error(error, &Cli::command()));
+    }
     ExitCode::from(2)
 }
 
@@ -133,6 +148,10 @@ async fn run(cli: &Cli, out: &Out, interrupt: Interrupt) -> Result<Verdict, Erro
     };
     let variables = |name: &str| std::env::var(name).ok();
     let session = Session::start(cli.common.stack.as_deref(), variables, needs, interrupt).await?;
+    // The doctor has a line about it.
+    if !matches!(cli.command, Command::Doctor(_)) {
+        session.can_sign().await?;
+    }
     let done = match &cli.command {
         Command::Backfill(args) => backfill::run(args, &session, out).await,
         Command::Redrive(args) => redrive::run(args, &session, out).await,
@@ -143,7 +162,15 @@ async fn run(cli: &Cli, out: &Out, interrupt: Interrupt) -> Result<Verdict, Erro
         Command::Reconcile(args) => reconcile::run(args, &session, out).await,
         Command::Completions { .. } | Command::Man(_) => Ok(Verdict::Clean),
     };
-    done.map_err(|error| session.locate(error))
+    done.map_err(|error| with_way_out(session.locate(error)))
+}
+
+/// Adds where to look on to an error of a service that names no way out.
+fn with_way_out(error: Error) -> Error {
+    if error.kind() == Kind::Service && error.way_out().is_none() {
+        return error.remedy("archivectl doctor checks names and permissions one by one");
+    }
+    error
 }
 
 /// Returns what the first Ctrl-C pulls; the second does not ask.
@@ -161,11 +188,12 @@ fn on_ctrl_c() -> Interrupt {
     interrupt
 }
 
-/// Writes what the library has to say to stderr: warnings, and more with `-v` and `-vv`.
+/// Writes what the library has to say to stderr: warnings, and more with `-v` and `-vv`. Below `-v` the SDKs' own code is
+/// silent, as what matters of it is in an error, and so is archiving, whose results are items.
 fn log(common: &Common) {
     let level = match (common.quiet, common.verbose) {
-        (true, _) => "error",
-        (_, 0) => "warn",
+        (true, _) => "off,recording_archiver=error",
+        (_, 0) => "off,recording_archiver=warn,recording_archiver::archive=error",
         (_, 1) => "info",
         _ => "info,recording_archiver=debug",
     };

@@ -10,7 +10,9 @@ use crate::out::Out;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
+  # read the manual page
   archivectl man | man -l -
+  # install all of them
   archivectl man --dir ~/.local/share/man/man1")]
 pub(crate) struct Args {
     /// Write archivectl.1, archivectl-verify.1 and so on into this folder.
@@ -31,7 +33,10 @@ pub(crate) fn run(args: &Args, mut command: clap::Command, out: &Out) -> Result<
         )
     };
     std::fs::create_dir_all(dir).map_err(|error| failed(dir, error))?;
-    let commands: Vec<_> = command.get_subcommands().cloned().collect();
+    let commands = command
+        .get_subcommands()
+        .filter(|command| command.get_name() != "help");
+    let commands: Vec<_> = commands.cloned().collect();
     for command in std::iter::once(command).chain(commands) {
         let name = command.get_display_name().unwrap_or(command.get_name());
         let path = dir.join(format!("{name}.1"));
@@ -44,6 +49,8 @@ pub(crate) fn run(args: &Args, mut command: clap::Command, out: &Out) -> Result<
 fn page(command: clap::Command) -> Result<Vec<u8>, Error> {
     let mut page = Vec::new();
     clap_mangen::Man::new(command)
+        .source(concat!("archivectl ", env!("CARGO_PKG_VERSION")))
+        .manual("Recording archive")
         .render(&mut page)
         .map_err(|error| Error::new(Kind::Defect, error.to_string()))?;
     Ok(page)

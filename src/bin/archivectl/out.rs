@@ -1,103 +1,23 @@
 //! What people and programs get to see: results on stdout, as text or as JSON Lines; the way there on stderr.
 
-use std::fmt::{self, Display};
 use std::io::{self, Write as _};
 use std::sync::{Mutex, PoisonError};
 
-use anstyle::{AnsiColor, Style};
-use recording_archiver::ops::{Error, Interrupt, Kind};
+use recording_archiver::ops::{Ended, Error, Interrupt, Kind};
 use recording_archiver::redact::{visible, visible_json};
 use serde::Serialize;
 
 use crate::args::Common;
 use crate::progress::Progress;
+use crate::text::{BAD, HEAD, NOTE, Text, width};
 use crate::words::Zone;
-
-/// What somebody has to look at.
-pub(crate) const BAD: Style = AnsiColor::Red.on_default().bold();
-/// What is as it should be.
-pub(crate) const GOOD: Style = AnsiColor::Green.on_default();
-/// What somebody may want to look at.
-pub(crate) const NOTE: Style = AnsiColor::Yellow.on_default();
-/// What follows is about it.
-const HEAD: Style = Style::new().bold();
-/// What is beside the point.
-pub(crate) const DIM: Style = Style::new().dimmed();
-
-/// Text for a terminal, piece by piece. A piece is shown, never obeyed: only [`Self::style`] colours, and only
-/// [`Self::line`] begins a line, whatever the pieces hold.
-#[derive(Debug, Default)]
-pub(crate) struct Text(String);
-
-impl Text {
-    /// Begins with a plain piece.
-    pub(crate) fn new(piece: impl Display) -> Self {
-        Self::default().add(piece)
-    }
-
-    /// Begins with a piece of this style.
-    pub(crate) fn styled(style: Style, piece: impl Display) -> Self {
-        Self::default().style(style, piece)
-    }
-
-    /// Adds a piece.
-    #[must_use]
-    pub(crate) fn add(mut self, piece: impl Display) -> Self {
-        self.0.push_str(&visible(&piece.to_string()));
-        self
-    }
-
-    /// Adds a piece of this style.
-    #[must_use]
-    pub(crate) fn style(self, style: Style, piece: impl Display) -> Self {
-        self.ours(&style.to_string())
-            .add(piece)
-            .ours(&format!("{style:#}"))
-    }
-
-    /// Ends the line.
-    #[must_use]
-    pub(crate) fn line(self) -> Self {
-        self.ours("\n")
-    }
-
-    /// Adds another text as lines of its own.
-    #[must_use]
-    pub(crate) fn lines(self, other: &Self) -> Self {
-        self.line().ours(&other.0)
-    }
-
-    fn ours(mut self, text: &str) -> Self {
-        self.0.push_str(text);
-        self
-    }
-}
-
-#[cfg(test)]
-impl Text {
-    /// Returns it without colours, as snapshots hold it.
-    pub(crate) fn plain(&self) -> String {
-        anstream::adapter::strip_str(&self.0).to_string()
-    }
-}
-
-impl Display for Text {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl From<String> for Text {
-    fn from(piece: String) -> Self {
-        Self::new(piece)
-    }
-}
 
 /// Where everything is written. Colours only on a terminal, and never with `NO_COLOR`.
 #[derive(Debug)]
 pub(crate) struct Out {
     json: bool,
     quiet: bool,
+    verbose: bool,
     zone: Zone,
     /// Pulled when nothing more can be written.
     interrupt: Interrupt,
@@ -110,6 +30,7 @@ impl Out {
         Self {
             json: common.json,
             quiet: common.quiet,
+            verbose: common.verbose > 0,
             zone: common.time_zone.clone(),
             interrupt,
             lost: Mutex::default(),
@@ -121,6 +42,11 @@ impl Out {
         &self.zone
     }
 
+    /// Says whether people asked for every detail (-v).
+    pub(crate) fn is_verbose(&self) -> bool {
+        self.verbose
+    }
+
     /// Begins to show how far a command got.
     pub(crate) fn progress(&self, what: &'static str) -> Progress {
         Progress::begin(what, self.quiet)
@@ -129,16 +55,16 @@ impl Out {
     /// Writes one item: `value` for programs, `text` (one or several lines) for people.
     pub(crate) fn item(&self, value: &impl Serialize, text: impl FnOnce() -> Text) {
         if self.json {
-            self.line(json_line(value));
+            self.line(&json_line(value));
         } else {
-            self.line(text());
+            self.text(&text());
         }
     }
 
     /// Writes what the items after it are about; programs find that in the items.
     pub(crate) fn heading(&self, text: impl FnOnce() -> String) {
         if !self.json {
-            self.line(Text::styled(HEAD, text()));
+            self.text(&Text::styled(HEAD, text()));
         }
     }
 
@@ -151,12 +77,25 @@ impl Out {
         self.item(&Summary { summary: figures }, text);
     }
 
+    /// Writes how it came out so far. Where an error ended it before it had `begun`, the error says all there is for people.
+    pub(crate) fn ended<T: Serialize>(&self, ended: &Ended<T>, begun: bool, text: impl FnOnce() -> Text) {
+        let failed = ended.end.as_ref().is_err_and(|error| !error.is_interruption());
+        if self.json || begun || !failed {
+            self.summary(&ended.figures, text);
+        }
+    }
+
     /// Writes bytes as they are.
     pub(crate) fn raw(&self, bytes: &[u8]) {
         self.note_loss(io::stdout().write_all(bytes));
     }
 
-    fn line(&self, line: impl Display) {
+    /// Writes text for people, folded at the width of the terminal.
+    fn text(&self, text: &Text) {
+        self.line(&text.folded(width()));
+    }
+
+    fn line(&self, line: &str) {
         self.note_loss(writeln!(anstream::stdout(), "{line}"));
     }
 
@@ -175,19 +114,13 @@ impl Out {
     pub(crate) fn finish(&self) -> Result<(), Error> {
         self.note_loss(io::stdout().flush());
         let lost = self.lost.lock().unwrap_or_else(PoisonError::into_inner).take();
-        match lost {
-            None => Ok(()),
-            Some(error) => {
-                let error = Error::new(Kind::Output, format!("the results cannot be written: {error}"));
-                Err(error.remedy("what was written is cut off: make room, and run it again"))
-            }
-        }
+        lost.map_or(Ok(()), |error| Err(cut_off(&error)))
     }
 
     /// Writes something on the way, for people; not a result.
     pub(crate) fn note(&self, text: impl Into<Text>) {
         if !self.quiet {
-            to_stderr(&text.into());
+            people(&text.into());
         }
     }
 
@@ -196,9 +129,29 @@ impl Out {
         if self.json {
             error_line(error);
         } else {
-            to_stderr(&error_text(error));
+            error_people(error);
         }
     }
+}
+
+/// Writes help or the version to stdout. A reader that went away (`| head`) wants no more.
+pub(crate) fn help(text: &clap::builder::StyledStr) -> Result<(), Error> {
+    let mut stdout = anstream::stdout();
+    let written = write!(stdout, "{}", text.ansi()).and_then(|()| stdout.flush());
+    match written {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(cut_off(&error)),
+        _ => Ok(()),
+    }
+}
+
+fn cut_off(error: &io::Error) -> Error {
+    let error = Error::new(Kind::Output, format!("the results cannot be written: {error}"));
+    error.remedy("what was written is cut off: make room, and run it again")
+}
+
+/// Writes an error for people.
+pub(crate) fn error_people(error: &Error) {
+    people(&error_text(error));
 }
 
 /// Writes an error for programs.
@@ -227,7 +180,7 @@ pub(crate) fn error_line(error: &Error) {
             url: error.url(),
         },
     });
-    to_stderr(&Text(line));
+    to_stderr(&line);
 }
 
 /// Writes a value for programs. What is written has text keys and finite numbers, so it can be.
@@ -252,15 +205,23 @@ impl io::Write for LogWriter {
     }
 }
 
-fn to_stderr(text: &Text) {
+/// Writes text for people to stderr, folded at the width of the terminal.
+fn people(text: &Text) {
+    to_stderr(&text.folded(width()));
+}
+
+fn to_stderr(text: &str) {
     // Where errors cannot be written, there is nobody to tell.
     let _ = writeln!(anstream::stderr(), "{text}");
 }
 
 fn error_text(error: &Error) -> Text {
-    let text = Text::styled(BAD, "error:").add(format!(" {error}"));
+    let text = Text::styled(BAD, "error:").add(" ").hang().add(error);
     match error.way_out() {
-        Some(way_out) => text.line().style(NOTE, "  fix:").add(format!(" {way_out}")),
+        Some(way_out) => {
+            let text = text.line().style(NOTE, "  fix:").add(" ").hang();
+            text.add(way_out)
+        }
         None => text,
     }
 }
@@ -268,23 +229,6 @@ fn error_text(error: &Error) -> Text {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn pieces_colour_nothing_and_begin_no_line() {
-        let evil = "a\u{1b}[31m\nb\u{202e}";
-        let text = Text::styled(BAD, evil)
-            .add(evil)
-            .line()
-            .add("c")
-            .lines(&Text::new("d"));
-        let plain = r"a\u{1b}[31m\nb\u{202e}";
-        assert_eq!(text.plain(), format!("{plain}{plain}\nc\nd"));
-        assert_eq!(
-            text.to_string().matches('\u{1b}').count(),
-            3,
-            "bold, red, and their end"
-        );
-    }
 
     #[test]
     fn an_error_comes_with_the_way_out() {

@@ -26,7 +26,7 @@ impl Progress {
     pub(crate) fn begin(what: &'static str, quiet: bool) -> Self {
         let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden());
         bar.set_prefix(what);
-        bar.set_style(style("{prefix} {spinner} {human_pos} {rate} {msg}"));
+        bar.set_style(style("{prefix} {spinner} {human_pos} {rate} {wide_msg}"));
         let terminal = std::io::stderr().is_terminal();
         if terminal && !quiet {
             bar.set_draw_target(ProgressDrawTarget::stderr());
@@ -71,7 +71,7 @@ impl Progress {
         }
         if self.bar.length().is_none() {
             self.bar.set_style(style(
-                "{prefix} {bar:30} {human_pos} of about {human_len} {rate}{left} {msg}",
+                "{prefix} {bar:16} {human_pos} of about {human_len} {rate}{left} {wide_msg}",
             ));
         }
         self.bar.set_length(total.max(self.bar.position()));

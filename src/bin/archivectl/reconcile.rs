@@ -3,25 +3,37 @@
 use recording_archiver::ops::reconcile::{Figures, Item, Request, Standing, reconcile};
 use recording_archiver::ops::{Error, Listener, Session, Verdict, custody};
 
-use crate::args::{Days, FilterArgs, rate};
-use crate::out::{BAD, DIM, GOOD, NOTE, Out, Text};
+use crate::args::{BEGAN, Days, FilterArgs, rate};
+use crate::out::Out;
+use crate::text::{BAD, DIM, GOOD, NOTE, Text};
 use crate::words::{Zone, count};
 
 /// Find what was recorded at Genesys and is not archived, with the reason, and what is archived and not at Genesys.
 ///
 /// Lists the conversations of the days as backfill does, and asks ledger and audit about each in which a recording was
-/// started. With --enqueue, what a job can mend goes to the work queue.
+/// started. With --enqueue, what a job can fix goes to the work queue.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "\
+#[command(mut_arg("from", |from| from.help(BEGAN)), after_help = "\
 Examples:
-  archivectl reconcile --from 2026-03-01 --to 2026-03-31              what is missing, and why
-  archivectl reconcile --from 2026-03-01 --to 2026-03-31 --enqueue    the same, sent
+  # what is missing, and why?
+  archivectl reconcile --from 2026-03-01 --to 2026-03-31
+  # the same, sent
+  archivectl reconcile --from 2026-03-01 --to 2026-03-31 --enqueue
+  # recordings that came up after their conversation was settled
   archivectl reconcile --from 2026-03-01 --to 2026-03-31 --recordings --rate 200
 
-Reasons: never_seen (no event of it arrived), failed (see its error; mend the cause first), unfinished (a run died and no \
-other came), deferred (was not ready and never came again), unsettled (archived, but nobody looked whether more came up), \
-nothing_found (settled without a recording, and analytics say that one was started), expired (gone at Genesys: cannot be archived any more), older_than_18_months and older_than_5_years (not lost: Genesys \
-gives these to organisations on its list only, or through a special job).
+Reasons:
+  never_seen            no event of it arrived
+  failed                see its error, and fix the cause first
+  unfinished            a run died, and no other came
+  deferred              was not ready, and never came again
+  unsettled             archived, but nobody looked whether more came up
+  nothing_found         settled without a recording, and analytics say that one
+                        was started
+  expired               gone at Genesys: cannot be archived any more
+  older_than_18_months  not lost: Genesys gives these to organisations on its
+                        list only
+  older_than_5_years    not lost: Genesys gives these through a special job
 That a recording was started is no promise that there is one: a job for what has none ends as never_ready.
 
 Exit code 1: something is missing. What is archived and not listed by Genesys is told, and is no finding: it was deleted \
@@ -29,7 +41,7 @@ there, or the OAuth client may not see its division. For that, 16 bytes of each 
 pub(crate) struct Args {
     #[command(flatten)]
     days: Days,
-    /// Send what a job can mend to the work queue.
+    /// Send what a job can fix to the work queue.
     #[arg(long)]
     enqueue: bool,
     /// Also ask Genesys for the recordings of each conversation that is archived or settled without any: one may have come up
@@ -60,21 +72,24 @@ pub(crate) async fn run(args: &Args, session: &Session, out: &Out) -> Result<Ver
     let ended = reconcile(session, &request, Listener::new(&listener)).await;
     progress.finish();
     let ended = ended?;
-    out.summary(&ended.figures, || words(&ended.figures, args.enqueue));
+    let begun = ended.figures.listed > 0;
+    out.ended(&ended, begun, || words(&ended.figures, args.enqueue));
     ended.end?;
     Ok(ended.figures.verdict())
 }
 
 fn text(item: &Item, zone: &Zone) -> Text {
     let (style, reason) = match item.reason {
-        Standing::Missing(reason) => (BAD, reason.as_str()),
+        Standing::Missing(reason) if reason.is_finding() => (BAD, reason.as_str()),
+        Standing::Missing(reason) => (NOTE, reason.as_str()),
         Standing::NotListed(_) => (NOTE, "not_listed"),
     };
     let text = Text::styled(style, reason).add(format!(" {}  ", item.interaction_id));
     let mut text = text.style(DIM, format!("began {}", zone.second(item.start)));
     for cause in item.recordings.iter().flatten() {
         let recording = custody::named(&cause.recording);
-        text = text.line().add(format!("  {recording}: {}", cause.state));
+        let state = cause.state.replace('_', " ");
+        text = text.line().add(format!("  {recording}: {state}"));
         if let Some(since) = cause.since {
             text = text.add(format!(" since {}", zone.second(since)));
         }
@@ -121,7 +136,7 @@ fn words(figures: &Figures, enqueue: bool) -> Text {
     } else if figures.findings() == 0 {
         text.line().add("nothing is missing")
     } else if !enqueue {
-        text.line().add("--enqueue sends what a job can mend")
+        text.line().add("--enqueue sends what a job can fix")
     } else {
         text
     }
@@ -150,12 +165,21 @@ mod tests {
             recording: "e0000000-0000-4000-8000-000000000101".to_owned(),
             state: "failed",
             since: Some("2026-01-05T09:00:00Z".parse().unwrap()),
-            error: Some("ARCHIVED at Genesys".to_owned()),
+            error: Some("ARCHIVED at Genesys: restore it there (set a later archiveDate)".to_owned()),
+        };
+        let whole = Cause {
+            recording: "-".to_owned(),
+            state: "never_listed",
+            since: None,
+            error: Some("it was archived by name".to_owned()),
         };
         let utc = Zone::parse("UTC").unwrap();
-        let missing = text(&item(Standing::Missing(Reason::Failed), Some(vec![cause])), &utc);
+        let missing = text(
+            &item(Standing::Missing(Reason::Failed), Some(vec![whole, cause])),
+            &utc,
+        );
         let not_listed = text(&item(Standing::NotListed(NotListed::NotListed), None), &utc);
-        insta::assert_snapshot!(missing.lines(&not_listed).plain());
+        insta::assert_snapshot!(missing.lines(&not_listed).plain_at(80));
     }
 
     #[test]

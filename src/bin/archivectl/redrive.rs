@@ -2,16 +2,18 @@
 
 use std::io::{self, IsTerminal as _, Write as _};
 
+use clap::builder::PossibleValuesParser;
 use jiff::SignedDuration;
 use recording_archiver::error::ErrorKind;
 use recording_archiver::ops::redrive::{Action, Figures, Filter, Item, Request, redrive, waiting};
 use recording_archiver::ops::{Error, Kind, Listener, Session, Verdict};
 
 use crate::args::span;
-use crate::out::{BAD, DIM, Out, Text};
+use crate::out::Out;
+use crate::text::{BAD, DIM, Text};
 use crate::words::counted;
 
-/// Send cases and dead letters back to the work queue, once their cause is mended.
+/// Send cases and dead letters back to the work queue, once their cause is fixed.
 ///
 /// Reads the exception queue (or the dead-letter queue, or any queue given by its URL), takes out the jobs that the filters
 /// match, sends them to the work queue, and only then deletes them. Whatever does not match, or holds no job, stays; so does
@@ -19,15 +21,18 @@ use crate::words::counted;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  archivectl redrive --dry-run                         what lies there, by code
-  archivectl redrive --code forbidden --newer-than 2d  after the permission was granted
-  archivectl redrive --queue dead-letters --yes        after an outage")]
+  # what lies there, by code
+  archivectl redrive --dry-run
+  # after the permission was granted
+  archivectl redrive --code forbidden --newer-than 2d
+  # after an outage
+  archivectl redrive --queue dead-letters --yes")]
 pub(crate) struct Args {
     /// Where to take from: exceptions, dead-letters (WORK_DEAD_LETTER_QUEUE_URL or --stack), or a queue's URL.
     #[arg(long, default_value = "exceptions", value_name = "QUEUE")]
     queue: String,
     /// Only cases with this `code`, such as forbidden or never_ready; repeatable. Dead letters have none.
-    #[arg(long = "code", value_name = "CODE", value_parser = code)]
+    #[arg(long = "code", value_name = "CODE", value_parser = codes(), hide_possible_values = true)]
     codes: Vec<String>,
     /// Only what was sent there less than so long ago: 90m, 12h, 2d.
     #[arg(long, value_name = "AGE", value_parser = span)]
@@ -50,15 +55,10 @@ pub(crate) struct Args {
 /// (<https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-retain-records.html>).
 const CONDITIONS: [&str; 2] = ["RetriesExhausted", "EventAgeExceeded"];
 
-/// Reads the code of a case.
-fn code(text: &str) -> Result<String, String> {
+/// Accepts the code of a case.
+fn codes() -> PossibleValuesParser {
     let codes = ErrorKind::ALL.map(ErrorKind::code);
-    let known = codes.iter().chain(&CONDITIONS);
-    if known.clone().any(|code| *code == text) {
-        return Ok(text.to_owned());
-    }
-    let known: Vec<_> = known.copied().collect();
-    Err(format!("accepted: {}", known.join(", ")))
+    codes.into_iter().chain(CONDITIONS).into()
 }
 
 impl Args {
@@ -111,7 +111,9 @@ pub(crate) async fn run(args: &Args, session: &Session, out: &Out) -> Result<Ver
     let ended = redrive(session, &request, Listener::new(&listener)).await;
     progress.finish();
     let ended = ended?;
-    out.summary(&ended.figures, || words(&ended.figures));
+    let figures = &ended.figures;
+    let begun = figures.sent + figures.left + figures.expired + figures.unreadable + figures.refused > 0;
+    out.ended(&ended, begun, || words(&ended.figures));
     ended.end?;
     Ok(ended.figures.verdict())
 }
@@ -173,8 +175,8 @@ fn words(figures: &Figures) -> Text {
         ),
         (
             figures.came_meanwhile,
-            "came in since this began and stays: is the cause mended?",
-            "came in since this began and stay: is the cause mended?",
+            "came in since this began and stays: is the cause fixed?",
+            "came in since this began and stay: is the cause fixed?",
         ),
     ] {
         if count > 0 {

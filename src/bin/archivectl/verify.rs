@@ -6,8 +6,9 @@ use recording_archiver::ops::finding::Finding;
 use recording_archiver::ops::verify::{Figures, Request, Sample, verify};
 use recording_archiver::ops::{Error, Listener, Session, Verdict};
 
-use crate::args::{self, Days};
-use crate::out::{BAD, DIM, NOTE, Out, Text};
+use crate::args::{self, ARCHIVED, Days};
+use crate::out::Out;
+use crate::text::{BAD, DIM, NOTE, Text};
 use crate::words::{bytes, count, counted};
 
 /// Prove that the archive is what it was: every byte, and every audit event.
@@ -16,12 +17,16 @@ use crate::words::{bytes, count, counted};
 /// that the audit chain is whole and ends where the ledger says; and looks for objects that no record names. Changes
 /// nothing. Without arguments it looks at the whole archive.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "\
+#[command(mut_arg("from", |from| from.help(ARCHIVED)), after_help = "\
 Examples:
-  archivectl verify                                          the whole archive
-  archivectl verify --from 2026-03-01 --to 2026-03-31        what was archived in March
-  archivectl verify --sample 1%                              a spot check, another one each day
-  archivectl verify c0000000-0000-4000-8000-000000000001     one conversation
+  # the whole archive
+  archivectl verify
+  # what was archived in March
+  archivectl verify --from 2026-03-01 --to 2026-03-31
+  # a spot check, another one each day
+  archivectl verify --sample 1%
+  # one conversation
+  archivectl verify c0000000-0000-4000-8000-000000000001
 
 It needs to read only: s3:GetObject, s3:GetObjectTagging, s3:ListBucket, dynamodb:Query and dynamodb:Scan, and \
 kms:Decrypt if the bucket is encrypted with a key of yours. S3 bills a request for each object and traffic out of the \
@@ -62,7 +67,8 @@ pub(crate) async fn run(args: &Args, session: &Session, out: &Out) -> Result<Ver
     let listener = |event| progress.hear(event, show);
     let ended = verify(session, request, Listener::new(&listener)).await;
     progress.finish();
-    out.summary(&ended.figures, || words(&ended.figures));
+    let begun = ended.figures.conversations > 0;
+    out.ended(&ended, begun, || words(&ended.figures));
     ended.end?;
     Ok(ended.figures.verdict())
 }

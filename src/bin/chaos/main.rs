@@ -41,7 +41,7 @@ async fn main() -> ExitCode {
     }
 }
 
-/// Storm, calm, verdict. True if all is well.
+/// Runs storm, calm and verdict. Returns whether all is well.
 async fn run(plan: Plan) -> Result<bool> {
     let begun = Instant::now();
     let mut dice = fastrand::Rng::with_seed(plan.seed);

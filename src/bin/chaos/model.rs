@@ -13,7 +13,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::stage::{Result, Stage};
 
-/// What is not as it should be; each case in words.
+/// The faults that were found; each case in words.
 #[derive(Debug, Default)]
 pub(crate) struct Verdict {
     pub(crate) files: usize,
@@ -101,7 +101,8 @@ pub(crate) async fn judge(stage: &Stage) -> Result<Verdict> {
     Ok(verdict)
 }
 
-/// Checks that each conversation is settled, with all its recordings, and its looks are told in order, the last one once.
+/// Checks that each conversation is settled, with all its recordings, and its looks are told in order, the last one
+/// once.
 fn check_settled(
     stage: &Stage,
     records: &BTreeMap<(String, String), Record>,

@@ -1,4 +1,4 @@
-//! What the command line asks for.
+//! The arguments of the command line.
 
 use std::str::FromStr;
 
@@ -16,7 +16,7 @@ source ever served of it.
 The seed (1) decides about all of that. Nothing leaves this machine, and the run ends by itself. Exit code 1: something
 was lost, stored twice or corrupt, or the storm did too little; the report says what, and which seed it was.";
 
-/// How much chaos, and which.
+/// The extent of the chaos, and its seed.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Plan {
     pub(crate) seed: u64,

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use recording_archiver::sim::World;
 use recording_archiver::sim::aws::SentMessage;
 
-/// A message that comes again does so after this.
+/// Time after which a message is received again.
 const AGAIN: Duration = Duration::from_millis(150);
 
 /// The queue: at least once, in any order, and gone only when somebody says so.
@@ -21,7 +21,7 @@ struct Waiting {
     messages: Vec<(Instant, String)>,
     in_flight: usize,
     delivered: usize,
-    /// How many of the deferred jobs were taken over from the simulated work queue.
+    /// Number of the deferred jobs that were taken over from the simulated work queue.
     deferred: usize,
 }
 
@@ -37,17 +37,17 @@ impl Queue {
         Self { state, closes }
     }
 
-    /// How many messages were handed out, each time counted.
+    /// Returns how many messages were handed out, each time counted.
     pub(crate) fn delivered(&self) -> usize {
         self.lock().delivered
     }
 
-    /// How many are left.
+    /// Returns how many are left.
     pub(crate) fn left(&self) -> usize {
         self.lock().messages.len()
     }
 
-    /// Up to `most` messages; `None` when all is done, or it took too long.
+    /// Returns up to `most` messages; `None` when all is done, or it took too long.
     pub(crate) fn receive(&self, world: &World, most: usize) -> Option<Vec<String>> {
         loop {
             let mut state = self.lock();
@@ -74,7 +74,7 @@ impl Queue {
         }
     }
 
-    /// A batch is dealt with; these of its messages come again.
+    /// Ends a batch; these of its messages are received again.
     pub(crate) fn settle(&self, batch: usize, again: Vec<String>) {
         let mut state = self.lock();
         state.in_flight -= batch;

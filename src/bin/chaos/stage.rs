@@ -13,10 +13,10 @@ use crate::plan::Plan;
 use crate::queue::Queue;
 use crate::weather::Weather;
 
-/// How a step of the run ends.
+/// The result of a step of the run.
 pub(crate) type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
-/// How long the calm may last before what is still in the queue counts as lost.
+/// Time that the calm may last before a message still in the queue counts as lost.
 const PATIENCE: Duration = Duration::from_secs(180);
 
 /// A part of an upload, and so the length from which on a file is several.
@@ -81,7 +81,7 @@ impl Stage {
     }
 }
 
-/// One file with its mishaps, and all it will ever be.
+/// Returns one file with its mishaps, and each version of it that the source will serve.
 fn file(weather: &Weather, dice: &mut fastrand::Rng) -> Vec<Media> {
     let length = match dice.u32(..12) {
         0 => PART + dice.u64(..PART),

@@ -10,7 +10,7 @@ use recording_archiver::sim::wire::{Exchange, Fault, Service, Wire};
 /// One request in so many meets a fault.
 const ONE_IN: u32 = 12;
 
-/// What is counted and is no fault.
+/// Events that are counted and are no faults.
 pub(crate) const NO_FAULTS: [&str; 3] = ["duplicate", "invocation", "crash"];
 
 /// Rages until its end, and counts what it does; cheap to clone.
@@ -18,9 +18,9 @@ pub(crate) const NO_FAULTS: [&str; 3] = ["duplicate", "invocation", "crash"];
 pub(crate) struct Weather {
     /// The storm ends then, if it did enough.
     end: Instant,
-    /// It ends then, whatever it did.
+    /// The storm ends then, whatever it did.
     at_last: Instant,
-    /// So many faults, and so many crashes, are enough.
+    /// Number of faults, and of crashes, that are enough.
     enough: (usize, usize),
     counts: Arc<Mutex<BTreeMap<&'static str, usize>>>,
 }
@@ -75,7 +75,7 @@ impl Weather {
         self.counts.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// From now on, every request takes its chance.
+    /// Gives every request from now on its chance of a fault.
     pub(crate) fn disturb(&self, wire: &Wire, mut dice: fastrand::Rng) {
         let weather = self.clone();
         wire.disturb(move |exchange| {
@@ -88,7 +88,7 @@ impl Weather {
         });
     }
 
-    /// What the next requests for a file meet. Whatever the file turns into is added to `served`.
+    /// Scripts the mishaps of the next requests for a file. Each version that the file turns into is added to `served`.
     pub(crate) fn spoil(
         &self,
         media: &Media,

@@ -12,10 +12,10 @@ use tokio::runtime::Runtime;
 
 use crate::stage::{Result, Stage};
 
-/// How long an invocation may take in the storm, and so how long the lease of a dead one runs.
+/// Time of an invocation in the storm, and so of the lease of a dead one.
 const LEASE: Duration = Duration::from_secs(3);
 
-/// How long it may take in the calm: nobody dies any more, and a slow machine has to come to the end, too.
+/// Time of an invocation in the calm: no container dies any more, and a slow machine has to finish, too.
 const CALM: Duration = Duration::from_secs(60);
 
 /// A container: a runtime of its own, so that killing it leaves nothing running.
@@ -49,7 +49,7 @@ impl Container {
         })
     }
 
-    /// The answer, or `None` when the container is to be killed first.
+    /// Returns the answer, or `None` when the container is to be killed first.
     fn invoke(&self, event: Value, remaining: Duration, killed_after: Option<Duration>) -> Option<Value> {
         let handler = self.handler.clone();
         let run = self.runtime.spawn(async move {
@@ -114,7 +114,7 @@ fn event(batch: &[String]) -> Value {
     json!({"Records": batch.iter().enumerate().map(record).collect::<Vec<_>>()})
 }
 
-/// The messages that an answer leaves to the queue.
+/// Returns the messages that an answer leaves to the queue.
 fn named(answer: &Value, batch: &[String]) -> Vec<String> {
     let items = answer["batchItemFailures"].as_array().into_iter().flatten();
     let positions = items.filter_map(|item| item["itemIdentifier"].as_str()?.parse::<usize>().ok());

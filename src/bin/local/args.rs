@@ -185,7 +185,7 @@ impl Words {
         })
     }
 
-    /// The advertised name. The function speaks http with this machine only, so no other name would do.
+    /// Returns the advertised name. The function speaks http with this machine only, so no other name would do.
     fn name(&self) -> Result<Option<String>, String> {
         match self.value("--advertise") {
             None => Ok(None),

@@ -239,7 +239,16 @@ fn hash_file(path: &Path) -> Result<(String, u64)> {
     }
 }
 
-/// A field of a process' status in MiB, where the system tells: Linux.
+/// Returns the cases in the exception queue after the first `known` ones.
+pub(crate) fn cases(world: &World, known: usize) -> Vec<Value> {
+    let messages = world.aws.messages(&world.exception_queue);
+    let cases = messages.iter().skip(known);
+    cases
+        .filter_map(|case| serde_json::from_str(&case.body).ok())
+        .collect()
+}
+
+/// Reads a field of a process' status in MiB, where the system has it: Linux.
 /// <https://man7.org/linux/man-pages/man5/proc_pid_status.5.html>
 pub(crate) fn memory(process: u32, field: &str) -> Option<f64> {
     let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;

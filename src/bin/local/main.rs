@@ -28,14 +28,17 @@ async fn main() -> ExitCode {
     let Arguments { command, verbose } = match Arguments::parse(std::env::args().skip(1)) {
         Ok(arguments) => arguments,
         Err(error) => {
-            eprintln!("cargo local: {error}.\n\n{HELP}");
-            return ExitCode::from(2);
+            return refuse(&error);
         }
     };
     let screen = Screen::detect(verbose);
     let done = match command {
         Command::Replay => replay_all(&screen).await,
-        Command::Invoke(files) => replay_some(&screen, &files).await,
+        // Before anything starts or is shown.
+        Command::Invoke(files) => match replay::read(&files) {
+            Ok(events) => replay_some(&screen, events).await,
+            Err(error) => return refuse(&error),
+        },
         Command::Serve(options) => serve::run(&screen, options).await.map(|()| true),
         Command::Env { name } => serve::print_environment(&screen, name).map(|()| true),
         Command::Help => screen.line(HELP).map(|()| true).map_err(Into::into),
@@ -53,7 +56,13 @@ async fn main() -> ExitCode {
     }
 }
 
-/// Whether whoever read the output has read enough, as `head` does.
+/// Says what is wrong with the arguments.
+fn refuse(error: &str) -> ExitCode {
+    eprintln!("cargo local: {error}\n`cargo local -- --help` shows what there is.");
+    ExitCode::from(2)
+}
+
+/// Says whether the reader of the output has read enough, as `head` does.
 fn reader_is_gone(error: &(dyn std::error::Error + Send + Sync + 'static)) -> bool {
     let error = error.downcast_ref::<io::Error>();
     error.is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
@@ -61,21 +70,22 @@ fn reader_is_gone(error: &(dyn std::error::Error + Send + Sync + 'static)) -> bo
 
 /// Replays all sample events in order, in an empty folder.
 async fn replay_all(screen: &Screen) -> Result<bool> {
-    let folder = Folder::take("cargo local")?;
-    if let Some(emptied) = folder.empty()? {
-        screen.line(emptied)?;
-    }
     let mut events: Vec<PathBuf> = std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("events"))?
         .filter_map(|entry| Some(entry.ok()?.path()))
         .filter(|path| replay::promise(path).is_some())
         .collect();
     events.sort();
+    let events = replay::read(&events)?;
+    let folder = Folder::take("cargo local")?;
+    if let Some(emptied) = folder.empty()? {
+        screen.line(emptied)?;
+    }
     let world = folder.start(Site::default()).await?;
-    replay::run(&world, screen, &events, replay::Ground::Empty).await
+    replay::run(&world, screen, events, replay::Ground::Empty).await
 }
 
 /// Replays these events on top of what the folder holds.
-async fn replay_some(screen: &Screen, events: &[PathBuf]) -> Result<bool> {
+async fn replay_some(screen: &Screen, events: Vec<replay::Event>) -> Result<bool> {
     let folder = Folder::take("cargo local -- invoke")?;
     let world = folder.start(Site::default()).await?;
     replay::run(&world, screen, events, replay::Ground::Trodden).await

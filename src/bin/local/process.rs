@@ -46,7 +46,7 @@ impl Process {
         })
     }
 
-    /// Invokes it: its answer, and the lines it wrote up to its metrics, which come last.
+    /// Invokes it. Returns its answer, and the lines that it wrote up to its metrics, which come last.
     pub(crate) async fn invoke(&mut self, event: Value, remaining: Duration) -> Result<(Answer, Vec<Value>)> {
         let answer = tokio::select! {
             answer = self.runtime.invoke(event, remaining) => answer,
@@ -62,7 +62,7 @@ impl Process {
         Ok((answer, lines))
     }
 
-    /// The most memory it held so far in MiB, where the system tells: Linux.
+    /// Returns the most memory it held so far in MiB, where the system has it: Linux.
     pub(crate) fn peak_memory(&self) -> Option<f64> {
         memory(self.child.id()?, "VmHWM")
     }

@@ -42,6 +42,9 @@ fn kept(promised: &BTreeSet<String>, outcomes: &BTreeSet<String>, ground: Ground
 /// What all events together came to.
 #[derive(Default)]
 struct Total {
+    events: usize,
+    /// Events whose names promise nothing.
+    unpromised: usize,
     /// Size of each archived file.
     files: BTreeMap<PathBuf, u64>,
     /// The conversation whose evidence is shown as an example, and its file.
@@ -49,8 +52,52 @@ struct Total {
     broken: Vec<String>,
 }
 
+/// An event, read from its file.
+#[derive(Debug)]
+pub(crate) struct Event {
+    /// The file's name up to its first dot.
+    story: String,
+    /// The outcomes that the file's name promises, if it does.
+    promised: Option<BTreeSet<String>>,
+    payload: Value,
+}
+
+/// Reads the files of events. The error names the file, and what it is instead.
+pub(crate) fn read(paths: &[PathBuf]) -> std::result::Result<Vec<Event>, String> {
+    paths.iter().map(|path| read_one(path)).collect()
+}
+
+fn read_one(path: &Path) -> std::result::Result<Event, String> {
+    let shown = path.display();
+    let text = std::fs::read_to_string(path).map_err(|error| format!("{shown} cannot be read: {error}"))?;
+    let payload: Value =
+        serde_json::from_str(&text).map_err(|error| format!("{shown} is not JSON: {error}"))?;
+    if is_environment(&payload) {
+        return Err(format!(
+            "{shown} is no event: it is the environment of a container (sam local invoke --env-vars)"
+        ));
+    }
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+    Ok(Event {
+        story: stem.split('.').next().unwrap_or_default().to_owned(),
+        promised: promise(path),
+        payload,
+    })
+}
+
+/// Tells the file of variables that SAM gives to a container: for each function an object of texts.
+/// <https://docs.aws.amazon.com/serverless-application-model/latest/developerguide/serverless-sam-cli-using-invoke.html>
+fn is_environment(payload: &Value) -> bool {
+    let texts = |value: &Value| {
+        let variables = value.as_object();
+        variables.is_some_and(|variables| !variables.is_empty() && variables.values().all(Value::is_string))
+    };
+    let functions = payload.as_object();
+    functions.is_some_and(|functions| !functions.is_empty() && functions.values().all(texts))
+}
+
 /// Replays `events` in order. Returns whether each kept its promise and all evidence agrees.
-pub(crate) async fn run(world: &World, screen: &Screen, events: &[PathBuf], ground: Ground) -> Result<bool> {
+pub(crate) async fn run(world: &World, screen: &Screen, events: Vec<Event>, ground: Ground) -> Result<bool> {
     let stage = Stage {
         world,
         screen,
@@ -59,14 +106,17 @@ pub(crate) async fn run(world: &World, screen: &Screen, events: &[PathBuf], grou
     };
     screen.line(
         "Genesys, S3, DynamoDB, SQS, Secrets Manager and a webhook receiver are simulated\n\
-         in this process. What came of each event (✓: what its file name promises;\n\
-         case: handed to people; refused: answered with an error):\n",
+         in this process. What came of each event (✓: what its file name promises; ·: no\n\
+         promise in its name; case: handed to people; refused: answered with an error):\n",
     )?;
-    let mut total = Total::default();
-    for path in events {
-        stage.replay(path, &mut total).await?;
+    let mut total = Total {
+        events: events.len(),
+        ..Total::default()
+    };
+    for event in events {
+        stage.replay(event, &mut total).await?;
     }
-    conclude(world, screen, events.len(), &total)?;
+    conclude(world, screen, &total)?;
     Ok(total.broken.is_empty())
 }
 
@@ -79,43 +129,47 @@ struct Stage<'a> {
 }
 
 impl Stage<'_> {
-    async fn replay(&self, path: &Path, total: &mut Total) -> Result<()> {
+    async fn replay(&self, event: Event, total: &mut Total) -> Result<()> {
         let Self {
             world,
             screen,
             function,
             ground,
         } = self;
-        let name = path
-            .file_stem()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .into_owned();
-        let story = name.split_once('.').map_or(name.as_str(), |(story, _)| story);
-        screen.progress(story)?;
-        let payload = read(path)?;
-        let cases = world.aws.messages(&world.exception_queue).len();
+        let Event {
+            story,
+            promised,
+            payload,
+        } = event;
+        screen.progress(&story)?;
+        let known = world.aws.messages(&world.exception_queue).len();
         let begun = Instant::now();
-        let ran = function.invoke(world, story, payload).await?;
+        let ran = function.invoke(world, &story, payload).await?;
         let took = begun.elapsed().as_millis();
         let outcomes = ran.outcomes();
-        let promised = promise(path);
-        let kept = promised
+        let cases = evidence::cases(world, known);
+        let words = words(&outcomes, &ran, &cases);
+        let broken = promised
             .as_ref()
-            .is_none_or(|promised| kept(promised, &outcomes, *ground));
-        let words = words(&outcomes, &ran, &codes(world, cases));
-        screen.line(format!("{} {story:<45}  {words}", screen.mark(kept)))?;
-        if !kept {
-            let promised = joined(promised.iter().flatten().map(String::as_str));
-            let came_to = joined(outcomes.iter().map(String::as_str));
-            total
-                .broken
-                .push(format!("{story}: promised {promised}, came to {came_to}"));
+            .filter(|promised| !kept(promised, &outcomes, *ground));
+        let mark = match (&promised, broken) {
+            (None, _) => "·",
+            (Some(_), broken) => screen.mark(broken.is_none()),
+        };
+        screen.line(format!("{mark} {story:<45}  {words}"))?;
+        if let Some(promised) = broken {
+            let [promised, outcomes] =
+                [promised, &outcomes].map(|set| joined(set.iter().map(String::as_str)));
+            let came_to = format!("promised {promised}, came to {outcomes}");
+            screen.line(format!("    because  {came_to}"))?;
+            total.broken.push(format!("{story}: {came_to}"));
         }
         let evidence = evidence::of_invocation(world, &ran.lines, ran.answer.as_ref().ok()).await?;
-        if screen.verbose || !kept {
-            details(screen, &ran, &evidence, took)?;
+        if screen.verbose || broken.is_some() {
+            details(screen, &ran, &cases, &evidence)?;
+            screen.line(format!("    took     {took} ms"))?;
         }
+        total.unpromised += usize::from(promised.is_none());
         total
             .broken
             .extend(evidence.broken.iter().map(|what| format!("{story}: {what}")));
@@ -129,37 +183,14 @@ impl Stage<'_> {
     }
 }
 
-fn read(path: &Path) -> Result<Value> {
-    let text =
-        std::fs::read_to_string(path).map_err(|error| format!("reading {}: {error}", path.display()))?;
-    let payload = serde_json::from_str(&text);
-    Ok(payload.map_err(|error| format!("{} is not JSON: {error}", path.display()))?)
-}
-
-/// Returns the error codes of the exceptions after the first `known` ones.
-fn codes(world: &World, known: usize) -> BTreeSet<String> {
-    let cases = world.aws.messages(&world.exception_queue);
-    let code = |body: &str| {
-        Some(
-            serde_json::from_str::<Value>(body).ok()?["code"]
-                .as_str()?
-                .to_owned(),
-        )
-    };
-    cases
-        .iter()
-        .skip(known)
-        .filter_map(|case| code(&case.body))
-        .collect()
-}
-
 /// Returns the outcomes in the words of a reader, with the codes of what failed.
-fn words(outcomes: &BTreeSet<String>, ran: &Ran, codes: &BTreeSet<String>) -> String {
+fn words(outcomes: &BTreeSet<String>, ran: &Ran, cases: &[Value]) -> String {
+    let codes: BTreeSet<_> = cases.iter().filter_map(|case| case["code"].as_str()).collect();
     let word = |outcome: &str| match (outcome, &ran.answer) {
         ("already_archived", _) => "already archived".to_owned(),
         ("failed", Err((code, _))) => format!("refused: {code}"),
         ("expired", Ok(_)) => "case: expired".to_owned(),
-        ("failed", Ok(_)) => format!("case: {}", joined(codes.iter().map(String::as_str))),
+        ("failed", Ok(_)) => format!("case: {}", joined(codes.iter().copied())),
         (other, _) => other.to_owned(),
     };
     let (first, rest): (Vec<_>, Vec<_>) = outcomes.iter().partition(|outcome| *outcome == "archived");
@@ -171,10 +202,13 @@ fn joined<'a>(words: impl Iterator<Item = &'a str>) -> String {
     words.collect::<Vec<_>>().join(" and ")
 }
 
-fn details(screen: &Screen, ran: &Ran, evidence: &Evidence, took: u128) -> Result<()> {
-    screen.line(format!("    took     {took} ms"))?;
+fn details(screen: &Screen, ran: &Ran, cases: &[Value], evidence: &Evidence) -> Result<()> {
     if let Err((code, text)) = &ran.answer {
         screen.line(format!("    error    answered with {code}: {text}"))?;
+    }
+    for case in cases {
+        let text = |name: &str| case[name].as_str().unwrap_or_default();
+        screen.line(format!("    case     {}: {}", text("code"), text("error")))?;
     }
     for line in &evidence.details {
         screen.line(format!("    {line}"))?;
@@ -188,11 +222,11 @@ fn details(screen: &Screen, ran: &Ran, evidence: &Evidence, took: u128) -> Resul
     Ok(())
 }
 
-fn conclude(world: &World, screen: &Screen, events: usize, total: &Total) -> Result<()> {
+fn conclude(world: &World, screen: &Screen, total: &Total) -> Result<()> {
     let cases = world.aws.messages(&world.exception_queue).len();
     screen.line(format!(
         "\n{}: {} archived ({}), {} sent,\n{} for people, {} waiting in the work queue.",
-        count(events, "event"),
+        count(total.events, "event"),
         count(total.files.len(), "file"),
         size(total.files.values().sum()),
         count(world.webhook.deliveries().len(), "webhook"),
@@ -216,7 +250,11 @@ fn conclude(world: &World, screen: &Screen, events: usize, total: &Total) -> Res
         }
         return Ok(());
     }
-    screen.line("Every event came to what its name promises.")?;
+    match total.unpromised {
+        0 => screen.line("Every event came to what its name promises.")?,
+        unpromised if unpromised == total.events => {}
+        _ => screen.line("Every event whose name promises something came to that.")?,
+    }
     if let Some((conversation, path)) = &total.example {
         screen.line("The SHA-256 of each file, computed again, is the one in ledger, audit, tag and")?;
         screen.line("webhook (-v shows it).")?;
@@ -234,6 +272,20 @@ mod tests {
 
     fn set(outcomes: &str) -> BTreeSet<String> {
         outcomes.split(' ').map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn a_file_that_is_no_event_is_named_before_anything_starts() {
+        let events = Path::new(env!("CARGO_MANIFEST_DIR")).join("events");
+        let refused = |name: &str| read(&[events.join(name)]).unwrap_err();
+        assert!(refused("local-env.json").contains("local-env.json is no event: it is the environment"));
+        assert!(refused("README.md").contains("README.md is not JSON"));
+        assert!(refused("nothing.json").contains("nothing.json cannot be read"));
+        let read = read(&[events.join("12-direct-job.archived.json")]).unwrap();
+        assert_eq!(
+            (read[0].story.as_str(), &read[0].promised),
+            ("12-direct-job", &Some(set("archived")))
+        );
     }
 
     #[test]

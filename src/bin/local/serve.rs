@@ -8,7 +8,7 @@ use tokio::sync::Notify;
 use super::args::Serve;
 use super::folder::{Folder, Result};
 use super::function::Function;
-use super::screen::Screen;
+use super::screen::{Screen, count};
 use super::worker;
 
 /// Serves until Ctrl-C.
@@ -27,23 +27,27 @@ pub(crate) async fn run(screen: &Screen, options: Serve) -> Result<()> {
     })?;
     introduce(screen, &world, options.bind)?;
     let name = &world.site().name;
-    if !options.worker {
+    let put_back = if !options.worker {
         screen.line("The work queue is left to you. Ctrl-C ends.")?;
-        return Ok(tokio::signal::ctrl_c().await?);
-    }
-    if !resolves(name).await {
+        tokio::signal::ctrl_c().await?;
+        0
+    } else if !resolves(name).await {
         screen.line(format!(
             "This machine itself does not know {name}, so the function could"
         ))?;
         screen.line("not fetch media here: the work queue is left to you. Ctrl-C ends.")?;
-        return Ok(tokio::signal::ctrl_c().await?);
-    }
-    screen.line("The function works off the work queue, and says here what it did. Ctrl-C ends.\n")?;
-    work(screen, &world).await
+        tokio::signal::ctrl_c().await?;
+        0
+    } else {
+        screen.line("The function works off the work queue, and says here what it did. Ctrl-C ends.\n")?;
+        work(screen, &world).await?
+    };
+    screen.line(farewell(world.aws.depth(&world.work_queue), put_back))?;
+    Ok(())
 }
 
-/// Works off the queue until Ctrl-C; messages in progress then clean up and stay in the queue.
-async fn work(screen: &Screen, world: &World) -> Result<()> {
+/// Works off the queue until Ctrl-C; messages in progress then clean up and stay in the queue. Returns how many did.
+async fn work(screen: &Screen, world: &World) -> Result<usize> {
     let function = Function::new(world)?;
     let stop = Notify::new();
     let interrupted = async {
@@ -52,8 +56,21 @@ async fn work(screen: &Screen, world: &World) -> Result<()> {
         stop.notify_one();
         Result::Ok(())
     };
-    tokio::try_join!(worker::run(screen, world, &function, &stop), interrupted)?;
-    Ok(())
+    let (put_back, ()) = tokio::try_join!(worker::run(screen, world, &function, &stop), interrupted)?;
+    Ok(put_back)
+}
+
+/// Returns what the work queue keeps for the next `cargo local -- serve`.
+fn farewell(kept: usize, put_back: usize) -> String {
+    let kept = match kept {
+        0 => return "\nStopped. The work queue is empty.".to_owned(),
+        kept => count(kept, "message"),
+    };
+    let put_back = match put_back {
+        0 => String::new(),
+        put_back => format!(", {put_back} of them put back from the last batch"),
+    };
+    format!("\nStopped. The work queue keeps {kept}{put_back}.")
 }
 
 fn introduce(screen: &Screen, world: &World, bind: IpAddr) -> Result<()> {
@@ -91,4 +108,19 @@ pub(crate) fn print_environment(screen: &Screen, name: Option<String>) -> Result
         screen.line(format!("export {name}={value}"))?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_end_says_what_the_queue_keeps() {
+        assert_eq!(farewell(0, 0), "\nStopped. The work queue is empty.");
+        assert_eq!(farewell(1, 0), "\nStopped. The work queue keeps 1 message.");
+        assert_eq!(
+            farewell(17, 3),
+            "\nStopped. The work queue keeps 17 messages, 3 of them put back from the last batch."
+        );
+    }
 }

@@ -22,18 +22,19 @@ const HIDDEN: i32 = REMAINING.as_secs() as i32 + 30;
 /// Seconds until a message that the function left is handed out again. In AWS: the queue's visibility timeout.
 const AGAIN: i32 = 30;
 
-/// Works until `stop`; a batch in progress is seen through.
-pub(crate) async fn run(screen: &Screen, world: &World, function: &Function, stop: &Notify) -> Result<()> {
+/// Works until `stop`; a batch in progress is seen through. Returns how many messages of the last batch were put back.
+pub(crate) async fn run(screen: &Screen, world: &World, function: &Function, stop: &Notify) -> Result<usize> {
     loop {
         let messages = receive(world).await?;
         // Nobody asks for the record of requests here, and it would grow for as long as this runs.
         world.wire.forget();
-        if !messages.is_empty() {
-            batch(screen, world, function, messages).await?;
-        }
+        let put_back = match messages.as_slice() {
+            [] => 0,
+            messages => batch(screen, world, function, messages).await?,
+        };
         tokio::select! {
             biased;
-            () = stop.notified() => return Ok(()),
+            () = stop.notified() => return Ok(put_back),
             () = tokio::time::sleep(POLL) => {}
         }
     }
@@ -49,31 +50,73 @@ async fn receive(world: &World) -> Result<Vec<Message>> {
     Ok(received.messages.unwrap_or_default())
 }
 
-async fn batch(screen: &Screen, world: &World, function: &Function, messages: Vec<Message>) -> Result<()> {
+/// Has the function work off a batch, and returns how many messages of it were put back.
+async fn batch(screen: &Screen, world: &World, function: &Function, messages: &[Message]) -> Result<usize> {
     let records: Vec<_> = messages.iter().map(record).collect();
+    let known = world.aws.messages(&world.exception_queue).len();
     let ran = function
         .invoke(world, "queue", json!({ "Records": records }))
         .await?;
-    let left = failures(&ran);
+    let failures = failures(&ran);
     let sqs = world.aws.sqs();
-    for message in &messages {
+    let mut left = Vec::new();
+    for message in messages {
         let receipt = message.receipt_handle.as_deref().unwrap_or_default();
-        let is_left = left
-            .as_ref()
-            .is_none_or(|left| left.contains(message.message_id.as_deref().unwrap_or_default()));
-        if is_left {
+        let id = message.message_id.as_deref().unwrap_or_default();
+        if failures.as_ref().is_none_or(|failures| failures.contains(id)) {
             let again = sqs.change_message_visibility().queue_url(&world.work_queue);
             again
                 .receipt_handle(receipt)
                 .visibility_timeout(AGAIN)
                 .send()
                 .await?;
+            left.push(id);
         } else {
             let done = sqs.delete_message().queue_url(&world.work_queue);
             done.receipt_handle(receipt).send().await?;
         }
     }
-    tell(screen, world, &ran, messages.len()).await
+    tell(screen, world, &ran, messages.len()).await?;
+    for line in not_archived(&ran, &evidence::cases(world, known), &left) {
+        screen.line(format!("  {line}"))?;
+    }
+    Ok(left.len())
+}
+
+/// Returns a line for each message that was not archived in this run, with the reason.
+fn not_archived(ran: &Ran, cases: &[Value], left: &[&str]) -> Vec<String> {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let mut lines = Vec::new();
+    let mut named = BTreeSet::new();
+    for event in ran.lines.iter().filter(|line| line["audit"] == true) {
+        let message = text(&event["actor"]["messageId"]);
+        let word = match event["action"].as_str() {
+            Some("download.failed") if left.contains(&message.as_str()) => "put back",
+            Some("download.failed") => "failed",
+            Some("download.expired") => "expired",
+            Some("download.deferred") => "deferred",
+            Some("webhook.failed") => "webhook",
+            _ => continue,
+        };
+        lines.push(format!("{word:<8}  {}", text(&event["error"])));
+        named.insert(message);
+    }
+    for case in cases
+        .iter()
+        .filter(|case| !named.contains(&text(&case["messageId"])))
+    {
+        lines.push(format!(
+            "failed    {}: {}",
+            text(&case["code"]),
+            text(&case["error"])
+        ));
+    }
+    let refused = ran.answer.as_ref().err();
+    for id in left.iter().filter(|id| !named.contains(**id)) {
+        let why = refused.map_or_else(String::new, |(code, why)| format!(": {code}: {why}"));
+        lines.push(format!("put back  message {id}{why}"));
+    }
+    lines
 }
 
 /// Returns the ids of the messages to hand out again; without a usable answer, all of them: `None`.
@@ -192,10 +235,42 @@ mod tests {
         send.message_body(job).send().await.unwrap();
         let (function, stop) = (Function::new(&world).unwrap(), Notify::new());
         stop.notify_one();
-        run(&Screen::detect(false), &world, &function, &stop)
+        let put_back = run(&Screen::detect(false), &world, &function, &stop)
             .await
             .unwrap();
         assert_eq!(depth(&world).await, ["0", "1", "0"]);
+        assert_eq!(put_back, 1);
+    }
+
+    #[test]
+    fn each_message_that_is_not_archived_has_a_line_with_its_reason() {
+        let event = |action: &str, message: &str, error: &str| json!({"audit": true, "action": action, "error": error, "actor": {"messageId": message}});
+        let ran = Ran {
+            answer: Ok(json!({"batchItemFailures": []})),
+            lines: vec![
+                json!({"audit": true, "action": "archive.stored"}),
+                event("download.failed", "m-1", "Genesys answered 403"),
+                event("download.deferred", "m-2", "still transcoding"),
+                event("download.expired", "m-3", "DELETED at Genesys"),
+                event("download.failed", "m-6", "S3 answered 503"),
+            ],
+            memory: None,
+        };
+        let cases = [
+            json!({"code": "forbidden", "error": "Genesys answered 403", "messageId": "m-1"}),
+            json!({"code": "malformed_job", "error": "not JSON", "messageId": "m-4"}),
+        ];
+        assert_eq!(
+            not_archived(&ran, &cases, &["m-5", "m-6"]),
+            [
+                "failed    Genesys answered 403",
+                "deferred  still transcoding",
+                "expired   DELETED at Genesys",
+                "put back  S3 answered 503",
+                "failed    malformed_job: not JSON",
+                "put back  message m-5",
+            ]
+        );
     }
 
     #[test]

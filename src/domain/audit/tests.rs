@@ -23,17 +23,8 @@ fn chain_of(length: usize) -> Vec<AuditEvent> {
     (0..length)
         .map(|n| {
             let file = ArchivedFile {
-                archive_key: ArchiveKey::parse("s3://archive/k.wav").unwrap(),
-                sha256: "ab".repeat(32),
-                size_bytes: 7,
-                format: "wav".to_owned(),
-                attempt_id: Uuid::nil(),
-                channel: None,
-                part: None,
-                part_name: None,
-                format_found: None,
-                crc64nvme: None,
                 media_host: Some("media.example".to_owned()),
+                ..ArchivedFile::sample("k.wav")
             };
             let event = AuditEvent::new(Action::ArchiveStored, State::Archived, "wav")
                 .with_latency(Duration::from_millis(n as u64))

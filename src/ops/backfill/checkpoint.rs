@@ -43,7 +43,7 @@ enum Entry {
     },
     /// About to be sent.
     Sending(Vec<String>),
-    /// Sent for sure.
+    /// Sent for sure; the others of the batch were refused.
     Sent(Vec<String>),
     /// Nothing is left to do.
     Finished(bool),
@@ -127,8 +127,9 @@ impl Checkpoint {
             }
             Entry::Done { through, totals } => (self.through, self.totals) = (through, totals),
             Entry::Sending(ids) => self.unknown = ids,
+            // The batch was answered: a job that is not among these was refused.
             Entry::Sent(ids) => {
-                self.unknown.retain(|id| !ids.contains(id));
+                self.unknown.clear();
                 self.sent.extend(ids);
             }
         }
@@ -353,6 +354,20 @@ mod tests {
             stored,
             "and written as it was"
         );
+        std::fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
+    fn what_was_refused_is_not_taken_for_sent() {
+        let folder = folder("refused");
+        let path = folder.join("a.checkpoint");
+        let mut checkpoint = Checkpoint::open(&path, "x".to_owned()).unwrap();
+        checkpoint.sending(ids(&["1", "2"])).unwrap();
+        checkpoint.sent(ids(&["1"])).unwrap();
+        drop(checkpoint);
+        let checkpoint = Checkpoint::open(&path, "x".to_owned()).unwrap();
+        assert!(checkpoint.was_sent("1") && !checkpoint.was_sent("2"));
+        assert_eq!(checkpoint.resumed().unwrap().unknown, 0);
         std::fs::remove_dir_all(folder).unwrap();
     }
 

@@ -2,6 +2,7 @@
 
 use crate::domain::job::Job;
 use crate::domain::record::{Record, State};
+use crate::domain::recording::RecordingRef;
 
 /// The proof that a whole conversation is archived.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,18 +15,25 @@ pub(super) enum Proof {
 
 /// Returns the key of a job in a checkpoint.
 pub(super) fn key(job: &Job) -> String {
-    match (job.recording, job.segment) {
-        (None, _) => job.conversation.to_string(),
-        (Some(recording), None) => format!("{}/{recording}", job.conversation),
-        (Some(recording), Some(segment)) => format!(
-            "{}/{recording}#{}-{}",
-            job.conversation, segment.start, segment.end
-        ),
+    let &Job {
+        conversation,
+        recording,
+        segment,
+        ..
+    } = job;
+    if recording.is_none() {
+        return conversation.to_string();
     }
+    let target = RecordingRef {
+        conversation,
+        recording,
+        segment,
+    };
+    format!("{conversation}/{}", target.recording_key())
 }
 
 /// Returns whether everything that the job asks for is archived, a whole conversation by the `proof` that is
-/// available. A conversation that was settled without a recording is not: analytics, or whoever put it on the list,
+/// available. A conversation that was settled without a recording is not: analytics, or the author of the list,
 /// say that there is one.
 pub(super) fn is_archived(job: &Job, records: &[Record], proof: Proof) -> bool {
     // The function compares the bytes with the expected hash.

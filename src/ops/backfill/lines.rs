@@ -42,7 +42,10 @@ pub(super) fn open(path: &Path) -> Result<Box<dyn Read>, Error> {
 }
 
 fn failed(path: &Path, error: &io::Error) -> Error {
-    Error::new(Kind::File, format!("{}: {error}", path.display()))
+    Error::new(
+        Kind::File,
+        format!("the list {} cannot be read: {error}", path.display()),
+    )
 }
 
 impl Backfill<'_> {

@@ -66,12 +66,12 @@ impl Doctor<'_> {
             (
                 "work_queue",
                 &queues.work,
-                "WORK_QUEUE_URL is not set: what is not ready yet cannot come again by itself",
+                "WORK_QUEUE_URL is not set: a recording that is not ready yet cannot be retried later",
             ),
             (
                 "exception_queue",
                 &queues.exceptions,
-                "EXCEPTION_QUEUE_URL is not set: what people have to mend stands in the log only",
+                "EXCEPTION_QUEUE_URL is not set: cases for people stand in the log only",
             ),
             (
                 "dead_letter_queue",
@@ -114,7 +114,7 @@ async fn object_lock(storage: &Storage, bucket: &str, lock: &ObjectLock) -> Resu
     Ok(match storage.has_object_lock().await? {
         Some(true) => Said::Ok(format!("{bucket} has it; {} for {} days", lock.mode, lock.days)),
         Some(false) => Said::Problem(format!("{bucket} has no Object Lock: it refuses every recording")),
-        None => Said::Unknown("the store does not tell of Object Lock".to_owned()),
+        None => Said::Unknown("the store does not say whether it has Object Lock".to_owned()),
     })
 }
 

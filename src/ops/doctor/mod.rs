@@ -8,10 +8,8 @@ mod sheet;
 
 use std::sync::Arc;
 
-use aws_sdk_s3::config::ProvideCredentials as _;
-
-use super::error::{Error, Kind};
-use super::{Ended, Listener, Session};
+use super::error::Error;
+use super::{Ended, Listener, Session, credentials};
 use crate::aws::secrets::{Secrets, WebhookKeys};
 use crate::webhook::Webhook;
 pub use sheet::{Check, Figures, State};
@@ -80,8 +78,11 @@ impl Doctor<'_> {
             .check(
                 "aws_credentials",
                 &[],
-                "set AWS_PROFILE, or log in (aws sso login); and set AWS_REGION",
-                credentials(session),
+                "check where the credentials come from (AWS_PROFILE)",
+                async {
+                    let region = credentials::region(&session.sdk).await?;
+                    Ok(Said::Ok(format!("found, region {region}")))
+                },
             )
             .await
     }
@@ -114,17 +115,4 @@ impl Doctor<'_> {
             )
             .await
     }
-}
-
-async fn credentials(session: &Session) -> Result<Said, Error> {
-    let missing = |what: String| Error::new(Kind::Configuration, what);
-    let region = session.sdk.region();
-    let region = region.ok_or_else(|| missing("no region is set".to_owned()))?;
-    let provider = session.sdk.credentials_provider();
-    let provider = provider.ok_or_else(|| missing("there are none".to_owned()))?;
-    provider
-        .provide_credentials()
-        .await
-        .map_err(|error| missing(format!("there are none: {}", crate::error::chain(&error))))?;
-    Ok(Said::Ok(format!("found, region {region}")))
 }

@@ -18,9 +18,6 @@ const ORPHANS: &str =
 /// The namespaces of limits that bound archiving.
 const NAMESPACES: [&str; 3] = ["platform.api", "recording", "analytics.data.extraction"];
 
-/// Number of limits of a namespace that are named.
-const MOST_LIMITS: usize = 4;
-
 /// The ends of conversations that the function understands.
 const ENDS: [&str; 3] = ["customer.end", "user.end", "acd.end"];
 
@@ -89,7 +86,7 @@ fn not_told(media: &[MediaKind]) -> Said {
     }
     permissions.push("recording:recording:viewSensitiveData (without it, copies are redacted)");
     Said::Unknown(format!(
-        "Genesys does not tell; check in the role that it has: {}",
+        "Genesys cannot be asked; check that the role has: {}",
         permissions.join(", ")
     ))
 }
@@ -97,33 +94,50 @@ fn not_told(media: &[MediaKind]) -> Said {
 /// Asks for the limits that bound archiving.
 async fn limits(genesys: &Genesys, deadline: &Deadline) -> Result<Said, Error> {
     let mut told = Vec::new();
+    let mut all = Vec::new();
     for namespace in NAMESPACES {
         let limits = genesys.limits(namespace, deadline).await?;
         told.push(format!("{namespace}: {}", listed(&limits)));
+        all.extend(limits);
     }
-    Ok(Said::Ok(told.join("; ")))
+    let detail = told.join("; ");
+    Ok(match brief(&all) {
+        Some(brief) => Said::Long { brief, detail },
+        None => Said::Ok(detail),
+    })
 }
 
-/// Names the limits per token first, as they are those of the function.
+/// Returns what bounds the function, which has one token: the least of the limits that count requests of a token.
+fn brief(limits: &[Limit]) -> Option<String> {
+    let own = limits.iter().filter(|limit| is_of_a_token(limit));
+    let least = own.map(|limit| limit.value).min()?;
+    let others = limits.len() - 1;
+    Some(format!(
+        "{least} requests a minute for a token; -v names {others} other limits"
+    ))
+}
+
+fn is_of_a_token(limit: &Limit) -> bool {
+    limit.key.contains("token.rate.per.minute")
+}
+
+/// Names the limits of a token first, as they are those of the function.
 fn listed(limits: &[Limit]) -> String {
-    let (own, others): (Vec<_>, Vec<_>) = limits.iter().partition(|limit| limit.key.contains("token.rate"));
-    let named = own.iter().chain(&others).take(MOST_LIMITS);
-    let mut named: Vec<_> = named
+    if limits.is_empty() {
+        return "none".to_owned();
+    }
+    let (own, others): (Vec<_>, Vec<_>) = limits.iter().partition(|limit| is_of_a_token(limit));
+    let named = own.iter().chain(&others);
+    let named: Vec<_> = named
         .map(|limit| format!("{} {}", limit.key, limit.value))
         .collect();
-    if limits.len() > named.len() {
-        named.push(format!("and {} more", limits.len() - named.len()));
-    }
-    if named.is_empty() {
-        return "none told".to_owned();
-    }
     named.join(", ")
 }
 
 /// Names the topics about ends or recordings that EventBridge offers.
 fn offered(topics: &[Topic]) -> Said {
     if topics.iter().all(|topic| topic.transports.is_empty()) {
-        return Said::Unknown("Genesys does not tell which topics EventBridge offers".to_owned());
+        return Said::Unknown("Genesys does not say which topics EventBridge offers".to_owned());
     }
     let on_bridge = || topics.iter().filter(|topic| topic.is_on_event_bridge());
     let end_of = |name: &str| format!("v2.detail.events.conversation.{{id}}.{name}");
@@ -195,16 +209,26 @@ mod tests {
     }
 
     #[test]
-    fn limits_are_few_and_those_of_a_token_come_first() {
-        let limit = |key: &str| Limit {
+    fn people_read_the_limit_of_a_token_and_all_of_them_on_request() {
+        let limit = |key: &str, value| Limit {
             key: key.to_owned(),
-            value: 7,
+            value,
         };
-        assert_eq!(listed(&[]), "none told");
-        let many: Vec<_> = ["a", "b", "c", "d", "e.token.rate.per.minute"].map(limit).into();
+        assert_eq!((listed(&[]), brief(&[])), ("none".to_owned(), None));
+        let many = [
+            limit("a", 7),
+            limit("token.rate.per.minute", 300),
+            limit("b", 9),
+            limit("client.credentials.token.rate.per.minute", 200),
+        ];
         assert_eq!(
             listed(&many),
-            "e.token.rate.per.minute 7, a 7, b 7, c 7, and 1 more"
+            "token.rate.per.minute 300, client.credentials.token.rate.per.minute 200, a 7, b 9"
+        );
+        let brief = brief(&many).unwrap();
+        assert_eq!(
+            brief,
+            "200 requests a minute for a token; -v names 3 other limits"
         );
     }
 

@@ -11,14 +11,19 @@ use crate::ops::{Error, Listener, Session, Verdict};
 #[derive(Debug)]
 pub(super) enum Said {
     Ok(String),
-    /// It works, and somebody may want to look at it.
+    /// Works as it should, with more details than people read at a glance.
+    Long {
+        brief: String,
+        detail: String,
+    },
+    /// Works, and somebody may want to change it.
     Warning {
         detail: String,
         fix: String,
     },
-    /// It does not work.
+    /// Does not work.
     Problem(String),
-    /// It cannot be checked from here.
+    /// Cannot be checked from here.
     Unknown(String),
 }
 
@@ -42,6 +47,9 @@ pub struct Check {
     pub state: State,
     /// The facts that were found.
     pub detail: String,
+    /// The same in short, for people who did not ask for every detail.
+    #[serde(skip)]
+    pub brief: Option<String>,
     /// The remedy.
     #[serde(rename = "mend")]
     pub fix: Option<String>,
@@ -51,11 +59,11 @@ pub struct Check {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum State {
-    /// As it should be.
+    /// Works as it should.
     Ok,
-    /// It works, and somebody may want to look at it.
+    /// Works, and somebody may want to change it.
     Warning,
-    /// It does not work.
+    /// Does not work.
     Problem,
     /// The check was not made.
     Skipped,
@@ -76,11 +84,11 @@ impl State {
 /// Checks by result.
 #[derive(Debug, PartialEq, Eq, Serialize)]
 pub struct Figures {
-    /// As it should be.
+    /// Works as it should.
     pub ok: usize,
-    /// It works, and somebody may want to look at it.
+    /// Works, and somebody may want to change it.
     pub warnings: usize,
-    /// It does not work.
+    /// Does not work.
     pub problems: usize,
     /// Not made.
     pub skipped: usize,
@@ -145,10 +153,15 @@ impl<'a> Sheet<'a> {
     ) -> Result<(), Error> {
         self.session.go_on()?;
         let works = |need: &&&str| matches!(self.states.get(**need), Some(State::Ok | State::Warning));
+        let mut short = None;
         let (state, detail, fix) = match needs.iter().find(|need| !works(need)) {
             Some(need) => (State::Skipped, format!("not checked: {need} is not right"), None),
             None => match tokio::time::timeout(PATIENCE, work).await {
                 Ok(Ok(Said::Ok(detail))) => (State::Ok, detail, None),
+                Ok(Ok(Said::Long { brief, detail })) => {
+                    short = Some(brief);
+                    (State::Ok, detail, None)
+                }
                 Ok(Ok(Said::Warning { detail, fix })) => (State::Warning, detail, Some(fix)),
                 Ok(Ok(Said::Problem(detail))) => (State::Problem, detail, Some(fix.to_owned())),
                 Ok(Ok(Said::Unknown(why))) => (State::Skipped, format!("not checked: {why}"), None),
@@ -168,6 +181,7 @@ impl<'a> Sheet<'a> {
             check: name,
             state,
             detail,
+            brief: short,
             fix,
         });
         Ok(())
@@ -177,7 +191,8 @@ impl<'a> Sheet<'a> {
     /// ask it.
     fn failed(&mut self, name: &'static str, error: Error, fix: &str) -> (State, String, Option<String>) {
         let Some(url) = error.url() else {
-            return (State::Problem, error.to_string(), Some(fix.to_owned()));
+            let way_out = error.way_out().unwrap_or(fix).to_owned();
+            return (State::Problem, error.to_string(), Some(way_out));
         };
         if let Some(found) = self.unreachable.get(url) {
             let detail = format!("not checked: {url} cannot be reached ({found})");

@@ -86,7 +86,7 @@ impl Reconciliation<'_> {
         self.session.go_on()?;
         let reason = reason.at_age(Age::of(conversation.start, self.session.now()));
         *self.figures.reasons.entry(reason).or_default() += 1;
-        if !reason.is_finding() {
+        if !reason.is_finding() && causes.is_empty() {
             return Ok(());
         }
         let id = conversation.id;

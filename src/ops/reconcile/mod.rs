@@ -54,9 +54,9 @@ pub struct Item {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
 pub enum Standing {
-    /// It is not archived.
+    /// The conversation is not archived.
     Missing(Reason),
-    /// It is archived, and Genesys does not list it.
+    /// The conversation is archived, and Genesys does not list it.
     NotListed(NotListed),
 }
 
@@ -148,7 +148,7 @@ struct Reconciliation<'a> {
     pace: Pace,
     /// Waiting to be sent.
     batch: Vec<Job>,
-    /// All that Genesys lists.
+    /// All conversations that Genesys lists.
     listed: HashSet<ConversationId>,
     figures: Figures,
 }

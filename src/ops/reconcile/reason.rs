@@ -3,6 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
+use crate::archive::OVERDUE;
 use crate::domain::days::Age;
 use crate::domain::record::{Record, State};
 use crate::domain::recording::RecordingId;
@@ -12,15 +13,15 @@ use crate::ops::custody::{Custody, last_error};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Reason {
-    /// All that is wanted of it is archived, and no more can come.
+    /// All wanted recordings are archived, and no more can come.
     Archived,
-    /// All that was listed is archived, and it is looked at again.
+    /// All listed recordings are archived, and another look follows.
     Settling,
     /// A run is working on it.
     InProgress,
-    /// It may still become ready.
+    /// A recording may still become ready.
     TooEarly,
-    /// All that was listed is archived, and no look found out whether there is more.
+    /// All listed recordings are archived, and no look found out whether there are more.
     Unsettled,
     /// Deleted at Genesys before it was archived.
     Expired,
@@ -123,13 +124,42 @@ impl Cause {
         }
     }
 
+    /// Makes the cause of a conversation whose recordings are archived and which no look listed since.
+    fn never_listed(custodies: &[Custody]) -> Self {
+        let looked = records(custodies).any(|record| record.looks > 0);
+        let error = if looked {
+            "its looks listed nothing, and a job that named a recording archived that later"
+        } else {
+            "it was archived by a job for one recording, by backfill --local, or before the function settled conversations"
+        };
+        Self {
+            recording: "-".to_owned(),
+            state: "never_listed",
+            since: None,
+            error: Some(error.to_owned()),
+        }
+    }
+
     /// Makes the cause of a recording that the ledger knows.
-    fn of(custody: &Custody, record: &Record) -> Self {
+    fn of(custody: &Custody, record: &Record, patience: Patience) -> Self {
+        let error = match record.state {
+            State::Settling => Some(patience.why_settling(record)),
+            State::Claimed
+            | State::Storing
+            | State::Archived
+            | State::Notified
+            | State::Deferred
+            | State::Skipped
+            | State::Failed
+            | State::Expired
+            | State::Settled
+            | State::Unrecorded => last_error(&custody.events).map(str::to_owned),
+        };
         Self {
             recording: record.recording_id.clone(),
             state: record.state.as_str(),
             since: Some(record.updated_at),
-            error: last_error(&custody.events).map(str::to_owned),
+            error,
         }
     }
 }
@@ -148,6 +178,31 @@ impl Patience {
     fn is_early(&self, since: Timestamp) -> bool {
         self.now < since + self.readiness
     }
+
+    /// Returns whether the next look at a conversation is not overdue.
+    fn expects_look(&self, record: &Record) -> bool {
+        let next = record.next_look_at.filter(|_| record.looks > 0);
+        next.is_some_and(|next| self.now.duration_since(next) <= OVERDUE)
+    }
+
+    /// Explains why a conversation is not settled.
+    fn why_settling(&self, record: &Record) -> String {
+        let number = record.looks.saturating_add(1);
+        let look = match record.next_look_at {
+            Some(next) if self.expects_look(record) => format!("look {number} is due at {next:.0}"),
+            Some(next) => format!(
+                "look {number} was due at {next:.0} and was not taken: its message is lost, or lies in a dead-letter queue"
+            ),
+            None => "no further look was scheduled".to_owned(),
+        };
+        let Some(unreadable) = &record.unreadable else {
+            return look;
+        };
+        let until = record.since.map_or_else(String::new, |since| {
+            format!(" (READINESS_DEADLINE_MINUTES: {:.0})", since + self.readiness)
+        });
+        format!("{unreadable}; looks go on until the readiness deadline{until}: {look}")
+    }
 }
 
 /// Returns the standing of a conversation that was over at `end` and in which, according to analytics, a wanted
@@ -163,8 +218,10 @@ pub(super) fn judge(custodies: &[Custody], end: Timestamp, patience: Patience) -
         }
         let reason = of_record(record, end, patience);
         worst = worst.max(Some(reason));
-        if reason.is_finding() {
-            causes.push(Cause::of(custody, record));
+        // A list with entries that cannot be read is somebody's case, whatever the next look brings.
+        let garbled = record.state == State::Settling && record.unreadable.is_some();
+        if reason.is_finding() || garbled {
+            causes.push(Cause::of(custody, record, patience));
         }
     }
     let worst = worst.unwrap_or(if patience.is_early(end) {
@@ -177,13 +234,18 @@ pub(super) fn judge(custodies: &[Custody], end: Timestamp, patience: Patience) -
     }
     if Record::is_settled_empty(records(custodies)) {
         let conversation = custodies.iter().filter(|custody| custody.recording == "-");
-        let causes = conversation.filter_map(|custody| Some(Cause::of(custody, custody.record.as_ref()?)));
+        let cause = |custody: &Custody| Some(Cause::of(custody, custody.record.as_ref()?, patience));
+        let causes = conversation.filter_map(cause);
         return (Reason::NothingFound, causes.collect());
     }
     // Archived before settling was there, on a laptop, or by a job that named it after the looks had listed nothing.
     let looked_at = |record: &Record| record.looks > 0 && !record.recordings.is_empty();
     if patience.settles && !records(custodies).any(looked_at) {
-        return (unsettled(end, patience), causes);
+        if patience.is_early(end) {
+            return (Reason::Settling, causes);
+        }
+        causes.push(Cause::never_listed(custodies));
+        return (Reason::Unsettled, causes);
     }
     (worst, causes)
 }
@@ -199,21 +261,14 @@ fn of_record(record: &Record, end: Timestamp, patience: Patience) -> Reason {
         State::Archived | State::Notified | State::Skipped | State::Settled | State::Unrecorded => {
             Reason::Archived
         }
-        State::Settling => unsettled(end, patience),
+        State::Settling if patience.is_early(end) || patience.expects_look(record) => Reason::Settling,
+        State::Settling => Reason::Unsettled,
         State::Claimed | State::Storing if busy => Reason::InProgress,
         State::Claimed | State::Storing => Reason::Unfinished,
         State::Deferred if patience.is_early(record.updated_at) => Reason::TooEarly,
         State::Deferred => Reason::Deferred,
         State::Failed => Reason::Failed,
         State::Expired => Reason::Expired,
-    }
-}
-
-fn unsettled(end: Timestamp, patience: Patience) -> Reason {
-    if patience.is_early(end) {
-        Reason::Settling
-    } else {
-        Reason::Unsettled
     }
 }
 
@@ -288,6 +343,62 @@ mod tests {
         ] {
             assert_eq!(judged(&custodies), expected, "{custodies:?}");
         }
+    }
+
+    /// Judges one whose looks are such, and returns what is said of it.
+    fn told(change: impl FnOnce(&mut Record)) -> (Reason, Vec<Option<String>>) {
+        let mut whole = custody("-", "settling", &[ID]);
+        change(whole.record.as_mut().unwrap());
+        let patience = Patience {
+            now: "2026-01-09T08:00:00Z".parse().unwrap(),
+            readiness: SignedDuration::from_hours(24),
+            settles: true,
+        };
+        let custodies = [whole, custody(ID, "notified", &[])];
+        let (reason, causes) = judge(&custodies, "2026-01-05T08:00:00Z".parse().unwrap(), patience);
+        (reason, causes.into_iter().map(|cause| cause.error).collect())
+    }
+
+    #[test]
+    fn what_is_unsettled_names_the_look_that_is_missing() {
+        let due = |at: &str| Some(at.parse().unwrap());
+        let to_come = told(|record| record.next_look_at = due("2026-01-09T07:30:00Z"));
+        assert_eq!(to_come, (Reason::Settling, Vec::new()), "within the hour");
+        let (reason, causes) = told(|record| record.next_look_at = due("2026-01-05T08:15:00.123Z"));
+        assert_eq!(reason, Reason::Unsettled);
+        assert_eq!(
+            causes[0].as_deref(),
+            Some(
+                "look 2 was due at 2026-01-05T08:15:00Z and was not taken: its message is lost, or lies in a dead-letter \
+                 queue"
+            )
+        );
+        let (reason, causes) = told(|record| record.looks = 0);
+        assert_eq!(reason, Reason::Unsettled);
+        assert!(
+            causes[0]
+                .as_ref()
+                .unwrap()
+                .starts_with("it was archived by a job for one recording"),
+            "{causes:?}"
+        );
+    }
+
+    #[test]
+    fn a_list_that_cannot_be_read_is_told_while_its_looks_go_on() {
+        let (reason, causes) = told(|record| {
+            record.unreadable = Some("1 entry unreadable".to_owned());
+            record.since = Some("2026-01-08T09:00:00Z".parse().unwrap());
+            record.next_look_at = Some("2026-01-09T08:10:00Z".parse().unwrap());
+        });
+        assert_eq!(reason, Reason::Settling);
+        assert_eq!(
+            causes[0].as_deref(),
+            Some(
+                "1 entry unreadable; looks go on until the readiness deadline (READINESS_DEADLINE_MINUTES: \
+                 2026-01-09T09:00:00Z): look 2 is due at 2026-01-09T08:10:00Z"
+            )
+        );
     }
 
     #[test]

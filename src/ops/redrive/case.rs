@@ -43,7 +43,7 @@ pub(super) fn case(body: &str, config: &Config) -> Result<Case, String> {
     }
 }
 
-/// Returns the job without the fields that its former runs added, so that waiting begins anew. A conversation whose
+/// Returns the job without the fields that its former runs added, so that waiting begins again. A conversation whose
 /// after-call work was open is looked at again, whatever happened since. A look keeps its number, by which the function
 /// recognises a look that was taken since.
 fn renewed(request: String, code: Option<&str>) -> String {

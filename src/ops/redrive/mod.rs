@@ -206,11 +206,11 @@ enum Fate {
     Send(Case),
     /// The filters leave it out.
     Leave,
-    /// Its recording was deleted at Genesys, and no filter names its code.
+    /// The recording was deleted at Genesys, and no filter names its code.
     Expired,
-    /// It came in after the redrive began: a job that was just sent may have failed again.
+    /// The message came in after the redrive began: a job that was just sent may have failed again.
     Meanwhile,
-    /// It holds no job, for this reason.
+    /// The message holds no job, for this reason.
     Unreadable(String),
 }
 

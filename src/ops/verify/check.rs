@@ -153,7 +153,7 @@ fn check_audit(custody: &Custody, file: &ArchivedFile, found: &mut impl FnMut(Co
         event.action() == Some(Action::ArchiveStored) && event.archive_key() == Some(archive_key.as_str())
     });
     let Some(stored) = stored else {
-        let detail = "no audit event archive.stored tells of it".to_owned();
+        let detail = "no audit event archive.stored names it".to_owned();
         return found(Code::AuditMissing, detail);
     };
     let size = stored.number("sizeBytes").map(|size| size.to_string());

@@ -27,7 +27,7 @@ pub(super) struct Services {
     pub(super) secrets: Arc<SecretsManagerService>,
 }
 
-/// One router for everything: AWS tells services apart by host name, we by `X-Amz-Target`.
+/// Returns one router for everything: AWS tells services apart by host name, the simulator by `X-Amz-Target`.
 pub(super) fn router(services: Services) -> Router {
     Router::new().fallback(move |request: Request<Body>| services.clone().dispatch(request))
 }
@@ -54,7 +54,7 @@ fn target(parts: &Parts) -> Option<(Service, &str)> {
     Some((service, operation))
 }
 
-/// The S3 operation by method, path depth, query and headers.
+/// Returns the S3 operation by method, path depth, query and headers.
 ///
 /// <https://docs.aws.amazon.com/AmazonS3/latest/API/API_Operations_Amazon_Simple_Storage_Service.html>
 fn s3_operation(parts: &Parts) -> &'static str {

@@ -24,7 +24,7 @@ pub(super) struct Kept {
 pub(super) struct Journal {
     file: File,
     waiting: Vec<Kept>,
-    /// What an earlier simulator left, for queues that do not exist yet.
+    /// Messages that an earlier simulator left, for queues that do not exist yet.
     left: Vec<Kept>,
     /// The message that each receipt is for.
     receipts: HashMap<String, String>,
@@ -110,7 +110,7 @@ impl Journal {
         writeln!(self.file, "{line}")
     }
 
-    /// A message received from another queue than it was sent to has become a dead letter.
+    /// Notes a receipt. A message received from another queue than it was sent to has become a dead letter.
     fn received(&mut self, queue: &str, message: &Value) {
         let id = text_of(&message["MessageId"]);
         if let Some(kept) = self.waiting.iter_mut().find(|kept| kept.id == id) {

@@ -39,7 +39,7 @@ pub enum Storage {
     Folder,
 }
 
-/// A site of AWS alone.
+/// Returns a site of AWS alone.
 fn aws_on(port: u16) -> Site {
     Site::loopback(Ports {
         aws: port,
@@ -47,7 +47,7 @@ fn aws_on(port: u16) -> Site {
     })
 }
 
-/// An address that this process reaches: a listener on all addresses is reached on loopback.
+/// Returns an address that this process reaches: a listener on all addresses is reached on loopback.
 fn reachable(address: SocketAddr) -> SocketAddr {
     let loopback: IpAddr = match address {
         SocketAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
@@ -67,9 +67,9 @@ pub struct Aws {
 
 #[derive(Debug)]
 struct Inner {
-    /// What the SDK clients of this process talk to.
+    /// The address for the SDK clients of this process.
     address: SocketAddr,
-    /// What everybody else is told.
+    /// The URL for everybody else.
     url: String,
     store: s3::Store,
     queues: Arc<queues::Queues>,
@@ -93,12 +93,13 @@ impl Aws {
         Self::launch(wire, site, folder, Storage::Folder, None).await
     }
 
-    /// Like [`start`](Self::start), on `port` of loopback (0: any free one) and with a choice of where the tables live.
+    /// Starts like [`start`](Self::start), on `port` of loopback (0: any free one) and with a choice of where the
+    /// tables live.
     pub async fn start_with(wire: &Wire, port: u16, folder: &Path, storage: Storage) -> io::Result<Self> {
         Self::launch(wire, &aws_on(port), folder, storage, None).await
     }
 
-    /// For tests: any free port, tables in memory, objects in a folder that goes away with the simulator.
+    /// Starts on any free port, with tables in memory and objects in a folder that goes away with the simulator.
     pub async fn temporary(wire: &Wire) -> io::Result<Self> {
         let folder = std::env::temp_dir().join(format!("recording-archiver-{}", Uuid::new_v4()));
         Self::launch(wire, &aws_on(0), &folder, Storage::Memory, Some(folder.clone())).await
@@ -139,12 +140,12 @@ impl Aws {
         })
     }
 
-    /// The value for `AWS_ENDPOINT_URL`.
+    /// Returns the value for `AWS_ENDPOINT_URL`.
     pub fn endpoint_url(&self) -> String {
         self.inner.url.clone()
     }
 
-    /// A configuration for any SDK client of this process; it reads nothing from the environment.
+    /// Returns a configuration for any SDK client of this process; it reads nothing from the environment.
     pub fn sdk_config(&self) -> SdkConfig {
         let credentials = Credentials::new(ACCESS_KEY_ID, SECRET_ACCESS_KEY, None, None, "simulator");
         SdkConfig::builder()
@@ -155,23 +156,23 @@ impl Aws {
             .build()
     }
 
-    /// A client of the simulated S3.
+    /// Returns a client of the simulated S3.
     pub fn s3(&self) -> aws_sdk_s3::Client {
         let config = aws_sdk_s3::config::Builder::from(&self.sdk_config());
         aws_sdk_s3::Client::from_conf(config.force_path_style(true).build())
     }
 
-    /// A client of the simulated DynamoDB.
+    /// Returns a client of the simulated DynamoDB.
     pub fn dynamodb(&self) -> aws_sdk_dynamodb::Client {
         aws_sdk_dynamodb::Client::new(&self.sdk_config())
     }
 
-    /// A client of the simulated SQS.
+    /// Returns a client of the simulated SQS.
     pub fn sqs(&self) -> aws_sdk_sqs::Client {
         aws_sdk_sqs::Client::new(&self.sdk_config())
     }
 
-    /// A client of the simulated Secrets Manager.
+    /// Returns a client of the simulated Secrets Manager.
     pub fn secrets(&self) -> aws_sdk_secretsmanager::Client {
         aws_sdk_secretsmanager::Client::new(&self.sdk_config())
     }
@@ -261,12 +262,12 @@ impl Aws {
         }
     }
 
-    /// The file that is, or would be, this object.
+    /// Returns the file that is, or would be, this object.
     pub fn object_path(&self, bucket: &str, key: &str) -> PathBuf {
         self.inner.store.object_path(bucket, key)
     }
 
-    /// The keys of all multipart uploads neither completed nor aborted.
+    /// Returns the keys of all multipart uploads neither completed nor aborted.
     pub async fn uploads_in_progress(&self, bucket: &str) -> Vec<String> {
         self.inner.store.uploads_in_progress(bucket).await
     }
@@ -277,7 +278,8 @@ impl Aws {
         self.inner.queues.depth(queue_url).unwrap_or_default()
     }
 
-    /// All messages that this simulator was ever sent for a queue, in order: delayed, received and deleted ones, too.
+    /// Returns all messages that this simulator was ever sent for a queue, in order: delayed, received and deleted
+    /// ones, too.
     pub fn messages(&self, queue_url: &str) -> Vec<SentMessage> {
         self.inner.queues.sent(queue_url)
     }

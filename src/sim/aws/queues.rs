@@ -14,7 +14,7 @@ use winterbaume_sqs::SqsService;
 use super::kept::{Journal, queue_name};
 use crate::sim::names::ACCOUNT_ID;
 
-/// How the mock begins the URLs of its queues.
+/// The beginning of the mock's URLs of its queues.
 const FOREIGN_URL: &str = "https://sqs.us-east-1.amazonaws.com";
 /// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html>
 const MAX_DELAY_SECONDS: i64 = 900;
@@ -49,7 +49,7 @@ impl std::fmt::Debug for Queues {
 }
 
 impl Queues {
-    /// Without messages, or with those that an earlier simulator left in the file `kept`.
+    /// Opens the queues without messages, or with those that an earlier simulator left in the file `kept`.
     pub(super) fn open(endpoint: String, kept: Option<&Path>) -> io::Result<Self> {
         Ok(Self {
             service: SqsService::new(),
@@ -100,7 +100,8 @@ impl Queues {
         response
     }
 
-    /// Writes down what a request did to the queues. A queue that is new begins with what an earlier simulator left in it.
+    /// Writes down what a request did to the queues. A queue that is new begins with what an earlier simulator left in
+    /// it.
     async fn keep(
         &self,
         operation: &str,
@@ -133,7 +134,7 @@ impl Queues {
     }
 }
 
-/// What an HTTP request looks like to the mocks.
+/// Returns an HTTP request as the mocks take it.
 pub(super) fn mock_request(parts: &Parts, body: Bytes) -> MockRequest {
     MockRequest {
         method: parts.method.to_string(),
@@ -160,7 +161,7 @@ fn sent_messages(operation: &str, request: &Value) -> Vec<SentMessage> {
     }
 }
 
-/// The code and message of the refusal SQS would answer with.
+/// Returns the code and message of the refusal SQS would answer with.
 fn refusal(messages: &[SentMessage]) -> Option<(&'static str, String)> {
     if messages.len() > MAX_BATCH {
         return Some((

@@ -10,13 +10,13 @@ use super::conversation::Conversation;
 /// Whatever analytics knows beyond the conversations.
 #[derive(Debug)]
 pub(super) struct Analytics {
-    /// How far the data of the jobs reaches; `None`: to now.
+    /// The end of the data of the jobs; `None`: now.
     pub(super) available: Option<Timestamp>,
-    /// So many looks at a job find it unfinished.
+    /// Number of looks that find a job unfinished.
     pub(super) looks: usize,
-    /// So many jobs to come fail.
+    /// Number of the next jobs that fail.
     pub(super) failing: usize,
-    /// So many conversations stand at the end of a page and at the start of the next one.
+    /// Number of conversations at the end of a page that stand at the start of the next one, too.
     pub(super) overlap: usize,
     /// The most ids in one request for details; what Genesys allows is not verified.
     pub(super) most_ids: usize,
@@ -29,7 +29,7 @@ pub(super) struct Analytics {
 pub(super) struct Job {
     /// The conversations that it found.
     pub(super) ids: Arc<Vec<String>>,
-    /// So many looks at it are still answered that it is not finished.
+    /// Number of further looks that find it unfinished.
     pub(super) looks: usize,
     pub(super) fails: bool,
 }
@@ -49,7 +49,7 @@ impl Default for Analytics {
 }
 
 impl Analytics {
-    /// The conversations are not what they were.
+    /// Notes that the conversations changed.
     pub(super) fn changed(&mut self) {
         self.sorted = None;
     }

@@ -4,32 +4,33 @@
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-/// What an annotation marks.
+/// The kind of an annotation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mark {
-    /// A pause, with its `reason`: `Hold`, `SecurePause`, `FlowOrQueue` or `Pause`. All pauses of a recording share an id.
+    /// A pause, with its `reason`: `Hold`, `SecurePause`, `FlowOrQueue` or `Pause`. All pauses of a recording share an
+    /// id.
     Pause(&'static str),
     /// A hold, which has no reason. Its id is another one in each answer.
     Hold,
-    /// What somebody wrote at a place. How Genesys spells the type is not verified.
+    /// A note at a place. The spelling of the type is not verified.
     Bookmark(&'static str),
 }
 
 /// A marked stretch of a recording.
 #[derive(Debug, Clone)]
 pub struct Annotation {
-    /// What is marked.
+    /// The kind of mark.
     pub mark: Mark,
     /// Where it begins, in milliseconds from the start of the file; negative: before it.
     pub location: i64,
-    /// How long it lasts, in milliseconds.
+    /// Its duration in milliseconds.
     pub duration: i64,
-    /// What was merged into it.
+    /// The annotations that were merged into it.
     pub nested: Vec<Self>,
 }
 
 impl Annotation {
-    /// A stretch without others in it.
+    /// Returns a stretch without others in it.
     pub fn new(mark: Mark, location: i64, duration: i64) -> Self {
         Self {
             mark,
@@ -39,7 +40,7 @@ impl Annotation {
         }
     }
 
-    /// With these merged into it.
+    /// Merges these into it.
     #[must_use]
     pub fn nested(mut self, nested: impl IntoIterator<Item = Self>) -> Self {
         self.nested.extend(nested);

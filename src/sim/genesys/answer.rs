@@ -1,4 +1,4 @@
-//! What all answers of the API have in common: the error body and the time format.
+//! The common parts of all answers of the API: the error body and the time format.
 
 use axum::Json;
 use axum::http::StatusCode;
@@ -39,7 +39,8 @@ impl ApiError {
         )
     }
 
-    /// An `ErrorBody` (docs/genesys.md, "Errors and rate limits"); its `contextId` is the correlation id of the answer.
+    /// Returns an `ErrorBody` (docs/genesys.md, "Errors and rate limits"); its `contextId` is the correlation id of
+    /// the answer.
     pub(super) fn render(&self, correlation_id: &str) -> Response {
         let body = json!({
             "message": self.message,
@@ -63,7 +64,7 @@ impl IntoResponse for ApiError {
     }
 }
 
-/// A fault for the wire: the API fails with this status and a proper `ErrorBody`.
+/// Returns a fault for the wire: the API fails with this status and a proper `ErrorBody`.
 pub fn failure(status: u16, code: &str) -> Fault {
     let body = json!({
         "message": "The request could not be served",
@@ -87,7 +88,7 @@ pub fn failure(status: u16, code: &str) -> Fault {
     }
 }
 
-/// A time as Genesys writes it, with milliseconds.
+/// Returns a time as Genesys writes it, with milliseconds.
 pub(super) fn time(timestamp: Timestamp) -> String {
     timestamp.strftime("%Y-%m-%dT%H:%M:%S.%3fZ").to_string()
 }

@@ -1,4 +1,5 @@
-//! The JSON of a recording and of its metadata, with the fields real answers have (docs/genesys.md, "Recordings of a conversation").
+//! The JSON of a recording and of its metadata, with the fields real answers have (docs/genesys.md, "Recordings of a
+//! conversation").
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -15,7 +16,7 @@ use super::signing::{Address, Signer};
 use super::transcripts::inline;
 use super::wish::Wish;
 
-/// What it takes to give out signed URLs.
+/// The means to give out signed URLs.
 pub(super) struct Access<'a> {
     pub(super) wish: &'a Wish,
     pub(super) signer: &'a Signer,
@@ -23,7 +24,7 @@ pub(super) struct Access<'a> {
     pub(super) now: Duration,
 }
 
-/// A `RecordingMetadata`.
+/// Returns a `RecordingMetadata`.
 pub(super) fn metadata_of(conversation_id: &str, recording: &Recording) -> Value {
     let state = recording.current_state();
     let mut body = common(
@@ -49,7 +50,7 @@ pub(super) fn metadata_of(conversation_id: &str, recording: &Recording) -> Value
     finish(body, &recording.metadata_fields)
 }
 
-/// A `Recording`; without `access` (or when there is none to play) the stub that Genesys sends instead.
+/// Returns a `Recording`; without `access` (or when there is none to play) the stub that Genesys sends instead.
 pub(super) fn recording_of(
     conversation_id: &str,
     recording: &Recording,
@@ -120,7 +121,7 @@ fn annotations(recording: &Recording, wanted: impl Fn(&&Annotation) -> bool) -> 
     bodies.map(|annotation| annotation.body(&recording.id)).collect()
 }
 
-/// What `Recording` and `RecordingMetadata` share.
+/// Returns the fields that `Recording` and `RecordingMetadata` share.
 fn common(conversation_id: &str, recording: &Recording, media: &str, resource: &str) -> Map<String, Value> {
     let id = &recording.id;
     let mut body = Map::new();

@@ -34,7 +34,7 @@ pub(super) enum Content {
 }
 
 impl Content {
-    /// A stereo call of `len` bytes, cut down to whole frames; the same seed gives the same bytes.
+    /// Returns a stereo call of `len` bytes, cut down to whole frames; the same seed gives the same bytes.
     pub(super) fn call(len: u64, seed: u64) -> Self {
         let most = u64::from(u32::MAX) - 36; // what the header can still express
         let sound = len.saturating_sub(wav::HEADER as u64).min(most) / wav::FRAME * wav::FRAME;
@@ -58,7 +58,7 @@ impl Content {
         })
     }
 
-    /// Up to `len` bytes from `at`: fewer at inner borders and at the end, none only past the end.
+    /// Returns up to `len` bytes from `at`: fewer at inner borders and at the end, none only past the end.
     pub(super) fn read(&self, at: u64, len: u64) -> io::Result<Bytes> {
         let len = len.min(CHUNK).min(self.len()?.saturating_sub(at));
         match self {
@@ -80,12 +80,12 @@ impl Content {
         }
     }
 
-    /// How long a WAV lasts; `None` for anything else.
+    /// Returns how long a WAV lasts; `None` for anything else.
     pub(super) fn millis(&self) -> Option<u64> {
         self.layout().map(|layout| layout.millis())
     }
 
-    /// The moments from `start` to `end` (milliseconds) as a WAV; `None` if this is no WAV.
+    /// Returns the sound from `start` to `end` (milliseconds) as a WAV; `None` if this is no WAV.
     pub(super) fn cut(self, start: u64, end: u64) -> Option<Self> {
         let layout = self.layout()?;
         let (from, to) = (layout.offset_of(start), layout.offset_of(end));
@@ -98,8 +98,9 @@ impl Content {
         })
     }
 
-    /// The file in another format, if it is sound in a format that is known: the start of the one asked for, and then
-    /// all of this. Nobody can listen to it except as a WAV, but nobody can take it for the same bytes either.
+    /// Returns the file in another format, if it is sound in a format that is known: the start of the one asked for,
+    /// and then all of this. Nobody can listen to it except as a WAV, but nobody can take it for the same bytes
+    /// either.
     pub(super) fn transcoded(self, format: Format) -> Self {
         let found = self.read(0, CHUNK).ok().and_then(|start| Format::of(&start));
         let len = self.len().unwrap_or_default() / wav::FRAME * wav::FRAME;
@@ -149,7 +150,7 @@ fn narrow(offset: u64) -> usize {
     usize::try_from(offset).unwrap_or(usize::MAX)
 }
 
-/// SplitMix64: well spread numbers from consecutive seeds, in three lines.
+/// Returns the next number of SplitMix64: well spread numbers from consecutive seeds, in three lines.
 fn split_mix(state: &mut u64) -> u64 {
     *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
     let mixed = (*state ^ (*state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

@@ -14,9 +14,9 @@ pub struct Conversation {
     pub start: Timestamp,
     /// When the last participant left; `None` while it goes on.
     pub end: Option<Timestamp>,
-    /// What was recorded.
+    /// The kind of recording.
     pub recordings: Vec<Recording>,
-    /// So many looks at the list of recordings say `[]`, whatever was recorded.
+    /// Number of looks at the list of recordings that say `[]`, whatever was recorded.
     pub empty_lists: usize,
     /// The code of the 403 that every question about the conversation meets.
     pub denied: Option<String>,
@@ -28,7 +28,7 @@ pub struct Conversation {
     pub queue: Option<String>,
     /// Id of its division.
     pub division: String,
-    /// Whether analytics says that a call was recorded; `None`: if there is such a recording.
+    /// The answer of analytics whether a call was recorded; `None`: yes if there is such a recording.
     pub marked: Option<bool>,
     /// The same for a screen.
     pub screen_marked: Option<bool>,
@@ -36,9 +36,9 @@ pub struct Conversation {
     pub snippet_marked: Option<bool>,
     /// The agent has not finished after-call work: there is no wrap-up yet, and analytics knows no end.
     pub acw_open: bool,
-    /// So many requests for its details find that analytics does not know it yet.
+    /// Number of requests for its details that find it unknown to analytics.
     pub details_absent_for: usize,
-    /// So many further ones find that analytics does not know its end yet.
+    /// Number of further ones that find its end unknown to analytics.
     pub details_open_for: usize,
     /// Looks at the list so far.
     pub(super) looks: usize,
@@ -47,7 +47,7 @@ pub struct Conversation {
 }
 
 impl Conversation {
-    /// A conversation that has ended, with no recording yet.
+    /// Returns a conversation that has ended, with no recording yet.
     pub fn new(id: impl Into<String>) -> Self {
         let start = default_start();
         Self {
@@ -72,7 +72,7 @@ impl Conversation {
         }
     }
 
-    /// It began then, and was over so much later.
+    /// Sets the start, and the end so much later.
     #[must_use]
     pub fn lasting(mut self, start: Timestamp, duration: SignedDuration) -> Self {
         self.start = start;
@@ -80,55 +80,55 @@ impl Conversation {
         self
     }
 
-    /// With one more recording.
+    /// Adds a recording.
     #[must_use]
     pub fn recording(mut self, recording: Recording) -> Self {
         self.recordings.push(recording);
         self
     }
 
-    /// The first `looks` looks at the list of recordings say `[]`.
+    /// Empties the list of recordings for the first `looks` looks.
     #[must_use]
     pub fn empty_for(mut self, looks: usize) -> Self {
         self.empty_lists = looks;
         self
     }
 
-    /// Every question about it is answered with 403.
+    /// Answers every question about it with 403.
     #[must_use]
     pub fn denied(mut self) -> Self {
         self.denied = Some("missing.any.permissions".to_owned());
         self
     }
 
-    /// It has not ended yet.
+    /// Removes the end: the conversation goes on.
     #[must_use]
     pub fn ongoing(mut self) -> Self {
         self.end = None;
         self
     }
 
-    /// The agent has not finished after-call work.
+    /// Leaves after-call work open.
     #[must_use]
     pub fn acw_open(mut self) -> Self {
         self.acw_open = true;
         self
     }
 
-    /// Analytics does not know it at the first `absent` requests for its details, nor its end at the next `open` ones.
+    /// Hides it from analytics at the first `absent` requests for its details, and its end at the next `open` ones.
     #[must_use]
     pub fn details_lag(mut self, absent: usize, open: usize) -> Self {
         (self.details_absent_for, self.details_open_for) = (absent, open);
         self
     }
 
-    /// When the talk was over; the rest, a tenth, is after-call work.
+    /// Returns when the talk was over; the rest, a tenth, is after-call work.
     pub(super) fn talk_end(&self) -> Option<Timestamp> {
         let end = self.end?;
         Some(end - end.duration_since(self.start) / 10)
     }
 
-    /// What analytics says about a call's recording having been started.
+    /// Returns whether analytics says that a call's recording was started.
     pub(super) fn is_marked(&self) -> bool {
         self.marked
             .unwrap_or_else(|| self.has(|recording| recording.kind == Kind::Audio && !recording.is_snippet()))
@@ -148,7 +148,7 @@ impl Conversation {
         self.recordings.iter().any(wanted)
     }
 
-    /// The recordings that show by now.
+    /// Returns the recordings that show by now.
     pub(super) fn visible(&mut self) -> impl Iterator<Item = &mut Recording> {
         let (looks, empty) = (self.looks, self.empty_lists);
         self.recordings.iter_mut().filter(move |recording| {
@@ -157,7 +157,7 @@ impl Conversation {
         })
     }
 
-    /// The recording of this id, if it shows by now.
+    /// Returns the recording of this id, if it shows by now.
     pub(super) fn find(&mut self, recording_id: &str) -> Option<&mut Recording> {
         self.visible().find(|recording| recording.id == recording_id)
     }

@@ -13,12 +13,12 @@ use tokio::sync::oneshot;
 use super::content::{CHUNK, Content};
 use super::media::{Etag, Length, Mishap, Redirect, Turn};
 
-/// The answer of CloudFront to a URL that is expired or was not signed like this.
+/// Returns the answer of CloudFront to a URL that is expired or was not signed like this.
 pub(super) fn access_denied() -> Response {
     xml(StatusCode::FORBIDDEN, "AccessDenied", "Access denied")
 }
 
-/// An error in the way of S3 and CloudFront.
+/// Returns an error in the way of S3 and CloudFront.
 pub(super) fn xml(status: StatusCode, code: &str, message: &str) -> Response {
     let body = format!(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n\
@@ -134,7 +134,7 @@ fn found(redirect: &Redirect, uri: &Uri, request: &HeaderMap) -> Response {
     finish(answer, Body::empty())
 }
 
-/// A header that a test made up may be none: that is its mistake, and it should read about it.
+/// Returns the answer with this header, or one that says that the test made up an invalid header.
 fn finish(answer: response::Builder, body: Body) -> Response {
     answer
         .body(body)
@@ -147,7 +147,7 @@ enum Range {
     Outside,
 }
 
-/// RFC 9110, 14.1-14.2: what cannot be understood, several ranges among it, is ignored.
+/// Returns the range of a request (RFC 9110, 14.1-14.2). One that cannot be understood, or several, are ignored.
 fn asked_range(request: &HeaderMap, etag: Option<&str>, len: u64) -> Range {
     let text = |name| request.get(name).and_then(|value| value.to_str().ok());
     if let Some(condition) = text(header::IF_RANGE)

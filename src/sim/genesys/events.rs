@@ -27,7 +27,7 @@ impl Topic {
         }
     }
 
-    /// What its body has beyond the fields that all of them share.
+    /// Returns the fields of its body beyond those that all of them share.
     fn own_fields(self) -> Value {
         match self {
             Self::CustomerEnd => json!({ "interactingDurationMs": 369_505 }),
@@ -55,7 +55,7 @@ impl Topic {
     }
 }
 
-/// An event about a voice conversation, with ids of its own; any field may be missing in the field, so
+/// Returns an event about a voice conversation, with ids of its own; any field may be missing in the field, so
 /// change it at will. Its `time` has whole seconds; with milliseconds it was seen, too.
 pub fn event(topic: Topic, conversation_id: &str, at: Timestamp) -> Value {
     let topic_name = |id: &str| format!("v2.detail.events.conversation.{id}.{}", topic.as_str());
@@ -94,7 +94,8 @@ pub fn event(topic: Topic, conversation_id: &str, at: Timestamp) -> Value {
     })
 }
 
-/// The topics of an organisation, with the ways on which each is delivered. The spelling of the latter is not verified.
+/// Returns the topics of an organisation, with the ways on which each is delivered. The spelling of the latter is not
+/// verified.
 pub(super) fn default_topics() -> Vec<(String, Vec<String>)> {
     let all = ["All", "Websocket", "EventBridge", "ProcessAutomation"];
     let user = ["Websocket"];

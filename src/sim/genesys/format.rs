@@ -40,13 +40,13 @@ impl Format {
         Self::AUDIO.into_iter().find(|format| format.id() == id)
     }
 
-    /// Any format by its id, those of chats and e-mails among them.
+    /// Returns the format of this id, those of chats and e-mails among them.
     pub(super) fn any(id: &str) -> Option<Self> {
         let text = [Self::Zip, Self::Eml];
         Self::from_id(id).or_else(|| text.into_iter().find(|format| format.id() == id))
     }
 
-    /// The formats of the interactions API have lower-case names.
+    /// Returns the format of a name of the interactions API, in lower case.
     pub(super) fn from_name(name: &str) -> Option<Self> {
         [Self::Wav, Self::Mp3, Self::Flac]
             .into_iter()
@@ -68,7 +68,7 @@ impl Format {
         }
     }
 
-    /// The extension of the file, in the capitals that the signed URLs have.
+    /// Returns the extension of the file, in the capitals that the signed URLs have.
     pub(super) fn extension(self) -> &'static str {
         match self {
             Self::WavUlaw => "WAV",
@@ -82,7 +82,7 @@ impl Format {
         self.id().to_ascii_lowercase()
     }
 
-    /// The format of a file that begins like this; `None`: no sound that is known.
+    /// Returns the format of a file that begins like this; `None`: no sound that is known.
     pub(super) fn of(start: &[u8]) -> Option<Self> {
         let at = |offset: usize, magic: &[u8]| start.get(offset..offset + magic.len()) == Some(magic);
         match start.get(..4)? {
@@ -97,7 +97,7 @@ impl Format {
         }
     }
 
-    /// What `len` bytes of sound have before them in this format; `None` where the format is not one of sound.
+    /// Returns the bytes before `len` bytes of sound in this format; `None` where the format is not one of sound.
     pub(super) fn header(self, len: u64) -> Option<Bytes> {
         let ogg = |name: &[u8]| {
             let page = b"OggS\0\x02\0\0\0\0\0\0\0\0\x01\0\0\0\0\0\0\0\0\0\0\0\x01\x13";

@@ -12,7 +12,7 @@ pub struct Interaction {
     pub recording_id: String,
     /// `status` of its metadata.
     pub status: Status,
-    /// So many looks at it say `processing` before `status` shows.
+    /// Number of looks that say `processing` before `status` shows.
     pub processing: usize,
     /// `duration` of its metadata in seconds; that of the file when `None`.
     pub duration: Option<u64>,
@@ -20,7 +20,7 @@ pub struct Interaction {
     pub format: Format,
     /// Id and name of its retention policy.
     pub retention_policy: Option<(String, String)>,
-    /// Whether the policy has taken the recording away: 410.
+    /// The part that the retention policy has left; the rest is answered 410.
     pub retention: Retention,
     /// The file, in whatever format it is asked for.
     pub media: Media,
@@ -48,7 +48,7 @@ impl Status {
     }
 }
 
-/// What retention has left of an interaction.
+/// The part of an interaction that retention has left.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Retention {
     /// Everything.
@@ -60,7 +60,7 @@ pub enum Retention {
 }
 
 impl Interaction {
-    /// An interaction that is ready, in WAV.
+    /// Returns an interaction that is ready, in WAV.
     pub fn new(id: impl Into<String>, media: Media) -> Self {
         let id = id.into();
         Self {
@@ -80,35 +80,35 @@ impl Interaction {
         }
     }
 
-    /// With another id for its recording.
+    /// Sets the id of its recording.
     #[must_use]
     pub fn recording_id(mut self, id: impl Into<String>) -> Self {
         self.recording_id = id.into();
         self
     }
 
-    /// With this status.
+    /// Sets the status.
     #[must_use]
     pub fn status(mut self, status: Status) -> Self {
         self.status = status;
         self
     }
 
-    /// `processing` for the first `looks` looks.
+    /// Answers the first `looks` looks with `processing`.
     #[must_use]
     pub fn processing(mut self, looks: usize) -> Self {
         self.processing = looks;
         self
     }
 
-    /// Without a retention policy.
+    /// Removes the retention policy.
     #[must_use]
     pub fn without_retention_policy(mut self) -> Self {
         self.retention_policy = None;
         self
     }
 
-    /// Partly or wholly gone.
+    /// Sets the part that retention has left.
     #[must_use]
     pub fn retention(mut self, retention: Retention) -> Self {
         self.retention = retention;

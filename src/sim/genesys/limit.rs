@@ -14,7 +14,7 @@ const WINDOW: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub(super) struct Limiter {
     pub(super) allowed: u32,
-    /// Whether a 429 carries `Retry-After`: it may be missing in the field.
+    /// True where a 429 carries `Retry-After`, which may be missing in the field.
     pub(super) retry_after: bool,
     /// Per token, the end of its window and the requests in it.
     pub(super) windows: BTreeMap<String, (Duration, u32)>,

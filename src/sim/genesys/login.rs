@@ -22,7 +22,7 @@ pub(super) struct Login {
 }
 
 impl Login {
-    /// Whether a request with these headers may pass. Three codes, one status: which of them Genesys
+    /// Returns whether a request with these headers may pass. Three codes, one status: which of them Genesys
     /// sends when is not documented.
     pub(super) fn check(&self, headers: &HeaderMap, now: Duration) -> Result<(), ApiError> {
         let refuse = |code, message| Err(ApiError::new(StatusCode::UNAUTHORIZED, code, message));
@@ -59,7 +59,7 @@ impl Login {
     }
 }
 
-/// The bearer token of a request.
+/// Returns the bearer token of a request.
 pub(super) fn bearer(headers: &HeaderMap) -> Option<&str> {
     let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
     let (scheme, token) = value.split_once(' ')?;

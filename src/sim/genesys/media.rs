@@ -28,15 +28,15 @@ struct Inner {
     requests: usize,
 }
 
-/// How the host delivers a file. Nothing of this is documented for Genesys; the default is what a
+/// The delivery of a file by its host. Nothing of this is documented for Genesys; the default is what a
 /// CDN over S3 does (docs/genesys.md, "Media").
 #[derive(Debug, Clone)]
 pub struct Delivery {
-    /// Whether `Range` and `If-Range` are honoured; if not, every answer is the whole file.
+    /// True where `Range` and `If-Range` are honoured. Otherwise every answer is the whole file.
     pub ranges: bool,
-    /// What identifies this version of the file.
+    /// The entity tag of this version of the file.
     pub etag: Etag,
-    /// What the answer says about its length.
+    /// The length that the answer announces.
     pub length: Length,
     /// Instead of the content type of the format.
     pub content_type: Option<String>,
@@ -79,7 +79,7 @@ pub enum Length {
     OffBy(i64),
 }
 
-/// What one request for a file meets.
+/// A mishap of one request for a file.
 #[derive(Debug, Clone)]
 pub enum Mishap {
     /// The ordinary answer.
@@ -106,7 +106,7 @@ pub enum Mishap {
 }
 
 impl Mishap {
-    /// A 200 with other content: an error page, a JSON error, nothing at all.
+    /// Returns a 200 with other content: an error page, a JSON error, nothing at all.
     pub fn instead(content_type: &str, body: impl Into<Bytes>) -> Self {
         Self::Instead {
             status: 200,
@@ -128,7 +128,7 @@ pub enum Redirect {
 }
 
 impl Turn {
-    /// The file in the format that was asked for, and under an entity tag of its own.
+    /// Returns the file in the format that was asked for, and under an entity tag of its own.
     pub(super) fn transcoded(mut self, format: Format) -> Self {
         if !self.delivery.as_it_is {
             self.content = self.content.transcoded(format);
@@ -137,7 +137,7 @@ impl Turn {
         self
     }
 
-    /// The content type that the format asked for has; as it was recorded, that of the bytes.
+    /// Returns the content type that the format asked for has; as it was recorded, that of the bytes.
     pub(super) fn content_type(&self, format: Format) -> &'static str {
         let start = || self.content.read(0, 64).ok();
         match format {
@@ -150,23 +150,23 @@ impl Turn {
 }
 
 impl Media {
-    /// A file with these bytes.
+    /// Returns a file with these bytes.
     pub fn bytes(bytes: impl Into<Bytes>) -> Self {
         Self::new(Content::Bytes(bytes.into()))
     }
 
-    /// A file on disk; it is read while it is served.
+    /// Returns a file on disk; it is read while it is served.
     pub fn file(path: impl Into<PathBuf>) -> Self {
         Self::new(Content::File(path.into()))
     }
 
-    /// A WAV of `bytes` bytes including its header (cut down to whole frames, 4 GiB at most): stereo,
+    /// Returns a WAV of `bytes` bytes including its header (cut down to whole frames, 4 GiB at most): stereo,
     /// 8 kHz, 16 bits, computed while it is served. The same seed gives the same bytes.
     pub fn generated_wav(bytes: u64, seed: u64) -> Self {
         Self::new(Content::call(bytes, seed))
     }
 
-    /// Like [`Media::generated_wav`], of this duration.
+    /// Returns the same as [`Media::generated_wav`], of this duration.
     pub fn generated_call(duration: Duration, seed: u64) -> Self {
         Self::generated_wav(wav::HEADER as u64 + duration.as_secs() * wav::PER_SECOND, seed)
     }
@@ -188,19 +188,19 @@ impl Media {
         self
     }
 
-    /// What the next requests meet, one each, in this order.
+    /// Scripts the mishaps of the next requests, one each, in this order.
     pub fn script(&self, mishaps: impl IntoIterator<Item = Mishap>) -> &Self {
         self.lock().script.extend(mishaps);
         self
     }
 
-    /// What every request meets once the script is over.
+    /// Sets the mishap of every request once the script is over.
     pub fn always(&self, mishap: Mishap) -> &Self {
         self.lock().always = mishap;
         self
     }
 
-    /// The file takes the content of `other`, and another entity tag.
+    /// Gives the file the content of `other`, and another entity tag.
     pub fn replace_with(&self, other: &Self) {
         let content = other.content();
         let mut inner = self.lock();
@@ -208,27 +208,27 @@ impl Media {
         inner.tag = Uuid::new_v4();
     }
 
-    /// How many requests this file has met.
+    /// Returns how many requests this file has met.
     pub fn requests(&self) -> usize {
         self.lock().requests
     }
 
-    /// Length of the file in bytes.
+    /// Returns the length of the file in bytes.
     pub fn len(&self) -> io::Result<u64> {
         self.content().len()
     }
 
-    /// Whether the file has no bytes.
+    /// Returns whether the file has no bytes.
     pub fn is_empty(&self) -> io::Result<bool> {
         Ok(self.len()? == 0)
     }
 
-    /// SHA-256 of the file in hexadecimal: what an archive of it has to have.
+    /// Returns SHA-256 of the file in hexadecimal: what an archive of it has to have.
     pub fn sha256(&self) -> io::Result<String> {
         Self::hash(&self.content())
     }
 
-    /// The same of the file in another format.
+    /// Returns the same of the file in another format.
     pub fn sha256_in(&self, format: Format) -> io::Result<String> {
         Self::hash(&self.content().transcoded(format))
     }
@@ -245,7 +245,7 @@ impl Media {
         }
     }
 
-    /// How long a WAV lasts, in milliseconds; `None` for anything else.
+    /// Returns how long a WAV lasts, in milliseconds; `None` for anything else.
     pub fn millis(&self) -> Option<u64> {
         self.content().millis()
     }

@@ -138,17 +138,17 @@ impl Genesys {
         })
     }
 
-    /// Base URL of API and login.
+    /// Returns the base URL of API and login.
     pub fn base_url(&self) -> String {
         self.running.api_url.clone()
     }
 
-    /// Base URL of the media host.
+    /// Returns the base URL of the media host.
     pub fn media_base_url(&self) -> String {
         lock(&self.state).media_url.clone()
     }
 
-    /// Stops serving, whoever else holds a handle.
+    /// Stops serving, even if others hold a handle.
     pub fn shutdown(&self) {
         self.running.stop();
     }
@@ -172,48 +172,49 @@ impl Genesys {
         state.conversations.get_mut(id).map(change)
     }
 
-    /// The data of analytics' jobs reaches up to there, and no further.
+    /// Ends the data of analytics' jobs there.
     pub fn set_data_availability(&self, until: Timestamp) {
         lock(&self.state).analytics.available = Some(until);
     }
 
-    /// So many looks at an analytics job find it unfinished.
+    /// Sets how many looks at an analytics job find it unfinished.
     pub fn set_job_looks(&self, looks: usize) {
         lock(&self.state).analytics.looks = looks;
     }
 
-    /// The next `jobs` jobs of analytics fail.
+    /// Lets the next `jobs` jobs of analytics fail.
     pub fn fail_jobs(&self, jobs: usize) {
         lock(&self.state).analytics.failing = jobs;
     }
 
-    /// So many conversations at the end of each page of an analytics query stand at the start of the next one, too.
+    /// Sets how many conversations at the end of each page of an analytics query stand at the start of the next one,
+    /// too.
     pub fn set_page_overlap(&self, conversations: usize) {
         lock(&self.state).analytics.overlap = conversations;
     }
 
-    /// Whether the client lacks the permission for analytics.
+    /// Takes the permission for analytics away, or gives it back.
     pub fn deny_analytics(&self, denied: bool) {
         self.deny(permissions::DETAILS[0], denied);
     }
 
-    /// Whether the client lacks this permission, such as `recording:orphan:view`.
+    /// Takes a permission such as `recording:orphan:view` away, or gives it back.
     pub fn deny(&self, permission: &str, denied: bool) {
         lock(&self.state).permissions.set(permission, denied);
     }
 
-    /// How many requests for the media of each recording, in each format anew, are answered 202.
+    /// Returns how many requests for the media of each recording, in each format anew, are answered 202.
     pub fn transcoding(&self) -> usize {
         lock(&self.state).transcoding
     }
 
-    /// So many requests for the media of each recording, in each format anew, are answered 202: the first one, unless
-    /// this says otherwise.
+    /// Sets how many requests for the media of each recording, in each format anew, are answered 202. Until then it is
+    /// the first one.
     pub fn set_transcoding(&self, answers: usize) {
         lock(&self.state).transcoding = answers;
     }
 
-    /// The most ids that one request for details may name.
+    /// Sets the most ids that one request for details may name.
     pub fn set_most_detail_ids(&self, most: usize) {
         lock(&self.state).analytics.most_ids = most;
     }
@@ -223,7 +224,7 @@ impl Genesys {
         lock(&self.state).orphans.insert(orphan.id.clone(), orphan);
     }
 
-    /// The topics of events, and the ways on which each is delivered.
+    /// Sets the topics of events, and the ways on which each is delivered.
     pub fn set_topics<'a>(&self, topics: impl IntoIterator<Item = (&'a str, Vec<&'a str>)>) {
         let owned = |(id, transports): (&str, Vec<&str>)| {
             let transports = transports.into_iter().map(ToOwned::to_owned);
@@ -254,48 +255,48 @@ impl Genesys {
         lock(&self.state).interactions.get_mut(id).map(change)
     }
 
-    /// Id and secret that the login accepts now.
+    /// Returns id and secret that the login accepts now.
     pub fn credentials(&self) -> (String, String) {
         let state = lock(&self.state);
         (state.login.client_id.clone(), state.login.secret.clone())
     }
 
-    /// From now on only `secret` is accepted; tokens issued before stay valid.
+    /// Changes the only secret that is accepted; tokens issued before stay valid.
     pub fn rotate_secret(&self, secret: &str) {
         lock(&self.state).login.secret = secret.to_owned();
     }
 
-    /// All tokens issued so far are unknown from now on.
+    /// Revokes all tokens issued so far.
     pub fn revoke_tokens(&self) {
         lock(&self.state).login.tokens.clear();
     }
 
-    /// How long new tokens are valid.
+    /// Sets how long new tokens are valid.
     pub fn set_token_lifetime(&self, lifetime: Duration) {
         lock(&self.state).login.lifetime = lifetime;
     }
 
-    /// How many tokens have been issued.
+    /// Returns how many tokens have been issued.
     pub fn tokens_issued(&self) -> usize {
         lock(&self.state).login.issued
     }
 
-    /// Requests per token and minute.
+    /// Sets the number of requests per token and minute.
     pub fn set_rate_limit(&self, allowed: u32) {
         lock(&self.state).limiter.allowed = allowed;
     }
 
-    /// Whether a 429 says when to come back.
+    /// Sets whether a 429 has a `Retry-After`.
     pub fn send_retry_after(&self, send: bool) {
         lock(&self.state).limiter.retry_after = send;
     }
 
-    /// How long new signed URLs are valid; zero: never.
+    /// Sets how long new signed URLs are valid; zero: never.
     pub fn set_url_lifetime(&self, lifetime: Duration) {
         lock(&self.state).signer.lifetime = lifetime;
     }
 
-    /// All signed URLs issued so far are refused from now on.
+    /// Expires all signed URLs issued so far.
     pub fn expire_urls(&self) {
         lock(&self.state).signer.generation += 1;
     }

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-/// What a recording is of.
+/// The kind of a recording.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the names say it")]
 pub enum Kind {
@@ -14,7 +14,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// `media` of a `Recording`.
+    /// Returns `media` of a `Recording`.
     pub(super) fn in_recording(self) -> &'static str {
         match self {
             Self::Message => "messaging",
@@ -22,7 +22,8 @@ impl Kind {
         }
     }
 
-    /// `media` of a `RecordingMetadata`: the two models do not agree on messages (docs/genesys.md, "Recordings of a conversation").
+    /// Returns `media` of a `RecordingMetadata`: the two models do not agree on messages (docs/genesys.md, "Recordings
+    /// of a conversation").
     pub(super) fn in_metadata(self) -> &'static str {
         match self {
             Self::Audio => "audio",
@@ -59,7 +60,7 @@ impl FileState {
         Self::Error,
     ];
 
-    /// As Genesys writes it.
+    /// Returns the name that Genesys uses.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Archived => "ARCHIVED",
@@ -72,13 +73,14 @@ impl FileState {
         }
     }
 
-    /// Whether there is media to play.
+    /// Returns whether there is media to play.
     pub(super) fn playable(self) -> bool {
         matches!(self, Self::Available | Self::Restored)
     }
 }
 
-/// The body of a 202: declared as a `Recording`, in the field often less (docs/genesys.md, "Recordings of a conversation").
+/// The body of a 202: declared as a `Recording`, in the field often less (docs/genesys.md, "Recordings of a
+/// conversation").
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TranscodingBody {
     /// No byte.
@@ -89,7 +91,7 @@ pub enum TranscodingBody {
     Stub,
 }
 
-/// When everything begins unless a test says otherwise.
+/// Returns the start of everything, unless a test says otherwise.
 pub(super) fn default_start() -> Timestamp {
     Timestamp::constant(1_768_472_060, 14_000_000) // 2026-01-15T10:14:20.014Z
 }

@@ -14,7 +14,7 @@ pub struct Orphan {
     pub id: String,
     /// The conversation that it belongs to, where that is known.
     pub conversation: Option<String>,
-    /// What was recorded: a call or a screen.
+    /// The kind of recording: a call or a screen.
     pub kind: Kind,
     /// `orphanStatus`, such as `CONVERSATION_NOT_COMPLETE`.
     pub status: &'static str,
@@ -23,7 +23,7 @@ pub struct Orphan {
 }
 
 impl Orphan {
-    /// The recording of a call whose conversation never ended.
+    /// Returns the recording of a call whose conversation never ended.
     pub fn of(conversation: impl Into<String>, id: impl Into<String>) -> Self {
         Self {
             id: id.into(),
@@ -34,7 +34,7 @@ impl Orphan {
         }
     }
 
-    /// The recording of a call that nobody knows of.
+    /// Returns the recording of a call that nobody knows of.
     pub fn unknown(id: impl Into<String>) -> Self {
         Self {
             conversation: None,

@@ -1,4 +1,4 @@
-//! What the role of the OAuth client permits. Everything, unless a test takes a permission away.
+//! The permissions of the OAuth client's role. Everything, unless a test takes a permission away.
 
 use std::collections::BTreeSet;
 
@@ -54,8 +54,8 @@ impl Permissions {
         Err(ApiError::new(StatusCode::FORBIDDEN, code, message))
     }
 
-    /// Whether the role lets this recording show. That one whose kind is not permitted is left out without a word is
-    /// the worst case: which way Genesys takes is not verified.
+    /// Returns whether the role lets this recording show. To leave out one of a kind that is not permitted, without a
+    /// word, is the worst case: which way Genesys takes is not verified.
     pub(super) fn show(&self, recording: &Recording) -> bool {
         match (recording.kind, recording.subtype.as_str()) {
             (Kind::Screen, _) => self.has("recording:screenRecording:view"),

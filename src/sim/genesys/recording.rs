@@ -18,7 +18,7 @@ pub(super) const MERGED: &str = "S";
 pub struct Recording {
     /// Its UUID.
     pub id: String,
-    /// What was recorded.
+    /// The kind of recording.
     pub kind: Kind,
     /// `Trunk`, `Station`, `Consult`, `Screen` or `Snippet`.
     pub subtype: String,
@@ -30,22 +30,22 @@ pub struct Recording {
     pub state: FileState,
     /// After so many looks at its metadata it is in this state instead.
     pub then: Option<(usize, FileState)>,
-    /// So many looks at the list of recordings do not show it.
+    /// Number of looks at the list of recordings that do not show it.
     pub appears_after: usize,
-    /// So many requests for its media, in each format anew, are answered 202; `None`: as many as the world says
+    /// Number of requests for its media, in each format anew, that are answered 202; `None`: as many as the world says
     /// ([`set_transcoding`](super::Genesys::set_transcoding)).
     pub transcoding: Option<usize>,
     /// The body of those answers.
     pub transcoding_body: TranscodingBody,
     /// `Retry-After` of those answers, in seconds; undocumented, so absent at first.
     pub transcoding_retry_after: Option<u64>,
-    /// Whether answers tell size and duration of what was transcoded; the one real answer that is known does not.
+    /// True where answers hold size and duration of the transcoded file. The one real answer that is known does not.
     pub figures: bool,
-    /// What is marked in it.
+    /// The marks in it.
     pub annotations: Vec<Annotation>,
     /// When it began.
     pub start: Timestamp,
-    /// How long it lasts; the duration of the first WAV, else a little over six minutes, when `None`.
+    /// Its duration; `None`: that of the first WAV, else a little over six minutes.
     pub duration: Option<SignedDuration>,
     /// When the file goes to the cold store.
     pub archive_date: Option<Timestamp>,
@@ -64,27 +64,27 @@ pub struct Recording {
 }
 
 impl Recording {
-    /// The recording of a call, one file per channel.
+    /// Returns the recording of a call, one file per channel.
     pub fn audio(id: impl Into<String>, channels: impl IntoIterator<Item = Media>) -> Self {
         Self::new(id, Kind::Audio, "Trunk", channels)
     }
 
-    /// A part of a call that an agent recorded on demand.
+    /// Returns a part of a call that an agent recorded on demand.
     pub fn snippet(id: impl Into<String>, media: Media) -> Self {
         Self::new(id, Kind::Audio, "Snippet", [media])
     }
 
-    /// The recording of a screen.
+    /// Returns the recording of a screen.
     pub fn screen(id: impl Into<String>, media: Media) -> Self {
         Self::new(id, Kind::Screen, "Screen", [media])
     }
 
-    /// The recording of a screen in several files, one after the other.
+    /// Returns the recording of a screen in several files, one after the other.
     pub fn screen_parts(id: impl Into<String>, parts: impl IntoIterator<Item = Media>) -> Self {
         Self::new(id, Kind::Screen, "Screen", parts)
     }
 
-    /// A chat, an e-mail or a message conversation.
+    /// Returns a chat, an e-mail or a message conversation.
     pub fn text(id: impl Into<String>, kind: Kind, media: Media) -> Self {
         Self::new(id, kind, "Trunk", [media])
     }
@@ -121,35 +121,35 @@ impl Recording {
         }
     }
 
-    /// With this file for `download=true`.
+    /// Sets the file for `download=true`.
     #[must_use]
     pub fn merged(mut self, media: Media) -> Self {
         self.merged = Some(media);
         self
     }
 
-    /// In this state.
+    /// Sets the state.
     #[must_use]
     pub fn state(mut self, state: FileState) -> Self {
         self.state = state;
         self
     }
 
-    /// In another state after `looks` looks at its metadata.
+    /// Changes the state after `looks` looks at its metadata.
     #[must_use]
     pub fn then_after(mut self, looks: usize, state: FileState) -> Self {
         self.then = Some((looks, state));
         self
     }
 
-    /// Not shown by the first `looks` looks at the list: recordings can turn up one after another.
+    /// Hides it from the first `looks` looks at the list: recordings can turn up one after another.
     #[must_use]
     pub fn appears_after(mut self, looks: usize) -> Self {
         self.appears_after = looks;
         self
     }
 
-    /// The first `answers` requests for its media, in each format, are answered 202 with this body.
+    /// Answers the first `answers` requests for its media, in each format, with 202 and this body.
     #[must_use]
     pub fn transcoding(mut self, answers: usize, body: TranscodingBody) -> Self {
         self.transcoding = Some(answers);
@@ -164,42 +164,42 @@ impl Recording {
         self
     }
 
-    /// With this marked in it.
+    /// Adds these marks.
     #[must_use]
     pub fn annotated(mut self, annotations: impl IntoIterator<Item = Annotation>) -> Self {
         self.annotations.extend(annotations);
         self
     }
 
-    /// With this field in its `Recording`, whatever stood there before.
+    /// Sets a field of its `Recording`.
     #[must_use]
     pub fn field(mut self, name: &str, value: impl Into<Value>) -> Self {
         self.fields.insert(name.to_owned(), Some(value.into()));
         self
     }
 
-    /// Without this field in its `Recording`.
+    /// Removes a field from its `Recording`.
     #[must_use]
     pub fn without(mut self, name: &str) -> Self {
         self.fields.insert(name.to_owned(), None);
         self
     }
 
-    /// With this field in its `RecordingMetadata`.
+    /// Sets a field of its `RecordingMetadata`.
     #[must_use]
     pub fn metadata_field(mut self, name: &str, value: impl Into<Value>) -> Self {
         self.metadata_fields.insert(name.to_owned(), Some(value.into()));
         self
     }
 
-    /// Without this field in its `RecordingMetadata`.
+    /// Removes a field from its `RecordingMetadata`.
     #[must_use]
     pub fn metadata_without(mut self, name: &str) -> Self {
         self.metadata_fields.insert(name.to_owned(), None);
         self
     }
 
-    /// The file under a key of `mediaUris`: `"S"` or a channel number.
+    /// Returns the file under a key of `mediaUris`: `"S"` or a channel number.
     pub(super) fn media(&self, key: &str) -> Option<&Media> {
         if key == MERGED {
             return self.merged.as_ref().or_else(|| self.channels.first());
@@ -207,7 +207,7 @@ impl Recording {
         self.channels.get(key.parse::<usize>().ok()?)
     }
 
-    /// The keys of its files in `mediaUris`. A download of a call is one file; a screen may still have several.
+    /// Returns the keys of its files in `mediaUris`. A download of a call is one file; a screen may still have several.
     pub(super) fn keys(&self, download: bool) -> Vec<String> {
         let several = self.kind == Kind::Screen && self.channels.len() > 1;
         if download && !several {

@@ -19,7 +19,7 @@ pub(super) struct Address {
     /// The key in `mediaUris`.
     pub(super) key: String,
     pub(super) format: Format,
-    /// What stands before the key in the name of the file: `AUDIO`, `SCREEN`, ...
+    /// The part before the key in the name of the file: `AUDIO`, `SCREEN`, ...
     pub(super) kind: String,
 }
 
@@ -32,7 +32,7 @@ pub(super) struct Signer {
 }
 
 impl Signer {
-    /// Path and query for `address`, valid until `now` plus the lifetime.
+    /// Returns path and query for `address`, valid until `now` plus the lifetime.
     pub(super) fn sign(&self, address: &Address, file_name: Option<&str>, now: Duration) -> String {
         let Address {
             conversation,
@@ -60,7 +60,7 @@ impl Signer {
         format!("{signed}&Signature={signature}{KEY_PAIR}")
     }
 
-    /// Which file `target` (path and query exactly as sent) is for; `None` if it was not signed like
+    /// Returns which file `target` (path and query exactly as sent) is for; `None` if it was not signed like
     /// this, or is expired.
     pub(super) fn verify(&self, target: &str, now: Duration) -> Option<Address> {
         let (signed, signature) = target.strip_suffix(KEY_PAIR)?.rsplit_once("&Signature=")?;
@@ -69,7 +69,7 @@ impl Signer {
         valid.then(|| address(signed)).flatten()
     }
 
-    /// As CloudFront writes it: base64 with its own three signs for `+`, `=` and `/`.
+    /// Returns the signature as CloudFront writes it: base64 with its own three signs for `+`, `=` and `/`.
     fn signature(&self, signed: &str) -> String {
         let key = format!("media host, generation {}", self.generation);
         let code = hmac_sha256(key.as_bytes(), signed.as_bytes());

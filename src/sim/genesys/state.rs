@@ -1,4 +1,4 @@
-//! What is simulated: the one state that all requests, and the handles of the tests, work on.
+//! The simulated state: all requests, and the handles of the tests, work on it.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -16,12 +16,12 @@ use super::orphan::Orphan;
 use super::permissions::Permissions;
 use super::signing::Signer;
 
-/// What all requests work on.
+/// The state that all requests work on.
 pub(super) type Shared = Arc<Mutex<State>>;
 
 #[derive(Debug)]
 pub(super) struct State {
-    /// How far the simulated clock is ahead.
+    /// The time that the simulated clock is ahead.
     pub(super) ahead: Duration,
     pub(super) login: Login,
     pub(super) limiter: Limiter,
@@ -30,7 +30,7 @@ pub(super) struct State {
     pub(super) conversations: BTreeMap<String, Conversation>,
     pub(super) analytics: Analytics,
     pub(super) interactions: BTreeMap<String, Interaction>,
-    /// So many requests for the media of a recording, in each format anew, are answered 202.
+    /// Number of requests for the media of a recording, in each format anew, that are answered 202.
     pub(super) transcoding: usize,
     pub(super) orphans: BTreeMap<String, Orphan>,
     pub(super) permissions: Permissions,
@@ -39,13 +39,13 @@ pub(super) struct State {
 }
 
 impl State {
-    /// Time since 1970.
+    /// Returns time since 1970.
     pub(super) fn now(&self) -> Duration {
         SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default() + self.ahead
     }
 }
 
-/// A panic in a test that holds the lock shall not hide behind poison errors elsewhere.
+/// Locks the state. A panic in a test that holds the lock does not hide behind poison errors elsewhere.
 pub(super) fn lock(shared: &Shared) -> MutexGuard<'_, State> {
     shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -54,7 +54,7 @@ pub(super) fn known<'a>(state: &'a mut State, id: &str) -> Result<&'a mut Conver
     known_with_permissions(state, id).map(|(conversation, _)| conversation)
 }
 
-/// The conversation of this id, unless every question about it is refused.
+/// Returns the conversation of this id, unless every question about it is refused.
 pub(super) fn known_with_permissions<'a>(
     state: &'a mut State,
     id: &str,

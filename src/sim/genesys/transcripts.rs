@@ -7,7 +7,7 @@ use super::answer::time;
 use super::model::Kind;
 use super::recording::Recording;
 
-/// The name of the field and what stands in it.
+/// Returns the name of the field and its content.
 pub(super) fn inline(recording: &Recording) -> Option<(&'static str, Value)> {
     let (id, at) = (&recording.id, time(recording.start));
     match recording.kind {

@@ -22,7 +22,7 @@ pub(super) struct Layout {
 }
 
 impl Layout {
-    /// Stereo, 8 kHz, 16 bits, with `data_len` bytes of sound.
+    /// Returns the layout of stereo, 8 kHz, 16 bits, with `data_len` bytes of sound.
     pub(super) fn telephone(data_len: u64) -> Self {
         let mut fmt = Vec::with_capacity(16);
         fmt.extend_from_slice(&1_u16.to_le_bytes()); // PCM
@@ -40,7 +40,7 @@ impl Layout {
         }
     }
 
-    /// Mono, 8 kHz, µ-law, with `data_len` bytes of sound.
+    /// Returns the layout of mono, 8 kHz, µ-law, with `data_len` bytes of sound.
     pub(super) fn mu_law(data_len: u64) -> Self {
         let mut fmt = Vec::with_capacity(16);
         fmt.extend_from_slice(&7_u16.to_le_bytes()); // µ-law
@@ -91,19 +91,19 @@ impl Layout {
         }
     }
 
-    /// How long the sound lasts.
+    /// Returns how long the sound lasts.
     pub(super) fn millis(&self) -> u64 {
         self.data_len * 1000 / self.per_second
     }
 
-    /// Offset in the sound of the frame that is heard at `millis`.
+    /// Returns the offset in the sound of the frame that is heard at `millis`.
     pub(super) fn offset_of(&self, millis: u64) -> u64 {
         let offset = u128::from(millis) * u128::from(self.per_second) / 1000;
         let offset = u64::try_from(offset).unwrap_or(u64::MAX).min(self.data_len);
         offset - offset % self.frame
     }
 
-    /// The header of a file with the same kind of sound, `data_len` bytes of it.
+    /// Returns the header of a file with the same kind of sound, `data_len` bytes of it.
     pub(super) fn header(&self, data_len: u64) -> Bytes {
         let mut header = Vec::with_capacity(HEADER);
         header.extend_from_slice(b"RIFF");

@@ -4,7 +4,7 @@ use super::answer::ApiError;
 use super::format::Format;
 use super::model::Kind;
 
-/// What the caller asked for.
+/// The wishes of the caller.
 pub(super) struct Wish {
     pub(super) audio: Format,
     chat: Format,
@@ -45,8 +45,8 @@ impl Wish {
         })
     }
 
-    /// Whether the recording comes as a file. Chats, e-mails and messages stand in the answer itself unless a download
-    /// is asked for.
+    /// Returns whether the recording comes as a file. Chats, e-mails and messages stand in the answer itself unless a
+    /// download is asked for.
     pub(super) fn is_file(&self, kind: Kind) -> bool {
         match kind {
             Kind::Audio | Kind::Screen => true,
@@ -64,8 +64,8 @@ impl Wish {
     }
 }
 
-/// `mediaFormats` wins over `formatId`. It may be repeated, and the official SDK for Python joins its values with commas;
-/// which of several Genesys prefers is not verified, so the first is taken.
+/// Reads `mediaFormats`, which wins over `formatId`. It may be repeated, and the official SDK for Python joins its
+/// values with commas; which of several Genesys prefers is not verified, so the first is taken.
 fn audio(parameters: &[(String, String)], format_id: Option<&str>) -> Result<Format, ApiError> {
     let wanted = parameters.iter().filter(|(name, _)| name == "mediaFormats");
     let mut wanted = wanted.flat_map(|(_, values)| values.split(',')).map(|id| {

@@ -4,7 +4,7 @@ use recording_archiver::sim::genesys::{Conversation, FileState, Kind, Media, Rec
 use recording_archiver::sim::wire::Service;
 use serde_json::json;
 
-use super::SECOND;
+use super::{SECOND, two_recordings};
 use crate::support::{
     Bench, CONVERSATION, KEY, RECORDING, call, call_bytes, invoke, job, outcomes, project, sha256, sqs,
 };
@@ -20,12 +20,8 @@ async fn each_state_of_the_file_comes_to_its_outcome() {
         (FileState::Archived, "failed", "download.failed", 1),
         (FileState::Error, "failed", "download.failed", 1),
     ] {
-        let bench = Bench::new().await;
         let recording = Recording::audio(RECORDING, [call()]).state(state);
-        bench
-            .world
-            .genesys
-            .add(Conversation::new(CONVERSATION).recording(recording));
+        let bench = Bench::with_recording(recording).await;
         let result = &bench.archive().await[0];
         assert_eq!(result["outcome"], outcome, "{state:?}");
         assert_eq!(
@@ -46,12 +42,8 @@ async fn each_state_of_the_file_comes_to_its_outcome() {
 #[tokio::test]
 async fn a_recording_that_is_being_transcoded_is_asked_for_again_within_the_run() {
     let outcome_after = async |answers: usize, wait: &'static str| {
-        let bench = Bench::new().await;
         let recording = Recording::audio(RECORDING, [call()]).transcoding(answers, TranscodingBody::Empty);
-        bench
-            .world
-            .genesys
-            .add(Conversation::new(CONVERSATION).recording(recording));
+        let bench = Bench::with_recording(recording).await;
         let handler = bench.handler(&[("TRANSCODE_WAIT_SECONDS", wait)]);
         let summary = invoke(&handler, job()).await.unwrap();
         let asked = bench.world.wire.count(Service::Genesys, "recording");
@@ -188,11 +180,7 @@ async fn an_expected_hash_is_checked_before_anything_becomes_visible_and_after()
 
 #[tokio::test]
 async fn an_expected_hash_needs_one_recording_to_hold_it_against() {
-    let recordings = [RECORDING, SECOND].map(|id| Recording::audio(id, [call()]));
-    let conversation = recordings
-        .into_iter()
-        .fold(Conversation::new(CONVERSATION), Conversation::recording);
-    let bench = Bench::with(conversation).await;
+    let bench = two_recordings().await;
     let error = bench
         .invoke(json!({"conversationId": CONVERSATION, "expectedSha256": "0".repeat(64)}))
         .await

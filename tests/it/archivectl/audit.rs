@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::{Folder, archivectl};
 use crate::support::{Bench, CONVERSATION, KEY, RECORDING, call_bytes, invoke, sha256};
 
-/// A conversation whose first run failed, and whose second archived it.
+/// Returns a conversation whose first run failed, and whose second archived it.
 async fn with_a_history() -> Bench {
     let bench = Bench::with_a_call().await;
     let handler = bench.handler(&[("MAX_ATTEMPTS", "1")]);

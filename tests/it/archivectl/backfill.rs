@@ -10,7 +10,7 @@ use recording_archiver::sim::genesys::{Conversation, Recording};
 use recording_archiver::sim::wire::{Fault, Service};
 use serde_json::{Value, json};
 
-use super::{Folder, archivectl, command, end};
+use super::{Folder, Ran, archivectl, command, end};
 use crate::support::{Bench, CONVERSATION, KEY, RECORDING, call, invoke};
 
 const DAYS: [&str; 4] = ["--from", "2026-01-05", "--to", "2026-01-07"];
@@ -24,14 +24,14 @@ fn at(text: &str) -> Timestamp {
     text.parse().unwrap()
 }
 
-/// A call of five minutes, in which a recording was started.
+/// Returns a call of five minutes, in which a recording was started.
 fn call_at(number: usize, start: Timestamp) -> Conversation {
     let mut conversation = Conversation::new(id(number)).lasting(start, SignedDuration::from_mins(5));
     conversation.marked = Some(true);
     conversation
 }
 
-/// What was sent to the work queue: how often each conversation.
+/// Returns how often a job for each conversation was sent to the work queue.
 fn sent(bench: &Bench) -> BTreeMap<String, usize> {
     let mut sent = BTreeMap::new();
     for (job, _) in bench.deferred() {
@@ -42,7 +42,7 @@ fn sent(bench: &Bench) -> BTreeMap<String, usize> {
     sent
 }
 
-/// Three days, of which Genesys' jobs cover two, with one of everything.
+/// Returns a bench with three days, of which Genesys' jobs cover two, with one of everything.
 async fn three_days() -> Bench {
     let bench = Bench::new().await;
     let genesys = &bench.world.genesys;
@@ -74,6 +74,12 @@ fn figures(summary: &Value) -> [u64; 6] {
             .as_u64()
             .unwrap_or_else(|| panic!("{name}: {summary}"))
     })
+}
+
+/// Backfills [`DAYS`], with this checkpoint.
+async fn backfill(bench: &Bench, checkpoint: &str) -> Ran {
+    let arguments = ["backfill", "--json", "--checkpoint", checkpoint, "--rate", "6000"];
+    end(command(bench, &arguments).args(DAYS).spawn().unwrap()).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -134,20 +140,7 @@ async fn a_backfill_sends_jobs_that_the_function_archives_and_is_done_then() {
     bench.world.genesys.fail_jobs(1);
     let folder = Folder::new();
     let checkpoint = folder.file("x.checkpoint");
-    let run = || {
-        let mut run = command(
-            &bench,
-            &[
-                "backfill",
-                "--json",
-                "--checkpoint",
-                &checkpoint,
-                "--rate",
-                "6000",
-            ],
-        );
-        end(run.args(DAYS).spawn().unwrap())
-    };
+    let run = || backfill(&bench, &checkpoint);
     let ran = run().await;
     assert_eq!(ran.code(), Some(0), "{ran:?}");
     let expected = [0x11, 0x12, 0x13, 0x14, 0x18].map(|number| (id(number), 1));
@@ -200,7 +193,7 @@ async fn what_cannot_be_done_is_said_with_the_way_out() {
     let folder = Folder::new();
     let checkpoint = folder.file("x.checkpoint");
     for (arguments, expected) in [
-        (&["backfill"][..], "Give --from and --to, or --ids FILE"),
+        (&["backfill"][..], "give --from and --to, or --ids FILE"),
         (
             &["backfill", "--from", "2026-01-09", "--to", "2026-01-05"],
             "--from 2026-01-09 is after --to 2026-01-05",
@@ -264,20 +257,7 @@ async fn what_the_queue_refuses_is_a_finding_and_is_sent_by_the_next_run() {
         .world
         .wire
         .disturb_next(Service::Sqs, "SendMessageBatch", 2, refusal);
-    let run = || {
-        let mut run = command(
-            &bench,
-            &[
-                "backfill",
-                "--json",
-                "--checkpoint",
-                &checkpoint,
-                "--rate",
-                "6000",
-            ],
-        );
-        end(run.args(DAYS).spawn().unwrap())
-    };
+    let run = || backfill(&bench, &checkpoint);
     let ran = run().await;
     assert_eq!(ran.code(), Some(1), "{ran:?}");
     assert_eq!(ran.summary()["refused"], 1);

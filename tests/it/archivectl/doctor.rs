@@ -18,7 +18,7 @@ async fn doctor(bench: &Bench, changes: &[(&str, &str)], arguments: &[&str]) -> 
     end(doctor.spawn().unwrap()).await
 }
 
-/// State and detail of each check.
+/// Returns state and detail of each check.
 fn checks(ran: &Ran) -> BTreeMap<String, (String, String)> {
     let text = |value: &Value| value.as_str().unwrap().to_owned();
     ran.items()
@@ -35,7 +35,7 @@ fn checks(ran: &Ran) -> BTreeMap<String, (String, String)> {
         .collect()
 }
 
-/// That of all checks just these are problems, and these are not made because of them.
+/// Asserts that of all checks just these are problems, and these are not made because of them.
 async fn assert_problems(
     bench: &Bench,
     changes: &[(&str, &str)],

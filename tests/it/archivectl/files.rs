@@ -8,7 +8,7 @@ use sha2::{Digest as _, Sha256};
 use super::{Folder, archivectl};
 use crate::support::{Bench, CONVERSATION};
 
-/// A folder with a file of somebody else's, and one that lists a conversation.
+/// Returns a folder with a file of somebody else's, and one that lists a conversation.
 fn folder() -> (Folder, String, String) {
     let folder = Folder::new();
     let (theirs, list) = (folder.file("theirs"), folder.file("list.csv"));

@@ -1,14 +1,12 @@
 //! Texts that others wrote: into audit items, queue messages, object keys and list entries. None of them may steer the
 //! terminal that shows them, forge a line, or end the look at everything else.
 
-use std::collections::HashMap;
-
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
 use recording_archiver::sim::{AUDIT_TABLE, BUCKET, LEDGER_TABLE};
 use serde_json::{Value, json};
 
-use super::{Folder, Ran, archivectl};
+use super::{Folder, Ran, archivectl, items, put};
 use crate::support::{Bench, CONVERSATION, RECORDING};
 
 /// Sets a title, clears the screen (ESC and its 8-bit form), forges lines, and turns the rest around.
@@ -18,7 +16,7 @@ const EVIL: &str =
 const SEEN: &str =
     r"x\u{1b}]0;owned\u{7}\u{9b}2J\n2026-01-05T00:00:00Z  archive.stored\r\u{202e}vaw\u{2066}.exe\u{2028}z";
 
-/// That a run wrote nothing but lines of plain text.
+/// Asserts that a run wrote nothing but lines of plain text.
 fn assert_plain(ran: &Ran) {
     for text in [&ran.stdout, &ran.stderr] {
         assert_plain_text(text);
@@ -39,23 +37,7 @@ fn assert_plain_text(text: &str) {
     assert!(!forged, "{text}");
 }
 
-type Item = HashMap<String, AttributeValue>;
-
-/// The items of [`CONVERSATION`] in a table.
-async fn items(bench: &Bench, table: &str) -> Vec<Item> {
-    let query = bench.world.aws.dynamodb().query().table_name(table);
-    let query = query
-        .key_condition_expression("interactionId = :id")
-        .expression_attribute_values(":id", AttributeValue::S(CONVERSATION.to_owned()));
-    query.send().await.unwrap().items.unwrap()
-}
-
-async fn put(bench: &Bench, table: &str, item: Item) {
-    let put = bench.world.aws.dynamodb().put_item().table_name(table);
-    put.set_item(Some(item)).send().await.unwrap();
-}
-
-/// A bench with an archived call of which an event of the audit has this attribute instead.
+/// Returns a bench with an archived call of which an event of the audit has this attribute instead.
 async fn with_an_event(name: &str, value: AttributeValue) -> Bench {
     let bench = Bench::with_a_call().await;
     assert_eq!(bench.archive().await[0]["outcome"], "archived");

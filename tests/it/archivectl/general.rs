@@ -1,9 +1,9 @@
-//! What all commands have in common.
+//! The common behaviour of all commands.
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
-use super::{archivectl, command, end};
+use super::{command, end};
 use crate::support::{Bench, project};
 
 const COMMANDS: [&str; 7] = [
@@ -16,7 +16,7 @@ const COMMANDS: [&str; 7] = [
     "report",
 ];
 
-/// The names in a section of the template, with their defaults.
+/// Returns the names in a section of the template, with their defaults.
 fn section(of: &str) -> Vec<(String, String)> {
     let template = std::fs::read_to_string(project().join("template.yaml")).unwrap();
     let (_, section) = template.split_once(&format!("\n{of}:\n")).unwrap();
@@ -37,7 +37,7 @@ fn section(of: &str) -> Vec<(String, String)> {
     names
 }
 
-/// A CloudFormation that knows one stack, with these parameters and outputs; its URL.
+/// Returns a CloudFormation that knows one stack, with these parameters and outputs; its URL.
 async fn cloudformation(parameters: Vec<(String, String)>, outputs: Vec<(String, String)>) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
@@ -171,7 +171,8 @@ async fn help_and_completions_know_every_command_and_need_no_configuration() {
         }
     }
     for name in COMMANDS {
-        let ran = archivectl(&bench, &[name, "--help"]).await;
+        let mut help = command(&bench, &[name, "--help"]);
+        let ran = end(help.env_remove("COLUMNS").spawn().unwrap()).await;
         assert_eq!(ran.code(), Some(0), "{ran:?}");
         assert!(ran.stdout.contains("Examples:"), "{name}: {}", ran.stdout);
         let longest = ran.stdout.lines().map(|line| line.chars().count()).max();

@@ -1,4 +1,4 @@
-//! How `archivectl` behaves towards those who use it: what it asks for, what it refuses, and how it says so.
+//! Manners of `archivectl`: its demands, its refusals, and their wording.
 
 use recording_archiver::sim::genesys::{Conversation, FileState, Recording};
 use recording_archiver::sim::wire::{Fault, Gate, Service};
@@ -10,7 +10,7 @@ use crate::support::{Bench, CONVERSATION, RECORDING, call};
 /// A port on which nobody listens.
 const NOBODY: &str = "http://127.0.0.1:9";
 
-/// The error that `--json` wrote.
+/// Returns the error that `--json` wrote.
 fn error(ran: &Ran) -> Value {
     let line = ran.stderr.lines().last().unwrap_or_default();
     let error: Value = serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {ran:?}"));

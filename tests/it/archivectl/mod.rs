@@ -11,17 +11,20 @@ mod reconcile;
 mod redrive;
 mod report;
 mod settling;
+mod terminal;
 mod verify;
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 
+use aws_sdk_dynamodb::types::AttributeValue;
 use serde_json::Value;
 use tokio::process::{Child, Command};
 
-use crate::support::Bench;
+use crate::support::{Bench, CONVERSATION};
 
-/// The command with these arguments and the configuration of `bench`, and nothing else from around it.
+/// Returns the command with these arguments and the configuration of `bench`, and nothing else from around it.
 fn command(bench: &Bench, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_archivectl"));
     command
@@ -29,6 +32,8 @@ fn command(bench: &Bench, arguments: &[&str]) -> Command {
         .envs(bench.world.environment())
         // As the bench's function, unless a test wants otherwise.
         .env("SETTLE_SECONDS", "0")
+        // Lines do not fold, so that a test finds what it looks for.
+        .env("COLUMNS", "10000")
         .args(arguments)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
@@ -69,7 +74,7 @@ impl Folder {
         Self(path)
     }
 
-    /// The path of a file in it.
+    /// Returns the path of a file in it.
     fn file(&self, name: &str) -> String {
         self.0.join(name).to_str().unwrap().to_owned()
     }
@@ -85,7 +90,7 @@ impl Drop for Folder {
     }
 }
 
-/// How a run ended, and what it wrote.
+/// The end of a run, and its output.
 #[derive(Debug)]
 struct Ran {
     status: ExitStatus,
@@ -94,19 +99,19 @@ struct Ran {
 }
 
 impl Ran {
-    /// The exit code; `None`: killed.
+    /// Returns the exit code; `None`: killed.
     fn code(&self) -> Option<i32> {
         self.status.code()
     }
 
-    /// The lines that `--json` wrote, but for the last.
+    /// Returns the lines that `--json` wrote, but for the last.
     fn items(&self) -> Vec<Value> {
         let mut lines = self.lines();
         lines.pop();
         lines
     }
 
-    /// What `--json` wrote last.
+    /// Returns the last line of `--json`.
     fn summary(&self) -> Value {
         let last = self.lines().pop().unwrap_or_default();
         assert!(last["summary"].is_object(), "{self:?}");
@@ -119,4 +124,22 @@ impl Ran {
             .collect::<Result<_, _>>()
             .unwrap_or_else(|error| panic!("{error}: {self:?}"))
     }
+}
+
+/// An item of DynamoDB.
+type Item = HashMap<String, AttributeValue>;
+
+/// Returns the items of [`CONVERSATION`] in a table.
+async fn items(bench: &Bench, table: &str) -> Vec<Item> {
+    let query = bench.world.aws.dynamodb().query().table_name(table);
+    let query = query
+        .key_condition_expression("interactionId = :id")
+        .expression_attribute_values(":id", AttributeValue::S(CONVERSATION.to_owned()));
+    query.send().await.unwrap().items.unwrap()
+}
+
+/// Puts an item into a table, in the place of one with the same key.
+async fn put(bench: &Bench, table: &str, item: Item) {
+    let put = bench.world.aws.dynamodb().put_item().table_name(table);
+    put.set_item(Some(item)).send().await.unwrap();
 }

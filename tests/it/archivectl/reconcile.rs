@@ -20,7 +20,7 @@ static DAYS: LazyLock<[&str; 4]> = LazyLock::new(|| {
     ["--from", day(0), "--to", day(24)]
 });
 
-/// The first moment of those days.
+/// Returns the first moment of those days.
 fn first() -> Timestamp {
     static FIRST: LazyLock<Timestamp> = LazyLock::new(|| {
         let weeks_ago = Timestamp::now() - SignedDuration::from_hours(60 * 24);
@@ -45,7 +45,7 @@ fn at(text: &str) -> Timestamp {
     text.parse().unwrap()
 }
 
-/// A call of the first day, with a recording in this state.
+/// Returns a call of the first day, with a recording in this state.
 fn call_in(number: usize, state: FileState) -> Conversation {
     let start = first() + SignedDuration::from_mins(8 * 60 + i64::try_from(number).unwrap());
     let mut conversation =
@@ -74,7 +74,7 @@ async fn edit(bench: &Bench, number: usize, change: &str, values: &[(&str, Attri
     update.send().await.unwrap();
 }
 
-/// One conversation for each way to stand.
+/// Returns one conversation for each way to stand.
 async fn one_of_each() -> Bench {
     let bench = Bench::new().await;
     let genesys = &bench.world.genesys;
@@ -118,7 +118,7 @@ async fn reconcile(bench: &Bench, arguments: &[&str]) -> Ran {
     archivectl(bench, &[&["reconcile", "--json"], &DAYS[..], arguments].concat()).await
 }
 
-/// The reason of each finding, by the number of its conversation.
+/// Returns the reason of each finding, by the number of its conversation.
 fn reasons(ran: &Ran) -> BTreeMap<String, String> {
     let text = |value: &Value| value.as_str().unwrap().to_owned();
     ran.items()
@@ -168,7 +168,7 @@ async fn every_missing_conversation_is_told_with_its_reason() {
     for expected in [
         "ARCHIVED at Genesys",
         "never_seen",
-        "--enqueue sends what a job can mend",
+        "--enqueue sends what a job can fix",
     ] {
         assert!(ran.stdout.contains(expected), "{expected}: {}", ran.stdout);
     }

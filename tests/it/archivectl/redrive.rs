@@ -9,7 +9,7 @@ use serde_json::json;
 use super::archivectl;
 use crate::support::{Bench, CONVERSATION, KEY, RECORDING, call, invoke, job};
 
-/// What can be received from a queue now; it can be again.
+/// Returns the messages that can be received from a queue now; they stay there.
 async fn waiting(bench: &Bench, queue: &str) -> Vec<String> {
     let sqs = bench.world.aws.sqs();
     let receive = sqs.receive_message().queue_url(queue).max_number_of_messages(10);
@@ -26,7 +26,7 @@ async fn waiting(bench: &Bench, queue: &str) -> Vec<String> {
     bodies
 }
 
-/// A bench with one case in the exception queue: the permission is missing.
+/// Returns a bench with one case in the exception queue: the permission is missing.
 async fn with_a_case() -> Bench {
     let bench = Bench::with_a_call().await;
     let deny = |denied: Option<&str>| {
@@ -157,7 +157,7 @@ async fn what_fails_again_while_it_runs_stays() {
     let bench = with_a_case().await;
     let exceptions = &bench.world.exception_queue;
     let case = waiting(&bench, exceptions).await.remove(0);
-    // The cause is not mended: each job that is sent comes back as a case at once.
+    // The cause is not fixed: each job that is sent becomes a case again at once.
     let failing = async {
         let mut failed = 0;
         while failed < 3 {

@@ -20,7 +20,7 @@ fn recording(number: usize) -> String {
     format!("e0000000-0000-4000-8000-{number:012x}")
 }
 
-/// Five conversations: two archived, one of them the day before; one failed, one not ready, one gone.
+/// Returns five conversations: two archived, one of them the day before; one failed, one not ready, one gone.
 async fn five() -> Bench {
     let bench = Bench::new().await;
     let now = bench.clock.now();

@@ -1,10 +1,13 @@
-//! What the operators' command line makes of settled conversations, and of those that are not.
+//! Settled conversations, and others, in the operators' command line.
 
 use std::collections::BTreeMap;
 
+use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::{SignedDuration, Timestamp};
 use recording_archiver::domain::record::State;
+use recording_archiver::sim::LEDGER_TABLE;
 use recording_archiver::sim::genesys::{Conversation, Recording};
+use recording_archiver::sim::wire::{Fault, Service};
 use serde_json::{Value, json};
 
 use super::{Folder, Ran, command, end};
@@ -30,7 +33,7 @@ fn call_at(number: usize, start: Timestamp) -> Conversation {
     conversation.recording(Recording::audio(recording(number), [call()]))
 }
 
-/// A settled conversation, one that was archived without settling, and one that ended without a recording.
+/// Returns a settled conversation, one that was archived without settling, and one that ended without a recording.
 async fn one_of_each(start: Timestamp) -> Bench {
     let bench = Bench::new().await;
     let genesys = &bench.world.genesys;
@@ -107,7 +110,7 @@ async fn a_backfill_sends_what_is_archived_and_not_settled_once_more() {
     assert_eq!(bench.genesys_requests(), 1, "it is cheap");
 }
 
-/// The reason of each finding, by its conversation.
+/// Returns the reason of each finding, by its conversation.
 fn reasons(ran: &Ran) -> BTreeMap<String, String> {
     let text = |value: &Value| value.as_str().unwrap().to_owned();
     let items = ran.items().into_iter();
@@ -145,6 +148,18 @@ async fn reconcile_finds_what_is_not_settled_and_sends_it_to_be_looked_at_again(
     assert_eq!(
         ran.summary()["reasons"],
         json!({"archived": 1, "unsettled": 1, "nothing_found": 1})
+    );
+    let items = ran.items();
+    let unsettled = items.iter().find(|item| item["reason"] == "unsettled").unwrap();
+    let cause = &unsettled["recordings"][0];
+    assert_eq!(
+        (&cause["recordingId"], &cause["state"]),
+        (&json!("-"), &json!("never_listed"))
+    );
+    let why = cause["error"].as_str().unwrap();
+    assert!(
+        why.starts_with("it was archived by a job for one recording"),
+        "{why}"
     );
     let sent: Vec<_> = bench
         .deferred()
@@ -192,6 +207,70 @@ async fn what_may_still_settle_is_no_finding() {
     let ran = run(&bench, &["reconcile", "--json", "--from", &from, "--to", &to]).await;
     assert_eq!(ran.code(), Some(0), "{ran:?}");
     assert_eq!(ran.summary()["reasons"], json!({"settling": 1}));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_look_that_is_to_come_settles_and_one_that_was_lost_does_not() {
+    let bench = Bench::new().await;
+    bench.world.genesys.set_job_looks(0);
+    bench.world.genesys.add(call_at(SETTLED, long_ago()));
+    let handler = bench.handler(&[SETTLING]);
+    invoke(&handler, json!({"conversationId": conversation(SETTLED)}))
+        .await
+        .unwrap();
+    let days = on_that_day(&["reconcile"]);
+    let ran = run(&bench, &days).await;
+    assert_eq!(ran.code(), Some(0), "the next look waits in the queue: {ran:?}");
+    assert_eq!(ran.summary()["reasons"], json!({"settling": 1}));
+    let lost = bench.world.aws.dynamodb().update_item().table_name(LEDGER_TABLE);
+    let text = |value: &str| AttributeValue::S(value.to_owned());
+    lost.key("interactionId", text(&conversation(SETTLED)))
+        .key("recordingId", text("-"))
+        .update_expression("SET nextLookAt = :at")
+        .expression_attribute_values(":at", text("2026-10-06T08:00:00Z"))
+        .send()
+        .await
+        .unwrap();
+    let ran = run(&bench, &days).await;
+    assert_eq!(ran.code(), Some(1), "{ran:?}");
+    let why = ran.items()[0]["recordings"][0]["error"].clone();
+    assert_eq!(
+        why,
+        "look 2 was due at 2026-10-06T08:00:00Z and was not taken: its message is lost, or lies in a dead-letter queue"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_list_that_cannot_be_read_is_told_while_its_looks_go_on() {
+    let bench = Bench::new().await;
+    bench.world.genesys.set_job_looks(0);
+    bench.world.genesys.add(call_at(SETTLED, long_ago()));
+    let garbled = json!([{"id": "nonsense"}]).to_string();
+    let answer = Fault::Respond {
+        status: 200,
+        headers: vec![("content-type".to_owned(), "application/json".to_owned())],
+        body: garbled.into(),
+    };
+    let wire = &bench.world.wire;
+    wire.disturb_next(Service::Genesys, "recordingmetadata", 1, answer);
+    invoke(
+        &bench.handler(&[SETTLING]),
+        json!({"conversationId": conversation(SETTLED)}),
+    )
+    .await
+    .unwrap();
+    let ran = run(&bench, &on_that_day(&["reconcile"])).await;
+    assert_eq!(ran.code(), Some(0), "looks go on: {ran:?}");
+    let item = &ran.items()[0];
+    assert_eq!(item["reason"], "settling");
+    let why = item["recordings"][0]["error"].as_str().unwrap();
+    for expected in [
+        "1 entry unreadable",
+        "READINESS_DEADLINE_MINUTES",
+        "look 2 is due at",
+    ] {
+        assert!(why.contains(expected), "{expected}: {why}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -243,7 +322,7 @@ async fn the_chain_of_custody_tells_each_look_and_what_settled_the_conversation(
     }
 }
 
-/// The arguments of a command about the day of `long_ago`.
+/// Returns the arguments of a command about the day of `long_ago`.
 fn on_that_day<'a>(command: &[&'a str]) -> Vec<&'a str> {
     let days = [
         "--json",
@@ -257,7 +336,7 @@ fn on_that_day<'a>(command: &[&'a str]) -> Vec<&'a str> {
     [command, &days].concat()
 }
 
-/// Genesys has a recording now where the function settled the conversation without one.
+/// Asserts that a recording is found and archived which Genesys has now, after its conversation settled without one.
 async fn finds_and_archives(bench: &Bench, number: usize) {
     let only = [conversation(number)];
     let found = |ran: &Ran, reason: &str| {

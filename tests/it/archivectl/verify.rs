@@ -9,7 +9,7 @@ use recording_archiver::sim::wire::{Fault, Service};
 use recording_archiver::sim::{AUDIT_TABLE, BUCKET, LEDGER_TABLE};
 use serde_json::{Value, json};
 
-use super::{Ran, archivectl};
+use super::{Item, Ran, archivectl, items, put};
 use crate::support::{Bench, CONVERSATION, KEY, PART, RECORDING, call, call_bytes, invoke, sha256};
 
 const LONG_CONVERSATION: &str = "c0000000-0000-4000-8000-000000000002";
@@ -17,9 +17,7 @@ const LONG_RECORDING: &str = "e0000000-0000-4000-8000-000000000201";
 const LONG_KEY: &str =
     "recordings/c0000000-0000-4000-8000-000000000002/e0000000-0000-4000-8000-000000000201.wav";
 
-type Item = HashMap<String, AttributeValue>;
-
-/// An archive of a short recording, and of one that was sent in parts.
+/// Returns an archive of a short recording, and of one that was sent in parts.
 async fn archive() -> Bench {
     let bench = Bench::with_a_call().await;
     let long = Recording::audio(LONG_RECORDING, [Media::generated_wav(PART + 100_000, 7)]);
@@ -37,23 +35,14 @@ async fn archive() -> Bench {
     bench
 }
 
-/// The file that is this object.
+/// Returns the file that is this object.
 fn file(bench: &Bench, key: &str) -> PathBuf {
     bench.world.aws.object_path(BUCKET, key)
 }
 
-/// The audit events of [`CONVERSATION`] as they lie in the table.
+/// Returns the audit events of [`CONVERSATION`] as they lie in the table.
 async fn events(bench: &Bench) -> Vec<Item> {
-    let query = bench.world.aws.dynamodb().query().table_name(AUDIT_TABLE);
-    let query = query
-        .key_condition_expression("interactionId = :id")
-        .expression_attribute_values(":id", AttributeValue::S(CONVERSATION.to_owned()));
-    query.send().await.unwrap().items.unwrap()
-}
-
-async fn put(bench: &Bench, table: &str, item: Item) {
-    let put = bench.world.aws.dynamodb().put_item().table_name(table);
-    put.set_item(Some(item)).send().await.unwrap();
+    items(bench, AUDIT_TABLE).await
 }
 
 async fn remove(bench: &Bench, event: &Item) {
@@ -66,7 +55,7 @@ async fn remove(bench: &Bench, event: &Item) {
         .unwrap();
 }
 
-/// The ledger's record of [`RECORDING`].
+/// Returns the ledger's record of [`RECORDING`].
 async fn record(bench: &Bench) -> Item {
     let get = bench.world.aws.dynamodb().get_item().table_name(LEDGER_TABLE);
     let get = get.key("interactionId", AttributeValue::S(CONVERSATION.to_owned()));
@@ -74,7 +63,7 @@ async fn record(bench: &Bench) -> Item {
     get.send().await.unwrap().item.unwrap()
 }
 
-/// Code and key, or recording, of each finding, and the last words agree with them.
+/// Returns code and key, or recording, of each finding, and checks that the summary agrees with them.
 fn findings(ran: &Ran) -> Vec<(String, String)> {
     let mut findings: Vec<_> = ran
         .items()
@@ -106,7 +95,7 @@ fn findings(ran: &Ran) -> Vec<(String, String)> {
     findings
 }
 
-/// That `verify` finds this about this key or recording, and nothing else.
+/// Asserts that `verify` finds this about this key or recording, and nothing else.
 async fn assert_found(bench: &Bench, code: &str, about: &str, what: &str) {
     let ran = archivectl(bench, &["verify", "--json"]).await;
     assert_eq!(

@@ -6,13 +6,13 @@ use aws_sdk_s3::Client;
 use aws_sdk_s3::operation::complete_multipart_upload::builders::CompleteMultipartUploadFluentBuilder;
 use aws_sdk_s3::operation::create_multipart_upload::builders::CreateMultipartUploadFluentBuilder;
 use aws_sdk_s3::types::{
-    ChecksumAlgorithm, ChecksumMode, ChecksumType, CompletedMultipartUpload, CompletedPart, StorageClass,
+    ChecksumAlgorithm, ChecksumType, CompletedMultipartUpload, CompletedPart, StorageClass,
 };
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use recording_archiver::sim::wire::{Fault, Service};
 
-use super::{BUCKET, KEY, code, simulator};
+use super::{BUCKET, KEY, code, head, simulator};
 
 const MIB: usize = 1024 * 1024;
 
@@ -123,14 +123,7 @@ async fn a_completed_upload_is_one_object_with_all_it_was_created_with() {
         Some(crc64(&upload.bytes).as_str())
     );
     assert_eq!(std::fs::read(aws.object_path(BUCKET, KEY)).unwrap(), upload.bytes);
-    let head = s3
-        .head_object()
-        .bucket(BUCKET)
-        .key(KEY)
-        .checksum_mode(ChecksumMode::Enabled)
-        .send()
-        .await
-        .unwrap();
+    let head = head(&s3, KEY).await;
     assert_eq!(head.content_type(), Some("audio/wav"));
     assert_eq!(head.metadata().unwrap()["attempt-id"], "7");
     assert_eq!(head.storage_class(), Some(&StorageClass::StandardIa));

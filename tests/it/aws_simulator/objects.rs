@@ -1,7 +1,7 @@
 //! Objects in one piece.
 
 use aws_sdk_s3::primitives::{ByteStream, DateTime};
-use aws_sdk_s3::types::{ChecksumMode, ChecksumType, ObjectLockMode, ServerSideEncryption, StorageClass};
+use aws_sdk_s3::types::{ChecksumType, ObjectLockMode, ServerSideEncryption, StorageClass};
 use aws_sdk_s3::types::{Tag, Tagging};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -9,7 +9,7 @@ use recording_archiver::sim::aws::{Aws, Storage};
 use recording_archiver::sim::wire::{Service, Wire};
 use sha2::{Digest as _, Sha256};
 
-use super::{BUCKET, KEY, code, simulator};
+use super::{BUCKET, KEY, code, head, put, simulator};
 
 fn sha256(bytes: &[u8]) -> String {
     BASE64_STANDARD.encode(Sha256::digest(bytes))
@@ -18,13 +18,7 @@ fn sha256(bytes: &[u8]) -> String {
 #[tokio::test]
 async fn an_object_is_a_plain_file_with_exactly_its_bytes() {
     let (_wire, aws, s3) = simulator().await;
-    s3.put_object()
-        .bucket(BUCKET)
-        .key(KEY)
-        .body(ByteStream::from_static(b"RIFF"))
-        .send()
-        .await
-        .unwrap();
+    put(&s3, b"RIFF").await;
     assert_eq!(std::fs::read(aws.object_path(BUCKET, KEY)).unwrap(), b"RIFF");
     let got = s3.get_object().bucket(BUCKET).key(KEY).send().await.unwrap();
     assert_eq!(got.body.collect().await.unwrap().to_vec(), b"RIFF");
@@ -49,14 +43,7 @@ async fn all_that_was_said_about_an_object_is_remembered() {
         .send()
         .await
         .unwrap();
-    let head = s3
-        .head_object()
-        .bucket(BUCKET)
-        .key(KEY)
-        .checksum_mode(ChecksumMode::Enabled)
-        .send()
-        .await
-        .unwrap();
+    let head = head(&s3, KEY).await;
     assert_eq!(head.content_length(), Some(4));
     assert_eq!(head.content_type(), Some("audio/wav"));
     assert_eq!(head.metadata().unwrap()["interaction-id"], "i-1");
@@ -72,13 +59,7 @@ async fn all_that_was_said_about_an_object_is_remembered() {
 #[tokio::test]
 async fn checksums_are_told_only_when_asked_for() {
     let (_wire, _aws, s3) = simulator().await;
-    s3.put_object()
-        .bucket(BUCKET)
-        .key(KEY)
-        .body(ByteStream::from_static(b"RIFF"))
-        .send()
-        .await
-        .unwrap();
+    put(&s3, b"RIFF").await;
     let head = s3.head_object().bucket(BUCKET).key(KEY).send().await.unwrap();
     assert_eq!((head.checksum_crc32(), head.checksum_type()), (None, None));
 }
@@ -169,14 +150,7 @@ async fn a_streamed_body_is_checked_by_the_checksum_in_its_trailer() {
         std::fs::read(aws.object_path(BUCKET, "copy")).unwrap(),
         vec![7; 100_000]
     );
-    let head = s3
-        .head_object()
-        .bucket(BUCKET)
-        .key("copy")
-        .checksum_mode(ChecksumMode::Enabled)
-        .send()
-        .await
-        .unwrap();
+    let head = head(&s3, "copy").await;
     assert!(head.checksum_crc32().is_some());
     assert_eq!(head.content_encoding(), None);
 }
@@ -297,13 +271,7 @@ async fn what_s3_refuses_is_refused() {
 #[tokio::test]
 async fn a_range_of_an_object_can_be_read() {
     let (_wire, _aws, s3) = simulator().await;
-    s3.put_object()
-        .bucket(BUCKET)
-        .key(KEY)
-        .body(ByteStream::from_static(b"0123456789"))
-        .send()
-        .await
-        .unwrap();
+    put(&s3, b"0123456789").await;
     let got = s3
         .get_object()
         .bucket(BUCKET)

@@ -7,7 +7,7 @@ const SHORT: &str = "whsec_c2hvcnQ=";
 const OTHER: &str = "whsec_YW5vdGhlci13ZWJob29rLWtleS1vZi0yOS1ieXRlcw==";
 
 impl Bench {
-    /// The recording is archived, and its news was neither sent nor put off: a case for people, who read `why`.
+    /// Asserts that the recording is archived and its notification neither sent nor deferred: a case that says `why`.
     async fn assert_kept_back(&self, changes: &[(&str, &str)], why: &str) {
         let before = self.world.webhook.deliveries().len();
         let summary = invoke(&self.handler(changes), job()).await.unwrap();

@@ -1,4 +1,4 @@
-//! What is kept of a message that could not be read: nothing that could be somebody's.
+//! The kept parts of a message that could not be read: nothing that could be somebody's.
 
 use jiff::Timestamp;
 use recording_archiver::sim::genesys::{Topic, event};
@@ -20,7 +20,7 @@ fn telling_event() -> Value {
     event
 }
 
-/// The only case that there is, after a look at all that was let out.
+/// Returns the only case that there is, after a search of all that was let out.
 fn the_case(bench: &Bench) -> Value {
     let mut cases = bench.exceptions();
     assert_eq!(cases.len(), 1);

@@ -1,4 +1,4 @@
-//! What others send has bounds: the length of an answer, the times it names, the texts that are kept of it, whose
+//! Bounds of all that others send: the length of an answer, the times it names, the texts that are kept of it, whose
 //! bucket it is.
 
 mod answers;
@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use crate::support::*;
 
-/// An answer with this JSON text.
+/// Returns an answer with this JSON text.
 fn json_text(text: String) -> Fault {
     Fault::Respond {
         status: 200,
@@ -24,14 +24,14 @@ fn json_text(text: String) -> Fault {
 }
 
 impl Bench {
-    /// Every request of this operation gets this answer.
+    /// Answers every request of this operation like this.
     fn always_answers(&self, operation: &'static str, answer: Fault) {
         self.world
             .wire
             .disturb(move |asked| (asked.operation == operation).then(|| answer.clone()));
     }
 
-    /// The secret holds the OAuth client and these fields.
+    /// Sets the secret: the OAuth client and these fields.
     async fn secret_holds(&self, fields: Value) {
         let (id, secret) = self.world.genesys.credentials();
         let mut value = json!({"clientId": id, "clientSecret": secret});

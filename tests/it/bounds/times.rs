@@ -1,4 +1,4 @@
-//! Times that cannot be: nothing is put off for ever by them, and nothing is locked for ever.
+//! Times that cannot be: nothing is deferred for ever by them, and nothing is locked for ever.
 
 use std::time::Duration;
 
@@ -11,14 +11,14 @@ use super::*;
 
 const HOUR: Duration = Duration::from_secs(3_600);
 
-/// A conversation of which Genesys lists nothing.
+/// Returns a conversation of which Genesys lists nothing.
 async fn without_recording() -> Bench {
     let bench = Bench::new().await;
     bench.world.genesys.add(Conversation::new(CONVERSATION));
     bench
 }
 
-/// The job as it comes again.
+/// Returns the job as it is sent again.
 fn again(bench: &Bench) -> Value {
     bench.deferred().pop().unwrap().0
 }
@@ -98,7 +98,7 @@ async fn five_thousand_deferrals_end_the_waiting_for_another_run_and_for_the_rec
     assert_eq!(bench.keys().await, [KEY]);
 }
 
-/// A bench whose recording a run has claimed that is gone now.
+/// Returns a bench whose recording a run has claimed that is gone now.
 async fn claimed() -> Bench {
     let bench = Bench::with_a_call().await;
     bench

@@ -8,7 +8,7 @@ use recording_archiver::trigger::event::{Request, Wanted, from_body};
 use super::*;
 use crate::cloudformation::{Template, text};
 
-/// What EventBridge may put in the place of a field that an event lacks. Its documentation leaves that open.
+/// The values that EventBridge may put in the place of a missing field. Its documentation leaves that open.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Absent {
     Nothing,
@@ -24,7 +24,7 @@ const WAYS: [Absent; 4] = [
     Absent::NoField,
 ];
 
-/// The event as the target's transformer sends it on:
+/// Returns the event as the target's transformer sends it on:
 /// <https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-transform-target-input.html>.
 fn transformed(event: &Value, absent: Absent) -> Value {
     let template = Template::read();

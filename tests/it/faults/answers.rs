@@ -1,18 +1,8 @@
 //! Answers of Genesys that are not quite what is documented.
 
-use recording_archiver::sim::genesys::{Conversation, Recording};
+use recording_archiver::sim::genesys::Conversation;
 
 use super::*;
-
-async fn with(change: impl FnOnce(Recording) -> Recording) -> Bench {
-    let bench = Bench::new().await;
-    let recording = change(Recording::audio(RECORDING, [call()]));
-    bench
-        .world
-        .genesys
-        .add(Conversation::new(CONVERSATION).recording(recording));
-    bench
-}
 
 /// Every field of `Recording` and `RecordingMetadata` that may be missing without a loss.
 const DISPENSABLE: [&str; 20] = [
@@ -192,7 +182,7 @@ async fn files_get_keys_of_their_own_whatever_genesys_calls_them() {
     }
 }
 
-/// What the API says of [`RECORDING`] when both channels are asked for.
+/// Returns the answer of the API about [`RECORDING`] when both channels are asked for.
 async fn split_answer(bench: &Bench) -> Value {
     bench.world.genesys.set_transcoding(0);
     let http = reqwest::Client::new();

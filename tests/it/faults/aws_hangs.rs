@@ -4,7 +4,7 @@ use recording_archiver::sim::genesys::{Conversation, FileState, Recording};
 
 use super::*;
 
-/// A bench with little patience; `media` is the recording's.
+/// Returns a bench with little patience, whose recording has this media.
 async fn impatient(media: Media) -> Bench {
     Bench {
         aws_patience: Duration::from_secs(2),

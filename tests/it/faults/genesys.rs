@@ -1,6 +1,6 @@
 //! The API of today misbehaves.
 
-use recording_archiver::sim::genesys::{Conversation, FileState, Recording, TranscodingBody, failure};
+use recording_archiver::sim::genesys::{Conversation, FileState, TranscodingBody, failure};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::*;
@@ -10,18 +10,7 @@ const ENDPOINTS: [(&str, About); 2] = [
     ("recording", About::Recording),
 ];
 
-/// A bench with one recording, changed like this.
-async fn with(change: impl FnOnce(Recording) -> Recording) -> Bench {
-    let bench = Bench::new().await;
-    let recording = change(Recording::audio(RECORDING, [call()]));
-    bench
-        .world
-        .genesys
-        .add(Conversation::new(CONVERSATION).recording(recording));
-    bench
-}
-
-/// A bench where one operation of the API always meets this.
+/// Returns a bench where one operation of the API always meets this.
 async fn with_fault(operation: &'static str, fault: Fault) -> Bench {
     let bench = Bench::with_a_call().await;
     bench

@@ -9,7 +9,7 @@ const ENDPOINTS: [(&str, About); 2] = [
     ("interaction-download", About::Recording),
 ];
 
-/// A bench whose interaction has one recording of this media.
+/// Returns a bench whose interaction has one recording of this media.
 async fn with(media: Media, change: impl FnOnce(Interaction) -> Interaction) -> Bench {
     let bench = Bench::new().await;
     let interaction = Interaction::new(CONVERSATION, media).recording_id(RECORDING);

@@ -4,14 +4,14 @@ use std::io::Write;
 use std::sync::{Arc, Mutex};
 
 use jiff::Timestamp;
-use recording_archiver::sim::genesys::{Conversation, Mishap, Recording, Topic, event};
+use recording_archiver::sim::genesys::{Mishap, Recording, Topic, event};
 use tracing::subscriber::DefaultGuard;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt as _;
 
 use super::*;
 
-/// Greps all that a run let out for what must stay in.
+/// Searches everything that a run let out for secrets and people.
 pub(super) async fn assert_none(bench: &Bench, answer: &Answer) {
     let secrets = secrets(bench);
     for (place, text) in let_out(bench, answer).await {
@@ -29,7 +29,7 @@ pub(super) const PEOPLE: [&str; 4] = [
     "anna%40caller.example",
 ];
 
-/// Tokens, secrets, signatures and people, as far as this bench's wire has seen them.
+/// Returns tokens, secrets, signatures and people, as far as this bench's wire has seen them.
 fn secrets(bench: &Bench) -> Vec<String> {
     let mut secrets = PEOPLE.map(str::to_owned).to_vec();
     secrets.push(bench.world.genesys.credentials().1);
@@ -87,7 +87,7 @@ async fn let_out(bench: &Bench, answer: &Answer) -> Vec<(&'static str, String)> 
     texts
 }
 
-/// What was logged since, by this thread: that is by the whole test, as its runtime has no other.
+/// The lines that this thread logged: those of the whole test, as its runtime has no other.
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);
 
@@ -102,7 +102,7 @@ impl Write for Log {
 }
 
 impl Log {
-    /// Logs as the function does with this `LOG_LEVEL`, here without the servers that share its process.
+    /// Logs as the function does with this `LOG_LEVEL`, without the servers that share its process here.
     fn start(level: &str) -> (Self, DefaultGuard) {
         let log = Self::default();
         let writer = log.clone();
@@ -133,7 +133,7 @@ impl Log {
     }
 }
 
-/// An error body of Genesys that says more than it should.
+/// Returns an error body of Genesys that says more than it should.
 fn talkative(status: u16) -> Fault {
     let message =
         "no tel:+15555550100 nor +1 (555) 555-0199 nor anna@caller.example, see ?a=anna%40caller.example";
@@ -141,7 +141,7 @@ fn talkative(status: u16) -> Fault {
     respond(status, "application/json", body.to_string())
 }
 
-/// An event as Genesys sends it, with the parties' addresses all over.
+/// Returns an event as Genesys sends it, with the parties' addresses all over.
 fn talkative_event() -> Value {
     let mut event = event(Topic::CustomerEnd, CONVERSATION, Timestamp::now());
     let body = &mut event["detail"]["eventBody"];
@@ -151,7 +151,7 @@ fn talkative_event() -> Value {
     event
 }
 
-/// A bench whose recording tells who was called, wherever there is room for it.
+/// Returns a bench whose recording tells who was called, wherever there is room for it.
 async fn talkative_bench() -> Bench {
     let mut recording = Recording::audio(RECORDING, [call()]);
     for field in ["mediaSubject", "mediaSubtype", "sessionId", "region", "name"] {
@@ -161,12 +161,7 @@ async fn talkative_bench() -> Bench {
     let marks = json!([{"type": "Pause", "reason": "tel:+15555550100", "location": 1},
                        {"type": "Bookmark", "description": "anna@caller.example", "user": {"name": "anna@caller.example"}}]);
     let recording = recording.field("annotations", marks);
-    let bench = Bench::new().await;
-    bench
-        .world
-        .genesys
-        .add(Conversation::new(CONVERSATION).recording(recording));
-    bench
+    Bench::with_recording(recording).await
 }
 
 #[tokio::test]

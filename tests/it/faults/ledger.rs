@@ -14,7 +14,7 @@ fn disturb_write(bench: &Bench, n: usize, once: bool, fault: Fault) {
     });
 }
 
-/// A transaction that was cancelled because of the ledger's item.
+/// Returns a transaction that was cancelled because of the ledger's item.
 fn cancelled(reason: &str) -> Fault {
     let body = json!({
         "__type": "com.amazonaws.dynamodb.v20120810#TransactionCanceledException",
@@ -24,7 +24,7 @@ fn cancelled(reason: &str) -> Fault {
     respond(400, "application/x-amz-json-1.0", body.to_string())
 }
 
-/// Everything that can happen to a write, without its being carried out.
+/// Returns everything that can happen to a write, without its being carried out.
 fn refusals() -> Vec<(&'static str, Fault)> {
     vec![
         ("TransactionConflict", cancelled("TransactionConflict")),
@@ -50,7 +50,7 @@ fn refusals() -> Vec<(&'static str, Fault)> {
     ]
 }
 
-/// What a run left that could not write down any more how it ended: nothing wrong, and nothing for ever.
+/// Asserts that a run which could not write down its end left nothing wrong, and nothing for ever.
 async fn assert_interrupted(bench: &Bench, answer: &Answer, written: &[&str]) {
     let error = answer.as_ref().unwrap_err();
     assert_eq!(error.disposition(), Disposition::Retry, "{error}");
@@ -211,7 +211,7 @@ async fn a_record_that_cannot_be_read_is_left_alone_and_reported() {
 }
 
 impl Bench {
-    /// As the next run should end when the one before it could not say how it ended.
+    /// Asserts the end of the run after one that could not write down its end.
     async fn assert_next_run(&self, sha256: &str) {
         self.world.wire.calm();
         let summary = self.invoke(job()).await.unwrap();

@@ -16,7 +16,8 @@ async fn archived_after(mishaps: Vec<Mishap>, delivery: impl FnOnce(&mut Deliver
     media.requests()
 }
 
-/// Never archives the short call whose host always does this; nothing is left of it, and the next run has it.
+/// Checks that a short call whose host always does this is never archived, leaves nothing, and is archived by the next
+/// run.
 async fn transient_while(mishap: Mishap, delivery: impl FnOnce(&mut Delivery)) -> String {
     let media = call();
     media.always(mishap).deliver(delivery);

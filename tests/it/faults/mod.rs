@@ -1,4 +1,4 @@
-//! What happens when the others misbehave: every fault, and everything that has to be true after it.
+//! Faults of the other services: every fault, and everything that has to be true after it.
 
 mod answers;
 mod aws_hangs;
@@ -17,13 +17,13 @@ use std::time::Duration;
 
 use recording_archiver::domain::record::State;
 use recording_archiver::error::{Disposition, Error};
-use recording_archiver::sim::genesys::Media;
+use recording_archiver::sim::genesys::{Media, Recording};
 use recording_archiver::sim::wire::{Exchange, Fault, Service};
 use serde_json::{Value, json};
 
 use crate::support::*;
 
-/// How a run for [`CONVERSATION`] ended.
+/// The end of a run for [`CONVERSATION`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Ending {
     /// The trigger has to come again.
@@ -34,7 +34,7 @@ enum Ending {
     Expired,
 }
 
-/// What a run was about when it ended.
+/// The subject of a run when it ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum About {
     /// The list of recordings never came.
@@ -45,8 +45,13 @@ enum About {
 
 type Answer = Result<Value, Error>;
 
+/// Returns a bench with one recording, changed like this.
+async fn with(change: impl FnOnce(Recording) -> Recording) -> Bench {
+    Bench::with_recording(change(Recording::audio(RECORDING, [call()]))).await
+}
+
 impl Bench {
-    /// All that has to be true once [`RECORDING`] is archived by this answer's run and the receiver knows. `sha256`
+    /// Asserts all that is true once [`RECORDING`] is archived by this answer's run and the receiver knows. `sha256`
     /// is that of the source.
     async fn assert_archived(&self, answer: Answer, sha256: &str) {
         let summary = answer.unwrap();
@@ -67,7 +72,7 @@ impl Bench {
         leaks::assert_none(self, &Ok(summary)).await;
     }
 
-    /// The object is the source, byte for byte, and says so itself; nothing else lies in the bucket.
+    /// Asserts that the object is the source, byte for byte, and says so itself; nothing else lies in the bucket.
     async fn assert_stored(&self, sha256: &str) {
         let object = self.object(KEY).await.unwrap();
         assert_eq!(crate::support::sha256(&object.bytes), sha256);
@@ -77,7 +82,7 @@ impl Bench {
         assert_eq!(self.uploads_in_progress().await, Vec::<String>::new());
     }
 
-    /// The receiver took the news of [`RECORDING`] exactly once, signed, and after the object was there.
+    /// Asserts that the receiver took the notification of [`RECORDING`] once, signed, and after the object was there.
     fn assert_told_once(&self, sha256: &str) {
         let deliveries = self.world.webhook.deliveries();
         let taken: Vec<_> = deliveries.iter().filter(|d| d.answer < 300).collect();
@@ -96,7 +101,7 @@ impl Bench {
         assert!(stored < told, "the location was told before the object was there");
     }
 
-    /// All that has to be true after a run that archived nothing.
+    /// Asserts all that is true after a run that archived nothing.
     async fn assert_ended(&self, answer: Answer, ending: Ending, about: About) {
         let key = if about == About::Recording { RECORDING } else { "-" };
         let (outcome, action, state) = match ending {
@@ -150,24 +155,24 @@ impl Bench {
             .map(|record| record.state)
     }
 
-    /// How often this was asked for.
+    /// Returns how often this was asked for.
     fn asked(&self, service: Service, operation: &str) -> usize {
         self.world.wire.count(service, operation)
     }
 
-    /// The network is well again, and the trigger comes again: then the recording must be archived.
+    /// Asserts that the next run, over a network without faults, archives the recording.
     async fn assert_next_run_archives(&self, sha256: &str) {
         self.world.wire.calm();
         self.assert_archived(self.invoke(job()).await, sha256).await;
     }
 
-    /// Enough time passes for a lease of a run that could not release it.
+    /// Lets enough time pass for a lease that a run could not release.
     fn let_the_lease_run_out(&self) {
         self.clock.advance(Duration::from_secs(901));
     }
 }
 
-/// Whether this made an object visible.
+/// Returns whether this made an object visible.
 fn is_publication(exchange: &Exchange) -> bool {
     exchange.service == Service::S3
         && matches!(
@@ -176,7 +181,7 @@ fn is_publication(exchange: &Exchange) -> bool {
         )
 }
 
-/// A call of two full parts and a little: its media, and the SHA-256 an archive of it must have.
+/// Returns a call of two full parts and a little: its media, and the SHA-256 an archive of it must have.
 fn long_call() -> (Media, String) {
     let media = Media::generated_wav(2 * PART + 1_000, 7);
     let sha256 = media.sha256().unwrap();
@@ -187,7 +192,7 @@ fn call_sha256() -> String {
     sha256(&call_bytes())
 }
 
-/// An answer with this content type and body.
+/// Returns an answer with this content type and body.
 fn respond(status: u16, content_type: &str, body: impl Into<Vec<u8>>) -> Fault {
     Fault::Respond {
         status,
@@ -196,7 +201,7 @@ fn respond(status: u16, content_type: &str, body: impl Into<Vec<u8>>) -> Fault {
     }
 }
 
-/// An error as S3 words it.
+/// Returns an error as S3 words it.
 fn s3_error(status: u16, code: &str) -> Fault {
     let body = format!(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>{code}</Code><Message>Simulated</Message>\
@@ -205,7 +210,7 @@ fn s3_error(status: u16, code: &str) -> Fault {
     respond(status, "application/xml", body)
 }
 
-/// An error as the JSON services of AWS word it.
+/// Returns an error as the JSON services of AWS word it.
 fn json_error(status: u16, code: &str) -> Fault {
     let body = json!({"__type": format!("com.amazonaws.dynamodb.v20120810#{code}"), "message": "Simulated"});
     respond(status, "application/x-amz-json-1.0", body.to_string())

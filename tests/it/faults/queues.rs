@@ -4,15 +4,10 @@ use recording_archiver::sim::genesys::{Conversation, FileState, Recording, failu
 
 use super::*;
 
-/// A bench whose recording is in this state.
+/// Returns a bench whose recording is in this state.
 async fn in_state(state: FileState) -> Bench {
-    let bench = Bench::new().await;
     let recording = Recording::audio(RECORDING, [call()]).state(state);
-    bench
-        .world
-        .genesys
-        .add(Conversation::new(CONVERSATION).recording(recording));
-    bench
+    Bench::with_recording(recording).await
 }
 
 fn all_failed() -> Value {

@@ -56,7 +56,7 @@ fn acceptor() -> TlsAcceptor {
     TlsAcceptor::from(Arc::new(config))
 }
 
-/// The whole story of an error.
+/// Returns an error with all its causes.
 fn told(answer: &Answer) -> String {
     answer.as_ref().unwrap_err().to_string()
 }

@@ -6,7 +6,7 @@ use recording_archiver::sim::webhook::Answer as Reply;
 use super::*;
 
 impl Bench {
-    /// Archived, written down, not told: the job comes again by the work queue.
+    /// Asserts that the recording is archived and its notification deferred.
     async fn assert_told_later(&self, answer: &Answer) {
         let summary = answer.as_ref().unwrap();
         assert_eq!(outcomes(summary), ["deferred"]);

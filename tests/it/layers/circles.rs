@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::paths::{Path, resolve};
 use super::{Source, sources};
 
-/// What imports what.
+/// The imports of each module.
 type Arrows<T> = BTreeMap<T, BTreeSet<T>>;
 
 /// Returns what is left when everything that imports nothing else, or that nothing else imports, has been taken away:
@@ -48,7 +48,8 @@ fn no_modules_import_each_other_in_a_circle() {
     assert!(circles.is_empty(), "these import each other: {circles:#?}");
 }
 
-/// Returns the path of a file's module; `None` for a file that is not below `folder`, the root of a crate or a part of one.
+/// Returns the path of a file's module; `None` for a file that is not below `folder`, the root of a crate or a part of
+/// one.
 fn module_path(source: &Source, folder: &str, root: &str) -> Option<Path> {
     source.path.strip_prefix(folder)?;
     let below = source.path.strip_prefix(root)?.strip_suffix(".rs")?;
@@ -59,8 +60,8 @@ fn module_path(source: &Source, folder: &str, root: &str) -> Option<Path> {
     Some(path)
 }
 
-/// In the simulators and the binaries the rule holds for each file, a folder's `mod.rs` against the files beside it, too:
-/// what the files share has a file of its own.
+/// In the simulators and the binaries the rule holds for each file, a folder's `mod.rs` against the files beside it,
+/// too: what the files share has a file of its own.
 #[test]
 fn no_files_of_simulators_and_binaries_import_each_other_in_a_circle() {
     let sources = sources();

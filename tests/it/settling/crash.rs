@@ -25,7 +25,7 @@ impl Scene {
         }
     }
 
-    /// After the first look, with the second on its way and something to find.
+    /// Returns the scene after the first look, with the second on its way and something to find.
     async fn before_the_second_look() -> (Self, Value) {
         let scene = Self::new().await;
         scene.invoke(job()).await;
@@ -48,7 +48,7 @@ impl Scene {
         );
     }
 
-    /// How many effects a clean run has.
+    /// Returns how many effects a clean run has.
     async fn effects(&self, body: Value) -> usize {
         self.bench.world.wire.forget();
         self.invoke(body).await;

@@ -1,4 +1,4 @@
-//! What the ledger keeps of a conversation.
+//! The ledger's item of a conversation.
 
 use std::time::Duration;
 

@@ -7,18 +7,18 @@ use recording_archiver::sim::genesys::{Conversation, Orphan};
 use recording_archiver::sim::wire::Service;
 use serde_json::json;
 
-use super::{LATER, appears, first_look, settle, state};
+use super::{LATER, appears, change, first_look, settle, state};
 use crate::support::{Bench, CONVERSATION, RECORDING, SETTLING, invoke, job, outcomes, sqs};
 use crate::work::Work;
 
 const ORPHAN: &str = "a0000000-0000-4000-8000-000000000001";
 
-/// A conversation in which no recording was started; nobody would say so by an event.
+/// Returns a conversation in which no recording was started; nobody would say so by an event.
 fn never_recorded() -> Conversation {
     Conversation::new(CONVERSATION)
 }
 
-/// A recording was started, and is not listed.
+/// Returns a conversation in which a recording was started that is not listed.
 fn started() -> Conversation {
     let mut conversation = never_recorded();
     conversation.marked = Some(true);
@@ -141,10 +141,7 @@ async fn never_ended(bench: &Bench) -> serde_json::Value {
 #[tokio::test]
 async fn after_call_work_that_stays_open_is_a_case_that_names_it_and_the_orphan() {
     let bench = Bench::with_a_call().await;
-    bench
-        .world
-        .genesys
-        .conversation(CONVERSATION, |conversation| conversation.acw_open = true);
+    change(&bench, |conversation| conversation.acw_open = true);
     bench
         .world
         .genesys
@@ -168,10 +165,7 @@ async fn after_call_work_that_stays_open_is_a_case_that_names_it_and_the_orphan(
     assert_eq!((asked("recordingmetadata"), asked("details-one")), (10, 8));
 
     // It is closed at last, and the case is sent again.
-    bench
-        .world
-        .genesys
-        .conversation(CONVERSATION, |conversation| conversation.acw_open = false);
+    change(&bench, |conversation| conversation.acw_open = false);
     appears(&bench, LATER);
     let handler = bench.handler(&[SETTLING]);
     let mut work = Work::of(&bench);
@@ -187,10 +181,7 @@ async fn after_call_work_that_stays_open_is_a_case_that_names_it_and_the_orphan(
 #[tokio::test]
 async fn without_the_permission_for_orphans_the_case_says_which_one_would_tell() {
     let bench = Bench::with_a_call().await;
-    bench
-        .world
-        .genesys
-        .conversation(CONVERSATION, |conversation| conversation.acw_open = true);
+    change(&bench, |conversation| conversation.acw_open = true);
     bench.world.genesys.deny("recording:orphan:view", true);
     let case = never_ended(&bench).await;
     let error = case["error"].as_str().unwrap();
@@ -242,10 +233,7 @@ async fn a_list_that_fails_for_good_is_a_case_and_the_next_job_goes_on_where_it_
     let handler = first_look(&bench).await;
     let deny = |denied: Option<&str>| {
         let denied = denied.map(str::to_owned);
-        bench
-            .world
-            .genesys
-            .conversation(CONVERSATION, |conversation| conversation.denied = denied);
+        change(&bench, |conversation| conversation.denied = denied);
     };
     deny(Some("missing.any.permissions"));
     let mut work = Work::of(&bench);

@@ -1,4 +1,4 @@
-//! How long a conversation is waited for.
+//! The time for which a conversation is waited for.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use super::{LATER, appears, change, first_look, respond, settle, state};
 use crate::support::{Bench, CONVERSATION, RECORDING, SETTLING, call, invoke, job, sqs};
 use crate::work::Work;
 
-/// A conversation with a screen recording that was started, of which only the audio is listed.
+/// Returns a conversation with a screen recording that was started, of which only the audio is listed.
 async fn screen_started() -> Bench {
     let bench = Bench::with_a_call().await;
     change(&bench, |conversation| conversation.screen_marked = Some(true));
@@ -111,7 +111,8 @@ async fn the_first_transcoding_of_a_late_event_is_waited_for() {
     assert_eq!(state(&bench, RECORDING).await, Some(State::Notified));
 }
 
-/// README: "one more look `UNRECORDED_AFTER_MINUTES` after the end". Of a call that ended 50 minutes after its first event.
+/// README: "one more look `UNRECORDED_AFTER_MINUTES` after the end". Of a call that ended 50 minutes after its first
+/// event.
 #[tokio::test]
 async fn unrecorded_is_believed_so_long_after_the_end() {
     let bench = Bench::with(Conversation::new(CONVERSATION).ongoing()).await;

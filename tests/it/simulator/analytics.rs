@@ -18,7 +18,7 @@ fn id(number: usize) -> String {
     format!("c0000000-0000-4000-8000-{number:012x}")
 }
 
-/// Five calls of one day, and one that goes on from the day before.
+/// Returns five calls of one day, and one that goes on from the day before.
 async fn six() -> Cloud {
     let cloud = Cloud::start().await;
     let midnight: Timestamp = "2026-01-05T00:00:00Z".parse().unwrap();

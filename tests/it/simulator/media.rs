@@ -16,7 +16,7 @@ fn sample() -> Media {
     Media::generated_wav(SIZE as u64, 42)
 }
 
-/// A GET with these headers.
+/// Returns a GET with these headers.
 async fn fetch(cloud: &Cloud, url: &str, headers: &[(&str, &str)]) -> Answer {
     let request = cloud.http.get(url);
     Answer::of(
@@ -27,7 +27,7 @@ async fn fetch(cloud: &Cloud, url: &str, headers: &[(&str, &str)]) -> Answer {
     .await
 }
 
-/// Status, bytes received, and whether the body ended as it should.
+/// Returns status, bytes received, and whether the body ended as it should.
 async fn fetch_part(cloud: &Cloud, url: &str) -> (u16, Vec<u8>, bool) {
     let mut response = cloud.http.get(url).send().await.unwrap();
     let (status, mut bytes) = (response.status().as_u16(), Vec::new());
@@ -40,7 +40,7 @@ async fn fetch_part(cloud: &Cloud, url: &str) -> (u16, Vec<u8>, bool) {
     }
 }
 
-/// Path and query sent as they are, without a URL library in between.
+/// Returns path and query sent as they are, without a URL library in between.
 async fn raw_status(cloud: &Cloud, target: &str) -> u16 {
     let authority = cloud.genesys.media_base_url().replace("http://", "");
     let mut socket = tokio::net::TcpStream::connect(&authority).await.unwrap();

@@ -1,4 +1,4 @@
-//! What Genesys tells of a conversation beside its recordings, of orphans, and of the organisation.
+//! The simulated answers about a conversation beside its recordings, about orphans, and the organisation.
 
 use recording_archiver::sim::genesys::{Conversation, Media, Orphan, Recording};
 use serde_json::{Value, json};
@@ -20,7 +20,7 @@ async fn with(conversation: Conversation) -> Cloud {
     cloud
 }
 
-/// The agent's participant.
+/// Returns the agent's participant.
 fn agent(conversation: &Value) -> &Value {
     let mut participants = conversation["participants"].as_array().unwrap().iter();
     participants

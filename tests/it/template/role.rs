@@ -10,7 +10,8 @@ use super::{SECRET, SECRET_KEY, collect};
 use crate::cloudformation::{Template, text};
 use crate::support::{Bench, PART, invoke, outcomes};
 
-/// A run that calls all of AWS that the function ever calls: short, long, locked, adopted, refused and deferred.
+/// Runs the function so that it calls all of AWS that it ever calls: short, long, locked, adopted, refused and
+/// deferred.
 async fn calls_of_the_code() -> Vec<Exchange> {
     let bench = Bench::new().await;
     let conversation = |n: u32| format!("c0000000-0000-4000-8000-0000000000{n:02}");
@@ -62,7 +63,8 @@ async fn calls_of_the_code() -> Vec<Exchange> {
     bench.world.wire.exchanges()
 }
 
-/// What AWS asks for, for each call: <https://docs.aws.amazon.com/AmazonS3/latest/userguide/using-with-s3-policy-actions.html>,
+/// Adds the permissions that AWS asks for, for a call:
+/// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/using-with-s3-policy-actions.html>,
 /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpuoverview.html#mpuAndPermissions>.
 fn asked_for(call: &Exchange, grants: &mut BTreeSet<(String, String)>) {
     let mut grant = |action: &str, resource: &str| {

@@ -8,9 +8,11 @@ use crate::words::{bytes, count};
 const WIDTH: f64 = 720.0;
 const HEIGHT: f64 = 180.0;
 /// Room for the numbers of the upright axis, above the bars, and for the days below them.
-const LEFT: f64 = 64.0;
-const TOP: f64 = 10.0;
-const BOTTOM: f64 = 22.0;
+const LEFT: f64 = 92.0;
+const TOP: f64 = 18.0;
+const BOTTOM: f64 = 26.0;
+/// No bar is wider.
+const WIDEST: f64 = 64.0;
 
 /// What an upright axis counts in.
 #[derive(Debug, Clone, Copy)]
@@ -22,7 +24,7 @@ pub(super) enum Unit {
 }
 
 impl Unit {
-    /// The name of the unit for values up to `most`, and how many it stands for.
+    /// Returns the name of the unit for values up to `most`, and how many it stands for.
     fn fitting(self, most: u64) -> (&'static str, u64) {
         let binary = [("TiB", 40), ("GiB", 30), ("MiB", 20), ("KiB", 10)];
         match self {
@@ -43,7 +45,7 @@ impl Unit {
     }
 }
 
-/// Upright bars, one for each label.
+/// Draws upright bars, one for each label.
 #[expect(
     clippy::cast_precision_loss,
     reason = "a picture shows no more than three digits"
@@ -75,12 +77,13 @@ pub(super) fn bars(what: &str, bars: &[(String, u64)], unit: Unit) -> String {
     for (at, (label, value)) in bars.iter().enumerate() {
         let x = LEFT + slot * at as f64;
         let bar = height * *value as f64 / top as f64;
+        let wide = (slot * 0.8).min(WIDEST);
         let _ = writeln!(
             svg,
             "<rect x=\"{:.1}\" y=\"{:.1}\" width=\"{:.1}\" height=\"{bar:.1}\" fill=\"var(--one)\"><title>{}: {}</title></rect>",
-            x + slot * 0.1,
+            x + (slot - wide) / 2.0,
             TOP + height - bar,
-            slot * 0.8,
+            wide,
             escape(label),
             escape(unit.words(*value))
         );
@@ -98,7 +101,7 @@ pub(super) fn bars(what: &str, bars: &[(String, u64)], unit: Unit) -> String {
     svg
 }
 
-/// Lying bars with label and figure beside them, as a table that everybody can read.
+/// Draws lying bars with label and figure beside them, as a table that everybody can read.
 #[expect(
     clippy::cast_precision_loss,
     reason = "a picture shows no more than three digits"
@@ -120,7 +123,7 @@ pub(super) fn shares(heads: [&str; 3], rows: &[(String, u64)]) -> String {
     crate::html::table(&heads, &rows)
 }
 
-/// The next even number of one leading digit, so that half of it is a round number, too.
+/// Returns the next even number of one leading digit, so that half of it is a round number, too.
 fn round_up(value: u64) -> u64 {
     let mut unit = 1;
     while value > unit * 10 {

@@ -8,20 +8,23 @@ use std::path::PathBuf;
 use recording_archiver::ops::report::{Day, Figures, Lengths, NEAR, Report, report};
 use recording_archiver::ops::{Error, Listener, Session, Verdict};
 
-use crate::args::Days;
+use crate::args::{ARCHIVED, Days};
 use crate::html;
-use crate::out::{BAD, NOTE, Out, Text};
-use crate::words::{self, Zone, bytes, count};
+use crate::out::Out;
+use crate::text::{BAD, NOTE, Text};
+use crate::words::{self, Zone, bytes, count, counted};
 
 /// Report what days brought: recordings and bytes, how they ended, how long it took, what failed, what is urgent.
 ///
 /// Counts what was archived in these days, and what is not archived and was last worked on in them. Reads ledger and
 /// audit, and checks each audit chain on the way; the objects are read back by `archivectl verify`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "\
+#[command(mut_arg("from", |from| from.help(ARCHIVED)), after_help = "\
 Examples:
-  archivectl report --from 2026-03-01 --to 2026-03-31 --html march.html    a page
-  archivectl report --from 2026-03-01 --to 2026-03-31 --json               for programs
+  # a page
+  archivectl report --from 2026-03-01 --to 2026-03-31 --html march.html
+  # for programs
+  archivectl report --from 2026-03-01 --to 2026-03-31 --json
 
 Exit code 1: an audit chain is not whole.")]
 pub(crate) struct Args {
@@ -83,28 +86,28 @@ fn text(figures: &Figures, zone: &Zone) -> Text {
     let outcomes = outcomes.map(|(outcome, number)| format!("{} {outcome}", count(*number)));
     let outcomes = outcomes.collect::<Vec<_>>().join(", ");
     if !outcomes.is_empty() {
-        text = text.line().add(format!("ended       {outcomes}"));
+        text = text.line().add("ended       ").hang().add(outcomes);
     }
     for (name, lengths) in [("a run", &figures.latency_ms), ("age", &figures.age_ms)] {
         if let Some(told) = percentiles(lengths) {
-            text = text.line().add(format!("{name:<10}  {told}"));
+            text = text.line().add(format!("{name:<10}  ")).hang().add(told);
         }
     }
     if figures.deferrals > 0 {
-        text = text
-            .line()
-            .add(format!("put off     {} x", count(figures.deferrals)));
+        text = text.line().add(format!(
+            "deferred    {}",
+            counted(figures.deferrals, "time", "times")
+        ));
     }
     for (reason, times) in figures.reasons().into_iter().take(SHOWN) {
-        let times = count(times);
-        text = text
-            .line()
-            .style(NOTE, "failed")
-            .add(format!("      {times} x: {reason}"));
+        let times = counted(times, "time", "times");
+        text = text.line().style(NOTE, "failed").add("      ").hang();
+        text = text.add(format!("{times}: {reason}"));
     }
     for deadline in figures.deadlines.iter().take(SHOWN) {
-        text = text.line().style(BAD, "urgent").add(format!(
-            "      {} {zone} deleted at Genesys, {}: recording {} of conversation {}",
+        text = text.line().style(BAD, "urgent").add("      ").hang();
+        text = text.add(format!(
+            "{} {zone} deleted at Genesys, {}: recording {} of conversation {}",
             zone.minute(deadline.delete_date),
             deadline.state,
             deadline.recording_id,
@@ -212,5 +215,17 @@ mod tests {
         let (before, rest) = page.split_once("<meta http-equiv").unwrap();
         let (_, after) = rest.split_once("</style>").unwrap();
         insta::assert_snapshot!("page", format!("{before}{after}"));
+    }
+
+    #[test]
+    fn a_page_of_nothing_proves_nothing() {
+        let mut nothing = report();
+        (nothing.figures.chains, nothing.figures.broken_chains) = (0, 0);
+        let utc = Zone::parse("UTC").unwrap();
+        let page = page::page(&nothing, "2026-03-03T10:00:00Z".parse().unwrap(), &utc);
+        assert!(
+            page.contains("nothing is proven") && !page.contains("all whole"),
+            "{page}"
+        );
     }
 }

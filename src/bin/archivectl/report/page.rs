@@ -4,16 +4,19 @@ use jiff::Timestamp;
 use recording_archiver::ops::report::{Day, Figures, LISTED, Lengths, NEAR, OTHER, OUTCOMES, Report};
 
 use super::chart::{self, Unit};
-use crate::html::{self, escape, table};
-use crate::words::{Zone, bytes, count, duration};
+use crate::html::{self, cards, escape, table};
+use crate::words::{Zone, bytes, count, counted, duration};
 
-/// The whole page; `now` says when it was made.
+/// Returns the whole page; `now` says when it was made.
 pub(super) fn page(report: &Report, now: Timestamp, zone: &Zone) -> String {
     let figures = &report.figures;
+    let days_of = if figures.from == figures.to {
+        format!("{}, a day", figures.from)
+    } else {
+        format!("{} to {}, days", figures.from, figures.to)
+    };
     let mut body = format!(
-        "<p class=\"dim\">{} to {}, days in UTC. Made by archivectl at {} from ledger and audit.</p>\n{}",
-        figures.from,
-        figures.to,
+        "<p class=\"dim\">{days_of} in UTC. Made by archivectl at {} from ledger and audit.</p>\n{}",
         zone.second(now),
         chains(figures)
     );
@@ -28,7 +31,7 @@ pub(super) fn page(report: &Report, now: Timestamp, zone: &Zone) -> String {
     body.push_str(&lengths(figures));
     body.push_str(&failures(figures));
     body.push_str(&deadlines(figures, zone));
-    html::page("Recording archive", &body)
+    html::page("Recording archive", "", &body)
 }
 
 fn ended(figures: &Figures, outcome: &str) -> u64 {
@@ -39,14 +42,23 @@ fn tiles(figures: &Figures) -> String {
     let ended = |outcome| ended(figures, outcome);
     let waiting = ended("waiting") + ended("in progress");
     let mut html = String::from("<div class=\"tiles\">");
-    for (name, value) in [
-        ("recordings archived", count(figures.recordings)),
-        ("in S3", bytes(figures.bytes)),
-        ("failed, not archived", count(ended("failed"))),
-        ("not finished", count(waiting)),
-        ("expired at Genesys", count(ended("expired"))),
+    let alarming = |number: u64| if number > 0 { " class=\"bad\"" } else { "" };
+    for (name, value, class) in [
+        ("recordings archived", count(figures.recordings), ""),
+        ("in S3", bytes(figures.bytes), ""),
+        (
+            "failed, not archived",
+            count(ended("failed")),
+            alarming(ended("failed")),
+        ),
+        ("not finished", count(waiting), ""),
+        (
+            "expired at Genesys",
+            count(ended("expired")),
+            alarming(ended("expired")),
+        ),
     ] {
-        html.push_str(&format!("<div><b>{}</b>{name}</div>", escape(value)));
+        html.push_str(&format!("<div><b{class}>{}</b>{name}</div>", escape(value)));
     }
     html.push_str("</div>\n");
     html
@@ -95,6 +107,11 @@ fn lengths(figures: &Figures) -> String {
 fn chains(figures: &Figures) -> String {
     let checked = count(figures.chains);
     match figures.broken_chains {
+        0 if figures.chains == 0 => {
+            "<p class=\"verdict warn\">No audit chain was there to be checked, so nothing is proven: \
+             these are days of archiving, not of the conversations.</p>\n"
+                .to_owned()
+        }
         0 => format!(
             "<p class=\"verdict good\">{checked} audit chains checked: all whole. Whether the objects are as archived is \
              proven by <code>archivectl verify</code>.</p>\n"
@@ -109,8 +126,8 @@ fn chains(figures: &Figures) -> String {
 fn failures(figures: &Figures) -> String {
     let mut html = format!(
         "<h2>Failures by reason</h2>\n<p class=\"dim\">Failed runs and webhook deliveries, whatever became of the recording later. \
-         Times that a recording was put off because Genesys was not ready: {}.</p>\n",
-        count(figures.deferrals)
+         Deferred because Genesys was not ready: {}.</p>\n",
+        counted(figures.deferrals, "time", "times")
     );
     let reasons = figures.reasons();
     if reasons.is_empty() {
@@ -159,7 +176,7 @@ fn deadlines(figures: &Figures, zone: &Zone) -> String {
             ]
         })
         .collect();
-    html.push_str(&table(
+    html.push_str(&cards(
         &[
             &format!("Deleted at ({zone})"),
             "Conversation",

@@ -1,4 +1,4 @@
-//! What S3 remembers of an object besides its bytes.
+//! The attributes of an object: all that S3 keeps besides its bytes.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -140,18 +140,18 @@ impl Attributes {
         Ok(self)
     }
 
-    /// Whether the object will be under a lock.
+    /// Returns whether the object will be under a lock.
     pub(super) fn is_locked(&self) -> bool {
         self.lock_mode.is_some()
     }
 
-    /// S3 names every class but the standard one.
+    /// Returns the storage class; S3 names every class but the standard one.
     pub(super) fn storage_class(&self) -> Option<StorageClass> {
         let class = self.storage_class.clone()?;
         (class != StorageClass::STANDARD).then(|| class.into())
     }
 
-    /// S3 encrypts every object.
+    /// Returns the encryption; S3 encrypts every object.
     pub(super) fn server_side_encryption(&self) -> ServerSideEncryption {
         match self.server_side_encryption.clone() {
             Some(named) => named.into(),
@@ -176,7 +176,7 @@ impl Attributes {
     }
 }
 
-/// `aws-chunked` belongs to the request, not to the object.
+/// Returns the encoding of the object; `aws-chunked` belongs to the request.
 ///
 /// <https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-streaming.html>
 pub(super) fn object_encoding(header: Option<&str>) -> Option<String> {
@@ -185,7 +185,7 @@ pub(super) fn object_encoding(header: Option<&str>) -> Option<String> {
     (!kept.is_empty()).then(|| kept.join(","))
 }
 
-/// The `x-amz-tagging` header, encoded like a query.
+/// Reads the `x-amz-tagging` header, encoded like a query.
 pub(super) fn parse_tags(header: &str) -> S3Result<Vec<(String, String)>> {
     let mut url = reqwest::Url::parse("http://tags").map_err(|error| s3_error!(error, InvalidArgument))?;
     url.set_query(Some(header));

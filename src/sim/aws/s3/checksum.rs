@@ -56,7 +56,7 @@ impl Algorithm {
     }
 }
 
-/// What one request says about the bytes it carries.
+/// The checksums that a request declares of the bytes it carries.
 #[derive(Debug)]
 pub(super) struct Declared {
     pub(super) algorithm: Option<Algorithm>,
@@ -98,7 +98,7 @@ impl Declared {
         })
     }
 
-    /// Whether S3 can tell a damaged body from a good one: a must for objects under a lock.
+    /// Returns whether S3 can tell a damaged body from a good one, as objects under a lock require.
     pub(super) fn protects_the_body(&self) -> bool {
         self.algorithm.is_some() || self.md5.is_some()
     }
@@ -127,7 +127,7 @@ impl Declared {
     }
 }
 
-/// `BadDigest` unless `declared` is what was computed.
+/// Refuses with `BadDigest` unless `declared` is what was computed.
 pub(super) fn verify(algorithm: Algorithm, declared: Option<&str>, actual: &Checksums) -> S3Result<()> {
     if declared == actual.get(&algorithm).map(String::as_str) {
         return Ok(());
@@ -139,7 +139,7 @@ pub(super) fn verify(algorithm: Algorithm, declared: Option<&str>, actual: &Chec
     ))
 }
 
-/// What the bytes really are.
+/// The checksums that were computed of the bytes.
 #[derive(Debug, Clone)]
 pub(super) struct Digest {
     pub(super) size: u64,
@@ -155,7 +155,7 @@ pub(super) struct Hashing {
 }
 
 impl Hashing {
-    /// MD5, for the ETag, and one checksum. S3 adds CRC64NVME where a client asks for none.
+    /// Hashes with MD5, for the ETag, and one checksum. S3 adds CRC64NVME where a client asks for none.
     pub(super) fn with(algorithm: Option<Algorithm>) -> Self {
         let mut checksums = ChecksumHasher::default();
         match algorithm.unwrap_or(Algorithm::Crc64Nvme) {
@@ -187,7 +187,7 @@ impl Hashing {
     }
 }
 
-/// The checksum of checksums that S3 keeps for `COMPOSITE` uploads: `base64(hash(raw parts))-N`.
+/// Returns the checksum of checksums that S3 keeps for `COMPOSITE` uploads: `base64(hash(raw parts))-N`.
 pub(super) fn composite<'a>(algorithm: Algorithm, parts: impl Iterator<Item = &'a Checksums>) -> Checksums {
     let mut hashing = Hashing::with(Some(algorithm));
     let mut count = 0;

@@ -17,7 +17,7 @@ use super::uploads::{Combination, Progress, Upload, UploadedPart, no_such_upload
 /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html>
 const MIN_PART_SIZE: u64 = 5 * 1024 * 1024;
 
-/// What a `CompleteMultipartUpload` asks for.
+/// The content of a `CompleteMultipartUpload`.
 #[derive(Debug)]
 pub(super) struct Completion {
     pub(super) parts: Vec<CompletedPart>,
@@ -150,7 +150,7 @@ impl Upload {
     }
 }
 
-/// Numbers and ETags, in ascending order.
+/// Checks that numbers and ETags are in ascending order.
 fn named_parts(completion: &Completion) -> S3Result<Vec<(i32, String)>> {
     let name = |part: &CompletedPart| Some((part.part_number?, part.e_tag.as_ref()?.value().to_owned()));
     let named: Option<Vec<_>> = completion.parts.iter().map(name).collect();
@@ -169,7 +169,7 @@ fn named_parts(completion: &Completion) -> S3Result<Vec<(i32, String)>> {
     Ok(named)
 }
 
-/// The MD5 of the parts' MD5s and their count.
+/// Returns the MD5 of the parts' MD5s and their count.
 fn multipart_e_tag(parts: &[Arc<UploadedPart>]) -> String {
     let mut md5 = Md5::new();
     parts.iter().for_each(|part| md5.update(&part.digest.md5));

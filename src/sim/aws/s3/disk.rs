@@ -1,7 +1,7 @@
 //! Objects as plain files.
 //!
 //! `archive/<bucket>/<key>` holds the bytes and nothing else, so a person finds playable files there.
-//! What S3 knows beyond the bytes lies in `.s3`: `attributes/<bucket>/<key>.json`, and in `incoming`
+//! Facts of S3 beyond the bytes lie in `.s3`: `attributes/<bucket>/<key>.json`, and in `incoming`
 //! all that is not yet an object. An object appears by one rename, under the lock that also decides
 //! who of two racing writers was first.
 
@@ -50,7 +50,7 @@ pub(super) struct Stored {
 }
 
 impl Disk {
-    /// Unfinished uploads of an earlier run are forgotten, as if a lifecycle rule had aborted them.
+    /// Opens the store. Unfinished uploads of an earlier run are forgotten, as if a lifecycle rule had aborted them.
     pub(super) fn open(folder: &Path) -> io::Result<Self> {
         let disk = Self {
             archive: folder.join("archive"),
@@ -99,7 +99,7 @@ impl Disk {
         self.archive.join(bucket).join(key)
     }
 
-    /// The path of a key in an existing bucket. Some keys that S3 takes are not names of files.
+    /// Returns the path of a key in an existing bucket. Some keys that S3 takes are not names of files.
     fn checked_path(&self, bucket: &str, key: &str) -> S3Result<PathBuf> {
         self.bucket(bucket)?;
         if key.split('/').any(|segment| matches!(segment, "" | "." | "..")) {
@@ -215,7 +215,7 @@ impl Disk {
         self.write_attributes(bucket, key, &attributes)
     }
 
-    /// Deleting what is not there succeeds, as on S3.
+    /// Deletes a file. One that is not there counts as deleted, as on S3.
     pub(super) fn delete(&self, bucket: &str, key: &str) -> S3Result<()> {
         let _alone = self.lock();
         let path = self.checked_path(bucket, key)?;
@@ -237,7 +237,7 @@ impl Disk {
         Ok(())
     }
 
-    /// All keys of a bucket in the order of their bytes.
+    /// Returns all keys of a bucket in the order of their bytes.
     pub(super) fn keys(&self, bucket: &str) -> S3Result<Vec<String>> {
         let top = self.bucket(bucket)?;
         let (mut folders, mut keys) = (vec![top.clone()], Vec::new());
@@ -275,7 +275,7 @@ impl Disk {
     }
 }
 
-/// The next `length` bytes of a file.
+/// Returns the next `length` bytes of a file.
 pub(super) fn chunks(
     file: tokio::fs::File,
     length: u64,

@@ -12,7 +12,7 @@ use super::uploads::{Upload, UploadedPart};
 /// The most entries S3 puts on one page.
 const PAGE: i32 = 1000;
 
-/// Keys and common prefixes in the order of their bytes; the last one seen is the continuation token.
+/// Returns keys and common prefixes in the order of their bytes; the last one seen is the continuation token.
 ///
 /// <https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html>
 pub(super) fn objects(disk: &Disk, input: ListObjectsV2Input) -> S3Result<ListObjectsV2Output> {
@@ -78,7 +78,7 @@ pub(super) fn objects(disk: &Disk, input: ListObjectsV2Input) -> S3Result<ListOb
     })
 }
 
-/// As S3 was seen to encode keys: a space is `+`, a slash stays, and so do the unreserved characters.
+/// Encodes a key as S3 was seen to: a space is `+`, a slash stays, and so do the unreserved characters.
 fn url_encoded(text: &str) -> String {
     let byte = |byte: u8| match byte {
         b' ' => "+".to_owned(),
@@ -108,19 +108,15 @@ fn object(disk: &Disk, bucket: &str, key: String) -> S3Result<Object> {
     })
 }
 
-/// <https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListMultipartUploads.html>
+/// Answers `ListMultipartUploads`: <https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListMultipartUploads.html>
 pub(super) fn uploads(open: &[Arc<Upload>], input: ListMultipartUploadsInput) -> ListMultipartUploadsOutput {
     let prefix = input.prefix.clone().unwrap_or_default();
     let describe = |upload: &Arc<Upload>| MultipartUpload {
         key: Some(upload.key.clone()),
         upload_id: Some(upload.id.clone()),
         initiated: Some(upload.initiated.into()),
-        checksum_algorithm: upload
-            .checksum
-            .map(|(a, _)| ChecksumAlgorithm::from_static(a.name())),
-        checksum_type: upload
-            .checksum
-            .map(|(_, kind)| ChecksumType::from_static(kind.name())),
+        checksum_algorithm: upload.checksum_algorithm(),
+        checksum_type: upload.checksum_type(),
         storage_class: upload.attributes.storage_class(),
         ..MultipartUpload::default()
     };
@@ -139,7 +135,7 @@ pub(super) fn uploads(open: &[Arc<Upload>], input: ListMultipartUploadsInput) ->
     }
 }
 
-/// <https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListParts.html>
+/// Answers `ListParts`: <https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListParts.html>
 pub(super) fn parts(uploaded: &BTreeMap<i32, Arc<UploadedPart>>, input: ListPartsInput) -> ListPartsOutput {
     let marker: i32 = input
         .part_number_marker

@@ -162,12 +162,8 @@ impl S3 for Store {
             bucket: Some(upload.bucket.clone()),
             key: Some(upload.key.clone()),
             upload_id: Some(upload.id.clone()),
-            checksum_algorithm: upload
-                .checksum
-                .map(|(a, _)| ChecksumAlgorithm::from_static(a.name())),
-            checksum_type: upload
-                .checksum
-                .map(|(_, kind)| ChecksumType::from_static(kind.name())),
+            checksum_algorithm: upload.checksum_algorithm(),
+            checksum_type: upload.checksum_type(),
             server_side_encryption: Some(upload.attributes.server_side_encryption()),
             ssekms_key_id: upload.attributes.kms_key_id.clone(),
             ..CreateMultipartUploadOutput::default()

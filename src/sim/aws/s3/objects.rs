@@ -10,7 +10,7 @@ use super::attributes::{Attributes, object_encoding, parse_tags};
 use super::checksum::{Declared, Hashing};
 use super::disk::{Disk, chunks, internal};
 
-/// <https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html>
+/// Answers `PutObject`: <https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html>
 pub(super) async fn put(
     disk: &Disk,
     req: S3Request<PutObjectInput>,
@@ -52,7 +52,7 @@ pub(super) async fn put(
     Ok(S3Response::new(output))
 }
 
-/// <https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html>
+/// Answers `HeadObject`: <https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html>
 pub(super) fn head(disk: &Disk, input: &HeadObjectInput) -> S3Result<S3Response<HeadObjectOutput>> {
     let stored = disk.stored(&input.bucket, &input.key)?;
     let mut output = HeadObjectOutput {
@@ -68,7 +68,7 @@ pub(super) fn head(disk: &Disk, input: &HeadObjectInput) -> S3Result<S3Response<
     Ok(S3Response::new(output))
 }
 
-/// <https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html>
+/// Answers `GetObject`: <https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html>
 pub(super) async fn get(disk: &Disk, input: &GetObjectInput) -> S3Result<S3Response<GetObjectOutput>> {
     let stored = disk.stored(&input.bucket, &input.key)?;
     let size = stored.meta.len();
@@ -98,7 +98,7 @@ pub(super) async fn get(disk: &Disk, input: &GetObjectInput) -> S3Result<S3Respo
     Ok(S3Response::new(output))
 }
 
-/// `If-None-Match` on writes knows only `*`.
+/// Checks `If-None-Match`, which on writes knows only `*`.
 ///
 /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html>
 pub(super) fn only_if_absent(

@@ -32,7 +32,7 @@ pub(super) struct Upload {
     pub(super) progress: tokio::sync::Mutex<Progress>,
 }
 
-/// How the checksum of the object comes from its parts.
+/// The way from the checksums of the parts to that of the object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Combination {
     FullObject,
@@ -43,7 +43,7 @@ pub(super) enum Combination {
 #[derive(Debug)]
 pub(super) enum Progress {
     Open(BTreeMap<i32, Arc<UploadedPart>>),
-    /// What was asked for, and what came of it.
+    /// The request, and the attributes of the object that it made.
     Completed(Vec<(i32, String)>, Box<Attributes>),
     Aborted,
 }
@@ -134,7 +134,7 @@ impl Uploads {
         Ok(upload)
     }
 
-    /// An upload id counts only together with its bucket and key.
+    /// Returns the upload of this id, which counts only together with its bucket and key.
     pub(super) fn find(&self, bucket: &str, key: &str, id: &str) -> S3Result<Arc<Upload>> {
         let found = self.lock().get(id).cloned();
         found
@@ -142,7 +142,7 @@ impl Uploads {
             .ok_or_else(no_such_upload)
     }
 
-    /// Neither completed nor aborted, ordered by key.
+    /// Returns the uploads that are neither completed nor aborted, ordered by key.
     pub(super) async fn in_progress(&self, bucket: &str) -> Vec<Arc<Upload>> {
         let uploads: Vec<_> = self
             .lock()
@@ -166,7 +166,17 @@ impl Uploads {
 }
 
 impl Upload {
-    /// A part may only carry the kind of checksum the upload was created for.
+    pub(super) fn checksum_algorithm(&self) -> Option<ChecksumAlgorithm> {
+        let (algorithm, _) = self.checksum?;
+        Some(ChecksumAlgorithm::from_static(algorithm.name()))
+    }
+
+    pub(super) fn checksum_type(&self) -> Option<ChecksumType> {
+        let (_, combination) = self.checksum?;
+        Some(ChecksumType::from_static(combination.name()))
+    }
+
+    /// Returns the hashing of a part, which may only carry the kind of checksum the upload was created for.
     pub(super) fn hashing_for(&self, number: i32, declared: &Declared) -> S3Result<Hashing> {
         if !PART_NUMBERS.contains(&number) {
             return Err(s3_error!(
@@ -193,7 +203,7 @@ impl Upload {
         Ok(Hashing::with(expected))
     }
 
-    /// A part of the same number replaces the one before.
+    /// Adds a part; one of the same number replaces the one before.
     pub(super) async fn put_part(
         &self,
         number: i32,

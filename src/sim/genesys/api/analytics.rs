@@ -27,7 +27,7 @@ const LARGEST_JOB_PAGE: usize = 1000;
 const LONGEST_QUERY: SignedDuration = SignedDuration::from_hours(7 * 24);
 const DAY: i64 = 86_400;
 
-/// `POST /analytics/conversations/details/query`.
+/// Answers `POST /analytics/conversations/details/query`.
 pub(super) async fn query(State(shared): State<Shared>, Json(body): Json<Value>) -> Answer {
     let (from, to) = interval(&body)?;
     if to.duration_since(from) > LONGEST_QUERY {
@@ -62,7 +62,7 @@ pub(super) async fn query(State(shared): State<Shared>, Json(body): Json<Value>)
     Ok(Json(answer).into_response())
 }
 
-/// `POST /analytics/conversations/details/jobs`.
+/// Answers `POST /analytics/conversations/details/jobs`.
 pub(super) async fn submit(State(shared): State<Shared>, Json(body): Json<Value>) -> Answer {
     let (from, to) = interval(&body)?;
     if let Some(name) = ["paging", "aggregations"]
@@ -101,7 +101,7 @@ pub(super) async fn submit(State(shared): State<Shared>, Json(body): Json<Value>
     Ok((StatusCode::ACCEPTED, Json(json!({ "jobId": id }))).into_response())
 }
 
-/// `GET /analytics/conversations/details/jobs/{job}`.
+/// Answers `GET /analytics/conversations/details/jobs/{job}`.
 pub(super) async fn job(State(shared): State<Shared>, Path(id): Path<String>) -> Answer {
     let mut state = lock(&shared);
     let job = known(&mut state, &id)?;
@@ -118,7 +118,7 @@ pub(super) async fn job(State(shared): State<Shared>, Path(id): Path<String>) ->
     Ok((status, Json(body)).into_response())
 }
 
-/// `GET /analytics/conversations/details/jobs/{job}/results`.
+/// Answers `GET /analytics/conversations/details/jobs/{job}/results`.
 pub(super) async fn results(
     State(shared): State<Shared>,
     Path(id): Path<String>,
@@ -152,7 +152,7 @@ pub(super) async fn results(
     Ok(Json(answer).into_response())
 }
 
-/// `GET /analytics/conversations/details/jobs/availability`.
+/// Answers `GET /analytics/conversations/details/jobs/availability`.
 pub(super) async fn availability(State(shared): State<Shared>) -> Answer {
     let state = lock(&shared);
     state.permissions.any(&DETAILS)?;
@@ -174,7 +174,7 @@ fn known<'a>(state: &'a mut Simulated, id: &str) -> Result<&'a mut Job, ApiError
     job.ok_or_else(|| ApiError::not_found(&format!("The job [{id}]")))
 }
 
-/// "start/end" of the body.
+/// Returns start and end of the body's `interval`, which is "start/end".
 fn interval(body: &Value) -> Result<(Timestamp, Timestamp), ApiError> {
     let parsed = body["interval"].as_str().and_then(|text| {
         let (from, to) = text.split_once('/')?;

@@ -1,4 +1,4 @@
-//! What Genesys tells of a conversation beside its recordings: who took part, and whether after-call work is done.
+//! A conversation beside its recordings: who took part, and whether after-call work is done.
 
 use axum::Json;
 use axum::extract::{Path, State};
@@ -15,7 +15,7 @@ pub(super) const WRAP_UP_CODE: &str = "a0000000-0000-4000-8000-0000000000f1";
 /// The agent of every call.
 pub(super) const AGENT: &str = "a0000000-0000-4000-8000-0000000000a1";
 
-/// `GET /conversations/{id}`.
+/// Answers `GET /conversations/{id}`.
 pub(super) async fn conversation(
     State(shared): State<Shared>,
     Path(id): Path<String>,
@@ -38,7 +38,7 @@ pub(super) async fn conversation(
     Ok(Json(body).into_response())
 }
 
-/// An id that belongs to this part of the conversation, the same each time.
+/// Returns an id that belongs to this part of the conversation, the same each time.
 pub(super) fn part(conversation: &Conversation, name: &str) -> String {
     let name = format!("{name} {}", conversation.id);
     Uuid::new_v5(&Uuid::NAMESPACE_OID, name.as_bytes()).to_string()
@@ -90,7 +90,7 @@ fn agent(conversation: &Conversation) -> Value {
     participant
 }
 
-/// The call of a participant: `names` are those of its own session and of the one at the other end.
+/// Returns the call of a participant: `names` are those of its own session and of the one at the other end.
 fn calls(conversation: &Conversation, names: [&str; 2]) -> Value {
     if conversation.media_type != "voice" {
         return json!([]);

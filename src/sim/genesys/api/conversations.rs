@@ -19,7 +19,7 @@ use crate::sim::genesys::wish::Wish;
 type Answer = Result<Response, ApiError>;
 type Parameters = Query<Vec<(String, String)>>;
 
-/// `GET /conversations/{id}/recordingmetadata`.
+/// Answers `GET /conversations/{id}/recordingmetadata`.
 pub(super) async fn metadata_list(State(shared): State<Shared>, Path(id): Path<String>) -> Answer {
     let mut state = lock(&shared);
     state.permissions.any(&RECORDINGS)?;
@@ -36,7 +36,7 @@ pub(super) async fn metadata_list(State(shared): State<Shared>, Path(id): Path<S
     Ok(Json(list).into_response())
 }
 
-/// `GET /conversations/{id}/recordingmetadata/{recording}`.
+/// Answers `GET /conversations/{id}/recordingmetadata/{recording}`.
 pub(super) async fn metadata(
     State(shared): State<Shared>,
     Path((id, recording)): Path<(String, String)>,
@@ -47,7 +47,7 @@ pub(super) async fn metadata(
     Ok(Json(metadata_of(&id, recording)).into_response())
 }
 
-/// `GET /conversations/{id}/recordings`: 202 without a body while any of them is being transcoded.
+/// Answers `GET /conversations/{id}/recordings`: 202 without a body while any of them is being transcoded.
 pub(super) async fn recordings(
     State(shared): State<Shared>,
     Path(id): Path<String>,
@@ -92,7 +92,7 @@ pub(super) async fn recordings(
     Ok(Json(list).into_response())
 }
 
-/// `GET /conversations/{id}/recordings/{recording}`.
+/// Answers `GET /conversations/{id}/recordings/{recording}`.
 pub(super) async fn recording(
     State(shared): State<Shared>,
     Path((id, recording_id)): Path<(String, String)>,
@@ -125,7 +125,7 @@ pub(super) async fn recording(
     Ok(Json(recording_of(&id, &recording, Some(&access))).into_response())
 }
 
-/// `GET /recording/settings`.
+/// Answers `GET /recording/settings`.
 pub(super) async fn settings(State(shared): State<Shared>) -> Response {
     let minutes = lock(&shared).signer.lifetime.as_secs().div_ceil(60);
     Json(json!({

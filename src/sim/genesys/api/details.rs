@@ -1,4 +1,4 @@
-//! What analytics tells of a conversation: in lists, and for those that are
+//! The details of a conversation from analytics: in lists, and for those that are
 //! named. It knows no end while after-call work is open, and lags behind.
 
 use axum::Json;
@@ -14,7 +14,7 @@ use crate::sim::genesys::state::{Shared, lock};
 
 type Answer = Result<Response, ApiError>;
 
-/// `GET /analytics/conversations/details?id=a,b`: those that analytics does not know are left out.
+/// Answers `GET /analytics/conversations/details?id=a,b`: those that analytics does not know are left out.
 pub(super) async fn several(
     State(shared): State<Shared>,
     Query(parameters): Query<Vec<(String, String)>>,
@@ -33,7 +33,7 @@ pub(super) async fn several(
     Ok(Json(json!({ "conversations": found })).into_response())
 }
 
-/// `GET /analytics/conversations/{id}/details`.
+/// Answers `GET /analytics/conversations/{id}/details`.
 pub(super) async fn one(State(shared): State<Shared>, Path(id): Path<String>) -> Answer {
     let mut state = lock(&shared);
     state.permissions.any(&DETAILS)?;
@@ -42,7 +42,7 @@ pub(super) async fn one(State(shared): State<Shared>, Path(id): Path<String>) ->
     Ok(Json(found).into_response())
 }
 
-/// The details as far as analytics got; one more look at them.
+/// Returns the details as far as analytics got; one more look at them.
 fn looked_at(conversation: &mut Conversation) -> Option<Value> {
     let looks = conversation.details_looks;
     conversation.details_looks += 1;
@@ -53,7 +53,7 @@ fn looked_at(conversation: &mut Conversation) -> Option<Value> {
     Some(details(conversation, ended))
 }
 
-/// One entry of a list, as far as an archiver looks at it.
+/// Returns one entry of a list, as far as an archiver looks at it.
 pub(super) fn listed(conversation: &Conversation) -> Value {
     details(conversation, true)
 }
@@ -77,7 +77,7 @@ fn customer(conversation: &Conversation, ended: bool) -> Value {
     json!({"participantId": part(conversation, "participant"), "purpose": "customer", "sessions": [session]})
 }
 
-/// Screens are recorded of participants, calls and snippets on sessions.
+/// Returns the agent's participant. Screens are recorded of participants, calls and snippets on sessions.
 fn agent(conversation: &Conversation, ended: bool) -> Value {
     let mut session = session(conversation, ["agent session", "session"], ended);
     session["recording"] = false.into();
@@ -102,7 +102,7 @@ fn agent(conversation: &Conversation, ended: bool) -> Value {
     })
 }
 
-/// The session of a participant: `names` are those of its own and of the one at the other end.
+/// Returns the session of a participant: `names` are those of its own and of the one at the other end.
 fn session(conversation: &Conversation, names: [&str; 2], ended: bool) -> Value {
     let [id, peer] = names.map(|name| part(conversation, name));
     let mut segment =

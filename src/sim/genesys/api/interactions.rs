@@ -14,7 +14,7 @@ use crate::sim::genesys::interaction::{Interaction, Retention, Status};
 use crate::sim::genesys::media::Media;
 use crate::sim::genesys::state::{Shared, State as Simulated, lock};
 
-/// `GET /recordings/interactions/{id}`.
+/// Answers `GET /recordings/interactions/{id}`.
 pub(super) async fn interaction(
     State(shared): State<Shared>,
     Path(id): Path<String>,
@@ -40,7 +40,7 @@ pub(super) async fn interaction(
     Ok(Json(body).into_response())
 }
 
-/// The media of an interaction, if it can be downloaded now, and its own format.
+/// Returns the media of an interaction, if it can be downloaded now, and its own format.
 fn ready(shared: &Shared, id: &str) -> Result<(Media, Format), ApiError> {
     let mut state = lock(shared);
     let interaction = known(&mut state, id)?;
@@ -61,7 +61,7 @@ fn ready(shared: &Shared, id: &str) -> Result<(Media, Format), ApiError> {
     }
 }
 
-/// `GET /recordings/interactions/{id}/download`.
+/// Answers `GET /recordings/interactions/{id}/download`.
 pub(super) async fn download(
     State(shared): State<Shared>,
     Path(id): Path<String>,
@@ -130,7 +130,7 @@ fn gone(id: &str) -> ApiError {
     ApiError::new(StatusCode::GONE, "recording.retention.expired", message)
 }
 
-/// Strict: the type itself has to be named.
+/// Returns whether `Accept` names the type itself: strict.
 fn accepts(headers: &HeaderMap, content_type: &str) -> bool {
     headers
         .get_all(header::ACCEPT)

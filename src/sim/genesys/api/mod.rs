@@ -24,7 +24,7 @@ use super::login::bearer;
 use super::state::{Shared, lock};
 use crate::sim::wire::Service;
 
-/// API and login in one: the archiver only sees two base URLs, which may be the same.
+/// Returns the router of API and login in one: the archiver only sees two base URLs, which may be the same.
 pub(super) fn router(shared: Shared) -> Router {
     let api = Router::new()
         .route("/conversations/{id}", get(calls::conversation))
@@ -88,7 +88,7 @@ pub(super) fn router(shared: Shared) -> Router {
         .with_state(shared)
 }
 
-/// The names under which the wire records requests to API and login.
+/// Returns the names under which the wire records requests to API and login.
 pub(super) fn classify(parts: &Parts) -> Option<(Service, String)> {
     let path = parts.uri.path();
     if path == "/oauth/token" {
@@ -161,12 +161,12 @@ async fn correlate(request: Request, next: Next) -> Response {
     response
 }
 
-/// The media host: every path is a signed URL, or nothing.
+/// Returns the router of the media host: every path is a signed URL, or unknown.
 pub(super) fn media_router(shared: Shared) -> Router {
     Router::new().fallback(media).with_state(shared)
 }
 
-/// The name under which the wire records requests to the media host.
+/// Returns the name under which the wire records requests to the media host.
 pub(super) fn classify_media(_parts: &Parts) -> Option<(Service, String)> {
     Some((Service::Media, "media".to_owned()))
 }

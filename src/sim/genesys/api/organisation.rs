@@ -1,4 +1,4 @@
-//! What Genesys tells of the organisation itself: its limits, the topics of its events, how long recordings are kept.
+//! The organisation itself: its limits, the topics of its events, how long recordings are kept.
 
 use axum::Json;
 use axum::extract::{Path, Query, State};
@@ -25,13 +25,13 @@ const NAMESPACES: [&str; 9] = [
     "notifications",
 ];
 
-/// `GET /organizations/limits/namespaces/{namespace}`.
+/// Answers `GET /organizations/limits/namespaces/{namespace}`.
 pub(super) async fn limits(State(shared): State<Shared>, Path(namespace): Path<String>) -> Answer {
     let allowed = lock(&shared).limiter.allowed;
     limits_of(&namespace, allowed)
 }
 
-/// `GET /organizations/limits/namespaces/{namespace}/defaults`.
+/// Answers `GET /organizations/limits/namespaces/{namespace}/defaults`.
 pub(super) async fn default_limits(Path(namespace): Path<String>) -> Answer {
     limits_of(&namespace, 300)
 }
@@ -59,7 +59,7 @@ fn limits_of(namespace: &str, allowed: u32) -> Answer {
     Ok(Json(json!({ "entities": entities })).into_response())
 }
 
-/// `GET /notifications/availabletopics`: `transports` and the like only where they are asked for.
+/// Answers `GET /notifications/availabletopics`: `transports` and the like only where they are asked for.
 pub(super) async fn topics(State(shared): State<Shared>, Query(parameters): Parameters) -> Response {
     let expand = parameters.iter().filter(|(name, _)| name == "expand");
     let expand: Vec<_> = expand.flat_map(|(_, names)| names.split(',')).collect();
@@ -81,7 +81,7 @@ pub(super) async fn topics(State(shared): State<Shared>, Query(parameters): Para
 /// `pageSize` of the retention query.
 const LARGEST_PAGE: usize = 500;
 
-/// `GET /recordings/retention/query`: the recordings that are kept longer than this.
+/// Answers `GET /recordings/retention/query`: the recordings that are kept longer than this.
 pub(super) async fn retention(State(shared): State<Shared>, Query(parameters): Parameters) -> Answer {
     let number = |name: &str| {
         let mut values = parameters.iter().filter(|(key, _)| key == name);

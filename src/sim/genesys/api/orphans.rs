@@ -17,7 +17,7 @@ const MOST_LISTED: usize = 500;
 /// `pageSize`; the maximum is not verified.
 const LARGEST_PAGE: usize = 100;
 
-/// `GET /orphanrecordings`.
+/// Answers `GET /orphanrecordings`.
 pub(super) async fn list(
     State(shared): State<Shared>,
     Query(parameters): Query<Vec<(String, String)>>,
@@ -84,7 +84,7 @@ pub(super) async fn list(
     Ok(Json(answer).into_response())
 }
 
-/// `GET /orphanrecordings/{id}`.
+/// Answers `GET /orphanrecordings/{id}`.
 pub(super) async fn one(State(shared): State<Shared>, Path(id): Path<String>) -> Answer {
     let state = lock(&shared);
     state.permissions.any(&PERMISSION)?;

@@ -11,7 +11,7 @@ use serde_json::json;
 
 use crate::sim::genesys::state::{Shared, lock};
 
-/// `POST /oauth/token`.
+/// Answers `POST /oauth/token`.
 pub(super) async fn token(
     State(shared): State<Shared>,
     headers: HeaderMap,

@@ -10,7 +10,7 @@ use super::super::{Folder, command, end, signal};
 use super::{at, call_at, id, sent};
 use crate::support::Bench;
 
-/// A thousand calls on each of five days, of which Genesys' jobs cover three.
+/// Returns a bench with a thousand calls on each of five days, of which Genesys' jobs cover three.
 async fn five_thousand() -> Bench {
     let bench = Bench::new().await;
     let genesys = &bench.world.genesys;

@@ -1,4 +1,4 @@
-//! What the doctor says, and leaves behind, where a set-up is unusual or Ctrl-C comes.
+//! The reports and leftovers of `doctor` where a set-up is unusual or Ctrl-C comes.
 
 use recording_archiver::sim::SECRET;
 use recording_archiver::sim::wire::{Exchange, Fault, Gate, Service};
@@ -7,7 +7,7 @@ use super::{assert_problems, checks, doctor};
 use crate::archivectl::{command, end, signal};
 use crate::support::Bench;
 
-/// An answer of S3, or of CloudFormation, which the simulators do not speak.
+/// Returns an answer of S3, or of CloudFormation, which the simulators do not speak.
 fn xml(status: u16, headers: &[(&str, &str)], body: &str) -> Fault {
     let own = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
     Fault::Respond {

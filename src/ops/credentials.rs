@@ -1,0 +1,62 @@
+//! Whether requests to AWS can be signed.
+
+use aws_config::{Region, SdkConfig};
+use aws_sdk_s3::config::ProvideCredentials as _;
+
+use super::Session;
+use super::error::{Error, Kind};
+
+impl Session {
+    /// Fails if requests to AWS cannot be signed: without a region, or without credentials.
+    pub async fn can_sign(&self) -> Result<(), Error> {
+        region(&self.sdk).await.map(drop)
+    }
+}
+
+/// Returns the region, if there are one and credentials to sign requests with.
+pub(super) async fn region(sdk: &SdkConfig) -> Result<&Region, Error> {
+    let region = sdk.region().ok_or_else(|| {
+        let missing = Error::new(Kind::Configuration, "no AWS region is set");
+        missing.remedy("set AWS_REGION, or AWS_PROFILE to a profile that has a region")
+    })?;
+    let provider = sdk.credentials_provider().ok_or_else(|| missing(""))?;
+    match provider.provide_credentials().await {
+        Ok(_) => Ok(region),
+        Err(error) => Err(missing(&crate::error::chain(&error))),
+    }
+}
+
+/// Returns the error of missing credentials. `told` is what the SDK says, which matters where a source of credentials
+/// is set up and fails; where none is, it is a list of all places that were searched in vain.
+fn missing(told: &str) -> Error {
+    tracing::info!(told, "no AWS credentials");
+    let first = told.lines().next().unwrap_or_default();
+    let why = if told.is_empty() || told.contains("no credentials found in chain") {
+        "there are no AWS credentials".to_owned()
+    } else {
+        format!("the AWS credentials cannot be read: {first}")
+    };
+    Error::new(Kind::Configuration, why).remedy(
+        "set AWS_PROFILE or log in (aws sso login), or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_source_that_fails_is_named_and_places_searched_in_vain_are_not() {
+        let none = missing(
+            "the credential provider was not enabled: no credentials found in chain. Attempted:\n  Profile",
+        );
+        assert_eq!(none.to_string(), "there are no AWS credentials");
+        let failed =
+            missing("an error occurred while loading credentials: the SSO session has expired\nat x");
+        assert_eq!(
+            failed.to_string(),
+            "the AWS credentials cannot be read: an error occurred while loading credentials: the SSO session has expired"
+        );
+        assert!(failed.way_out().is_some_and(|fix| fix.contains("aws sso login")));
+    }
+}

@@ -1,0 +1,155 @@
+//! The requests that docs/deploy.md multiplies by its prices are counted: for one conversation with one recording of
+//! one part, a webhook, and two end events.
+
+use std::time::Duration;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use recording_archiver::sim::genesys::{Media, Topic, event};
+use recording_archiver::sim::wire::Service;
+use recording_archiver::sim::{AUDIT_TABLE, LEDGER_TABLE};
+use recording_archiver::trigger::handler::Handler;
+
+use crate::support::{Bench, CONVERSATION, SETTLING, invoke, project, sqs};
+use crate::work::Work;
+
+/// Five minutes of mono telephone WAV.
+const CALL: u64 = 4_800_000;
+/// More than this is a second write request unit.
+const UNIT: usize = 1024;
+
+/// The rows of the table, in its order.
+#[derive(Debug, PartialEq, Eq)]
+struct Counted {
+    objects: usize,
+    puts: usize,
+    reads: usize,
+    messages: usize,
+    genesys: usize,
+    kilobytes: usize,
+}
+
+impl Counted {
+    fn rows(&self) -> [usize; 6] {
+        [
+            self.objects,
+            self.puts,
+            self.reads,
+            self.messages,
+            self.genesys,
+            self.kilobytes,
+        ]
+    }
+}
+
+async fn end_event(bench: &Bench, handler: &Handler) {
+    let event = event(Topic::CustomerEnd, CONVERSATION, bench.clock.now());
+    invoke(handler, sqs([event.to_string()])).await.unwrap();
+}
+
+/// Archives the call, and counts.
+async fn counted(configuration: &[(&str, &str)]) -> Counted {
+    let bench = Bench::with_media(Media::generated_wav(CALL, 1)).await;
+    let handler = bench.handler(configuration);
+    end_event(&bench, &handler).await;
+    bench.advance(Duration::from_secs(5));
+    end_event(&bench, &handler).await;
+    Work::of(&bench).run_dry(&handler).await;
+    let count = |service, operation| bench.world.wire.count(service, operation);
+    let exchanges = bench.world.wire.exchanges();
+    let transactions = exchanges
+        .iter()
+        .filter(|exchange| exchange.operation == "TransactWriteItems");
+    let (done, cancelled): (Vec<_>, Vec<_>) = transactions.partition(|exchange| exchange.status == Some(200));
+    let size = |line: &serde_json::Value| line.to_string().len() + 1;
+    let bytes: usize = bench.lines.lock().unwrap().iter().map(size).sum();
+    Counted {
+        objects: count(Service::S3, "PutObject"),
+        // A transaction puts the record and its audit event, if it has one. One that is refused, because another run's
+        // record is there, costs as much.
+        puts: done.len() + events_below_one_unit(&bench).await + 2 * cancelled.len(),
+        reads: count(Service::DynamoDb, "Query") + count(Service::DynamoDb, "GetItem"),
+        messages: count(Service::Sqs, "SendMessage"),
+        genesys: bench.genesys_requests(),
+        kilobytes: bytes.div_ceil(1000),
+    }
+}
+
+/// Returns how many audit events there are, none of which takes a second write request unit, nor does a ledger item.
+async fn events_below_one_unit(bench: &Bench) -> usize {
+    let mut events = 0;
+    for table in [AUDIT_TABLE, LEDGER_TABLE] {
+        let scan = bench.world.aws.dynamodb().scan().table_name(table);
+        for item in scan.send().await.unwrap().items() {
+            let size: usize = item.iter().map(|(name, value)| name.len() + size(value)).sum();
+            assert!(size <= UNIT, "{size} bytes: {item:?}");
+            events += usize::from(table == AUDIT_TABLE);
+        }
+    }
+    events
+}
+
+/// Returns the size of a value in an item: <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/CapacityUnitCalculations.html>
+fn size(value: &AttributeValue) -> usize {
+    match value {
+        AttributeValue::S(text) => text.len(),
+        AttributeValue::N(number) => number.len().div_ceil(2) + 1,
+        AttributeValue::M(map) => {
+            let entries = map.iter().map(|(name, value)| name.len() + size(value) + 1);
+            3 + entries.sum::<usize>()
+        }
+        AttributeValue::L(list) => 3 + list.iter().map(|value| size(value) + 1).sum::<usize>(),
+        _ => 1,
+    }
+}
+
+/// Returns the columns of numbers in the table of docs/deploy.md that begins with `| counted |`.
+fn on_the_page() -> (Vec<usize>, Vec<usize>) {
+    let page = std::fs::read_to_string(project().join("docs/deploy.md")).unwrap();
+    let table = page.split("\n\n").find(|block| block.starts_with("| counted |"));
+    let rows = table.expect("a table of what is counted").lines().skip(2);
+    rows.map(|row| {
+        let cells: Vec<&str> = row.split('|').map(str::trim).collect();
+        (
+            cells[2].parse::<usize>().unwrap(),
+            cells[3].parse::<usize>().unwrap(),
+        )
+    })
+    .unzip()
+}
+
+#[tokio::test]
+async fn the_costs_are_those_of_the_requests_that_are_made() {
+    let (archiving, settling) = on_the_page();
+    let alone = counted(&[]).await.rows();
+    let all = counted(&[SETTLING]).await.rows();
+    assert_eq!(alone, archiving[..]);
+    let besides = all.iter().zip(alone).map(|(all, alone)| all - alone);
+    assert_eq!(besides.collect::<Vec<_>>(), settling);
+}
+
+#[test]
+fn each_table_of_costs_adds_up() {
+    let page = std::fs::read_to_string(project().join("docs/deploy.md")).unwrap();
+    let tables: Vec<&str> = page
+        .split("\n\n")
+        .filter(|block| {
+            block.starts_with('|') && block.lines().next().unwrap().ends_with("| arithmetic | USD |")
+        })
+        .collect();
+    assert_eq!(tables.len(), 3);
+    for table in tables {
+        let cents = |row: &str| {
+            let usd = row.trim_end_matches(" |").rsplit("| ").next().unwrap();
+            let usd = usd.trim_matches('*').split_once('.').unwrap();
+            usd.0.parse::<u64>().unwrap() * 100 + usd.1.parse::<u64>().unwrap()
+        };
+        let mut rows: Vec<&str> = table.lines().skip(2).collect();
+        let together = rows.pop().unwrap();
+        assert!(together.starts_with("| **together**"), "{together}");
+        assert_eq!(
+            rows.iter().map(|row| cents(row)).sum::<u64>(),
+            cents(together),
+            "{table}"
+        );
+    }
+}
