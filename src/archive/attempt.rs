@@ -15,7 +15,7 @@ use crate::error::{Error, ErrorKind};
 use crate::genesys::{Availability, Listed, not_listed};
 use crate::webhook::News;
 
-/// How long the webhook's receiver is sent a notification that it does not accept, counted from the time of archiving.
+/// Longest time after archiving for which a notification is retried.
 const WEBHOOK_PATIENCE: SignedDuration = SignedDuration::from_hours(72);
 
 /// One run at one recording that it has claimed. Ends in [`notify`](Self::notify) or in [`conclude`](Self::conclude),
@@ -26,13 +26,13 @@ pub(super) struct Attempt<'a> {
     pub(super) lease: Lease<'a>,
     /// The format to ask for. Until Genesys says what was recorded, audio is assumed.
     pub(super) format: Format,
-    /// What storing took; `None` as long as this run stored nothing.
+    /// The cost of storing; `None` as long as this run stored nothing.
     timings: Option<Timings>,
 }
 
 impl<'a> Attempt<'a> {
-    /// Claims a recording. The error is the result of the run: a former run finished it, another run holds the lease, or
-    /// the claim failed.
+    /// Claims a recording. The error is the result of the run: a former run finished it, another run holds the lease,
+    /// or the claim failed.
     pub(super) async fn claim(
         archiver: &'a Archiver,
         run: Run<'a>,
@@ -179,8 +179,8 @@ impl<'a> Attempt<'a> {
         }
     }
 
-    /// Decides what a failed notification means. Whatever the cause, the recording is archived, so only the notification
-    /// is sent again, until its receiver has had 72 hours.
+    /// Decides what a failed notification means. Whatever the cause, the recording is archived, so only the
+    /// notification is sent again, until its receiver has had 72 hours.
     fn undelivered(&self, archived_at: Timestamp, error: Error) -> Error {
         if error.kind() == ErrorKind::WebhookUnsignable {
             return error;

@@ -44,12 +44,12 @@ pub struct Storage {
     counters: Arc<Counters>,
 }
 
-/// What an object says of itself, known before its first byte is sent.
+/// The metadata of an object, known before its first byte is sent.
 #[derive(Debug, Clone)]
 pub struct ObjectFacts {
     /// Object key.
     pub key: String,
-    /// Whose recording it is.
+    /// The recording that the object belongs to.
     pub of: RecordingRef,
     /// The attempt that writes it.
     pub attempt: Uuid,
@@ -84,7 +84,7 @@ impl Storage {
         Upload::new(self.clone(), facts)
     }
 
-    /// Whether the very object that `file` describes lies under its key: same attempt, length and, where known,
+    /// Checks whether the very object that `file` describes lies under its key: same attempt, length and, where known,
     /// checksum.
     pub async fn holds(&self, file: &ArchivedFile) -> Result<bool, Error> {
         let ArchiveKey { bucket, key } = &file.archive_key;
@@ -184,7 +184,7 @@ impl ObjectFacts {
     }
 }
 
-/// What every request and every object gets, however it is sent.
+/// The parameters of every request and every object, however it is sent.
 impl StorageConfig {
     /// Makes an error of a failed call of S3. The bucket of another account refuses as a missing permission does.
     fn failed<E>(&self, doing: &str, error: SdkError<E>) -> Error

@@ -14,18 +14,18 @@ use crate::domain::digest::{Digest, Hashed};
 use crate::domain::recording::{ArchiveKey, ArchivedFile};
 use crate::error::Error;
 
-/// What lies under the key of an archived file.
+/// The object under the key of an archived file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Found {
-    /// Of its bytes, as they are now.
+    /// The digest of its bytes, as they are now.
     pub digest: Digest,
-    /// Whose object it says it is.
+    /// The recording and the attempt that its metadata names.
     pub label: Label,
     /// The tag `sha256`.
     pub sha256_tag: Option<String>,
 }
 
-/// What an object's metadata says of it; each is `None` if it says nothing.
+/// The ids in an object's metadata; `None` where one is missing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Label {
     /// `interaction-id`.
@@ -103,7 +103,7 @@ impl Storage {
         }))
     }
 
-    /// A page of what lies under the keys with this prefix, from `from` on.
+    /// Returns a page of the keys with this prefix, from `from` on.
     pub async fn list(&self, prefix: &str, from: Option<String>) -> Result<ObjectPage, Error> {
         let bucket = &self.config.bucket;
         let page = self
@@ -133,7 +133,7 @@ impl Storage {
         })
     }
 
-    /// Whose object lies under a key of the archive bucket; `None` if none does.
+    /// Returns the ids in the metadata of the object under this key of the archive bucket; `None` if there is none.
     pub async fn label(&self, key: &str) -> Result<Option<Label>, Error> {
         let head = self
             .client
@@ -155,7 +155,7 @@ impl Storage {
     }
 }
 
-/// A key as it is, of a listing that was asked for as `url`: `+` is a space, and `%XX` a byte of UTF-8
+/// Decodes a key of a listing that was asked for as `url`: `+` is a space, and `%XX` a byte of UTF-8
 /// (<https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html>). What is not so encoded stays as it came.
 fn decoded(key: &str) -> String {
     let mut bytes = Vec::with_capacity(key.len());
