@@ -59,7 +59,7 @@ impl<'a> Attempt<'a> {
             }),
             Ok(Claim::Done(record)) => Err(archiver.already_archived(run, target, record)),
             Ok(Claim::Busy { remaining }) => {
-                let message = format!("another run is at {target}");
+                let message = format!("another run works on {target}");
                 let error = Error::new(ErrorKind::Busy { remaining }, message);
                 let error = archiver.judged(run, None, error);
                 Err(RecordingResult::ended(
@@ -199,7 +199,7 @@ impl<'a> Attempt<'a> {
             return error;
         };
         let target = self.lease.target();
-        let message = format!("{target} is archived, but its webhook was not taken {limit}");
+        let message = format!("{target} is archived, but its notification was not accepted {limit}");
         Error::new(ErrorKind::WebhookUndeliverable, message).caused_by(error)
     }
 

@@ -1,4 +1,4 @@
-//! How a run ends that has claimed nothing, and what the end of any run means.
+//! Ends of runs that have claimed nothing, and the judgement of the error that ends any run.
 
 use std::time::Duration;
 

@@ -127,17 +127,17 @@ impl Archiver {
         })
     }
 
-    /// The configuration it was made of.
+    /// Returns its configuration.
     pub fn config(&self) -> &Config {
         &self.config
     }
 
-    /// What happened deep inside since it was asked last.
+    /// Returns the counters of requests and failures, which each invocation takes and resets.
     pub fn counters(&self) -> &Counters {
         &self.counters
     }
 
-    /// Its clock.
+    /// Returns its clock.
     pub fn clock(&self) -> &Clock {
         &self.clock
     }
@@ -177,7 +177,7 @@ impl Archiver {
         }
         for recording in &others {
             if !run.deadline.allows_new_work() {
-                let message = "no time left to write down what is not wanted";
+                let message = "no time left to record the recordings that are not wanted";
                 let error = Error::new(ErrorKind::DeadlineNear, message);
                 results.push(RecordingResult::ended(conversation, Outcome::Retry, error));
                 return results;

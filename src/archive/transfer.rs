@@ -53,7 +53,8 @@ impl<'a> Attempt<'a> {
             match self.transfer_files(listed, &opened, &mut progress).await {
                 Ok(()) => return Ok((progress.stored, progress.downloading)),
                 Err(error) if matches!(error.kind(), ErrorKind::Transient | ErrorKind::HashMismatch) => {
-                    tracing::info!(error = %error, attempt = progress.retry.attempt(), "transfer failed");
+                    let (error_text, attempt) = (error.redacted(), progress.retry.attempt());
+                    tracing::info!(error = error_text, attempt, "transfer failed");
                     progress.retry.wait(error, None).await?;
                 }
                 Err(error) => return Err(error),

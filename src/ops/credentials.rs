@@ -9,7 +9,7 @@ use super::error::{Error, Kind};
 impl Session {
     /// Fails if requests to AWS cannot be signed: without a region, or without credentials.
     pub async fn can_sign(&self) -> Result<(), Error> {
-        region(&self.sdk).await.map(drop)
+        self.unless_interrupted(region(&self.sdk)).await.map(drop)
     }
 }
 

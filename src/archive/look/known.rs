@@ -1,4 +1,4 @@
-//! What the ledger knows of a conversation when a look begins, and what the look makes of it.
+//! The ledger's records of a conversation when a look begins, and the look's findings beside them.
 
 use jiff::Timestamp;
 

@@ -1,4 +1,4 @@
-//! What the ledger knows of a conversation as a whole: the item `-`, and all records beside it.
+//! The ledger's item of a conversation as a whole, `-`, and all records beside it.
 
 use std::collections::HashMap;
 use std::ops::ControlFlow;

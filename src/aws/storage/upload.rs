@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use tokio::task::JoinSet;
+use tracing::Instrument as _;
 
 use super::object::{Object, Published};
 use super::parts::{MAX_PARTS, Part, PartBuffer, SentPart, SentParts};
@@ -123,7 +124,8 @@ impl Upload {
         match self.object.abort(&multipart.id).await {
             Ok(()) => self.state = State::default(),
             Err(error) => {
-                tracing::warn!(key = self.object.facts.key, %error, "a multipart upload could not be aborted");
+                let (key, error) = (&self.object.facts.key, error.redacted());
+                tracing::warn!(key, error, "a multipart upload could not be aborted");
             }
         }
     }
@@ -181,8 +183,8 @@ impl Multipart {
 
     fn begin(&mut self, object: &Arc<Object>, part: Part) {
         let (object, id, number) = (object.clone(), self.id.clone(), self.parts.begin());
-        self.sending
-            .spawn(async move { object.send_part(&id, number, part).await });
+        let sending = async move { object.send_part(&id, number, part).await };
+        self.sending.spawn(sending.in_current_span());
     }
 
     async fn wait_for_all(&mut self) -> Result<(), Error> {
