@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 
-use reqwest::Url;
+use url::Url;
 
 /// Longest piece of foreign text that an error echoes, in characters.
 const ECHO: usize = 200;

@@ -97,8 +97,8 @@ impl Queues {
         self.config.exceptions.is_some()
     }
 
-    /// Puts a job on the work queue, delayed as long as it waits or as long as SQS allows. SQS counts whole seconds: the
-    /// delay is rounded up, or a job would come back early again and again.
+    /// Puts a job on the work queue, delayed as long as it waits or as long as SQS allows. SQS counts whole seconds:
+    /// the delay is rounded up, or a job would come back early again and again.
     pub async fn send(&self, delayed: &Delayed) -> Result<(), Error> {
         let Some(url) = &self.config.work else {
             return Err(Error::transient(

@@ -12,8 +12,8 @@ impl Session {
         region(&self.sdk).map(drop)
     }
 
-    /// Returns `error`, or why requests to AWS cannot be signed if that is the cause of an error of a service. Asked only
-    /// then: a source of credentials may ask a person for a code each time.
+    /// Returns `error`, or why requests to AWS cannot be signed if that is the cause of an error of a service. Asked
+    /// only then: a source of credentials may ask a person for a code each time.
     pub async fn cause(&self, error: Error) -> Error {
         if error.kind() != Kind::Service {
             return error;

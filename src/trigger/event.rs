@@ -138,8 +138,8 @@ pub fn read(mut payload: Value, wanted: &Wanted<'_>) -> Incoming {
     }
 }
 
-/// Returns the id and the body of a record that is no message of SQS otherwise, as far as they are text. With its id, SQS
-/// redelivers it alone.
+/// Returns the id and the body of a record that is no message of SQS otherwise, as far as they are text. With its id,
+/// SQS redelivers it alone.
 fn bare(record: &Value) -> SqsMessage {
     let text = |field: &str| record.get(field).and_then(Value::as_str).map(str::to_owned);
     let mut message = SqsMessage::default();
@@ -165,7 +165,8 @@ fn messages(records: Value) -> Result<Vec<Value>, Error> {
     }
 }
 
-/// Reads the body of an SQS message: a job, a whole EventBridge event, or Lambda's record of a failed invocation with either.
+/// Reads the body of an SQS message: a job, a whole EventBridge event, or Lambda's record of a failed invocation with
+/// either.
 pub fn from_body(body: &str, wanted: &Wanted<'_>) -> Result<Request, Error> {
     let value: Value = serde_json::from_str(body).map_err(|error| {
         malformed(format!(

@@ -48,8 +48,9 @@ impl Handler {
         }
     }
 
-    /// Concludes a look. Returns what came of the conversation as a whole, if anything did. The next look is sent before
-    /// this one is recorded: a run that dies in between does both again, and the second message is dropped by its number.
+    /// Concludes a look. Returns what came of the conversation as a whole, if anything did. The next look is sent
+    /// before this one is recorded: a run that dies in between does both again, and the second message is dropped by
+    /// its number.
     pub async fn conclude(&self, run: Run<'_>, taken: Taken, details: &Details) -> Option<RecordingResult> {
         let concluded = match self.archiver().conclude_look(run, taken, details).await {
             Ok(concluded) => concluded,

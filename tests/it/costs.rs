@@ -88,7 +88,8 @@ async fn events_below_one_unit(bench: &Bench) -> usize {
     events
 }
 
-/// Returns the size of a value in an item: <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/CapacityUnitCalculations.html>
+/// Returns the size of a value in an item:
+/// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/CapacityUnitCalculations.html>
 fn size(value: &AttributeValue) -> usize {
     match value {
         AttributeValue::S(text) => text.len(),

@@ -98,6 +98,30 @@ fn every_link_within_the_project_leads_somewhere() {
 }
 
 #[test]
+fn lines_of_prose_fit_120_columns() {
+    let long = |line: &&str| line.chars().count() > 120;
+    for (page, text) in pages() {
+        let lines = prose(&text);
+        let long: Vec<_> = lines
+            .lines()
+            .filter(long)
+            .filter(|line| !line.trim_start().starts_with('|'))
+            .collect();
+        assert!(long.is_empty(), "{page}: {long:#?}");
+    }
+    let files = ["src", "tests", "benches"].map(crate::layers::files);
+    for path in files.into_iter().flatten() {
+        let text = std::fs::read_to_string(&path).unwrap();
+        let comments = text.lines().filter(|line| line.trim_start().starts_with("//"));
+        let long: Vec<_> = comments
+            .filter(long)
+            .filter(|line| !line.contains("://"))
+            .collect();
+        assert!(long.is_empty(), "{}: {long:#?}", path.display());
+    }
+}
+
+#[test]
 fn every_path_that_a_page_names_exists() {
     let path = Regex::new(r"`((?:src|tests|benches|scripts|docs|events)/[\w./-]+)`").unwrap();
     let mut missing = Vec::new();

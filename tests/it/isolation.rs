@@ -57,8 +57,8 @@ async fn a_panic_in_one_record_is_that_records_own_failure() {
         "webhook.delivered",
     ] {
         let bench = bench_with(4).await;
-        // Nothing that comes from outside is known to make the archiver panic, so its log is mined: the line sink is the
-        // one piece of foreign code that every step of a run calls.
+        // Nothing that comes from outside is known to make the archiver panic, so its log is mined: the line sink is
+        // the one piece of foreign code that every step of a run calls.
         let (action, trapped) = (format!("\"action\":\"{action}\""), conversation(2));
         let mined =
             Lines::new(move |line| assert!(!(line.contains(&action) && line.contains(&trapped)), "a mine"));

@@ -50,8 +50,8 @@ pub struct UnreadableEvent {
 pub struct PageKey(Item);
 
 impl Ledger {
-    /// Returns all records of a conversation, by recording id; `-` is the conversation itself. Items that are no records
-    /// are `unreadable`, and `next` is `None`.
+    /// Returns all records of a conversation, by recording id; `-` is the conversation itself. Items that are no
+    /// records are `unreadable`, and `next` is `None`.
     pub async fn all_records(&self, conversation: ConversationId) -> Result<RecordPage, Error> {
         Ok(RecordPage::of(
             self.all_of(&self.tables.ledger, conversation).await?,

@@ -16,7 +16,8 @@ pub(crate) struct Common {
     /// Take the configuration from this CloudFormation stack; it wins over the environment.
     #[arg(long, global = true, value_name = "NAME")]
     pub(crate) stack: Option<String>,
-    /// JSON Lines on stdout: one object per item, and {"summary": ...} as the last line; errors as {"error": ...} on stderr.
+    /// JSON Lines on stdout: one object per item, and {"summary": ...} as the last line; errors as {"error": ...} on
+    /// stderr.
     #[arg(long, global = true)]
     pub(crate) json: bool,
     /// Show times to people in this zone, such as Europe/Berlin, or local; days, JSON and files stay in UTC.

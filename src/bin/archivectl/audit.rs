@@ -19,8 +19,8 @@ use crate::words::{Zone, duration, exact_bytes};
 
 /// Show the chain of custody of a conversation: who asked, when downloaded, what hash, where stored, who was told.
 ///
-/// Tells every event of its recordings in order, failures too, and checks that none was changed, removed or added since.
-/// The objects themselves are read back by `archivectl verify CONVERSATION`.
+/// Tells every event of its recordings in order, failures too, and checks that none was changed, removed or added
+/// since. The objects themselves are read back by `archivectl verify CONVERSATION`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:

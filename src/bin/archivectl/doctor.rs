@@ -8,9 +8,9 @@ use crate::text::{BAD, DIM, GOOD, NOTE, Text};
 
 /// Check a set-up, line by line, and say how to fix what is not right.
 ///
-/// Uses your AWS credentials, not the function's role: what is denied to you here may be granted to the function, and the
-/// reverse. Reads the secret and never shows it. Writes one small object, archivectl-doctor/..., into the bucket and
-/// deletes it; sends nothing to the queues, and to the webhook's receiver only with --webhook.
+/// Uses your AWS credentials, not the function's role: what is denied to you here may be granted to the function, and
+/// the reverse. Reads the secret and never shows it. Writes one small object, archivectl-doctor/..., into the bucket
+/// and deletes it; sends nothing to the queues, and to the webhook's receiver only with --webhook.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:

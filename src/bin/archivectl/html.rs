@@ -34,8 +34,8 @@ pub(crate) fn table(heads: &[&str], rows: &[Vec<String>]) -> String {
     )
 }
 
-/// Returns a table of long cells, which stand below each other with their heads on a narrow screen. Heads are plain text,
-/// cells are HTML already.
+/// Returns a table of long cells, which stand below each other with their heads on a narrow screen. Heads are plain
+/// text, cells are HTML already.
 pub(crate) fn cards(heads: &[&str], rows: &[Vec<String>]) -> String {
     let cell = |head: &str, cell: &str| match head {
         "" => format!("<td>{cell}</td>"),
@@ -58,8 +58,8 @@ fn content(heads: &[&str], rows: &[Vec<String>], cell: impl Fn(&str, &str) -> St
     format!("<thead><tr>{heads_html}</tr></thead><tbody>{rows}</tbody>")
 }
 
-/// Returns the whole page, which is about `subject` if that is named; `body` is HTML already. Its policy forbids the browser everything but this style, should markup get in
-/// nevertheless.
+/// Returns the whole page, which is about `subject` if that is named; `body` is HTML already. Its policy forbids the
+/// browser everything but this style, should markup get in nevertheless.
 pub(crate) fn page(title: &str, subject: &str, body: &str) -> String {
     let (title, subject) = (escape(title), escape(subject));
     let heading = match subject.as_str() {

@@ -1,7 +1,7 @@
 //! `archivectl`: the operators' command line. Backfills history, proves the archive, finds what is missing.
 //!
-//! What the commands do is `recording_archiver::ops`; here are their arguments, and how figures and events look as text,
-//! JSON or a page. Results go to stdout, everything on the way there to stderr.
+//! What the commands do is `recording_archiver::ops`; here are their arguments, and how figures and events look as
+//! text, JSON or a page. Results go to stdout, everything on the way there to stderr.
 
 mod args;
 mod audit;
@@ -191,8 +191,8 @@ fn on_ctrl_c() -> Interrupt {
     interrupt
 }
 
-/// Writes what the library has to say to stderr: warnings, and more with `-v` and `-vv`. Below `-v` the SDKs' own code is
-/// silent, as what matters of it is in an error, and so is archiving, whose results are items.
+/// Writes what the library has to say to stderr: warnings, and more with `-v` and `-vv`. Below `-v` the SDKs' own code
+/// is silent, as what matters of it is in an error, and so is archiving, whose results are items.
 fn log(common: &Common) {
     let level = match (common.quiet, common.verbose) {
         (true, _) => "off,recording_archiver=error",

@@ -77,7 +77,8 @@ impl Out {
         self.item(&Summary { summary: figures }, text);
     }
 
-    /// Writes how it came out so far. Where an error ended it before it had `begun`, the error says all there is for people.
+    /// Writes how it came out so far. Where an error ended it before it had `begun`, the error says all there is for
+    /// people.
     pub(crate) fn ended<T: Serialize>(&self, ended: &Ended<T>, begun: bool, text: impl FnOnce() -> Text) {
         let failed = ended.end.as_ref().is_err_and(|error| !error.is_interruption());
         if self.json || begun || !failed {

@@ -44,8 +44,8 @@ pub(crate) struct Args {
     /// Send what a job can fix to the work queue.
     #[arg(long)]
     enqueue: bool,
-    /// Also ask Genesys for the recordings of each conversation that is archived or settled without any: one may have come up
-    /// later.
+    /// Also ask Genesys for the recordings of each conversation that is archived or settled without any: one may have
+    /// come up later.
     #[arg(long)]
     recordings: bool,
     /// How many conversations a minute to send, or to ask for their recordings.

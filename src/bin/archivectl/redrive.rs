@@ -15,9 +15,9 @@ use crate::words::counted;
 
 /// Send cases and dead letters back to the work queue, once their cause is fixed.
 ///
-/// Reads the exception queue (or the dead-letter queue, or any queue given by its URL), takes out the jobs that the filters
-/// match, sends them to the work queue, and only then deletes them. Whatever does not match, or holds no job, stays; so does
-/// what is gone at Genesys (expired), unless it is named.
+/// Reads the exception queue (or the dead-letter queue, or any queue given by its URL), takes out the jobs that the
+/// filters match, sends them to the work queue, and only then deletes them. Whatever does not match, or holds no job,
+/// stays; so does what is gone at Genesys (expired), unless it is named.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:

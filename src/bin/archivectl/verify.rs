@@ -13,9 +13,9 @@ use crate::words::{bytes, count, counted};
 
 /// Prove that the archive is what it was: every byte, and every audit event.
 ///
-/// Reads each archived object back, recomputes its SHA-256 and size, and compares them with ledger, audit and tag; checks
-/// that the audit chain is whole and ends where the ledger says; and looks for objects that no record names. Changes
-/// nothing. Without arguments it looks at the whole archive.
+/// Reads each archived object back, recomputes its SHA-256 and size, and compares them with ledger, audit and tag;
+/// checks that the audit chain is whole and ends where the ledger says; and looks for objects that no record names.
+/// Changes nothing. Without arguments it looks at the whole archive.
 #[derive(Debug, clap::Args)]
 #[command(mut_arg("from", |from| from.help(ARCHIVED)), after_help = "\
 Examples:

@@ -1,4 +1,5 @@
-//! Lambda's poller: takes messages from the work queue, invokes the function with them, and deletes what it is done with.
+//! Lambda's poller: takes messages from the work queue, invokes the function with them, and deletes what it is done
+//! with.
 //! <https://docs.aws.amazon.com/lambda/latest/dg/with-sqs.html>
 
 use std::collections::BTreeSet;
