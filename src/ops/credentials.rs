@@ -11,6 +11,21 @@ impl Session {
     pub async fn can_sign(&self) -> Result<(), Error> {
         region(&self.sdk).await.map(drop)
     }
+
+    /// Returns account and ARN of the caller as AWS sees them; `None` where it does not say.
+    pub(super) async fn caller(&self) -> Option<(String, String)> {
+        let asked = aws_sdk_sts::Client::new(&self.sdk)
+            .get_caller_identity()
+            .send()
+            .await;
+        let identity = asked
+            .inspect_err(|error| {
+                let error = crate::error::chain(error);
+                tracing::info!(error, "AWS does not say who the caller is");
+            })
+            .ok()?;
+        Some((identity.account?, identity.arn?))
+    }
 }
 
 /// Returns the region, if there are one and credentials to sign requests with.
