@@ -164,6 +164,10 @@ pub struct QueueConfig {
     pub exceptions: Option<String>,
 }
 
+/// Longest try of one AWS call: enough for a part on a slow line, short enough to try again before the invocation ends.
+/// Not configurable from outside.
+pub const AWS_ATTEMPT_TIMEOUT: Duration = Duration::from_secs(60);
+
 /// Limits of attempts, time and concurrency.
 #[derive(Debug, Clone)]
 pub struct LimitConfig {
@@ -187,8 +191,7 @@ pub struct LimitConfig {
     /// Longest wait for one answer of Genesys; its list call alone may take 5 s for transcoding. Not configurable
     /// from outside.
     pub answer_timeout: Duration,
-    /// Longest try of one AWS call: enough for a part on a slow line, short enough to try again before the invocation
-    /// ends. Not configurable from outside.
+    /// Longest try of one AWS call: [`AWS_ATTEMPT_TIMEOUT`], shorter in tests.
     pub aws_attempt_timeout: Duration,
     /// Longest silence of the media host that is still waited for. Not configurable from outside.
     pub media_idle: Duration,

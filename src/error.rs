@@ -198,7 +198,7 @@ impl Error {
             .downcast_ref::<String>()
             .map(String::as_str)
             .or_else(|| panic.downcast_ref::<&str>().copied());
-        let message = format!("a defect was caught: {}", text.unwrap_or("no message"));
+        let message = format!("a panic was caught: {}", text.unwrap_or("no message"));
         Self::new(ErrorKind::Panic, message)
     }
 

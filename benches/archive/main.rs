@@ -93,6 +93,10 @@ async fn main() -> ExitCode {
             "--compare" => wishes.compare = arguments.next().map(PathBuf::from),
             // What cargo adds by itself.
             "--bench" => {}
+            "--help" | "-h" => {
+                println!("{HELP}");
+                return ExitCode::SUCCESS;
+            }
             _ => {
                 eprintln!("{HELP}");
                 return ExitCode::from(2);

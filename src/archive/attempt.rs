@@ -15,7 +15,7 @@ use crate::error::{Error, ErrorKind};
 use crate::genesys::{Availability, Listed, not_listed};
 use crate::webhook::News;
 
-/// How long the webhook's receiver is sent a notification that it does not accept, counted from the time of archiving.
+/// Longest time after archiving for which a notification is retried.
 const WEBHOOK_PATIENCE: SignedDuration = SignedDuration::from_hours(72);
 
 /// One run at one recording that it has claimed. Ends in [`notify`](Self::notify) or in [`conclude`](Self::conclude),
@@ -26,13 +26,13 @@ pub(super) struct Attempt<'a> {
     pub(super) lease: Lease<'a>,
     /// The format to ask for. Until Genesys says what was recorded, audio is assumed.
     pub(super) format: Format,
-    /// What storing took; `None` as long as this run stored nothing.
+    /// The cost of storing; `None` as long as this run stored nothing.
     timings: Option<Timings>,
 }
 
 impl<'a> Attempt<'a> {
-    /// Claims a recording. The error is the result of the run: a former run finished it, another run holds the lease, or
-    /// the claim failed.
+    /// Claims a recording. The error is the result of the run: a former run finished it, another run holds the lease,
+    /// or the claim failed.
     pub(super) async fn claim(
         archiver: &'a Archiver,
         run: Run<'a>,
@@ -59,7 +59,7 @@ impl<'a> Attempt<'a> {
             }),
             Ok(Claim::Done(record)) => Err(archiver.already_archived(run, target, record)),
             Ok(Claim::Busy { remaining }) => {
-                let message = format!("another run is at {target}");
+                let message = format!("another run works on {target}");
                 let error = Error::new(ErrorKind::Busy { remaining }, message);
                 let error = archiver.judged(run, None, error);
                 Err(RecordingResult::ended(
@@ -179,8 +179,8 @@ impl<'a> Attempt<'a> {
         }
     }
 
-    /// Decides what a failed notification means. Whatever the cause, the recording is archived, so only the notification
-    /// is sent again, until its receiver has had 72 hours.
+    /// Decides what a failed notification means. Whatever the cause, the recording is archived, so only the
+    /// notification is sent again, until its receiver has had 72 hours.
     fn undelivered(&self, archived_at: Timestamp, error: Error) -> Error {
         if error.kind() == ErrorKind::WebhookUnsignable {
             return error;
@@ -199,7 +199,7 @@ impl<'a> Attempt<'a> {
             return error;
         };
         let target = self.lease.target();
-        let message = format!("{target} is archived, but its webhook was not taken {limit}");
+        let message = format!("{target} is archived, but its notification was not accepted {limit}");
         Error::new(ErrorKind::WebhookUndeliverable, message).caused_by(error)
     }
 

@@ -1,4 +1,4 @@
-//! How a run ends that has claimed nothing, and what the end of any run means.
+//! Ends of runs that have claimed nothing, and the judgement of the error that ends any run.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ use crate::genesys::Conversation;
 /// A delay is 15 minutes in the end, so this is some 52 days: the guard behind every time limit.
 pub(super) const MOST_DEFERRALS: u32 = 5_000;
 
-/// So long after its end event a conversation that Genesys does not know is waited for.
+/// Longest time after its end event for which an unknown conversation is waited for.
 const UNKNOWN_AT_FIRST: SignedDuration = SignedDuration::from_hours(1);
 
 /// The end of a run that claimed nothing, not recorded yet.
@@ -46,8 +46,8 @@ impl Archiver {
         self.record_ending(run, ending).await
     }
 
-    /// Decides what the error means that ended a run. At the end of a look that is recorded with what the look `found`, and
-    /// a deferred job is sent before, as other jobs of the conversation rely on it from then on.
+    /// Decides what the error means that ended a run. At the end of a look that is recorded with what the look `found`,
+    /// and a deferred job is sent before, as other jobs of the conversation rely on it from then on.
     pub(super) fn ending(
         &self,
         run: Run<'_>,
@@ -106,9 +106,9 @@ impl Archiver {
         }
     }
 
-    /// Decides whether an error that defers is still believed. "Not ready" is, until the readiness deadline, which for a
-    /// recording counts from its first request for a transcoding. Whatever the error, no job is deferred for ever: 5,000
-    /// deferrals, more than any time limit takes, end it too.
+    /// Decides whether an error that defers is still believed. "Not ready" is, until the readiness deadline, which for
+    /// a recording counts from its first request for a transcoding. Whatever the error, no job is deferred for ever:
+    /// 5,000 deferrals, more than any time limit takes, end it too.
     pub(super) fn judged(&self, run: Run<'_>, transcoding: Option<Timestamp>, error: Error) -> Error {
         let error = self.in_good_time(run, transcoding, self.known_later(run, error));
         if error.disposition() != Disposition::Defer || run.job.deferrals < MOST_DEFERRALS {
@@ -118,7 +118,7 @@ impl Archiver {
         Error::new(ErrorKind::DeferralsExhausted, message).caused_by(error)
     }
 
-    /// Turns "unknown conversation" into "not ready" for an hour after an event told of its end: Genesys may not know it
+    /// Turns "unknown conversation" into "not ready" for an hour after its end event: Genesys may not know it
     /// everywhere yet. A job that was deferred once has proven itself as well as an event, and so has a later look.
     fn known_later(&self, run: Run<'_>, error: Error) -> Error {
         let proven = run.ended().is_some() || run.job.deferrals > 0 || run.job.look.is_some();
@@ -145,8 +145,8 @@ impl Archiver {
         Error::new(ErrorKind::NeverReady, message).caused_by(error)
     }
 
-    /// Adds to "never ready" whether Genesys holds an orphan recording, as far as it can be asked about the conversation.
-    /// Any other error stays as it is.
+    /// Adds to "never ready" whether Genesys holds an orphan recording, as far as it can be asked about the
+    /// conversation. Any other error stays as it is.
     pub(super) async fn never_ready(&self, run: Run<'_>, error: Error) -> Error {
         let error = self.judged(run, None, error);
         if error.kind() != ErrorKind::NeverReady || self.config.genesys.api != RecordingApi::Conversations {
@@ -214,7 +214,7 @@ pub(super) fn lasting(run: Run<'_>, known: &Conversation, readiness: Duration, o
     Error::new(ErrorKind::AfterCallWorkOpen, message)
 }
 
-/// Returns how long the source asked for before a job comes again.
+/// Returns how long the source asked to wait before a job is retried.
 pub(crate) fn asked(error: &Error) -> Option<Duration> {
     if let ErrorKind::Busy { remaining } = error.kind() {
         return Some(remaining + Duration::from_secs(1));

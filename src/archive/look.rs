@@ -18,10 +18,10 @@ use crate::domain::recording::{RecordingId, RecordingRef};
 use crate::error::{Error, ErrorKind};
 use crate::genesys::{Listed, Listing};
 
-/// What came of a look so far.
+/// The result of a look so far.
 #[derive(Debug, Default)]
 pub struct Looked {
-    /// What became of the recordings. Nothing, where there was nothing to do.
+    /// One result for each recording that the look had something to do with.
     pub results: Vec<RecordingResult>,
     /// The look, to be concluded once the results were sent where they have to go.
     pub taken: Option<Taken>,
@@ -36,7 +36,7 @@ pub struct Taken {
     seen: Result<Seen, Error>,
 }
 
-/// What a look saw.
+/// The findings of a look.
 #[derive(Debug)]
 struct Seen {
     /// The number of the look, from 1.
@@ -53,13 +53,13 @@ struct Seen {
 }
 
 impl Archiver {
-    /// Tells whether a job is for a conversation that is looked at until nothing more can come.
+    /// Checks whether a job is for a conversation that is looked at until nothing more can come.
     pub fn settles(&self, job: &Job) -> bool {
         self.config.settles() && job.recording.is_none() && job.segment.is_none()
     }
 
-    /// Looks at the job's conversation, if the ledger does not say that there is no need to, and archives what is listed.
-    /// The look counts only once it is concluded.
+    /// Looks at the job's conversation, if the ledger does not say that there is no need to, and archives what is
+    /// listed. The look counts only once it is concluded.
     pub async fn look(&self, run: Run<'_>) -> Looked {
         let of = run.conversation();
         let reading = self.ledger.records(run.job.conversation);
@@ -92,7 +92,7 @@ impl Archiver {
         }
     }
 
-    /// Lets the looks go on for as long after a later end event as after the first one.
+    /// Makes the looks continue for as long after a later end event as after the first one.
     async fn wait_on(&self, run: Run<'_>, known: &Known) -> Result<(), Error> {
         let before = known.conversation.as_ref().and_then(|record| record.since);
         if Some(run.since) <= before {
@@ -140,7 +140,8 @@ impl Archiver {
         Looked { results, taken: None }
     }
 
-    /// Lists the conversation's recordings and archives them; one look of a series only those that nobody sees to.
+    /// Lists the conversation's recordings and archives them. A look of a series archives only those without a run or a
+    /// job of their own.
     async fn take(&self, run: Run<'_>, mut known: Known, number: Option<u32>) -> Looked {
         let of = run.conversation();
         let listing = self.genesys.list(of.conversation, run.deadline);
@@ -163,7 +164,7 @@ impl Archiver {
         let found = known.found(&listing);
         let garbled = listing.recordings.is_empty() && listing.unreadable.is_some();
         if found.unreadable.is_some() && found.unreadable == known.unreadable() {
-            // It is somebody's case already.
+            // A person has that case already.
             listing.unreadable = None;
         }
         let now = self.clock.now();
@@ -172,7 +173,7 @@ impl Archiver {
             listing.recordings.retain(alone);
         }
         let vanished = known.vanished(&found.listed, now);
-        // A job that somebody sent sees to everything, and so does a look whose run died: what that run recorded may not
+        // A job from outside works on everything, and so does a look whose run died: what that run recorded may not
         // have been sent.
         if let Some(number) = number.filter(|number| run.job.look.is_some() && *number > known.begun()) {
             known.leave_to_their_runs(&mut listing, now);
@@ -217,7 +218,7 @@ impl Archiver {
         Ok(())
     }
 
-    /// Sees to a recording of the conversation as a job of its own would.
+    /// Archives a recording of the conversation as a job of its own would.
     async fn see_to(&self, run: Run<'_>, id: &str) -> Option<RecordingResult> {
         let job = Job {
             recording: Some(RecordingId::parse(id).ok()?),
@@ -236,13 +237,13 @@ impl Looked {
     }
 }
 
-/// Tells whether a result leaves open what was archived: another run is needed, or the job was refused.
+/// Checks whether a result leaves open what was archived: another run is needed, or the job was refused.
 fn is_undecided(result: &RecordingResult) -> bool {
     let kind = result.error.as_ref().map(Error::kind);
     result.outcome == Outcome::Retry || kind == Some(ErrorKind::MalformedJob)
 }
 
-/// Tells whether nothing more comes of a recording by itself, by what this look made of it, or else by its record.
+/// Checks whether a recording needs no further run, by its result in this look or else by its record.
 fn is_final(id: &str, results: &[RecordingResult], known: &Known) -> bool {
     let result = results.iter().find(|result| result.target.recording_key() == id);
     let Some(result) = result else {

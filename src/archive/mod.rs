@@ -48,7 +48,7 @@ pub struct Archiver {
     ledger: Ledger,
     storage: Storage,
     webhook: Option<Webhook>,
-    /// One for each recording that may be transferred at a time: what bounds the memory of a batch.
+    /// One for each recording that may be transferred at a time. They limit the memory of a batch.
     slots: Semaphore,
     counters: Arc<Counters>,
 }
@@ -56,19 +56,19 @@ pub struct Archiver {
 /// One run: what is asked for, by whom, and until when.
 #[derive(Debug, Clone, Copy)]
 pub struct Run<'a> {
-    /// What is asked for.
+    /// The job.
     pub job: &'a Job,
-    /// Who made it happen.
+    /// The trigger and its ids, for the audit.
     pub actor: &'a Actor,
-    /// Until when.
+    /// The end of the invocation.
     pub deadline: &'a Deadline,
     /// The time from which waiting counts: the end of the conversation, or the time at which the job was seen first.
     since: Timestamp,
 }
 
 impl<'a> Run<'a> {
-    /// Makes a run for this job, and stamps the job with the time at which it was seen first: from there on readiness is
-    /// counted, however often the job is deferred. A time in the future counts as now.
+    /// Makes a run for this job, and stamps the job with the time at which it was seen first: from there on readiness
+    /// is counted, however often the job is deferred. A time in the future counts as now.
     pub fn new(job: &'a mut Job, actor: &'a Actor, deadline: &'a Deadline, now: Timestamp) -> Self {
         let since = job.first_seen.map_or(now, |seen| seen.min(now));
         job.first_seen = Some(since);
@@ -127,24 +127,24 @@ impl Archiver {
         })
     }
 
-    /// The configuration it was made of.
+    /// Returns its configuration.
     pub fn config(&self) -> &Config {
         &self.config
     }
 
-    /// What happened deep inside since it was asked last.
+    /// Returns the counters of requests and failures, which each invocation takes and resets.
     pub fn counters(&self) -> &Counters {
         &self.counters
     }
 
-    /// Its clock.
+    /// Returns its clock.
     pub fn clock(&self) -> &Clock {
         &self.clock
     }
 
-    /// Archives every recording that the job asks for and Genesys lists now. They share the slots for transfers, so that
-    /// one that waits for its transcoding holds up no other. Never fails as a whole: each result says what went wrong with
-    /// its recording.
+    /// Archives every recording that the job asks for and Genesys lists now. They share the slots for transfers, so
+    /// that one that waits for its transcoding holds up no other. Never fails as a whole: each result says what went
+    /// wrong with its recording.
     pub async fn archive(&self, run: Run<'_>) -> Vec<RecordingResult> {
         if run.job.recording.is_some() {
             // The recording is named, so the ledger is asked first: an archived one takes no request to Genesys.
@@ -177,7 +177,7 @@ impl Archiver {
         }
         for recording in &others {
             if !run.deadline.allows_new_work() {
-                let message = "no time left to write down what is not wanted";
+                let message = "no time left to record the recordings that are not wanted";
                 let error = Error::new(ErrorKind::DeadlineNear, message);
                 results.push(RecordingResult::ended(conversation, Outcome::Retry, error));
                 return results;

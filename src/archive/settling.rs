@@ -10,7 +10,7 @@ use crate::domain::job::{Job, LOOKS};
 use crate::domain::record::{Record, State};
 use crate::genesys::{Conversation, Told};
 
-/// What to do with a job for a conversation, by what the ledger knows.
+/// The way in which a job for a conversation is handled, by its record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Plan {
     /// Nothing: this look, or a later one, was taken before.
@@ -34,7 +34,7 @@ pub(super) fn plan(job: &Job, ended: Option<Timestamp>, record: Option<&Record>,
     let settled = record.is_some_and(Record::is_settled) && !job.recheck;
     match job.look {
         Some(number) if settled || looks >= number => Plan::Stale,
-        // A number that skips looks is somebody's invention, or that of a look whose run did not get to write it down.
+        // A number that skips looks is invented, or that of a look whose run died before it was recorded.
         Some(_) => Plan::Take(next),
         None if record.is_some_and(|record| is_outdated(record, ended)) => Plan::Take(next),
         None if settled => Plan::Answer,
@@ -51,7 +51,7 @@ fn is_outdated(record: &Record, ended: Option<Timestamp>) -> bool {
         && ended.is_some_and(|ended| ended > known)
 }
 
-/// Tells whether another look is to come by itself, which is not this job's.
+/// Checks whether another look is to come by itself, which is not this job's.
 fn is_under_way(record: &Record, job: &Job, now: Timestamp) -> bool {
     let Some(next) = record.next_look_at else {
         return false;
@@ -76,12 +76,12 @@ fn is_under_way(record: &Record, job: &Job, now: Timestamp) -> bool {
 /// A recording that was deferred has a job of its own, which writes to its record at least this often.
 const DEFERRED_JOB_ALIVE: SignedDuration = SignedDuration::from_hours(6);
 
-/// Tells whether a recording has a job of its own that sees to it.
+/// Checks whether a recording has a job of its own that sees to it.
 pub(super) fn has_job(record: Option<&Record>, now: Timestamp) -> bool {
     record.is_some_and(|record| record.state == State::Deferred) && !needs_work(record, now)
 }
 
-/// Tells whether a look has to see to a recording of which the ledger has this record.
+/// Checks whether a look has to see to a recording of which the ledger has this record.
 pub(super) fn needs_work(record: Option<&Record>, now: Timestamp) -> bool {
     record.is_none_or(|record| {
         if record.state == State::Deferred {
@@ -92,20 +92,20 @@ pub(super) fn needs_work(record: Option<&Record>, now: Timestamp) -> bool {
     })
 }
 
-/// What is known when a look was taken.
+/// Everything that decides what follows a look.
 #[derive(Debug)]
 pub(super) struct View<'a> {
-    /// Which look it is, from 1.
+    /// The number of the look, from 1.
     pub(super) look: u32,
-    /// The recordings that it listed, sorted.
+    /// The listed recordings, sorted.
     pub(super) listed: &'a [String],
-    /// The kinds of recordings that it listed.
+    /// The kinds of the listed recordings.
     pub(super) kinds: &'a [String],
-    /// It listed nothing but entries that cannot be read.
+    /// The list held nothing but unreadable entries.
     pub(super) garbled: bool,
     /// Nothing more comes of any recording that was ever listed by itself.
     pub(super) complete: bool,
-    /// What the ledger knew of the conversation before.
+    /// The conversation's record before the look.
     pub(super) before: Option<&'a Record>,
     /// Since when the conversation is waited for.
     pub(super) since: Timestamp,
@@ -115,7 +115,7 @@ pub(super) struct View<'a> {
     pub(super) wanted: &'a [MediaKind],
 }
 
-/// What follows a look.
+/// The step that follows a look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Next {
     /// Another look, so much later.
@@ -144,13 +144,13 @@ const QUIET_AFTER_END: Duration = Duration::from_secs(300);
 const LISTING_PROVES: SignedDuration = SignedDuration::from_hours(1);
 
 impl View<'_> {
-    /// Tells whether the details are needed for what follows. As long as recordings turn up, or are being archived,
+    /// Checks whether the details are needed for what follows. As long as recordings turn up, or are being archived,
     /// another look follows anyway.
     pub(super) fn needs_details(&self) -> bool {
         !self.garbled && (self.is_empty() || self.may_end())
     }
 
-    /// Tells whether the list may be the last one.
+    /// Checks whether the list may be the last one.
     fn may_end(&self) -> bool {
         self.look > 1 && ((self.is_same() && self.complete) || self.is_late())
     }
@@ -209,7 +209,7 @@ impl View<'_> {
             _ if known.end.is_none() && self.is_late() => Next::Open,
             (true, true) if self.is_late() => Next::Never,
             (true, _) if self.look == 1 => Next::Defer,
-            // Nothing tells whether a chat, an e-mail or a message is recorded.
+            // The details do not say whether a chat, an e-mail or a message is recorded.
             (false, true) if self.may_have_text(known) && self.is_late() => Next::Unrecorded,
             (false, _) if self.may_have_text(known) => self.again(),
             (false, true) if self.is_same() && waited >= believed => Next::Unrecorded,
@@ -221,12 +221,12 @@ impl View<'_> {
         }
     }
 
-    /// Tells whether a wanted recording may come of which the details do not say that it was started.
+    /// Checks whether a wanted recording may come of which the details do not say that it was started.
     fn may_have_text(&self, known: &Conversation) -> bool {
-        let told = |kind: MediaKind| matches!(kind, MediaKind::Audio | MediaKind::Screen);
+        let said = |kind: MediaKind| matches!(kind, MediaKind::Audio | MediaKind::Screen);
         self.wanted
             .iter()
-            .any(|kind| !told(*kind) && known.may_have(*kind))
+            .any(|kind| !said(*kind) && known.may_have(*kind))
     }
 
     /// Returns a wanted kind that was started, and that no look ever listed.
@@ -258,7 +258,7 @@ impl View<'_> {
         }
     }
 
-    /// Tells whether a conversation has been over for long enough.
+    /// Checks whether a conversation has been over for long enough.
     fn is_over(&self, known: &Conversation) -> bool {
         let quiet = seconds(QUIET_AFTER_END.min(self.limits.settle));
         known.end.is_some_and(|end| self.now.duration_since(end) >= quiet)
@@ -272,12 +272,12 @@ impl View<'_> {
         self.waited() > seconds(self.limits.readiness)
     }
 
-    /// Tells whether no look ever listed anything.
+    /// Checks whether no look ever listed anything.
     fn is_empty(&self) -> bool {
         self.listed.is_empty() && self.before.is_none_or(|before| before.recordings.is_empty())
     }
 
-    /// Tells whether the look before listed the same.
+    /// Checks whether the look before listed the same.
     fn is_same(&self) -> bool {
         let before = self.before.filter(|before| before.looks > 0);
         before.is_some_and(|before| before.listed == self.listed)

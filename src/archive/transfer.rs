@@ -26,7 +26,7 @@ struct Downloaded {
     took: Duration,
 }
 
-/// How far the transfer of one recording got.
+/// The progress of one recording's transfer.
 struct Progress<'a> {
     /// The files that are visible and verified.
     stored: Vec<ArchivedFile>,
@@ -36,8 +36,8 @@ struct Progress<'a> {
 }
 
 impl<'a> Attempt<'a> {
-    /// Transfers every file of the recording that is not in `visible` yet. A passing failure is retried with fresh URLs;
-    /// asking for them has tries of its own. Returns all files of the recording, and how long the downloads took.
+    /// Transfers every file of the recording that is not in `visible` yet. A passing failure is retried with fresh
+    /// URLs; asking for them has tries of its own. Returns all files of the recording, and how long the downloads took.
     pub(super) async fn transfer(
         &mut self,
         listed: &Listed,
@@ -53,7 +53,8 @@ impl<'a> Attempt<'a> {
             match self.transfer_files(listed, &opened, &mut progress).await {
                 Ok(()) => return Ok((progress.stored, progress.downloading)),
                 Err(error) if matches!(error.kind(), ErrorKind::Transient | ErrorKind::HashMismatch) => {
-                    tracing::info!(error = %error, attempt = progress.retry.attempt(), "transfer failed");
+                    let (error_text, attempt) = (error.redacted(), progress.retry.attempt());
+                    tracing::info!(error = error_text, attempt, "transfer failed");
                     progress.retry.wait(error, None).await?;
                 }
                 Err(error) => return Err(error),

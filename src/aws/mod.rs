@@ -20,12 +20,13 @@ use self::queues::Queues;
 use self::secrets::Secrets;
 use self::storage::Storage;
 use crate::clock::Clock;
-use crate::config::{Config, LimitConfig};
+use crate::config::{AWS_ATTEMPT_TIMEOUT, Config, LimitConfig};
 use crate::telemetry::{Counters, Lines};
 
-/// Returns what loads the SDK's configuration: region, credentials and endpoints as the standard variables say.
+/// Returns what loads the SDK's configuration: region, credentials and endpoints as the standard variables say. The
+/// requests for credentials (STS, SSO) and to CloudFormation have these timeouts, too.
 pub fn sdk_config() -> ConfigLoader {
-    aws_config::defaults(BehaviorVersion::latest())
+    aws_config::defaults(BehaviorVersion::latest()).timeout_config(timeouts(AWS_ATTEMPT_TIMEOUT))
 }
 
 /// The client of each AWS service in use. The function and the operators' commands work with the same ones.
@@ -46,7 +47,9 @@ impl Clients {
     pub fn new(sdk: &SdkConfig, config: &Config) -> Self {
         let sdk = sdk.to_builder();
         let sdk = sdk.retry_config(retries(&config.limits));
-        let sdk = sdk.timeout_config(timeouts(&config.limits)).build();
+        let sdk = sdk
+            .timeout_config(timeouts(config.limits.aws_attempt_timeout))
+            .build();
         let s3 = aws_sdk_s3::config::Builder::from(&sdk)
             .force_path_style(config.storage.path_style)
             // Whoever reads an object recomputes its SHA-256, and reports what is wrong with all of its bytes; the SDK
@@ -92,9 +95,9 @@ fn retries(limits: &LimitConfig) -> RetryConfig {
 }
 
 /// Returns how long each try may take.
-fn timeouts(limits: &LimitConfig) -> TimeoutConfig {
+fn timeouts(attempt: Duration) -> TimeoutConfig {
     TimeoutConfig::builder()
         .connect_timeout(Duration::from_secs(3))
-        .operation_attempt_timeout(limits.aws_attempt_timeout)
+        .operation_attempt_timeout(attempt)
         .build()
 }

@@ -31,12 +31,13 @@ pub struct Queues {
 pub struct Delayed {
     /// The job as it is sent.
     pub job: Job,
-    /// How long it waits.
+    /// The time that it waits.
     pub delay: Duration,
 }
 
-/// Returns a job as it is deferred: its `deferrals` grow by one, and the delay with them, or it waits as long as the source
-/// `asked` for. Neither waits longer than SQS delays a message: a source that asks for more is asked again sooner.
+/// Returns a job as it is deferred: its `deferrals` grow by one, and the delay with them, or it waits as long as the
+/// source `asked` for. Neither waits longer than SQS delays a message: a source that asks for more is asked again
+/// sooner.
 pub fn deferred(job: &Job, asked: Option<Duration>) -> Delayed {
     let delay = delay(job.deferrals).max(asked.unwrap_or_default());
     Delayed {

@@ -25,7 +25,7 @@ pub struct Credentials {
     pub client_secret: SecretString,
     /// The keys that sign webhooks.
     pub webhook: WebhookKeys,
-    /// Whether the secret's former version held a key; empty until that was asked.
+    /// `true`: the secret's former version held a key. Empty until that was asked.
     held_key: OnceCell<bool>,
 }
 
@@ -73,7 +73,10 @@ impl Secrets {
         known.since = self.clock.now();
         let known = known.credentials.clone();
         Ok(self.refresh(&mut cached).await.unwrap_or_else(|error| {
-            tracing::warn!(%error, "the secret could not be read again; the one known is used");
+            tracing::warn!(
+                error = error.redacted(),
+                "the secret could not be read again; the one known is used"
+            );
             known
         }))
     }

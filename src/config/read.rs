@@ -7,8 +7,8 @@ use reqwest::Url;
 
 use super::hosts::{self, MediaHosts, is_domain, is_label, is_local};
 use super::{
-    Config, GenesysConfig, LimitConfig, ObjectLock, QueueConfig, RecordingConfig, StorageConfig, TableConfig,
-    WebhookSignature,
+    AWS_ATTEMPT_TIMEOUT, Config, GenesysConfig, LimitConfig, ObjectLock, QueueConfig, RecordingConfig,
+    StorageConfig, TableConfig, WebhookSignature,
 };
 use crate::domain::format::{Channels, Format, MediaKind, RecordingApi};
 use crate::domain::key::KeyTemplate;
@@ -313,7 +313,7 @@ impl Env<'_> {
             max_attempts: u32::try_from(attempts?).ok()?,
             backoff_base: Duration::from_millis(200),
             answer_timeout: Duration::from_secs(30),
-            aws_attempt_timeout: Duration::from_secs(60),
+            aws_attempt_timeout: AWS_ATTEMPT_TIMEOUT,
             media_idle: Duration::from_secs(30),
             webhook_timeout: Duration::from_secs(10),
         })

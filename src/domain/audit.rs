@@ -51,8 +51,8 @@ pub enum Action {
 }
 
 impl Action {
-    /// All of them.
-    const ALL: [Self; 12] = [
+    /// All of them: what reading knows.
+    pub const ALL: [Self; 12] = [
         Self::DownloadInitiated,
         Self::DownloadCompleted,
         Self::DownloadFailed,

@@ -27,19 +27,19 @@ pub struct Listing {
 pub struct Listed {
     /// Its id.
     pub id: RecordingId,
-    /// What was recorded.
+    /// The kind of the recording.
     pub media: MediaKind,
-    /// Whether the recording can be downloaded.
+    /// Its availability for download.
     pub availability: Availability,
-    /// When it began, as far as the metadata says.
+    /// The time at which it began, as far as the metadata says.
     pub start: Option<Timestamp>,
-    /// When it ended, as far as the metadata says.
+    /// The time at which it ended, as far as the metadata says.
     pub end: Option<Timestamp>,
-    /// What the audit notes of it: retention policy, region, dates.
+    /// The attributes for the audit: retention policy, region, dates.
     pub notes: Map<String, Value>,
 }
 
-/// Whether a recording can be downloaded.
+/// The availability of a recording for download.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Availability {
     /// Now.
@@ -65,24 +65,24 @@ pub enum Opening {
 pub struct Opened {
     /// Its files, at least one.
     pub sources: Vec<Source>,
-    /// When it began.
+    /// The time at which it began.
     pub start: Option<Timestamp>,
-    /// What the audit notes of it, beyond what the metadata said.
+    /// Further attributes for the audit, which the metadata does not hold.
     pub notes: Map<String, Value>,
     /// Its pauses and holds; `None` where the API does not give any.
     pub annotations: Option<Annotations>,
 }
 
-/// Where the bytes of one file come from.
+/// The source of the bytes of one file.
 #[derive(Debug)]
 pub struct Source {
     /// `None` for the only file of a recording.
     pub channel: Option<u32>,
     /// The format that the request decided; `None`: look at the bytes.
     pub format: Option<Format>,
-    /// What is recorded in it.
+    /// The kind of the recording that it belongs to.
     pub media: MediaKind,
-    /// Which of several consecutive files of a screen recording it is, from 0.
+    /// The number of the file among the consecutive files of a screen recording, from 0.
     pub part: Option<u32>,
     /// Genesys' name of that part, where that is not its number.
     pub part_name: Option<String>,

@@ -58,7 +58,7 @@ pub(super) async fn of(api: &Api, conversation: ConversationId, deadline: &Deadl
             Ok(page) => page,
             Err(error) if error.kind() == ErrorKind::Forbidden => {
                 return "whether Genesys holds an orphan recording for it is unknown: grant the OAuth client's role \
-                        recording:orphan:view to be told"
+                        recording:orphan:view to find out"
                     .to_owned();
             }
             Err(error) => {

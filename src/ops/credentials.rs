@@ -7,9 +7,19 @@ use super::Session;
 use super::error::{Error, Kind};
 
 impl Session {
-    /// Fails if requests to AWS cannot be signed: without a region, or without credentials.
-    pub async fn can_sign(&self) -> Result<(), Error> {
-        region(&self.sdk).await.map(drop)
+    /// Fails if no AWS region is set.
+    pub fn has_region(&self) -> Result<(), Error> {
+        region(&self.sdk).map(drop)
+    }
+
+    /// Returns `error`, or why requests to AWS cannot be signed if that is the cause of an error of a service. Asked only
+    /// then: a source of credentials may ask a person for a code each time.
+    pub async fn cause(&self, error: Error) -> Error {
+        if error.kind() != Kind::Service {
+            return error;
+        }
+        let signing = self.unless_interrupted(can_sign(&self.sdk)).await;
+        signing.err().unwrap_or(error)
     }
 
     /// Returns account and ARN of the caller as AWS sees them; `None` where it does not say.
@@ -28,15 +38,19 @@ impl Session {
     }
 }
 
-/// Returns the region, if there are one and credentials to sign requests with.
-pub(super) async fn region(sdk: &SdkConfig) -> Result<&Region, Error> {
-    let region = sdk.region().ok_or_else(|| {
+/// Returns the region; fails if none is set.
+pub(super) fn region(sdk: &SdkConfig) -> Result<&Region, Error> {
+    sdk.region().ok_or_else(|| {
         let missing = Error::new(Kind::Configuration, "no AWS region is set");
         missing.remedy("set AWS_REGION, or AWS_PROFILE to a profile that has a region")
-    })?;
+    })
+}
+
+/// Fails if there are no credentials to sign requests with.
+pub(super) async fn can_sign(sdk: &SdkConfig) -> Result<(), Error> {
     let provider = sdk.credentials_provider().ok_or_else(|| missing(""))?;
     match provider.provide_credentials().await {
-        Ok(_) => Ok(region),
+        Ok(_) => Ok(()),
         Err(error) => Err(missing(&crate::error::chain(&error))),
     }
 }

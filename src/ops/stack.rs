@@ -43,25 +43,28 @@ const VARIABLES: [(&str, &str); 27] = [
 
 /// Returns the values of the function's variables in the stack of this name; empty where it leaves one unset.
 pub(super) async fn variables(sdk: &SdkConfig, name: &str) -> Result<BTreeMap<&'static str, String>, Error> {
-    let region = credentials::region(sdk).await?;
+    let region = credentials::region(sdk)?;
     let described = aws_sdk_cloudformation::Client::new(sdk)
         .describe_stacks()
         .stack_name(name)
         .send()
-        .await
-        .map_err(|error| {
-            let error = Error::from(aws::failed(&format!("describing the stack {name}"), error));
-            let endpoint = sdk.endpoint_url();
-            let local = endpoint.is_some_and(|url| Url::parse(url).is_ok_and(|url| is_local(&url)));
-            if error.unreachable().is_some() {
-                let usual = || format!("https://cloudformation.{region}.amazonaws.com");
-                error.at(endpoint.map_or_else(usual, str::to_owned))
-            } else if local {
-                error.remedy("leave --stack out: `cargo local -- serve` has no stacks")
-            } else {
-                error.remedy("check the stack's name, the region and the credentials")
-            }
-        })?;
+        .await;
+    if described.is_err() {
+        credentials::can_sign(sdk).await?;
+    }
+    let described = described.map_err(|error| {
+        let error = Error::from(aws::failed(&format!("describing the stack {name}"), error));
+        let endpoint = sdk.endpoint_url();
+        let local = endpoint.is_some_and(|url| Url::parse(url).is_ok_and(|url| is_local(&url)));
+        if error.unreachable().is_some() {
+            let usual = || format!("https://cloudformation.{region}.amazonaws.com");
+            error.at(endpoint.map_or_else(usual, str::to_owned))
+        } else if local {
+            error.remedy("leave --stack out: `cargo local -- serve` has no stacks")
+        } else {
+            error.remedy("check the stack's name, the region and the credentials")
+        }
+    })?;
     let stack = described.stacks.unwrap_or_default().into_iter().next();
     let wrong = |message: String| Error::new(Kind::Configuration, message);
     let stack = stack.ok_or_else(|| wrong(format!("there is no stack {name} in this account and region")))?;

@@ -7,7 +7,7 @@ use serde::Deserialize as _;
 use serde_json::Value;
 use tracing::Span;
 
-use super::kept::is_topic;
+use super::kept::{is_topic, unwrapped};
 use crate::config::Config;
 use crate::domain::audit::Source;
 use crate::domain::format::{MediaKind, RecordingApi};
@@ -165,13 +165,14 @@ fn messages(records: Value) -> Result<Vec<Value>, Error> {
     }
 }
 
-/// Reads the body of an SQS message: a job, or a whole EventBridge event.
+/// Reads the body of an SQS message: a job, a whole EventBridge event, or Lambda's record of a failed invocation with either.
 pub fn from_body(body: &str, wanted: &Wanted<'_>) -> Result<Request, Error> {
     let value: Value = serde_json::from_str(body).map_err(|error| {
         malformed(format!(
             "the message body is not JSON ({error}); accepted: a job or an EventBridge event"
         ))
     })?;
+    let value = unwrapped(value);
     if value.get("detail-type").is_some() {
         from_event(&value, wanted)
     } else {
@@ -414,6 +415,28 @@ mod tests {
         assert_eq!(read, [(Some("m-0"), true), (None, false), (Some("m-2"), false)]);
         let why = messages[2].request.as_ref().unwrap_err().to_string();
         assert!(why.contains("no body"), "{why}");
+    }
+
+    #[test]
+    fn a_dead_letter_that_lambda_wrapped_is_read_when_it_is_moved_as_it_is() {
+        let wrapped = |payload: Value| {
+            json!({"version": "1.0", "requestContext": {"condition": "RetriesExhausted"}, "requestPayload": payload})
+                .to_string()
+        };
+        for payload in [
+            json!({"conversationId": ID}),
+            event(END, json!({"conversationId": ID})),
+        ] {
+            let Ok(Request::Archive { job, .. }) = from_body(&wrapped(payload), &AUDIO) else {
+                panic!()
+            };
+            assert_eq!(job.conversation.to_string(), ID);
+        }
+        let invalid = wrapped(json!({"conversationId": ID, "format": "tape", "ani": "tel:+15555550100"}));
+        assert!(from_body(&invalid, &AUDIO).is_err());
+        let kept = super::super::kept::kept(&invalid);
+        assert_eq!(kept.body, json!(json!({"conversationId": ID}).to_string()));
+        assert_eq!(kept.dropped, 2);
     }
 
     #[test]

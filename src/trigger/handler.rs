@@ -53,7 +53,7 @@ pub(super) enum Settled {
     Done(Vec<RecordingResult>),
     /// Nothing was asked for, or there was nothing to do.
     Ignored,
-    /// It cannot be read, and people have it.
+    /// An invalid message, which the exception queue has.
     HandedOver,
     /// The trigger has to redeliver it; an event or a job fails.
     Retry {

@@ -67,9 +67,19 @@ const JOB: &[(&str, Shape)] = &[
     ("notBefore", Shape::Value(is_time)),
 ];
 
+/// Returns the payload of a failed asynchronous invocation, if `value` is Lambda's record of one, else `value`. Such a record
+/// is what the dead letter queue holds of direct events, and what comes when it is moved to the work queue as it is.
+/// <https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-retain-records.html>
+pub(super) fn unwrapped(mut value: Value) -> Value {
+    match value.get_mut("requestPayload") {
+        Some(payload) => payload.take(),
+        None => value,
+    }
+}
+
 /// Returns the part of a body that may be kept.
 pub(super) fn kept(text: &str) -> Kept {
-    match serde_json::from_str(text) {
+    match serde_json::from_str(text).map(unwrapped) {
         Ok(Value::Object(fields)) => {
             let is_event = fields.contains_key("detail-type");
             let mut dropped = 0;

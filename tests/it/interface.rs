@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use recording_archiver::config::VARIABLES;
+use recording_archiver::domain::audit::Action;
 use serde_json::json;
 use syn::visit::Visit;
 
@@ -114,6 +115,12 @@ fn outcomes_codes_states_and_actions_are_those_of_the_code() {
     assert_eq!(
         page("Actions", "action"),
         texts_of("domain/audit.rs", "Action", "as_str")
+    );
+    let read = Action::ALL.map(|action| action.as_str().to_owned());
+    assert_eq!(
+        page("Actions", "action"),
+        read.into_iter().collect(),
+        "what is written is read"
     );
 }
 

@@ -29,7 +29,7 @@ enum End {
         look: Box<Look>,
         before: Option<Box<Record>>,
         next: Option<Delayed>,
-        /// What came of the conversation as a whole, if anything did.
+        /// The outcome for the conversation as a whole, if there is one.
         outcome: Option<Outcome>,
     },
     /// The look ends in an error: the same look is taken again later, or a person has to act.
@@ -89,7 +89,8 @@ impl Archiver {
         Ok(self.ended(run, seen.found, error))
     }
 
-    /// Records a look whose next job was sent. Returns what came of the conversation as a whole, if anything did.
+    /// Records a look whose next job was sent. Returns the result for the conversation as a
+    /// whole, if there is one.
     pub async fn record_look(&self, run: Run<'_>, concluded: Concluded) -> Option<RecordingResult> {
         let (look, before, outcome) = match concluded.0 {
             End::Looked {
@@ -201,7 +202,7 @@ fn next_look(run: Run<'_>, number: u32, at: Timestamp) -> Job {
     }
 }
 
-/// What a look that counts came to.
+/// The outcome of a look that counts.
 #[derive(Clone, Copy)]
 enum Conclusion {
     Again(Timestamp),

@@ -1,4 +1,4 @@
-//! What the ledger knows of a conversation when a look begins, and what the look makes of it.
+//! The ledger's records of a conversation when a look begins, and the look's findings beside them.
 
 use jiff::Timestamp;
 
@@ -8,7 +8,7 @@ use crate::domain::record::{Record, State};
 use crate::domain::recording::RecordingId;
 use crate::genesys::Listing;
 
-/// What the ledger knows of a conversation.
+/// The ledger's records of a conversation.
 pub(super) struct Known {
     pub(super) conversation: Option<Record>,
     pub(super) recordings: Vec<Record>,
@@ -35,7 +35,7 @@ impl Known {
         self.conversation.as_ref().map_or(0, |record| record.look_begun)
     }
 
-    /// Takes from the list the recordings that another run or job sees to.
+    /// Removes from the list the recordings that another run or job works on.
     pub(super) fn leave_to_their_runs(&self, listing: &mut Listing, now: Timestamp) {
         let alone = |id: &RecordingId| needs_work(self.of(&id.to_string()), now);
         listing.recordings.retain(|one| alone(&one.id));

@@ -1,4 +1,4 @@
-//! What the ledger knows of a conversation as a whole: the item `-`, and all records beside it.
+//! The ledger's item of a conversation as a whole, `-`, and all records beside it.
 
 use std::collections::HashMap;
 use std::ops::ControlFlow;
@@ -16,41 +16,41 @@ use crate::error::Error;
 /// An item as DynamoDB gives it.
 pub(super) type Item = HashMap<String, AttributeValue>;
 
-/// A look at a conversation, as it is written down.
+/// A look at a conversation, as it is recorded.
 #[derive(Debug)]
 pub struct Look {
-    /// Which one, from 1.
+    /// The number of the look, from 1.
     pub number: u32,
-    /// Where the conversation stands after it: settling, settled or unrecorded.
+    /// The conversation's state after the look: settling, settled or unrecorded.
     pub state: State,
-    /// What it found.
+    /// The findings.
     pub found: Found,
-    /// When the next one follows.
+    /// The time of the next look.
     pub next_look_at: Option<Timestamp>,
-    /// What proved that nothing more can come.
+    /// The proof that nothing more can come.
     pub settled_by: Option<&'static str>,
-    /// Its audit event.
+    /// The audit event.
     pub entry: AuditEvent,
 }
 
-/// What a look found, and keeps for the next one.
+/// The findings of a look, kept for the next one.
 #[derive(Debug, Clone, Default)]
 pub struct Found {
-    /// The recordings that it listed, sorted.
+    /// The listed recordings, sorted.
     pub listed: Vec<String>,
     /// Recordings that other jobs found and that are not listed any more.
     pub others: Vec<String>,
-    /// The kinds that it listed.
+    /// The kinds of the listed recordings.
     pub kinds: Vec<String>,
     /// The unreadable entries that were handed over.
     pub unreadable: Option<String>,
-    /// When the latest end event was.
+    /// The time of the latest end event.
     pub since: Option<Timestamp>,
 }
 
 impl Found {
-    /// Adds what was found to what is known.
-    fn tell(&self, next: &mut Record) {
+    /// Adds the findings to the record.
+    fn apply(&self, next: &mut Record) {
         next.recordings.extend_from_slice(&self.listed);
         next.recordings.extend_from_slice(&self.others);
         next.kinds.extend_from_slice(&self.kinds);
@@ -65,26 +65,26 @@ impl Found {
     }
 }
 
-/// Why nothing was claimed, as it is written down.
+/// The end of a run that claimed nothing, as it is recorded.
 #[derive(Debug)]
 pub struct Note {
-    /// Where the conversation or the recording stands after it.
+    /// The state of the conversation or the recording after the run.
     pub state: State,
     /// A settled conversation is not settled any more.
     pub reopens: bool,
-    /// `deferrals` of the job that is sent already, and when it comes.
+    /// The `deferrals` of the job that was sent, and the time until which it waits.
     pub sent: Option<(u32, Timestamp)>,
-    /// What the look found that ends here.
+    /// The findings of the look that ends here.
     pub found: Option<Found>,
 }
 
 impl Note {
-    pub(super) fn tell(&self, next: &mut Record) {
+    pub(super) fn apply(&self, next: &mut Record) {
         if let Some((deferrals, at)) = self.sent {
             (next.deferrals, next.next_look_at) = (deferrals, Some(at));
         }
         if let Some(found) = &self.found {
-            found.tell(next);
+            found.apply(next);
         }
     }
 }
@@ -194,7 +194,7 @@ impl Ledger {
                 next.listed_since = None;
             }
             next.listed_since.get_or_insert_with(|| self.clock.now());
-            found.tell(&mut next);
+            found.apply(&mut next);
             next.listed.clone_from(&found.listed);
             next.looks = look.number;
             next.state = look.state;

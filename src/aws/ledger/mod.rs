@@ -32,16 +32,16 @@ pub use look::{Found, Look, Note};
 #[cfg(feature = "cli")]
 pub use read::{EventPage, Events, Mark, PageKey, RecordPage, UnreadableEvent};
 
-/// What came of asking for a recording. The caller has to deal with each.
+/// The answer to a claim. The caller has to handle each variant.
 #[derive(Debug)]
 pub enum Claim<'a> {
-    /// It is ours until the lease ends.
+    /// The recording is this run's until the lease ends.
     Granted(Lease<'a>),
-    /// A former run did everything there is to do.
+    /// A former run finished the recording.
     Done(Record),
-    /// Another run is at it.
+    /// Another run holds the lease.
     Busy {
-        /// How long its lease still runs.
+        /// The rest of its lease.
         remaining: Duration,
     },
 }
@@ -51,7 +51,7 @@ pub enum Claim<'a> {
 pub struct Writer<'a> {
     /// The recording, or the conversation as a whole.
     pub target: RecordingRef,
-    /// Who made the run happen; every audit event names it.
+    /// The run's trigger and its ids; every audit event names them.
     pub actor: &'a Actor,
     /// The end of the invocation: a lease lasts until then, and so do retries.
     pub deadline: &'a Deadline,
@@ -74,7 +74,7 @@ pub struct Lease<'a> {
 }
 
 impl Lease<'_> {
-    /// The record as this run last wrote it.
+    /// Returns the record as this run last wrote it.
     pub fn record(&self) -> &Record {
         &self.record
     }
@@ -95,7 +95,7 @@ impl Lease<'_> {
         self.record.transcoding_since.get_or_insert(now);
     }
 
-    /// This attempt's id; unique to the run.
+    /// Returns this attempt's id, which is unique to the run.
     pub fn attempt(&self) -> Uuid {
         self.record.lease_owner
     }
@@ -112,7 +112,7 @@ pub struct Ledger {
 }
 
 impl Ledger {
-    /// A ledger over these tables. Audit events are also written to `lines`.
+    /// Makes a ledger over these tables. Audit events are also written to `lines`.
     pub fn new(client: Client, tables: TableConfig, policy: RetryPolicy, clock: Clock, lines: Lines) -> Self {
         Self {
             client,
@@ -170,8 +170,8 @@ impl Ledger {
         })
     }
 
-    /// Records that all bytes of `files` are in S3 and checked, before the last of them becomes visible. The recording is
-    /// whole once there is a file for each of `channels`.
+    /// Records that all bytes of `files` are in S3 and checked, before the last of them becomes visible. The recording
+    /// is whole once there is a file for each of `channels`.
     pub async fn storing(
         &self,
         lease: &mut Lease<'_>,
@@ -262,7 +262,7 @@ impl Ledger {
             let mut next = self.next(&writer.target, seen, entry);
             next.state = note.state;
             next.lease_expires_at = 0;
-            note.tell(&mut next);
+            note.apply(&mut next);
             ControlFlow::Continue(next)
         })
         .await

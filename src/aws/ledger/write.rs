@@ -27,7 +27,7 @@ pub(super) struct Writing<'a> {
     pub(super) audited: fn(Option<&Record>, &Record) -> bool,
 }
 
-/// What the record has to be like for a write to go through.
+/// The condition on the record under which a write goes through.
 enum Expect<'a> {
     /// There is none.
     Absent,
@@ -38,7 +38,7 @@ enum Expect<'a> {
 }
 
 enum CommitError {
-    /// The record is not as expected, but like this.
+    /// The record is another one than expected: this one.
     Conflict(Option<Box<Record>>),
     Failed(Error),
 }
@@ -49,9 +49,9 @@ pub(super) fn always(_: Option<&Record>, _: &Record) -> bool {
 }
 
 impl Ledger {
-    /// Writes what `decide` makes of the record as it is now, with `entry` as its audit event, unless it breaks off.
-    /// The first write takes it that the record is as `seen`, or that there is none: if it is another one, the refusal
-    /// shows it.
+    /// Writes the record that `decide` makes of the current one, with `entry` as its audit event, unless it breaks off.
+    /// Optimistic: the first write assumes that the record is as `seen`, or that none exists. If that is wrong, the
+    /// failed condition returns the current record.
     pub(super) async fn update<T>(
         &self,
         writing: Writing<'_>,
@@ -91,7 +91,7 @@ impl Ledger {
         }
     }
 
-    /// The record that follows `seen`, or the first one.
+    /// Returns the record that follows `seen`, or the first one.
     pub(super) fn next(&self, of: &RecordingRef, seen: Option<&Record>, entry: &AuditEvent) -> Record {
         let Chain { head, seq } = Chain::default();
         let mut next = seen.cloned().unwrap_or_else(|| Record {
@@ -268,7 +268,7 @@ fn transact(put: aws_sdk_dynamodb::types::builders::PutBuilder) -> Result<Transa
     Ok(TransactWriteItem::builder().put(put).build())
 }
 
-/// Why a transaction was cancelled, item by item; empty for any other failure.
+/// Returns why a transaction was cancelled, item by item; nothing for any other failure.
 fn cancellation(error: Option<&TransactWriteItemsError>) -> Vec<CancellationReason> {
     match error {
         Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) => {

@@ -2,18 +2,19 @@
 
 use crc_fast::CrcAlgorithm::Crc64Nvme;
 
-/// The polynomial, reflected: bit 63 is x⁰. <https://reveng.sourceforge.io/crc-catalogue/17plus.htm#crc.cat.crc-64-nvme>
+/// The polynomial, reflected: bit 63 is x⁰.
+/// <https://reveng.sourceforge.io/crc-catalogue/17plus.htm#crc.cat.crc-64-nvme>
 const POLYNOMIAL: u64 = 0x9a6c_9329_ac4b_c9b5;
 
 /// CRC64NVME of no bytes at all, where [`append`] begins.
 pub(super) const EMPTY: u64 = 0;
 
-/// CRC64NVME while the bytes come.
+/// Begins a CRC64NVME of bytes that are still to come.
 pub(super) fn running() -> crc_fast::Digest {
     crc_fast::Digest::new(Crc64Nvme)
 }
 
-/// The checksum of what has checksum `first`, followed by `length` bytes that have checksum `second`.
+/// Returns the checksum of bytes with checksum `first`, followed by `length` bytes with checksum `second`.
 ///
 /// As zlib's `crc32_combine` does it: what follows `first` shifts it by x^(8 × length). That takes some thousand
 /// operations. The matrices by which `crc_fast::checksum_combine` does the same took 1.3 ms, which, part by part, was a
@@ -22,7 +23,7 @@ pub(super) fn append(first: u64, second: u64, length: u64) -> u64 {
     multiply(first, power_of_x(8 * u128::from(length))) ^ second
 }
 
-/// x^`exponent` modulo the polynomial.
+/// Returns x^`exponent` modulo the polynomial.
 fn power_of_x(mut exponent: u128) -> u64 {
     let (mut power, mut square) = (1 << 63, 1 << 62);
     while exponent > 0 {
@@ -35,7 +36,7 @@ fn power_of_x(mut exponent: u128) -> u64 {
     power
 }
 
-/// The product of two polynomials modulo the polynomial.
+/// Returns the product of two polynomials modulo the polynomial.
 fn multiply(a: u64, mut b: u64) -> u64 {
     let mut product = 0;
     for bit in (0..64).rev() {

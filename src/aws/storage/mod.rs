@@ -46,12 +46,12 @@ pub struct Storage {
     counters: Arc<Counters>,
 }
 
-/// What an object says of itself, known before its first byte is sent.
+/// The metadata of an object, known before its first byte is sent.
 #[derive(Debug, Clone)]
 pub struct ObjectFacts {
     /// Object key.
     pub key: String,
-    /// Whose recording it is.
+    /// The recording that the object belongs to.
     pub of: RecordingRef,
     /// The attempt that writes it.
     pub attempt: Uuid,
@@ -193,7 +193,7 @@ impl ObjectFacts {
     }
 }
 
-/// What every request and every object gets, however it is sent.
+/// The parameters of every request and every object, however it is sent.
 impl StorageConfig {
     /// Makes an error of a failed call of S3. The bucket of another account refuses as a missing permission does.
     fn failed<E>(&self, doing: &str, error: SdkError<E>) -> Error

@@ -1,4 +1,5 @@
-//! The requests that write one object. Each is sent once for each try of the SDK; what follows is the caller's business.
+//! The requests that write one object. Each is sent once for each try of the SDK; what follows is the caller's
+//! business.
 
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::primitives::ByteStream;
@@ -20,7 +21,7 @@ pub(super) struct Object {
     pub(super) facts: ObjectFacts,
 }
 
-/// How making an object visible ended.
+/// The answer to the request that makes an object visible.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Published {
     /// The object is there, and this is what S3 says of it.

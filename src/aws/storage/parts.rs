@@ -20,7 +20,8 @@ pub(super) struct Part {
 
 /// Collects chunks and gives them back as parts, all full but the last.
 ///
-/// The checksum is taken of what comes in, not of the copy that is sent: S3 then refuses a byte that changed in between.
+/// The checksum is taken of what comes in, not of the copy that is sent: S3 then refuses a byte that changed in
+/// between.
 #[derive(Debug)]
 pub(super) struct PartBuffer {
     part_size: usize,
@@ -29,7 +30,7 @@ pub(super) struct PartBuffer {
 }
 
 impl PartBuffer {
-    /// A buffer for parts of `part_size` bytes, at least 1.
+    /// Makes a buffer for parts of `part_size` bytes, at least 1.
     pub(super) fn new(part_size: usize) -> Self {
         Self {
             part_size: part_size.max(1),
@@ -52,7 +53,7 @@ impl PartBuffer {
     }
 
     /// Takes the memory of a part that was sent for the next one: new memory has to be zeroed, page by page, by the
-    /// operating system. Where somebody still reads it, nothing happens.
+    /// operating system. Does nothing where the memory is still being read.
     pub(super) fn reuse(&mut self, sent: Bytes) {
         if self.filling.capacity() == 0
             && let Ok(mut memory) = sent.try_into_mut()

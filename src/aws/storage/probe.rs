@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::Storage;
 use crate::error::Error;
 
-/// What came of writing one object twice.
+/// The result of writing one object twice.
 #[derive(Debug)]
 pub struct ConditionalWrites {
     /// The second write was refused.
@@ -22,7 +22,7 @@ pub struct ConditionalWrites {
 }
 
 impl Storage {
-    /// Whether the bucket can be reached.
+    /// Checks whether the bucket can be reached.
     pub async fn reach(&self) -> Result<(), Error> {
         let bucket = &self.config.bucket;
         let head = self
@@ -44,7 +44,7 @@ impl Storage {
         }
     }
 
-    /// The time at AWS, to the second; `None` if no answer tells it. One that refuses does as well.
+    /// Returns the time at AWS, to the second; `None` if no answer has it. A refusal has it as well.
     pub async fn time(&self) -> Result<Option<Timestamp>, Error> {
         let bucket = &self.config.bucket;
         let date = Date::default();
@@ -63,8 +63,8 @@ impl Storage {
         }
     }
 
-    /// Whether the bucket can lock objects; `None` if the store does not tell. One that cannot refuses every object that
-    /// is to be locked.
+    /// Checks whether the bucket can lock objects; `None` if the store does not say. A bucket that cannot refuses every
+    /// object that is to be locked.
     pub async fn has_object_lock(&self) -> Result<Option<bool>, Error> {
         let bucket = &self.config.bucket;
         let asked = self
@@ -88,7 +88,8 @@ impl Storage {
         }
     }
 
-    /// Writes a small object twice, with the encryption of the archive, on condition that there is none, and deletes it.
+    /// Writes a small object twice, with the encryption of the archive, on condition that there is none, and deletes
+    /// it.
     pub async fn try_conditional_writes(&self) -> Result<ConditionalWrites, Error> {
         let key = format!("archivectl-doctor/{}", Uuid::new_v4());
         let put = || {

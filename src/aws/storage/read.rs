@@ -18,7 +18,7 @@ use crate::error::Error;
 /// The object under the key of an archived file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Found {
-    /// Of its bytes, as they are now.
+    /// The digest of its bytes, as they are now.
     pub digest: Digest,
     /// Its user metadata.
     pub metadata: BTreeMap<String, String>,
@@ -41,7 +41,7 @@ pub struct Version {
     pub is_marker: bool,
 }
 
-/// What an object's metadata says of it; each is `None` if it says nothing.
+/// The ids in an object's metadata; `None` where one is missing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Label {
     /// `interaction-id`.
@@ -175,7 +175,7 @@ impl Storage {
             .collect())
     }
 
-    /// A page of what lies under the keys with this prefix, from `from` on.
+    /// Returns a page of the keys with this prefix, from `from` on.
     pub async fn list(&self, prefix: &str, from: Option<String>) -> Result<ObjectPage, Error> {
         let bucket = &self.config.bucket;
         let page = self
@@ -205,7 +205,7 @@ impl Storage {
         })
     }
 
-    /// Whose object lies under a key of the archive bucket; `None` if none does.
+    /// Returns the ids in the metadata of the object under this key of the archive bucket; `None` if there is none.
     pub async fn label(&self, key: &str) -> Result<Option<Label>, Error> {
         let head = self
             .client
@@ -227,7 +227,7 @@ impl Storage {
     }
 }
 
-/// A key as it is, of a listing that was asked for as `url`: `+` is a space, and `%XX` a byte of UTF-8
+/// Decodes a key of a listing that was asked for as `url`: `+` is a space, and `%XX` a byte of UTF-8
 /// (<https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html>). What is not so encoded stays as it came.
 fn decoded(key: &str) -> String {
     let mut bytes = Vec::with_capacity(key.len());

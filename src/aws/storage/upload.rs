@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use tokio::task::JoinSet;
+use tracing::Instrument as _;
 
 use super::object::{Object, Published};
 use super::parts::{MAX_PARTS, Part, PartBuffer, SentPart, SentParts};
@@ -22,7 +23,7 @@ pub struct Upload {
     state: State,
 }
 
-/// What was sent of a file so far.
+/// The part of a file that was sent so far.
 #[derive(Debug)]
 enum State {
     /// Nothing. The first full part is held back, as it may be all there is.
@@ -77,8 +78,8 @@ impl Upload {
         }
     }
 
-    /// Takes the next bytes of the file. A part is sent once it is full, and once fewer than `UPLOAD_CONCURRENCY` are in
-    /// flight. In memory are those, and the one that is being filled or waits for its turn.
+    /// Takes the next bytes of the file. A part is sent once it is full, and once fewer than `UPLOAD_CONCURRENCY` are
+    /// in flight. In memory are those, and the one that is being filled or waits for its turn.
     pub async fn write(&mut self, mut chunk: Bytes) -> Result<(), Error> {
         while !chunk.is_empty() {
             if let Some(part) = self.buffer.take_from(&mut chunk) {
@@ -123,7 +124,8 @@ impl Upload {
         match self.object.abort(&multipart.id).await {
             Ok(()) => self.state = State::default(),
             Err(error) => {
-                tracing::warn!(key = self.object.facts.key, %error, "a multipart upload could not be aborted");
+                let (key, error) = (&self.object.facts.key, error.redacted());
+                tracing::warn!(key, error, "a multipart upload could not be aborted");
             }
         }
     }
@@ -162,8 +164,8 @@ impl Multipart {
         }
     }
 
-    /// Sends a part as soon as fewer than `UPLOAD_CONCURRENCY` are in flight. Returns the memory of a part that ended for
-    /// that, if one had to.
+    /// Sends a part as soon as fewer than `UPLOAD_CONCURRENCY` are in flight. Returns the memory of a part that ended
+    /// for that, if one had to.
     async fn send(&mut self, object: &Arc<Object>, part: Part) -> Result<Option<Bytes>, Error> {
         let config = &object.storage.config;
         if self.parts.begun() == MAX_PARTS {
@@ -181,8 +183,8 @@ impl Multipart {
 
     fn begin(&mut self, object: &Arc<Object>, part: Part) {
         let (object, id, number) = (object.clone(), self.id.clone(), self.parts.begin());
-        self.sending
-            .spawn(async move { object.send_part(&id, number, part).await });
+        let sending = async move { object.send_part(&id, number, part).await };
+        self.sending.spawn(sending.in_current_span());
     }
 
     async fn wait_for_all(&mut self) -> Result<(), Error> {
@@ -231,9 +233,9 @@ impl Prepared {
         self.upload.abort().await;
     }
 
-    /// Makes the object visible, or undoes the upload. After an error nothing is known: only the answer may be lost, and
-    /// [`Storage::find`] says whether the object is there. What was completed cannot be aborted any more, and what is
-    /// aborted cannot be completed, so looking once is enough.
+    /// Makes the object visible, or undoes the upload. After an error nothing is known: only the answer may be lost,
+    /// and [`Storage::find`] says whether the object is there. What was completed cannot be aborted any more, and what
+    /// is aborted cannot be completed, so looking once is enough.
     pub async fn publish(mut self, deadline: &Deadline) -> Result<Published, Error> {
         let published = deadline.in_time(self.make_visible()).await;
         if let Ok(Published::Visible(_)) = published {

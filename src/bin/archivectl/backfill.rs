@@ -156,7 +156,7 @@ fn resumed_notes(resumed: &Resumed, local: bool) -> Vec<Text> {
     let mut notes = Vec::new();
     if let Some(path) = &resumed.finished {
         let note = format!(
-            "this backfill was finished; to do it anew, remove {}",
+            "this backfill was finished; to run it again, remove {}",
             path.display()
         );
         return vec![Text::new(note)];

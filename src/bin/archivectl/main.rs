@@ -150,7 +150,7 @@ async fn run(cli: &Cli, out: &Out, interrupt: Interrupt) -> Result<Verdict, Erro
     let session = Session::start(cli.common.stack.as_deref(), variables, needs, interrupt).await?;
     // The doctor has a line about it.
     if !matches!(cli.command, Command::Doctor(_)) {
-        session.can_sign().await?;
+        session.has_region()?;
     }
     let done = match &cli.command {
         Command::Backfill(args) => backfill::run(args, &session, out).await,
@@ -162,7 +162,10 @@ async fn run(cli: &Cli, out: &Out, interrupt: Interrupt) -> Result<Verdict, Erro
         Command::Reconcile(args) => reconcile::run(args, &session, out).await,
         Command::Completions { .. } | Command::Man(_) => Ok(Verdict::Clean),
     };
-    done.map_err(|error| with_way_out(session.locate(error)))
+    match done {
+        Ok(verdict) => Ok(verdict),
+        Err(error) => Err(with_way_out(session.locate(session.cause(error).await))),
+    }
 }
 
 /// Adds where to look on to an error of a service that names no way out.

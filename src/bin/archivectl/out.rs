@@ -1,4 +1,4 @@
-//! What people and programs get to see: results on stdout, as text or as JSON Lines; the way there on stderr.
+//! Output for people and programs: results on stdout, as text or as JSON Lines; progress and errors on stderr.
 
 use std::io::{self, Write as _};
 use std::sync::{Mutex, PoisonError};

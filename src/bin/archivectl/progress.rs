@@ -1,4 +1,4 @@
-//! How far a command got: a bar on a terminal, a line every few seconds elsewhere.
+//! The progress of a command: a bar on a terminal, a line every few seconds elsewhere.
 
 use std::fmt;
 use std::io::{IsTerminal as _, Write as _};
@@ -10,10 +10,10 @@ use tokio::task::AbortHandle;
 
 use crate::words::{bytes, count};
 
-/// How often a line is written where there is no terminal.
+/// Interval of the lines where there is no terminal.
 const EVERY: Duration = Duration::from_secs(5);
 
-/// How far a command got.
+/// The progress of a command.
 #[derive(Debug)]
 pub(crate) struct Progress {
     bar: ProgressBar,

@@ -5,15 +5,15 @@ use std::fmt::Display;
 use anstyle::{AnsiColor, Style};
 use recording_archiver::redact::visible;
 
-/// What somebody has to look at.
+/// The style of a finding, which a person has to look at.
 pub(crate) const BAD: Style = AnsiColor::Red.on_default().bold();
-/// What is as it should be.
+/// The style of a check or a figure without a finding.
 pub(crate) const GOOD: Style = AnsiColor::Green.on_default();
-/// What somebody may want to look at.
+/// The style of a note, which a person may want to look at.
 pub(crate) const NOTE: Style = AnsiColor::Yellow.on_default();
-/// What the lines after it are about.
+/// The style of a heading.
 pub(crate) const HEAD: Style = Style::new().bold();
-/// What is beside the point.
+/// The style of details.
 pub(crate) const DIM: Style = Style::new().dimmed();
 
 /// Text for people, piece by piece. A piece is shown, never obeyed: only [`Self::style`] colours, and only

@@ -1,4 +1,4 @@
-//! What is wrong with the arguments: one line, and the way out.
+//! Refused arguments as an error: one line, and the way out.
 
 use std::ffi::OsStr;
 

@@ -1,4 +1,4 @@
-//! How moments, lengths of time and sizes are written for people: each in one way.
+//! Moments, lengths of time and sizes as people read them: each in one way.
 
 use std::fmt;
 

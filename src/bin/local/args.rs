@@ -1,4 +1,4 @@
-//! What was asked for on the command line.
+//! The arguments of the command line.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;

@@ -17,7 +17,7 @@ use sha2::{Digest as _, Sha256};
 use super::folder::{Result, shown};
 use super::screen::size;
 
-/// What an invocation left behind, and what of it does not agree.
+/// The files, items and lines that an invocation left behind, and the contradictions between them.
 #[derive(Default)]
 pub(crate) struct Evidence {
     pub(crate) files: Vec<File>,

@@ -15,7 +15,7 @@ use serde_json::Value;
 use super::folder::Result;
 use super::process::Process;
 
-/// How much time each invocation has.
+/// Time that each invocation has.
 pub(crate) const REMAINING: Duration = Duration::from_secs(900);
 
 /// The lines of stdout that an invocation would have written in Lambda.
@@ -28,7 +28,7 @@ pub(crate) struct Function {
     captured: Captured,
 }
 
-/// What an invocation came to.
+/// The result of an invocation.
 pub(crate) struct Ran {
     /// The answer, or the error's code and its text.
     pub(crate) answer: std::result::Result<Value, (String, String)>,

@@ -12,7 +12,7 @@ use super::folder::{Result, shown};
 use super::function::{Function, Ran};
 use super::screen::{Screen, count, size};
 
-/// What the folder held before.
+/// The state of the folder before the run.
 #[derive(Clone, Copy, PartialEq)]
 pub(crate) enum Ground {
     Empty,
@@ -39,7 +39,7 @@ fn kept(promised: &BTreeSet<String>, outcomes: &BTreeSet<String>, ground: Ground
         || (ground == Ground::Trodden && promised.iter().map(again).collect::<BTreeSet<_>>() == *outcomes)
 }
 
-/// What all events together came to.
+/// The results of all events together.
 #[derive(Default)]
 struct Total {
     events: usize,

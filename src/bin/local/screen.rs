@@ -1,14 +1,14 @@
-//! What is written to stdout: colours on a terminal, plain lines otherwise, and a quiet end when nobody reads on.
+//! Output to stdout: colours on a terminal, plain lines otherwise, and a quiet end when the reader went away.
 
 use std::fmt::Display;
 use std::io::{self, IsTerminal as _, Write as _};
 
-/// How to write, and how much.
+/// The style and the detail of the output.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Screen {
     terminal: bool,
     colours: bool,
-    /// Whether every detail is wanted.
+    /// `true`: every detail is wanted.
     pub(crate) verbose: bool,
 }
 

@@ -80,7 +80,8 @@ impl Doctor<'_> {
                 &[],
                 "check where the credentials come from (AWS_PROFILE)",
                 async {
-                    let region = credentials::region(&session.sdk).await?;
+                    let region = credentials::region(&session.sdk)?;
+                    credentials::can_sign(&session.sdk).await?;
                     Ok(Said::Ok(format!("found, region {region}")))
                 },
             )

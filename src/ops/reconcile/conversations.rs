@@ -8,7 +8,6 @@ use super::{Cause, Item, LOOKUPS, Reason, Reconciliation, Standing};
 use crate::domain::days::Age;
 use crate::domain::job::Job;
 use crate::domain::recording::ConversationId;
-use crate::error::ErrorKind;
 use crate::genesys::analytics::{Conversation, Page};
 use crate::ops::Error;
 use crate::ops::custody::{self, Custody};
@@ -127,7 +126,7 @@ impl Reconciliation<'_> {
             match genesys.recordings(&job, &deadline).await {
                 Ok(listing) => Ok(listing.recordings),
                 // Deleted there, after it was archived.
-                Err(error) if is_nothing(error.kind()) => Ok(Vec::new()),
+                Err(error) if error.kind().is_not_found() => Ok(Vec::new()),
                 Err(error) => Err(error),
             }
         };
@@ -155,9 +154,4 @@ impl Reconciliation<'_> {
         self.figures.refused += jobs.len() as u64 - sent;
         Ok(())
     }
-}
-
-/// Returns whether Genesys answered that it has no such conversation, or no recording of it.
-fn is_nothing(kind: ErrorKind) -> bool {
-    matches!(kind, ErrorKind::UnknownConversation | ErrorKind::NotReady { .. })
 }

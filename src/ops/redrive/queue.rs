@@ -87,8 +87,8 @@ impl Queues {
             return Ok(());
         };
         let message = format!(
-            "{} messages were sent but could not be deleted from {} ({}): they will come again, and the function will answer \
-             already_archived",
+            "{} messages were sent but could not be deleted from {} ({}): the next redrive sends them again, and the function \
+             answers already_archived",
             deleted.failed().len(),
             self.from,
             first.code()

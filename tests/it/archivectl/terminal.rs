@@ -1,7 +1,8 @@
 //! What a person sees at a terminal: lines that fit, help that is complete, and nothing twice.
 
+use recording_archiver::sim::aws::{ACCESS_KEY_ID, SECRET_ACCESS_KEY};
 use recording_archiver::sim::genesys::FileState;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{Folder, archivectl, command, end};
 use crate::support::{Bench, CONVERSATION};
@@ -134,6 +135,37 @@ async fn a_refusal_of_arguments_is_one_line_with_a_fix_in_json() {
         );
         assert!(text("fix").contains(fix), "{told}");
     }
+}
+
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_command_asks_for_credentials_once() {
+    let bench = Bench::with_a_call().await;
+    let folder = Folder::new();
+    let (asked, script, config) = (
+        folder.file("asked"),
+        folder.file("login.sh"),
+        folder.file("config"),
+    );
+    let credentials =
+        json!({"Version": 1, "AccessKeyId": ACCESS_KEY_ID, "SecretAccessKey": SECRET_ACCESS_KEY});
+    std::fs::write(
+        &script,
+        format!("echo asked >> '{asked}'\necho '{credentials}'\n"),
+    )
+    .unwrap();
+    std::fs::write(&config, format!("[default]\ncredential_process = sh {script}\n")).unwrap();
+    let mut run = command(
+        &bench,
+        &["report", "--json", "--from", "2026-01-05", "--to", "2026-01-06"],
+    );
+    run.env("AWS_CONFIG_FILE", &config)
+        .env("AWS_SHARED_CREDENTIALS_FILE", folder.file("none"))
+        .env_remove("AWS_ACCESS_KEY_ID")
+        .env_remove("AWS_SECRET_ACCESS_KEY");
+    let ran = end(run.spawn().unwrap()).await;
+    assert!(!ran.stdout.is_empty() && ran.code() != Some(2), "{ran:?}");
+    assert_eq!(std::fs::read_to_string(&asked).unwrap(), "asked\n");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -87,37 +87,29 @@ async fn s3_away_altogether_in_mid_upload_leaves_nothing_behind() {
     bench.assert_next_run_archives(&sha256).await;
 }
 
+/// Asserts that a run which loses so many answers of this operation archives, with one download.
+async fn assert_recognised(operation: &'static str, lost: usize) {
+    let (bench, sha256) = bench_for(operation).await;
+    bench
+        .world
+        .wire
+        .disturb_next(Service::S3, operation, lost, Fault::ApplyThenReset);
+    bench.assert_archived(bench.invoke(job()).await, &sha256).await;
+    let downloads = bench.asked(Service::Media, "media");
+    assert_eq!(downloads, 1, "{operation}: one download is enough");
+}
+
 #[tokio::test]
 async fn an_answer_lost_after_the_deed_is_recognised_as_ours() {
     for operation in [PUT, PART_UP, COMPLETE, TAG] {
-        let (bench, sha256) = bench_for(operation).await;
-        bench
-            .world
-            .wire
-            .disturb_next(Service::S3, operation, 1, Fault::ApplyThenReset);
-        bench.assert_archived(bench.invoke(job()).await, &sha256).await;
-        assert_eq!(
-            bench.asked(Service::Media, "media"),
-            1,
-            "{operation}: one download is enough"
-        );
+        assert_recognised(operation, 1).await;
     }
 }
 
 #[tokio::test]
 async fn an_answer_lost_every_time_is_recognised_as_ours() {
     for operation in [PUT, COMPLETE] {
-        let (bench, sha256) = bench_for(operation).await;
-        bench
-            .world
-            .wire
-            .disturb_next(Service::S3, operation, 3, Fault::ApplyThenReset);
-        bench.assert_archived(bench.invoke(job()).await, &sha256).await;
-        assert_eq!(
-            bench.asked(Service::Media, "media"),
-            1,
-            "{operation}: one download is enough"
-        );
+        assert_recognised(operation, 3).await;
     }
 }
 

@@ -14,7 +14,7 @@ const BOTTOM: f64 = 26.0;
 /// No bar is wider.
 const WIDEST: f64 = 64.0;
 
-/// What an upright axis counts in.
+/// The unit of an upright axis.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Unit {
     /// Things.

@@ -35,7 +35,7 @@ pub(crate) struct Args {
     html: Option<PathBuf>,
 }
 
-/// How many reasons and deadlines the text shows; the page and `--json` have more.
+/// Number of reasons and deadlines in the text; the page and `--json` have more.
 const SHOWN: usize = 5;
 
 /// The variables that it cannot do without.
