@@ -131,7 +131,7 @@ impl<'a> Attempt<'a> {
     async fn archived(&mut self, files: Vec<ArchivedFile>, timings: Timings) -> Result<(), Error> {
         let entry = self.entry(Action::ArchiveStored, State::Archived);
         let of_file = |file: &ArchivedFile| {
-            let entry = entry.clone().with_file(file);
+            let entry = entry.clone().with_file(file).with_stored_as(file);
             match timings.archive {
                 Some(took) => entry.with_latency(took),
                 None => entry,

@@ -228,7 +228,7 @@ impl<'a> Attempt<'a> {
             return Err(error);
         }
         let error = match prepared.publish(self.run.deadline).await {
-            Ok(Published::Visible) => return Ok(file),
+            Ok(Published::Visible(answer)) => return Ok(file.answered(answer)),
             Ok(Published::Occupied) => {
                 let key = &file.archive_key;
                 let message = format!("{key} holds an object that this archiver did not write; it was kept");
@@ -246,8 +246,8 @@ impl<'a> Attempt<'a> {
         let former = self.lease.record().former_files.iter();
         let same_place = former.filter(|old| old.archive_key == file.archive_key);
         for candidate in std::iter::once(file).chain(same_place) {
-            if self.archiver.storage.holds(candidate).await? {
-                return Ok(Some(candidate.clone()));
+            if let Some(answer) = self.archiver.storage.find(candidate).await? {
+                return Ok(Some(candidate.clone().answered(answer)));
             }
         }
         Ok(None)
@@ -258,9 +258,12 @@ impl<'a> Attempt<'a> {
         let mut adopted: Vec<ArchivedFile> = Vec::new();
         for file in &self.lease.record().former_files {
             let known = adopted.iter().any(|other| other.archive_key == file.archive_key);
-            if !known && self.archiver.storage.holds(file).await? {
+            if known {
+                continue;
+            }
+            if let Some(answer) = self.archiver.storage.find(file).await? {
                 tracing::info!(archive_key = %file.archive_key, "adopted what a former run stored");
-                adopted.push(file.clone());
+                adopted.push(file.clone().answered(answer));
             }
         }
         Ok(adopted)

@@ -5,6 +5,7 @@
 //! [`verify`].
 
 mod chain;
+mod history;
 
 use std::fmt;
 use std::ops::Index;
@@ -18,6 +19,7 @@ use super::recording::ArchivedFile;
 use super::state::State;
 
 pub use chain::{Chain, ChainBreak, verify};
+pub use history::{Stored, TimeFault, announces, archived_at, is_ahead, state, stored, time_fault};
 
 /// The kind of an event: the attribute `action`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -211,6 +213,18 @@ impl AuditEvent {
             .with_some("mediaHost", file.media_host.as_deref())
     }
 
+    /// Adds what S3 keeps of the file beside its bytes, as far as it is known.
+    #[must_use]
+    pub fn with_stored_as(self, file: &ArchivedFile) -> Self {
+        // A struct of texts always serialises.
+        match file.stored_as.as_ref().map(serde_json::to_value) {
+            Some(Ok(Value::Object(attributes))) => attributes
+                .into_iter()
+                .fold(self, |event, (name, value)| event.with(&name, value)),
+            _ => self,
+        }
+    }
+
     /// Adds why it did not succeed, without addresses of people.
     #[must_use]
     pub fn with_error(self, error: &str) -> Self {
@@ -244,6 +258,11 @@ impl AuditEvent {
     /// Returns the place in its chain, from 1.
     pub fn seq(&self) -> Option<u64> {
         self.number("seq")
+    }
+
+    /// Returns the state that the ledger went to with it.
+    pub fn status(&self) -> Option<State> {
+        State::deserialize(self.get("status")?).ok()
     }
 
     /// Returns when it was written.

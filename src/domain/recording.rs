@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -197,6 +198,74 @@ pub struct ArchivedFile {
     /// The host that its bytes came from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub media_host: Option<String>,
+    /// What S3 was told to keep beside the bytes, and what it answered; absent in files of older versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stored_as: Option<StoredAs>,
+}
+
+/// How an object was stored, beside its bytes. With the file it says all user metadata and tags. The attributes of the
+/// audit event `archive.stored`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StoredAs {
+    /// The metadata `archived-at`.
+    pub archived_at: Timestamp,
+    /// It was sent in parts, before its digest was known, so the metadata does not name that.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub multipart: bool,
+    /// What S3 was told to keep, and what it answered.
+    #[serde(flatten)]
+    pub kept: Kept,
+}
+
+/// What S3 keeps of an object beside its bytes, metadata and tags.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Kept {
+    /// `Content-Type`.
+    pub content_type: String,
+    /// Storage class.
+    pub storage_class: String,
+    /// Mode of the lock; absent: not locked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lock_mode: Option<String>,
+    /// End of the lock.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retain_until: Option<Timestamp>,
+    /// What S3 answered.
+    #[serde(flatten)]
+    pub answer: StoreAnswer,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+fn is_false(value: &bool) -> bool {
+    !*value
+}
+
+/// What S3 says of an object that it made visible.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StoreAnswer {
+    /// Its version; absent where the bucket keeps none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version_id: Option<String>,
+    /// Its encryption at rest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub encryption: Option<String>,
+    /// The KMS key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kms_key_id: Option<String>,
+}
+
+impl ArchivedFile {
+    /// Adds what S3 answered.
+    #[must_use]
+    pub fn answered(mut self, answer: StoreAnswer) -> Self {
+        if let Some(stored) = &mut self.stored_as {
+            stored.kept.answer = answer;
+        }
+        self
+    }
 }
 
 #[cfg(test)]
@@ -218,6 +287,7 @@ impl ArchivedFile {
             format_found: None,
             crc64nvme: None,
             media_host: None,
+            stored_as: None,
         }
     }
 }

@@ -4,8 +4,11 @@ use serde::Serialize;
 
 use super::custody::{self, Custody};
 use super::finding::Finding;
+use super::verify::{Checked, Checker, Proven};
 use super::{Error, Session, Verdict};
-use crate::domain::recording::{ArchivedFile, ConversationId};
+use crate::domain::audit::Stored;
+use crate::domain::record::State;
+use crate::domain::recording::{ArchiveKey, ConversationId};
 
 /// The custody of a conversation: all that ledger and audit hold of it.
 #[derive(Debug)]
@@ -16,6 +19,8 @@ pub struct Audit {
     pub custodies: Vec<Custody>,
     /// All findings, of any of them.
     pub findings: Vec<Finding>,
+    /// The files that were read back and are as they were archived; `None`: none was read.
+    pub proven: Option<Vec<Proven>>,
 }
 
 /// The chain of custody in figures.
@@ -25,6 +30,8 @@ pub struct Figures<'a> {
     interaction_id: String,
     recordings: Vec<RecordingFigures<'a>>,
     findings: &'a [Finding],
+    read: bool,
+    proven: &'a [Proven],
 }
 
 #[derive(Debug, Serialize)]
@@ -34,23 +41,54 @@ struct RecordingFigures<'a> {
     state: Option<&'static str>,
     events: usize,
     chain_head: Option<&'a str>,
-    files: Option<&'a [ArchivedFile]>,
+    files: Vec<FileFigures>,
     #[serde(rename = "whole")]
     intact: bool,
 }
 
-/// Reads both tables and checks each chain.
-pub async fn audit(session: &Session, conversation: ConversationId) -> Result<Audit, Error> {
-    let ledger = session.ledger();
-    let (custodies, mut findings) = session
-        .unless_interrupted(custody::of(&ledger, conversation))
-        .await?;
-    findings.extend(custodies.iter().flat_map(|custody| custody.findings.clone()));
-    Ok(Audit {
-        conversation,
-        custodies,
-        findings,
-    })
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct FileFigures {
+    archive_key: ArchiveKey,
+    sha256: String,
+    size_bytes: u64,
+    attempt_id: String,
+}
+
+impl FileFigures {
+    fn of(stored: Stored) -> Self {
+        Self {
+            archive_key: stored.archive_key,
+            sha256: stored.sha256,
+            size_bytes: stored.size_bytes,
+            attempt_id: stored.attempt_id,
+        }
+    }
+}
+
+/// Reads both tables, checks each chain, and with `read` every file that the audit names.
+pub async fn audit(session: &Session, conversation: ConversationId, read: bool) -> Result<Audit, Error> {
+    let checker = Checker {
+        ledger: session.ledger(),
+        storage: session.storage(),
+        span: None,
+    };
+    let reading = async {
+        let (custodies, mut findings) = custody::of(&checker.ledger, conversation).await?;
+        findings.extend(custodies.iter().flat_map(|custody| custody.findings.clone()));
+        let mut checked = Checked::default();
+        for custody in custodies.iter().filter(|_| read) {
+            checker.files(conversation, custody, &mut checked).await;
+        }
+        findings.append(&mut checked.findings);
+        Ok::<_, crate::error::Error>(Audit {
+            conversation,
+            custodies,
+            findings,
+            proven: read.then_some(checked.proven),
+        })
+    };
+    session.unless_interrupted(reading).await
 }
 
 impl Audit {
@@ -60,10 +98,10 @@ impl Audit {
             let record = custody.record.as_ref();
             RecordingFigures {
                 recording_id: &custody.recording,
-                state: record.map(|record| record.state.as_str()),
+                state: custody.state().map(State::as_str),
                 events: custody.events.len(),
                 chain_head: record.map(|record| record.chain_head.as_str()),
-                files: record.map(|record| record.files.as_slice()),
+                files: custody.files().into_iter().map(FileFigures::of).collect(),
                 intact: custody.findings.is_empty(),
             }
         });
@@ -71,15 +109,25 @@ impl Audit {
             interaction_id: self.conversation.to_string(),
             recordings: recordings.collect(),
             findings: &self.findings,
+            read: self.proven.is_some(),
+            proven: self.proven.as_deref().unwrap_or_default(),
         }
     }
 
-    /// Returns whether there are findings.
+    /// Returns whether a recording of it was archived, by the audit.
+    pub fn is_archived(&self) -> bool {
+        let mut custodies = self.custodies.iter();
+        custodies.any(|custody| custody.archived_at().is_some())
+    }
+
+    /// Returns whether there are findings, or nothing is archived of which anything could be proven.
     pub fn verdict(&self) -> Verdict {
-        if self.findings.is_empty() {
+        if !self.findings.is_empty() {
+            Verdict::Findings
+        } else if self.is_archived() {
             Verdict::Clean
         } else {
-            Verdict::Findings
+            Verdict::Nothing
         }
     }
 }

@@ -21,6 +21,21 @@ impl Session {
         let signing = self.unless_interrupted(can_sign(&self.sdk)).await;
         signing.err().unwrap_or(error)
     }
+
+    /// Returns account and ARN of the caller as AWS sees them; `None` where it does not say.
+    pub(super) async fn caller(&self) -> Option<(String, String)> {
+        let asked = aws_sdk_sts::Client::new(&self.sdk)
+            .get_caller_identity()
+            .send()
+            .await;
+        let identity = asked
+            .inspect_err(|error| {
+                let error = crate::error::chain(error);
+                tracing::info!(error, "AWS does not say who the caller is");
+            })
+            .ok()?;
+        Some((identity.account?, identity.arn?))
+    }
 }
 
 /// Returns the region; fails if none is set.

@@ -1,12 +1,13 @@
-//! The custody of a conversation: all that ledger and audit hold of it, and whether both agree.
+//! The custody of a conversation: all that ledger and audit hold of it, and whether both agree. The audit is the truth:
+//! state, files and times come from its events, and the ledger is held against them.
 
 use std::collections::BTreeMap;
 
 use super::finding::{Code, Finding};
-use crate::aws::ledger::{Events, Ledger, RecordPage};
-use crate::domain::audit::{self, AuditEvent};
+use crate::aws::ledger::{Events, Ledger, RecordPage, UnreadableEvent};
+use crate::domain::audit::{self, AuditEvent, Stored};
 use crate::domain::record::{Record, State};
-use crate::domain::recording::{ArchivedFile, ConversationId};
+use crate::domain::recording::{ArchiveKey, ArchivedFile, ConversationId};
 use crate::error::Error;
 use jiff::Timestamp;
 
@@ -19,6 +20,8 @@ pub struct Custody {
     pub record: Option<Record>,
     /// Its audit events, in order.
     pub events: Vec<AuditEvent>,
+    /// Items of its audit that are no events.
+    pub unreadable: Vec<UnreadableEvent>,
     /// All its events can be read, and their chain has no gap and no change.
     pub intact: bool,
     /// This is the conversation as a whole, and its recordings are known by now, which supersedes it.
@@ -65,13 +68,15 @@ pub async fn of(ledger: &Ledger, id: ConversationId) -> Result<(Vec<Custody>, Ve
                 .map(|event| Finding::unreadable_event(id, event)),
         );
     }
+    let now = ledger.now();
     let mut custodies = Vec::new();
     for record in known.records {
         let chain = chains.remove(&record.recording_id).unwrap_or_default();
-        custodies.push(Custody::new(id, record.recording_id.clone(), Some(record), chain));
+        let recording = record.recording_id.clone();
+        custodies.push(Custody::new(recording, Some(record), chain).checked(id, now));
     }
     for (recording, chain) in chains {
-        custodies.push(Custody::new(id, recording, None, chain));
+        custodies.push(Custody::new(recording, None, chain).checked(id, now));
     }
     if custodies.len() > 1 {
         custodies
@@ -82,7 +87,7 @@ pub async fn of(ledger: &Ledger, id: ConversationId) -> Result<(Vec<Custody>, Ve
 }
 
 /// Number of times that tables are read while a run writes to them.
-const TRIES: usize = 3;
+const TRIES: usize = 10;
 
 /// Reads ledger and audit of a conversation as they are at one moment: a run may be writing both.
 async fn tables(ledger: &Ledger, id: ConversationId) -> Result<(RecordPage, Events), Error> {
@@ -99,70 +104,146 @@ async fn tables(ledger: &Ledger, id: ConversationId) -> Result<(RecordPage, Even
 }
 
 impl Custody {
-    /// Sorts the events and checks that none is missing and that they end where the ledger says. A chain with an item
-    /// that cannot be read is not checked beyond that.
-    fn new(id: ConversationId, recording: String, record: Option<Record>, chain: Events) -> Self {
-        let Events {
-            mut events,
-            unreadable,
-        } = chain;
-        events.sort_by_key(AuditEvent::seq);
-        if !unreadable.is_empty() {
-            let findings = unreadable
-                .iter()
-                .map(|event| Finding::unreadable_event(id, event));
-            return Self {
-                recording,
-                record,
-                events,
-                intact: false,
-                superseded: false,
-                findings: findings.collect(),
-            };
-        }
-        let end = audit::verify(&events);
-        let mut custody = Self {
+    /// Sorts the events.
+    fn new(recording: String, record: Option<Record>, mut chain: Events) -> Self {
+        chain.events.sort_by_key(AuditEvent::seq);
+        Self {
             recording,
             record,
-            events,
-            intact: end.is_ok(),
+            intact: chain.unreadable.is_empty() && audit::verify(&chain.events).is_ok(),
+            events: chain.events,
+            unreadable: chain.unreadable,
             superseded: false,
             findings: Vec::new(),
-        };
-        let wrong = match (&custody.record, end) {
-            (None, _) => Some((
-                Code::LedgerDiffers,
-                "the audit has events of it, and the ledger has no record".to_owned(),
-            )),
-            (Some(_), Err(broken)) => Some((Code::AuditBroken, broken.to_string())),
-            (Some(record), Ok(end)) if end.seq < record.seq => Some((
-                Code::AuditMissing,
-                format!(
-                    "the audit ends with event {}, and the ledger counts {}",
-                    end.seq, record.seq
-                ),
-            )),
-            (Some(record), Ok(end)) if end.seq > record.seq || end.head != record.chain_head => Some((
-                Code::LedgerDiffers,
-                format!(
-                    "the audit's event {} does not end the chain that the ledger knows ({} events)",
-                    end.seq, record.seq
-                ),
-            )),
-            (Some(_), Ok(_)) => None,
-        };
-        if let Some((code, detail)) = wrong {
-            let finding = custody.finding(id.to_string(), None, code, detail);
-            custody.findings.push(finding);
         }
-        custody
     }
 
-    /// Makes a finding about this recording, or about one of its files.
+    /// Checks that no event is missing, that times go forward, and that the ledger says the same. A chain with an item
+    /// that cannot be read is not checked beyond that.
+    fn checked(mut self, id: ConversationId, now: Timestamp) -> Self {
+        if !self.unreadable.is_empty() {
+            let unreadable = self.unreadable.iter();
+            self.findings = unreadable
+                .map(|event| Finding::unreadable_event(id, event))
+                .collect();
+            return self;
+        }
+        let mut found = Vec::new();
+        match self.broken_off() {
+            Some((code, detail)) => found.push((None, code, detail)),
+            None => {
+                let differences = self.record.as_ref().map(|record| self.differences(record, now));
+                let differences = differences.into_iter().flatten();
+                found.extend(differences.map(|(key, detail)| (key, Code::LedgerDiffers, detail)));
+            }
+        }
+        if let Some(fault) = audit::time_fault(&self.events, now) {
+            found.push((None, Code::TimeImplausible, fault.to_string()));
+        }
+        for (key, code, detail) in found {
+            let finding = self.finding(id.to_string(), key.as_ref(), code, detail);
+            self.findings.push(finding);
+        }
+        self
+    }
+
+    /// Returns how the chain is broken, or does not end where the ledger says.
+    fn broken_off(&self) -> Option<(Code, String)> {
+        let end = audit::verify(&self.events);
+        let detail = match (&self.record, end) {
+            (_, Err(broken)) => return Some((Code::AuditBroken, broken.to_string())),
+            (None, Ok(_)) => "the audit has events of it, and the ledger has no record".to_owned(),
+            (Some(record), Ok(end)) if self.events.is_empty() || end.seq < record.seq => {
+                let (audit, ledger) = (end.seq, record.seq);
+                let detail = format!("the audit ends with event {audit}, and the ledger counts {ledger}");
+                return Some((Code::AuditMissing, detail));
+            }
+            (Some(record), Ok(end)) if end.seq > record.seq || end.head != record.chain_head => format!(
+                "the audit's event {} does not end the chain that the ledger knows ({} events)",
+                end.seq, record.seq
+            ),
+            (Some(_), Ok(_)) => return None,
+        };
+        Some((Code::LedgerDiffers, detail))
+    }
+
+    /// Returns what the ledger says differently from the audit, with the object where it is about one.
+    fn differences(&self, record: &Record, now: Timestamp) -> Vec<(Option<ArchiveKey>, String)> {
+        let mut told = Vec::new();
+        let name = |state: Option<State>| state.map_or("none", State::as_str);
+        if self.state() != Some(record.state) {
+            let (ledger, audit) = (record.state.as_str(), name(self.state()));
+            told.push((
+                None,
+                format!("its state is {ledger} in the ledger and {audit} in the audit"),
+            ));
+        }
+        let files = self.files();
+        for stored in &files {
+            let same = |file: &&ArchivedFile| file.archive_key == stored.archive_key;
+            let detail = match record.files.iter().find(same) {
+                Some(file) => stored.difference(file),
+                None => Some("the audit says that it is stored, and the ledger does not name it".to_owned()),
+            };
+            told.extend(detail.map(|detail| (Some(stored.archive_key.clone()), detail)));
+        }
+        for file in record.files.iter().chain(&record.former_files) {
+            let named = files.iter().any(|stored| stored.archive_key == file.archive_key);
+            let announced = self.events.iter().any(|event| audit::announces(event, file));
+            if !named && !announced {
+                let detail = "the ledger names it, and no audit event does".to_owned();
+                told.push((Some(file.archive_key.clone()), detail));
+            }
+        }
+        told.extend(self.wrong_times(record, now).map(|detail| (None, detail)));
+        told
+    }
+
+    /// Returns which of the ledger's times the audit contradicts, if one is.
+    fn wrong_times(&self, record: &Record, now: Timestamp) -> Option<String> {
+        let apart = |one, other| audit::is_ahead(one, other) || audit::is_ahead(other, one);
+        let told = |at: Option<Timestamp>| at.map_or_else(|| "none".to_owned(), |at| at.to_string());
+        let (ledger, audit) = (record.archived_at, self.archived_at());
+        let differs = match (ledger, audit) {
+            (Some(ledger), Some(audit)) => apart(ledger, audit),
+            (None, None) => false,
+            (Some(_), None) | (None, Some(_)) => true,
+        };
+        if differs {
+            let (ledger, audit) = (told(ledger), told(audit));
+            return Some(format!(
+                "archivedAt is {ledger} in the ledger and {audit} in the audit"
+            ));
+        }
+        let updated = record.updated_at;
+        let last = self.events.last().and_then(AuditEvent::timestamp);
+        if audit::is_ahead(updated, now) {
+            return Some(format!("updatedAt is {updated}, which is in the future"));
+        }
+        let last = last.filter(|last| audit::is_ahead(*last, updated))?;
+        Some(format!("updatedAt is {updated}, and its last event is of {last}"))
+    }
+
+    /// Returns the state that the events lead to.
+    pub fn state(&self) -> Option<State> {
+        audit::state(&self.events)
+    }
+
+    /// Returns the files that lie in S3, by the audit.
+    pub fn files(&self) -> Vec<Stored> {
+        audit::stored(&self.events)
+    }
+
+    /// Returns when the recording was archived, by the audit.
+    pub fn archived_at(&self) -> Option<Timestamp> {
+        audit::archived_at(&self.events)
+    }
+
+    /// Makes a finding about this recording, or about one of its objects.
     pub fn finding(
         &self,
         interaction_id: String,
-        file: Option<&ArchivedFile>,
+        object: Option<&ArchiveKey>,
         code: Code,
         detail: String,
     ) -> Finding {
@@ -170,7 +251,7 @@ impl Custody {
             code,
             interaction_id: Some(interaction_id),
             recording_id: Some(self.recording.clone()),
-            archive_key: file.map(|file| file.archive_key.to_string()),
+            archive_key: object.map(ToString::to_string),
             detail,
         }
     }

@@ -19,11 +19,17 @@ pub enum Code {
     SizeDiffers,
     /// The metadata is not that of the attempt that archived it.
     ObjectForeign,
-    /// The tag `sha256` is missing or differs.
+    /// A tag is missing, was added, or differs.
     TagDiffers,
+    /// Content type, storage class or encryption differ.
+    ObjectAttributes,
+    /// The object was written again: another version or a delete marker lies there, or it is younger than its audit.
+    ObjectReplaced,
+    /// The lock ends earlier, is weaker, or is gone.
+    LockShortened,
     /// The object could not be read.
     ObjectUnreadable,
-    /// No record names the object.
+    /// No audit event names the object.
     ObjectUnrecorded,
     /// An event was changed, removed, added or moved.
     AuditBroken,
@@ -31,6 +37,8 @@ pub enum Code {
     AuditMissing,
     /// An item of the audit is no event.
     AuditUnreadable,
+    /// Events go back in time, or lie in the future.
+    TimeImplausible,
     /// Ledger and audit contradict each other.
     LedgerDiffers,
     /// An item of the ledger is no record.
@@ -49,11 +57,15 @@ impl Code {
             Self::SizeDiffers => "size_differs",
             Self::ObjectForeign => "object_foreign",
             Self::TagDiffers => "tag_differs",
+            Self::ObjectAttributes => "object_attributes",
+            Self::ObjectReplaced => "object_replaced",
+            Self::LockShortened => "lock_shortened",
             Self::ObjectUnreadable => "object_unreadable",
             Self::ObjectUnrecorded => "object_unrecorded",
             Self::AuditBroken => "audit_broken",
             Self::AuditMissing => "audit_missing",
             Self::AuditUnreadable => "audit_unreadable",
+            Self::TimeImplausible => "time_implausible",
             Self::LedgerDiffers => "ledger_differs",
             Self::LedgerUnreadable => "ledger_unreadable",
             Self::Unknown => "unknown_conversation",
@@ -63,24 +75,34 @@ impl Code {
     /// Returns the remedy.
     pub fn remedy(self) -> &'static str {
         match self {
-            Self::ObjectMissing | Self::ObjectChanged | Self::SizeDiffers | Self::ObjectForeign => {
+            Self::ObjectMissing
+            | Self::ObjectChanged
+            | Self::SizeDiffers
+            | Self::ObjectForeign
+            | Self::ObjectAttributes
+            | Self::ObjectReplaced => {
                 "who did it: CloudTrail's data events of the bucket; if it is versioned, the archived bytes are an \
                  earlier version: aws s3api list-object-versions --bucket BUCKET --prefix KEY"
             }
             Self::TagDiffers => {
-                "the bytes are the archived ones; set the tag sha256 again: aws s3api put-object-tagging"
+                "who did it: CloudTrail's data events of the bucket; set the tags again: aws s3api put-object-tagging"
+            }
+            Self::LockShortened => {
+                "who did it: CloudTrail's data events of the bucket; set the lock again: aws s3api \
+                 put-object-retention"
             }
             Self::ObjectUnreadable => {
-                "not proven either way: grant s3:GetObject and s3:GetObjectTagging (and kms:Decrypt), restore it from \
-                 Glacier, or try again"
+                "not proven either way: grant s3:GetObject, s3:GetObjectTagging, s3:GetObjectRetention and \
+                 s3:ListBucketVersions (and kms:Decrypt), restore it from Glacier, or try again"
             }
             Self::ObjectUnrecorded => {
-                "no ledger record names it: it was put there by something else, or its record was deleted; \
-                 compare with a backup of the ledger (point-in-time recovery)"
+                "no audit event names it: it was put there by something else, or its events were deleted; compare with \
+                 a backup of the audit table (point-in-time recovery)"
             }
             Self::AuditBroken
             | Self::AuditMissing
             | Self::AuditUnreadable
+            | Self::TimeImplausible
             | Self::LedgerDiffers
             | Self::LedgerUnreadable => {
                 "the tables were changed by something else: compare with their point-in-time recovery, with the audit \
@@ -125,6 +147,17 @@ impl Finding {
             recording_id: Some(recording_id),
             archive_key: None,
             detail: "this item of the ledger cannot be read as a record".to_owned(),
+        }
+    }
+
+    /// Makes the finding that an item of the audit, named by its keys, belongs to no conversation.
+    pub fn unreadable_keys((interaction_id, event_id): (String, String)) -> Self {
+        Self {
+            code: Code::AuditUnreadable,
+            interaction_id: Some(interaction_id),
+            recording_id: None,
+            archive_key: None,
+            detail: format!("the item with the eventId {event_id} is of no conversation"),
         }
     }
 

@@ -20,6 +20,7 @@ pub mod report;
 mod scan;
 mod session;
 pub mod sink;
+pub mod span;
 mod stack;
 pub mod verify;
 

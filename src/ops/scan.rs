@@ -1,21 +1,75 @@
-//! A scan of the whole ledger, conversation by conversation, with no more than a page in memory.
+//! Scans of the audit and of the ledger, conversation by conversation, with no more than a page in memory.
 
 use futures_util::stream::{self, StreamExt as _};
-use jiff::Timestamp;
 
 use super::{Error, Session};
-use crate::aws::ledger::{Ledger, PageKey};
-use crate::domain::record::Record;
+use crate::aws::ledger::{Ledger, Mark, PageKey};
 use crate::domain::recording::ConversationId;
 
 /// A page of conversations.
 #[derive(Debug, Default)]
 pub(super) struct Conversations {
     pub(super) ids: Vec<ConversationId>,
-    /// Keys of the items whose conversation id is invalid.
+    /// Keys (`interactionId` and the sort key) of the items whose conversation id is invalid.
     pub(super) unreadable: Vec<(String, String)>,
-    /// Number of items of the ledger that were read for it.
+    /// Number of items that were read for it.
     pub(super) scanned: u64,
+}
+
+impl Conversations {
+    /// Adds the conversation of an item, unless it is `last`, the one before it: the items of a conversation stand side
+    /// by side, and may go on with the next page.
+    fn add(&mut self, keys: (String, String), last: &mut String) {
+        if keys.0 == *last {
+            return;
+        }
+        last.clone_from(&keys.0);
+        match ConversationId::parse(&keys.0) {
+            Ok(id) => self.ids.push(id),
+            Err(_) => self.unreadable.push(keys),
+        }
+    }
+}
+
+/// A scan of the audit.
+#[derive(Debug)]
+pub(super) struct EventScan<'a> {
+    ledger: &'a Ledger,
+    from: Option<PageKey>,
+    last: String,
+    ended: bool,
+}
+
+impl<'a> EventScan<'a> {
+    pub(super) fn new(ledger: &'a Ledger) -> Self {
+        Self {
+            ledger,
+            from: None,
+            last: String::new(),
+            ended: false,
+        }
+    }
+
+    /// Returns the next page of conversations with an event that is wanted. `None` after the last page.
+    pub(super) async fn next(
+        &mut self,
+        wants: impl Fn(&Mark) -> bool,
+    ) -> Result<Option<Conversations>, Error> {
+        if self.ended {
+            return Ok(None);
+        }
+        let page = self.ledger.event_page(self.from.take()).await?;
+        self.ended = page.next.is_none();
+        self.from = page.next;
+        let mut conversations = Conversations {
+            scanned: page.scanned,
+            ..Conversations::default()
+        };
+        for mark in page.marks.into_iter().filter(wants) {
+            conversations.add((mark.interaction_id, mark.event_id), &mut self.last);
+        }
+        Ok(Some(conversations))
+    }
 }
 
 /// Steps that are reported in proportion to the parts that are done.
@@ -48,52 +102,37 @@ impl Portion {
 #[derive(Debug)]
 pub(super) struct Scan<'a> {
     ledger: &'a Ledger,
-    /// Only records that were written since.
-    since: Option<Timestamp>,
     from: Option<PageKey>,
     last: String,
     ended: bool,
 }
 
 impl<'a> Scan<'a> {
-    pub(super) fn new(ledger: &'a Ledger, since: Option<Timestamp>) -> Self {
+    pub(super) fn new(ledger: &'a Ledger) -> Self {
         Self {
             ledger,
-            since,
             from: None,
             last: String::new(),
             ended: false,
         }
     }
 
-    /// Returns the next page of conversations with a matching or an unreadable record. An unreadable record may
-    /// match, so its conversation is included. `None` after the last page.
-    pub(super) async fn next(
-        &mut self,
-        wants: impl Fn(&Record) -> bool,
-    ) -> Result<Option<Conversations>, Error> {
+    /// Returns the next page of conversations that have an item. `None` after the last page.
+    pub(super) async fn next(&mut self) -> Result<Option<Conversations>, Error> {
         if self.ended {
             return Ok(None);
         }
-        let page = self.ledger.page(self.from.take(), self.since).await?;
+        let page = self.ledger.page(self.from.take()).await?;
         self.ended = page.next.is_none();
         self.from = page.next;
-        let wanted = page.records.into_iter().filter(wants);
-        let wanted = wanted.map(|record| (record.interaction_id, record.recording_id));
         let mut conversations = Conversations {
             scanned: page.scanned,
             ..Conversations::default()
         };
-        for keys in wanted.chain(page.unreadable) {
-            // The records of a conversation stand side by side, and may go on with the next page.
-            if keys.0 == self.last {
-                continue;
-            }
-            self.last.clone_from(&keys.0);
-            match ConversationId::parse(&keys.0) {
-                Ok(id) => conversations.ids.push(id),
-                Err(_) => conversations.unreadable.push(keys),
-            }
+        let records = page.records.into_iter();
+        let keys = records.map(|record| (record.interaction_id, record.recording_id));
+        for keys in keys.chain(page.unreadable) {
+            conversations.add(keys, &mut self.last);
         }
         Ok(Some(conversations))
     }

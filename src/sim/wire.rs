@@ -36,6 +36,8 @@ pub enum Service {
     Sqs,
     /// Operation names of the Secrets Manager API: `GetSecretValue`.
     SecretsManager,
+    /// The only operation of STS: `GetCallerIdentity`.
+    Sts,
     /// The webhook receiver: `deliver`.
     Webhook,
 }

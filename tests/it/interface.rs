@@ -147,6 +147,8 @@ fn what_archivectl_says_to_programs_is_on_the_page_and_nothing_else() {
     ] {
         assert_eq!(on_page(column), texts_of(path, of, "as_str"), "{column}");
     }
+    assert_eq!(on_page("scope"), fields_of("ops/verify/scope.rs", "Scope"));
+    assert_eq!(on_page("proven"), fields_of("ops/verify/check.rs", "Proven"));
     for command in ["verify", "reconcile", "redrive", "report", "backfill"] {
         let path = format!("ops/{command}/mod.rs");
         let mut fields = fields_of(&path, "Figures");
@@ -179,7 +181,19 @@ async fn no_audit_event_has_an_attribute_that_is_not_on_the_page() {
     }
     assert_eq!(seen.difference(&page).collect::<Vec<_>>(), [""; 0]);
     // The rest needs other recordings, or comes of a look that settles.
-    let other = ["channel", "error", "formatFound", "part", "partName", "settledBy"];
+    let other = [
+        "channel",
+        "error",
+        "formatFound",
+        "kmsKeyId",
+        "lockMode",
+        "multipart",
+        "part",
+        "partName",
+        "retainUntil",
+        "settledBy",
+        "versionId",
+    ];
     let expected: BTreeSet<String> = seen.into_iter().chain(other.map(str::to_owned)).collect();
     assert_eq!(page.difference(&expected).collect::<Vec<_>>(), [""; 0]);
 }

@@ -30,7 +30,7 @@ use crate::telemetry::Lines;
 
 pub use look::{Found, Look, Note};
 #[cfg(feature = "cli")]
-pub use read::{Events, PageKey, RecordPage, UnreadableEvent};
+pub use read::{EventPage, Events, Mark, PageKey, RecordPage, UnreadableEvent};
 
 /// The answer to a claim. The caller has to handle each variant.
 #[derive(Debug)]

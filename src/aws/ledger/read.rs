@@ -1,7 +1,6 @@
 //! Reads of both tables for the operators' command line. Memory holds no more than a page, or the items of one
 //! conversation.
 
-use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
 
 use super::look::Item;
@@ -45,7 +44,31 @@ pub struct UnreadableEvent {
     pub why: String,
 }
 
-/// The beginning of a page of the ledger.
+/// A page of the audit table.
+#[derive(Debug, Default, PartialEq)]
+pub struct EventPage {
+    /// What each of its items says of when and whose it is.
+    pub marks: Vec<Mark>,
+    /// The beginning of the next page; `None` after the last one.
+    pub next: Option<PageKey>,
+    /// Number of items that were read for it.
+    pub scanned: u64,
+}
+
+/// What an item of the audit table says of when and whose it is, as far as that can be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mark {
+    /// Its partition key.
+    pub interaction_id: String,
+    /// Its sort key.
+    pub event_id: String,
+    /// When it was written.
+    pub at: Option<Timestamp>,
+    /// When the recording began, by Genesys.
+    pub began: Option<Timestamp>,
+}
+
+/// The beginning of a page of a table.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PageKey(Item);
 
@@ -76,23 +99,14 @@ impl Ledger {
         Ok(all)
     }
 
-    /// Returns a page of the whole ledger in no particular order, from `from` on: the items written at `since` or
-    /// later.
-    pub async fn page(&self, from: Option<PageKey>, since: Option<Timestamp>) -> Result<RecordPage, Error> {
+    /// Returns a page of the whole ledger, conversation by conversation, from `from` on.
+    pub async fn page(&self, from: Option<PageKey>) -> Result<RecordPage, Error> {
         let table = &self.tables.ledger;
-        let mut scan = self
+        let page = self
             .client
             .scan()
             .table_name(table)
-            .set_exclusive_start_key(from.map(|PageKey(key)| key));
-        if let Some(since) = since {
-            // Compared as text; without the zone, whole seconds stand before their fractions.
-            let since = since.strftime("%Y-%m-%dT%H:%M:%S").to_string();
-            scan = scan
-                .filter_expression("updatedAt >= :since")
-                .expression_attribute_values(":since", AttributeValue::S(since));
-        }
-        let page = scan
+            .set_exclusive_start_key(from.map(|PageKey(key)| key))
             .send()
             .await
             .map_err(|error| failed(&format!("reading the table {table}"), error))?;
@@ -104,18 +118,60 @@ impl Ledger {
     }
 }
 
+impl Ledger {
+    /// Returns a page of the whole audit table, conversation by conversation, from `from` on.
+    pub async fn event_page(&self, from: Option<PageKey>) -> Result<EventPage, Error> {
+        let table = &self.tables.audit;
+        let page = self
+            .client
+            .scan()
+            .table_name(table)
+            .projection_expression("interactionId, eventId, #at, genesys")
+            .expression_attribute_names("#at", "timestamp")
+            .set_exclusive_start_key(from.map(|PageKey(key)| key))
+            .send()
+            .await
+            .map_err(|error| failed(&format!("reading the table {table}"), error))?;
+        Ok(EventPage {
+            scanned: u64::try_from(page.scanned_count).unwrap_or_default(),
+            next: page.last_evaluated_key.map(PageKey),
+            marks: page.items.unwrap_or_default().iter().map(Mark::of).collect(),
+        })
+    }
+
+    /// Returns the time here.
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+}
+
+impl Mark {
+    fn of(item: &Item) -> Self {
+        let moment = |text: String| text.parse().ok();
+        let genesys = item.get("genesys").and_then(|notes| notes.as_m().ok());
+        let began = |name: &str| genesys.and_then(|notes| text(notes, name)).and_then(moment);
+        Self {
+            interaction_id: text(item, "interactionId").unwrap_or_default(),
+            event_id: text(item, "eventId").unwrap_or_default(),
+            at: text(item, "timestamp").and_then(moment),
+            began: began("startTime").or_else(|| began("originalRecordingStartTime")),
+        }
+    }
+}
+
 /// Returns an attribute of an item that is a text.
 fn text(item: &Item, name: &str) -> Option<String> {
     item.get(name)?.as_s().ok().cloned()
 }
 
 impl Ledger {
-    /// Returns about how many items the ledger holds; `None` if DynamoDB does not say. DynamoDB counts every six hours.
+    /// Returns about how many items the audit table holds; `None` if DynamoDB does not say. DynamoDB counts every six
+    /// hours.
     pub async fn about_how_many(&self) -> Option<u64> {
         let described = self
             .client
             .describe_table()
-            .table_name(&self.tables.ledger)
+            .table_name(&self.tables.audit)
             .send()
             .await;
         let count = described.ok()?.table?.item_count?;

@@ -12,6 +12,7 @@ mod probe;
 mod read;
 mod upload;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use aws_sdk_s3::Client;
@@ -25,7 +26,8 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use crate::config::StorageConfig;
-use crate::domain::recording::{ArchiveKey, ArchivedFile, RecordingRef};
+use crate::domain::digest::Digest;
+use crate::domain::recording::{ArchiveKey, ArchivedFile, Kept, RecordingRef, StoreAnswer, StoredAs};
 use crate::error::Error;
 use crate::telemetry::Counters;
 
@@ -33,7 +35,7 @@ pub use object::Published;
 #[cfg(feature = "cli")]
 pub use probe::ConditionalWrites;
 #[cfg(feature = "cli")]
-pub use read::{Found, Label, ObjectPage};
+pub use read::{Found, Label, ObjectPage, Version};
 pub use upload::{Prepared, Upload};
 
 /// The archive bucket.
@@ -84,9 +86,9 @@ impl Storage {
         Upload::new(self.clone(), facts)
     }
 
-    /// Checks whether the very object that `file` describes lies under its key: same attempt, length and, where known,
-    /// checksum.
-    pub async fn holds(&self, file: &ArchivedFile) -> Result<bool, Error> {
+    /// Returns what S3 says of the very object that `file` describes, if that lies under its key: same attempt, length
+    /// and, where known, checksum.
+    pub async fn find(&self, file: &ArchivedFile) -> Result<Option<StoreAnswer>, Error> {
         let ArchiveKey { bucket, key } = &file.archive_key;
         let head = self
             .client
@@ -99,7 +101,7 @@ impl Storage {
         let head = match head.await {
             Ok(head) => head,
             Err(SdkError::ServiceError(error)) if matches!(error.err(), HeadObjectError::NotFound(_)) => {
-                return Ok(false);
+                return Ok(None);
             }
             Err(error) => {
                 return Err(self
@@ -121,7 +123,12 @@ impl Storage {
             // A store that does not report the checksum still checked it when the bytes came in.
             _ => true,
         };
-        Ok(attempt == Some(&file.attempt_id.to_string()) && size == Some(file.size_bytes) && checksum)
+        let ours = attempt == Some(&file.attempt_id.to_string()) && size == Some(file.size_bytes) && checksum;
+        Ok(ours.then(|| StoreAnswer {
+            version_id: head.version_id,
+            encryption: head.server_side_encryption.map(|kind| kind.as_str().to_owned()),
+            kms_key_id: head.ssekms_key_id,
+        }))
     }
 
     /// Sets the tags of an object that is visible already.
@@ -172,15 +179,17 @@ fn tags(sha256: &str) -> [(&'static str, String); 2] {
 }
 
 impl ObjectFacts {
-    fn metadata(&self) -> std::collections::HashMap<String, String> {
-        [
+    /// Returns the user metadata. The digest is known in time where the file is sent in one request.
+    fn metadata(&self, digest: Option<&Digest>) -> HashMap<String, String> {
+        let known = digest.map(|digest| [("sha256", digest.hex()), ("size-bytes", digest.size.to_string())]);
+        let always = [
             (INTERACTION_ID, self.of.conversation.to_string()),
             (RECORDING_ID, self.of.recording_key()),
             ("archived-at", self.archived_at.to_string()),
             (ATTEMPT_ID, self.attempt.to_string()),
-        ]
-        .map(|(name, value)| (name.to_owned(), value))
-        .into()
+        ];
+        let all = always.into_iter().chain(known.into_iter().flatten());
+        all.map(|(name, value)| (name.to_owned(), value)).collect()
     }
 }
 
@@ -219,5 +228,22 @@ impl StorageConfig {
         Some(DateTime::from_secs(
             archived_at.as_second() + i64::from(lock.days) * 86_400,
         ))
+    }
+
+    /// Returns how an object is stored, as far as that is known before S3 answers.
+    fn stored_as(&self, facts: &ObjectFacts, multipart: bool) -> StoredAs {
+        let until = self.retain_until(facts.archived_at);
+        let class = self.class().unwrap_or(StorageClass::Standard);
+        StoredAs {
+            archived_at: facts.archived_at,
+            multipart,
+            kept: Kept {
+                content_type: facts.content_type.clone(),
+                storage_class: class.as_str().to_owned(),
+                lock_mode: self.lock_mode().map(|mode| mode.as_str().to_owned()),
+                retain_until: until.and_then(|until| Timestamp::from_second(until.secs()).ok()),
+                answer: StoreAnswer::default(),
+            },
+        }
     }
 }

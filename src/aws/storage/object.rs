@@ -11,6 +11,7 @@ use bytes::Bytes;
 use super::parts::{Part, SentPart, SentParts};
 use super::{ObjectFacts, Storage, crc_base64, tags};
 use crate::domain::digest::Digest;
+use crate::domain::recording::StoreAnswer;
 use crate::error::Error;
 
 /// An object that is about to be written.
@@ -23,8 +24,8 @@ pub(super) struct Object {
 /// The answer to the request that makes an object visible.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Published {
-    /// The object is there.
-    Visible,
+    /// The object is there, and this is what S3 says of it.
+    Visible(StoreAnswer),
     /// Another object lies under the key already; this one was not stored.
     Occupied,
 }
@@ -43,7 +44,7 @@ impl Object {
             .content_type(&facts.content_type)
             .checksum_algorithm(ChecksumAlgorithm::Crc64Nvme)
             .checksum_type(ChecksumType::FullObject)
-            .set_metadata(Some(facts.metadata()))
+            .set_metadata(Some(facts.metadata(None)))
             .tagging("compliance=archive")
             .set_server_side_encryption(config.encryption())
             .set_ssekms_key_id(config.kms_key_id.clone())
@@ -116,9 +117,6 @@ impl Object {
     /// Stores a file that is no longer than one part.
     pub(super) async fn put(&self, bytes: Bytes, digest: &Digest) -> Result<Published, Error> {
         let (config, facts) = (&self.storage.config, &self.facts);
-        let mut metadata = facts.metadata();
-        metadata.insert("sha256".to_owned(), digest.hex());
-        metadata.insert("size-bytes".to_owned(), digest.size.to_string());
         let tags = tags(&digest.hex()).map(|(key, value)| format!("{key}={value}"));
         let put = self
             .storage
@@ -130,7 +128,7 @@ impl Object {
             .if_none_match("*")
             .content_type(&facts.content_type)
             .checksum_sha256(BASE64.encode(digest.sha256))
-            .set_metadata(Some(metadata))
+            .set_metadata(Some(facts.metadata(Some(digest))))
             .tagging(tags.join("&"))
             .set_server_side_encryption(config.encryption())
             .set_ssekms_key_id(config.kms_key_id.clone())
@@ -142,6 +140,11 @@ impl Object {
             .disable_payload_signing()
             .send()
             .await;
+        let put = put.map(|put| StoreAnswer {
+            version_id: put.version_id,
+            encryption: put.server_side_encryption.map(|kind| kind.as_str().to_owned()),
+            kms_key_id: put.ssekms_key_id,
+        });
         self.published("storing", put)
     }
 
@@ -177,15 +180,22 @@ impl Object {
             .multipart_upload(upload.build())
             .send()
             .await;
+        let completed = completed.map(|completed| StoreAnswer {
+            version_id: completed.version_id,
+            encryption: completed
+                .server_side_encryption
+                .map(|kind| kind.as_str().to_owned()),
+            kms_key_id: completed.ssekms_key_id,
+        });
         self.published("completing the upload of", completed)
     }
 
-    fn published<T, E>(&self, doing: &str, answer: Result<T, SdkError<E>>) -> Result<Published, Error>
+    fn published<E>(&self, doing: &str, answer: Result<StoreAnswer, SdkError<E>>) -> Result<Published, Error>
     where
         E: std::error::Error + ProvideErrorMetadata + Send + Sync + 'static,
     {
         match answer {
-            Ok(_) => Ok(Published::Visible),
+            Ok(answer) => Ok(Published::Visible(answer)),
             Err(error) if error.code() == Some("PreconditionFailed") => Ok(Published::Occupied),
             Err(error) => {
                 let doing = format!("{doing} {}", self.facts.key);

@@ -1,17 +1,18 @@
 //! Reading the archive back: what the operators' command line proves and shows. Never more in memory than a chunk.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
-use aws_sdk_s3::operation::get_object::GetObjectOutput;
+use aws_sdk_s3::error::{ProvideErrorMetadata as _, SdkError};
+use aws_sdk_s3::operation::get_object::{GetObjectError, GetObjectOutput};
 use aws_sdk_s3::operation::head_object::HeadObjectError;
-use aws_sdk_s3::types::EncodingType;
-use aws_sdk_s3::{error::SdkError, operation::get_object::GetObjectError};
+use aws_sdk_s3::primitives::DateTime;
+use aws_sdk_s3::types::{EncodingType, ObjectLockLegalHoldStatus, StorageClass};
 use futures_util::{TryStreamExt as _, stream};
 use jiff::Timestamp;
 
 use super::{ATTEMPT_ID, INTERACTION_ID, RECORDING_ID, Storage};
 use crate::domain::digest::{Digest, Hashed};
-use crate::domain::recording::{ArchiveKey, ArchivedFile};
+use crate::domain::recording::{ArchiveKey, Kept, StoreAnswer};
 use crate::error::Error;
 
 /// The object under the key of an archived file.
@@ -19,10 +20,25 @@ use crate::error::Error;
 pub struct Found {
     /// The digest of its bytes, as they are now.
     pub digest: Digest,
-    /// The recording and the attempt that its metadata names.
-    pub label: Label,
-    /// The tag `sha256`.
-    pub sha256_tag: Option<String>,
+    /// Its user metadata.
+    pub metadata: BTreeMap<String, String>,
+    /// Its tags.
+    pub tags: BTreeMap<String, String>,
+    /// What else S3 keeps now.
+    pub kept: Kept,
+    /// A legal hold is on it.
+    pub legal_hold: bool,
+    /// The time at which it was written.
+    pub written: Option<Timestamp>,
+}
+
+/// A version of an object, or a delete marker.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Version {
+    /// Its id.
+    pub id: String,
+    /// It is a delete marker.
+    pub is_marker: bool,
 }
 
 /// The ids in an object's metadata; `None` where one is missing.
@@ -46,61 +62,118 @@ pub struct ObjectPage {
 }
 
 impl Storage {
-    /// Reads the object of an archived file from its first byte to its last, and its tag; `None` if nothing lies under
+    /// Reads the object of an archived file from its first byte to its last, and its tags; `None` if nothing lies under
     /// its key.
-    pub async fn read(&self, file: &ArchivedFile) -> Result<Option<Found>, Error> {
-        let ArchiveKey { bucket, key } = &file.archive_key;
-        let got: GetObjectOutput = match self
+    pub async fn read(&self, place: &ArchiveKey) -> Result<Option<Found>, Error> {
+        let got = self
             .client
             .get_object()
-            .bucket(bucket)
+            .bucket(&place.bucket)
             .set_expected_bucket_owner(self.config.bucket_owner.clone())
-            .key(key)
+            .key(&place.key)
             .send()
-            .await
-        {
+            .await;
+        let mut got: GetObjectOutput = match got {
             Ok(got) => got,
             Err(SdkError::ServiceError(error)) if matches!(error.err(), GetObjectError::NoSuchKey(_)) => {
                 return Ok(None);
             }
-            Err(error) => {
-                return Err(self
-                    .config
-                    .failed(&format!("reading {}", file.archive_key), error));
-            }
+            Err(error) => return Err(self.config.failed(&format!("reading {place}"), error)),
         };
-        let label = Label::of(got.metadata());
-        let chunks = stream::unfold(
-            got.body,
-            |mut body| async move { Some((body.next().await?, body)) },
-        );
+        let body = std::mem::take(&mut got.body);
+        let chunks = stream::unfold(body, |mut body| async move { Some((body.next().await?, body)) });
         let mut hashed = Hashed::new(Box::pin(chunks));
-        while hashed
-            .try_next()
-            .await
-            .map_err(|error| {
-                Error::transient(format!("reading {} broke off", file.archive_key)).caused_by(error)
-            })?
-            .is_some()
-        {}
+        let broken = |error| Error::transient(format!("reading {place} broke off")).caused_by(error);
+        while hashed.try_next().await.map_err(broken)?.is_some() {}
+        let moment = |at: &DateTime| Timestamp::from_second(at.secs()).ok();
+        let class = got.storage_class().map_or("STANDARD", StorageClass::as_str);
+        let encryption = got.server_side_encryption();
+        Ok(Some(Found {
+            digest: hashed.finish(),
+            legal_hold: got.object_lock_legal_hold_status() == Some(&ObjectLockLegalHoldStatus::On),
+            written: got.last_modified().and_then(moment),
+            metadata: got.metadata().cloned().unwrap_or_default().into_iter().collect(),
+            tags: self.tags_of(place).await?,
+            kept: Kept {
+                content_type: got.content_type().unwrap_or_default().to_owned(),
+                storage_class: class.to_owned(),
+                lock_mode: got.object_lock_mode().map(|mode| mode.as_str().to_owned()),
+                retain_until: got.object_lock_retain_until_date().and_then(moment),
+                answer: StoreAnswer {
+                    version_id: got.version_id().map(str::to_owned),
+                    encryption: encryption.map(|kind| kind.as_str().to_owned()),
+                    kms_key_id: got.ssekms_key_id().map(str::to_owned),
+                },
+            },
+        }))
+    }
+
+    async fn tags_of(&self, place: &ArchiveKey) -> Result<BTreeMap<String, String>, Error> {
         let tags = self
             .client
             .get_object_tagging()
-            .bucket(bucket)
+            .bucket(&place.bucket)
             .set_expected_bucket_owner(self.config.bucket_owner.clone())
-            .key(key)
+            .key(&place.key)
+            .send()
+            .await
+            .map_err(|error| self.config.failed(&format!("reading the tags of {place}"), error))?;
+        let tags = tags.tag_set().iter();
+        Ok(tags
+            .map(|tag| (tag.key().to_owned(), tag.value().to_owned()))
+            .collect())
+    }
+
+    /// Fails unless S3 says that no retention is set. `GetObject` leaves a retention out where the caller may not see
+    /// it.
+    pub async fn has_no_lock(&self, place: &ArchiveKey) -> Result<(), Error> {
+        let asked = self
+            .client
+            .get_object_retention()
+            .bucket(&place.bucket)
+            .set_expected_bucket_owner(self.config.bucket_owner.clone())
+            .key(&place.key)
+            .send()
+            .await;
+        match asked {
+            Ok(answer) if answer.retention().and_then(|lock| lock.mode()).is_some() => Err(Error::transient(
+                format!("the lock of {place} changed while it was read"),
+            )),
+            Ok(_) => Ok(()),
+            Err(error) if error.code() == Some("NoSuchObjectLockConfiguration") => Ok(()),
+            Err(error) => Err(self.config.failed(&format!("reading the lock of {place}"), error)),
+        }
+    }
+
+    /// Returns the versions and delete markers of a key. One page of them is enough to know that there are others.
+    pub async fn versions(&self, place: &ArchiveKey) -> Result<Vec<Version>, Error> {
+        let listed = self
+            .client
+            .list_object_versions()
+            .bucket(&place.bucket)
+            .set_expected_bucket_owner(self.config.bucket_owner.clone())
+            .prefix(&place.key)
+            .encoding_type(EncodingType::Url)
             .send()
             .await
             .map_err(|error| {
                 self.config
-                    .failed(&format!("reading the tags of {}", file.archive_key), error)
+                    .failed(&format!("listing the versions of {place}"), error)
             })?;
-        let tag = tags.tag_set().iter().find(|tag| tag.key() == "sha256");
-        Ok(Some(Found {
-            digest: hashed.finish(),
-            label,
-            sha256_tag: tag.map(|tag| tag.value().to_owned()),
-        }))
+        let is_this = |key: Option<&str>| key.is_some_and(|key| decoded(key) == place.key);
+        let version = |id: Option<&str>, is_marker| Version {
+            id: id.unwrap_or("null").to_owned(),
+            is_marker,
+        };
+        let versions = listed.versions().iter().filter(|version| is_this(version.key()));
+        let markers = listed
+            .delete_markers()
+            .iter()
+            .filter(|marker| is_this(marker.key()));
+        let versions = versions.map(|one| version(one.version_id(), false));
+        Ok(versions
+            .chain(markers.map(|one| version(one.version_id(), true)))
+            .collect())
     }
 
     /// Returns a page of the keys with this prefix, from `from` on.

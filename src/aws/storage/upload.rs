@@ -211,6 +211,7 @@ impl Prepared {
     /// Returns the file as ledger and audit name it.
     pub fn file(&self, channel: Option<u32>, format: Format) -> ArchivedFile {
         let Object { storage, facts } = &*self.upload.object;
+        let stored_as = storage.config.stored_as(facts, self.crc64nvme.is_some());
         ArchivedFile {
             archive_key: storage.archive_key(&facts.key),
             sha256: self.digest.hex(),
@@ -223,6 +224,7 @@ impl Prepared {
             format_found: None,
             crc64nvme: self.crc64nvme.clone(),
             media_host: Some(facts.media_host.clone()).filter(|host| !host.is_empty()),
+            stored_as: Some(stored_as),
         }
     }
 
@@ -232,11 +234,11 @@ impl Prepared {
     }
 
     /// Makes the object visible, or undoes the upload. After an error nothing is known: only the answer may be lost,
-    /// and [`Storage::holds`] says whether the object is there. What was completed cannot be aborted any more, and what
+    /// and [`Storage::find`] says whether the object is there. What was completed cannot be aborted any more, and what
     /// is aborted cannot be completed, so looking once is enough.
     pub async fn publish(mut self, deadline: &Deadline) -> Result<Published, Error> {
         let published = deadline.in_time(self.make_visible()).await;
-        if let Ok(Published::Visible) = published {
+        if let Ok(Published::Visible(_)) = published {
             self.upload.state = State::default();
         }
         self.upload.abort().await;

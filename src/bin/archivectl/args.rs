@@ -38,6 +38,9 @@ pub(crate) const BEGAN: &str = "First day (UTC) on which conversations began: 20
 pub(crate) const ARCHIVED: &str =
     "First day (UTC) of archiving: 2026-01-01, today, yesterday, or 7d (seven days ago)";
 
+/// Names the days of a command that goes by either.
+pub(crate) const EITHER: &str = "First day (UTC) of archiving, or with --by call of the calls: 2026-01-01, today, yesterday, or 7d (seven days ago)";
+
 /// Which days.
 #[derive(Debug, Clone, Copy, clap::Args)]
 pub(crate) struct Days {

@@ -15,12 +15,12 @@ use crate::html::{self, cards, escape};
 use crate::out::Out;
 use crate::text::{BAD, DIM, GOOD, Text};
 use crate::verify;
-use crate::words::{Zone, duration, exact_bytes};
+use crate::words::{Zone, counted, duration, exact_bytes};
 
 /// Show the chain of custody of a conversation: who asked, when downloaded, what hash, where stored, who was told.
 ///
 /// Tells every event of its recordings in order, failures too, and checks that none was changed, removed or added
-/// since. The objects themselves are read back by `archivectl verify CONVERSATION`.
+/// since, and that each file is as it was archived, to the byte.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -30,7 +30,8 @@ Examples:
   # the events as they are
   archivectl audit c0000000-0000-4000-8000-000000000001 --json
 
-Exit code 1: the chain is not whole, or nothing is known of the conversation.")]
+Exit code 1: the chain is not whole, a file is not as it was archived, or nothing is known of the conversation; 3: \
+nothing of it is archived.")]
 pub(crate) struct Args {
     /// Which conversation.
     #[arg(value_name = "CONVERSATION", value_parser = args::conversation)]
@@ -38,13 +39,16 @@ pub(crate) struct Args {
     /// Write a page for people into this file; - is stdout.
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
+    /// Do not read the files back; the result says so.
+    #[arg(long)]
+    no_read: bool,
 }
 
 /// The variables that it cannot do without.
 pub(crate) const NEEDS: &[&str] = &["AUDIT_TABLE_NAME", "LEDGER_TABLE_NAME"];
 
 pub(crate) async fn run(args: &Args, session: &Session, out: &Out) -> Result<Verdict, Error> {
-    let audit = audit(session, args.conversation).await?;
+    let audit = audit(session, args.conversation, !args.no_read).await?;
     let page = || page(&audit, session.now(), out.zone());
     if args.html.as_deref().is_some_and(html::is_stdout) {
         out.raw(page().as_bytes());
@@ -68,8 +72,22 @@ fn words(audit: &Audit) -> Text {
     });
     match findings.next() {
         Some(first) => findings.fold(first, |text, next| text.lines(&next)),
+        None if !audit.is_archived() => Text::styled(BAD, "not archived")
+            .add(": nothing of it was stored, so nothing is proven; no event was changed, removed or added"),
         None => Text::styled(GOOD, "whole")
-            .add(": no event was changed, removed or added, and the ledger knows each chain's end"),
+            .add(": no event was changed, removed or added, the ledger says the same, and ")
+            .add(files_read(audit)),
+    }
+}
+
+/// Says what became of the files of a conversation without findings.
+fn files_read(audit: &Audit) -> String {
+    match &audit.proven {
+        None => "no file was read back (--no-read)".to_owned(),
+        Some(proven) => {
+            let files = counted(proven.len() as u64, "file", "files");
+            format!("{files} read back: as archived, to the byte")
+        }
     }
 }
 
@@ -95,10 +113,7 @@ fn event_text(event: &AuditEvent, before: Option<&AuditEvent>, zone: &Zone) -> T
 }
 
 fn state(custody: &Custody) -> &'static str {
-    custody
-        .record
-        .as_ref()
-        .map_or("not in the ledger", |record| record.state.as_str())
+    custody.state().map_or("no state", |state| state.as_str())
 }
 
 /// Returns each event, with the one before it.
@@ -176,77 +191,143 @@ fn particulars(event: &AuditEvent, before: Option<&AuditEvent>) -> Vec<(&'static
 
 /// Returns the page for people.
 fn page(audit: &Audit, now: Timestamp, zone: &Zone) -> String {
-    let verdict = if audit.findings.is_empty() {
-        "<p class=\"verdict good\">The chain of custody is whole: no event was changed, removed or added since it was written.</p>\n"
-            .to_owned()
-    } else {
-        let items = audit.findings.iter().map(|finding| {
-            let told = format!("{} {}: {}", finding.code, finding.about(), finding.detail);
-            format!("<p class=\"verdict bad\">{}</p>\n", escape(told))
-        });
-        items.collect()
-    };
     let mut body = format!(
-        "<p class=\"dim\">Made by archivectl at {} from ledger and audit.</p>\n{verdict}",
-        zone.second(now)
+        "<p class=\"dim\">Made by archivectl at {} from audit, ledger and files.</p>\n{}",
+        zone.second(now),
+        verdict(audit)
     );
     for custody in &audit.custodies {
-        body.push_str(&section(custody, zone));
+        body.push_str(&section(audit, custody, zone));
     }
     body.push_str(HOW_TO_CHECK);
     let subject = format!("of conversation {}", audit.conversation);
     html::page("Chain of custody", &subject, &body)
 }
 
+/// Returns the verdict of the page: green only where the files were read back, too.
+fn verdict(audit: &Audit) -> String {
+    let whole = "The chain of custody is whole: no event was changed, removed or added since it was written";
+    let lines = match audit.findings.as_slice() {
+        [] if !audit.is_archived() => {
+            vec![(
+                "bad",
+                "Not archived: nothing of this conversation was stored, so nothing is proven.".to_owned(),
+            )]
+        }
+        [] => {
+            let class = if audit.proven.is_some() { "good" } else { "warn" };
+            vec![(class, format!("{whole}, and {}.", files_read(audit)))]
+        }
+        findings => {
+            let told = findings.iter().map(|finding| {
+                let about = finding.archive_key.clone().unwrap_or_else(|| finding.about());
+                ("bad", format!("{} {about}: {}", finding.code, finding.detail))
+            });
+            told.collect()
+        }
+    };
+    let lines = lines.into_iter();
+    let line = |(class, text): (&str, String)| format!("<p class=\"verdict {class}\">{}</p>\n", escape(text));
+    lines.map(line).collect()
+}
+
+/// Returns how a file was proven, for the page.
+fn proof(audit: &Audit, key: &str) -> String {
+    let Some(proven) = &audit.proven else {
+        return "<span class=\"warn\">not read back</span>".to_owned();
+    };
+    match proven.iter().find(|proven| proven.archive_key == key) {
+        Some(proven) if proven.notes.is_empty() => "<span class=\"good\">as archived</span>".to_owned(),
+        Some(proven) => format!(
+            "<span class=\"good\">as archived</span>; {}",
+            escape(proven.notes.join("; "))
+        ),
+        None => "<span class=\"bad\">not as archived</span>".to_owned(),
+    }
+}
+
 /// Returns the section of the page about one recording.
-fn section(custody: &Custody, zone: &Zone) -> String {
+fn section(audit: &Audit, custody: &Custody, zone: &Zone) -> String {
     let mut html = format!(
         "<h2>{}: {}</h2>\n",
         escape(capitalised(&custody::named(&custody.recording))),
         escape(state(custody))
     );
-    let files = custody.record.iter().flat_map(|record| &record.files);
-    let files: Vec<_> = files
+    let files: Vec<_> = custody
+        .files()
+        .iter()
         .map(|file| {
-            let code = |text: &str| format!("<code>{}</code>", escape(text));
+            let (code, key) = (
+                |text: &str| format!("<code>{}</code>", escape(text)),
+                file.archive_key.to_string(),
+            );
             vec![
-                code(&file.archive_key.to_string()),
+                code(&key),
                 exact_bytes(file.size_bytes),
                 code(&file.sha256),
+                proof(audit, &key),
             ]
         })
         .collect();
     if !files.is_empty() {
-        html.push_str(&cards(&["Object", "Size", "SHA-256"], &files));
+        html.push_str(&cards(&["Object", "Size", "SHA-256", "Read back"], &files));
     }
-    let events = with_before(&custody.events).map(|(event, before)| {
-        let particulars = particulars(event, before);
-        let particulars = particulars
-            .iter()
-            .map(|(name, value)| format!("<span class=\"dim\">{name}</span> <code>{}</code>", escape(value)));
-        let class = if event.error().is_some() { "bad" } else { "good" };
-        vec![
-            text_cell(event, "seq"),
-            format!(
-                "<span class=\"fixed\">{}</span>",
-                escape(zone.recorded(event.text("timestamp").unwrap_or_default()))
-            ),
-            format!("<span class=\"{class}\">{}</span>", text_cell(event, "action")),
-            particulars.collect::<Vec<_>>().join("<br>"),
-        ]
-    });
-    html.push_str(&cards(
-        &["#", &format!("Time ({zone})"), "Event", ""],
-        &events.collect::<Vec<_>>(),
-    ));
+    html.push_str(&events(custody, zone));
     if let Some(record) = &custody.record {
         html.push_str(&format!(
-            "<p class=\"dim\">End of the chain in the ledger: event {}, hash <code>{}</code></p>\n",
+            "<p class=\"dim\">End of the chain in the ledger: event {}, hash <code>{}</code>, state {}</p>\n",
             record.seq,
-            escape(&record.chain_head)
+            escape(&record.chain_head),
+            record.state.as_str()
         ));
     }
     html
+}
+
+/// Returns the table of a recording's events, with a mark where one is missing.
+fn events(custody: &Custody, zone: &Zone) -> String {
+    let missing = |from: u64, to: u64| {
+        let which = if from == to {
+            format!("event {from}")
+        } else {
+            format!("events {from} to {to}")
+        };
+        let mark = format!("<span class=\"bad\">missing: {which}</span>");
+        vec![from.to_string(), String::new(), mark, String::new()]
+    };
+    let (mut rows, mut last) = (Vec::new(), 0);
+    for (event, before) in with_before(&custody.events) {
+        let seq = event.seq().unwrap_or_default();
+        if seq > last + 1 {
+            rows.push(missing(last + 1, seq - 1));
+        }
+        rows.push(event_row(event, before, zone));
+        last = seq.max(last);
+    }
+    if let Some(record) = custody.record.as_ref().filter(|record| record.seq > last) {
+        rows.push(missing(last + 1, record.seq));
+    }
+    cards(&["#", &format!("Time ({zone})"), "Event", ""], &rows)
+}
+
+fn event_row(event: &AuditEvent, before: Option<&AuditEvent>, zone: &Zone) -> Vec<String> {
+    let hashes = ["prevEventHash", "eventHash"].map(|name| {
+        let value = event.text(name).unwrap_or("missing").to_owned();
+        (name, value)
+    });
+    let particulars = particulars(event, before).into_iter().chain(hashes);
+    let particulars = particulars
+        .map(|(name, value)| format!("<span class=\"dim\">{name}</span> <code>{}</code>", escape(value)));
+    let class = if event.error().is_some() { "bad" } else { "good" };
+    vec![
+        text_cell(event, "seq"),
+        format!(
+            "<span class=\"fixed\">{}</span>",
+            escape(zone.recorded(event.text("timestamp").unwrap_or_default()))
+        ),
+        format!("<span class=\"{class}\">{}</span>", text_cell(event, "action")),
+        particulars.collect::<Vec<_>>().join("<br>"),
+    ]
 }
 
 /// Returns a text that begins with a capital letter.
@@ -295,11 +376,11 @@ mod tests {
         let genesys = json!({"fileState": "AVAILABLE"});
         let events = vec![
             event(
-                json!({"timestamp": "2026-01-05T08:00:00Z", "seq": 1, "action": "download.initiated", "actor": actor,
+                json!({"timestamp": "2026-01-05T08:00:00Z", "seq": 1, "action": "download.initiated", "status": "claimed", "actor": actor,
                          "attemptId": attempt, "genesys": genesys}),
             ),
             event(
-                json!({"timestamp": "2026-01-05T08:00:01Z", "seq": 2, "action": "archive.stored", "actor": actor,
+                json!({"timestamp": "2026-01-05T08:00:01Z", "seq": 2, "action": "archive.stored", "status": "archived", "actor": actor,
                          "archiveKey": "s3://calls/a.wav", "hash": "ab".repeat(32), "sizeBytes": 144_044, "latencyMs": 1_234,
                          "attemptId": attempt, "genesys": genesys, "error": "none <&>"}),
             ),
@@ -308,6 +389,7 @@ mod tests {
             recording: RECORDING.to_owned(),
             record: Some(record),
             events,
+            unreadable: Vec::new(),
             intact: true,
             superseded: false,
             findings: findings.clone(),
@@ -316,6 +398,7 @@ mod tests {
             conversation: ConversationId::parse(CONVERSATION).unwrap(),
             custodies: vec![custody],
             findings,
+            proven: None,
         }
     }
 

@@ -29,7 +29,7 @@ pub(crate) fn escape(text: impl fmt::Display) -> String {
 pub(crate) fn table(heads: &[&str], rows: &[Vec<String>]) -> String {
     let cell = |_: &str, cell: &str| format!("<td>{cell}</td>");
     format!(
-        "<div class=\"wide\"><table>{}</table></div>\n",
+        "<div class=\"wide\" role=\"region\" aria-label=\"Table\" tabindex=\"0\"><table>{}</table></div>\n",
         content(heads, rows, cell)
     )
 }
@@ -45,7 +45,13 @@ pub(crate) fn cards(heads: &[&str], rows: &[Vec<String>]) -> String {
 }
 
 fn content(heads: &[&str], rows: &[Vec<String>], cell: impl Fn(&str, &str) -> String) -> String {
-    let heads_html: String = heads.iter().map(|head| format!("<th>{head}</th>")).collect();
+    let heads_html: String = heads
+        .iter()
+        .map(|head| match *head {
+            "" => "<td></td>".to_owned(),
+            head => format!("<th scope=\"col\">{head}</th>"),
+        })
+        .collect();
     let row = |row: &Vec<String>| {
         let cells: String = heads
             .iter()

@@ -61,6 +61,13 @@ impl Out {
         }
     }
 
+    /// Writes an item that people only see if they ask for every detail (-v).
+    pub(crate) fn detail(&self, value: &impl Serialize, text: impl FnOnce() -> Text) {
+        if self.json || self.verbose {
+            self.item(value, text);
+        }
+    }
+
     /// Writes what the items after it are about; programs find that in the items.
     pub(crate) fn heading(&self, text: impl FnOnce() -> String) {
         if !self.json {

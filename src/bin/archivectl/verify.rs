@@ -1,35 +1,38 @@
 //! `archivectl verify`: proves that the archive is what it was, byte by byte and event by event.
 
-use recording_archiver::domain::days::day_of;
 use recording_archiver::domain::recording::ConversationId;
 use recording_archiver::ops::finding::Finding;
-use recording_archiver::ops::verify::{Figures, Request, Sample, verify};
+use recording_archiver::ops::span::{Axis, Span};
+use recording_archiver::ops::verify::{Figures, Item, Proven, Request, Sample, Scope, verify};
 use recording_archiver::ops::{Error, Listener, Session, Verdict};
 
-use crate::args::{self, ARCHIVED, Days};
+use crate::args::{self, Days, EITHER};
 use crate::out::Out;
-use crate::text::{BAD, DIM, NOTE, Text};
+use crate::text::{BAD, DIM, GOOD, NOTE, Text};
 use crate::words::{bytes, count, counted};
 
 /// Prove that the archive is what it was: every byte, and every audit event.
 ///
-/// Reads each archived object back, recomputes its SHA-256 and size, and compares them with ledger, audit and tag;
-/// checks that the audit chain is whole and ends where the ledger says; and looks for objects that no record names.
-/// Changes nothing. Without arguments it looks at the whole archive.
+/// Reads back each object that the audit says was stored, and compares all that the audit holds of it: bytes, size,
+/// metadata, tags, content type, version, lock, storage class, encryption. Checks that each audit chain is whole and
+/// that the ledger says the same, and looks for objects that no event names. Changes nothing. Without days or
+/// conversations it looks at the whole archive, and for ledger records that no event names.
 #[derive(Debug, clap::Args)]
-#[command(mut_arg("from", |from| from.help(ARCHIVED)), after_help = "\
+#[command(mut_arg("from", |from| from.help(EITHER)), after_help = "\
 Examples:
   # the whole archive
   archivectl verify
   # what was archived in March
   archivectl verify --from 2026-03-01 --to 2026-03-31
-  # a spot check, another one each day
+  # the calls of March, whenever they were archived
+  archivectl verify --from 2026-03-01 --to 2026-03-31 --by call
+  # a spot check, another one each time
   archivectl verify --sample 1%
   # one conversation
   archivectl verify c0000000-0000-4000-8000-000000000001
 
-It needs to read only: s3:GetObject, s3:GetObjectTagging, s3:ListBucket, dynamodb:Query and dynamodb:Scan, and \
-kms:Decrypt if the bucket is encrypted with a key of yours. S3 bills a request for each object and traffic out of the \
+It needs to read only: s3:GetObject, GetObjectTagging, GetObjectRetention, GetObjectLegalHold, ListBucket and \
+ListBucketVersions, dynamodb:Query and Scan, and kms:Decrypt if the bucket is encrypted with a key of yours. S3 bills a request for each object and traffic out of the \
 region, so run it in the bucket's region.")]
 pub(crate) struct Args {
     /// Conversations to look at, whenever they were archived.
@@ -37,10 +40,16 @@ pub(crate) struct Args {
     conversations: Vec<ConversationId>,
     #[command(flatten)]
     days: Days,
-    /// Look only at this share of the conversations, such as 1%, and not for objects that no record names.
+    /// What the days are days of: the call, or its archiving.
+    #[arg(long, value_name = "DAYS", value_parser = ["call", "archived"], default_value = "archived", requires = "from")]
+    by: String,
+    /// All of the archive, and ledger records that no event names; the same as without days.
+    #[arg(long, conflicts_with_all = ["from", "conversations"])]
+    all: bool,
+    /// Look only at this share of the conversations, such as 1%, and not for objects that no event names.
     #[arg(long, value_name = "N%", value_parser = args::percent)]
     sample: Option<f64>,
-    /// Which sample: the same word, the same conversations. Default: today's date.
+    /// Which sample: the same word, the same conversations. Default: a random word, which is printed.
     #[arg(long, value_name = "WORD", requires = "sample")]
     seed: Option<String>,
     /// How many conversations at a time.
@@ -52,18 +61,29 @@ pub(crate) struct Args {
 pub(crate) const NEEDS: &[&str] = &["S3_BUCKET_NAME", "AUDIT_TABLE_NAME", "LEDGER_TABLE_NAME"];
 
 pub(crate) async fn run(args: &Args, session: &Session, out: &Out) -> Result<Verdict, Error> {
-    let today = day_of(session.now()).to_string();
+    let axis = if args.by == "call" {
+        Axis::Call
+    } else {
+        Axis::Archived
+    };
+    let range = args.days.range(session.now())?;
     let request = Request {
         conversations: args.conversations.clone(),
-        range: args.days.range(session.now())?,
-        sample: args.sample.map(|share| Sample {
-            share,
-            seed: args.seed.clone().unwrap_or(today),
+        span: range.map(|range| Span { range, axis }),
+        sample: args.sample.map(|share| match &args.seed {
+            Some(seed) => Sample {
+                share,
+                seed: seed.clone(),
+            },
+            None => Sample::random(share),
         }),
         concurrency: args.concurrency.into(),
     };
     let progress = out.progress("verify");
-    let show = |found: Finding| out.item(&found, || finding(&found));
+    let show = |item: Item| match &item {
+        Item::Finding(found) => out.item(&item, || finding(found)),
+        Item::Proven(object) => out.detail(&item, || proven(object)),
+    };
     let listener = |event| progress.hear(event, show);
     let ended = verify(session, request, Listener::new(&listener)).await;
     progress.finish();
@@ -85,6 +105,27 @@ pub(crate) fn finding(finding: &Finding) -> Text {
     text.line().add("  ").style(DIM, format!("recording {about}"))
 }
 
+/// Shows an object that is as it was archived.
+fn proven(object: &Proven) -> Text {
+    let text = Text::styled(GOOD, "as archived").add(format!(" {}", object.archive_key));
+    let text = text.line().add(format!("  SHA-256 {}", object.sha256));
+    object
+        .notes
+        .iter()
+        .fold(text, |text, note| text.line().add(format!("  {note}")))
+}
+
+/// Says which days were looked at.
+fn days(scope: &Scope) -> Option<String> {
+    let (by, from, to) = (scope.by?, scope.from?, scope.to?);
+    Some(match by {
+        Axis::Call => format!(
+            "calls of {from} to {to} (--by call), whenever they were archived; objects that no event names were not looked for"
+        ),
+        Axis::Archived => format!("archived {from} to {to} (--by archived), whenever the calls were"),
+    })
+}
+
 fn words(figures: &Figures) -> Text {
     let mut text = Text::new(format!(
         "{} read back: {} of {} in {}, {}",
@@ -98,12 +139,21 @@ fn words(figures: &Figures) -> Text {
         let objects = counted(figures.objects, "object", "objects");
         text = text
             .line()
-            .add(format!("{objects} in the bucket looked up in the ledger"));
+            .add(format!("{objects} in the bucket looked up in the audit"));
+    }
+    if let Some(days) = figures.scope.as_ref().and_then(days) {
+        text = text.line().add(days);
+    }
+    if figures.noted > 0 {
+        text = text.line().add(format!(
+            "{} with a note (-v): a lawful change, or something that was not recorded then",
+            counted(figures.noted, "file", "files")
+        ));
     }
     if figures.unarchived > 0 {
         text = text.line().add(format!(
-            "{} recordings are not archived (see archivectl reconcile); their audit was checked",
-            count(figures.unarchived)
+            "{} not archived (see archivectl reconcile): nothing is proven of them but their audit",
+            counted(figures.unarchived, "recording is", "recordings are")
         ));
     }
     if let Some(sample) = &figures.sample {
@@ -124,12 +174,15 @@ fn words(figures: &Figures) -> Text {
             .add(": what is not counted here was not looked at")
     } else {
         match figures.verdict() {
-            Verdict::Clean => text.line().add("all of it is as it was archived"),
+            Verdict::Clean => text.line().add(format!(
+                "{} as archived, to the byte",
+                counted(figures.proven, "file is", "files are")
+            )),
             Verdict::Findings => text,
             Verdict::Nothing => text
                 .line()
                 .style(NOTE, "there was nothing to verify")
-                .add(": nothing is proven; these are days of archiving, not of the conversations"),
+                .add(": no file is archived there, so nothing is proven"),
         }
     }
 }
@@ -168,6 +221,8 @@ mod tests {
             files: 1_501,
             bytes: 123_456_789,
             events: 6_004,
+            proven: 1_501,
+            noted: 2,
             unarchived: 3,
             objects: 1_501,
             finished: true,

@@ -83,6 +83,7 @@ fn an_event_is_written_as_the_stored_ones_were() {
         format_found: Some("MP3".to_owned()),
         crc64nvme: Some("x".to_owned()),
         media_host: None,
+        stored_as: None,
     };
     let notes = json!({"fileState": "AVAILABLE", "deleteDate": "2026-02-01T00:00:00Z"});
     let event = AuditEvent::new(Action::DownloadCompleted, State::Storing, "ogg")

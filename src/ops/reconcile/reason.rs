@@ -287,6 +287,7 @@ mod tests {
             recording: recording.to_owned(),
             record: Some(serde_json::from_value(record).unwrap()),
             events: Vec::new(),
+            unreadable: Vec::new(),
             intact: true,
             superseded: recording == "-",
             findings: Vec::new(),

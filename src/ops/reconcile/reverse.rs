@@ -1,20 +1,22 @@
 //! The conversations that are archived and not listed.
 
-use jiff::Timestamp;
-
 use super::{Item, LOOKUPS, NotListed, Reconciliation, Standing};
 use crate::ops::Error;
 use crate::ops::custody::{self, started};
-use crate::ops::scan::{self, Scan};
+use crate::ops::scan::{self, EventScan};
+use crate::ops::span::{Axis, Span};
 
 impl Reconciliation<'_> {
-    /// Finds the conversations that began and were archived in these days and are not listed.
+    /// Finds the conversations that began in these days, were archived whenever, and are not listed.
     pub(super) async fn reverse(&mut self) -> Result<(), Error> {
         let (session, range) = (self.session, self.request.range);
         let ledger = self.ledger.clone();
-        let mut scan = Scan::new(&ledger, Some(range.start()));
-        let archived = |at: Option<Timestamp>| at.is_some_and(|at| range.holds(at));
-        while let Some(page) = scan.next(|record| archived(record.archived_at)).await? {
+        let span = Span {
+            range,
+            axis: Axis::Call,
+        };
+        let mut scan = EventScan::new(&ledger);
+        while let Some(page) = scan.next(|mark| span.may_hold(mark)).await? {
             session.go_on()?;
             let strangers = page.ids.into_iter().filter(|id| !self.listed.contains(id));
             let read = |id| {
@@ -25,7 +27,8 @@ impl Reconciliation<'_> {
                 }
             };
             scan::each(session, LOOKUPS, strangers.collect(), read, |(id, custodies)| {
-                let start = custodies.iter().find_map(|custody| started(&custody.events));
+                let archived = custodies.iter().filter(|custody| custody.archived_at().is_some());
+                let start = archived.filter_map(|custody| started(&custody.events)).next();
                 // Without a start it is unknown to which days a conversation belongs.
                 if let Some(start) = start.filter(|start| range.holds(*start)) {
                     self.figures.not_listed += 1;

@@ -5,16 +5,17 @@ use jiff::{SignedDuration, Timestamp};
 use std::collections::BTreeMap;
 
 use super::histogram::Histogram;
-use super::{Day, Deadline, Figures, LISTED, NEAR, OTHER, OUTCOMES, Report};
+use super::{Day, Deadline, Figures, LISTED, NAMED, NEAR, OTHER, OUTCOMES, Report};
 use crate::domain::audit::{Action, AuditEvent};
-use crate::domain::days::{Range, day_of};
-use crate::domain::record::{Record, State};
+use crate::domain::days::day_of;
+use crate::domain::record::State;
 use crate::ops::custody::{Custody, noted, started};
+use crate::ops::span::Span;
 
 /// The figures of a report, while they are gathered.
 #[derive(Debug)]
 pub(super) struct Gathered {
-    range: Range,
+    span: Span,
     now: Timestamp,
     /// Recordings and bytes of every day of the range, days without any included.
     days: BTreeMap<Date, (u64, u64)>,
@@ -32,9 +33,10 @@ const LONGEST_REASON: usize = 160;
 const REASONS: usize = 200;
 
 impl Gathered {
-    pub(super) fn new(range: Range, now: Timestamp) -> Self {
+    pub(super) fn new(span: Span, now: Timestamp) -> Self {
+        let range = span.range;
         Self {
-            range,
+            span,
             now,
             days: range.days().map(|date| (date, (0, 0))).collect(),
             latency: Histogram::default(),
@@ -64,27 +66,29 @@ impl Gathered {
         }
     }
 
-    /// Adds one recording.
+    /// Adds one recording, by its audit.
     pub(super) fn add(&mut self, custody: &Custody) {
+        if !self.span.holds(custody) {
+            return;
+        }
         self.figures.chains += 1;
         self.figures.broken_chains += u64::from(!custody.findings.is_empty());
         for event in &custody.events {
-            if event.timestamp().is_some_and(|at| self.range.holds(at)) {
+            if event.timestamp().is_some_and(|at| self.span.range.holds(at)) {
                 self.add_event(event);
             }
         }
-        let Some(record) = &custody.record else { return };
-        if custody.superseded || !is_meant(record, self.range) {
+        let Some(state) = custody.state().filter(|_| !custody.superseded) else {
             return;
-        }
-        *self.figures.outcomes.entry(outcome(record.state)).or_default() += 1;
-        let Some(archived) = record.archived_at else {
-            self.add_deadline(record, &custody.events);
+        };
+        *self.figures.outcomes.entry(outcome(state)).or_default() += 1;
+        let Some(archived) = custody.archived_at() else {
+            self.add_deadline(state, &custody.events);
             return;
         };
         let (recordings, bytes) = self.days.entry(day_of(archived)).or_default();
         *recordings += 1;
-        *bytes += record.files.iter().map(|file| file.size_bytes).sum::<u64>();
+        *bytes += custody.files().iter().map(|file| file.size_bytes).sum::<u64>();
         if let Some(start) = started(&custody.events) {
             self.age.add(millis(archived.duration_since(start)));
         }
@@ -99,6 +103,14 @@ impl Gathered {
                 let failures = &mut self.figures.failures;
                 let room = failures.len() < REASONS || failures.contains_key(&reason);
                 let reason = if room { reason } else { OTHER.to_owned() };
+                let named = self
+                    .figures
+                    .failed_conversations
+                    .entry(reason.clone())
+                    .or_default();
+                if let Some(id) = event.text("interactionId").filter(|_| named.len() < NAMED) {
+                    named.insert(id.to_owned());
+                }
                 *failures.entry(reason).or_default() += 1;
             }
             Action::ArchiveStored => event
@@ -116,8 +128,15 @@ impl Gathered {
         }
     }
 
-    fn add_deadline(&mut self, record: &Record, events: &[AuditEvent]) {
-        let gone = matches!(record.state, State::Expired | State::Skipped);
+    fn add_deadline(&mut self, state: State, events: &[AuditEvent]) {
+        let gone = matches!(state, State::Expired | State::Skipped);
+        let id = |name: &str| {
+            events
+                .last()
+                .and_then(|event| event.text(name))
+                .unwrap_or_default()
+                .to_owned()
+        };
         let Some(at) = noted(events, "deleteDate").filter(|at| !gone && *at <= self.now + NEAR) else {
             return;
         };
@@ -125,19 +144,13 @@ impl Gathered {
         figures.deadlines_near += 1;
         figures.deadlines.push(Deadline {
             delete_date: at,
-            interaction_id: record.interaction_id.clone(),
-            recording_id: record.recording_id.clone(),
-            state: outcome(record.state),
+            interaction_id: id("interactionId"),
+            recording_id: id("recordingId"),
+            state: outcome(state),
         });
         figures.deadlines.sort();
         figures.deadlines.truncate(LISTED);
     }
-}
-
-/// Returns whether a record belongs into a report of these days: it was archived in them, or it is not archived and was
-/// written last in them.
-pub(super) fn is_meant(record: &Record, range: Range) -> bool {
-    range.holds(record.archived_at.unwrap_or(record.updated_at))
 }
 
 fn outcome(state: State) -> &'static str {

@@ -3,13 +3,14 @@
 mod gather;
 mod histogram;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
-use super::scan::{self, Portion, Scan};
+use super::scan::{self, EventScan, Portion};
+use super::span::{Axis, Span};
 use super::{Error, Listener, Session, Verdict, custody};
 use crate::domain::days::Range;
 use gather::Gathered;
@@ -31,6 +32,9 @@ pub const NEAR: SignedDuration = SignedDuration::from_hours(30 * 24);
 
 /// Number of deadlines, and of reasons, that a report lists.
 pub const LISTED: usize = 25;
+
+/// Number of conversations that a report names for a reason.
+pub const NAMED: usize = 10;
 
 /// The name of all reasons beyond those that are counted separately.
 pub const OTHER: &str = "other reasons";
@@ -92,6 +96,8 @@ pub struct Figures {
     pub age_ms: Lengths,
     /// Failed runs and deliveries by reason.
     pub failures: BTreeMap<String, u64>,
+    /// The conversations behind each reason, the first ones found.
+    pub failed_conversations: BTreeMap<String, BTreeSet<String>>,
     /// Number of times that a job was deferred because Genesys was not ready.
     pub deferrals: u64,
     /// Number of deadlines that are near; `deadlines` holds the next ones.
@@ -116,6 +122,7 @@ impl Figures {
             latency_ms: Lengths::default(),
             age_ms: Lengths::default(),
             failures: BTreeMap::new(),
+            failed_conversations: BTreeMap::new(),
             deferrals: 0,
             deadlines_near: 0,
             deadlines: Vec::new(),
@@ -147,12 +154,16 @@ impl Figures {
 /// Reads both tables and makes the report. An interruption leaves no report: half of one would be wrong.
 pub async fn report(session: &Session, range: Range, listener: Listener<'_, ()>) -> Result<Report, Error> {
     let ledger = session.ledger();
-    let mut gathered = Gathered::new(range, session.now());
+    let span = Span {
+        range,
+        axis: Axis::Archived,
+    };
+    let mut gathered = Gathered::new(span, session.now());
     if let Some(items) = ledger.about_how_many().await {
         listener.total(items);
     }
-    let mut scan = Scan::new(&ledger, Some(range.start()));
-    while let Some(page) = scan.next(|record| gather::is_meant(record, range)).await? {
+    let mut scan = EventScan::new(&ledger);
+    while let Some(page) = scan.next(|mark| span.may_hold(mark)).await? {
         session.go_on()?;
         let mut portion = Portion::new(page.scanned, page.ids.len());
         if page.ids.is_empty() {

@@ -1,29 +1,33 @@
-//! Proves that the archive is unchanged, byte by byte and event by event.
+//! Proves that the archive is unchanged, byte by byte and event by event. The audit says what there has to be.
 
 mod check;
+mod object;
 mod sample;
+mod scope;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::Serialize;
 
 use super::finding::{Code, Finding};
-use super::scan::{self, Portion, Scan};
+use super::scan::{self, Conversations, EventScan, Portion, Scan};
+use super::span::{Axis, Span};
 use super::{Ended, Error, Listener, Session, Verdict};
-use crate::domain::days::Range;
 use crate::domain::recording::ConversationId;
-use check::Checker;
+pub(super) use check::{Checked, Checker};
+pub use check::{Proof, Proven};
 pub use sample::Sample;
+pub use scope::Scope;
 
 /// A verification, as it is asked for.
 #[derive(Debug)]
 pub struct Request {
     /// The conversations; empty: all of the archive.
     pub conversations: Vec<ConversationId>,
-    /// Only recordings that were archived in these days.
-    pub range: Option<Range>,
+    /// Only recordings of these days.
+    pub span: Option<Span>,
     /// Only a share of the conversations, and no objects that no record names.
     pub sample: Option<Sample>,
     /// Number of conversations at a time.
@@ -38,15 +42,19 @@ pub struct Figures {
     pub conversations: u64,
     /// Archived recordings.
     pub recordings: u64,
-    /// Files read back.
+    /// Files whose bytes were read back.
     pub files: u64,
+    /// Files that are as they were archived.
+    pub proven: u64,
+    /// Files of those with a change that is no finding, or of which not everything was recorded.
+    pub noted: u64,
     /// Bytes read back.
     pub bytes: u64,
     /// Audit events.
     pub events: u64,
     /// Recordings that are not archived; only their audit was checked.
     pub unarchived: u64,
-    /// Objects that were looked up in the ledger.
+    /// Objects that were looked up in the audit.
     pub objects: u64,
     /// The sample, if one was asked for.
     pub sample: Option<Sampled>,
@@ -54,6 +62,18 @@ pub struct Figures {
     pub findings: BTreeMap<Code, u64>,
     /// Everything that was asked for was checked.
     pub finished: bool,
+    /// What was looked at, with what, by whom, and when.
+    pub scope: Option<Scope>,
+}
+
+/// A result on the way.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub enum Item {
+    /// A fault.
+    Finding(Finding),
+    /// An object that is as it was archived.
+    Proven(Proven),
 }
 
 /// A sample, and the number of conversations that it left out.
@@ -69,11 +89,11 @@ pub struct Sampled {
 }
 
 impl Figures {
-    /// Returns whether there are findings, or nothing was checked.
+    /// Returns whether there are findings, or no file was read back: then nothing is proven.
     pub fn verdict(&self) -> Verdict {
         if !self.findings.is_empty() {
             Verdict::Findings
-        } else if self.conversations + self.objects == 0 {
+        } else if self.files == 0 {
             Verdict::Nothing
         } else {
             Verdict::Clean
@@ -82,12 +102,13 @@ impl Figures {
 }
 
 /// Reads back the archive and reports each finding.
-pub async fn verify(session: &Session, request: Request, listener: Listener<'_, Finding>) -> Ended<Figures> {
+pub async fn verify(session: &Session, request: Request, listener: Listener<'_, Item>) -> Ended<Figures> {
     let checker = Arc::new(Checker {
         ledger: session.ledger(),
         storage: session.storage(),
-        range: request.range,
+        span: request.span,
     });
+    let scope = Scope::begin(session, request.span).await;
     let sampled = |sample: &Sample| Sampled {
         share: sample.share,
         seed: sample.seed.clone(),
@@ -106,28 +127,16 @@ pub async fn verify(session: &Session, request: Request, listener: Listener<'_, 
     };
     let end = verification.all(request.conversations, &checker).await;
     verification.figures.finished = end.is_ok();
+    verification.figures.scope = Some(scope.end(session.now()));
     Ended {
         figures: verification.figures,
         end,
     }
 }
 
-/// The result of checking one conversation or object.
-#[derive(Debug, Default)]
-struct Checked {
-    conversations: u64,
-    recordings: u64,
-    files: u64,
-    bytes: u64,
-    events: u64,
-    unarchived: u64,
-    objects: u64,
-    findings: Vec<Finding>,
-}
-
 struct Verification<'a> {
     session: &'a Session,
-    listener: Listener<'a, Finding>,
+    listener: Listener<'a, Item>,
     concurrency: usize,
     sample: Option<Sample>,
     /// The steps of the current page.
@@ -146,26 +155,54 @@ impl Verification<'_> {
             self.listener.total(items);
         }
         let mut scanned = 0;
-        let mut scan = Scan::new(&checker.ledger, checker.range.map(Range::start));
-        while let Some(page) = scan.next(|record| checker.wants(record)).await? {
-            self.session.go_on()?;
-            for keys in page.unreadable {
-                self.found(Finding::unreadable(keys));
-            }
-            let ids = self.sampled(page.ids);
+        // 16 bytes for each conversation, so that the ledger is only asked about others.
+        let mut seen = HashSet::new();
+        let mut events = EventScan::new(&checker.ledger);
+        let span = checker.span;
+        while let Some(page) = events
+            .next(|mark| span.is_none_or(|span| span.may_hold(mark)))
+            .await?
+        {
             scanned += page.scanned;
-            self.portion = Portion::new(page.scanned, ids.len());
-            if ids.is_empty() {
-                self.listener.steps(page.scanned);
+            if span.is_none() {
+                seen.extend(page.ids.iter().copied());
             }
-            self.conversations(ids, checker).await?;
+            self.listed(page, checker, Finding::unreadable_keys).await?;
         }
-        // There are about as many objects as files that the ledger names.
+        if span.is_none() {
+            let mut records = Scan::new(&checker.ledger);
+            while let Some(mut page) = records.next().await? {
+                page.ids.retain(|id| !seen.contains(id));
+                page.scanned = 0;
+                self.listed(page, checker, Finding::unreadable).await?;
+            }
+        }
+        // There are about as many objects as files that the audit names.
         self.listener.total(scanned + self.figures.files);
-        if self.sample.is_none() {
+        let by_call = span.is_some_and(|span| span.axis == Axis::Call);
+        if self.sample.is_none() && !by_call {
             self.objects(checker).await?;
         }
         Ok(())
+    }
+
+    /// Checks the conversations of a page.
+    async fn listed(
+        &mut self,
+        page: Conversations,
+        checker: &Arc<Checker>,
+        unreadable: fn((String, String)) -> Finding,
+    ) -> Result<(), Error> {
+        self.session.go_on()?;
+        for keys in page.unreadable {
+            self.found(unreadable(keys));
+        }
+        let ids = self.sampled(page.ids);
+        self.portion = Portion::new(page.scanned, ids.len());
+        if ids.is_empty() {
+            self.listener.steps(page.scanned);
+        }
+        self.conversations(ids, checker).await
     }
 
     /// Returns the conversations that are in the sample.
@@ -186,7 +223,7 @@ impl Verification<'_> {
         .await
     }
 
-    /// Finds objects that no record names.
+    /// Finds objects that no audit event names.
     async fn objects(&mut self, checker: &Arc<Checker>) -> Result<(), Error> {
         let prefix = self.session.config.storage.key_template.prefix();
         let mut from = None;
@@ -195,8 +232,8 @@ impl Verification<'_> {
             let page = checker.storage.list(prefix, from).await?;
             let wanted = |written: Option<Timestamp>| {
                 checker
-                    .range
-                    .is_none_or(|range| written.is_none_or(|written| range.holds(written)))
+                    .span
+                    .is_none_or(|span| written.is_none_or(|written| span.range.holds(written)))
             };
             let keys = page.objects.into_iter().filter(|(_, written)| wanted(*written));
             let keys: Vec<_> = keys.map(|(key, _)| key).collect();
@@ -230,8 +267,13 @@ impl Verification<'_> {
         figures.events += checked.events;
         figures.unarchived += checked.unarchived;
         figures.objects += checked.objects;
+        figures.proven += checked.proven.len() as u64;
         for finding in checked.findings {
             self.found(finding);
+        }
+        for proven in checked.proven {
+            self.figures.noted += u64::from(!proven.notes.is_empty());
+            self.listener.item(Item::Proven(proven));
         }
         self.listener.steps(self.portion.next());
         self.listener.bytes(self.figures.bytes);
@@ -239,6 +281,6 @@ impl Verification<'_> {
 
     fn found(&mut self, finding: Finding) {
         *self.figures.findings.entry(finding.code).or_default() += 1;
-        self.listener.item(finding);
+        self.listener.item(Item::Finding(finding));
     }
 }

@@ -2,7 +2,7 @@
 
 use sha2::{Digest as _, Sha256};
 
-/// A share of all conversations, chosen at random and always the same for the same word.
+/// A share of all conversations, chosen by a word: always the same for the same word.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Sample {
     /// More than 0 and at most 1.
@@ -12,6 +12,14 @@ pub struct Sample {
 }
 
 impl Sample {
+    /// Makes a sample that nobody can predict.
+    pub fn random(share: f64) -> Self {
+        Self {
+            share,
+            seed: uuid::Uuid::new_v4().simple().to_string(),
+        }
+    }
+
     pub(super) fn holds(&self, conversation: &str) -> bool {
         let digest = Sha256::digest(format!("{} {conversation}", self.seed));
         let number = digest

@@ -38,7 +38,20 @@ pub(super) fn classify(parts: &Parts) -> Option<(Service, String)> {
     Some((service, operation.to_owned()))
 }
 
+/// Returns whether a request is one of the query protocol; STS is the only service here that has it.
+///
+/// <https://docs.aws.amazon.com/STS/latest/APIReference/CommonParameters.html>
+fn is_query(parts: &Parts) -> bool {
+    let form = |value: &HeaderValue| value.as_bytes().starts_with(b"application/x-www-form-urlencoded");
+    parts.method == Method::POST
+        && parts.uri.path() == "/"
+        && parts.headers.get(CONTENT_TYPE).is_some_and(form)
+}
+
 fn target(parts: &Parts) -> Option<(Service, &str)> {
+    if is_query(parts) {
+        return Some((Service::Sts, "GetCallerIdentity"));
+    }
     let (prefix, operation) = parts
         .headers
         .get("x-amz-target")?
@@ -71,7 +84,9 @@ fn s3_operation(parts: &Parts) -> &'static str {
         ("GET", false) if has("location") => "GetBucketLocation",
         ("GET", false) if has("versions") => "ListObjectVersions",
         ("GET", false) if has("list-type") => "ListObjectsV2",
+        ("GET", false) if has("versioning") => "GetBucketVersioning",
         ("GET", false) => "ListObjects",
+        ("PUT", false) if has("versioning") => "PutBucketVersioning",
         ("PUT", false) => "CreateBucket",
         ("HEAD", false) => "HeadBucket",
         ("DELETE", false) => "DeleteBucket",
@@ -86,6 +101,7 @@ fn s3_operation(parts: &Parts) -> &'static str {
         ("PUT", true) if has("uploadId") => "UploadPart",
         ("PUT", true) if has("tagging") => "PutObjectTagging",
         ("PUT", true) if has("retention") => "PutObjectRetention",
+        ("PUT", true) if has("legal-hold") => "PutObjectLegalHold",
         ("PUT", true) if copy => "CopyObject",
         ("PUT", true) => "PutObject",
         ("POST", true) if has("uploads") => "CreateMultipartUpload",
@@ -109,6 +125,7 @@ impl Services {
             _ => return plain(StatusCode::BAD_REQUEST, "expected a POST with a small body"),
         };
         match service {
+            Service::Sts => caller_identity(&body),
             Service::DynamoDb => self.dynamodb.call(parts, body).await,
             Service::Sqs => answer(self.queues.call(&operation, parts, body).await),
             _ => answer(self.secrets.handle(queues::mock_request(&parts, body)).await),
@@ -129,6 +146,24 @@ impl Services {
             ),
         }
     }
+}
+
+/// Answers `GetCallerIdentity`: <https://docs.aws.amazon.com/STS/latest/APIReference/API_GetCallerIdentity.html>
+fn caller_identity(body: &[u8]) -> Response<Body> {
+    let asked = String::from_utf8_lossy(body);
+    if !asked.split('&').any(|pair| pair == "Action=GetCallerIdentity") {
+        return plain(StatusCode::BAD_REQUEST, "STS simulator: only GetCallerIdentity");
+    }
+    let body = format!(
+        "<GetCallerIdentityResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><GetCallerIdentityResult>\
+         <Arn>arn:aws:iam::{ACCOUNT_ID}:user/simulated</Arn><UserId>AIDASIMULATED</UserId>\
+         <Account>{ACCOUNT_ID}</Account></GetCallerIdentityResult><ResponseMetadata>\
+         <RequestId>01234567-89ab-cdef-0123-456789abcdef</RequestId></ResponseMetadata></GetCallerIdentityResponse>"
+    );
+    let mut response = plain(StatusCode::OK, &body);
+    let xml = HeaderValue::from_static("text/xml");
+    response.headers_mut().insert(CONTENT_TYPE, xml);
+    response
 }
 
 fn access_denied() -> Response<Body> {

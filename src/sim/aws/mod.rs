@@ -267,6 +267,11 @@ impl Aws {
         self.inner.store.object_path(bucket, key)
     }
 
+    /// Gives an object another storage class in place, as a lifecycle rule does. Returns whether there is one.
+    pub fn transition(&self, bucket: &str, key: &str, class: &str) -> bool {
+        self.inner.store.transition(bucket, key, class)
+    }
+
     /// Returns the keys of all multipart uploads neither completed nor aborted.
     pub async fn uploads_in_progress(&self, bucket: &str) -> Vec<String> {
         self.inner.store.uploads_in_progress(bucket).await

@@ -7,10 +7,12 @@ mod files;
 mod foreign;
 mod general;
 mod manners;
+mod proof;
 mod reconcile;
 mod redrive;
 mod report;
 mod settling;
+mod tampering;
 mod terminal;
 mod verify;
 

@@ -251,6 +251,15 @@ async fn what_is_archived_and_not_listed_any_more_is_told_and_is_no_finding() {
     );
     assert_eq!(ran.summary()["notListed"], 1);
     assert_eq!(ran.summary()["reasons"], json!({"archived": 1}));
+    // A call of weeks ago that was archived today.
+    let elsewhere = |conversation: &mut Conversation| conversation.start = at("2025-01-05T08:00:00Z");
+    genesys.conversation(&conversation(3), elsewhere).unwrap();
+    let ran = reconcile(&bench, &[]).await;
+    assert_eq!(
+        reasons(&ran),
+        [(conversation(3), "not_listed".to_owned())].into(),
+        "{ran:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

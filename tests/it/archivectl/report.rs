@@ -1,5 +1,7 @@
 //! `archivectl report`: the figures of days, as text, JSON and a page.
 
+use std::collections::BTreeSet;
+
 use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::SignedDuration;
 use recording_archiver::sim::LEDGER_TABLE;
@@ -7,6 +9,7 @@ use recording_archiver::sim::genesys::{Conversation, FileState, Recording};
 use recording_archiver::sim::wire::{Fault, Service};
 use serde_json::{Value, json};
 
+use super::tampering::acts::retime;
 use super::{Folder, archivectl};
 use crate::support::{Bench, CONVERSATION, call, call_bytes, invoke};
 
@@ -46,11 +49,14 @@ async fn five() -> Bench {
     for at in [1, 1, 2, 3, 4, 5] {
         let _ = invoke(&handler, json!({"conversationId": conversation(at)})).await;
     }
+    // The second one as if it had been archived the day before.
+    let head = retime(&bench, [&conversation(2), &recording(2)], |at, _| at - DAY).await;
     let update = bench.world.aws.dynamodb().update_item().table_name(LEDGER_TABLE);
     let update = update
         .key("interactionId", AttributeValue::S(conversation(2)))
         .key("recordingId", AttributeValue::S(recording(2)))
-        .update_expression("SET archivedAt = :at")
+        .update_expression("SET archivedAt = :at, chainHead = :head")
+        .expression_attribute_values(":head", AttributeValue::S(head))
         .expression_attribute_values(":at", AttributeValue::S((now - DAY).to_string()));
     update.send().await.unwrap();
     bench
@@ -97,6 +103,14 @@ async fn every_recording_is_counted_once_on_its_day_and_by_how_it_ended() {
         failures.keys().all(|reason| !reason.contains("e0000000")),
         "{summary}"
     );
+    let behind: BTreeSet<_> = summary["failedConversations"]
+        .as_object()
+        .unwrap()
+        .values()
+        .map(Value::to_string)
+        .collect();
+    let expected = [1, 3].map(|number| json!([conversation(number)]).to_string());
+    assert_eq!(behind, expected.into(), "{summary}");
     assert_eq!(summary["deferrals"], 1);
     let urgent: Vec<&Value> = summary["deadlines"]
         .as_array()
@@ -112,7 +126,14 @@ async fn every_recording_is_counted_once_on_its_day_and_by_how_it_ended() {
     assert_eq!(summary["brokenChains"], 0);
 
     let ran = archivectl(&bench, &range).await;
-    for expected in ["2 recordings", "2 archived", "1 failed", "urgent", "all whole"] {
+    for expected in [
+        "2 recordings",
+        "2 archived",
+        "1 failed",
+        &conversation(3),
+        "urgent",
+        "all whole",
+    ] {
         assert!(ran.stdout.contains(expected), "{expected}: {}", ran.stdout);
     }
     let ran = archivectl(&bench, &["report", "--from", &today, "--to", &today, "--json"]).await;

@@ -103,6 +103,10 @@ fn text(figures: &Figures, zone: &Zone) -> Text {
         let times = counted(times, "time", "times");
         text = text.line().style(NOTE, "failed").add("      ").hang();
         text = text.add(format!("{times}: {reason}"));
+        if let Some(ids) = figures.failed_conversations.get(reason) {
+            let ids: Vec<_> = ids.iter().map(String::as_str).collect();
+            text = text.add(format!(": {}", ids.join(", ")));
+        }
     }
     for deadline in figures.deadlines.iter().take(SHOWN) {
         text = text.line().style(BAD, "urgent").add("      ").hang();
@@ -188,6 +192,10 @@ mod tests {
                 outcomes: BTreeMap::from([("archived", 3), ("failed", 1), ("waiting", 7), ("skipped", 0)]),
                 latency_ms: lengths.clone(),
                 age_ms: lengths,
+                failed_conversations: BTreeMap::from([(
+                    "Genesys answered 403 <&>".to_owned(),
+                    ["c0000000-0000-4000-8000-000000000001".to_owned()].into(),
+                )]),
                 failures: BTreeMap::from([
                     ("Genesys answered 403 <&>".to_owned(), 5),
                     ("else".to_owned(), 1),

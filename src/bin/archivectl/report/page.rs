@@ -1,7 +1,7 @@
 //! The report as a page.
 
 use jiff::Timestamp;
-use recording_archiver::ops::report::{Day, Figures, LISTED, Lengths, NEAR, OTHER, OUTCOMES, Report};
+use recording_archiver::ops::report::{Day, Figures, LISTED, Lengths, NAMED, NEAR, OTHER, OUTCOMES, Report};
 
 use super::chart::{self, Unit};
 use crate::html::{self, cards, escape, table};
@@ -144,6 +144,15 @@ fn failures(figures: &Figures) -> String {
         rows.push((OTHER.to_owned(), rest));
     }
     html.push_str(&chart::shares(["Reason", "Times", "Share"], &rows));
+    let named = rows.iter().filter_map(|(reason, _)| {
+        let ids = figures.failed_conversations.get(reason)?.iter();
+        let ids: Vec<_> = ids.map(|id| format!("<code>{}</code>", escape(id))).collect();
+        Some(vec![escape(reason), ids.join("<br>")])
+    });
+    html.push_str(&format!(
+        "<p class=\"dim\">The conversations behind them, the first {NAMED} for each reason:</p>\n{}",
+        cards(&["Reason", "Conversations"], &named.collect::<Vec<_>>())
+    ));
     html
 }
 

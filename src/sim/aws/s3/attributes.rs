@@ -31,6 +31,7 @@ pub(super) struct Attributes {
     pub(super) checksums: Checksums,
     pub(super) checksum_type: Option<String>,
     pub(super) part_count: Option<i32>,
+    pub(super) version_id: Option<String>,
 }
 
 /// The attributes named by a `PutObject` or `CreateMultipartUpload`, whose fields have the same names.
@@ -78,6 +79,7 @@ macro_rules! fill_attributes {
     ($output:expr, $attributes:expr) => {{
         let attributes: Attributes = $attributes;
         $output.e_tag = Some(s3s::dto::ETag::Strong(attributes.e_tag.clone()));
+        $output.version_id = attributes.version_id.clone();
         $output.storage_class = attributes.storage_class();
         $output.server_side_encryption = Some(attributes.server_side_encryption());
         $output.object_lock_mode = attributes.lock_mode();

@@ -133,14 +133,14 @@ impl Upload {
         for (algorithm, value) in &completion.checksums {
             checksum::verify(*algorithm, Some(value), &checksums)?;
         }
-        let attributes = Attributes {
+        let mut attributes = Attributes {
             e_tag: multipart_e_tag(parts),
             checksums,
             checksum_type: Some(combination.name().to_owned()),
             part_count: i32::try_from(parts.len()).ok(),
             ..self.attributes.clone()
         };
-        disk.publish(
+        attributes.version_id = disk.publish(
             &object,
             (&self.bucket, &self.key),
             &attributes,

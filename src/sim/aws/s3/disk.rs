@@ -18,6 +18,9 @@ use uuid::Uuid;
 
 use super::attributes::Attributes;
 use super::checksum::{Digest, Hashing};
+pub(super) use super::paths::internal;
+use super::paths::{create_parent, files_below};
+use super::versions::{Place, Version, Versions};
 
 /// Large enough to keep the number of file system calls small, small enough not to matter.
 const CHUNK: usize = 256 * 1024;
@@ -27,6 +30,7 @@ pub(super) struct Disk {
     archive: PathBuf,
     attributes: PathBuf,
     incoming: PathBuf,
+    versions: Versions,
     commit: Mutex<()>,
 }
 
@@ -56,6 +60,7 @@ impl Disk {
             archive: folder.join("archive"),
             attributes: folder.join(".s3/attributes"),
             incoming: folder.join(".s3/incoming"),
+            versions: Versions::at(&folder.join(".s3")),
             commit: Mutex::new(()),
         };
         match fs::remove_dir_all(&disk.incoming) {
@@ -168,15 +173,30 @@ impl Disk {
         (bucket, key): (&str, &str),
         attributes: &Attributes,
         only_if_absent: bool,
-    ) -> S3Result<()> {
+    ) -> S3Result<Option<String>> {
         let _first = self.lock();
         let path = self.checked_path(bucket, key)?;
         if only_if_absent && path.is_file() {
             return Err(precondition_failed());
         }
+        let version_id = self.versions.begin(bucket, self.place(bucket, key))?;
         create_parent(&path)?;
-        self.write_attributes(bucket, key, attributes)?;
-        fs::rename(&incoming.0, &path).map_err(internal)
+        let attributes = Attributes {
+            version_id: version_id.clone(),
+            ..attributes.clone()
+        };
+        self.write_attributes(bucket, key, &attributes)?;
+        fs::rename(&incoming.0, &path).map_err(internal)?;
+        Ok(version_id)
+    }
+
+    /// Returns the files of an object.
+    fn place(&self, bucket: &str, key: &str) -> Place {
+        Place {
+            bytes: self.object_path(bucket, key),
+            attributes: self.attributes_path(bucket, key),
+            older: self.versions.folder(bucket, key),
+        }
     }
 
     /// Fails early where [`publish`](Self::publish) is bound to fail.
@@ -203,22 +223,65 @@ impl Disk {
         })
     }
 
-    pub(super) fn retag(&self, bucket: &str, key: &str, tags: Vec<(String, String)>) -> S3Result<()> {
+    /// Changes attributes of an object that is there.
+    pub(super) fn change(
+        &self,
+        bucket: &str,
+        key: &str,
+        change: impl FnOnce(&mut Attributes) -> S3Result<()>,
+    ) -> S3Result<()> {
         let _alone = self.lock();
         if !self.checked_path(bucket, key)?.is_file() {
             return Err(s3_error!(NoSuchKey, "The specified key does not exist."));
         }
-        let attributes = Attributes {
-            tags,
-            ..self.read_attributes(bucket, key)?
-        };
+        let mut attributes = self.read_attributes(bucket, key)?;
+        change(&mut attributes)?;
         self.write_attributes(bucket, key, &attributes)
     }
 
-    /// Deletes a file. One that is not there counts as deleted, as on S3.
+    /// Begins to keep every version of the bucket's objects.
+    pub(super) fn keep_versions(&self, bucket: &str) -> S3Result<()> {
+        self.bucket(bucket)?;
+        self.versions.keep(bucket)
+    }
+
+    /// Returns whether the bucket keeps versions.
+    pub(super) fn keeps_versions(&self, bucket: &str) -> S3Result<bool> {
+        self.bucket(bucket)?;
+        Ok(self.versions.are_kept(bucket))
+    }
+
+    /// Returns the versions of the keys with this prefix, by key, the newest of each first.
+    pub(super) fn versions(&self, bucket: &str, prefix: &str) -> S3Result<Vec<(String, Version)>> {
+        let _consistent = self.lock();
+        let mut keys = self.keys(bucket)?;
+        keys.extend(self.versions.keys(bucket)?);
+        keys.retain(|key| key.starts_with(prefix));
+        keys.sort();
+        keys.dedup();
+        let mut all = Vec::new();
+        for key in keys {
+            let versions = self.versions.of(&self.place(bucket, &key))?;
+            all.extend(versions.into_iter().map(|version| (key.clone(), version)));
+        }
+        Ok(all)
+    }
+
+    /// Deletes a version, whatever its age. The newest of those that are left is the object then.
+    pub(super) fn delete_version(&self, bucket: &str, key: &str, id: &str) -> S3Result<()> {
+        let _alone = self.lock();
+        self.checked_path(bucket, key)?;
+        self.versions.delete(&self.place(bucket, key), id)
+    }
+
+    /// Deletes an object; where versions are kept, by a marker above them. One that is not there counts as deleted, as
+    /// on S3.
     pub(super) fn delete(&self, bucket: &str, key: &str) -> S3Result<()> {
         let _alone = self.lock();
         let path = self.checked_path(bucket, key)?;
+        if self.versions.are_kept(bucket) {
+            return self.versions.mark_deleted(bucket, &self.place(bucket, key));
+        }
         for (path, top) in [
             (path, self.archive.join(bucket)),
             (self.attributes_path(bucket, key), self.attributes.clone()),
@@ -239,18 +302,7 @@ impl Disk {
 
     /// Returns all keys of a bucket in the order of their bytes.
     pub(super) fn keys(&self, bucket: &str) -> S3Result<Vec<String>> {
-        let top = self.bucket(bucket)?;
-        let (mut folders, mut keys) = (vec![top.clone()], Vec::new());
-        while let Some(folder) = folders.pop() {
-            for entry in fs::read_dir(folder).map_err(internal)? {
-                let path = entry.map_err(internal)?.path();
-                if path.is_dir() {
-                    folders.push(path);
-                } else if let Some(key) = path.strip_prefix(&top).ok().and_then(Path::to_str) {
-                    keys.push(key.to_owned());
-                }
-            }
-        }
+        let mut keys = files_below(&self.bucket(bucket)?)?;
         keys.sort();
         Ok(keys)
     }
@@ -287,18 +339,9 @@ pub(super) fn chunks(
     })
 }
 
-fn create_parent(path: &Path) -> S3Result<()> {
-    path.parent()
-        .map_or(Ok(()), |parent| fs::create_dir_all(parent).map_err(internal))
-}
-
 fn precondition_failed() -> S3Error {
     s3_error!(
         PreconditionFailed,
         "At least one of the pre-conditions you specified did not hold"
     )
-}
-
-pub(super) fn internal(error: impl std::error::Error + Send + Sync + 'static) -> S3Error {
-    S3Error::internal_error(error)
 }

@@ -1,4 +1,4 @@
-//! The three listings: objects, uploads in progress, parts of an upload.
+//! The listings: objects, versions, uploads in progress, parts of an upload.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -75,6 +75,49 @@ pub(super) fn objects(disk: &Disk, input: ListObjectsV2Input) -> S3Result<ListOb
         start_after: input.start_after.map(encoded),
         encoding_type: input.encoding_type.clone(),
         ..ListObjectsV2Output::default()
+    })
+}
+
+/// Answers `ListObjectVersions`, all on one page:
+/// <https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectVersions.html>
+pub(super) fn versions(disk: &Disk, input: ListObjectVersionsInput) -> S3Result<ListObjectVersionsOutput> {
+    let prefix = input.prefix.clone().unwrap_or_default();
+    let encoded = |text: String| match &input.encoding_type {
+        Some(kind) if kind.as_str() == EncodingType::URL => url_encoded(&text),
+        _ => text,
+    };
+    let (mut versions, mut markers) = (Vec::new(), Vec::new());
+    for (key, version) in disk.versions(&input.bucket, &prefix)? {
+        let (key, id) = (Some(encoded(key)), Some(version.id));
+        let (is_latest, last_modified) = (Some(version.is_latest), Some(version.written));
+        if version.is_marker {
+            markers.push(DeleteMarkerEntry {
+                key,
+                version_id: id,
+                is_latest,
+                last_modified,
+                ..DeleteMarkerEntry::default()
+            });
+            continue;
+        }
+        versions.push(ObjectVersion {
+            key,
+            version_id: id,
+            is_latest,
+            last_modified,
+            size: i64::try_from(version.size).ok(),
+            e_tag: Some(ETag::Strong(version.attributes.e_tag)),
+            ..ObjectVersion::default()
+        });
+    }
+    Ok(ListObjectVersionsOutput {
+        name: Some(input.bucket),
+        prefix: input.prefix.map(encoded),
+        encoding_type: input.encoding_type.clone(),
+        versions: Some(versions),
+        delete_markers: Some(markers),
+        is_truncated: Some(false),
+        ..ListObjectVersionsOutput::default()
     })
 }
 

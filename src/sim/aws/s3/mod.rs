@@ -5,8 +5,8 @@
 //! tags and the checksums of multipart uploads, and keeps its own files among the buckets. Those are
 //! the very guarantees the archiver leans on, so the operations it needs are here, and no others.
 //!
-//! Not simulated: versions, lock enforcement and default retention, ACLs, policies, `If-Match`, paging
-//! of `ListMultipartUploads`.
+//! Not simulated: reading older versions, default retention, ACLs, policies, `If-Match`, paging of
+//! `ListMultipartUploads` and `ListObjectVersions`.
 
 #[macro_use]
 mod macros;
@@ -16,8 +16,11 @@ mod checksum;
 mod completion;
 mod disk;
 mod listing;
+mod locks;
 mod objects;
+mod paths;
 mod uploads;
+mod versions;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -58,6 +61,15 @@ impl Store {
 
     pub(super) fn object_path(&self, bucket: &str, key: &str) -> PathBuf {
         self.disk.object_path(bucket, key)
+    }
+
+    /// Changes the storage class of an object in place. Returns whether there is one.
+    pub(super) fn transition(&self, bucket: &str, key: &str, class: &str) -> bool {
+        let changed = self.disk.change(bucket, key, |attributes| {
+            attributes.storage_class = Some(class.to_owned());
+            Ok(())
+        });
+        changed.is_ok()
     }
 
     pub(super) async fn uploads_in_progress(&self, bucket: &str) -> Vec<String> {
@@ -113,7 +125,7 @@ impl S3 for Store {
         &self,
         req: S3Request<DeleteObjectInput>,
     ) -> S3Result<S3Response<DeleteObjectOutput>> {
-        self.disk.delete(&req.input.bucket, &req.input.key)?;
+        locks::delete(&self.disk, &req.input)?;
         Ok(S3Response::new(DeleteObjectOutput::default()))
     }
 
@@ -134,9 +146,67 @@ impl S3 for Store {
     ) -> S3Result<S3Response<PutObjectTaggingOutput>> {
         let pair = |tag: Tag| (tag.key.unwrap_or_default(), tag.value.unwrap_or_default());
         let tags = req.input.tagging.tag_set.into_iter().map(pair).collect();
+        let tags = checked_tags(tags)?;
         self.disk
-            .retag(&req.input.bucket, &req.input.key, checked_tags(tags)?)?;
+            .change(&req.input.bucket, &req.input.key, |attributes| {
+                attributes.tags = tags;
+                Ok(())
+            })?;
         Ok(S3Response::new(PutObjectTaggingOutput::default()))
+    }
+
+    async fn put_bucket_versioning(
+        &self,
+        req: S3Request<PutBucketVersioningInput>,
+    ) -> S3Result<S3Response<PutBucketVersioningOutput>> {
+        self.disk.keep_versions(&req.input.bucket)?;
+        Ok(S3Response::new(PutBucketVersioningOutput::default()))
+    }
+
+    async fn get_bucket_versioning(
+        &self,
+        req: S3Request<GetBucketVersioningInput>,
+    ) -> S3Result<S3Response<GetBucketVersioningOutput>> {
+        let enabled = || BucketVersioningStatus::from_static(BucketVersioningStatus::ENABLED);
+        Ok(S3Response::new(GetBucketVersioningOutput {
+            status: self.disk.keeps_versions(&req.input.bucket)?.then(enabled),
+            ..GetBucketVersioningOutput::default()
+        }))
+    }
+
+    async fn list_object_versions(
+        &self,
+        req: S3Request<ListObjectVersionsInput>,
+    ) -> S3Result<S3Response<ListObjectVersionsOutput>> {
+        listing::versions(&self.disk, req.input).map(S3Response::new)
+    }
+
+    async fn put_object_retention(
+        &self,
+        req: S3Request<PutObjectRetentionInput>,
+    ) -> S3Result<S3Response<PutObjectRetentionOutput>> {
+        locks::retain(&self.disk, req.input)?;
+        Ok(S3Response::new(PutObjectRetentionOutput::default()))
+    }
+
+    async fn get_object_retention(
+        &self,
+        req: S3Request<GetObjectRetentionInput>,
+    ) -> S3Result<S3Response<GetObjectRetentionOutput>> {
+        locks::retention(&self.disk, &req.input).map(S3Response::new)
+    }
+
+    async fn put_object_legal_hold(
+        &self,
+        req: S3Request<PutObjectLegalHoldInput>,
+    ) -> S3Result<S3Response<PutObjectLegalHoldOutput>> {
+        let status = req.input.legal_hold.and_then(|hold| hold.status);
+        self.disk
+            .change(&req.input.bucket, &req.input.key, |attributes| {
+                attributes.legal_hold = status.map(|status| status.as_str().to_owned());
+                Ok(())
+            })?;
+        Ok(S3Response::new(PutObjectLegalHoldOutput::default()))
     }
 
     async fn list_objects_v2(
@@ -206,6 +276,7 @@ impl S3 for Store {
         };
         let attributes = upload.complete(&self.disk, &completion).await?;
         let mut output = CompleteMultipartUploadOutput {
+            version_id: attributes.version_id.clone(),
             location: Some(format!("/{}/{}", upload.bucket, upload.key)),
             bucket: Some(upload.bucket.clone()),
             key: Some(upload.key.clone()),

@@ -35,13 +35,14 @@ pub(super) async fn put(
         checksum_type: Some(ChecksumType::FULL_OBJECT.to_owned()),
         ..named
     };
-    disk.publish(
+    let version_id = disk.publish(
         &incoming,
         (&input.bucket, &input.key),
         &attributes,
         only_if_absent,
     )?;
     let mut output = PutObjectOutput {
+        version_id,
         e_tag: Some(ETag::Strong(attributes.e_tag.clone())),
         checksum_type: attributes.checksum_type.clone().map(Into::into),
         server_side_encryption: Some(attributes.server_side_encryption()),
