@@ -6,8 +6,8 @@
 //! 2. [`archive::Archiver::archive`] asks [`genesys`] which recordings there are, and the [`aws::ledger`] for each.
 //! 3. The media streams through [`domain::digest`] into [`aws::storage`].
 //! 4. Once hash and length are right and the ledger says `storing`, the object becomes visible.
-//! 5. Ledger and audit say `archived`, the [`webhook`] is told, and they say `notified`.
-//! 6. The handler sends what has to come again, or to people, to the [`aws::queues`], and answers.
+//! 5. Ledger and audit say `archived`; once the [`webhook`] is delivered, they say `notified`.
+//! 6. The handler sends deferred jobs and cases to the [`aws::queues`], and answers.
 //!
 //! Imports point down, to a lower layer or within one; `tests/it/layers.rs` reads this table and holds the code to it:
 //!

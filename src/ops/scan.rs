@@ -31,16 +31,16 @@ impl Conversations {
     }
 }
 
-/// A scan of the audit.
+/// A scan of one table, from its beginning.
 #[derive(Debug)]
-pub(super) struct EventScan<'a> {
+pub(super) struct Scan<'a> {
     ledger: &'a Ledger,
     from: Option<PageKey>,
     last: String,
     ended: bool,
 }
 
-impl<'a> EventScan<'a> {
+impl<'a> Scan<'a> {
     pub(super) fn new(ledger: &'a Ledger) -> Self {
         Self {
             ledger,
@@ -50,8 +50,8 @@ impl<'a> EventScan<'a> {
         }
     }
 
-    /// Returns the next page of conversations with an event that is wanted. `None` after the last page.
-    pub(super) async fn next(
+    /// Returns the next page of conversations with an audit event that is wanted. `None` after the last page.
+    pub(super) async fn events(
         &mut self,
         wants: impl Fn(&Mark) -> bool,
     ) -> Result<Option<Conversations>, Error> {
@@ -59,16 +59,40 @@ impl<'a> EventScan<'a> {
             return Ok(None);
         }
         let page = self.ledger.event_page(self.from.take()).await?;
-        self.ended = page.next.is_none();
-        self.from = page.next;
+        let marks = page.marks.into_iter().filter(wants);
+        let keys = marks.map(|mark| (mark.interaction_id, mark.event_id));
+        Ok(Some(self.conversations(keys, page.scanned, page.next)))
+    }
+
+    /// Returns the next page of conversations that have an item in the ledger. `None` after the last page.
+    pub(super) async fn records(&mut self) -> Result<Option<Conversations>, Error> {
+        if self.ended {
+            return Ok(None);
+        }
+        let page = self.ledger.page(self.from.take()).await?;
+        let records = page.records.into_iter();
+        let keys = records.map(|record| (record.interaction_id, record.recording_id));
+        let keys = keys.chain(page.unreadable);
+        Ok(Some(self.conversations(keys, page.scanned, page.next)))
+    }
+
+    /// Returns the conversations of a page's items, and remembers where the `next` page begins.
+    fn conversations(
+        &mut self,
+        keys: impl Iterator<Item = (String, String)>,
+        scanned: u64,
+        next: Option<PageKey>,
+    ) -> Conversations {
+        self.ended = next.is_none();
+        self.from = next;
         let mut conversations = Conversations {
-            scanned: page.scanned,
+            scanned,
             ..Conversations::default()
         };
-        for mark in page.marks.into_iter().filter(wants) {
-            conversations.add((mark.interaction_id, mark.event_id), &mut self.last);
+        for keys in keys {
+            conversations.add(keys, &mut self.last);
         }
-        Ok(Some(conversations))
+        conversations
     }
 }
 
@@ -95,46 +119,6 @@ impl Portion {
         let before = steps(self.done);
         self.done = (self.done + 1).min(self.parts);
         steps(self.done) - before
-    }
-}
-
-/// A scan of the ledger.
-#[derive(Debug)]
-pub(super) struct Scan<'a> {
-    ledger: &'a Ledger,
-    from: Option<PageKey>,
-    last: String,
-    ended: bool,
-}
-
-impl<'a> Scan<'a> {
-    pub(super) fn new(ledger: &'a Ledger) -> Self {
-        Self {
-            ledger,
-            from: None,
-            last: String::new(),
-            ended: false,
-        }
-    }
-
-    /// Returns the next page of conversations that have an item. `None` after the last page.
-    pub(super) async fn next(&mut self) -> Result<Option<Conversations>, Error> {
-        if self.ended {
-            return Ok(None);
-        }
-        let page = self.ledger.page(self.from.take()).await?;
-        self.ended = page.next.is_none();
-        self.from = page.next;
-        let mut conversations = Conversations {
-            scanned: page.scanned,
-            ..Conversations::default()
-        };
-        let records = page.records.into_iter();
-        let keys = records.map(|record| (record.interaction_id, record.recording_id));
-        for keys in keys.chain(page.unreadable) {
-            conversations.add(keys, &mut self.last);
-        }
-        Ok(Some(conversations))
     }
 }
 

@@ -1,5 +1,5 @@
 //! The receiver of webhooks: checks signatures as the Standard Webhooks specification tells a consumer
-//! to, keeps every delivery, and answers as it is told.
+//! to, keeps every delivery, and answers as it is set to.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

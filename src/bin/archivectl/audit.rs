@@ -128,7 +128,7 @@ fn to_the_microsecond(value: &str) -> String {
     moment.map_or_else(|_| value.to_owned(), |moment| format!("{moment:.6}"))
 }
 
-/// Returns what an event says beyond time and action, in words. What Genesys says is told when it is new.
+/// Returns an event beyond its time and action, in words. Statements of Genesys are shown where they are new.
 fn particulars(event: &AuditEvent, before: Option<&AuditEvent>) -> Vec<(&'static str, String)> {
     let mut told = Vec::new();
     if event.action() == Some(Action::DownloadInitiated)

@@ -86,7 +86,7 @@ pub(crate) async fn run(args: &Args, session: &Session, out: &Out) -> Result<Ver
     let listener = |event| progress.hear(event, show);
     let ended = backfill(session, request, Listener::new(&listener)).await?;
     progress.finish();
-    // What an error ended is told by the error.
+    // The error itself says what it ended.
     if ended.end.as_ref().err().is_none_or(Error::is_interruption) {
         out.summary(&ended.figures, || summary(&ended.figures, done));
     }

@@ -101,7 +101,7 @@ pub(crate) async fn judge(stage: &Stage) -> Result<Verdict> {
     Ok(verdict)
 }
 
-/// Checks that each conversation is settled, with all its recordings, and its looks are told in order, the last one
+/// Checks that each conversation is settled, with all its recordings, and its looks are in order, the last one
 /// once.
 fn check_settled(
     stage: &Stage,
@@ -223,14 +223,14 @@ fn check_news(stage: &Stage, records: &BTreeMap<(String, String), Record>, verdi
         let about = (text("interactionId"), text("recordingId"));
         let first = records.get(&about).and_then(|record| record.files.first());
         let right = delivery.verified && first.is_some_and(|file| file.sha256 == text("hash"));
-        verdict.corrupt_unless(right, || format!("the news of {about:?} is wrong or not signed"));
+        verdict.corrupt_unless(right, || format!("the notification about {about:?} is wrong or not signed"));
         ids.entry(about).or_default().insert(delivery.id);
     }
     for id in stage.truth.keys() {
         match ids.get(id).map(BTreeSet::len) {
             Some(1) => {}
             None => verdict.lost.push(format!("nobody was told of {id:?}")),
-            Some(n) => verdict.duplicated.push(format!("the news of {id:?} has {n} ids")),
+            Some(n) => verdict.duplicated.push(format!("the notification about {id:?} has {n} ids")),
         }
     }
 }

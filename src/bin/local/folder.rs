@@ -22,7 +22,7 @@ pub(crate) struct Folder {
 
 impl Folder {
     /// Takes the folder wherever cargo keeps its output: beside the project, so that `cargo clean` takes it along.
-    /// `command` is what others are told of this process.
+    /// `command` names this process to others.
     pub(crate) fn take(command: &str) -> Result<Self> {
         Self::take_at(
             Path::new(env!("CARGO_MANIFEST_DIR")).join("target/local"),

@@ -9,7 +9,7 @@ use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
-use super::scan::{self, EventScan, Portion};
+use super::scan::{self, Portion, Scan};
 use super::span::{Axis, Span};
 use super::{Error, Listener, Session, Verdict, custody};
 use crate::domain::days::Range;
@@ -162,8 +162,8 @@ pub async fn report(session: &Session, range: Range, listener: Listener<'_, ()>)
     if let Some(items) = ledger.about_how_many().await {
         listener.total(items);
     }
-    let mut scan = EventScan::new(&ledger);
-    while let Some(page) = scan.next(|mark| span.may_hold(mark)).await? {
+    let mut scan = Scan::new(&ledger);
+    while let Some(page) = scan.events(|mark| span.may_hold(mark)).await? {
         session.go_on()?;
         let mut portion = Portion::new(page.scanned, page.ids.len());
         if page.ids.is_empty() {

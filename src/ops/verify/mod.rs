@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::finding::{Code, Finding};
-use super::scan::{self, Conversations, EventScan, Portion, Scan};
+use super::scan::{self, Conversations, Portion, Scan};
 use super::span::{Axis, Span};
 use super::{Ended, Error, Listener, Session, Verdict};
 use crate::domain::recording::ConversationId;
@@ -157,10 +157,10 @@ impl Verification<'_> {
         let mut scanned = 0;
         // 16 bytes for each conversation, so that the ledger is only asked about others.
         let mut seen = HashSet::new();
-        let mut events = EventScan::new(&checker.ledger);
+        let mut events = Scan::new(&checker.ledger);
         let span = checker.span;
         while let Some(page) = events
-            .next(|mark| span.is_none_or(|span| span.may_hold(mark)))
+            .events(|mark| span.is_none_or(|span| span.may_hold(mark)))
             .await?
         {
             scanned += page.scanned;
@@ -171,7 +171,7 @@ impl Verification<'_> {
         }
         if span.is_none() {
             let mut records = Scan::new(&checker.ledger);
-            while let Some(mut page) = records.next().await? {
+            while let Some(mut page) = records.records().await? {
                 page.ids.retain(|id| !seen.contains(id));
                 page.scanned = 0;
                 self.listed(page, checker, Finding::unreadable).await?;
