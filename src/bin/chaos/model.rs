@@ -223,14 +223,18 @@ fn check_news(stage: &Stage, records: &BTreeMap<(String, String), Record>, verdi
         let about = (text("interactionId"), text("recordingId"));
         let first = records.get(&about).and_then(|record| record.files.first());
         let right = delivery.verified && first.is_some_and(|file| file.sha256 == text("hash"));
-        verdict.corrupt_unless(right, || format!("the notification about {about:?} is wrong or not signed"));
+        verdict.corrupt_unless(right, || {
+            format!("the notification about {about:?} is wrong or not signed")
+        });
         ids.entry(about).or_default().insert(delivery.id);
     }
     for id in stage.truth.keys() {
         match ids.get(id).map(BTreeSet::len) {
             Some(1) => {}
             None => verdict.lost.push(format!("nobody was told of {id:?}")),
-            Some(n) => verdict.duplicated.push(format!("the notification about {id:?} has {n} ids")),
+            Some(n) => verdict
+                .duplicated
+                .push(format!("the notification about {id:?} has {n} ids")),
         }
     }
 }
