@@ -121,7 +121,11 @@ impl Record {
     /// whether they did.
     pub(crate) fn retire_files(&mut self, kept: &[ArchivedFile]) {
         for file in std::mem::take(&mut self.files) {
-            if !kept.contains(&file) && !self.former_files.contains(&file) {
+            // The file of an attempt is one, whether S3 answered by then or not.
+            let same = |other: &ArchivedFile| {
+                (&other.archive_key, other.attempt_id) == (&file.archive_key, file.attempt_id)
+            };
+            if !kept.iter().any(same) && !self.former_files.iter().any(same) {
                 self.former_files.push(file);
             }
         }

@@ -4,6 +4,7 @@ use futures_util::stream::{self, StreamExt as _};
 
 use super::{Error, Session};
 use crate::aws::ledger::{Ledger, Mark, PageKey};
+use crate::domain::record::Record;
 use crate::domain::recording::ConversationId;
 
 /// A page of conversations.
@@ -64,13 +65,17 @@ impl<'a> Scan<'a> {
         Ok(Some(self.conversations(keys, page.scanned, page.next)))
     }
 
-    /// Returns the next page of conversations that have an item in the ledger. `None` after the last page.
-    pub(super) async fn records(&mut self) -> Result<Option<Conversations>, Error> {
+    /// Returns the next page of conversations with a ledger record that is wanted, or with one that cannot be read.
+    /// `None` after the last page.
+    pub(super) async fn records(
+        &mut self,
+        wants: impl Fn(&Record) -> bool,
+    ) -> Result<Option<Conversations>, Error> {
         if self.ended {
             return Ok(None);
         }
         let page = self.ledger.page(self.from.take()).await?;
-        let records = page.records.into_iter();
+        let records = page.records.into_iter().filter(wants);
         let keys = records.map(|record| (record.interaction_id, record.recording_id));
         let keys = keys.chain(page.unreadable);
         Ok(Some(self.conversations(keys, page.scanned, page.next)))

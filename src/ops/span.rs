@@ -6,8 +6,8 @@ use serde::Serialize;
 
 use super::custody::{Custody, started};
 use crate::aws::ledger::Mark;
-use crate::domain::audit::AuditEvent;
 use crate::domain::days::Range;
+use crate::domain::record::Record;
 
 /// The kind of days that a span means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -45,16 +45,31 @@ impl Span {
         at.is_none_or(|at| self.range.holds(at))
     }
 
-    /// Returns whether the span holds a recording. Where the chain is broken, each of its times may be the right one.
+    /// Returns whether a ledger record may mean that the span holds its recording, whatever the audit says.
+    pub(super) fn may_hold_record(self, record: &Record) -> bool {
+        let mut times = record.archived_at.into_iter().chain([record.updated_at]);
+        times.any(|at| self.range.holds(at))
+    }
+
+    /// Returns whether the span holds a recording. No time of a broken chain can be relied on, so each span that leads
+    /// to its conversation holds it.
     pub(super) fn holds(self, custody: &Custody) -> bool {
-        let events = &custody.events;
         if !custody.intact {
-            let mut times = events.iter().filter_map(AuditEvent::timestamp);
-            return times.any(|at| self.range.holds(at)) || events.is_empty();
+            return true;
         }
+        let events = &custody.events;
         let at = match self.axis {
             Axis::Call => started(events).or_else(|| events.first()?.timestamp()),
-            Axis::Archived => custody.archived_at().or_else(|| events.last()?.timestamp()),
+            Axis::Archived => {
+                let record = custody.record.as_ref();
+                if record
+                    .and_then(|record| record.archived_at)
+                    .is_some_and(|at| self.range.holds(at))
+                {
+                    return true;
+                }
+                custody.archived_at().or_else(|| events.last()?.timestamp())
+            }
         };
         at.is_none_or(|at| self.range.holds(at))
     }

@@ -15,8 +15,8 @@ use crate::words::{bytes, count, counted};
 ///
 /// Reads back each object that the audit says was stored, and compares all that the audit holds of it: bytes, size,
 /// metadata, tags, content type, version, lock, storage class, encryption. Checks that each audit chain is whole and
-/// that the ledger says the same, and looks for objects that no event names. Changes nothing. Without days or
-/// conversations it looks at the whole archive, and for ledger records that no event names.
+/// that the ledger says the same, and looks for objects and ledger records that no event names. Changes nothing.
+/// Without days or conversations it looks at the whole archive.
 #[derive(Debug, clap::Args)]
 #[command(mut_arg("from", |from| from.help(EITHER)), after_help = "\
 Examples:
@@ -32,7 +32,7 @@ Examples:
   archivectl verify c0000000-0000-4000-8000-000000000001
 
 It needs to read only: s3:GetObject, GetObjectTagging, GetObjectRetention, GetObjectLegalHold, ListBucket and \
-ListBucketVersions, dynamodb:Query and Scan, and kms:Decrypt if the bucket is encrypted with a key of yours. S3 bills a request for each object and traffic out of the \
+ListBucketVersions, dynamodb:Query and Scan, and kms:Decrypt if the bucket is encrypted with a key of yours. S3 bills three requests for each object, a listing more where there are versions, and traffic out of the \
 region, so run it in the bucket's region.")]
 pub(crate) struct Args {
     /// Conversations to look at, whenever they were archived.
@@ -43,7 +43,7 @@ pub(crate) struct Args {
     /// What the days are days of: the call, or its archiving.
     #[arg(long, value_name = "DAYS", value_parser = ["call", "archived"], default_value = "archived", requires = "from")]
     by: String,
-    /// All of the archive, and ledger records that no event names; the same as without days.
+    /// All of the archive; the same as without days.
     #[arg(long, conflicts_with_all = ["from", "conversations"])]
     all: bool,
     /// Look only at this share of the conversations, such as 1%, and not for objects that no event names.

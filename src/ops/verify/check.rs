@@ -224,9 +224,16 @@ impl Checker {
             Some(Ok(id)) => (Some(id), self.ledger.events(id).await?),
             Some(Err(_)) | None => (None, Default::default()),
         };
-        // An item that cannot be read may name it; it has a finding of its own.
+        // An item that cannot be read may name it. It has a finding of its own, unless its conversation is of other
+        // days.
         if !events.unreadable.is_empty() {
-            return Ok(checked);
+            return match id.filter(|_| self.span.is_some()) {
+                Some(id) => Ok(Checked {
+                    objects: 1,
+                    ..self.conversation_in(id, None).await?
+                }),
+                None => Ok(checked),
+            };
         }
         let names = |event: &&AuditEvent| event.archive_key() == Some(place.to_string().as_str());
         let named: Vec<_> = events.events.iter().filter(names).collect();
@@ -248,19 +255,21 @@ impl Checker {
         if stored.is_some() {
             return Ok(checked);
         }
-        let detail = match announced {
-            None => Some("no audit event names it"),
-            Some(event) => match self.read(&place).await? {
-                Some(found) if event.sha256() != Some(&found.digest.hex()) => {
-                    Some("it has other bytes than the attempt that announced it")
+        let wrong = match announced {
+            None => Some((Code::ObjectUnrecorded, "no audit event names it".to_owned())),
+            Some(event) => match self.read(&place).await {
+                Ok(Some(found)) if event.sha256() != Some(&found.digest.hex()) => {
+                    let detail = "it has other bytes than the attempt that announced it";
+                    Some((Code::ObjectUnrecorded, detail.to_owned()))
                 }
-                Some(_) | None => None,
+                Ok(Some(_) | None) => None,
+                Err(error) => Some((Code::ObjectUnreadable, error.to_string())),
             },
         };
-        checked.findings.extend(detail.map(|detail| Finding {
+        checked.findings.extend(wrong.map(|(code, detail)| Finding {
             interaction_id: label.interaction_id,
             recording_id: label.recording_id,
-            ..about(&place, Code::ObjectUnrecorded, detail.to_owned())
+            ..about(&place, code, detail)
         }));
         Ok(checked)
     }

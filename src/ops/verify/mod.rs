@@ -15,6 +15,7 @@ use super::finding::{Code, Finding};
 use super::scan::{self, Conversations, Portion, Scan};
 use super::span::{Axis, Span};
 use super::{Ended, Error, Listener, Session, Verdict};
+use crate::domain::record::Record;
 use crate::domain::recording::ConversationId;
 pub(super) use check::{Checked, Checker};
 pub use check::{Proof, Proven};
@@ -159,19 +160,22 @@ impl Verification<'_> {
         let mut seen = HashSet::new();
         let mut events = Scan::new(&checker.ledger);
         let span = checker.span;
+        let by_call = span.is_some_and(|span| span.axis == Axis::Call);
         while let Some(page) = events
             .events(|mark| span.is_none_or(|span| span.may_hold(mark)))
             .await?
         {
             scanned += page.scanned;
-            if span.is_none() {
+            if !by_call {
                 seen.extend(page.ids.iter().copied());
             }
             self.listed(page, checker, Finding::unreadable_keys).await?;
         }
-        if span.is_none() {
+        // The ledger does not know when a call was.
+        if !by_call {
             let mut records = Scan::new(&checker.ledger);
-            while let Some(mut page) = records.records().await? {
+            let wants = |record: &Record| span.is_none_or(|span| span.may_hold_record(record));
+            while let Some(mut page) = records.records(wants).await? {
                 page.ids.retain(|id| !seen.contains(id));
                 page.scanned = 0;
                 self.listed(page, checker, Finding::unreadable).await?;
@@ -179,7 +183,6 @@ impl Verification<'_> {
         }
         // There are about as many objects as files that the audit names.
         self.listener.total(scanned + self.figures.files);
-        let by_call = span.is_some_and(|span| span.axis == Axis::Call);
         if self.sample.is_none() && !by_call {
             self.objects(checker).await?;
         }

@@ -191,7 +191,9 @@ impl Comparison {
         let compliance = |lock: &Kept| lock.lock_mode.as_deref() == Some("COMPLIANCE");
         let weaker = compliance(then) && !compliance(today) || today.lock_mode.is_none();
         let shorter = today.retain_until < then.retain_until;
-        if running && (weaker || shorter) {
+        // S3 takes no date in the past, so an earlier end was set before the lock ran out.
+        let moved = shorter && today.retain_until.is_some();
+        if running && (weaker || shorter) || moved {
             self.found(
                 Code::LockShortened,
                 format!("its lock is {is}; archived was {was}"),
@@ -207,10 +209,15 @@ impl Comparison {
             .stored_as
             .as_ref()
             .and_then(|then| then.kept.answer.version_id.as_deref());
-        let others = versions.iter().filter(|version| match archived {
-            Some(archived) => version.id != archived || version.is_marker,
-            // It was archived before the bucket kept versions.
-            None => version.id != "null" || version.is_marker,
+        let others = versions.iter().filter(|version| {
+            version.is_marker
+                || match (&stored.stored_as, archived) {
+                    // The event is of an older version of the archiver, which did not record the object's version.
+                    (None, _) => versions.len() > 1,
+                    (Some(_), Some(archived)) => version.id != archived,
+                    // It was archived before the bucket kept versions.
+                    (Some(_), None) => version.id != "null",
+                }
         });
         let told = others.map(|version| {
             let kind = if version.is_marker {
@@ -326,6 +333,12 @@ mod tests {
             ),
             (locked(None, None), now, 1, 0),
             (locked(None, None), LATER, 0, 0),
+            (
+                locked(Some("GOVERNANCE"), Some("2026-12-31T00:00:00Z")),
+                LATER,
+                1,
+                0,
+            ),
         ] {
             let expected = (vec![Code::LockShortened; findings], notes);
             assert_eq!(

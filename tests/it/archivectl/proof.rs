@@ -204,7 +204,73 @@ async fn a_file_that_cannot_be_read_is_not_counted_as_read_back() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_older_events_did_not_record_is_a_note() {
+    as_an_older_version_wrote_it(Bench::with_a_call().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_older_event_names_no_version_and_a_second_one_is_a_finding() {
     let bench = Bench::with_a_call().await;
+    super::tampering::acts::keep_versions(&bench).await;
+    let bench = as_an_older_version_wrote_it(bench).await;
+    let put = bench.world.aws.s3().put_object().bucket(BUCKET).key(KEY);
+    put.body(call_bytes().into()).send().await.unwrap();
+    let ran = archivectl(&bench, &["verify", "--json"]).await;
+    assert_eq!(ran.code(), Some(1), "{ran:?}");
+    assert_eq!(ran.summary()["findings"]["object_replaced"], 1, "{ran:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_broken_chain_is_found_by_each_span_that_leads_to_it() {
+    let (bench, called, archived) = of_long_ago().await;
+    let events = items(&bench, AUDIT_TABLE).await;
+    let mut event = events
+        .into_iter()
+        .find(|event| event.contains_key("latencyMs"))
+        .unwrap();
+    event.insert("latencyMs".to_owned(), AttributeValue::N("86400000".to_owned()));
+    put(&bench, AUDIT_TABLE, event).await;
+    for (by, on) in [("call", &called), ("archived", &archived)] {
+        let days = ["verify", "--json", "--by", by, "--from", on, "--to", on];
+        let ran = archivectl(&bench, &days).await;
+        assert_eq!(ran.code(), Some(1), "{by}: {ran:?}");
+        assert_eq!(ran.summary()["findings"]["audit_broken"], 1, "{by}: {ran:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_taken_out_of_the_audit_is_found_in_the_days_that_the_ledger_knows() {
+    for cut in ["", "archive.stored"] {
+        let (bench, _, archived) = of_long_ago().await;
+        let dynamodb = bench.world.aws.dynamodb();
+        let mut events = items(&bench, AUDIT_TABLE).await;
+        events.retain(|event| event["recordingId"].as_s().unwrap() == RECORDING);
+        let from = events
+            .iter()
+            .position(|event| event["action"].as_s().unwrap() == cut);
+        for event in events.split_off(from.unwrap_or_default()) {
+            let delete = dynamodb.delete_item().table_name(AUDIT_TABLE);
+            let delete = delete.key("interactionId", event["interactionId"].clone());
+            delete
+                .key("eventId", event["eventId"].clone())
+                .send()
+                .await
+                .unwrap();
+        }
+        let delete = bench.world.aws.s3().delete_object().bucket(BUCKET).key(KEY);
+        delete.send().await.unwrap();
+        let days = ["verify", "--json", "--from", &archived, "--to", &archived];
+        let ran = archivectl(&bench, &days).await;
+        assert_eq!(ran.code(), Some(1), "{cut}: {ran:?}");
+        assert!(
+            ran.summary()["findings"]["audit_missing"].as_u64() > Some(0),
+            "{cut}: {ran:?}"
+        );
+    }
+}
+
+/// Archives a call, and makes its events those of a version that did not record how an object was stored: they are a
+/// note, and no finding.
+async fn as_an_older_version_wrote_it(bench: Bench) -> Bench {
     bench.archive().await;
     let recorded = ["archivedAt", "contentType", "storageClass", "encryption"];
     let events = items(&bench, AUDIT_TABLE).await;
@@ -220,6 +286,7 @@ async fn what_older_events_did_not_record_is_a_note() {
         for name in recorded {
             event.remove(name);
         }
+        event.remove("versionId");
         put(&bench, AUDIT_TABLE, event).await;
     }
     // As an older version wrote them: the chain hashed over what there is.
@@ -240,4 +307,5 @@ async fn what_older_events_did_not_record_is_a_note() {
     let notes = ran.items()[0]["notes"].to_string();
     assert!(notes.contains("not recorded then"), "{notes}");
     assert_eq!(ran.summary()["noted"], 1);
+    bench
 }

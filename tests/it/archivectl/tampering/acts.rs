@@ -37,7 +37,7 @@ fn s3(bench: &Bench) -> aws_sdk_s3::Client {
 }
 
 /// Lets the bucket keep versions.
-pub(super) async fn keep_versions(bench: &Bench) {
+pub(in super::super) async fn keep_versions(bench: &Bench) {
     let on = VersioningConfiguration::builder().status(BucketVersioningStatus::Enabled);
     let put = s3(bench).put_bucket_versioning().bucket(BUCKET);
     put.versioning_configuration(on.build()).send().await.unwrap();
