@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use super::finding::{Code, Finding};
 use crate::aws::ledger::{Events, Ledger, RecordPage, UnreadableEvent};
-use crate::domain::audit::{self, AuditEvent, Stored};
+use crate::domain::audit::{self, AuditEvent, Chain, ChainBreak, Stored};
 use crate::domain::record::{Record, State};
 use crate::domain::recording::{ArchiveKey, ArchivedFile, ConversationId};
 use crate::error::Error;
@@ -73,10 +73,10 @@ pub async fn of(ledger: &Ledger, id: ConversationId) -> Result<(Vec<Custody>, Ve
     for record in known.records {
         let chain = chains.remove(&record.recording_id).unwrap_or_default();
         let recording = record.recording_id.clone();
-        custodies.push(Custody::new(recording, Some(record), chain).checked(id, now));
+        custodies.push(Custody::checked(id, recording, Some(record), chain, now));
     }
     for (recording, chain) in chains {
-        custodies.push(Custody::new(recording, None, chain).checked(id, now));
+        custodies.push(Custody::checked(id, recording, None, chain, now));
     }
     if custodies.len() > 1 {
         custodies
@@ -104,32 +104,44 @@ async fn tables(ledger: &Ledger, id: ConversationId) -> Result<(RecordPage, Even
 }
 
 impl Custody {
-    /// Sorts the events.
-    fn new(recording: String, record: Option<Record>, mut chain: Events) -> Self {
+    /// Sorts the events, and checks that none is missing, that times go forward, and that the ledger says the same. A
+    /// chain with an item that cannot be read is not checked beyond that.
+    fn checked(
+        id: ConversationId,
+        recording: String,
+        record: Option<Record>,
+        mut chain: Events,
+        now: Timestamp,
+    ) -> Self {
         chain.events.sort_by_key(AuditEvent::seq);
-        Self {
+        let end = audit::verify(&chain.events);
+        let unreadable = chain.unreadable.iter();
+        let mut custody = Self {
             recording,
             record,
-            intact: chain.unreadable.is_empty() && audit::verify(&chain.events).is_ok(),
+            intact: chain.unreadable.is_empty() && end.is_ok(),
+            findings: unreadable
+                .map(|event| Finding::unreadable_event(id, event))
+                .collect(),
             events: chain.events,
             unreadable: chain.unreadable,
             superseded: false,
-            findings: Vec::new(),
+        };
+        if custody.unreadable.is_empty() {
+            custody.findings = custody.disagreements(id, end, now);
         }
+        custody
     }
 
-    /// Checks that no event is missing, that times go forward, and that the ledger says the same. A chain with an item
-    /// that cannot be read is not checked beyond that.
-    fn checked(mut self, id: ConversationId, now: Timestamp) -> Self {
-        if !self.unreadable.is_empty() {
-            let unreadable = self.unreadable.iter();
-            self.findings = unreadable
-                .map(|event| Finding::unreadable_event(id, event))
-                .collect();
-            return self;
-        }
+    /// Returns the findings about a chain whose items are all events and which verified to this `end`.
+    fn disagreements(
+        &self,
+        id: ConversationId,
+        end: Result<Chain, ChainBreak>,
+        now: Timestamp,
+    ) -> Vec<Finding> {
         let mut found = Vec::new();
-        match self.broken_off() {
+        match self.broken_off(end) {
             Some((code, detail)) => found.push((None, code, detail)),
             None => {
                 let differences = self.record.as_ref().map(|record| self.differences(record, now));
@@ -140,16 +152,14 @@ impl Custody {
         if let Some(fault) = audit::time_fault(&self.events, now) {
             found.push((None, Code::TimeImplausible, fault.to_string()));
         }
-        for (key, code, detail) in found {
-            let finding = self.finding(id.to_string(), key.as_ref(), code, detail);
-            self.findings.push(finding);
-        }
-        self
+        let finding = |(key, code, detail): (Option<ArchiveKey>, Code, String)| {
+            self.finding(id.to_string(), key.as_ref(), code, detail)
+        };
+        found.into_iter().map(finding).collect()
     }
 
     /// Returns how the chain is broken, or does not end where the ledger says.
-    fn broken_off(&self) -> Option<(Code, String)> {
-        let end = audit::verify(&self.events);
+    fn broken_off(&self, end: Result<Chain, ChainBreak>) -> Option<(Code, String)> {
         let detail = match (&self.record, end) {
             (_, Err(broken)) => return Some((Code::AuditBroken, broken.to_string())),
             (None, Ok(_)) => "the audit has events of it, and the ledger has no record".to_owned(),

@@ -80,6 +80,8 @@ impl Storage {
             }
             Err(error) => return Err(self.config.failed(&format!("reading {place}"), error)),
         };
+        // Before the bytes: where tags are denied, none have to be read.
+        let tags = self.tags_of(place).await?;
         let body = std::mem::take(&mut got.body);
         let chunks = stream::unfold(body, |mut body| async move { Some((body.next().await?, body)) });
         let mut hashed = Hashed::new(Box::pin(chunks));
@@ -93,7 +95,7 @@ impl Storage {
             legal_hold: got.object_lock_legal_hold_status() == Some(&ObjectLockLegalHoldStatus::On),
             written: got.last_modified().and_then(moment),
             metadata: got.metadata().cloned().unwrap_or_default().into_iter().collect(),
-            tags: self.tags_of(place).await?,
+            tags,
             kept: Kept {
                 content_type: got.content_type().unwrap_or_default().to_owned(),
                 storage_class: class.to_owned(),

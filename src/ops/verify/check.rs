@@ -96,6 +96,14 @@ impl Checker {
         Ok(checked)
     }
 
+    /// Checks all of the conversation that an object of the bucket led to, whatever its days.
+    async fn conversation_of_an_object(&self, id: ConversationId) -> Result<Checked, Error> {
+        Ok(Checked {
+            objects: 1,
+            ..self.conversation_in(id, None).await?
+        })
+    }
+
     /// Checks every object that the audit of a recording names, and that the ledger names no archived one beside them.
     pub(in crate::ops) async fn files(&self, id: ConversationId, custody: &Custody, checked: &mut Checked) {
         let files = custody.files();
@@ -228,10 +236,7 @@ impl Checker {
         // days.
         if !events.unreadable.is_empty() {
             return match id.filter(|_| self.span.is_some()) {
-                Some(id) => Ok(Checked {
-                    objects: 1,
-                    ..self.conversation_in(id, None).await?
-                }),
+                Some(id) => self.conversation_of_an_object(id).await,
                 None => Ok(checked),
             };
         }
@@ -243,18 +248,15 @@ impl Checker {
         if let (Some(stored), Some(id), Some(span)) = (stored, id, self.span) {
             // The bucket says that it is of these days, and its event does not.
             if stored.timestamp().is_none_or(|at| !span.range.holds(at)) {
-                return Ok(Checked {
-                    objects: 1,
-                    ..self.conversation_in(id, None).await?
-                });
+                return self.conversation_of_an_object(id).await;
             }
+        }
+        if stored.is_some() {
+            return Ok(checked);
         }
         // An attempt announced it; the run is still at it, or died, and another one archived the recording elsewhere.
         let attempt = label.attempt_id.as_deref();
         let announced = named.iter().find(|event| event.text("attemptId") == attempt);
-        if stored.is_some() {
-            return Ok(checked);
-        }
         let wrong = match announced {
             None => Some((Code::ObjectUnrecorded, "no audit event names it".to_owned())),
             Some(event) => match self.read(&place).await {

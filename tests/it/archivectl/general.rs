@@ -3,18 +3,8 @@
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
-use super::{command, end};
+use super::{COMMANDS, command, end};
 use crate::support::{Bench, project};
-
-const COMMANDS: [&str; 7] = [
-    "backfill",
-    "redrive",
-    "reconcile",
-    "verify",
-    "audit",
-    "doctor",
-    "report",
-];
 
 /// Returns the names in a section of the template, with their defaults.
 fn section(of: &str) -> Vec<(String, String)> {

@@ -21,10 +21,22 @@ use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 
 use aws_sdk_dynamodb::types::AttributeValue;
+use recording_archiver::sim::AUDIT_TABLE;
 use serde_json::Value;
 use tokio::process::{Child, Command};
 
 use crate::support::{Bench, CONVERSATION};
+
+/// The commands that look at an archive.
+const COMMANDS: [&str; 7] = [
+    "backfill",
+    "redrive",
+    "reconcile",
+    "verify",
+    "audit",
+    "doctor",
+    "report",
+];
 
 /// Returns the command with these arguments and the configuration of `bench`, and nothing else from around it.
 fn command(bench: &Bench, arguments: &[&str]) -> Command {
@@ -138,6 +150,17 @@ async fn items(bench: &Bench, table: &str) -> Vec<Item> {
         .key_condition_expression("interactionId = :id")
         .expression_attribute_values(":id", AttributeValue::S(CONVERSATION.to_owned()));
     query.send().await.unwrap().items.unwrap()
+}
+
+/// Removes an event from the audit table.
+async fn remove(bench: &Bench, event: &Item) {
+    let delete = bench.world.aws.dynamodb().delete_item().table_name(AUDIT_TABLE);
+    let delete = delete.key("interactionId", event["interactionId"].clone());
+    delete
+        .key("eventId", event["eventId"].clone())
+        .send()
+        .await
+        .unwrap();
 }
 
 /// Puts an item into a table, in the place of one with the same key.

@@ -10,7 +10,7 @@ use recording_archiver::sim::wire::{Fault, Service};
 use recording_archiver::sim::{ACCOUNT, AUDIT_TABLE, BUCKET, LEDGER_TABLE};
 use serde_json::{Value, json};
 
-use super::{archivectl, items, put};
+use super::{archivectl, items, put, remove};
 use crate::support::{Bench, CONVERSATION, KEY, RECORDING, call, call_bytes, invoke, sha256};
 
 fn day(at: Timestamp) -> String {
@@ -241,20 +241,13 @@ async fn a_broken_chain_is_found_by_each_span_that_leads_to_it() {
 async fn what_was_taken_out_of_the_audit_is_found_in_the_days_that_the_ledger_knows() {
     for cut in ["", "archive.stored"] {
         let (bench, _, archived) = of_long_ago().await;
-        let dynamodb = bench.world.aws.dynamodb();
         let mut events = items(&bench, AUDIT_TABLE).await;
         events.retain(|event| event["recordingId"].as_s().unwrap() == RECORDING);
         let from = events
             .iter()
             .position(|event| event["action"].as_s().unwrap() == cut);
         for event in events.split_off(from.unwrap_or_default()) {
-            let delete = dynamodb.delete_item().table_name(AUDIT_TABLE);
-            let delete = delete.key("interactionId", event["interactionId"].clone());
-            delete
-                .key("eventId", event["eventId"].clone())
-                .send()
-                .await
-                .unwrap();
+            remove(&bench, &event).await;
         }
         let delete = bench.world.aws.s3().delete_object().bucket(BUCKET).key(KEY);
         delete.send().await.unwrap();

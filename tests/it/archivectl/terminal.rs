@@ -4,23 +4,14 @@ use recording_archiver::sim::aws::{ACCESS_KEY_ID, SECRET_ACCESS_KEY};
 use recording_archiver::sim::genesys::FileState;
 use serde_json::{Value, json};
 
-use super::{Folder, archivectl, command, end};
+use super::{COMMANDS, Folder, archivectl, command, end};
 use crate::support::{Bench, CONVERSATION};
+
+/// The commands that need no archive.
+const SHELL: [&str; 2] = ["completions", "man"];
 
 /// A port on which nobody listens.
 const NOBODY: &str = "http://127.0.0.1:9";
-
-const COMMANDS: [&str; 9] = [
-    "backfill",
-    "redrive",
-    "reconcile",
-    "verify",
-    "audit",
-    "doctor",
-    "report",
-    "completions",
-    "man",
-];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn lines_fold_at_the_width_of_the_terminal_and_say_all_only_on_request() {
@@ -70,7 +61,7 @@ async fn lines_fold_at_the_width_of_the_terminal_and_say_all_only_on_request() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn help_fits_80_columns_and_its_examples_stay_whole() {
     let bench = Bench::new().await;
-    for name in COMMANDS {
+    for name in COMMANDS.into_iter().chain(SHELL) {
         let mut help = command(&bench, &[name, "--help"]);
         let ran = end(help.env("COLUMNS", "80").spawn().unwrap()).await;
         assert_eq!(ran.code(), Some(0), "{ran:?}");
@@ -298,7 +289,7 @@ async fn each_manual_page_names_its_command_on_one_line() {
         main.contains(".SH NAME\narchivectl \\- Operates the recording archive: backfills history"),
         "{main}"
     );
-    for command in COMMANDS {
+    for command in COMMANDS.into_iter().chain(SHELL) {
         let page = page(&format!("archivectl-{command}"));
         assert!(
             page.contains(&format!(".SH NAME\narchivectl\\-{command} \\- ")),

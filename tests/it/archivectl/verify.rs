@@ -9,7 +9,7 @@ use recording_archiver::sim::wire::{Fault, Service};
 use recording_archiver::sim::{AUDIT_TABLE, BUCKET, LEDGER_TABLE};
 use serde_json::{Value, json};
 
-use super::{Item, Ran, archivectl, items, put};
+use super::{Item, Ran, archivectl, items, put, remove};
 use crate::support::{Bench, CONVERSATION, KEY, PART, RECORDING, call, call_bytes, invoke, sha256};
 
 const LONG_CONVERSATION: &str = "c0000000-0000-4000-8000-000000000002";
@@ -43,16 +43,6 @@ fn file(bench: &Bench, key: &str) -> PathBuf {
 /// Returns the audit events of [`CONVERSATION`] as they lie in the table.
 async fn events(bench: &Bench) -> Vec<Item> {
     items(bench, AUDIT_TABLE).await
-}
-
-async fn remove(bench: &Bench, event: &Item) {
-    let delete = bench.world.aws.dynamodb().delete_item().table_name(AUDIT_TABLE);
-    let delete = delete.key("interactionId", event["interactionId"].clone());
-    delete
-        .key("eventId", event["eventId"].clone())
-        .send()
-        .await
-        .unwrap();
 }
 
 /// Returns the ledger's record of [`RECORDING`].
