@@ -101,6 +101,7 @@ impl Site {
             ("LEDGER_TABLE_NAME", own(names::LEDGER_TABLE)),
             ("SEAL_BUCKET_NAME", own(names::SEAL_BUCKET)),
             ("SEAL_KEY_ID", own(names::SEAL_KEY)),
+            ("CHECKPOINT_SECONDS", own("0")),
             ("SEAL_ORIGIN", own(names::SEAL_ORIGIN)),
             ("WEBHOOK_URL", format!("{}/hook", self.url(self.ports.webhook))),
             ("WORK_QUEUE_URL", self.queue_url(names::WORK_QUEUE)),
