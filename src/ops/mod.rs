@@ -14,6 +14,7 @@ pub mod files;
 pub mod filter;
 pub mod finding;
 mod listing;
+pub mod log;
 pub mod reconcile;
 pub mod redrive;
 pub mod report;

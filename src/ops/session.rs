@@ -8,6 +8,7 @@ use aws_config::SdkConfig;
 use tokio::sync::watch;
 
 use super::error::{Error, Kind};
+use super::log::Settings;
 use super::stack;
 use crate::archive::Archiver;
 use crate::aws::ledger::Ledger;
@@ -53,6 +54,8 @@ pub struct Session {
     pub(super) clock: Clock,
     /// The work queue's dead-letter queue, where it is named.
     pub(super) dead_letter_queue: Option<String>,
+    /// The transparency log, where one is named.
+    pub(super) log: Settings,
     /// The user of this machine, where it names one.
     user: Option<String>,
     /// `AWS_ENDPOINT_URL`, and those of single services.
@@ -122,6 +125,7 @@ impl Session {
             sdk,
             clock: Clock::default(),
             dead_letter_queue: lookup("WORK_DEAD_LETTER_QUEUE_URL").filter(|url| !url.is_empty()),
+            log: Settings::read(lookup),
             user: lookup("USER").or_else(|| lookup("USERNAME")),
             endpoints: ENDPOINTS
                 .iter()

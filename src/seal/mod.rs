@@ -13,8 +13,12 @@
 pub mod batch;
 pub mod checkpoint;
 pub mod layout;
+#[cfg(feature = "cli")]
+pub mod read;
 pub mod store;
 pub mod tree;
+#[cfg(feature = "cli")]
+pub mod versions;
 
 use std::fmt;
 use std::str::FromStr;

@@ -13,8 +13,8 @@ use crate::error::Error;
 /// The bucket of the log.
 #[derive(Debug, Clone)]
 pub struct LogStore {
-    client: aws_sdk_s3::Client,
-    bucket: String,
+    pub(super) client: aws_sdk_s3::Client,
+    pub(super) bucket: String,
 }
 
 /// What became of a put.
@@ -141,7 +141,8 @@ impl LogStore {
         self.keys(layout::CHECKPOINTS, after.as_deref()).await
     }
 
-    fn place(&self, key: &str) -> String {
+    /// Returns `s3://bucket/key`.
+    pub fn place(&self, key: &str) -> String {
         format!("s3://{}/{key}", self.bucket)
     }
 }

@@ -3,10 +3,11 @@
 use recording_archiver::domain::recording::ConversationId;
 use recording_archiver::ops::finding::Finding;
 use recording_archiver::ops::span::{Axis, Span};
-use recording_archiver::ops::verify::{Figures, Item, Proven, Request, Sample, Scope, verify};
+use recording_archiver::ops::verify::{Figures, Item, Proven, Request, Sample, Scope, Sealed, verify};
 use recording_archiver::ops::{Error, Listener, Session, Verdict};
 
 use crate::args::{self, Days, EITHER};
+use crate::log::OutsideArgs;
 use crate::out::Out;
 use crate::text::{BAD, DIM, GOOD, NOTE, Text};
 use crate::words::{bytes, count, counted};
@@ -28,6 +29,8 @@ Examples:
   archivectl verify --from 2026-03-01 --to 2026-03-31 --by call
   # a spot check, another one each time
   archivectl verify --sample 1%
+  # against what was kept outside the account
+  archivectl verify --checkpoint 2026-03-31.checkpoint --key log.pub
   # one conversation
   archivectl verify c0000000-0000-4000-8000-000000000001
 
@@ -55,6 +58,8 @@ pub(crate) struct Args {
     /// How many conversations at a time.
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=64))]
     concurrency: u16,
+    #[command(flatten)]
+    outside: OutsideArgs,
 }
 
 /// The variables that it cannot do without.
@@ -78,6 +83,7 @@ pub(crate) async fn run(args: &Args, session: &Session, out: &Out) -> Result<Ver
             None => Sample::random(share),
         }),
         concurrency: args.concurrency.into(),
+        outside: args.outside.read()?,
     };
     let progress = out.progress("verify");
     let show = |item: Item| match &item {
@@ -126,6 +132,39 @@ fn days(scope: &Scope) -> Option<String> {
     })
 }
 
+/// Says what was held against the log.
+fn against_log(log: Option<&Sealed>) -> String {
+    let Some(log) = log else {
+        return "no log is configured: nothing was held against a log".to_owned();
+    };
+    let Some(time) = log.time else {
+        return format!(
+            "the log {} has no checkpoint yet: nothing was held against it",
+            log.origin
+        );
+    };
+    let mut said = format!(
+        "{} held by the log {}: sealed by the checkpoint of {time}, size {}",
+        counted(log.sealed, "audit event is", "audit events are"),
+        log.origin,
+        count(log.size)
+    );
+    if log.young > 0 {
+        said.push_str(&format!("; {} of the last hour not yet", count(log.young)));
+    }
+    if log.leaves > 0 {
+        said.push_str(&format!(
+            "; {} of it looked up in the audit",
+            counted(log.leaves, "leaf", "leaves")
+        ));
+    }
+    said.push_str(match log.kept {
+        true => "; it goes on from the checkpoint that was given",
+        false => "; not held against one kept outside (--checkpoint)",
+    });
+    said
+}
+
 fn words(figures: &Figures) -> Text {
     let mut text = Text::new(format!(
         "{} read back: {} of {} in {}, {}",
@@ -144,6 +183,7 @@ fn words(figures: &Figures) -> Text {
     if let Some(days) = figures.scope.as_ref().and_then(days) {
         text = text.line().add(days);
     }
+    text = text.line().add(against_log(figures.log.as_ref()));
     if figures.noted > 0 {
         text = text.line().add(format!(
             "{} with a note (-v): a lawful change, or something that was not recorded then",

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::log::Leaf;
 use super::object::Comparison;
 use crate::aws::ledger::Ledger;
 use crate::aws::storage::{Found, Storage};
@@ -25,6 +26,10 @@ pub(in crate::ops) struct Checker {
 #[derive(Debug, Default)]
 pub(in crate::ops) struct Checked {
     pub(super) conversations: u64,
+    /// The conversation whose events are the leaves.
+    pub(super) conversation: Option<ConversationId>,
+    /// What the log has to hold.
+    pub(super) leaves: Vec<Leaf>,
     pub(super) recordings: u64,
     pub(super) bytes: u64,
     pub(super) events: u64,
@@ -77,8 +82,15 @@ impl Checker {
 
     async fn conversation_in(&self, id: ConversationId, span: Option<Span>) -> Result<Checked, Error> {
         let (mut custodies, findings) = custody::of(&self.ledger, id).await?;
-        custodies.retain(|custody| span.is_none_or(|span| span.holds(custody)));
+        let holds = |custody: &Custody| span.is_none_or(|span| span.holds(custody));
+        let leaves = custodies
+            .iter()
+            .flat_map(|custody| Leaf::of(custody, holds(custody)));
+        let leaves = leaves.collect();
+        custodies.retain(holds);
         let mut checked = Checked {
+            conversation: Some(id),
+            leaves,
             conversations: u64::from(!custodies.is_empty() || !findings.is_empty()),
             findings,
             ..Checked::default()

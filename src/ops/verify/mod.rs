@@ -1,6 +1,7 @@
 //! Proves that the archive is unchanged, byte by byte and event by event. The audit says what there has to be.
 
 mod check;
+mod log;
 mod object;
 mod sample;
 mod scope;
@@ -12,6 +13,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::finding::{Code, Finding};
+use super::log::Outside;
 use super::scan::{self, Conversations, Portion, Scan};
 use super::span::{Axis, Span};
 use super::{Ended, Error, Listener, Session, Verdict};
@@ -19,6 +21,8 @@ use crate::domain::record::Record;
 use crate::domain::recording::ConversationId;
 pub(super) use check::{Checked, Checker};
 pub use check::{Proof, Proven};
+pub use log::Sealed;
+use log::{Comparison, Reverse};
 pub use sample::Sample;
 pub use scope::Scope;
 
@@ -33,6 +37,8 @@ pub struct Request {
     pub sample: Option<Sample>,
     /// Number of conversations at a time.
     pub concurrency: usize,
+    /// What the log is held against.
+    pub outside: Outside,
 }
 
 /// A verification in figures.
@@ -61,6 +67,8 @@ pub struct Figures {
     pub sample: Option<Sampled>,
     /// Findings by kind.
     pub findings: BTreeMap<Code, u64>,
+    /// What was held against the log; null where none is configured.
+    pub log: Option<Sealed>,
     /// Everything that was asked for was checked.
     pub finished: bool,
     /// What was looked at, with what, by whom, and when.
@@ -125,8 +133,11 @@ pub async fn verify(session: &Session, request: Request, listener: Listener<'_, 
         },
         sample: request.sample,
         portion: Portion::default(),
+        log: None,
     };
-    let end = verification.all(request.conversations, &checker).await;
+    let end = verification
+        .with_log(&request.outside, request.conversations, &checker)
+        .await;
     verification.figures.finished = end.is_ok();
     verification.figures.scope = Some(scope.end(session.now()));
     Ended {
@@ -142,10 +153,30 @@ struct Verification<'a> {
     sample: Option<Sample>,
     /// The steps of the current page.
     portion: Portion,
+    log: Option<Comparison<'a>>,
     figures: Figures,
 }
 
 impl Verification<'_> {
+    /// Checks everything, and holds it against the log as that was before.
+    async fn with_log(
+        &mut self,
+        outside: &Outside,
+        named: Vec<ConversationId>,
+        checker: &Arc<Checker>,
+    ) -> Result<(), Error> {
+        let reverse = Reverse::of(checker.span, named.is_empty() && self.sample.is_none());
+        self.log = Comparison::begin(self.session, outside, reverse).await?;
+        self.all(named, checker).await?;
+        if let Some(log) = self.log.take() {
+            self.listener.at("the log");
+            let (figures, findings) = log.end().await?;
+            self.figures.log = Some(figures);
+            findings.into_iter().for_each(|finding| self.found(finding));
+        }
+        Ok(())
+    }
+
     async fn all(&mut self, named: Vec<ConversationId>, checker: &Arc<Checker>) -> Result<(), Error> {
         if !named.is_empty() {
             self.listener.total(named.len() as u64);
@@ -271,6 +302,9 @@ impl Verification<'_> {
         figures.unarchived += checked.unarchived;
         figures.objects += checked.objects;
         figures.proven += checked.proven.len() as u64;
+        if let (Some(log), Some(id)) = (&mut self.log, checked.conversation) {
+            log.add(id, checked.leaves);
+        }
         for finding in checked.findings {
             self.found(finding);
         }
