@@ -32,8 +32,8 @@ const ROOTS: usize = 512;
 /// Number of tiles above the leaves' that are kept, of 8 KiB each.
 const KEPT: usize = 1_024;
 
-/// More leaves than a log of ours can have, with room for a century of a million events a day.
-const MOST_LEAVES: u64 = 1 << 40;
+/// More leaves than a log can have: those of a million events a day in 3,000 years.
+pub const MOST_LEAVES: u64 = 1 << 40;
 
 /// The reason why something is not proven.
 #[derive(Debug, thiserror::Error)]

@@ -3,9 +3,10 @@
 use std::path::PathBuf;
 
 use recording_archiver::ops::finding::Finding;
-use recording_archiver::ops::log::{self, Figures, Gap, Outside, Proof, Proved, Shown};
+use recording_archiver::ops::log::{self, Figures, Gap, Proof, Proved, Shown};
 use recording_archiver::ops::{Error, Kind, Listener, Session, Verdict, files};
 
+use crate::args::{KeyArg, OutsideArgs};
 use crate::out::Out;
 use crate::text::{BAD, DIM, GOOD, NOTE, Text};
 use crate::verify::finding;
@@ -39,31 +40,6 @@ enum Command {
     Show(Show),
     Verify(Verify),
     Prove(Prove),
-}
-
-/// A public key that was kept outside.
-#[derive(Debug, clap::Args)]
-pub(crate) struct KeyArg {
-    /// The log's public key in this file (a verifier key, or PEM or DER), instead of the one that KMS gives.
-    #[arg(long, value_name = "FILE")]
-    key: Option<PathBuf>,
-}
-
-/// What was kept outside.
-#[derive(Debug, clap::Args)]
-pub(crate) struct OutsideArgs {
-    #[command(flatten)]
-    key: KeyArg,
-    /// A checkpoint that was kept outside the account: the log has to go on from it.
-    #[arg(long, value_name = "FILE")]
-    checkpoint: Option<PathBuf>,
-}
-
-impl OutsideArgs {
-    /// Reads the files.
-    pub(crate) fn read(&self) -> Result<Outside, Error> {
-        Outside::read(self.key.key.as_deref(), self.checkpoint.as_deref())
-    }
 }
 
 /// Show what the log is: its name, its key, its newest checkpoint, and what waits for the next one.
@@ -122,7 +98,7 @@ pub(crate) async fn run(args: &Args, session: &Session, out: &Out) -> Result<Ver
 }
 
 async fn show(args: &Show, session: &Session, out: &Out) -> Result<Verdict, Error> {
-    let outside = Outside::read(args.key.key.as_deref(), None)?;
+    let outside = args.key.read()?;
     let shown = log::show(session, &outside).await?;
     for found in &shown.findings {
         out.item(found, || finding(found));
@@ -239,7 +215,7 @@ fn gap_text(gap: &Gap, zone: &Zone) -> String {
 }
 
 async fn prove(args: &Prove, session: &Session, out: &Out) -> Result<Verdict, Error> {
-    let outside = Outside::read(args.key.key.as_deref(), None)?;
+    let outside = args.key.read()?;
     let proof = match log::prove(session, &args.event, &outside).await? {
         Proved::Sealed(proof) => proof,
         Proved::Unproven(findings) => {

@@ -6,8 +6,7 @@ use recording_archiver::ops::span::{Axis, Span};
 use recording_archiver::ops::verify::{Figures, Item, Proven, Request, Sample, Scope, Sealed, verify};
 use recording_archiver::ops::{Error, Listener, Session, Verdict};
 
-use crate::args::{self, Days, EITHER};
-use crate::log::OutsideArgs;
+use crate::args::{self, Days, EITHER, OutsideArgs};
 use crate::out::Out;
 use crate::text::{BAD, DIM, GOOD, NOTE, Text};
 use crate::words::{bytes, count, counted};

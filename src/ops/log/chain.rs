@@ -12,7 +12,7 @@ use crate::ops::finding::{Code, Finding};
 use crate::ops::{Error, Session};
 use crate::seal::checkpoint::Checkpoint;
 use crate::seal::layout;
-use crate::seal::read::SignedTree;
+use crate::seal::read::{MOST_LEAVES, SignedTree};
 
 /// Number of checkpoints that are read side by side.
 const SIDE_BY_SIDE: usize = 64;
@@ -199,6 +199,9 @@ async fn open(log: &Log, mark: Mark) -> Result<Result<Checkpoint, Finding>, Erro
         Ok(checkpoint) if layout::checkpoint(checkpoint.time, checkpoint.size) != key => {
             let (size, time) = (checkpoint.size, checkpoint.time);
             invalid(format!("it is the checkpoint of size {size}, signed {time}"))
+        }
+        Ok(checkpoint) if checkpoint.size == 0 || checkpoint.size > MOST_LEAVES => {
+            invalid(format!("no log has {} leaves", checkpoint.size))
         }
         Ok(checkpoint) => Ok(Ok(checkpoint)),
     }

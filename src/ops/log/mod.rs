@@ -5,6 +5,7 @@ mod key;
 mod leaves;
 mod objects;
 mod prove;
+mod sealed;
 mod show;
 mod verify;
 
@@ -15,6 +16,8 @@ pub use chain::Gap;
 pub use key::KeyFile;
 pub(super) use leaves::Leaves;
 pub use prove::{Proof, Proved, prove};
+pub use sealed::SealedEvents;
+pub(super) use sealed::{SEALED_WITHIN, not_sealed, sealed};
 pub use show::{Shown, show};
 pub use verify::{Figures, verify};
 

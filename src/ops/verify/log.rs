@@ -11,16 +11,14 @@ use serde_json::Value;
 
 use super::super::custody::{self, Custody};
 use super::super::finding::{Code, Finding};
-use super::super::log::{Chain, Leaves, Log, Outside};
+use super::super::log::{Chain, Leaves, Log, Outside, SEALED_WITHIN, not_sealed};
 use super::super::scan::{self, Scan};
 use super::super::span::{Axis, Span};
 use super::super::{Error, Session};
+use crate::domain::audit::AuditEvent;
 use crate::domain::recording::ConversationId;
 use crate::seal::read::SignedTree;
 use crate::seal::{Entry, layout};
-
-/// The age at which an event has to be sealed.
-const SEALED_WITHIN: SignedDuration = SignedDuration::from_hours(1);
 
 /// The longest time between an event and its leaf while the sealer runs: what the audit table's stream keeps.
 const STREAM_KEEPS: SignedDuration = SignedDuration::from_hours(24);
@@ -349,22 +347,11 @@ impl<'a> Comparison<'a> {
         for (place, hashes) in missing {
             self.session.go_on()?;
             let id = self.conversations[place];
-            for event in ledger.events(id).await?.events {
-                let text = |name| event.text(name).map(str::to_owned);
-                let Some(hash) = text("eventHash").filter(|hash| hashes.contains(hash)) else {
-                    continue;
-                };
-                let event_id = event.text("eventId").unwrap_or_default();
-                self.findings.push(Finding {
-                    interaction_id: Some(id.to_string()),
-                    recording_id: text("recordingId"),
-                    ..Finding::of_log(
-                        Code::EventNotSealed,
-                        None,
-                        format!("the log does not hold the event {event_id}, eventHash {hash}"),
-                    )
-                });
-            }
+            let events = ledger.events(id).await?.events;
+            let missing =
+                |event: &&AuditEvent| event.text("eventHash").is_some_and(|hash| hashes.contains(hash));
+            self.findings
+                .extend(events.iter().filter(missing).map(not_sealed));
         }
         Ok(())
     }

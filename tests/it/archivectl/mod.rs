@@ -6,6 +6,7 @@ mod doctor;
 mod files;
 mod foreign;
 mod general;
+mod log;
 mod manners;
 mod proof;
 mod reconcile;

@@ -23,7 +23,7 @@ use crate::support::{Bench, CONVERSATION, KEY, RECORDING, call_bytes, sha256};
 /// An act of tampering.
 pub(super) type Act = Box<dyn for<'a> Fn(&'a Bench) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>>>;
 
-pub(super) const HOUR: SignedDuration = SignedDuration::from_hours(1);
+pub(in super::super) const HOUR: SignedDuration = SignedDuration::from_hours(1);
 
 /// Makes an act of an async block over a bench.
 macro_rules! act {
