@@ -33,9 +33,10 @@ const REQUIRED: [&str; 4] = [
 ];
 
 /// The variables that say where AWS services are; the one of all services has no name.
-const ENDPOINTS: [(&str, &str); 5] = [
+const ENDPOINTS: [(&str, &str); 6] = [
     ("", "AWS_ENDPOINT_URL"),
     ("dynamodb", "AWS_ENDPOINT_URL_DYNAMODB"),
+    ("kms", "AWS_ENDPOINT_URL_KMS"),
     ("s3", "AWS_ENDPOINT_URL_S3"),
     ("sqs", "AWS_ENDPOINT_URL_SQS"),
     ("secretsmanager", "AWS_ENDPOINT_URL_SECRETS_MANAGER"),

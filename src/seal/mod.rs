@@ -15,6 +15,7 @@ pub mod checkpoint;
 pub mod layout;
 #[cfg(feature = "cli")]
 pub mod read;
+pub mod signer;
 pub mod store;
 pub mod tree;
 #[cfg(feature = "cli")]

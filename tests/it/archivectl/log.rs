@@ -7,14 +7,18 @@ mod rewritten;
 
 use std::collections::BTreeSet;
 
+use aws_sdk_dynamodb::types::AttributeValue;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
+use recording_archiver::aws::ledger::from_item;
 use recording_archiver::domain::audit::AuditEvent;
 use recording_archiver::seal::Entry;
+use recording_archiver::sim::AUDIT_TABLE;
+use serde_json::{Map, Value, json};
 use tlog_tiles::tlog::{Hash, check_record, record_hash};
 
 use super::tampering::acts::{HOUR, retime};
-use super::{Ran, archivectl};
+use super::{Ran, archivectl, command, end, items, put, remove};
 use crate::support::{Bench, CONVERSATION, RECORDING};
 use made::{Made, ORIGIN, entry};
 
@@ -132,39 +136,103 @@ async fn days_find_a_missing_event_and_know_those_of_other_days() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_record_of_a_changed_item_is_a_finding_that_names_it() {
-    let (bench, mut log) = sealed().await;
-    let record = format!(
-        r#"{{"eventName":"MODIFY","keys":{{"interactionId":"{CONVERSATION}","eventId":"e-1"}},"at":"2026-01-05T08:00:00Z"}}"#
+async fn what_the_real_sealer_made_is_whole_by_the_key_of_kms_and_it_tells_of_a_changed_item() {
+    let bench = Bench::with_a_call().await;
+    bench.archive().await;
+    bench.seal_all().await;
+    for command in [&["verify", "--json"][..], &["log", "verify", "--json"]] {
+        let ran = archivectl(&bench, command).await;
+        assert_eq!(codes(&ran), only(&[]), "{ran:?}");
+    }
+    let ran = archivectl(&bench, &["audit", CONVERSATION]).await;
+    assert!(ran.stdout.contains("leaf 1 of the log"), "{ran:?}");
+    // Another requester, and nothing else: a PutItem.
+    let mut event = items(&bench, AUDIT_TABLE).await.remove(0);
+    event.insert("note".to_owned(), AttributeValue::S("mine".to_owned()));
+    put(&bench, AUDIT_TABLE, event.clone()).await;
+    bench.seal_all().await;
+    let ran = archivectl(&bench, &["verify", "--json"]).await;
+    assert!(
+        codes(&ran).is_superset(&only(&["audit_broken", "audit_modified"])),
+        "{ran:?}"
     );
-    let record = log.record(record.as_bytes()).await;
-    log.seal(&[record]).await;
-    log.checkpoint().await;
-    let ran = log.archivectl(&bench, &["verify", "--json"]).await;
-    assert_eq!(codes(&ran), only(&["audit_modified"]));
-    let items = ran.items();
-    let found = items
-        .iter()
+    let found = ran
+        .items()
+        .into_iter()
         .find(|item| item["code"] == "audit_modified")
         .unwrap();
+    let detail = found["detail"].as_str().unwrap();
     assert_eq!(found["interactionId"], CONVERSATION);
-    assert!(found["detail"].as_str().unwrap().contains("e-1"), "{found}");
+    assert!(detail.contains(event["eventId"].as_s().unwrap()), "{detail}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_text_of_an_event_kept_as_a_record_hides_nothing() {
+    let (bench, log) = sealed().await;
+    for event in items(&bench, AUDIT_TABLE).await {
+        remove(&bench, &event).await;
+        let mut event: Map<String, Value> = from_item(event).unwrap();
+        event.remove("eventHash");
+        // Its SHA-256 is the event's hash, so the key fits.
+        log.record(Value::Object(event).to_string().as_bytes()).await;
+    }
+    let found = codes(&log.archivectl(&bench, &["verify", "--json"]).await);
+    assert!(found.contains("sealed_event_missing"), "{found:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn audit_says_which_events_are_sealed() {
+    let bench = Bench::with_a_call().await;
+    let mut log = Made::new(&bench, BUCKET, 1).await;
+    log.checkpoint().await;
+    bench.archive().await;
+    let ran = log.archivectl(&bench, &["audit", CONVERSATION, "--json"]).await;
+    assert_eq!(ran.summary()["sealed"]["leaves"], json!({}));
+    let ran = log.archivectl(&bench, &["audit", CONVERSATION]).await;
+    assert_eq!(
+        (ran.code(), ran.stdout.contains("not yet")),
+        (Some(0), true),
+        "{ran:?}"
+    );
+    log.seal_all(&bench).await;
+    log.checkpoint().await;
+    let ran = log
+        .archivectl(&bench, &["audit", CONVERSATION, "--html", "-"])
+        .await;
+    assert!(
+        ran.stdout.contains(&format!("leaf 1 of the log {ORIGIN}")),
+        "{ran:?}"
+    );
+    retime(&bench, [CONVERSATION, RECORDING], |at, _| at - HOUR * 2).await;
+    let ran = log.archivectl(&bench, &["audit", CONVERSATION, "--json"]).await;
+    let findings = ran.summary()["findings"].to_string();
+    assert_eq!(
+        (ran.code(), findings.contains("event_not_sealed")),
+        (Some(1), true),
+        "{ran:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_a_log_verify_says_so_and_a_checkpoint_cannot_be_given() {
     let (bench, mut log) = sealed().await;
     let kept = log.checkpoint().await;
-    let ran = archivectl(&bench, &["verify"]).await;
+    let without = async |arguments: &[&str]| {
+        let mut command = command(&bench, arguments);
+        end(command.env_remove("SEAL_BUCKET_NAME").spawn().unwrap()).await
+    };
+    let ran = without(&["verify"]).await;
     assert!(
         ran.stdout
             .contains("no log is configured: nothing was held against a log"),
         "{ran:?}"
     );
-    let ran = archivectl(&bench, &["verify", "--checkpoint", &kept]).await;
+    let ran = without(&["verify", "--checkpoint", &kept]).await;
     assert_eq!(ran.code(), Some(2), "{ran:?}");
-    let ran = archivectl(&bench, &["log", "show"]).await;
+    let ran = without(&["log", "show"]).await;
     assert!(ran.stderr.contains("SEAL_BUCKET_NAME is not set"), "{ran:?}");
+    let ran = without(&["audit", CONVERSATION, "--json"]).await;
+    assert_eq!(ran.summary()["sealed"], Value::Null);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

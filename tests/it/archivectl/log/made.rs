@@ -12,6 +12,7 @@ use recording_archiver::seal::layout;
 use recording_archiver::seal::store::{LogStore, Put};
 use recording_archiver::seal::tree::Tree;
 use recording_archiver::sim::AUDIT_TABLE;
+use serde_json::json;
 
 use super::super::{Folder, Ran, command, end};
 use crate::support::Bench;
@@ -69,8 +70,10 @@ impl Made {
             next: 0,
             sealed: HashSet::new(),
         };
-        let record = br#"{"schema":"recording-archiver/genesis/1"}"#;
-        let genesis = made.record(record).await;
+        let (key, now) = (made.key.verifier_key(), Timestamp::now());
+        let record =
+            json!({"schema": "recording-archiver/genesis/1", "origin": ORIGIN, "key": key, "began": now});
+        let genesis = made.record(record.to_string().as_bytes()).await;
         made.seal(&[genesis]).await;
         made
     }
