@@ -13,11 +13,12 @@ use crate::words::counted;
 
 /// Delete a conversation from the archive for good, and record who did it and why.
 ///
-/// The audit event `object.erased` is written first. Then every version of every object of the conversation is deleted,
-/// also where a lock in the mode GOVERNANCE holds it; the credentials in use need s3:BypassGovernanceRetention and
-/// s3:DeleteObjectVersion, which the template's bucket allows nobody but BreakGlassRoleArn. A legal hold, and a lock in
-/// the mode COMPLIANCE, cannot be lifted this way: then nothing is erased. The chain of events stays whole, verify knows
-/// the erasure for what it is, and nothing of the conversation is archived again. Genesys keeps its own copy.
+/// The audit event `object.erased` is written first. Then every version of every object of the conversation is
+/// deleted, also where a lock in the mode GOVERNANCE holds it; the credentials in use need
+/// s3:BypassGovernanceRetention and s3:DeleteObjectVersion, which the template's bucket allows nobody but
+/// BreakGlassRoleArn. A legal hold, and a lock in the mode COMPLIANCE, cannot be lifted this way: then nothing is
+/// erased. The chain of events stays whole, verify knows the erasure for what it is, and nothing of the conversation
+/// is archived again. Genesys keeps its own copy.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
