@@ -50,7 +50,7 @@ impl Object {
             .set_ssekms_key_id(config.kms_key_id.clone())
             .set_storage_class(config.class())
             .set_object_lock_mode(config.lock_mode())
-            .set_object_lock_retain_until_date(config.retain_until(facts.archived_at))
+            .set_object_lock_retain_until_date(config.retain_until(facts))
             .send()
             .await
             .map_err(|error| config.failed("beginning a multipart upload", error))?;
@@ -134,7 +134,7 @@ impl Object {
             .set_ssekms_key_id(config.kms_key_id.clone())
             .set_storage_class(config.class())
             .set_object_lock_mode(config.lock_mode())
-            .set_object_lock_retain_until_date(config.retain_until(facts.archived_at))
+            .set_object_lock_retain_until_date(config.retain_until(facts))
             .body(ByteStream::from(bytes))
             .customize()
             .disable_payload_signing()
