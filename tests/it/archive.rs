@@ -360,10 +360,17 @@ async fn a_lock_counts_from_the_start_of_the_recording() {
         invoke(&bench.handler(&lock), job()).await.unwrap();
         let head = bench.object(KEY).await.unwrap().head;
         let archived = instant(&head.metadata().unwrap()["archived-at"]);
-        let from = if counts_from_start { instant(start) } else { archived };
+        let from = if counts_from_start {
+            instant(start)
+        } else {
+            archived
+        };
         assert_eq!(until(&head), from + 36_500 * 86_400);
         let events = bench.audit(CONVERSATION, RECORDING).await;
-        let stored = events.iter().find(|event| event["action"] == "archive.stored").unwrap();
+        let stored = events
+            .iter()
+            .find(|event| event["action"] == "archive.stored")
+            .unwrap();
         assert_eq!(instant(stored["retainUntil"].as_str().unwrap()), until(&head));
     }
 }

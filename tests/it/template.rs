@@ -1,6 +1,9 @@
 //! The template and the code agree, and what the template accepts the function accepts.
 
 mod alarms;
+mod dependencies;
+mod evidence;
+mod iam;
 mod parameters;
 mod role;
 

@@ -127,6 +127,9 @@ impl Object {
             .key(&facts.key)
             .if_none_match("*")
             .content_type(&facts.content_type)
+            // Besides the checksum itself, as S3 documents its header for objects that are locked:
+            // https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html
+            .checksum_algorithm(ChecksumAlgorithm::Sha256)
             .checksum_sha256(BASE64.encode(digest.sha256))
             .set_metadata(Some(facts.metadata(Some(digest))))
             .tagging(tags.join("&"))

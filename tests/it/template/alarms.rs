@@ -8,6 +8,9 @@ use super::collect;
 use crate::cloudformation::{Template, text};
 use crate::support::{Bench, project};
 
+/// The metrics that the sealer writes.
+const OF_SEALER: [&str; 3] = ["AuditTampering", "CheckpointsSigned", "LeavesSealed"];
+
 #[tokio::test]
 async fn alarms_and_dashboard_name_only_metrics_that_the_function_writes() {
     // One archived recording: the line of an invocation with everything in it.
@@ -66,6 +69,12 @@ async fn alarms_and_dashboard_name_only_metrics_that_the_function_writes() {
             watched.insert((text(&metric[0]), text(&metric[1]), dimensions.to_string()));
         }
     }
+    for name in OF_SEALER {
+        assert!(
+            watched.remove(&("RecordingArchiver".to_owned(), name.to_owned(), "[]".to_owned())),
+            "nobody looks at {name}"
+        );
+    }
     assert!(watched.is_subset(&written), "{:?}", watched.difference(&written));
     let unwatched: Vec<_> = written
         .difference(&watched)
@@ -80,10 +89,21 @@ async fn alarms_and_dashboard_name_only_metrics_that_the_function_writes() {
 }
 
 #[test]
-fn every_alarm_is_in_the_runbook_and_on_the_dashboard() {
+fn every_alarm_and_every_rule_that_rings_is_in_the_runbook() {
     let template = Template::read();
     let runbook = std::fs::read_to_string(project().join("docs/deploy.md")).unwrap();
     let dashboard = text(&template.resource("Dashboard")["DashboardBody"]["Fn::Sub"]);
+    let rules = template.of_type("AWS::Events::Rule");
+    for rule in rules.into_iter().filter(|rule| *rule != "ConversationEndRule") {
+        assert!(
+            runbook.contains(&format!("| `{rule}` |")),
+            "docs/deploy.md does not explain {rule}"
+        );
+        let target = &template.resource(rule)["Targets"][0];
+        assert_eq!(target["Arn"], json!({"Ref": "AlarmTopicArn"}), "{rule}");
+        let says = text(&target["InputTransformer"]["InputTemplate"]);
+        assert!(says.contains(rule) && !says.contains("userIdentity"), "{says}");
+    }
     for name in template.of_type("AWS::CloudWatch::Alarm") {
         assert!(
             runbook.contains(&format!("| `{name}` |")),

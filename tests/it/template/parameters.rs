@@ -1,7 +1,10 @@
 //! Parameters: their bounds and combinations are those of the function and of AWS.
 
+use std::collections::BTreeSet;
+
 use super::config;
 use crate::cloudformation::{Template, text};
+use crate::support::project;
 
 #[test]
 fn combinations_that_the_function_refuses_are_refused_before_anything_is_created() {
@@ -37,7 +40,13 @@ fn a_stack_locks_what_it_archives_unless_it_is_a_trial() {
         ("enforced", "", "", "0", Some(("GOVERNANCE", "2557"))),
         ("enforced", "", "30", "2557", Some(("GOVERNANCE", "30"))),
         ("enforced", "COMPLIANCE", "", "2557", Some(("COMPLIANCE", "2557"))),
-        ("enforced", "COMPLIANCE", "36500", "0", Some(("COMPLIANCE", "36500"))),
+        (
+            "enforced",
+            "COMPLIANCE",
+            "36500",
+            "0",
+            Some(("COMPLIANCE", "36500")),
+        ),
         ("trial", "", "", "2557", None),
         ("trial", "GOVERNANCE", "", "366", Some(("GOVERNANCE", "366"))),
         ("trial", "COMPLIANCE", "1", "2557", Some(("COMPLIANCE", "1"))),
@@ -111,7 +120,10 @@ fn combinations_that_aws_would_refuse_later_are_refused_before_anything_is_creat
             &[("ArchiveBucketName", "their-bucket")],
             Some("set ExistingBucketHasObjectLock to true"),
         ),
-        (&[("ArchiveBucketName", "their-bucket"), ("Evidence", "trial")], None),
+        (
+            &[("ArchiveBucketName", "their-bucket"), ("Evidence", "trial")],
+            None,
+        ),
         (
             &[("Evidence", "trial"), ("S3ObjectLockDays", "30")],
             Some("needs S3ObjectLockMode"),
@@ -397,4 +409,30 @@ fn every_parameter_is_explained_and_grouped_once() {
             "{name}: a pattern is explained in words"
         );
     }
+}
+
+/// Returns the names in the first column of a table of docs/interface.md.
+fn on_the_page(column: &str) -> BTreeSet<String> {
+    let page = std::fs::read_to_string(project().join("docs/interface.md")).unwrap();
+    let head = format!("| {column} |");
+    let table = page.split("\n\n").find(|block| block.starts_with(&head));
+    let rows = table.unwrap().lines().skip(2);
+    rows.flat_map(|row| row.split('|').nth(1).unwrap().split('`').skip(1).step_by(2))
+        .map(str::to_owned)
+        .collect()
+}
+
+#[test]
+fn outputs_and_what_protects_the_evidence_are_on_the_page() {
+    let template = Template::read();
+    let outputs = template.0["Outputs"].as_object().unwrap();
+    assert_eq!(on_the_page("output"), outputs.keys().cloned().collect());
+    let groups = template.0["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]
+        .as_array()
+        .unwrap();
+    let group = groups
+        .iter()
+        .find(|group| group["Label"]["default"] == "How it is protected");
+    let names = group.unwrap()["Parameters"].as_array().unwrap().iter().map(text);
+    assert_eq!(on_the_page("parameter"), names.collect());
 }
