@@ -11,7 +11,7 @@ use crate::aws;
 use crate::config::is_local;
 
 /// Outputs and parameters of the template, and the variable that each sets.
-const VARIABLES: [(&str, &str); 27] = [
+const VARIABLES: [(&str, &str); 28] = [
     ("SecretId", "GENESYS_SECRET_ID"),
     ("GenesysCloudRegion", "GENESYS_CLOUD_REGION"),
     ("GenesysApiBaseUrl", "GENESYS_API_BASE_URL"),
@@ -37,6 +37,7 @@ const VARIABLES: [(&str, &str); 27] = [
     ("WorkQueueUrl", "WORK_QUEUE_URL"),
     ("ExceptionQueueUrl", "EXCEPTION_QUEUE_URL"),
     ("WorkDeadLetterQueueUrl", "WORK_DEAD_LETTER_QUEUE_URL"),
+    ("LogGroupName", "LOG_GROUP_NAME"),
     ("ReadinessDeadlineMinutes", "READINESS_DEADLINE_MINUTES"),
     ("MaxAttempts", "MAX_ATTEMPTS"),
 ];

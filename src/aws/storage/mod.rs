@@ -10,6 +10,8 @@ mod parts;
 mod probe;
 #[cfg(feature = "cli")]
 mod read;
+#[cfg(feature = "cli")]
+mod settings;
 mod upload;
 
 use std::collections::HashMap;
@@ -34,8 +36,10 @@ use crate::telemetry::Counters;
 pub use object::Published;
 #[cfg(feature = "cli")]
 pub use probe::ConditionalWrites;
-#[cfg(feature = "cli")]
 pub use read::{Found, Label, ObjectPage, Version};
+#[cfg(feature = "cli")]
+#[cfg(feature = "cli")]
+pub use settings::{Enforcement, Setting};
 pub use upload::{Prepared, Upload};
 
 /// The archive bucket.

@@ -247,7 +247,13 @@ fn every_statement_says_why_and_none_is_for_everything() {
             // X-Ray knows no resources; in a key's policy, * is that key.
             assert!(
                 !anywhere
-                    || ["TraceInvocations", "LetIamDecide", "LetIamDecideOnLogKey"].contains(&sid.as_str()),
+                    || [
+                        "TraceInvocations",
+                        "LookAtTrailsAndLogs",
+                        "LetIamDecide",
+                        "LetIamDecideOnLogKey"
+                    ]
+                    .contains(&sid.as_str()),
                 "{sid}"
             );
         }
