@@ -35,15 +35,14 @@ UNKNOWN_TO_MOTO = {
     "AWS::SQS::QueuePolicy": None,
 }
 
+# What moto's CloudFormation forgets when it updates it.
+NOT_UPDATED_BY_MOTO = ["AWS::DynamoDB::Table", "AWS::KMS::Key"]
+
 
 def expanded(template, parameters):
     """The template as CloudFormation sees it after the SAM transform, less what moto does not know."""
     stack = Translator({}, Parser(), boto_session=boto3.Session()).translate(template, parameters)
     del stack["Outputs"]["DashboardUrl"]
-    for resource in stack["Resources"].values():
-        # Moto knows no Ed25519; a key of another kind stands in, and nothing here signs with it.
-        if resource["Type"] == "AWS::KMS::Key" and resource["Properties"].get("KeySpec") == "ECC_NIST_EDWARDS25519":
-            resource["Properties"]["KeySpec"] = "ECC_NIST_P256"
     left_out = [name for name, resource in stack["Resources"].items() if resource["Type"] in UNKNOWN_TO_MOTO]
     for name in left_out:
         stand_in = UNKNOWN_TO_MOTO[stack["Resources"].pop(name)["Type"]]
@@ -60,6 +59,36 @@ def read(text, parameters):
     # Moto splits a list that is given, but not one that is a default: so everything is given.
     defaults = {name: str(parameter["Default"]) for name, parameter in template["Parameters"].items()}
     return template, defaults | parameters
+
+
+def update_tables(dynamodb, cloudformation, stack, former):
+    """Updates the tables of a stack by DynamoDB's own calls, as CloudFormation would.
+
+    Leaves out of the update what moto's CloudFormation would lose by it.
+    """
+    for name, resource in stack["Resources"].items():
+        if resource["Type"] != "AWS::DynamoDB::Table":
+            continue
+        wanted, had = resource["Properties"], former["Resources"][name]["Properties"]
+        # A table with another key would be another table.
+        assert wanted["KeySchema"] == had["KeySchema"], name
+        outputs = cloudformation.describe_stacks(StackName="archiver")["Stacks"][0]["Outputs"]
+        table = next(output["OutputValue"] for output in outputs if output["OutputKey"] == f"{name}Name")
+        new = [index for index in wanted.get("GlobalSecondaryIndexes", []) if index not in had.get("GlobalSecondaryIndexes", [])]
+        # https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dynamodb-table.html
+        assert len(new) <= 1, "CloudFormation adds one index at a time"
+        if new:
+            dynamodb.update_table(
+                TableName=table,
+                AttributeDefinitions=wanted["AttributeDefinitions"],
+                GlobalSecondaryIndexUpdates=[{"Create": index} for index in new],
+            )
+        if wanted.get("StreamSpecification") != had.get("StreamSpecification"):
+            stream = {"StreamEnabled": True, **wanted["StreamSpecification"]}
+            dynamodb.update_table(TableName=table, StreamSpecification=stream)
+    for name, resource in former["Resources"].items():
+        if resource["Type"] in NOT_UPDATED_BY_MOTO:
+            stack["Resources"][name] = resource
 
 
 def main():
@@ -90,18 +119,24 @@ def main():
 
     cloudformation = client("cloudformation")
 
-    def deploy(how, text):
+    ready = {CODE}
+
+    def deploy(how, text, former=None):
         template, given = read(text, parameters)
+        stack = expanded(template, given)
+        if former:
+            update_tables(client("dynamodb"), cloudformation, stack, expanded(*read(former, parameters)))
         how(
             StackName="archiver",
-            TemplateBody=json.dumps(expanded(template, given)),
+            TemplateBody=json.dumps(stack),
             Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in given.items()],
             Capabilities=["CAPABILITY_IAM"],
         )
         # Its CloudFormation leaves versions and Object Lock out.
         lock = {"ObjectLockEnabled": "Enabled"}
         for bucket in client("s3").list_buckets()["Buckets"]:
-            if bucket["Name"] != CODE:
+            if bucket["Name"] not in ready:
+                ready.add(bucket["Name"])
                 versions = {"Status": "Enabled"}
                 client("s3").put_bucket_versioning(Bucket=bucket["Name"], VersioningConfiguration=versions)
                 client("s3").put_object_lock_configuration(Bucket=bucket["Name"], ObjectLockConfiguration=lock)
@@ -120,7 +155,7 @@ def main():
         client("events").put_events(Entries=[entry | {"EventBusName": bus}])
     report()
     if wanted.get("before") and sys.stdin.readline():
-        deploy(cloudformation.update_stack, newest)
+        deploy(cloudformation.update_stack, newest, former=wanted["before"])
         report()
     sys.stdin.read()
     server.stop()
