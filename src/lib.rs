@@ -17,7 +17,7 @@
 //! | 5 | ops | what operators ask for, as values and events |
 //! | 4 | trigger | payloads in, answers out, metrics |
 //! | 3 | archive | the use case |
-//! | 2 | aws, genesys, webhook | one outside system each |
+//! | 2 | aws, genesys, seal, webhook | one outside system each; the transparency log |
 //! | 1 | config, http, retry | the environment as values; what HTTP clients share |
 //! | 0 | clock, domain, error, redact, telemetry | values, and what every layer needs |
 //! | 0 | sim | beside the rest: imports only itself, so that a mistake made twice cannot cancel itself out |
@@ -34,6 +34,7 @@ mod http;
 pub mod ops;
 pub mod redact;
 pub mod retry;
+pub mod seal;
 #[cfg(feature = "sim")]
 pub mod sim;
 pub mod telemetry;
