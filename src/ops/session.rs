@@ -33,8 +33,10 @@ const REQUIRED: [&str; 4] = [
 ];
 
 /// The variables that say where AWS services are; the one of all services has no name.
-const ENDPOINTS: [(&str, &str); 6] = [
+const ENDPOINTS: [(&str, &str); 8] = [
     ("", "AWS_ENDPOINT_URL"),
+    ("cloudtrail", "AWS_ENDPOINT_URL_CLOUDTRAIL"),
+    ("cloudwatchlogs", "AWS_ENDPOINT_URL_CLOUDWATCH_LOGS"),
     ("dynamodb", "AWS_ENDPOINT_URL_DYNAMODB"),
     ("kms", "AWS_ENDPOINT_URL_KMS"),
     ("s3", "AWS_ENDPOINT_URL_S3"),
@@ -57,6 +59,8 @@ pub struct Session {
     pub(super) dead_letter_queue: Option<String>,
     /// The transparency log, where one is named.
     pub(super) log: Settings,
+    /// The function's log group, where it is named.
+    pub(super) log_group: Option<String>,
     /// The user of this machine, where it names one.
     user: Option<String>,
     /// `AWS_ENDPOINT_URL`, and those of single services.
@@ -127,6 +131,7 @@ impl Session {
             clock: Clock::default(),
             dead_letter_queue: lookup("WORK_DEAD_LETTER_QUEUE_URL").filter(|url| !url.is_empty()),
             log: Settings::read(lookup),
+            log_group: lookup("LOG_GROUP_NAME").filter(|name| !name.is_empty()),
             user: lookup("USER").or_else(|| lookup("USERNAME")),
             endpoints: ENDPOINTS
                 .iter()

@@ -7,6 +7,7 @@ mod args;
 mod audit;
 mod backfill;
 mod doctor;
+mod erase;
 mod html;
 mod log;
 mod man;
@@ -66,6 +67,7 @@ enum Command {
     Verify(verify::Args),
     Audit(audit::Args),
     Log(log::Args),
+    Erase(erase::Args),
     Doctor(doctor::Args),
     Report(report::Args),
     /// Print the completions of a shell, to be sourced by it.
@@ -139,6 +141,7 @@ async fn run(cli: &Cli, out: &Out, interrupt: Interrupt) -> Result<Verdict, Erro
         Command::Verify(_) => verify::NEEDS,
         Command::Audit(_) => audit::NEEDS,
         Command::Log(args) => args.needs(),
+        Command::Erase(_) => erase::NEEDS,
         Command::Doctor(_) => doctor::NEEDS,
         Command::Report(_) => report::NEEDS,
         Command::Completions { shell } => {
@@ -161,6 +164,7 @@ async fn run(cli: &Cli, out: &Out, interrupt: Interrupt) -> Result<Verdict, Erro
         Command::Verify(args) => verify::run(args, &session, out).await,
         Command::Audit(args) => audit::run(args, &session, out).await,
         Command::Log(args) => log::run(args, &session, out).await,
+        Command::Erase(args) => erase::run(args, &session, out).await,
         Command::Doctor(args) => doctor::run(args, &session, out).await,
         Command::Report(args) => report::run(args, &session, out).await,
         Command::Reconcile(args) => reconcile::run(args, &session, out).await,
