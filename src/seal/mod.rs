@@ -13,6 +13,7 @@
 pub mod batch;
 pub mod checkpoint;
 pub mod layout;
+pub mod signer;
 pub mod store;
 pub mod tree;
 

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use super::batch::Batch;
 use super::layout;
 use crate::aws::failed;
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 
 /// The bucket of the log.
 #[derive(Debug, Clone)]
@@ -119,19 +119,19 @@ impl LogStore {
         Ok(starts.filter(|first| *first >= start).collect())
     }
 
-    /// Returns the batch whose first entry is the leaf `start`; `None` if there is none.
+    /// Returns the batch whose first entry is the leaf `start`; `None` if there is none. Fails with `log_inconsistent`
+    /// if the object is no such batch.
     pub async fn batch(&self, start: u64) -> Result<Option<Batch>, Error> {
         let key = layout::batch(start);
         let Some(bytes) = self.get(&key).await? else {
             return Ok(None);
         };
         let batch = Batch::from_bytes(&bytes);
-        let batch = batch.map_err(|error| Error::transient(format!("{}: {error}", self.place(&key))))?;
+        let batch = batch.map_err(|error| self.inconsistent(&key, &error.to_string()))?;
         if batch.start == start {
             Ok(Some(batch))
         } else {
-            let message = format!("{} says that it starts at {}", self.place(&key), batch.start);
-            Err(Error::transient(message))
+            Err(self.inconsistent(&key, &format!("the batch says that it starts at {}", batch.start)))
         }
     }
 
@@ -139,6 +139,15 @@ impl LogStore {
     pub async fn checkpoints(&self, since: Option<Timestamp>) -> Result<Vec<String>, Error> {
         let after = since.map(layout::checkpoints_since);
         self.keys(layout::CHECKPOINTS, after.as_deref()).await
+    }
+
+    /// Returns the error of an object that is missing or contradicts others: `log_inconsistent`, with the way out.
+    pub fn inconsistent(&self, key: &str, why: &str) -> Error {
+        let message = format!(
+            "{}: {why}. Nothing is sealed or signed until the object is restored: docs/log.md, \"Restoring\"",
+            self.place(key)
+        );
+        Error::new(ErrorKind::LogInconsistent, message)
     }
 
     fn place(&self, key: &str) -> String {

@@ -25,6 +25,7 @@ mod local;
 mod log_lines;
 mod lost_answers;
 mod openapi;
+mod sealer;
 mod settled;
 mod settling;
 mod simulator;

@@ -4,6 +4,8 @@
 //! checks by CRC64NVME over each part and over the whole. Neither ever replaces an object (`If-None-Match: *`).
 
 mod checksum;
+#[cfg(feature = "cli")]
+mod erase;
 mod object;
 mod parts;
 #[cfg(feature = "cli")]

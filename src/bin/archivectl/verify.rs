@@ -156,6 +156,12 @@ fn words(figures: &Figures) -> Text {
             counted(figures.unarchived, "recording is", "recordings are")
         ));
     }
+    if figures.erased > 0 {
+        text = text.line().add(format!(
+            "{} erased on purpose (archivectl audit CONVERSATION says by whom and why)",
+            counted(figures.erased, "recording was", "recordings were")
+        ));
+    }
     if let Some(sample) = &figures.sample {
         text = text.line().add(format!(
             "a sample of {}%: {} conversations were left out; --seed {} chooses the same again",

@@ -6,6 +6,7 @@ use super::object::Comparison;
 use crate::aws::ledger::Ledger;
 use crate::aws::storage::{Found, Storage};
 use crate::domain::audit::{Action, AuditEvent, Stored};
+use crate::domain::record::State;
 use crate::domain::recording::{ArchiveKey, ConversationId};
 use crate::error::Error;
 use crate::ops::custody::{self, Custody};
@@ -29,6 +30,8 @@ pub(in crate::ops) struct Checked {
     pub(super) bytes: u64,
     pub(super) events: u64,
     pub(super) unarchived: u64,
+    /// Recordings that were erased on purpose.
+    pub(super) erased: u64,
     pub(super) objects: u64,
     pub(in crate::ops) proven: Vec<Proven>,
     /// Files whose bytes were read, proven or not.
@@ -86,10 +89,11 @@ impl Checker {
         for custody in custodies {
             checked.events += custody.events.len() as u64;
             checked.findings.extend_from_slice(&custody.findings);
-            if custody.archived_at().is_none() {
-                checked.unarchived += u64::from(!custody.superseded);
-            } else {
-                checked.recordings += 1;
+            match (custody.state(), custody.archived_at()) {
+                // Counted with its files.
+                (Some(State::Erased), _) => {}
+                (_, None) => checked.unarchived += u64::from(!custody.superseded),
+                (_, Some(_)) => checked.recordings += 1,
             }
             self.files(id, &custody, &mut checked).await;
         }
@@ -107,6 +111,9 @@ impl Checker {
     /// Checks every object that the audit of a recording names, and that the ledger names no archived one beside them.
     pub(in crate::ops) async fn files(&self, id: ConversationId, custody: &Custody, checked: &mut Checked) {
         let files = custody.files();
+        if custody.state() == Some(State::Erased) {
+            return self.erased(id, custody, &files, checked).await;
+        }
         for stored in &files {
             let comparison = self.object(id, custody, stored, checked).await;
             for (code, detail) in comparison {
@@ -127,6 +134,24 @@ impl Checker {
                 let finding = custody.finding(id.to_string(), key, Code::AuditMissing, detail);
                 checked.findings.push(finding);
             }
+        }
+    }
+
+    /// Checks that no version is left of what was erased.
+    async fn erased(&self, id: ConversationId, custody: &Custody, files: &[Stored], checked: &mut Checked) {
+        checked.erased += u64::from(custody.recording != "-");
+        for stored in files {
+            let place = &stored.archive_key;
+            let (code, detail) = match self.storage.versions(place).await {
+                Ok(left) if left.is_empty() => continue,
+                Ok(left) => {
+                    let detail = format!("it was erased, and {} of its versions are there", left.len());
+                    (Code::ErasedObjectPresent, detail)
+                }
+                Err(error) => (Code::ObjectUnreadable, error.to_string()),
+            };
+            let finding = custody.finding(id.to_string(), Some(place), code, detail);
+            checked.findings.push(finding);
         }
     }
 

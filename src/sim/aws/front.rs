@@ -11,7 +11,7 @@ use tower::ServiceExt as _;
 use winterbaume_core::{MockResponse, MockService as _};
 use winterbaume_secretsmanager::SecretsManagerService;
 
-use super::{dynamodb, queues};
+use super::{dynamodb, kms, queues};
 use crate::sim::names::ACCOUNT_ID;
 use crate::sim::wire::Service;
 
@@ -24,6 +24,7 @@ pub(super) struct Services {
     pub(super) s3: S3Service,
     pub(super) dynamodb: dynamodb::Inner,
     pub(super) queues: Arc<queues::Queues>,
+    pub(super) keys: Arc<kms::Keys>,
     pub(super) secrets: Arc<SecretsManagerService>,
 }
 
@@ -60,7 +61,9 @@ fn target(parts: &Parts) -> Option<(Service, &str)> {
         .split_once('.')?;
     let service = match prefix {
         "DynamoDB_20120810" => Service::DynamoDb,
+        "DynamoDBStreams_20120810" => Service::Streams,
         "AmazonSQS" => Service::Sqs,
+        "TrentService" => Service::Kms,
         "secretsmanager" => Service::SecretsManager,
         _ => return None,
     };
@@ -133,7 +136,8 @@ impl Services {
         };
         match service {
             Service::Sts => caller_identity(&body),
-            Service::DynamoDb => self.dynamodb.call(parts, body).await,
+            Service::DynamoDb | Service::Streams => self.dynamodb.call(parts, body).await,
+            Service::Kms => self.keys.call(&operation, &body),
             Service::Sqs => answer(self.queues.call(&operation, parts, body).await),
             _ => answer(self.secrets.handle(queues::mock_request(&parts, body)).await),
         }

@@ -3,6 +3,7 @@
 mod audit;
 mod backfill;
 mod doctor;
+mod erase;
 mod files;
 mod foreign;
 mod general;
