@@ -393,6 +393,7 @@ mod tests {
             intact: true,
             superseded: false,
             findings: findings.clone(),
+            contradiction: None,
         };
         Audit {
             conversation: ConversationId::parse(CONVERSATION).unwrap(),

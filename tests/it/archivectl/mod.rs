@@ -2,6 +2,7 @@
 
 mod audit;
 mod backfill;
+mod contradicted;
 mod doctor;
 mod files;
 mod foreign;

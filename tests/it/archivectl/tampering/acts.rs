@@ -21,7 +21,8 @@ use super::{SPLIT, SPLIT_RECORDING};
 use crate::support::{Bench, CONVERSATION, KEY, RECORDING, call_bytes, sha256};
 
 /// An act of tampering.
-pub(super) type Act = Box<dyn for<'a> Fn(&'a Bench) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>>>;
+pub(in super::super) type Act =
+    Box<dyn for<'a> Fn(&'a Bench) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>>>;
 
 pub(super) const HOUR: SignedDuration = SignedDuration::from_hours(1);
 
@@ -112,7 +113,7 @@ async fn replace(bench: &Bench, bytes: Vec<u8>) {
 }
 
 /// Deletes the object, and the record with it or its state.
-pub(super) fn gone(state: Option<&'static str>) -> Act {
+pub(in super::super) fn gone(state: Option<&'static str>) -> Act {
     act!(|bench| {
         purge(bench, KEY).await;
         if let Some(state) = state {
@@ -126,7 +127,7 @@ pub(super) fn gone(state: Option<&'static str>) -> Act {
     })
 }
 
-pub(super) fn failed_and_replaced() -> Act {
+pub(in super::super) fn failed_and_replaced() -> Act {
     act!(|bench| {
         replace(bench, other_bytes()).await;
         edit(bench, &[("state", text("failed"))]).await;
