@@ -11,6 +11,7 @@ mod html;
 mod man;
 mod out;
 mod progress;
+mod proof;
 mod reconcile;
 mod redrive;
 mod report;

@@ -1,5 +1,7 @@
 //! `archivectl verify`: proves that the archive is what it was, byte by byte and event by event.
 
+use std::path::PathBuf;
+
 use recording_archiver::domain::recording::ConversationId;
 use recording_archiver::ops::finding::Finding;
 use recording_archiver::ops::span::{Axis, Span};
@@ -8,6 +10,7 @@ use recording_archiver::ops::{Error, Listener, Session, Verdict};
 
 use crate::args::{self, Days, EITHER};
 use crate::out::Out;
+use crate::proof::Proof;
 use crate::text::{BAD, DIM, GOOD, NOTE, Text};
 use crate::words::{bytes, count, counted};
 
@@ -26,6 +29,8 @@ Examples:
   archivectl verify --from 2026-03-01 --to 2026-03-31
   # the calls of March, whenever they were archived
   archivectl verify --from 2026-03-01 --to 2026-03-31 --by call
+  # the proof of March, as one JSON document that stands for itself
+  archivectl verify --from 2026-03-01 --to 2026-03-31 --proof proof-2026-03.json
   # a spot check, another one each time
   archivectl verify --sample 1%
   # one conversation
@@ -52,6 +57,10 @@ pub(crate) struct Args {
     /// Which sample: the same word, the same conversations. Default: a random word, which is printed.
     #[arg(long, value_name = "WORD", requires = "sample")]
     seed: Option<String>,
+    /// Also write the proof into this file: one JSON document with what was looked at, each object and its hash, the
+    /// findings, and the verdict. It must not be there yet.
+    #[arg(long, value_name = "FILE")]
+    proof: Option<PathBuf>,
     /// How many conversations at a time.
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=64))]
     concurrency: u16,
@@ -79,10 +88,16 @@ pub(crate) async fn run(args: &Args, session: &Session, out: &Out) -> Result<Ver
         }),
         concurrency: args.concurrency.into(),
     };
+    let proof = args.proof.as_deref().map(Proof::begin).transpose()?;
     let progress = out.progress("verify");
-    let show = |item: Item| match &item {
-        Item::Finding(found) => out.item(&item, || finding(found)),
-        Item::Proven(object) => out.detail(&item, || proven(object)),
+    let show = |item: Item| {
+        if let Some(proof) = &proof {
+            out.note_loss(proof.add(&item));
+        }
+        match &item {
+            Item::Finding(found) => out.item(&item, || finding(found)),
+            Item::Proven(object) => out.detail(&item, || proven(object)),
+        }
     };
     let listener = |event| progress.hear(event, show);
     let ended = verify(session, request, Listener::new(&listener)).await;
@@ -90,6 +105,10 @@ pub(crate) async fn run(args: &Args, session: &Session, out: &Out) -> Result<Ver
     let begun = ended.figures.conversations > 0;
     out.ended(&ended, begun, || words(&ended.figures));
     ended.end?;
+    if let (Some(proof), Some(path)) = (proof, &args.proof) {
+        let sha256 = proof.finish(&ended.figures)?;
+        out.note(format!("proof written: {}, SHA-256 {sha256}", path.display()));
+    }
     Ok(ended.figures.verdict())
 }
 

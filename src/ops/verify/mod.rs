@@ -109,7 +109,7 @@ pub async fn verify(session: &Session, request: Request, listener: Listener<'_, 
         storage: session.storage(),
         span: request.span,
     });
-    let scope = Scope::begin(session, request.span).await;
+    let scope = Scope::begin(session, &request).await;
     let sampled = |sample: &Sample| Sampled {
         share: sample.share,
         seed: sample.seed.clone(),

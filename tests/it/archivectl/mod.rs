@@ -4,6 +4,7 @@ mod audit;
 mod backfill;
 mod contradicted;
 mod doctor;
+mod document;
 mod files;
 mod foreign;
 mod general;
