@@ -9,6 +9,7 @@ mod files;
 mod foreign;
 mod general;
 mod manners;
+mod pages;
 mod proof;
 mod reconcile;
 mod redrive;
