@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::custody::{self, Custody};
 use super::finding::Finding;
-use super::verify::{Checked, Checker, Proven};
+use super::verify::{Checked, Checker, Gone, Proven};
 use super::{Error, Session, Verdict};
 use crate::domain::audit::Stored;
 use crate::domain::record::State;
@@ -21,6 +21,8 @@ pub struct Audit {
     pub findings: Vec<Finding>,
     /// The files that were read back and are as they were archived; `None`: none was read.
     pub proven: Option<Vec<Proven>>,
+    /// The files that ended lawfully, where they were to be read.
+    pub gone: Vec<Gone>,
 }
 
 /// The chain of custody in figures.
@@ -32,6 +34,7 @@ pub struct Figures<'a> {
     findings: &'a [Finding],
     read: bool,
     proven: &'a [Proven],
+    gone: &'a [Gone],
 }
 
 #[derive(Debug, Serialize)]
@@ -86,6 +89,7 @@ pub async fn audit(session: &Session, conversation: ConversationId, read: bool) 
             custodies,
             findings,
             proven: read.then_some(checked.proven),
+            gone: checked.gone,
         })
     };
     session.unless_interrupted(reading).await
@@ -111,6 +115,7 @@ impl Audit {
             findings: &self.findings,
             read: self.proven.is_some(),
             proven: self.proven.as_deref().unwrap_or_default(),
+            gone: &self.gone,
         }
     }
 
@@ -118,6 +123,13 @@ impl Audit {
     pub fn is_archived(&self) -> bool {
         let mut custodies = self.custodies.iter();
         custodies.any(|custody| custody.archived_at().is_some())
+    }
+
+    /// Returns the recordings of it that are not archived, by the audit, but for those that nobody wants.
+    pub fn unarchived(&self) -> impl Iterator<Item = &Custody> {
+        let wanted = self.custodies.iter().filter(|custody| !custody.superseded);
+        let wanted = wanted.filter(|custody| custody.state() != Some(State::Skipped));
+        wanted.filter(|custody| custody.archived_at().is_none())
     }
 
     /// Returns whether there are findings, or nothing is archived of which anything could be proven.

@@ -39,6 +39,8 @@ pub struct Version {
     pub id: String,
     /// It is a delete marker.
     pub is_marker: bool,
+    /// The time at which it was written.
+    pub written: Option<Timestamp>,
 }
 
 /// The ids in an object's metadata; `None` where one is missing.
@@ -87,7 +89,6 @@ impl Storage {
         let mut hashed = Hashed::new(Box::pin(chunks));
         let broken = |error| Error::transient(format!("reading {place} broke off")).caused_by(error);
         while hashed.try_next().await.map_err(broken)?.is_some() {}
-        let moment = |at: &DateTime| Timestamp::from_second(at.secs()).ok();
         let class = got.storage_class().map_or("STANDARD", StorageClass::as_str);
         let encryption = got.server_side_encryption();
         Ok(Some(Found {
@@ -163,18 +164,19 @@ impl Storage {
                     .failed(&format!("listing the versions of {place}"), error)
             })?;
         let is_this = |key: Option<&str>| key.is_some_and(|key| decoded(key) == place.key);
-        let version = |id: Option<&str>, is_marker| Version {
+        let version = |id: Option<&str>, is_marker, at: Option<&DateTime>| Version {
             id: id.unwrap_or("null").to_owned(),
             is_marker,
+            written: at.and_then(moment),
         };
         let versions = listed.versions().iter().filter(|version| is_this(version.key()));
         let markers = listed
             .delete_markers()
             .iter()
             .filter(|marker| is_this(marker.key()));
-        let versions = versions.map(|one| version(one.version_id(), false));
+        let versions = versions.map(|one| version(one.version_id(), false, one.last_modified()));
         Ok(versions
-            .chain(markers.map(|one| version(one.version_id(), true)))
+            .chain(markers.map(|one| version(one.version_id(), true, one.last_modified())))
             .collect())
     }
 
@@ -197,9 +199,7 @@ impl Storage {
                     .failed(&format!("listing s3://{bucket}/{prefix}"), error)
             })?;
         let objects = page.contents().iter().filter_map(|object| {
-            let written = object
-                .last_modified()
-                .and_then(|at| Timestamp::from_second(at.secs()).ok());
+            let written = object.last_modified().and_then(moment);
             Some((decoded(object.key()?), written))
         });
         Ok(ObjectPage {
@@ -228,6 +228,11 @@ impl Storage {
                 .failed(&format!("looking for {}", self.archive_key(key)), error)),
         }
     }
+}
+
+/// Returns a moment of the SDK to the second, as S3 tells it.
+fn moment(at: &DateTime) -> Option<Timestamp> {
+    Timestamp::from_second(at.secs()).ok()
 }
 
 /// Decodes a key of a listing that was asked for as `url`: `+` is a space, and `%XX` a byte of UTF-8

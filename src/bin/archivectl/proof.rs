@@ -29,13 +29,16 @@ struct Parts {
     document: PathBuf,
     /// Its findings, which come in between.
     findings: PathBuf,
+    /// Its objects that ended lawfully, likewise.
+    gone: PathBuf,
 }
 
 struct Written {
     document: BufWriter<Hashed>,
     findings: BufWriter<File>,
-    objects: u64,
-    found: u64,
+    gone: BufWriter<File>,
+    /// Number of entries in each of the three.
+    counts: [u64; 3],
 }
 
 /// A file, and the SHA-256 of what was written to it.
@@ -55,6 +58,7 @@ impl Proof {
         let parts = Parts {
             document: part("objects"),
             findings: part("findings"),
+            gone: part("gone"),
         };
         let written = Written::begin(&parts).map_err(|error| failed(path, &error))?;
         Ok(Self {
@@ -96,17 +100,19 @@ impl Written {
         let mut begun = Self {
             document: BufWriter::new(document),
             findings: BufWriter::new(open(&parts.findings)?),
-            objects: 0,
-            found: 0,
+            gone: BufWriter::new(open(&parts.gone)?),
+            counts: [0; 3],
         };
         write!(begun.document, "{{\"schema\":\"{SCHEMA}\",\n\"objects\":[")?;
         Ok(begun)
     }
 
     fn add(&mut self, item: &Item) -> io::Result<()> {
+        let [objects, found, gone] = &mut self.counts;
         let (out, count): (&mut dyn Write, _) = match item {
-            Item::Proven(_) => (&mut self.document, &mut self.objects),
-            Item::Finding(_) => (&mut self.findings, &mut self.found),
+            Item::Proven(_) => (&mut self.document, objects),
+            Item::Finding(_) => (&mut self.findings, found),
+            Item::Gone(_) => (&mut self.gone, gone),
         };
         let separator = if *count == 0 { "" } else { "," };
         *count += 1;
@@ -115,10 +121,12 @@ impl Written {
 
     fn end(self, figures: &Figures) -> io::Result<String> {
         let mut document = self.document;
-        document.write_all(b"],\n\"findings\":[")?;
-        let mut findings = self.findings.into_inner()?;
-        findings.rewind()?;
-        io::copy(&mut findings, &mut document)?;
+        for (name, entries) in [("findings", self.findings), ("gone", self.gone)] {
+            write!(document, "],\n\"{name}\":[")?;
+            let mut entries = entries.into_inner()?;
+            entries.rewind()?;
+            io::copy(&mut entries, &mut document)?;
+        }
         let verdict = match figures.verdict() {
             Verdict::Clean => "clean",
             Verdict::Findings => "findings",
@@ -154,8 +162,9 @@ impl Write for Hashed {
 impl Drop for Parts {
     fn drop(&mut self) {
         // What cannot be removed is named after the proof, and holds nothing that is not in it.
-        let _ = fs::remove_file(&self.document);
-        let _ = fs::remove_file(&self.findings);
+        for part in [&self.document, &self.findings, &self.gone] {
+            let _ = fs::remove_file(part);
+        }
     }
 }
 

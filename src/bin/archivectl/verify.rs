@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use recording_archiver::domain::recording::ConversationId;
 use recording_archiver::ops::finding::Finding;
 use recording_archiver::ops::span::{Axis, Span};
-use recording_archiver::ops::verify::{Figures, Item, Proven, Request, Sample, Scope, verify};
+use recording_archiver::ops::verify::{Ending, Figures, Gone, Item, Proven, Request, Sample, Scope, verify};
 use recording_archiver::ops::{Error, Listener, Session, Verdict};
 
 use crate::args::{self, Days, EITHER};
@@ -37,7 +37,7 @@ Examples:
   archivectl verify c0000000-0000-4000-8000-000000000001
 
 It needs to read only: s3:GetObject, GetObjectTagging, GetObjectRetention, GetObjectLegalHold, ListBucket and \
-ListBucketVersions, dynamodb:Query and Scan, and kms:Decrypt if the bucket is encrypted with a key of yours. S3 bills three requests for each object, a listing more where there are versions, and traffic out of the \
+ListBucketVersions, dynamodb:Query and Scan, and kms:Decrypt if the bucket is encrypted with a key of yours. S3 bills two requests for each object, a listing more where there are versions, and traffic out of the \
 region, so run it in the bucket's region.")]
 pub(crate) struct Args {
     /// Conversations to look at, whenever they were archived.
@@ -97,6 +97,7 @@ pub(crate) async fn run(args: &Args, session: &Session, out: &Out) -> Result<Ver
         match &item {
             Item::Finding(found) => out.item(&item, || finding(found)),
             Item::Proven(object) => out.detail(&item, || proven(object)),
+            Item::Gone(object) => out.detail(&item, || gone(object)),
         }
     };
     let listener = |event| progress.hear(event, show);
@@ -134,6 +135,15 @@ fn proven(object: &Proven) -> Text {
         .fold(text, |text, note| text.line().add(format!("  {note}")))
 }
 
+/// Shows an object that ended lawfully.
+fn gone(object: &Gone) -> Text {
+    let ending = match object.ending {
+        Ending::Expired => "expired",
+    };
+    let text = Text::styled(NOTE, ending).add(format!(" {}", object.archive_key));
+    text.line().add(format!("  {}", object.detail))
+}
+
 /// Says which days were looked at.
 fn days(scope: &Scope) -> Option<String> {
     let (by, from, to) = (scope.by?, scope.from?, scope.to?);
@@ -167,6 +177,12 @@ fn words(figures: &Figures) -> Text {
         text = text.line().add(format!(
             "{} with a note (-v): a lawful change, or something that was not recorded then",
             counted(figures.noted, "file", "files")
+        ));
+    }
+    if figures.gone > 0 {
+        text = text.line().add(format!(
+            "{} expired (-v): deleted after the lock had ended, so nothing of it is proven but its audit",
+            counted(figures.gone, "file has", "files have")
         ));
     }
     if figures.unarchived > 0 {

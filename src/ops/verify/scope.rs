@@ -5,8 +5,8 @@ use jiff::civil::Date;
 use serde::Serialize;
 
 use super::Request;
-use crate::ops::Session;
 use crate::ops::span::Axis;
+use crate::ops::{Error, Session};
 
 /// The scope of a verification.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -41,11 +41,12 @@ pub struct Scope {
 }
 
 impl Scope {
-    /// Begins, and asks AWS who the caller is.
+    /// Begins, and asks AWS who the caller is, unless Ctrl-C ends it: then nothing is looked at.
     pub(super) async fn begin(session: &Session, request: &Request) -> Self {
         let span = request.span;
         let named = request.conversations.iter().map(ToString::to_string);
-        let caller = session.caller().await;
+        let asked = async { Ok::<_, Error>(session.caller().await) };
+        let caller = session.unless_interrupted(asked).await.ok().flatten();
         let (account, caller) = caller.unzip();
         let config = &session.config;
         Self {

@@ -17,6 +17,7 @@ mod report;
 mod settling;
 mod tampering;
 mod terminal;
+mod verdicts;
 mod verify;
 
 use std::collections::HashMap;
