@@ -13,8 +13,8 @@ use crate::error::{Error, ErrorKind};
 /// The bucket of the log.
 #[derive(Debug, Clone)]
 pub struct LogStore {
-    client: aws_sdk_s3::Client,
-    bucket: String,
+    pub(super) client: aws_sdk_s3::Client,
+    pub(super) bucket: String,
 }
 
 /// What became of a put.
@@ -150,7 +150,8 @@ impl LogStore {
         Error::new(ErrorKind::LogInconsistent, message)
     }
 
-    fn place(&self, key: &str) -> String {
+    /// Returns `s3://bucket/key`.
+    pub fn place(&self, key: &str) -> String {
         format!("s3://{}/{key}", self.bucket)
     }
 }

@@ -88,8 +88,12 @@ fn s3_operation(parts: &Parts) -> &'static str {
         ("GET", false) if has("versions") => "ListObjectVersions",
         ("GET", false) if has("list-type") => "ListObjectsV2",
         ("GET", false) if has("versioning") => "GetBucketVersioning",
+        ("GET", false) if has("policy") => "GetBucketPolicy",
+        ("GET", false) if has("encryption") => "GetBucketEncryption",
+        ("GET", false) if has("object-lock") => "GetObjectLockConfiguration",
         ("GET", false) => "ListObjects",
         ("PUT", false) if has("versioning") => "PutBucketVersioning",
+        ("PUT", false) if has("policy") => "PutBucketPolicy",
         ("PUT", false) => "CreateBucket",
         ("HEAD", false) => "HeadBucket",
         ("DELETE", false) => "DeleteBucket",
@@ -120,6 +124,9 @@ impl Services {
     async fn dispatch(self, request: Request<Body>) -> Response<Body> {
         let (parts, body) = request.into_parts();
         let Some((service, operation)) = target(&parts) else {
+            if parts.headers.contains_key("x-amz-target") {
+                return unknown_operation();
+            }
             return self.object_storage(Request::from_parts(parts, body)).await;
         };
         let operation = operation.to_owned();
@@ -167,6 +174,17 @@ fn caller_identity(body: &[u8]) -> Response<Body> {
     let mut response = plain(StatusCode::OK, &body);
     let xml = HeaderValue::from_static("text/xml");
     response.headers_mut().insert(CONTENT_TYPE, xml);
+    response
+}
+
+/// Answers as a service of the JSON protocol does whose operation there is not.
+fn unknown_operation() -> Response<Body> {
+    let mut response = plain(
+        StatusCode::BAD_REQUEST,
+        "{\"__type\":\"UnknownOperationException\"}",
+    );
+    let json = HeaderValue::from_static("application/x-amz-json-1.1");
+    response.headers_mut().insert(CONTENT_TYPE, json);
     response
 }
 
