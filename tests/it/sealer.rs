@@ -3,6 +3,7 @@
 mod crash;
 mod imports;
 mod log;
+mod outside;
 mod restoring;
 mod tampering;
 
@@ -40,7 +41,7 @@ impl Bench {
             captured.lock().unwrap().push(line);
         });
         let sdk = self.world.aws.sdk_config();
-        SealingHandler::connect(&config, &sdk, self.clock.clone(), lines)
+        SealingHandler::connect(&config, &sdk, self.clock.clone(), lines).unwrap()
     }
 
     /// Returns everything that the audit table's stream holds, as Lambda hands it over.

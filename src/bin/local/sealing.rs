@@ -46,7 +46,7 @@ impl Sealing {
         let config = SealingConfig::from_lookup(|name| environment.get(name).cloned())?;
         let sdk = world.aws.sdk_config();
         Ok(Self {
-            handler: SealingHandler::connect(&config, &sdk, Clock::default(), Lines::new(drop)),
+            handler: SealingHandler::connect(&config, &sdk, Clock::default(), Lines::new(drop))?,
             stream: world.aws.stream(AUDIT_TABLE).await?,
         })
     }
