@@ -216,6 +216,15 @@ impl Aws {
         Ok(())
     }
 
+    /// Returns a reader of the stream of `table`.
+    pub async fn stream(&self, table: &str) -> Result<Stream, StreamError> {
+        let described = self.dynamodb().describe_table().table_name(table).send().await?;
+        let arn = described.table.and_then(|table| table.latest_stream_arn);
+        let arn = arn.ok_or_else(|| format!("the table {table} has no stream"))?;
+        let client = aws_sdk_dynamodbstreams::Client::new(&self.sdk_config());
+        Ok(Stream::new(client, arn))
+    }
+
     /// Creates an SNS topic and returns its ARN.
     pub async fn create_topic(&self, name: &str) -> Result<String, aws_sdk_sns::Error> {
         let client = aws_sdk_sns::Client::new(&self.sdk_config());
