@@ -48,11 +48,14 @@ pub enum Action {
     ConversationSettled,
     /// A conversation ended without a recording having been started.
     ConversationUnrecorded,
+    /// A file is deleted from the archive on purpose, or a recording without files is marked so. Written before the
+    /// deletion.
+    ObjectErased,
 }
 
 impl Action {
     /// All of them: what reading knows.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::DownloadInitiated,
         Self::DownloadCompleted,
         Self::DownloadFailed,
@@ -65,6 +68,7 @@ impl Action {
         Self::ConversationListed,
         Self::ConversationSettled,
         Self::ConversationUnrecorded,
+        Self::ObjectErased,
     ];
 
     /// Returns the value of the attribute `action`.
@@ -82,6 +86,7 @@ impl Action {
             Self::ConversationListed => "conversation.listed",
             Self::ConversationSettled => "conversation.settled",
             Self::ConversationUnrecorded => "conversation.unrecorded",
+            Self::ObjectErased => "object.erased",
         }
     }
 
@@ -223,6 +228,15 @@ impl AuditEvent {
                 .fold(self, |event, (name, value)| event.with(&name, value)),
             _ => self,
         }
+    }
+
+    /// Adds the file that another event names: its place, SHA-256 and length.
+    #[must_use]
+    pub fn naming(self, other: &Self) -> Self {
+        ["archiveKey", "hash", "sizeBytes", "channel", "part"]
+            .into_iter()
+            .filter_map(|name| Some((name, other.get(name)?.clone())))
+            .fold(self, |event, (name, value)| event.with(name, value))
     }
 
     /// Adds why it did not succeed, without addresses of people.

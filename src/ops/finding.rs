@@ -27,6 +27,8 @@ pub enum Code {
     ObjectReplaced,
     /// The lock ends earlier, is weaker, or is gone.
     LockShortened,
+    /// The object was erased on purpose, and a version of it is there.
+    ErasedObjectPresent,
     /// The object could not be read.
     ObjectUnreadable,
     /// No audit event names the object.
@@ -60,6 +62,7 @@ impl Code {
             Self::ObjectAttributes => "object_attributes",
             Self::ObjectReplaced => "object_replaced",
             Self::LockShortened => "lock_shortened",
+            Self::ErasedObjectPresent => "erased_object_present",
             Self::ObjectUnreadable => "object_unreadable",
             Self::ObjectUnrecorded => "object_unrecorded",
             Self::AuditBroken => "audit_broken",
@@ -90,6 +93,9 @@ impl Code {
             Self::LockShortened => {
                 "who did it: CloudTrail's data events of the bucket; set the lock again: aws s3api \
                  put-object-retention"
+            }
+            Self::ErasedObjectPresent => {
+                "its erasure did not finish, or somebody put it there since: archivectl erase CONVERSATION finishes it"
             }
             Self::ObjectUnreadable => {
                 "not proven either way: grant s3:GetObject, s3:GetObjectTagging, s3:GetObjectRetention and \

@@ -9,6 +9,7 @@ mod clock;
 mod credentials;
 pub mod custody;
 pub mod doctor;
+pub mod erase;
 mod error;
 pub mod files;
 pub mod filter;

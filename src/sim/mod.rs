@@ -19,8 +19,8 @@ use std::path::Path;
 use serde_json::json;
 
 pub use names::{
-    ACCOUNT_ID as ACCOUNT, AUDIT_TABLE, BUCKET, DEAD_LETTER_QUEUE, EXCEPTION_QUEUE, LEDGER_TABLE, SECRET,
-    WEBHOOK_SECRET, WORK_QUEUE,
+    ACCOUNT_ID as ACCOUNT, AUDIT_TABLE, BUCKET, DEAD_LETTER_QUEUE, EXCEPTION_QUEUE, LEDGER_TABLE,
+    SEAL_BUCKET, SEAL_KEY, SEAL_ORIGIN, SECRET, WEBHOOK_SECRET, WORK_QUEUE,
 };
 pub use site::{Ports, Site};
 
@@ -69,6 +69,8 @@ impl World {
         let genesys = genesys::Genesys::start_at(&wire, &site).await?;
         let webhook = webhook::Receiver::start_at(&wire, &site, WEBHOOK_SECRET).await?;
         aws.create_bucket(BUCKET).await?;
+        aws.create_bucket(SEAL_BUCKET).await?;
+        aws.create_signing_key(SEAL_KEY).await?;
         aws.create_tables(AUDIT_TABLE, LEDGER_TABLE).await?;
         let (client_id, client_secret) = genesys.credentials();
         let secret =

@@ -26,6 +26,7 @@ mod local;
 mod log_lines;
 mod lost_answers;
 mod openapi;
+mod sealer;
 mod settled;
 mod settling;
 mod simulator;

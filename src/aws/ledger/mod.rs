@@ -3,6 +3,8 @@
 //! A state and its audit events are one `TransactWriteItems`: neither can exist without the other. Each write is
 //! conditional on the record being exactly as this run last saw it, so a run that lost its lease cannot write.
 
+#[cfg(feature = "cli")]
+mod erase;
 mod look;
 #[cfg(feature = "cli")]
 mod read;
@@ -28,6 +30,8 @@ use crate::error::Error;
 use crate::retry::RetryPolicy;
 use crate::telemetry::Lines;
 
+#[cfg(feature = "cli")]
+pub use erase::Marking;
 pub use look::{Found, Look, Note};
 #[cfg(feature = "cli")]
 pub use read::{EventPage, Events, Mark, PageKey, RecordPage, UnreadableEvent};
@@ -37,7 +41,7 @@ pub use read::{EventPage, Events, Mark, PageKey, RecordPage, UnreadableEvent};
 pub enum Claim<'a> {
     /// The recording is this run's until the lease ends.
     Granted(Lease<'a>),
-    /// A former run finished the recording.
+    /// A former run finished the recording, or it was erased.
     Done(Record),
     /// Another run holds the lease.
     Busy {
@@ -144,7 +148,7 @@ impl Ledger {
                 let now = self.clock.now_ms();
                 if let Some(record) = seen {
                     let archived = record.state == State::Archived && goal == Goal::Archived;
-                    if archived || record.state == State::Notified {
+                    if archived || record.state == State::Notified || record.is_erased() {
                         return ControlFlow::Break(Claim::Done(record.clone()));
                     }
                     let end = record.lease_end(now);
@@ -254,7 +258,7 @@ impl Ledger {
                 let busy = record.lease_end(now) > now;
                 let settled = record.is_settled() && !note.reopens;
                 let skipped = record.state == State::Skipped && note.state == State::Skipped;
-                busy || record.is_archived() || settled || skipped
+                busy || record.is_archived() || record.is_erased() || settled || skipped
             });
             if leave {
                 return ControlFlow::Break(());

@@ -7,6 +7,7 @@ mod args;
 mod audit;
 mod backfill;
 mod doctor;
+mod erase;
 mod html;
 mod man;
 mod out;
@@ -65,6 +66,7 @@ enum Command {
     Reconcile(reconcile::Args),
     Verify(verify::Args),
     Audit(audit::Args),
+    Erase(erase::Args),
     Doctor(doctor::Args),
     Report(report::Args),
     /// Print the completions of a shell, to be sourced by it.
@@ -137,6 +139,7 @@ async fn run(cli: &Cli, out: &Out, interrupt: Interrupt) -> Result<Verdict, Erro
         Command::Reconcile(_) => reconcile::NEEDS,
         Command::Verify(_) => verify::NEEDS,
         Command::Audit(_) => audit::NEEDS,
+        Command::Erase(_) => erase::NEEDS,
         Command::Doctor(_) => doctor::NEEDS,
         Command::Report(_) => report::NEEDS,
         Command::Completions { shell } => {
@@ -158,6 +161,7 @@ async fn run(cli: &Cli, out: &Out, interrupt: Interrupt) -> Result<Verdict, Erro
         Command::Redrive(args) => redrive::run(args, &session, out).await,
         Command::Verify(args) => verify::run(args, &session, out).await,
         Command::Audit(args) => audit::run(args, &session, out).await,
+        Command::Erase(args) => erase::run(args, &session, out).await,
         Command::Doctor(args) => doctor::run(args, &session, out).await,
         Command::Report(args) => report::run(args, &session, out).await,
         Command::Reconcile(args) => reconcile::run(args, &session, out).await,

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use recording_archiver::domain::recording::ConversationId;
 use recording_archiver::ops::finding::Finding;
 use recording_archiver::ops::span::{Axis, Span};
-use recording_archiver::ops::verify::{Ending, Figures, Gone, Item, Proven, Request, Sample, Scope, verify};
+use recording_archiver::ops::verify::{Figures, Gone, Item, Proven, Request, Sample, Scope, verify};
 use recording_archiver::ops::{Error, Listener, Session, Verdict};
 
 use crate::args::{self, Days, EITHER};
@@ -137,9 +137,7 @@ fn proven(object: &Proven) -> Text {
 
 /// Shows an object that ended lawfully.
 fn gone(object: &Gone) -> Text {
-    let ending = match object.ending {
-        Ending::Expired => "expired",
-    };
+    let ending = object.ending.as_str();
     let text = Text::styled(NOTE, ending).add(format!(" {}", object.archive_key));
     text.line().add(format!("  {}", object.detail))
 }
@@ -181,7 +179,7 @@ fn words(figures: &Figures) -> Text {
     }
     if figures.gone > 0 {
         text = text.line().add(format!(
-            "{} expired (-v): deleted after the lock had ended, so nothing of it is proven but its audit",
+            "{} ended lawfully (-v): expired after the lock, or erased, so only the audit of it is proven",
             counted(figures.gone, "file has", "files have")
         ));
     }
@@ -189,6 +187,12 @@ fn words(figures: &Figures) -> Text {
         text = text.line().add(format!(
             "{} not archived (see archivectl reconcile): nothing is proven of them but their audit",
             counted(figures.unarchived, "recording is", "recordings are")
+        ));
+    }
+    if figures.erased > 0 {
+        text = text.line().add(format!(
+            "{} erased on purpose (archivectl audit CONVERSATION says by whom and why)",
+            counted(figures.erased, "recording was", "recordings were")
         ));
     }
     if let Some(sample) = &figures.sample {

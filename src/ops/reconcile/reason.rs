@@ -184,7 +184,8 @@ impl Cause {
             | State::Failed
             | State::Expired
             | State::Settled
-            | State::Unrecorded => last_error(&custody.events).map(str::to_owned),
+            | State::Unrecorded
+            | State::Erased => last_error(&custody.events).map(str::to_owned),
         };
         Self {
             recording: record.recording_id.clone(),
@@ -303,9 +304,12 @@ fn of_record(custody: &Custody, record: &Record, end: Timestamp, patience: Patie
     let now = patience.now.as_millisecond();
     let busy = record.lease_end(now) > now;
     match record.state {
-        State::Archived | State::Notified | State::Skipped | State::Settled | State::Unrecorded => {
-            Reason::Archived
-        }
+        State::Archived
+        | State::Notified
+        | State::Skipped
+        | State::Settled
+        | State::Unrecorded
+        | State::Erased => Reason::Archived,
         State::Settling if patience.is_early(end) || patience.expects_look(record) => Reason::Settling,
         State::Settling => Reason::Unsettled,
         State::Claimed | State::Storing if busy => Reason::InProgress,

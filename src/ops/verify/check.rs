@@ -7,6 +7,7 @@ use super::object::{self, Comparison};
 use crate::aws::ledger::Ledger;
 use crate::aws::storage::{Found, Storage};
 use crate::domain::audit::Stored;
+use crate::domain::record::State;
 use crate::domain::recording::{ArchiveKey, ConversationId};
 use crate::error::Error;
 use crate::ops::custody::{self, Custody};
@@ -30,6 +31,8 @@ pub(in crate::ops) struct Checked {
     pub(super) bytes: u64,
     pub(super) events: u64,
     pub(super) unarchived: u64,
+    /// Recordings that were erased on purpose.
+    pub(super) erased: u64,
     pub(super) objects: u64,
     /// The objects that the audit names and that were looked at, by [`fingerprint`].
     pub(super) named: Vec<u128>,
@@ -97,6 +100,31 @@ pub struct Gone {
 pub enum Ending {
     /// Its lock had ended when it was deleted.
     Expired,
+    /// It was erased on purpose, which its audit tells.
+    Erased,
+}
+
+impl Ending {
+    /// Returns its stable name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Expired => "expired",
+            Self::Erased => "erased",
+        }
+    }
+}
+
+impl Gone {
+    fn of(id: ConversationId, custody: &Custody, stored: &Stored, ending: Ending, detail: String) -> Self {
+        Self {
+            archive_key: stored.archive_key.to_string(),
+            interaction_id: id.to_string(),
+            recording_id: custody.recording.clone(),
+            sha256: stored.sha256.clone(),
+            ending,
+            detail,
+        }
+    }
 }
 
 /// Number of times that an object is read while its reading breaks off.
@@ -124,10 +152,11 @@ impl Checker {
         for custody in custodies {
             checked.events += custody.events.len() as u64;
             checked.findings.extend_from_slice(&custody.findings);
-            if custody.archived_at().is_none() {
-                checked.unarchived += u64::from(!custody.superseded);
-            } else {
-                checked.recordings += 1;
+            match (custody.state(), custody.archived_at()) {
+                // Counted with its files.
+                (Some(State::Erased), _) => {}
+                (_, None) => checked.unarchived += u64::from(!custody.superseded),
+                (_, Some(_)) => checked.recordings += 1,
             }
             self.files(id, &custody, &mut checked).await;
         }
@@ -137,6 +166,9 @@ impl Checker {
     /// Checks every object that the audit of a recording names, and that the ledger names no archived one beside them.
     pub(in crate::ops) async fn files(&self, id: ConversationId, custody: &Custody, checked: &mut Checked) {
         let files = custody.files();
+        if custody.state() == Some(State::Erased) {
+            return self.erased(id, custody, &files, checked).await;
+        }
         for stored in &files {
             checked.named.push(fingerprint(&stored.archive_key));
             let comparison = self.object(id, custody, stored, checked).await;
@@ -158,6 +190,30 @@ impl Checker {
                 let finding = custody.finding(id.to_string(), key, Code::AuditMissing, detail);
                 checked.findings.push(finding);
             }
+        }
+    }
+
+    /// Checks that no version is left of what was erased.
+    async fn erased(&self, id: ConversationId, custody: &Custody, files: &[Stored], checked: &mut Checked) {
+        checked.erased += u64::from(custody.recording != "-");
+        for stored in files {
+            let place = &stored.archive_key;
+            let (code, detail) = match self.storage.versions(place).await {
+                Ok(left) if left.is_empty() => {
+                    let detail = "erased on purpose: no version of it is left".to_owned();
+                    checked
+                        .gone
+                        .push(Gone::of(id, custody, stored, Ending::Erased, detail));
+                    continue;
+                }
+                Ok(left) => {
+                    let detail = format!("it was erased, and {} of its versions are there", left.len());
+                    (Code::ErasedObjectPresent, detail)
+                }
+                Err(error) => (Code::ObjectUnreadable, error.to_string()),
+            };
+            let finding = custody.finding(id.to_string(), Some(place), code, detail);
+            checked.findings.push(finding);
         }
     }
 
@@ -209,14 +265,10 @@ impl Checker {
         let missing = matches!(read, Ok(None));
         let since = object::expired(stored, &versions, self.ledger.now()).filter(|_| missing);
         if let Some(since) = since {
-            checked.gone.push(Gone {
-                archive_key: place.to_string(),
-                interaction_id: id.to_string(),
-                recording_id: custody.recording.clone(),
-                sha256: stored.sha256.clone(),
-                ending: Ending::Expired,
-                detail: format!("deleted at {since} or later, after its lock had ended"),
-            });
+            let detail = format!("deleted at {since} or later, after its lock had ended");
+            checked
+                .gone
+                .push(Gone::of(id, custody, stored, Ending::Expired, detail));
             return Vec::new();
         }
         comparison.versions(stored, &versions);

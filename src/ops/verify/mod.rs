@@ -58,6 +58,8 @@ pub struct Figures {
     pub events: u64,
     /// Recordings that are not archived; only their audit was checked.
     pub unarchived: u64,
+    /// Recordings that were erased on purpose; no version of their objects is left.
+    pub erased: u64,
     /// Objects that were looked up in the audit.
     pub objects: u64,
     /// The sample, if one was asked for.
@@ -258,6 +260,7 @@ impl Verification<'_> {
         figures.bytes += checked.bytes;
         figures.events += checked.events;
         figures.unarchived += checked.unarchived;
+        figures.erased += checked.erased;
         figures.objects += checked.objects;
         figures.proven += checked.proven.len() as u64;
         figures.gone += checked.gone.len() as u64;

@@ -5,6 +5,7 @@ mod backfill;
 mod contradicted;
 mod doctor;
 mod document;
+mod erase;
 mod files;
 mod foreign;
 mod general;

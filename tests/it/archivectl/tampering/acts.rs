@@ -325,7 +325,7 @@ async fn retain(bench: &Bench, days: Option<i64>) {
 }
 
 pub(super) fn longer_lock() -> Act {
-    act!(|bench| retain(bench, Some(3_650)).await)
+    act!(|bench| retain(bench, Some(36_500)).await)
 }
 
 pub(super) fn legal_hold() -> Act {

@@ -1,0 +1,103 @@
+//! The keys of the log's objects.
+
+use jiff::Timestamp;
+use tlog_tiles::tile::Tile;
+
+use super::Entry;
+
+/// Height of a tile: 256 hashes wide, as C2SP tlog-tiles has it.
+pub const TILE_HEIGHT: u8 = 8;
+
+/// Beginning of the keys of all batches.
+pub const BATCHES: &str = "batches/";
+
+/// Beginning of the keys of all checkpoints.
+pub const CHECKPOINTS: &str = "checkpoints/";
+
+/// Beginning of the keys of all tiles.
+pub const TILES: &str = "tile/";
+
+/// Beginning of the keys of all records.
+pub const RECORDS: &str = "records/";
+
+/// Returns the key of the batch whose first entry is the leaf `start`, from 0. Keys sort by `start`.
+pub fn batch(start: u64) -> String {
+    format!("{BATCHES}{start:020}")
+}
+
+/// Reads the first leaf out of the key of a batch.
+pub fn batch_start(key: &str) -> Option<u64> {
+    digits(key.strip_prefix(BATCHES)?)
+}
+
+/// Returns the key of the checkpoint of a tree of `size` leaves that was signed at `time`. Keys sort by time.
+pub fn checkpoint(time: Timestamp, size: u64) -> String {
+    format!("{CHECKPOINTS}{}-{size:020}", instant(time))
+}
+
+/// Returns the key before those of all checkpoints signed at `time` or later.
+pub fn checkpoints_since(time: Timestamp) -> String {
+    format!("{CHECKPOINTS}{}", instant(time))
+}
+
+/// Reads time and size out of the key of a checkpoint.
+pub fn checkpoint_parts(key: &str) -> Option<(Timestamp, u64)> {
+    let (time, size) = key.strip_prefix(CHECKPOINTS)?.rsplit_once('-')?;
+    let parsed = time.parse().ok()?;
+    (instant(parsed) == time).then_some((parsed, digits(size)?))
+}
+
+/// Returns the key of a tile: `tile/LEVEL/N`, or `tile/entries/N` for a bundle of entries; `.p/WIDTH` follows while
+/// the tile is not full. <https://c2sp.org/tlog-tiles>
+pub fn tile(tile: &Tile) -> String {
+    // The crate writes the Go checksum database's spelling, which names the height and calls bundles `data`.
+    let path = tile.path();
+    let path = path.replacen(&format!("{TILES}{TILE_HEIGHT}/"), TILES, 1);
+    path.replacen("tile/data/", "tile/entries/", 1)
+}
+
+/// Returns the key of the record that an entry stands for.
+pub fn record(entry: &Entry) -> String {
+    format!("{RECORDS}{entry}.json")
+}
+
+/// Returns a time in milliseconds, always equally long.
+fn instant(time: Timestamp) -> String {
+    time.strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()
+}
+
+/// Reads a number of exactly twenty digits.
+fn digits(text: &str) -> Option<u64> {
+    let wanted = text.len() == 20 && text.bytes().all(|byte| byte.is_ascii_digit());
+    wanted.then(|| text.parse().ok()).flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tile_has_the_key_that_the_specification_gives() {
+        let key = |level, n, width| tile(&Tile::new(TILE_HEIGHT, level, n, width, false));
+        assert_eq!(key(0, 0, 256), "tile/0/000");
+        assert_eq!(key(0, 1_234_067, 256), "tile/0/x001/x234/067");
+        assert_eq!(key(1, 0, 8), "tile/1/000.p/8");
+        let entries = Tile::new(TILE_HEIGHT, 0, 8, 12, true);
+        assert_eq!(tile(&entries), "tile/entries/008.p/12");
+    }
+
+    #[test]
+    fn keys_of_batches_and_checkpoints_are_read_back_and_others_are_refused() {
+        assert_eq!(batch_start(&batch(12)), Some(12));
+        assert_eq!(batch_start("batches/12"), None);
+        let time: Timestamp = "2026-11-27T15:44:36.120Z".parse().unwrap();
+        let key = checkpoint(time, 77);
+        assert_eq!(key, "checkpoints/2026-11-27T15:44:36.120Z-00000000000000000077");
+        assert_eq!(checkpoint_parts(&key), Some((time, 77)));
+        assert!(checkpoints_since(time) < key);
+        assert_eq!(
+            checkpoint_parts("checkpoints/2026-11-27T15:44:36Z-00000000000000000077"),
+            None
+        );
+    }
+}
