@@ -6,7 +6,7 @@ use recording_archiver::domain::recording::ConversationId;
 use recording_archiver::ops::finding::Finding;
 use recording_archiver::ops::span::{Axis, Span};
 use recording_archiver::ops::verify::{
-    Ending, Figures, Gone, Item, Proven, Request, Sample, Scope, Sealed, verify,
+    Figures, Gone, Item, Proven, Request, Sample, Scope, Sealed, verify,
 };
 use recording_archiver::ops::{Error, Listener, Session, Verdict};
 
@@ -144,9 +144,7 @@ fn proven(object: &Proven) -> Text {
 
 /// Shows an object that ended lawfully.
 fn gone(object: &Gone) -> Text {
-    let ending = match object.ending {
-        Ending::Expired => "expired",
-    };
+    let ending = object.ending.as_str();
     let text = Text::styled(NOTE, ending).add(format!(" {}", object.archive_key));
     text.line().add(format!("  {}", object.detail))
 }
@@ -222,7 +220,7 @@ fn words(figures: &Figures) -> Text {
     }
     if figures.gone > 0 {
         text = text.line().add(format!(
-            "{} expired (-v): deleted after the lock had ended, so nothing of it is proven but its audit",
+            "{} ended lawfully (-v): expired after the lock, or erased, so only the audit of it is proven",
             counted(figures.gone, "file has", "files have")
         ));
     }
