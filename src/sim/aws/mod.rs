@@ -19,8 +19,8 @@ use std::sync::Arc;
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_dynamodb::types::{
-    AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType, StreamSpecification,
-    StreamViewType,
+    AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection,
+    ProjectionType, ScalarAttributeType, StreamSpecification, StreamViewType,
 };
 use aws_sdk_kms::types::{KeySpec, KeyUsageType};
 use aws_sdk_s3::config::{Credentials, SharedCredentialsProvider};
@@ -43,6 +43,23 @@ pub enum Storage {
     Memory,
     /// `dynamodb.sqlite`, `queues.jsonl` and `kms.json` in the simulator's folder.
     Folder,
+}
+
+/// Returns the index of the audit table by days.
+fn by_day() -> Result<GlobalSecondaryIndex, aws_sdk_dynamodb::error::BuildError> {
+    let key = |name, kind| {
+        KeySchemaElement::builder()
+            .attribute_name(name)
+            .key_type(kind)
+            .build()
+    };
+    let all = Projection::builder().projection_type(ProjectionType::All);
+    GlobalSecondaryIndex::builder()
+        .index_name("byDay")
+        .key_schema(key("day", KeyType::Hash)?)
+        .key_schema(key("eventId", KeyType::Range)?)
+        .projection(all.build())
+        .build()
 }
 
 /// Returns a site of AWS alone.
@@ -265,6 +282,14 @@ impl Aws {
                     .attribute_name(name)
                     .attribute_type(ScalarAttributeType::S);
                 request = request.key_schema(key).attribute_definitions(attribute.build()?);
+            }
+            if stream.is_some() {
+                let day = AttributeDefinition::builder()
+                    .attribute_name("day")
+                    .attribute_type(ScalarAttributeType::S);
+                request = request
+                    .attribute_definitions(day.build()?)
+                    .global_secondary_indexes(by_day()?);
             }
             match request
                 .billing_mode(BillingMode::PayPerRequest)
