@@ -3,7 +3,7 @@
 mod damage;
 mod foreign;
 pub(super) mod made;
-mod rewritten;
+pub(super) mod rewritten;
 
 use std::collections::BTreeSet;
 
