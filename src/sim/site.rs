@@ -99,6 +99,7 @@ impl Site {
             ("S3_BUCKET_OWNER", own(names::ACCOUNT_ID)),
             ("AUDIT_TABLE_NAME", own(names::AUDIT_TABLE)),
             ("LEDGER_TABLE_NAME", own(names::LEDGER_TABLE)),
+            ("ARCHIVER_ROLE_ID", own(names::ROLE_ID)),
             ("SEAL_BUCKET_NAME", own(names::SEAL_BUCKET)),
             ("SEAL_KEY_ID", own(names::SEAL_KEY)),
             ("CHECKPOINT_SECONDS", own("0")),
