@@ -102,6 +102,7 @@ impl Site {
             ("ARCHIVER_ROLE_ID", own(names::ROLE_ID)),
             ("SEAL_BUCKET_NAME", own(names::SEAL_BUCKET)),
             ("SEAL_KEY_ID", own(names::SEAL_KEY)),
+            ("CHECKPOINT_SECONDS", own("0")),
             ("SEAL_ORIGIN", own(names::SEAL_ORIGIN)),
             ("WEBHOOK_URL", format!("{}/hook", self.url(self.ports.webhook))),
             ("WORK_QUEUE_URL", self.queue_url(names::WORK_QUEUE)),

@@ -10,6 +10,7 @@ mod kms;
 mod queues;
 mod s3;
 mod stream;
+mod topics;
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -95,6 +96,7 @@ struct Inner {
     url: String,
     store: s3::Store,
     queues: Arc<queues::Queues>,
+    topics: Arc<topics::Topics>,
     tasks: [JoinHandle<()>; 2],
     /// Removed at the end.
     temporary_folder: Option<PathBuf>,
@@ -144,10 +146,12 @@ impl Aws {
         let kept = (storage == Storage::Folder).then(|| folder.join("queues.jsonl"));
         let kept_keys = (storage == Storage::Folder).then(|| folder.join("kms.json"));
         let queues = Arc::new(queues::Queues::open(url.clone(), kept.as_deref())?);
+        let topics = Arc::<topics::Topics>::default();
         let router = front::router(front::Services {
             s3: store.service(ACCESS_KEY_ID, SECRET_ACCESS_KEY),
             dynamodb,
             queues: queues.clone(),
+            topics: topics.clone(),
             keys: Arc::new(kms::Keys::open(kept_keys.as_deref())?),
             secrets: Arc::new(SecretsManagerService::new()),
         });
@@ -158,6 +162,7 @@ impl Aws {
                 url,
                 store,
                 queues,
+                topics,
                 tasks: [front, tables],
                 temporary_folder,
             }),
@@ -226,6 +231,27 @@ impl Aws {
             .send()
             .await?;
         Ok(())
+    }
+
+    /// Returns a reader of the stream of `table`.
+    pub async fn stream(&self, table: &str) -> Result<Stream, StreamError> {
+        let described = self.dynamodb().describe_table().table_name(table).send().await?;
+        let arn = described.table.and_then(|table| table.latest_stream_arn);
+        let arn = arn.ok_or_else(|| format!("the table {table} has no stream"))?;
+        let client = aws_sdk_dynamodbstreams::Client::new(&self.sdk_config());
+        Ok(Stream::new(client, arn))
+    }
+
+    /// Creates an SNS topic and returns its ARN.
+    pub async fn create_topic(&self, name: &str) -> Result<String, aws_sdk_sns::Error> {
+        let client = aws_sdk_sns::Client::new(&self.sdk_config());
+        let created = client.create_topic().name(name).send().await?;
+        Ok(created.topic_arn.unwrap_or_default())
+    }
+
+    /// Returns the messages that were published to a topic, in order.
+    pub fn published(&self, topic_arn: &str) -> Vec<String> {
+        self.inner.topics.published(topic_arn)
     }
 
     /// Creates a bucket, unless an earlier run left it in the folder.
