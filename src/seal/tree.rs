@@ -99,7 +99,8 @@ pub fn unbundle(bytes: &[u8]) -> Option<Vec<Entry>> {
 }
 
 impl Tree {
-    /// Restores a tree of `size` leaves from the tiles of its [`edge`], by their keys, and checks that they give `root`.
+    /// Restores a tree of `size` leaves from the tiles of its [`edge`], by their keys, and checks that they give
+    /// `root`.
     pub fn restore(size: u64, root: Hash, tiles: &BTreeMap<String, Vec<u8>>) -> Result<Self, Fault> {
         let mut tree = Self {
             size,
