@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::custody::{self, Custody};
 use super::finding::Finding;
 use super::log::{self, Outside, SealedEvents};
-use super::verify::{Checked, Checker, Proven};
+use super::verify::{Checked, Checker, Gone, Proven};
 use super::{Error, Session, Verdict};
 use crate::domain::audit::Stored;
 use crate::domain::record::State;
@@ -24,6 +24,8 @@ pub struct Audit {
     pub proven: Option<Vec<Proven>>,
     /// The events that the log holds; `None`: none is configured.
     pub sealed: Option<SealedEvents>,
+    /// The files that ended lawfully, where they were to be read.
+    pub gone: Vec<Gone>,
 }
 
 /// The chain of custody in figures.
@@ -36,6 +38,7 @@ pub struct Figures<'a> {
     read: bool,
     proven: &'a [Proven],
     sealed: Option<&'a SealedEvents>,
+    gone: &'a [Gone],
 }
 
 #[derive(Debug, Serialize)]
@@ -99,6 +102,7 @@ pub async fn audit(
             findings,
             proven: read.then_some(checked.proven),
             sealed,
+            gone: checked.gone,
         })
     };
     session.unless_interrupted(reading).await
@@ -125,6 +129,7 @@ impl Audit {
             read: self.proven.is_some(),
             proven: self.proven.as_deref().unwrap_or_default(),
             sealed: self.sealed.as_ref(),
+            gone: &self.gone,
         }
     }
 
@@ -132,6 +137,13 @@ impl Audit {
     pub fn is_archived(&self) -> bool {
         let mut custodies = self.custodies.iter();
         custodies.any(|custody| custody.archived_at().is_some())
+    }
+
+    /// Returns the recordings of it that are not archived, by the audit, but for those that nobody wants.
+    pub fn unarchived(&self) -> impl Iterator<Item = &Custody> {
+        let wanted = self.custodies.iter().filter(|custody| !custody.superseded);
+        let wanted = wanted.filter(|custody| custody.state() != Some(State::Skipped));
+        wanted.filter(|custody| custody.archived_at().is_none())
     }
 
     /// Returns whether there are findings, or nothing is archived of which anything could be proven.

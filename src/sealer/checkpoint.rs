@@ -100,7 +100,8 @@ impl Sealer {
         }
     }
 
-    /// Takes over the batches that other sealers put. Fails if those that this one knows are not all among them.
+    /// Takes over the batches that other sealers put, if they follow what this one knows: a batch in between holds
+    /// entries that it has to know before it goes on. Fails if those that it knows are not all among them.
     fn catch_up(&self, state: &mut State, start: u64, batches: &[Batch]) -> Result<(), Error> {
         let end = batches.last().map_or(start, Batch::end);
         if end < state.end {
@@ -108,7 +109,7 @@ impl Sealer {
             return Err(self.log.inconsistent(&layout::batch(end), &why));
         }
         for batch in batches {
-            if batch.start >= state.end {
+            if batch.start == state.end {
                 state.take(batch);
             }
         }

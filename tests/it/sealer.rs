@@ -58,6 +58,7 @@ impl Bench {
     }
 
     /// Seals everything that the audit table's stream holds, and signs a checkpoint.
+    #[allow(dead_code, reason = "for tests of the log's readers")]
     pub(crate) async fn seal_all(&self) {
         let sealer = self.sealer(&[]);
         deliver(&sealer, &self.streamed().await).await.unwrap();
@@ -67,6 +68,14 @@ impl Bench {
     /// Returns the bucket of the log.
     pub(crate) fn log(&self) -> LogStore {
         LogStore::new(self.world.aws.s3(), SEAL_BUCKET.to_owned())
+    }
+
+    /// Deletes all objects of the log, so that it begins again.
+    pub(crate) async fn empty_the_log(&self) {
+        for key in self.log().keys("", None).await.unwrap() {
+            let delete = self.world.aws.s3().delete_object().bucket(SEAL_BUCKET);
+            delete.key(key).send().await.unwrap();
+        }
     }
 
     /// Returns the leaves that the batches hold, in order. Fails if the batches do not follow one another.

@@ -40,22 +40,25 @@ pub struct Version {
     pub id: String,
     /// It is a delete marker.
     pub is_marker: bool,
+    /// The time at which it was written.
+    pub written: Option<Timestamp>,
 }
 
 impl Version {
     /// Returns what a listing says of this key: first the versions, then the delete markers.
     pub(super) fn of_key(listed: &ListObjectVersionsOutput, key: &str) -> Vec<Self> {
         let is_this = |found: Option<&str>| found.is_some_and(|found| decoded(found) == key);
-        let version = |id: Option<&str>, is_marker| Self {
+        let version = |id: Option<&str>, is_marker, at: Option<&DateTime>| Self {
             id: id.unwrap_or("null").to_owned(),
             is_marker,
+            written: at.and_then(moment),
         };
         let versions = listed.versions().iter();
         let versions = versions.filter(|one| is_this(one.key()));
-        let versions = versions.map(|one| version(one.version_id(), false));
+        let versions = versions.map(|one| version(one.version_id(), false, one.last_modified()));
         let markers = listed.delete_markers().iter();
         let markers = markers.filter(|one| is_this(one.key()));
-        let markers = markers.map(|one| version(one.version_id(), true));
+        let markers = markers.map(|one| version(one.version_id(), true, one.last_modified()));
         versions.chain(markers).collect()
     }
 }
@@ -106,7 +109,6 @@ impl Storage {
         let mut hashed = Hashed::new(Box::pin(chunks));
         let broken = |error| Error::transient(format!("reading {place} broke off")).caused_by(error);
         while hashed.try_next().await.map_err(broken)?.is_some() {}
-        let moment = |at: &DateTime| Timestamp::from_second(at.secs()).ok();
         let class = got.storage_class().map_or("STANDARD", StorageClass::as_str);
         let encryption = got.server_side_encryption();
         Ok(Some(Found {
@@ -203,9 +205,7 @@ impl Storage {
                     .failed(&format!("listing s3://{bucket}/{prefix}"), error)
             })?;
         let objects = page.contents().iter().filter_map(|object| {
-            let written = object
-                .last_modified()
-                .and_then(|at| Timestamp::from_second(at.secs()).ok());
+            let written = object.last_modified().and_then(moment);
             Some((decoded(object.key()?), written))
         });
         Ok(ObjectPage {
@@ -234,6 +234,11 @@ impl Storage {
                 .failed(&format!("looking for {}", self.archive_key(key)), error)),
         }
     }
+}
+
+/// Returns a moment of the SDK to the second, as S3 tells it.
+fn moment(at: &DateTime) -> Option<Timestamp> {
+    Timestamp::from_second(at.secs()).ok()
 }
 
 /// Decodes a key of a listing that was asked for as `url`: `+` is a space, and `%XX` a byte of UTF-8

@@ -76,10 +76,22 @@ fn words(audit: &Audit) -> Text {
         Some(first) => findings.fold(first, |text, next| text.lines(&next)),
         None if !audit.is_archived() => Text::styled(BAD, "not archived")
             .add(": nothing of it was stored, so nothing is proven; no event was changed, removed or added"),
-        None => Text::styled(GOOD, "whole")
-            .add(": no event was changed, removed or added, the ledger says the same, and ")
-            .add(files_read(audit)),
+        None => {
+            let whole = Text::styled(GOOD, "whole")
+                .add(": no event was changed, removed or added, the ledger says the same, and ")
+                .add(files_read(audit));
+            let unarchived = audit.unarchived();
+            unarchived.fold(whole, |text, custody| {
+                text.line().style(BAD, not_archived(custody))
+            })
+        }
     }
+}
+
+/// Says that a recording of a conversation is not archived, and how it stands.
+fn not_archived(custody: &Custody) -> String {
+    let named = capitalised(&custody::named(&custody.recording));
+    format!("{named} is not archived: {}", state(custody))
 }
 
 /// Says what became of the files of a conversation without findings, and what the log holds.
@@ -102,7 +114,15 @@ fn files_alone(audit: &Audit) -> String {
         None => "no file was read back (--no-read)".to_owned(),
         Some(proven) => {
             let files = counted(proven.len() as u64, "file", "files");
-            format!("{files} read back: as archived, to the byte")
+            let read = format!("{files} read back: as archived, to the byte");
+            match audit.gone.len() {
+                0 => read,
+                _ if proven.is_empty() => "no file was read back: all have expired".to_owned(),
+                gone => format!(
+                    "{read}; {} expired",
+                    counted(gone as u64, "file has", "files have")
+                ),
+            }
         }
     }
 }
@@ -242,8 +262,13 @@ fn verdict(audit: &Audit) -> String {
             )]
         }
         [] => {
-            let class = if audit.proven.is_some() { "good" } else { "warn" };
-            vec![(class, format!("{whole}, and {}.", files_read(audit)))]
+            let read = audit.proven.as_ref().is_some_and(|proven| !proven.is_empty());
+            let class = if read { "good" } else { "warn" };
+            let unarchived = audit
+                .unarchived()
+                .map(|custody| ("bad", format!("{}.", not_archived(custody))));
+            let lines = [(class, format!("{whole}, and {}.", files_read(audit)))];
+            lines.into_iter().chain(unarchived).collect()
         }
         findings => {
             let told = findings.iter().map(|finding| {
@@ -263,6 +288,9 @@ fn proof(audit: &Audit, key: &str) -> String {
     let Some(proven) = &audit.proven else {
         return "<span class=\"warn\">not read back</span>".to_owned();
     };
+    if let Some(gone) = audit.gone.iter().find(|gone| gone.archive_key == key) {
+        return format!("<span class=\"warn\">expired</span>: {}", escape(&gone.detail));
+    }
     match proven.iter().find(|proven| proven.archive_key == key) {
         Some(proven) if proven.notes.is_empty() => "<span class=\"good\">as archived</span>".to_owned(),
         Some(proven) => format!(
@@ -421,6 +449,7 @@ mod tests {
             intact: true,
             superseded: false,
             findings: findings.clone(),
+            contradiction: None,
         };
         Audit {
             conversation: ConversationId::parse(CONVERSATION).unwrap(),
@@ -428,6 +457,7 @@ mod tests {
             findings,
             proven: None,
             sealed: None,
+            gone: Vec::new(),
         }
     }
 

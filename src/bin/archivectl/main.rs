@@ -13,6 +13,7 @@ mod log;
 mod man;
 mod out;
 mod progress;
+mod proof;
 mod reconcile;
 mod redrive;
 mod report;

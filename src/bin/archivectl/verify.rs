@@ -1,13 +1,18 @@
 //! `archivectl verify`: proves that the archive is what it was, byte by byte and event by event.
 
+use std::path::PathBuf;
+
 use recording_archiver::domain::recording::ConversationId;
 use recording_archiver::ops::finding::Finding;
 use recording_archiver::ops::span::{Axis, Span};
-use recording_archiver::ops::verify::{Figures, Item, Proven, Request, Sample, Scope, Sealed, verify};
+use recording_archiver::ops::verify::{
+    Ending, Figures, Gone, Item, Proven, Request, Sample, Scope, Sealed, verify,
+};
 use recording_archiver::ops::{Error, Listener, Session, Verdict};
 
 use crate::args::{self, Days, EITHER, OutsideArgs};
 use crate::out::Out;
+use crate::proof::Proof;
 use crate::text::{BAD, DIM, GOOD, NOTE, Text};
 use crate::words::{bytes, count, counted};
 
@@ -26,6 +31,8 @@ Examples:
   archivectl verify --from 2026-03-01 --to 2026-03-31
   # the calls of March, whenever they were archived
   archivectl verify --from 2026-03-01 --to 2026-03-31 --by call
+  # the proof of March, as one JSON document that stands for itself
+  archivectl verify --from 2026-03-01 --to 2026-03-31 --proof proof-2026-03.json
   # a spot check, another one each time
   archivectl verify --sample 1%
   # against what was kept outside the account
@@ -34,7 +41,7 @@ Examples:
   archivectl verify c0000000-0000-4000-8000-000000000001
 
 It needs to read only: s3:GetObject, GetObjectTagging, GetObjectRetention, GetObjectLegalHold, ListBucket and \
-ListBucketVersions, dynamodb:Query and Scan, and kms:Decrypt if the bucket is encrypted with a key of yours. S3 bills three requests for each object, a listing more where there are versions, and traffic out of the \
+ListBucketVersions, dynamodb:Query and Scan, and kms:Decrypt if the bucket is encrypted with a key of yours. S3 bills two requests for each object, a listing more where there are versions, and traffic out of the \
 region, so run it in the bucket's region.")]
 pub(crate) struct Args {
     /// Conversations to look at, whenever they were archived.
@@ -54,6 +61,10 @@ pub(crate) struct Args {
     /// Which sample: the same word, the same conversations. Default: a random word, which is printed.
     #[arg(long, value_name = "WORD", requires = "sample")]
     seed: Option<String>,
+    /// Also write the proof into this file: one JSON document with what was looked at, each object and its hash, the
+    /// findings, and the verdict. It must not be there yet.
+    #[arg(long, value_name = "FILE")]
+    proof: Option<PathBuf>,
     /// How many conversations at a time.
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=64))]
     concurrency: u16,
@@ -84,10 +95,17 @@ pub(crate) async fn run(args: &Args, session: &Session, out: &Out) -> Result<Ver
         concurrency: args.concurrency.into(),
         outside: args.outside.read()?,
     };
+    let proof = args.proof.as_deref().map(Proof::begin).transpose()?;
     let progress = out.progress("verify");
-    let show = |item: Item| match &item {
-        Item::Finding(found) => out.item(&item, || finding(found)),
-        Item::Proven(object) => out.detail(&item, || proven(object)),
+    let show = |item: Item| {
+        if let Some(proof) = &proof {
+            out.note_loss(proof.add(&item));
+        }
+        match &item {
+            Item::Finding(found) => out.item(&item, || finding(found)),
+            Item::Proven(object) => out.detail(&item, || proven(object)),
+            Item::Gone(object) => out.detail(&item, || gone(object)),
+        }
     };
     let listener = |event| progress.hear(event, show);
     let ended = verify(session, request, Listener::new(&listener)).await;
@@ -95,6 +113,10 @@ pub(crate) async fn run(args: &Args, session: &Session, out: &Out) -> Result<Ver
     let begun = ended.figures.conversations > 0;
     out.ended(&ended, begun, || words(&ended.figures));
     ended.end?;
+    if let (Some(proof), Some(path)) = (proof, &args.proof) {
+        let sha256 = proof.finish(&ended.figures)?;
+        out.note(format!("proof written: {}, SHA-256 {sha256}", path.display()));
+    }
     Ok(ended.figures.verdict())
 }
 
@@ -118,6 +140,15 @@ fn proven(object: &Proven) -> Text {
         .notes
         .iter()
         .fold(text, |text, note| text.line().add(format!("  {note}")))
+}
+
+/// Shows an object that ended lawfully.
+fn gone(object: &Gone) -> Text {
+    let ending = match object.ending {
+        Ending::Expired => "expired",
+    };
+    let text = Text::styled(NOTE, ending).add(format!(" {}", object.archive_key));
+    text.line().add(format!("  {}", object.detail))
 }
 
 /// Says which days were looked at.
@@ -187,6 +218,12 @@ fn words(figures: &Figures) -> Text {
         text = text.line().add(format!(
             "{} with a note (-v): a lawful change, or something that was not recorded then",
             counted(figures.noted, "file", "files")
+        ));
+    }
+    if figures.gone > 0 {
+        text = text.line().add(format!(
+            "{} expired (-v): deleted after the lock had ended, so nothing of it is proven but its audit",
+            counted(figures.gone, "file has", "files have")
         ));
     }
     if figures.unarchived > 0 {

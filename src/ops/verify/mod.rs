@@ -5,11 +5,11 @@ mod log;
 mod object;
 mod sample;
 mod scope;
+mod strays;
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
-use jiff::Timestamp;
 use serde::Serialize;
 
 use super::finding::{Code, Finding};
@@ -17,10 +17,11 @@ use super::log::Outside;
 use super::scan::{self, Conversations, Portion, Scan};
 use super::span::{Axis, Span};
 use super::{Ended, Error, Listener, Session, Verdict};
+use crate::aws::ledger::Mark;
 use crate::domain::record::Record;
 use crate::domain::recording::ConversationId;
 pub(super) use check::{Checked, Checker};
-pub use check::{Proof, Proven};
+pub use check::{Ending, Gone, Proof, Proven};
 pub use log::Sealed;
 use log::{Comparison, Reverse};
 pub use sample::Sample;
@@ -55,6 +56,8 @@ pub struct Figures {
     pub proven: u64,
     /// Files of those with a change that is no finding, or of which not everything was recorded.
     pub noted: u64,
+    /// Files that ended lawfully: nothing has to lie there any more.
+    pub gone: u64,
     /// Bytes read back.
     pub bytes: u64,
     /// Audit events.
@@ -85,6 +88,8 @@ pub enum Item {
     Finding(Finding),
     /// An object that is as it was archived.
     Proven(Proven),
+    /// An object that ended lawfully.
+    Gone(Gone),
 }
 
 /// A sample, and the number of conversations that it left out.
@@ -112,6 +117,11 @@ impl Figures {
     }
 }
 
+/// Returns whether days are those of calls, which neither ledger nor bucket know.
+fn by_call(span: Option<Span>) -> bool {
+    span.is_some_and(|span| span.axis == Axis::Call)
+}
+
 /// Reads back the archive and reports each finding.
 pub async fn verify(session: &Session, request: Request, listener: Listener<'_, Item>) -> Ended<Figures> {
     let checker = Arc::new(Checker {
@@ -119,7 +129,7 @@ pub async fn verify(session: &Session, request: Request, listener: Listener<'_, 
         storage: session.storage(),
         span: request.span,
     });
-    let scope = Scope::begin(session, request.span).await;
+    let scope = Scope::begin(session, &request).await;
     let sampled = |sample: &Sample| Sampled {
         share: sample.share,
         seed: sample.seed.clone(),
@@ -133,9 +143,12 @@ pub async fn verify(session: &Session, request: Request, listener: Listener<'_, 
             sample: request.sample.as_ref().map(sampled),
             ..Figures::default()
         },
+        searches: request.conversations.is_empty() && request.sample.is_none() && !by_call(request.span),
         sample: request.sample,
         portion: Portion::default(),
         log: None,
+        named: HashSet::new(),
+        elsewhere: Vec::new(),
     };
     let end = verification
         .with_log(&request.outside, request.conversations, &checker)
@@ -156,6 +169,12 @@ struct Verification<'a> {
     /// The steps of the current page.
     portion: Portion,
     log: Option<Comparison<'a>>,
+    /// The objects that the audit named so far, 16 bytes each; empty where no others are looked for.
+    named: HashSet<u128>,
+    /// A search for objects that no event names follows.
+    searches: bool,
+    /// The conversations that objects of the bucket led to.
+    elsewhere: Vec<ConversationId>,
     figures: Figures,
 }
 
@@ -193,11 +212,9 @@ impl Verification<'_> {
         let mut seen = HashSet::new();
         let mut events = Scan::new(&checker.ledger);
         let span = checker.span;
-        let by_call = span.is_some_and(|span| span.axis == Axis::Call);
-        while let Some(page) = events
-            .events(|mark| span.is_none_or(|span| span.may_hold(mark)))
-            .await?
-        {
+        let by_call = by_call(span);
+        let wants = |mark: &Mark| span.is_none_or(|span| span.may_hold(mark));
+        while let Some(page) = self.session.unless_interrupted(events.events(wants)).await? {
             scanned += page.scanned;
             if !by_call {
                 seen.extend(page.ids.iter().copied());
@@ -208,7 +225,7 @@ impl Verification<'_> {
         if !by_call {
             let mut records = Scan::new(&checker.ledger);
             let wants = |record: &Record| span.is_none_or(|span| span.may_hold_record(record));
-            while let Some(mut page) = records.records(wants).await? {
+            while let Some(mut page) = self.session.unless_interrupted(records.records(wants)).await? {
                 page.ids.retain(|id| !seen.contains(id));
                 page.scanned = 0;
                 self.listed(page, checker, Finding::unreadable).await?;
@@ -216,7 +233,7 @@ impl Verification<'_> {
         }
         // There are about as many objects as files that the audit names.
         self.listener.total(scanned + self.figures.files);
-        if self.sample.is_none() && !by_call {
+        if self.searches {
             self.objects(checker).await?;
         }
         Ok(())
@@ -229,7 +246,6 @@ impl Verification<'_> {
         checker: &Arc<Checker>,
         unreadable: fn((String, String)) -> Finding,
     ) -> Result<(), Error> {
-        self.session.go_on()?;
         for keys in page.unreadable {
             self.found(unreadable(keys));
         }
@@ -259,33 +275,6 @@ impl Verification<'_> {
         .await
     }
 
-    /// Finds objects that no audit event names.
-    async fn objects(&mut self, checker: &Arc<Checker>) -> Result<(), Error> {
-        let prefix = self.session.config.storage.key_template.prefix();
-        let mut from = None;
-        loop {
-            self.session.go_on()?;
-            let page = checker.storage.list(prefix, from).await?;
-            let wanted = |written: Option<Timestamp>| {
-                checker
-                    .span
-                    .is_none_or(|span| written.is_none_or(|written| span.range.holds(written)))
-            };
-            let keys = page.objects.into_iter().filter(|(_, written)| wanted(*written));
-            let keys: Vec<_> = keys.map(|(key, _)| key).collect();
-            self.portion = Portion::new(keys.len() as u64, keys.len());
-            self.each(keys, |key: String| {
-                let checker = checker.clone();
-                async move { checker.recorded(&key).await }
-            })
-            .await?;
-            from = page.next;
-            if from.is_none() {
-                return Ok(());
-            }
-        }
-    }
-
     async fn each<T, F>(&mut self, items: Vec<T>, work: impl Fn(T) -> F) -> Result<(), Error>
     where
         F: Future<Output = Result<Checked, crate::error::Error>> + Send + 'static,
@@ -308,8 +297,16 @@ impl Verification<'_> {
         if let (Some(log), Some(id)) = (&mut self.log, checked.conversation) {
             log.add(id, checked.leaves);
         }
+        figures.gone += checked.gone.len() as u64;
+        self.elsewhere.extend(checked.elsewhere);
+        if self.searches {
+            self.named.extend(checked.named);
+        }
         for finding in checked.findings {
             self.found(finding);
+        }
+        for gone in checked.gone {
+            self.listener.item(Item::Gone(gone));
         }
         for proven in checked.proven {
             self.figures.noted += u64::from(!proven.notes.is_empty());

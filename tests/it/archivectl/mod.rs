@@ -2,13 +2,16 @@
 
 mod audit;
 mod backfill;
+mod contradicted;
 mod doctor;
+mod document;
 mod erase;
 mod files;
 mod foreign;
 mod general;
 mod log;
 mod manners;
+mod pages;
 mod proof;
 mod reconcile;
 mod redrive;
@@ -16,6 +19,7 @@ mod report;
 mod settling;
 mod tampering;
 mod terminal;
+mod verdicts;
 mod verify;
 
 use std::collections::HashMap;

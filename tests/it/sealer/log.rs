@@ -117,6 +117,21 @@ async fn sealers_side_by_side_make_one_leaf_of_each_event() {
 }
 
 #[tokio::test]
+async fn a_sealer_that_signs_over_batches_of_others_still_learns_what_they_hold() {
+    let bench = Bench::new().await;
+    let records = events(30);
+    let seldom = [("CHECKPOINT_SECONDS", "900")];
+    let behind = bench.sealer(&seldom);
+    deliver(&behind, &records[..10]).await.unwrap();
+    deliver(&bench.sealer(&[]), &records[10..20]).await.unwrap();
+    deliver(&bench.sealer(&seldom), &records[20..]).await.unwrap();
+    // Begins at the checkpoint of the second, and adds the batch of the third.
+    sign(&behind).await.unwrap();
+    assert_eq!(deliver(&behind, &records).await.unwrap(), json!({"sealed": 0}));
+    assert_holds(&bench, &records).await;
+}
+
+#[tokio::test]
 async fn a_record_that_comes_again_a_day_later_is_no_second_leaf() {
     let bench = Bench::new().await;
     let records = events(60);
