@@ -92,6 +92,11 @@ impl Env<'_> {
         let exceptions = self.optional("EXCEPTION_QUEUE_URL", QUEUE_URL, queue_url);
         let limits = self.limits();
         let log_level = self.log_level();
+        let role_id = self.optional(
+            "ARCHIVER_ROLE_ID",
+            "a role's unique id such as AROAJQABLZS4A3QDU576Q",
+            role_id,
+        );
         Some(Config {
             genesys: genesys?,
             recording: recording?,
@@ -105,6 +110,7 @@ impl Env<'_> {
             webhook_signature: webhook_signature.unwrap_or(WebhookSignature::WhereKeyExists),
             limits: limits?,
             log_level,
+            role_id,
         })
     }
 
@@ -411,7 +417,7 @@ fn web_url(text: &str) -> Option<Url> {
 }
 
 /// Says whether a URL holds a name or password, which would show wherever the URL does.
-fn has_user(url: &Url) -> bool {
+pub(super) fn has_user(url: &Url) -> bool {
     !url.username().is_empty() || url.password().is_some()
 }
 
@@ -424,6 +430,13 @@ fn queue_url(text: &str) -> Option<String> {
     let url = Url::parse(text).ok()?;
     let fits =
         matches!(url.scheme(), "https" | "http") && url.has_host() && url.path().len() > 1 && !has_user(&url);
+    fits.then(|| text.to_owned())
+}
+
+/// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html#identifiers-unique-ids>
+fn role_id(text: &str) -> Option<String> {
+    let rest = text.strip_prefix("AROA")?;
+    let fits = !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit());
     fits.then(|| text.to_owned())
 }
 

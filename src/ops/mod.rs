@@ -14,6 +14,7 @@ mod error;
 pub mod files;
 pub mod filter;
 pub mod finding;
+mod indexed;
 mod listing;
 pub mod log;
 pub mod reconcile;

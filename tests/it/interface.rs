@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use recording_archiver::config::VARIABLES;
+use recording_archiver::config::{SEALING_VARIABLES, VARIABLES};
 use recording_archiver::domain::audit::Action;
 use serde_json::json;
 use syn::visit::Visit;
@@ -94,6 +94,8 @@ fn fields_of(path: &str, of: &str) -> BTreeSet<String> {
 #[test]
 fn every_variable_is_on_the_page_and_no_other() {
     assert_eq!(page("Variables", "variable"), VARIABLES.map(str::to_owned).into());
+    let sealing = page("Variables", "sealer's variable");
+    assert_eq!(sealing, SEALING_VARIABLES.map(str::to_owned).into());
 }
 
 #[test]

@@ -33,4 +33,5 @@ mod simulator;
 mod stack;
 mod support;
 mod template;
+mod who;
 mod work;

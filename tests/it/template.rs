@@ -56,6 +56,7 @@ fn the_defaults_of_the_template_are_those_of_the_function() {
         "LEDGER_TABLE_NAME",
         "WORK_QUEUE_URL",
         "EXCEPTION_QUEUE_URL",
+        "ARCHIVER_ROLE_ID",
     ];
     let by_template = Config::from_lookup(|name| named(&environment, name)).unwrap();
     let by_function =
