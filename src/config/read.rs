@@ -223,15 +223,7 @@ impl Env<'_> {
         let bucket = self.required(
             "S3_BUCKET_NAME",
             "the name of an S3 bucket (not a URL or a path)",
-            |text| {
-                // https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html; access point aliases
-                // fit too.
-                let fits = (3..=63).contains(&text.len())
-                    && text
-                        .bytes()
-                        .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'.');
-                fits.then(|| text.to_owned())
-            },
+            bucket_name,
         );
         let bucket_owner = self.optional("S3_BUCKET_OWNER", "the 12 digits of an AWS account", |text| {
             let fits = text.len() == 12 && text.bytes().all(|b| b.is_ascii_digit());
@@ -437,6 +429,15 @@ fn queue_url(text: &str) -> Option<String> {
 fn role_id(text: &str) -> Option<String> {
     let rest = text.strip_prefix("AROA")?;
     let fits = !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit());
+    fits.then(|| text.to_owned())
+}
+
+/// Accepts access point aliases, too: <https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html>.
+pub(super) fn bucket_name(text: &str) -> Option<String> {
+    let fits = (3..=63).contains(&text.len())
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'.');
     fits.then(|| text.to_owned())
 }
 

@@ -11,10 +11,7 @@ use tlog_tiles::tlog::{
 };
 
 use super::Entry;
-use super::layout::{self, TILE_HEIGHT};
-
-/// Width of a full tile.
-const WIDTH: u64 = 1 << TILE_HEIGHT;
+use super::layout::{self, TILE_HEIGHT, TILE_WIDTH as WIDTH};
 
 /// The reason why a tree cannot grow from the tiles at hand.
 #[derive(Debug, thiserror::Error)]
@@ -89,6 +86,11 @@ fn bundle(entries: &[Entry]) -> Vec<u8> {
     bytes.collect()
 }
 
+/// Returns the number of bytes that a tile or bundle holds.
+pub(super) fn length(tile: &Tile) -> usize {
+    tile.width() as usize * if tile.is_data() { 34 } else { 32 }
+}
+
 /// Reads the bytes of a bundle of entries; `None` for anything but entries of 32 bytes.
 pub fn unbundle(bytes: &[u8]) -> Option<Vec<Entry>> {
     let entries = bytes.chunks(34).map(|chunk| {
@@ -109,17 +111,17 @@ impl Tree {
         for tile in edge(size) {
             let key = layout::tile(&tile);
             let bytes = tiles.get(&key).ok_or_else(|| Fault::Missing(key.clone()))?;
-            let wanted = tile.width() as usize * if tile.is_data() { 34 } else { 32 };
-            let length = |found| Fault::Length {
+            let wanted = length(&tile);
+            let wrong = |found| Fault::Length {
                 key: key.clone(),
                 found,
                 wanted,
             };
             if bytes.len() != wanted {
-                return Err(length(bytes.len()));
+                return Err(wrong(bytes.len()));
             }
             if tile.is_data() {
-                tree.entries = unbundle(bytes).ok_or_else(|| length(bytes.len()))?;
+                tree.entries = unbundle(bytes).ok_or_else(|| wrong(bytes.len()))?;
                 continue;
             }
             let (level, first) = (TILE_HEIGHT * tile.level(), tile.level_index() * WIDTH);
