@@ -38,8 +38,8 @@ use crate::telemetry::Counters;
 pub use object::Published;
 #[cfg(feature = "cli")]
 pub use probe::ConditionalWrites;
-pub use read::{Found, Label, ObjectPage, Version};
 #[cfg(feature = "cli")]
+pub use read::{Found, Label, ObjectPage, Version};
 #[cfg(feature = "cli")]
 pub use settings::{Enforcement, Setting};
 pub use upload::{Prepared, Upload};
