@@ -20,7 +20,7 @@ use super::state::State;
 
 pub use actor::{Actor, Origin, Source};
 pub use chain::{Chain, ChainBreak, Shard, verify};
-pub use history::{Stored, TimeFault, announces, archived_at, is_ahead, state, stored, time_fault};
+pub use history::{Stored, TimeFault, announces, archived_at, is_ahead, is_live, state, stored, time_fault};
 
 /// The kind of an event: the attribute `action`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

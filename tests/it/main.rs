@@ -22,6 +22,7 @@ mod interface;
 mod isolation;
 mod kill;
 mod layers;
+mod levels;
 mod local;
 mod log_lines;
 mod lost_answers;

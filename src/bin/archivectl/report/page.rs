@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use recording_archiver::ops::report::{Day, Figures, LISTED, Lengths, NAMED, NEAR, OTHER, OUTCOMES, Report};
 
 use super::chart::{self, Unit};
+use super::level;
 use crate::html::{self, cards, escape, table};
 use crate::words::{Zone, bytes, count, counted, duration};
 
@@ -99,8 +100,11 @@ fn lengths(figures: &Figures) -> String {
     ];
     let heads = ["", "half within", "90 % within", "99 % within", "longest"];
     format!(
-        "<h2>How long it took</h2>\n{}<p class=\"dim\">Percentiles are exact to within 5 %.</p>\n",
-        table(&heads, &rows)
+        "<h2>How long it took</h2>\n{}<p class=\"dim\">Percentiles are exact to within 5 %.</p>\n{}",
+        table(&heads, &rows),
+        level::service(figures)
+            .map(|told| format!("<p>Service level: {}.</p>\n", escape(told)))
+            .unwrap_or_default()
     )
 }
 
