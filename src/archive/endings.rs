@@ -80,7 +80,7 @@ impl Archiver {
                 sent,
                 found,
             };
-            let entry = self.entry(run.job, action, state).with_error(&error.to_string());
+            let entry = self.entry(run.job, action, state).with_failure(&error);
             (note, entry)
         });
         Ending {

@@ -18,6 +18,7 @@ use serde_json::{Map, Value};
 
 use super::recording::ArchivedFile;
 use super::state::State;
+use crate::error::Error;
 
 pub use actor::{Actor, Origin, Source};
 pub use apart::{Apart, Subject};
@@ -56,11 +57,13 @@ pub enum Action {
     ObjectErased,
     /// Somebody is about to read a recording, or asks S3 to restore it. Written before its first byte is read.
     RecordingAccessed,
+    /// A completeness statement lies in the bucket.
+    StatementIssued,
 }
 
 impl Action {
     /// All of them: what reading knows.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::DownloadInitiated,
         Self::DownloadCompleted,
         Self::DownloadFailed,
@@ -75,6 +78,7 @@ impl Action {
         Self::ConversationUnrecorded,
         Self::ObjectErased,
         Self::RecordingAccessed,
+        Self::StatementIssued,
     ];
 
     /// Returns the value of the attribute `action`.
@@ -94,6 +98,7 @@ impl Action {
             Self::ConversationUnrecorded => "conversation.unrecorded",
             Self::ObjectErased => "object.erased",
             Self::RecordingAccessed => "recording.accessed",
+            Self::StatementIssued => "statement.issued",
         }
     }
 
@@ -178,6 +183,13 @@ impl AuditEvent {
             .into_iter()
             .filter_map(|name| Some((name, other.get(name)?.clone())))
             .fold(self, |event, (name, value)| event.with(name, value))
+    }
+
+    /// Adds why it did not succeed: the code, and a text without addresses of people.
+    #[must_use]
+    pub fn with_failure(self, error: &Error) -> Self {
+        self.with("code", error.kind().code())
+            .with_error(&error.to_string())
     }
 
     /// Adds why it did not succeed, without addresses of people.

@@ -112,7 +112,6 @@ impl Api {
     }
 
     /// Posts `body` to `path`. Genesys may get it more than once.
-    #[cfg(feature = "cli")]
     pub(super) async fn post(
         &self,
         path: &str,

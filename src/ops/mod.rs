@@ -7,13 +7,11 @@ pub mod audit;
 pub mod backfill;
 mod clock;
 mod credentials;
-pub mod custody;
 pub mod doctor;
 pub mod erase;
 mod error;
 pub mod files;
 pub mod filter;
-pub mod finding;
 mod indexed;
 mod listing;
 pub mod log;
@@ -25,9 +23,12 @@ mod session;
 pub mod sink;
 pub mod span;
 mod stack;
+pub mod statement;
 pub mod verify;
 
 use std::fmt;
+
+pub use crate::custody::{self, finding};
 
 pub use error::{Error, Kind};
 pub use session::{Interrupt, Session};

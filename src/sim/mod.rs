@@ -20,7 +20,7 @@ use serde_json::json;
 
 pub use names::{
     ACCOUNT_ID as ACCOUNT, AUDIT_TABLE, BUCKET, DEAD_LETTER_QUEUE, EXCEPTION_QUEUE, LEDGER_TABLE, ROLE_ID,
-    SEAL_BUCKET, SEAL_KEY, SEAL_ORIGIN, SECRET, WEBHOOK_SECRET, WORK_QUEUE,
+    SEAL_BUCKET, SEAL_KEY, SEAL_ORIGIN, SECRET, STATEMENT_QUEUE, WEBHOOK_SECRET, WORK_QUEUE,
 };
 pub use site::{Ports, Site};
 
@@ -42,6 +42,8 @@ pub struct World {
     pub work_queue: String,
     /// URL of the exception queue.
     pub exception_queue: String,
+    /// URL of the queue of the completeness statement.
+    pub statement_queue: String,
     /// URL of the work queue's dead-letter queue.
     pub dead_letter_queue: String,
     site: Site,
@@ -81,6 +83,7 @@ impl World {
             .create_queue_with_dead_letters(WORK_QUEUE, DEAD_LETTER_QUEUE, MOST_RECEPTIONS)
             .await?;
         let exception_queue = aws.create_queue(EXCEPTION_QUEUE).await?;
+        let statement_queue = aws.create_queue(STATEMENT_QUEUE).await?;
         wire.forget();
         site.ports = Ports {
             genesys: port_of(&genesys.base_url()),
@@ -95,6 +98,7 @@ impl World {
             webhook,
             work_queue,
             exception_queue,
+            statement_queue,
             dead_letter_queue,
             site,
         })

@@ -33,6 +33,7 @@ mod settled;
 mod settling;
 mod simulator;
 mod stack;
+mod statement;
 mod support;
 mod template;
 mod who;

@@ -7,7 +7,6 @@ mod apart;
 #[cfg(feature = "cli")]
 mod erase;
 mod look;
-#[cfg(feature = "cli")]
 mod read;
 mod write;
 
@@ -34,7 +33,6 @@ use crate::telemetry::Lines;
 #[cfg(feature = "cli")]
 pub use erase::Marking;
 pub use look::{Found, Look, Note};
-#[cfg(feature = "cli")]
 pub use read::{BY_DAY, EventPage, Events, Mark, PageKey, RecordPage, TableFacts, UnreadableEvent};
 
 /// The answer to a claim. The caller has to handle each variant.

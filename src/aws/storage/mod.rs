@@ -4,6 +4,7 @@
 //! checks by CRC64NVME over each part and over the whole. Neither ever replaces an object (`If-None-Match: *`).
 
 mod checksum;
+mod document;
 #[cfg(feature = "cli")]
 mod erase;
 mod object;
@@ -35,6 +36,7 @@ use crate::domain::recording::{ArchiveKey, ArchivedFile, Kept, RecordingRef, Sto
 use crate::error::Error;
 use crate::telemetry::Counters;
 
+pub use document::Written;
 pub use object::Published;
 #[cfg(feature = "cli")]
 pub use probe::ConditionalWrites;

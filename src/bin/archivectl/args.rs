@@ -57,7 +57,8 @@ pub(crate) struct Days {
 
 /// A day as people name it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Day {
+pub(crate) enum Day {
+    /// This one.
     On(Date),
     /// So many days ago.
     Ago(i64),
@@ -73,7 +74,7 @@ impl Day {
 }
 
 /// Reads a day.
-fn day(text: &str) -> Result<Day, String> {
+pub(crate) fn day(text: &str) -> Result<Day, String> {
     const ACCEPTED: &str = "accepted: a day such as 2026-01-05, today, yesterday, or 7d (seven days ago)";
     /// More than a century ago nothing was recorded.
     const MOST: i64 = 36_525;
@@ -112,6 +113,14 @@ fn day(text: &str) -> Result<Day, String> {
 }
 
 impl Days {
+    /// Makes the range of one day.
+    pub(crate) fn on(day: Day) -> Self {
+        Self {
+            from: Some(day),
+            to: Some(day),
+        }
+    }
+
     /// Returns the range, if there is one; `now` is the time of asking.
     pub(crate) fn range(self, now: Timestamp) -> Result<Option<Range>, Error> {
         let Some(first) = self.from else {

@@ -17,6 +17,7 @@ mod proof;
 mod reconcile;
 mod redrive;
 mod report;
+mod statement;
 mod text;
 mod usage;
 mod verify;
@@ -71,6 +72,7 @@ enum Command {
     Erase(erase::Args),
     Doctor(doctor::Args),
     Report(report::Args),
+    Statement(statement::Args),
     /// Print the completions of a shell, to be sourced by it.
     Completions {
         /// Which shell.
@@ -145,6 +147,7 @@ async fn run(cli: &Cli, out: &Out, interrupt: Interrupt) -> Result<Verdict, Erro
         Command::Erase(_) => erase::NEEDS,
         Command::Doctor(_) => doctor::NEEDS,
         Command::Report(_) => report::NEEDS,
+        Command::Statement(_) => statement::NEEDS,
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(*shell, &mut Cli::command(), "archivectl", &mut script);
@@ -168,6 +171,7 @@ async fn run(cli: &Cli, out: &Out, interrupt: Interrupt) -> Result<Verdict, Erro
         Command::Erase(args) => erase::run(args, &session, out).await,
         Command::Doctor(args) => doctor::run(args, &session, out).await,
         Command::Report(args) => report::run(args, &session, out).await,
+        Command::Statement(args) => statement::run(args, &session, out).await,
         Command::Reconcile(args) => reconcile::run(args, &session, out).await,
         Command::Completions { .. } | Command::Man(_) => Ok(Verdict::Clean),
     };

@@ -1,7 +1,6 @@
 //! Compares the lists of Genesys with the archive: recordings that are not archived, and the reverse.
 
 mod conversations;
-mod reason;
 mod reverse;
 
 use std::collections::{BTreeMap, HashSet};
@@ -14,11 +13,11 @@ use super::listing::{self, Listing};
 use super::sink::{Pace, Sink};
 use super::{Ended, Error, Listener, Session, Verdict};
 use crate::aws::ledger::Ledger;
+pub use crate::custody::standing::{Cause, Reason};
 use crate::domain::days::Range;
 use crate::domain::job::Job;
 use crate::domain::recording::ConversationId;
 use crate::genesys::Genesys;
-pub use reason::{Cause, Reason};
 
 /// A comparison, as it is asked for.
 #[derive(Debug)]

@@ -137,7 +137,8 @@ impl Gathered {
             | Action::ConversationUnrecorded
             | Action::ObjectErased
             // Of a chain apart.
-            | Action::RecordingAccessed => {}
+            | Action::RecordingAccessed
+            | Action::StatementIssued => {}
         }
     }
 

@@ -118,6 +118,8 @@ impl Genesys {
             interactions: BTreeMap::new(),
             transcoding: 1,
             orphans: BTreeMap::new(),
+            uploads: state::Uploads::default(),
+            least_retention: 0,
             permissions: Permissions::default(),
             topics: events::default_topics(),
         }));
@@ -217,6 +219,21 @@ impl Genesys {
     /// Sets the most ids that one request for details may name.
     pub fn set_most_detail_ids(&self, most: usize) {
         lock(&self.state).analytics.most_ids = most;
+    }
+
+    /// Has the upload of a conversation's recordings fail, as reports say from now on.
+    pub fn fail_upload(&self, conversation: impl Into<String>) {
+        lock(&self.state).uploads.failed.push(conversation.into());
+    }
+
+    /// Sets the number of looks that find a report about uploads unfinished.
+    pub fn set_upload_report_looks(&self, looks: usize) {
+        lock(&self.state).uploads.looks = looks;
+    }
+
+    /// Sets the smallest threshold that the retention query takes. That it takes 0 is not verified.
+    pub fn set_least_retention(&self, days: u32) {
+        lock(&self.state).least_retention = days;
     }
 
     /// Adds an orphan recording, in the place of one with the same id.

@@ -64,6 +64,11 @@ fn command(bench: &Bench, arguments: &[&str]) -> Command {
     command
 }
 
+/// Runs it to its end, for tests elsewhere.
+pub(crate) async fn run(bench: &Bench, arguments: &[&str]) -> Ran {
+    archivectl(bench, arguments).await
+}
+
 /// Runs it to its end.
 async fn archivectl(bench: &Bench, arguments: &[&str]) -> Ran {
     end(command(bench, arguments).spawn().unwrap()).await
@@ -114,7 +119,7 @@ impl Drop for Folder {
 
 /// The end of a run, and its output.
 #[derive(Debug)]
-struct Ran {
+pub(crate) struct Ran {
     status: ExitStatus,
     stdout: String,
     stderr: String,
@@ -122,7 +127,7 @@ struct Ran {
 
 impl Ran {
     /// Returns the exit code; `None`: killed.
-    fn code(&self) -> Option<i32> {
+    pub(crate) fn code(&self) -> Option<i32> {
         self.status.code()
     }
 
@@ -134,7 +139,7 @@ impl Ran {
     }
 
     /// Returns the last line of `--json`.
-    fn summary(&self) -> Value {
+    pub(crate) fn summary(&self) -> Value {
         let last = self.lines().pop().unwrap_or_default();
         assert!(last["summary"].is_object(), "{self:?}");
         last["summary"].clone()

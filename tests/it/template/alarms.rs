@@ -1,6 +1,7 @@
 //! Alarms and dashboard name metrics that the function writes.
 
 mod evaluator;
+mod gameday;
 mod rings;
 mod weeks;
 

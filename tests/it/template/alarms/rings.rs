@@ -19,10 +19,10 @@ const BEGIN: i64 = 2 * WEEK + DAY + 10 * HOUR;
 const END: i64 = BEGIN + 8 * DAY;
 
 /// Five ordinary weeks.
-static WEEKS: LazyLock<Series> = LazyLock::new(|| ordinary(5));
+pub(super) static WEEKS: LazyLock<Series> = LazyLock::new(|| ordinary(5));
 
 /// The alarms of a stack with a bus.
-static ALARMS: LazyLock<Vec<Alarm>> = LazyLock::new(|| {
+pub(super) static ALARMS: LazyLock<Vec<Alarm>> = LazyLock::new(|| {
     let template = Template::read();
     Alarm::all(&template, &template.stack(&[BUS]))
 });

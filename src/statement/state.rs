@@ -1,0 +1,125 @@
+//! The state of a run: what it has found, and where it goes on. Another process can take it over.
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::{Checked, Deletion, Figures, Late, Open, Part, Reference};
+use crate::domain::recording::ConversationId;
+use crate::genesys::analytics::Position;
+
+/// A run of statements, as far as it got.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct State {
+    /// Names the run in its documents.
+    pub(super) run: Uuid,
+    /// When it began.
+    pub(super) began: Timestamp,
+    /// Its days, the newest last.
+    pub(super) days: Vec<Day>,
+    /// Days that are not clean, and that are not stated again.
+    pub(super) carried: Vec<Carried>,
+    /// It is the run of the schedule: the next one goes on with its days.
+    pub(super) scheduled: bool,
+    /// The walk through what Genesys keeps.
+    pub(super) walk: Walk,
+}
+
+/// A day of a run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Day {
+    pub(super) date: Date,
+    /// Where its list goes on; `None`: at its beginning.
+    pub(super) position: Option<Position>,
+    /// Its list was read to the end.
+    pub(super) read: bool,
+    /// Its list is that of a job.
+    pub(super) complete: bool,
+    pub(super) figures: Figures,
+    pub(super) open: Vec<Open>,
+    pub(super) parts: Vec<Part>,
+    /// The statement before this one.
+    pub(super) previous: Option<Previous>,
+    /// Its statement is in the bucket and in the audit.
+    pub(super) issued: Option<Issued>,
+}
+
+/// The newest statement of a day, before this run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Previous {
+    pub(super) number: u32,
+    pub(super) document: Reference,
+    /// Conversations for which a job was sent.
+    pub(super) sent: Vec<ConversationId>,
+    /// It names more of them than these.
+    pub(super) sent_more: bool,
+}
+
+/// A statement that was issued.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Issued {
+    /// Its day.
+    pub day: Date,
+    /// Its number.
+    pub number: u32,
+    /// Its document.
+    #[serde(flatten)]
+    pub document: Reference,
+    /// It is clean.
+    pub clean: bool,
+    /// Its gaps.
+    pub gaps: u64,
+    /// Those that nobody can close any more.
+    pub lost: u64,
+}
+
+/// A day that is not clean, and too old to be stated again by itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Carried {
+    pub(super) day: Date,
+    pub(super) gaps: u64,
+    pub(super) lost: u64,
+}
+
+/// The walk through all recordings that Genesys keeps.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Walk {
+    pub(super) cursor: Option<String>,
+    pub(super) pages: u64,
+    pub(super) ended: bool,
+    pub(super) checked: Checked,
+    pub(super) deletions: Vec<Deletion>,
+    pub(super) deletions_ahead: u64,
+    pub(super) late: Vec<Late>,
+    pub(super) late_recordings: u64,
+}
+
+impl Day {
+    pub(super) fn new(date: Date, previous: Option<Previous>) -> Self {
+        Self {
+            date,
+            position: None,
+            read: false,
+            complete: false,
+            figures: Figures::default(),
+            open: Vec::new(),
+            parts: Vec::new(),
+            previous,
+            issued: None,
+        }
+    }
+
+    /// Returns whether a job was sent for a conversation before this run, as far as that is known.
+    pub(super) fn was_sent(&self, id: ConversationId) -> bool {
+        self.previous
+            .as_ref()
+            .is_some_and(|previous| previous.sent_more || previous.sent.contains(&id))
+    }
+}
