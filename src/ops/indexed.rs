@@ -12,12 +12,11 @@ use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use jiff::civil::Date;
 
 use super::Error;
-use super::scan::{Conversations, Scan};
+use super::scan::{Scan, Subjects};
 use super::span::Span;
 use crate::aws::ledger::{Ledger, Mark, PageKey};
-use crate::domain::audit::Shard;
+use crate::domain::audit::{Shard, Subject};
 use crate::domain::days::{Range, day_of};
-use crate::domain::recording::ConversationId;
 
 /// Number of days before a span in which an event has to be indexed: more than an archive is idle.
 const SEARCHED: i64 = 14;
@@ -45,8 +44,8 @@ enum Way<'a> {
 struct Days<'a> {
     ledger: &'a Ledger,
     left: VecDeque<(Date, Shard, Option<PageKey>)>,
-    /// What was returned, 16 bytes each: the events of a conversation are spread over days.
-    seen: HashSet<ConversationId>,
+    /// What was returned, 18 bytes each: the events of a conversation are spread over days.
+    seen: HashSet<Subject>,
 }
 
 impl<'a> Indexed<'a> {
@@ -70,7 +69,7 @@ impl<'a> Indexed<'a> {
     }
 
     /// Returns the next page. `None` after the last one.
-    pub(super) async fn next(&mut self) -> Result<Option<Conversations>, Error> {
+    pub(super) async fn next(&mut self) -> Result<Option<Subjects>, Error> {
         let span = self.span;
         let wants = |mark: &Mark| span.is_none_or(|span| span.may_hold(mark));
         match &mut self.way {
@@ -107,7 +106,7 @@ impl<'a> Days<'a> {
     }
 
     /// Asks for a page of each of the next shards.
-    async fn next(&mut self, wants: impl Fn(&Mark) -> bool) -> Result<Option<Conversations>, Error> {
+    async fn next(&mut self, wants: impl Fn(&Mark) -> bool) -> Result<Option<Subjects>, Error> {
         if self.left.is_empty() {
             return Ok(None);
         }
@@ -120,16 +119,16 @@ impl<'a> Days<'a> {
             })
         });
         let pages: Vec<_> = pages.buffered(SIDE_BY_SIDE).try_collect().await?;
-        let mut conversations = Conversations::default();
+        let mut subjects = Subjects::default();
         for (day, shard, page) in pages {
-            conversations.scanned += page.scanned;
+            subjects.scanned += page.scanned;
             if page.next.is_some() {
                 self.left.push_back((day, shard, page.next));
             }
             for mark in page.marks.into_iter().filter(&wants) {
-                conversations.add_new(mark.into_keys(), &mut self.seen);
+                subjects.add_new(mark.into_keys(), &mut self.seen);
             }
         }
-        Ok(Some(conversations))
+        Ok(Some(subjects))
     }
 }

@@ -5,8 +5,9 @@ use std::fmt;
 use jiff::civil::Date;
 use serde::Serialize;
 
-use super::custody::{Custody, started};
+use super::custody::{ApartChain, Custody, started};
 use crate::aws::ledger::Mark;
+use crate::domain::audit::AuditEvent;
 use crate::domain::days::Range;
 use crate::domain::record::Record;
 
@@ -83,6 +84,13 @@ impl Span {
             }
         };
         at.is_none_or(|at| self.range.holds(at))
+    }
+
+    /// Returns whether the span holds a chain that is not about archiving: an event of it was written on these days, or
+    /// may have been.
+    pub(super) fn holds_apart(self, chain: &ApartChain) -> bool {
+        let holds = |event: &AuditEvent| event.timestamp().is_none_or(|at| self.range.holds(at));
+        !chain.intact || chain.events.iter().any(holds)
     }
 }
 

@@ -11,9 +11,8 @@ use jiff::civil::Date;
 use super::look::Item;
 use super::{Ledger, from_item, text};
 use crate::aws::failure::failed;
-use crate::domain::audit::{AuditEvent, Shard};
+use crate::domain::audit::{AuditEvent, Shard, Subject};
 use crate::domain::record::Record;
-use crate::domain::recording::ConversationId;
 use crate::error::Error;
 
 /// The index of the audit table by the attribute `day`.
@@ -32,10 +31,10 @@ pub struct RecordPage {
     pub scanned: u64,
 }
 
-/// The audit of a conversation.
+/// The audit of a conversation, or of another subject.
 #[derive(Debug, Default, PartialEq)]
 pub struct Events {
-    /// Its events, in order of time.
+    /// Its events: those about archiving in order of time, before or behind those of each chain apart.
     pub events: Vec<AuditEvent>,
     /// Items that are no events.
     pub unreadable: Vec<UnreadableEvent>,
@@ -92,15 +91,15 @@ pub struct PageKey(Item);
 impl Ledger {
     /// Returns all records of a conversation, by recording id; `-` is the conversation itself. Items that are no
     /// records are `unreadable`, and `next` is `None`.
-    pub async fn all_records(&self, conversation: ConversationId) -> Result<RecordPage, Error> {
-        Ok(RecordPage::of(
-            self.all_of(&self.tables.ledger, conversation).await?,
-        ))
+    pub async fn all_records(&self, subject: impl Into<Subject>) -> Result<RecordPage, Error> {
+        let items = self.all_of(&self.tables.ledger, subject.into()).await?;
+        Ok(RecordPage::of(items))
     }
 
-    /// Returns all audit events of a conversation, in order of time, and the items among them that are no events.
-    pub async fn events(&self, conversation: ConversationId) -> Result<Events, Error> {
-        let items = self.all_of(&self.tables.audit, conversation).await?;
+    /// Returns all audit events of a conversation or of another subject, those about archiving in order of time, and
+    /// the items among them that are no events.
+    pub async fn events(&self, subject: impl Into<Subject>) -> Result<Events, Error> {
+        let items = self.all_of(&self.tables.audit, subject.into()).await?;
         let mut all = Events::default();
         for item in items {
             let [event_id, recording_id] = ["eventId", "recordingId"].map(|name| text(&item, name));

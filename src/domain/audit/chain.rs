@@ -5,7 +5,7 @@ use jiff::civil::Date;
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 
-use super::{Actor, AuditEvent};
+use super::{Actor, Apart, AuditEvent, Subject};
 use crate::domain::days;
 use crate::domain::recording::RecordingRef;
 
@@ -28,6 +28,11 @@ impl Shard {
     pub fn on(self, day: Date) -> String {
         format!("{day}#{:x}", self.0)
     }
+}
+
+/// Returns the attribute `timestamp`: UTC, to the microsecond.
+fn time(now: Timestamp) -> String {
+    now.strftime("%Y-%m-%dT%H:%M:%S%.6fZ").to_string()
 }
 
 /// The end of a chain, which the next event continues.
@@ -57,24 +62,49 @@ impl Chain {
         actor: &Actor,
         now: Timestamp,
     ) -> (AuditEvent, Self) {
-        let seq = self.seq + 1;
-        let key = recording.recording_key();
-        let timestamp = now.strftime("%Y-%m-%dT%H:%M:%S%.6fZ").to_string();
+        let (key, seq) = (recording.recording_key(), self.seq + 1);
         let event = event
-            .with("interactionId", recording.conversation.to_string())
-            .with("eventId", format!("{timestamp}#{key}#{seq:06}"))
-            .with(
-                "day",
-                Shard::of(&recording.conversation.to_string()).on(days::day_of(now)),
-            )
-            .with("timestamp", timestamp)
-            .with("recordingId", key)
+            .with("eventId", format!("{}#{key}#{seq:06}", time(now)))
+            .with("recordingId", key);
+        self.link(recording.conversation.into(), event, actor, now)
+    }
+
+    /// Continues a chain apart. Returns the event as it is stored, and the chain's new end; `None` where no event can
+    /// follow, as somebody wrote one with the highest number.
+    pub fn append_apart(
+        &self,
+        apart: &Apart,
+        event: AuditEvent,
+        actor: &Actor,
+        now: Timestamp,
+    ) -> Option<(AuditEvent, Self)> {
+        let event = event
+            .with("eventId", apart.event_id(self.seq.checked_add(1)?))
+            .with("recordingId", apart.recording_key());
+        Some(self.link(apart.subject(), event, actor, now))
+    }
+
+    /// Gives an event its place behind this end.
+    fn link(&self, subject: Subject, event: AuditEvent, actor: &Actor, now: Timestamp) -> (AuditEvent, Self) {
+        let (subject, seq) = (subject.to_string(), self.seq + 1);
+        let event = event
+            .with("day", Shard::of(&subject).on(days::day_of(now)))
+            .with("interactionId", subject)
+            .with("timestamp", time(now))
             // A struct of strings always serialises.
             .with("actor", serde_json::to_value(actor).unwrap_or_default())
             .with("seq", seq)
             .with("prevEventHash", self.head.as_str());
         let head = event.hash();
         (event.with("eventHash", head.as_str()), Self { head, seq })
+    }
+
+    /// Returns the end that this event is, whatever it continues; `None` where it names no place and no hash.
+    pub fn at(event: &AuditEvent) -> Option<Self> {
+        Some(Self {
+            head: event.text("eventHash")?.to_owned(),
+            seq: event.seq()?,
+        })
     }
 
     /// Checks that `event` continues the chain and was not changed. Returns the chain's new end.

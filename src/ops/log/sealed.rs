@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::{Chain, Leaves, Log, Outside};
 use crate::domain::audit::AuditEvent;
-use crate::ops::custody::Custody;
+use crate::ops::custody::Held;
 use crate::ops::finding::{Code, Finding};
 use crate::ops::{Error, Session};
 use crate::seal::Entry;
@@ -41,13 +41,12 @@ impl SealedEvents {
 pub(in crate::ops) async fn sealed(
     session: &Session,
     outside: &Outside,
-    custodies: &[Custody],
+    held: &Held,
 ) -> Result<Option<(SealedEvents, Vec<Finding>)>, Error> {
     let Some(log) = Log::open(session, outside.key.as_ref()).await? else {
         return Ok(None);
     };
     let (began, chain) = (session.now(), Chain::read(&log).await?);
-    let events = || custodies.iter().flat_map(|custody| &custody.events);
     let mut findings = chain.findings.clone();
     let mut sealed = SealedEvents {
         origin: log.key.origin().to_owned(),
@@ -56,9 +55,11 @@ pub(in crate::ops) async fn sealed(
     if let Some(newest) = &chain.newest {
         (sealed.size, sealed.time) = (newest.size, Some(newest.time));
         let tree = log.tree(newest);
-        let first = events().filter_map(AuditEvent::timestamp).min();
+        let first = held.events().filter_map(AuditEvent::timestamp).min();
         let first = first.map_or(0, |first| chain.size_at(first));
-        let entries = events().filter_map(|event| event.text("eventHash")?.parse::<Entry>().ok());
+        let entries = held
+            .events()
+            .filter_map(|event| event.text("eventHash")?.parse::<Entry>().ok());
         let wanted: HashSet<_> = entries.collect();
         let (found, wrong) = Leaves::new(session, &tree, first, newest.size)
             .find(wanted)
@@ -70,14 +71,12 @@ pub(in crate::ops) async fn sealed(
         let about = |detail| Finding::of_log(Code::LogInconsistent, None, detail);
         findings.extend(wrong.into_iter().map(about));
     }
-    for custody in custodies {
-        for event in &custody.events {
-            let young = event
-                .timestamp()
-                .is_some_and(|at| began.duration_since(at) < SEALED_WITHIN);
-            if !young && sealed.leaf(event).is_none() {
-                findings.push(not_sealed(event));
-            }
+    for event in held.events() {
+        let young = event
+            .timestamp()
+            .is_some_and(|at| began.duration_since(at) < SEALED_WITHIN);
+        if !young && sealed.leaf(event).is_none() {
+            findings.push(not_sealed(event));
         }
     }
     Ok(Some((sealed, findings)))

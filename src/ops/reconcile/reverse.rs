@@ -1,6 +1,7 @@
 //! The conversations that are archived and not listed.
 
 use super::{Item, LOOKUPS, NotListed, Reconciliation, Standing};
+use crate::domain::audit::Subject;
 use crate::ops::Error;
 use crate::ops::custody::{self, started};
 use crate::ops::indexed::Indexed;
@@ -19,12 +20,13 @@ impl Reconciliation<'_> {
         let mut events = Indexed::new(&ledger, Some(span)).await?;
         while let Some(page) = events.next().await? {
             session.go_on()?;
-            let strangers = page.ids.into_iter().filter(|id| !self.listed.contains(id));
+            let ids = page.ids.into_iter().filter_map(Subject::conversation);
+            let strangers = ids.filter(|id| !self.listed.contains(id));
             let read = |id| {
                 let ledger = ledger.clone();
                 async move {
-                    let (custodies, _) = custody::of(&ledger, id).await?;
-                    Ok((id, custodies))
+                    let held = custody::of(&ledger, id).await?;
+                    Ok((id, held.custodies))
                 }
             };
             scan::each(session, LOOKUPS, strangers.collect(), read, |(id, custodies)| {

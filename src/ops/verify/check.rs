@@ -7,11 +7,11 @@ use super::log::Leaf;
 use super::object::{self, Comparison};
 use crate::aws::ledger::Ledger;
 use crate::aws::storage::{Found, Storage};
-use crate::domain::audit::Stored;
+use crate::domain::audit::{Stored, Subject};
 use crate::domain::record::State;
 use crate::domain::recording::{ArchiveKey, ConversationId};
 use crate::error::Error;
-use crate::ops::custody::{self, Custody};
+use crate::ops::custody::{self, ApartChain, Custody, Held};
 use crate::ops::finding::{Code, Finding};
 use crate::ops::span::Span;
 
@@ -28,8 +28,8 @@ pub(in crate::ops) struct Checker {
 #[derive(Debug, Default)]
 pub(in crate::ops) struct Checked {
     pub(super) conversations: u64,
-    /// The conversation whose events are the leaves.
-    pub(super) conversation: Option<ConversationId>,
+    /// The conversation, or other subject, whose events are the leaves.
+    pub(super) subject: Option<Subject>,
     /// What the log has to hold.
     pub(super) leaves: Vec<Leaf>,
     pub(super) recordings: u64,
@@ -136,31 +136,43 @@ impl Gone {
 const TRIES: usize = 3;
 
 impl Checker {
-    /// Checks the records, events and objects of one conversation.
-    pub(super) async fn conversation(&self, id: ConversationId) -> Result<Checked, Error> {
-        self.conversation_in(id, self.span).await
+    /// Checks the records, events and objects of one conversation, or of another subject of the audit.
+    pub(super) async fn subject(&self, subject: Subject) -> Result<Checked, Error> {
+        self.subject_in(subject, self.span).await
     }
 
-    /// Checks the recordings of one conversation that `span` holds.
-    pub(super) async fn conversation_in(
-        &self,
-        id: ConversationId,
-        span: Option<Span>,
-    ) -> Result<Checked, Error> {
-        let (mut custodies, findings) = custody::of(&self.ledger, id).await?;
+    /// Checks the recordings of one conversation that `span` holds, and with them its chains apart: a chain that `span`
+    /// only touches has to be whole, too.
+    pub(super) async fn subject_in(&self, subject: Subject, span: Option<Span>) -> Result<Checked, Error> {
+        let Held {
+            mut custodies,
+            mut apart,
+            findings,
+        } = custody::of(&self.ledger, subject).await?;
         let holds = |custody: &Custody| span.is_none_or(|span| span.holds(custody));
+        let accompany = custodies.iter().any(holds);
+        let holds_apart = |chain: &ApartChain| accompany || span.is_none_or(|span| span.holds_apart(chain));
         let leaves = custodies
             .iter()
-            .flat_map(|custody| Leaf::of(custody, holds(custody)));
-        let leaves = leaves.collect();
+            .flat_map(|custody| Leaf::of(&custody.events, holds(custody)));
+        let beside = apart
+            .iter()
+            .flat_map(|chain| Leaf::of(&chain.events, holds_apart(chain)));
+        let leaves = leaves.chain(beside).collect();
         custodies.retain(holds);
+        apart.retain(holds_apart);
+        let conversation = subject.conversation();
         let mut checked = Checked {
-            conversation: Some(id),
+            subject: Some(subject),
             leaves,
             conversations: u64::from(!custodies.is_empty() || !findings.is_empty()),
             findings,
             ..Checked::default()
         };
+        for chain in apart {
+            checked.events += chain.events.len() as u64;
+            checked.findings.extend(chain.findings);
+        }
         for custody in custodies {
             checked.events += custody.events.len() as u64;
             checked.findings.extend_from_slice(&custody.findings);
@@ -170,7 +182,9 @@ impl Checker {
                 (_, None) => checked.unarchived += u64::from(!custody.superseded),
                 (_, Some(_)) => checked.recordings += 1,
             }
-            self.files(id, &custody, &mut checked).await;
+            if let Some(id) = conversation {
+                self.files(id, &custody, &mut checked).await;
+            }
         }
         Ok(checked)
     }

@@ -8,14 +8,13 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
-use super::super::custody::{self, Custody};
+use super::super::custody;
 use super::super::finding::{Code, Finding};
 use super::super::log::{Chain, Leaves, Log, Outside, SEALED_WITHIN, not_sealed};
 use super::super::scan::{self, Scan};
 use super::super::span::{Axis, Span};
 use super::super::{Error, Session};
-use crate::domain::audit::AuditEvent;
-use crate::domain::recording::ConversationId;
+use crate::domain::audit::{AuditEvent, Subject};
 use crate::seal::read::SignedTree;
 use crate::seal::{Entry, layout};
 use crate::sealer::Genesis;
@@ -65,7 +64,7 @@ pub(in crate::ops) struct Leaf {
 /// What is known of an event.
 #[derive(Debug)]
 struct Known {
-    conversation: usize,
+    subject: usize,
     at: Option<Timestamp>,
     wanted: bool,
     sealed: bool,
@@ -96,17 +95,16 @@ pub(super) struct Comparison<'a> {
     kept: Option<Vec<u8>>,
     reverse: Reverse,
     began: Timestamp,
-    conversations: Vec<ConversationId>,
+    subjects: Vec<Subject>,
     events: HashMap<Entry, Known>,
     figures: Sealed,
     findings: Vec<Finding>,
 }
 
 impl Leaf {
-    /// Returns the leaves that the events of a recording have to be.
-    pub(in crate::ops) fn of(custody: &Custody, wanted: bool) -> impl Iterator<Item = Self> {
-        let events = custody.events.iter();
-        events.filter_map(move |event| {
+    /// Returns the leaves that the events of a chain have to be.
+    pub(in crate::ops) fn of(events: &[AuditEvent], wanted: bool) -> impl Iterator<Item = Self> {
+        events.iter().filter_map(move |event| {
             Some(Self {
                 entry: event.text("eventHash")?.parse().ok()?,
                 at: event.timestamp(),
@@ -163,18 +161,18 @@ impl<'a> Comparison<'a> {
             kept: outside.checkpoint.clone(),
             reverse,
             began,
-            conversations: Vec::new(),
+            subjects: Vec::new(),
             events: HashMap::new(),
         }))
     }
 
-    /// Adds the events of a conversation.
-    pub(super) fn add(&mut self, conversation: ConversationId, leaves: Vec<Leaf>) {
-        let place = self.conversations.len();
-        self.conversations.push(conversation);
+    /// Adds the events of a conversation, or of another subject.
+    pub(super) fn add(&mut self, subject: Subject, leaves: Vec<Leaf>) {
+        let place = self.subjects.len();
+        self.subjects.push(subject);
         for leaf in leaves {
             let known = self.events.entry(leaf.entry).or_insert(Known {
-                conversation: place,
+                subject: place,
                 at: leaf.at,
                 wanted: false,
                 sealed: false,
@@ -305,7 +303,7 @@ impl<'a> Comparison<'a> {
         absent: &mut Absent,
         wants: impl Fn(Option<Timestamp>) -> bool,
     ) -> Result<(), Error> {
-        let known: HashSet<_> = self.conversations.iter().collect();
+        let known: HashSet<_> = self.subjects.iter().collect();
         let ledger = self.session.ledger();
         let mut scan = Scan::new(&ledger);
         while let Some(page) = scan.events(|mark| wants(mark.at)).await? {
@@ -315,10 +313,13 @@ impl<'a> Comparison<'a> {
                 let ledger = ledger.clone();
                 async move { custody::of(&ledger, id).await }
             };
-            scan::each(self.session, CONVERSATIONS, ids, read, |(custodies, _)| {
+            scan::each(self.session, CONVERSATIONS, ids, read, |held| {
                 // The hashes of a chain that is not whole prove nothing.
-                for custody in custodies.iter().filter(|custody| custody.intact) {
-                    for leaf in Leaf::of(custody, false) {
+                let custodies = held.custodies.iter().filter(|custody| custody.intact);
+                let apart = held.apart.iter().filter(|chain| chain.intact);
+                let chains = custodies.map(|custody| &custody.events);
+                for events in chains.chain(apart.map(|chain| &chain.events)) {
+                    for leaf in Leaf::of(events, false) {
                         absent.remove(&leaf.entry);
                     }
                 }
@@ -339,7 +340,7 @@ impl<'a> Comparison<'a> {
             self.figures.young += u64::from(!known.sealed && young);
             if !known.sealed && !young {
                 missing
-                    .entry(known.conversation)
+                    .entry(known.subject)
                     .or_default()
                     .insert(entry.to_string());
             }
@@ -347,7 +348,7 @@ impl<'a> Comparison<'a> {
         let ledger = self.session.ledger();
         for (place, hashes) in missing {
             self.session.go_on()?;
-            let id = self.conversations[place];
+            let id = self.subjects[place];
             let events = ledger.events(id).await?.events;
             let missing =
                 |event: &&AuditEvent| event.text("eventHash").is_some_and(|hash| hashes.contains(hash));

@@ -15,9 +15,10 @@ use serde::Serialize;
 use super::finding::{Code, Finding};
 use super::indexed::Indexed;
 use super::log::Outside;
-use super::scan::{self, Conversations, Portion, Scan};
+use super::scan::{self, Portion, Scan, Subjects};
 use super::span::{Axis, Span};
 use super::{Ended, Error, Listener, Session, Verdict};
+use crate::domain::audit::Subject;
 use crate::domain::record::Record;
 use crate::domain::recording::ConversationId;
 pub(super) use check::{Checked, Checker};
@@ -202,10 +203,11 @@ impl Verification<'_> {
         if !named.is_empty() {
             self.listener.total(named.len() as u64);
             self.portion = Portion::new(named.len() as u64, named.len());
-            return self.conversations(named, checker).await;
+            let named = named.into_iter().map(Subject::from);
+            return self.subjects(named.collect(), checker).await;
         }
         let mut scanned = 0;
-        // 16 bytes for each conversation, so that the ledger is only asked about others.
+        // 18 bytes for each conversation, so that the ledger is only asked about others.
         let mut seen = HashSet::new();
         let span = checker.span;
         let events = Indexed::new(&checker.ledger, span);
@@ -239,10 +241,10 @@ impl Verification<'_> {
         Ok(())
     }
 
-    /// Checks the conversations of a page.
+    /// Checks the conversations of a page, and the other subjects.
     async fn listed(
         &mut self,
-        page: Conversations,
+        page: Subjects,
         checker: &Arc<Checker>,
         unreadable: fn((String, String)) -> Finding,
     ) -> Result<(), Error> {
@@ -254,11 +256,11 @@ impl Verification<'_> {
         if ids.is_empty() {
             self.listener.steps(page.scanned);
         }
-        self.conversations(ids, checker).await
+        self.subjects(ids, checker).await
     }
 
-    /// Returns the conversations that are in the sample.
-    fn sampled(&mut self, mut ids: Vec<ConversationId>) -> Vec<ConversationId> {
+    /// Returns the subjects that are in the sample.
+    fn sampled(&mut self, mut ids: Vec<Subject>) -> Vec<Subject> {
         if let (Some(sample), Some(sampled)) = (&self.sample, &mut self.figures.sample) {
             let all = ids.len();
             ids.retain(|id| sample.holds(&id.to_string()));
@@ -267,10 +269,10 @@ impl Verification<'_> {
         ids
     }
 
-    async fn conversations(&mut self, ids: Vec<ConversationId>, checker: &Arc<Checker>) -> Result<(), Error> {
+    async fn subjects(&mut self, ids: Vec<Subject>, checker: &Arc<Checker>) -> Result<(), Error> {
         self.each(ids, |id| {
             let checker = checker.clone();
-            async move { checker.conversation(id).await }
+            async move { checker.subject(id).await }
         })
         .await
     }
@@ -294,7 +296,7 @@ impl Verification<'_> {
         figures.erased += checked.erased;
         figures.objects += checked.objects;
         figures.proven += checked.proven.len() as u64;
-        if let (Some(log), Some(id)) = (&mut self.log, checked.conversation) {
+        if let (Some(log), Some(id)) = (&mut self.log, checked.subject) {
             log.add(id, checked.leaves);
         }
         figures.gone += checked.gone.len() as u64;

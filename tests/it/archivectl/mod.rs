@@ -1,5 +1,6 @@
 //! The operators' command line, as a process of its own against the simulators.
 
+mod apart;
 mod audit;
 mod backfill;
 mod contradicted;
