@@ -21,8 +21,10 @@ const MARGIN: Duration = Duration::from_secs(60);
 pub struct Imported {
     /// Events that were looked at.
     pub seen: u64,
-    /// Events that were sealed, as they were not before.
-    pub sealed: u64,
+    /// Events that were sealed now and are older than the log.
+    pub imported: u64,
+    /// Events that were sealed now although the stream should have brought them.
+    pub sealed_late: u64,
     /// Items that are no events or whose hash is not theirs, as `interactionId/eventId`. None of them is sealed: the
     /// stream seals such an item as tampering when it is written, `verify` finds one that is older than the log.
     pub refused: Vec<String>,
@@ -84,8 +86,8 @@ impl Sealer {
             let ends = from.is_none() || deadline.remaining() < MARGIN;
             if ends || waiting.imported.len() + waiting.late.len() >= MOST_ENTRIES {
                 let Waiting { imported, late } = std::mem::take(&mut waiting);
-                done.sealed += self.seal(&imported, Via::Imported).await?;
-                done.sealed += self.seal(&late, Via::SealedLate).await?;
+                done.imported += self.seal(&imported, Via::Imported).await?;
+                done.sealed_late += self.seal(&late, Via::SealedLate).await?;
                 self.checkpoint(When::Due).await?;
             }
             if ends {

@@ -115,7 +115,8 @@ impl SealingHandler {
     ///   repeats them. A checkpoint that is due and cannot be signed is only logged: the records are sealed, and the
     ///   schedule reports the error.
     /// - A scheduled event, or `{"checkpoint": true}`, signs a checkpoint: `{"size": n, "root": BASE64}`.
-    /// - `{"import": {"from": TEXT?}}` scans the audit table: `{"seen", "sealed", "refused", "next"?}`.
+    /// - `{"import": {"from": TEXT?}}` scans the audit table: `{"seen", "imported", "sealedLate", "refused",
+    ///   "next"?}`.
     pub async fn handle(&self, payload: &Value, remaining: Duration) -> Result<Value, Error> {
         let mut done = Sealing::default();
         let answer = match Request::of(payload)? {
@@ -186,7 +187,7 @@ impl SealingHandler {
         })?;
         let deadline = Deadline::new(remaining, &self.stop);
         let imported = self.sealer.import(table, from, &deadline).await?;
-        done.sealed = imported.sealed;
+        done.sealed = imported.imported + imported.sealed_late;
         for key in &imported.refused {
             tracing::error!(
                 item = redact::clip(key),
@@ -194,7 +195,8 @@ impl SealingHandler {
             );
         }
         let mut answer = json!({
-            "seen": imported.seen, "sealed": imported.sealed, "refused": imported.refused.len(),
+            "seen": imported.seen, "imported": imported.imported, "sealedLate": imported.sealed_late,
+            "refused": imported.refused.len(),
         });
         if let Some(next) = imported.next {
             answer["next"] = next.into();

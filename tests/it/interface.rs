@@ -156,6 +156,7 @@ fn what_archivectl_says_to_programs_is_on_the_page_and_nothing_else() {
         ("log verify", "ops/log/verify.rs", "Figures"),
         ("log show", "ops/log/show.rs", "Shown"),
         ("log prove", "ops/log/prove.rs", "Proof"),
+        ("log import", "ops/log/import.rs", "Import"),
     ] {
         assert_eq!(
             on_page(&format!("summary of {command}")),

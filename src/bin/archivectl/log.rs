@@ -1,9 +1,9 @@
-//! `archivectl log`: the transparency log, shown, verified, and as the proof of one event.
+//! `archivectl log`: the transparency log, shown, verified, as the proof of one event, and completed by an import.
 
 use std::path::PathBuf;
 
 use recording_archiver::ops::finding::Finding;
-use recording_archiver::ops::log::{self, Figures, Gap, Proof, Proved, Shown};
+use recording_archiver::ops::log::{self, Figures, Gap, Import, Proof, Proved, Shown};
 use recording_archiver::ops::{Error, Kind, Listener, Session, Verdict, files};
 
 use crate::args::{KeyArg, OutsideArgs};
@@ -27,9 +27,12 @@ Examples:
   archivectl log verify --checkpoint 2026-03-31.checkpoint --key log.pub
   # the proof of one event, for somebody without this program
   archivectl log prove EVENTHASH --out event.tlog-proof
+  # events that are older than the log, and those of a time in which the sealer did not run for more than 24 hours
+  archivectl log import
 
 It needs SEAL_BUCKET_NAME, SEAL_ORIGIN and SEAL_KEY_ID (or --stack), s3:GetObject, ListBucket and ListBucketVersions on \
-the log's bucket, and kms:GetPublicKey, or the key as a file (--key).")]
+the log's bucket, and kms:GetPublicKey, or the key as a file (--key). An import needs SEALER_FUNCTION_NAME (or --stack) and \
+lambda:InvokeFunction instead.")]
 pub(crate) struct Args {
     #[command(subcommand)]
     command: Command,
@@ -40,6 +43,7 @@ enum Command {
     Show(Show),
     Verify(Verify),
     Prove(Prove),
+    Import(ImportArgs),
 }
 
 /// Show what the log is: its name, its key, its newest checkpoint, and what waits for the next one.
@@ -79,11 +83,23 @@ struct Prove {
     out: Option<PathBuf>,
 }
 
+/// Seal the audit events that the sealer never saw: those older than the log, and those of a time in which it did not
+/// run for more than 24 hours.
+///
+/// Invokes the sealer until it has looked at all of the audit table, and has it sign a checkpoint. Seals no event twice,
+/// so that it can be run at any time, and again after an interruption.
+#[derive(Debug, clap::Args)]
+struct ImportArgs {
+    /// Go on where an import was interrupted, which printed this; without it, all of the table is read.
+    #[arg(long, value_name = "NEXT")]
+    from: Option<String>,
+}
+
 impl Args {
     /// Returns the variables that it cannot do without.
     pub(crate) fn needs(&self) -> &'static [&'static str] {
         match self.command {
-            Command::Show(_) | Command::Verify(_) => &[],
+            Command::Show(_) | Command::Verify(_) | Command::Import(_) => &[],
             Command::Prove(_) => &["AUDIT_TABLE_NAME"],
         }
     }
@@ -94,6 +110,7 @@ pub(crate) async fn run(args: &Args, session: &Session, out: &Out) -> Result<Ver
         Command::Show(args) => show(args, session, out).await,
         Command::Verify(args) => verify(args, session, out).await,
         Command::Prove(args) => prove(args, session, out).await,
+        Command::Import(args) => import(args, session, out).await,
     }
 }
 
@@ -212,6 +229,47 @@ fn gap_text(gap: &Gap, zone: &Zone) -> String {
         ),
         None => format!("no checkpoint for more than an hour: none since {from}; does the sealer run?"),
     }
+}
+
+async fn import(args: &ImportArgs, session: &Session, out: &Out) -> Result<Verdict, Error> {
+    let progress = out.progress("log import");
+    let listener = |event| progress.hear(event, |()| {});
+    let ended = log::import(session, args.from.clone(), Listener::new(&listener)).await;
+    progress.finish();
+    out.ended(&ended, ended.figures.invocations > 0, || imported(&ended.figures));
+    ended.end?;
+    Ok(ended.figures.verdict())
+}
+
+fn imported(figures: &Import) -> Text {
+    let mut text = Text::new(format!(
+        "{}: {} of the audit, {} older than the log, {} sealed late, {} sealed before",
+        figures.function,
+        counted(figures.seen, "item", "items"),
+        counted(figures.imported, "event", "events"),
+        figures.sealed_late,
+        figures.already,
+    ));
+    if figures.refused > 0 {
+        let refused = counted(figures.refused, "item is", "items are");
+        text = text.line().style(BAD, format!("{refused} not sealed")).add(
+            ": no events, or their hash is not theirs; the sealer's log names them, and archivectl verify finds them",
+        );
+    }
+    if !figures.finished {
+        text = text.line().style(BAD, "not finished");
+        return match &figures.next {
+            Some(next) => text.add(format!(
+                ": what is sealed stays sealed; go on with archivectl log import --from {next}"
+            )),
+            None => text.add(": what is sealed stays sealed; run it again"),
+        };
+    }
+    let size = figures.size.unwrap_or_default();
+    text.line().style(GOOD, "sealed").add(format!(
+        ": the log has {}, all signed; now prove it: archivectl log verify, then archivectl verify",
+        counted(size, "leaf", "leaves")
+    ))
 }
 
 async fn prove(args: &Prove, session: &Session, out: &Out) -> Result<Verdict, Error> {

@@ -1,6 +1,7 @@
 //! The transparency log: what it is, whether it is whole, and what it proves of an event.
 
 mod chain;
+mod import;
 mod key;
 mod leaves;
 mod objects;
@@ -13,6 +14,7 @@ use std::path::Path;
 
 pub(super) use chain::Chain;
 pub use chain::Gap;
+pub use import::{Import, import};
 pub use key::KeyFile;
 pub(super) use leaves::Leaves;
 pub use prove::{Proof, Proved, prove};
@@ -36,6 +38,8 @@ pub(super) struct Settings {
     key_id: Option<String>,
     /// `SEAL_ORIGIN`.
     origin: Option<String>,
+    /// `SEALER_FUNCTION_NAME`.
+    sealer: Option<String>,
 }
 
 impl Settings {
@@ -46,6 +50,7 @@ impl Settings {
             bucket: set("SEAL_BUCKET_NAME"),
             key_id: set("SEAL_KEY_ID"),
             origin: set("SEAL_ORIGIN"),
+            sealer: set("SEALER_FUNCTION_NAME"),
         }
     }
 }

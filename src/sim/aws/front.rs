@@ -11,7 +11,7 @@ use tower::ServiceExt as _;
 use winterbaume_core::{MockResponse, MockService as _};
 use winterbaume_secretsmanager::SecretsManagerService;
 
-use super::{dynamodb, kms, queues, topics};
+use super::{dynamodb, functions, kms, queues, topics};
 use crate::sim::names::ACCOUNT_ID;
 use crate::sim::wire::Service;
 
@@ -26,6 +26,7 @@ pub(super) struct Services {
     pub(super) queues: Arc<queues::Queues>,
     pub(super) keys: Arc<kms::Keys>,
     pub(super) topics: Arc<topics::Topics>,
+    pub(super) functions: Arc<functions::Functions>,
     pub(super) secrets: Arc<SecretsManagerService>,
 }
 
@@ -51,6 +52,9 @@ fn is_query(parts: &Parts) -> bool {
 }
 
 fn target(parts: &Parts) -> Option<(Service, &str)> {
+    if functions::is_lambda(parts) {
+        return Some((Service::Lambda, "Invoke"));
+    }
     if is_query(parts) {
         // The operation stands in the body; whose it is, in the scope of the signature.
         let signature = parts
@@ -148,6 +152,7 @@ impl Services {
         match service {
             Service::Sts => caller_identity(&body),
             Service::Sns => self.topics.call(&body),
+            Service::Lambda => self.functions.call(&parts, &body).await,
             Service::DynamoDb | Service::Streams => self.dynamodb.call(parts, body).await,
             Service::Kms => self.keys.call(&operation, &body),
             Service::Sqs => answer(self.queues.call(&operation, parts, body).await),

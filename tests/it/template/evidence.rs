@@ -161,6 +161,22 @@ fn the_audit_takes_new_events_of_its_writers_and_no_change_of_anybody() {
 }
 
 #[test]
+fn no_role_of_the_stack_hands_the_sealer_records_of_its_own() {
+    let invoke = "lambda:InvokeFunction";
+    hold(
+        "SealerFunction",
+        "",
+        &[
+            ("ArchiverRole", invoke, NOTHING, "not allowed", "not allowed"),
+            ("OperatorRole", invoke, NOTHING, "not allowed", "not allowed"),
+            ("SealerRole", invoke, NOTHING, "not allowed", "not allowed"),
+            // Whoever deploys, for an import.
+            ("administrator", invoke, NOTHING, "allowed", "allowed"),
+        ],
+    );
+}
+
+#[test]
 fn the_ledger_is_put_anew_and_never_changed_in_place() {
     let put = "dynamodb:PutItem";
     let denied = "DenyChangesToLedger";
