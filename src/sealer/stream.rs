@@ -3,7 +3,10 @@
 //! Pure. An event that was added intact is its `eventHash`. Whatever else happened to the table becomes a record of its
 //! own, kept in the log's bucket, and its SHA-256 the leaf: no record is refused, as one that is would stop the stream.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
+use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
@@ -24,6 +27,8 @@ pub struct Leaf {
     pub entry: Entry,
     /// What the leaf stands for, unless it is an intact event.
     pub tampering: Option<Tampering>,
+    /// The day of an event that the audit's index by days does not hold.
+    pub undated: Option<Date>,
 }
 
 /// A change of the audit table that no archiver makes: an item that was changed or removed, or added without a hash
@@ -73,19 +78,22 @@ impl Leaf {
     /// Returns the leaf of a record, as Lambda hands it over. Never fails: a record that is none becomes a leaf as
     /// well.
     pub fn of(record: &Value) -> Self {
-        let intact = (record["eventName"] == "INSERT")
-            .then(|| event(&record["dynamodb"]["NewImage"])?.intact_hash())
-            .flatten();
-        match intact.and_then(|hash| hash.parse().ok()) {
+        let event = event(&record["dynamodb"]["NewImage"]);
+        let undated = event.as_ref().and_then(AuditEvent::undated);
+        let added = event.filter(|_| record["eventName"] == "INSERT");
+        let intact = added.and_then(|event| event.intact_hash()?.parse().ok());
+        match intact {
             Some(entry) => Self {
                 entry,
                 tampering: None,
+                undated,
             },
             None => {
                 let tampering = Tampering::of(record);
                 Self {
                     entry: Entry::of_record(&tampering.to_bytes()),
                     tampering: Some(tampering),
+                    undated,
                 }
             }
         }
@@ -145,7 +153,8 @@ impl Image {
 }
 
 impl Sealer {
-    /// Seals the records of one delivery of the stream, and keeps the record of each tampering before its leaf.
+    /// Seals the records of one delivery of the stream, and keeps the record of each tampering before its leaf, and the
+    /// days that the audit's index does not hold whole.
     pub async fn deliver(&self, records: &[Value]) -> Result<Delivered, Error> {
         let leaves: Vec<Leaf> = records.iter().map(Leaf::of).collect();
         for leaf in &leaves {
@@ -155,11 +164,24 @@ impl Sealer {
                     .await?;
             }
         }
+        self.note_undated(leaves.iter().filter_map(|leaf| leaf.undated))
+            .await?;
         let entries: Vec<Entry> = leaves.iter().map(|leaf| leaf.entry).collect();
         Ok(Delivered {
             sealed: self.seal(&entries, Via::Stream).await?,
             tampering: leaves.into_iter().filter_map(|leaf| leaf.tampering).collect(),
         })
+    }
+}
+
+impl Sealer {
+    /// Keeps that the audit's index by days does not hold all events of these days, so that nobody relies on it there:
+    /// a former version of the archiver wrote them, or somebody changed their `day`.
+    pub(super) async fn note_undated(&self, days: impl Iterator<Item = Date>) -> Result<(), Error> {
+        for day in days.collect::<BTreeSet<_>>() {
+            self.log().put(&layout::undated(day), Vec::new()).await?;
+        }
+        Ok(())
     }
 }
 
@@ -201,6 +223,25 @@ mod tests {
         let leaf = Leaf::of(&record("INSERT", json!({"NewImage": image})));
         assert_eq!(leaf.tampering, None);
         assert_eq!(image["eventHash"]["S"], leaf.entry.to_string());
+        assert_eq!(leaf.undated, None);
+    }
+
+    #[test]
+    fn an_event_without_its_day_or_with_another_one_is_undated_however_it_came() {
+        let mut without = image();
+        without.as_object_mut().unwrap().remove("day");
+        let mut other = image();
+        other["day"] = json!({"S": "2026-11-26#0"});
+        for image in [without, other] {
+            for name in ["INSERT", "MODIFY"] {
+                let leaf = Leaf::of(&record(name, json!({"NewImage": image})));
+                assert_eq!(
+                    leaf.undated,
+                    Some(jiff::civil::date(2026, 11, 27)),
+                    "{name} {image}"
+                );
+            }
+        }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use recording_archiver::ops::finding::Finding;
-use recording_archiver::ops::log::{self, Figures, Gap, Import, Proof, Proved, Shown};
+use recording_archiver::ops::log::{self, Figures, Gap, Import, Named, Proof, Proved, Shown};
 use recording_archiver::ops::{Error, Kind, Listener, Session, Verdict, files};
 
 use crate::args::{KeyArg, OutsideArgs};
@@ -26,7 +26,7 @@ Examples:
   # all of it, against a checkpoint and a key that were kept outside
   archivectl log verify --checkpoint 2026-03-31.checkpoint --key log.pub
   # the proof of one event, for somebody without this program
-  archivectl log prove EVENTHASH --out event.tlog-proof
+  archivectl log prove CONVERSATION RECORDING 3 --out event.tlog-proof
   # events that are older than the log, and those of a time in which the sealer did not run for more than 24 hours
   archivectl log import
 
@@ -70,12 +70,13 @@ struct Verify {
 
 /// Prove that the log holds an event: prints a C2SP tlog-proof (its leaf, the hashes up to the root, the checkpoint).
 ///
-/// Exit code 1: the log does not hold it.
+/// The event is the one with this number in the chain of a recording (RECORDING is `-` for the conversation as a whole),
+/// as `archivectl audit CONVERSATION` lists them; or the one with this eventHash. Exit code 1: the log does not hold it.
 #[derive(Debug, clap::Args)]
 struct Prove {
-    /// An event's eventHash, or its eventId; the latter is looked for in all of the audit table.
-    #[arg(value_name = "EVENT")]
-    event: String,
+    /// CONVERSATION RECORDING NUMBER, or EVENTHASH.
+    #[arg(value_name = "EVENT", num_args = 1..=3, required = true)]
+    event: Vec<String>,
     #[command(flatten)]
     key: KeyArg,
     /// Write the proof into this file.
@@ -185,6 +186,13 @@ fn words(figures: &Figures, zone: &Zone) -> Text {
         let waiting = counted(figures.waiting, "leaf", "leaves");
         text = text.line().add(format!("{waiting} more for the next checkpoint"));
     }
+    if figures.timestamps > 0 {
+        let stamps = counted(figures.timestamps, "time-stamp was", "time-stamps were");
+        text = text.line().add(format!(
+            "{stamps} held against the checkpoint's hash; the authority's signature was not checked: openssl ts -verify \
+             does it (docs/evidence.md)"
+        ));
+    }
     for gap in &figures.gaps {
         text = text.line().style(NOTE, gap_text(gap, zone));
     }
@@ -274,7 +282,14 @@ fn imported(figures: &Import) -> Text {
 
 async fn prove(args: &Prove, session: &Session, out: &Out) -> Result<Verdict, Error> {
     let outside = args.key.read()?;
-    let proof = match log::prove(session, &args.event, &outside).await? {
+    let event = args.event.join(" ").parse::<Named>();
+    let event = event.map_err(|wrong| {
+        Error::new(Kind::Usage, wrong).remedy(
+            "archivectl log prove CONVERSATION RECORDING NUMBER, as archivectl audit CONVERSATION lists them, or \
+             archivectl log prove EVENTHASH",
+        )
+    })?;
+    let proof = match log::prove(session, &event, &outside).await? {
         Proved::Sealed(proof) => proof,
         Proved::Unproven(findings) => {
             for found in &findings {

@@ -30,6 +30,16 @@ impl Shard {
     }
 }
 
+impl AuditEvent {
+    /// Returns the UTC day of an event that the index by days does not hold under that day: its attribute `day` is
+    /// missing, or is another one. `None` where the index holds it, and where the event has no time.
+    pub fn undated(&self) -> Option<Date> {
+        let day = days::day_of(self.timestamp()?);
+        let expected = Shard::of(self.text("interactionId").unwrap_or_default()).on(day);
+        (self.text("day") != Some(&expected)).then_some(day)
+    }
+}
+
 /// Returns the attribute `timestamp`: UTC, to the microsecond.
 fn time(now: Timestamp) -> String {
     now.strftime("%Y-%m-%dT%H:%M:%S%.6fZ").to_string()

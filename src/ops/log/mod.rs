@@ -8,6 +8,8 @@ mod objects;
 mod prove;
 mod sealed;
 mod show;
+mod timestamps;
+mod undated;
 mod verify;
 
 use std::path::Path;
@@ -17,10 +19,11 @@ pub use chain::Gap;
 pub use import::{Import, import};
 pub use key::KeyFile;
 pub(super) use leaves::Leaves;
-pub use prove::{Proof, Proved, prove};
+pub use prove::{Named, Proof, Proved, prove};
 pub use sealed::SealedEvents;
 pub(super) use sealed::{SEALED_WITHIN, not_sealed, sealed};
 pub use show::{Shown, show};
+pub(super) use undated::has_undated;
 pub use verify::{Figures, verify};
 
 use super::error::{Error, Kind};

@@ -10,11 +10,14 @@ use serde::Serialize;
 
 use super::super::custody;
 use super::super::finding::{Code, Finding};
+use super::super::indexed::Indexed;
 use super::super::log::{Chain, Leaves, Log, Outside, SEALED_WITHIN, not_sealed};
-use super::super::scan::{self, Scan};
+use super::super::scan;
 use super::super::span::{Axis, Span};
 use super::super::{Error, Session};
+use crate::aws::ledger::Mark;
 use crate::domain::audit::{AuditEvent, Subject};
+use crate::domain::days::{Range, day_of};
 use crate::seal::read::SignedTree;
 use crate::seal::{Entry, layout};
 use crate::sealer::Genesis;
@@ -262,10 +265,7 @@ impl<'a> Comparison<'a> {
                 .chain
                 .first_since(span.range.end())
                 .map_or(self.began, |mark| mark.time);
-            self.looked_up(&mut absent, |at| {
-                at.is_none_or(|at| (before..=after).contains(&at))
-            })
-            .await?;
+            self.looked_up(&mut absent, Some((before, after))).await?;
         }
         for (entry, leaf) in absent.clone() {
             self.session.go_on()?;
@@ -285,7 +285,7 @@ impl<'a> Comparison<'a> {
         }
         if matches!(self.reverse, Reverse::Days(_)) && !absent.is_empty() {
             // Imported, or sealed late.
-            self.looked_up(&mut absent, |_| true).await?;
+            self.looked_up(&mut absent, None).await?;
         }
         for (entry, leaf) in absent {
             let detail = format!(
@@ -297,16 +297,28 @@ impl<'a> Comparison<'a> {
         Ok(())
     }
 
-    /// Removes the leaves that are events of other conversations than those which were added, of these times.
+    /// Removes the leaves that are events of other conversations than those which were added, of these times; without
+    /// times, of all.
     async fn looked_up(
         &self,
         absent: &mut Absent,
-        wants: impl Fn(Option<Timestamp>) -> bool,
+        times: Option<(Timestamp, Timestamp)>,
     ) -> Result<(), Error> {
         let known: HashSet<_> = self.subjects.iter().collect();
         let ledger = self.session.ledger();
-        let mut scan = Scan::new(&ledger);
-        while let Some(page) = scan.events(|mark| wants(mark.at)).await? {
+        let span = times.map(|(first, last)| Span {
+            range: Range {
+                first: day_of(first),
+                last: day_of(last),
+            },
+            axis: Axis::Archived,
+        });
+        let mut events = Indexed::new(self.session, &ledger, span).await?;
+        let wants = |mark: &Mark| {
+            let within = |at| times.is_none_or(|(first, last)| first <= at && at <= last);
+            mark.at.is_none_or(within)
+        };
+        while let Some(page) = events.next_of(wants).await? {
             self.session.go_on()?;
             let ids: Vec<_> = page.ids.into_iter().filter(|id| !known.contains(id)).collect();
             let read = |id| {

@@ -19,7 +19,6 @@ use super::scan::{self, Portion, Scan, Subjects};
 use super::span::{Axis, Span};
 use super::{Ended, Error, Listener, Session, Verdict};
 use crate::domain::audit::Subject;
-use crate::domain::record::Record;
 use crate::domain::recording::ConversationId;
 pub(super) use check::{Checked, Checker};
 pub use check::{Ending, Gone, Proof, Proven};
@@ -210,24 +209,22 @@ impl Verification<'_> {
         // 18 bytes for each conversation, so that the ledger is only asked about others.
         let mut seen = HashSet::new();
         let span = checker.span;
-        let events = Indexed::new(&checker.ledger, span);
+        let events = Indexed::new(self.session, &checker.ledger, span);
         let mut events = self.session.unless_interrupted(events).await?;
         if let Some(items) = events.items {
             self.listener.total(items);
         }
-        let by_call = by_call(span);
         while let Some(page) = self.session.unless_interrupted(events.next()).await? {
             scanned += page.scanned;
-            if !by_call {
+            if span.is_none() {
                 seen.extend(page.ids.iter().copied());
             }
             self.listed(page, checker, Finding::unreadable_keys).await?;
         }
-        // The ledger does not know when a call was.
-        if !by_call {
+        // The ledger has no days to be asked for: a span would cost what the whole of it costs.
+        if span.is_none() {
             let mut records = Scan::new(&checker.ledger);
-            let wants = |record: &Record| span.is_none_or(|span| span.may_hold_record(record));
-            while let Some(mut page) = self.session.unless_interrupted(records.records(wants)).await? {
+            while let Some(mut page) = self.session.unless_interrupted(records.records(|_| true)).await? {
                 page.ids.retain(|id| !seen.contains(id));
                 page.scanned = 0;
                 self.listed(page, checker, Finding::unreadable).await?;

@@ -14,6 +14,7 @@ use recording_archiver::aws::ledger::from_item;
 use recording_archiver::domain::audit::AuditEvent;
 use recording_archiver::seal::Entry;
 use recording_archiver::sim::AUDIT_TABLE;
+use recording_archiver::sim::wire::Service;
 use serde_json::{Map, Value, json};
 use tlog_tiles::tlog::{Hash, check_record, record_hash};
 
@@ -289,19 +290,20 @@ async fn the_key_may_be_a_verifier_key_pem_or_der_and_another_one_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_proof_of_an_event_holds_by_its_id_and_by_its_hash() {
+async fn the_proof_of_an_event_holds_by_its_place_and_by_its_hash() {
     let (bench, log) = sealed().await;
     let events = bench.audit(CONVERSATION, RECORDING).await;
     let text = |event: &AuditEvent, name| event.text(name).unwrap().to_owned();
     let (hash, id) = (text(&events[1], "eventHash"), text(&events[1], "eventId"));
+    let scans = bench.world.wire.count(Service::DynamoDb, "Scan");
     let path = log.files.file("event.tlog-proof");
-    for event in [&hash, &id] {
+    for event in [&[&*hash][..], &[CONVERSATION, RECORDING, "2"]] {
         let ran = log
-            .archivectl(&bench, &["log", "prove", event, "--out", &path])
+            .archivectl(&bench, &[&["log", "prove", "--out", &path], event].concat())
             .await;
         assert_eq!(ran.code(), Some(0), "{ran:?}");
         let proof = std::fs::read_to_string(&path).unwrap();
-        let printed = log.archivectl(&bench, &["log", "prove", event]).await;
+        let printed = log.archivectl(&bench, &[&["log", "prove"], event].concat()).await;
         assert_eq!(printed.stdout, proof, "the same without a file");
         let (head, note) = proof.split_once("\n\n").unwrap();
         let mut lines = head.lines();
@@ -332,8 +334,21 @@ async fn the_proof_of_an_event_holds_by_its_id_and_by_its_hash() {
         (Some(1), true),
         "{ran:?}"
     );
-    let ran = log.archivectl(&bench, &["log", "prove", "no-event"]).await;
-    assert_eq!(ran.code(), Some(2), "{ran:?}");
+    assert_eq!(bench.world.wire.count(Service::DynamoDb, "Scan"), scans);
+    for (event, why) in [
+        (&[&*id][..], "is no eventHash"),
+        (
+            &[CONVERSATION, RECORDING],
+            "by conversation, recording and number",
+        ),
+        (&["no-id", RECORDING, "2"], "no-id"),
+        (&[CONVERSATION, RECORDING, "two"], "two is no number"),
+        (&[CONVERSATION, RECORDING, "99"], "the audit has no event 99"),
+        (&[CONVERSATION, "-", "1"], "recording -"),
+    ] {
+        let ran = log.archivectl(&bench, &[&["log", "prove"], event].concat()).await;
+        assert_eq!((ran.code(), ran.stderr.contains(why)), (Some(2), true), "{ran:?}");
+    }
 }
 
 fn sha256_of_nothing() -> String {

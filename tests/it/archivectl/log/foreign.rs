@@ -6,7 +6,7 @@ use recording_archiver::seal::batch::Batch;
 use tokio::process::Command;
 
 use super::made::{Made, entry};
-use super::{BUCKET, sealed};
+use super::{BUCKET, codes, only, sealed};
 use crate::stack::installed;
 use crate::support::{CONVERSATION, RECORDING, project};
 
@@ -76,6 +76,61 @@ async fn bash(folder: &Path, commands: &str) -> bool {
         .current_dir(folder)
         .output();
     run.await.unwrap().status.success()
+}
+
+/// Makes a time-stamping authority in a folder: `authority.pem`, its key, and the configuration of its answers.
+async fn authority(folder: &Path) {
+    std::fs::write(
+        folder.join("tsa.cnf"),
+        "[req]\ndistinguished_name = dn\nx509_extensions = ext\nprompt = no\n[dn]\nCN = A time-stamping authority\n\
+         [ext]\nbasicConstraints = critical, CA:TRUE\nextendedKeyUsage = critical, timeStamping\n\
+         [tsa]\ndefault_tsa = one\n[one]\nserial = serial\ndigests = sha256\nsigner_digest = sha256\n\
+         default_policy = 1.2.3.4\n",
+    )
+    .unwrap();
+    let made = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout tsa.key -out authority.pem -days 2 -config tsa.cnf";
+    assert!(bash(folder, made).await, "{made}");
+}
+
+/// Asks the authority for a time-stamp of a checkpoint, as the sealer does, and keeps it in `log.tsr`.
+async fn stamp(folder: &Path, note: &[u8]) -> Vec<u8> {
+    std::fs::write(folder.join("log.checkpoint"), note).unwrap();
+    let stamped = "openssl ts -query -data log.checkpoint -sha256 -no_nonce -cert -out log.tsq\n\
+                   openssl ts -reply -config tsa.cnf -queryfile log.tsq -inkey tsa.key -signer authority.pem -out log.tsr";
+    assert!(bash(folder, stamped).await, "{stamped}");
+    std::fs::read(folder.join("log.tsr")).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_time_stamp_is_of_its_checkpoint_by_log_verify_and_signed_by_its_authority_by_openssl() {
+    let (bench, mut log) = sealed().await;
+    let other = std::fs::read(log.checkpoint().await).unwrap();
+    let keys = log.keys().await;
+    let key = keys.iter().find(|key| key.starts_with("checkpoints/")).unwrap();
+    let note = log.object(key).await;
+    let place = key.replace("checkpoints/", "timestamps/") + ".tsr";
+    let folder = log.files.path();
+    authority(folder).await;
+    let of_other = stamp(folder, &other).await;
+    let answer = stamp(folder, &note).await;
+    let commands = by_hand("### A time-stamp");
+    assert!(bash(folder, &commands).await);
+    let verify = async || log.archivectl(&bench, &["log", "verify", "--json"]).await;
+    log.again(&place, answer).await;
+    let ran = verify().await;
+    assert_eq!(codes(&ran), only(&[]), "{ran:?}");
+    assert_eq!(ran.summary()["timestamps"], 1);
+    log.purge(&place).await;
+    log.again(&place, of_other).await;
+    let ran = verify().await;
+    assert_eq!(codes(&ran), only(&["log_inconsistent"]));
+    assert!(ran.stdout.contains("no time-stamp of its checkpoint"), "{ran:?}");
+    // Somebody else's word is refused by the certificate that was kept.
+    let kept = std::fs::read(folder.join("authority.pem")).unwrap();
+    authority(folder).await;
+    stamp(folder, &note).await;
+    std::fs::write(folder.join("authority.pem"), kept).unwrap();
+    assert!(!bash(folder, &commands).await, "another authority");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
