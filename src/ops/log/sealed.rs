@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, HashSet};
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
-use super::{Chain, Leaves, Log, Outside};
+use super::{Chain, Leaves, Log, Modified, Outside};
 use crate::domain::audit::AuditEvent;
+use crate::domain::recording::ConversationId;
 use crate::ops::custody::Held;
 use crate::ops::finding::{Code, Finding};
 use crate::ops::{Error, Session};
@@ -37,10 +38,12 @@ impl SealedEvents {
 }
 
 /// Looks for the events of a conversation in the log; `None` if none is configured. Returns findings, too: about events
-/// older than an hour that it does not hold, and about the log.
+/// older than an hour that it does not hold, about items of which it says that they were changed or removed, and about
+/// the log.
 pub(in crate::ops) async fn sealed(
     session: &Session,
     outside: &Outside,
+    conversation: ConversationId,
     held: &Held,
 ) -> Result<Option<(SealedEvents, Vec<Finding>)>, Error> {
     let Some(log) = Log::open(session, outside.key.as_ref()).await? else {
@@ -79,6 +82,9 @@ pub(in crate::ops) async fn sealed(
             findings.push(not_sealed(event));
         }
     }
+    let conversation = conversation.to_string();
+    let modified = Modified::of(session, &log, |id| id == Some(conversation.as_str())).await?;
+    findings.extend(modified.findings);
     Ok(Some((sealed, findings)))
 }
 

@@ -188,7 +188,8 @@ impl Verification<'_> {
         checker: &Arc<Checker>,
     ) -> Result<(), Error> {
         let reverse = Reverse::of(checker.span, named.is_empty() && self.sample.is_none());
-        self.log = Comparison::begin(self.session, outside, reverse).await?;
+        let sample = self.sample.clone().filter(|_| checker.span.is_none());
+        self.log = Comparison::begin(self.session, outside, reverse, sample).await?;
         self.all(named, checker).await?;
         if let Some(log) = self.log.take() {
             self.listener.at("the log");

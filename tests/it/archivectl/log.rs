@@ -3,6 +3,7 @@
 mod damage;
 mod foreign;
 pub(super) mod made;
+mod records;
 pub(super) mod rewritten;
 
 use std::collections::BTreeSet;

@@ -13,20 +13,20 @@ pub(super) fn not_archived(custody: &Custody) -> String {
     format!("{named} is not archived: {}", state(custody))
 }
 
-/// Says what became of the files of a conversation without findings, and what the log holds.
+/// Says what became of the files of a conversation without findings, and what the log says.
 pub(super) fn files_read(audit: &Audit) -> String {
-    let log = audit.sealed.as_ref().map(|log| {
+    let said = audit.sealed.as_ref().map(|log| {
         let events = audit.custodies.iter().map(|custody| &custody.events);
         let events = events.chain(audit.accesses.iter().map(|chain| &chain.events));
         let events: usize = events.map(Vec::len).sum();
         format!(
-            "; the log {} holds {} of {events} events",
+            "; the log {} holds {} of {events} events, and no record of a change",
             log.origin,
             log.leaves.len()
         )
     });
-    let log = log.unwrap_or_default();
-    files_alone(audit) + &log
+    let unsaid = || "; no log is configured: a history that was rewritten as a whole is not found".to_owned();
+    files_alone(audit) + &said.unwrap_or_else(unsaid)
 }
 
 /// Says what became of the files.
