@@ -2,6 +2,7 @@
 
 mod damage;
 mod foreign;
+mod invented;
 pub(super) mod made;
 mod records;
 pub(super) mod rewritten;
