@@ -1,6 +1,7 @@
 //! Proves that the archive is unchanged, byte by byte and event by event. The audit says what there has to be.
 
 mod check;
+mod ending;
 mod log;
 mod object;
 mod sample;
@@ -22,7 +23,8 @@ use crate::domain::audit::Subject;
 use crate::domain::record::Record;
 use crate::domain::recording::ConversationId;
 pub(super) use check::{Checked, Checker};
-pub use check::{Ending, Gone, Proof, Proven};
+pub use check::{Proof, Proven};
+pub use ending::{Ending, Gone};
 pub use log::Sealed;
 use log::{Comparison, Reverse};
 pub use sample::Sample;
@@ -57,8 +59,10 @@ pub struct Figures {
     pub proven: u64,
     /// Files of those with a change that is no finding, or of which not everything was recorded.
     pub noted: u64,
-    /// Files that ended lawfully: nothing has to lie there any more.
+    /// Files that ended: nothing has to lie there any more.
     pub gone: u64,
+    /// Files of those of which nothing is left that says when they were deleted.
+    pub untraced: u64,
     /// Bytes read back.
     pub bytes: u64,
     /// Audit events.
@@ -301,6 +305,8 @@ impl Verification<'_> {
             log.add(id, checked.leaves);
         }
         figures.gone += checked.gone.len() as u64;
+        let untraced = checked.gone.iter().filter(|gone| gone.ending == Ending::Untraced);
+        figures.untraced += untraced.count() as u64;
         self.elsewhere.extend(checked.elsewhere);
         if self.searches {
             self.named.extend(checked.named);

@@ -3,6 +3,7 @@
 use recording_archiver::domain::audit::{Action, AuditEvent};
 use recording_archiver::ops::audit::Audit;
 use recording_archiver::ops::custody::{self, Custody};
+use recording_archiver::ops::verify::Ending;
 use serde_json::Value;
 
 use crate::words::{counted, duration, exact_bytes};
@@ -34,18 +35,32 @@ fn files_alone(audit: &Audit) -> String {
     match &audit.proven {
         None => "no file was read back (--no-read)".to_owned(),
         Some(proven) => {
-            let files = counted(proven.len() as u64, "file", "files");
-            let read = format!("{files} read back: as archived, to the byte");
-            match audit.gone.len() {
-                0 => read,
-                _ if proven.is_empty() => "no file was read back: all have expired or been erased".to_owned(),
-                gone => format!(
-                    "{read}; {} expired",
-                    counted(gone as u64, "file has", "files have")
-                ),
-            }
+            let read = match proven.len() {
+                0 if !audit.gone.is_empty() => "no file was read back".to_owned(),
+                files => {
+                    let files = counted(files as u64, "file", "files");
+                    format!("{files} read back: as archived, to the byte")
+                }
+            };
+            [Ending::Expired, Ending::Untraced, Ending::Erased]
+                .into_iter()
+                .filter_map(|ending| ended(audit, ending))
+                .fold(read, |text, ended| format!("{text}; {ended}"))
         }
     }
+}
+
+/// Says how many files ended like this, if any did.
+fn ended(audit: &Audit, ending: Ending) -> Option<String> {
+    let files = audit.gone.iter().filter(|gone| gone.ending == ending);
+    let files = Some(files.count() as u64).filter(|files| *files > 0)?;
+    let are = counted(files, "file is", "files are");
+    let have = counted(files, "file has", "files have");
+    Some(match ending {
+        Ending::Expired => format!("{have} expired"),
+        Ending::Untraced => format!("{are} gone without a trace of when, and the lock has ended"),
+        Ending::Erased => format!("{have} been erased on purpose"),
+    })
 }
 
 /// Says whether the log holds an event, where one is configured.
