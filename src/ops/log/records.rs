@@ -75,14 +75,19 @@ pub(in crate::ops) fn modified(record: &Tampering) -> Finding {
         "INSERT" => "written by something else than the archiver",
         _ => "changed",
     };
-    let event_id = record.key("eventId").unwrap_or_default();
+    let event_id = record.named("eventId");
+    let conversation = record.key("interactionId");
+    let of = match conversation {
+        Some(_) => String::new(),
+        None => format!(" and {}", record.named("interactionId")),
+    };
     let at = record.at.map(|at| format!(" at {at}")).unwrap_or_default();
     Finding {
-        interaction_id: record.key("interactionId").map(str::to_owned),
+        interaction_id: conversation.map(str::to_owned),
         ..Finding::of_log(
             Code::AuditModified,
             None,
-            format!("the item with the eventId {event_id} was {what}{at}"),
+            format!("the item with {event_id}{of} was {what}{at}"),
         )
     }
 }
