@@ -78,6 +78,18 @@ impl Outside {
             checkpoint: checkpoint.map(read).transpose()?,
         })
     }
+
+    /// Opens the log that is configured; `None` if none is. Fails if a checkpoint was given to hold it against.
+    pub(super) async fn log(&self, session: &Session) -> Result<Option<Log>, Error> {
+        let log = Log::open(session, self.key.as_ref()).await?;
+        if log.is_none() && self.checkpoint.is_some() {
+            return Err(Error::usage(
+                "there is no log to hold the checkpoint against: SEAL_BUCKET_NAME is not set",
+                "set SEAL_BUCKET_NAME, SEAL_ORIGIN and SEAL_KEY_ID, or name the deployed stack: --stack NAME",
+            ));
+        }
+        Ok(log)
+    }
 }
 
 /// The log of a stack, to be read.

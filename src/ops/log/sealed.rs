@@ -26,6 +26,8 @@ pub struct SealedEvents {
     pub size: u64,
     /// When it was signed; null without one.
     pub time: Option<Timestamp>,
+    /// The log goes on from a checkpoint that was kept outside, unless a finding says that it does not.
+    pub kept: bool,
     /// The leaf of each event that the log holds, by its `eventHash`.
     pub leaves: BTreeMap<String, u64>,
 }
@@ -46,15 +48,19 @@ pub(in crate::ops) async fn sealed(
     conversation: ConversationId,
     held: &Held,
 ) -> Result<Option<(SealedEvents, Vec<Finding>)>, Error> {
-    let Some(log) = Log::open(session, outside.key.as_ref()).await? else {
+    let Some(log) = outside.log(session).await? else {
         return Ok(None);
     };
     let (began, chain) = (session.now(), Chain::read(&log).await?);
     let mut findings = chain.findings.clone();
     let mut sealed = SealedEvents {
         origin: log.key.origin().to_owned(),
+        kept: outside.checkpoint.is_some(),
         ..SealedEvents::default()
     };
+    if let Some(note) = &outside.checkpoint {
+        findings.extend(chain.holds(&log, note).await?);
+    }
     if let Some(newest) = &chain.newest {
         (sealed.size, sealed.time) = (newest.size, Some(newest.time));
         let tree = log.tree(newest);

@@ -140,14 +140,8 @@ impl<'a> Comparison<'a> {
         sample: Option<Sample>,
     ) -> Result<Option<Self>, Error> {
         let began = session.now();
-        let Some(log) = Log::open(session, outside.key.as_ref()).await? else {
-            return match outside.checkpoint {
-                Some(_) => Err(Error::usage(
-                    "there is no log to hold the checkpoint against: SEAL_BUCKET_NAME is not set",
-                    "set SEAL_BUCKET_NAME, SEAL_ORIGIN and SEAL_KEY_ID, or name the deployed stack: --stack NAME",
-                )),
-                None => Ok(None),
-            };
+        let Some(log) = outside.log(session).await? else {
+            return Ok(None);
         };
         let chain = Chain::read(&log).await?;
         let newest = chain.newest.as_ref();

@@ -20,8 +20,12 @@ pub(super) fn files_read(audit: &Audit) -> String {
         let events = audit.custodies.iter().map(|custody| &custody.events);
         let events = events.chain(audit.accesses.iter().map(|chain| &chain.events));
         let events: usize = events.map(Vec::len).sum();
+        let kept = match log.kept {
+            true => ", and goes on from the checkpoint that was given",
+            false => "; not held against a checkpoint kept outside (--checkpoint)",
+        };
         format!(
-            "; the log {} holds {} of {events} events, and no record of a change",
+            "; the log {} holds {} of {events} events and no record of a change{kept}",
             log.origin,
             log.leaves.len()
         )
