@@ -81,10 +81,7 @@ impl<'a> Indexed<'a> {
     }
 
     /// Returns the next page of conversations with an event of the span that is wanted. `None` after the last one.
-    pub(super) async fn next_of(
-        &mut self,
-        wants: impl Fn(&Mark) -> bool,
-    ) -> Result<Option<Subjects>, Error> {
+    pub(super) async fn next_of(&mut self, wants: impl Fn(&Mark) -> bool) -> Result<Option<Subjects>, Error> {
         let span = self.span;
         let wants = |mark: &Mark| span.is_none_or(|span| span.may_hold(mark)) && wants(mark);
         match &mut self.way {

@@ -207,11 +207,10 @@ impl SealingHandler {
 
 /// Logs a change of the audit table that no archiver makes.
 fn report(tampering: &Tampering) {
-    let key = |name| redact::clip(tampering.key(name).unwrap_or_default());
     tracing::error!(
         change = redact::clip(&tampering.event_name),
-        interaction_id = key("interactionId"),
-        event_id = key("eventId"),
+        interaction_id = tampering.key("interactionId"),
+        event_id = tampering.key("eventId"),
         "the audit table was tampered with: an item was changed, removed, or added without a hash that fits"
     );
 }

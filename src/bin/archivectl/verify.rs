@@ -222,9 +222,15 @@ fn words(figures: &Figures) -> Text {
     }
     if figures.gone > 0 {
         text = text.line().add(format!(
-            "{} ended lawfully (-v): expired after the lock, or erased, so only the audit of it is proven",
+            "{} ended (-v): after the lock, or erased, so only the audit of it is proven",
             counted(figures.gone, "file has", "files have")
         ));
+        if figures.untraced > 0 {
+            text = text.add(format!(
+                "; {} of them without a trace of when: compare with the proofs of before",
+                count(figures.untraced)
+            ));
+        }
     }
     if figures.unarchived > 0 {
         text = text.line().add(format!(

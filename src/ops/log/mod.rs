@@ -6,6 +6,7 @@ mod key;
 mod leaves;
 mod objects;
 mod prove;
+mod records;
 mod sealed;
 mod show;
 mod timestamps;
@@ -20,6 +21,7 @@ pub use import::{Import, import};
 pub use key::KeyFile;
 pub(super) use leaves::Leaves;
 pub use prove::{Named, Proof, Proved, prove};
+pub(super) use records::{Modified, modified};
 pub use sealed::SealedEvents;
 pub(super) use sealed::{SEALED_WITHIN, not_sealed, sealed};
 pub use show::{Shown, show};
@@ -78,6 +80,18 @@ impl Outside {
             key: key.map(read).transpose()?.map(KeyFile::new),
             checkpoint: checkpoint.map(read).transpose()?,
         })
+    }
+
+    /// Opens the log that is configured; `None` if none is. Fails if a checkpoint was given to hold it against.
+    pub(super) async fn log(&self, session: &Session) -> Result<Option<Log>, Error> {
+        let log = Log::open(session, self.key.as_ref()).await?;
+        if log.is_none() && self.checkpoint.is_some() {
+            return Err(Error::usage(
+                "there is no log to hold the checkpoint against: SEAL_BUCKET_NAME is not set",
+                "set SEAL_BUCKET_NAME, SEAL_ORIGIN and SEAL_KEY_ID, or name the deployed stack: --stack NAME",
+            ));
+        }
+        Ok(log)
     }
 }
 

@@ -1,6 +1,7 @@
 //! Proves that the archive is unchanged, byte by byte and event by event. The audit says what there has to be.
 
 mod check;
+mod ending;
 mod log;
 mod object;
 mod sample;
@@ -21,7 +22,8 @@ use super::{Ended, Error, Listener, Session, Verdict};
 use crate::domain::audit::Subject;
 use crate::domain::recording::ConversationId;
 pub(super) use check::{Checked, Checker};
-pub use check::{Ending, Gone, Proof, Proven};
+pub use check::{Proof, Proven};
+pub use ending::{Ending, Gone};
 pub use log::Sealed;
 use log::{Comparison, Reverse};
 pub use sample::Sample;
@@ -56,8 +58,10 @@ pub struct Figures {
     pub proven: u64,
     /// Files of those with a change that is no finding, or of which not everything was recorded.
     pub noted: u64,
-    /// Files that ended lawfully: nothing has to lie there any more.
+    /// Files that ended: nothing has to lie there any more.
     pub gone: u64,
+    /// Files of those of which nothing is left that says when they were deleted.
+    pub untraced: u64,
     /// Bytes read back.
     pub bytes: u64,
     /// Audit events.
@@ -187,7 +191,8 @@ impl Verification<'_> {
         checker: &Arc<Checker>,
     ) -> Result<(), Error> {
         let reverse = Reverse::of(checker.span, named.is_empty() && self.sample.is_none());
-        self.log = Comparison::begin(self.session, outside, reverse).await?;
+        let sample = self.sample.clone().filter(|_| checker.span.is_none());
+        self.log = Comparison::begin(self.session, outside, reverse, sample).await?;
         self.all(named, checker).await?;
         if let Some(log) = self.log.take() {
             self.listener.at("the log");
@@ -297,6 +302,8 @@ impl Verification<'_> {
             log.add(id, checked.leaves);
         }
         figures.gone += checked.gone.len() as u64;
+        let untraced = checked.gone.iter().filter(|gone| gone.ending == Ending::Untraced);
+        figures.untraced += untraced.count() as u64;
         self.elsewhere.extend(checked.elsewhere);
         if self.searches {
             self.named.extend(checked.named);

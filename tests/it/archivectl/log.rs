@@ -2,7 +2,9 @@
 
 mod damage;
 mod foreign;
+mod invented;
 pub(super) mod made;
+mod records;
 pub(super) mod rewritten;
 
 use std::collections::BTreeSet;
@@ -215,6 +217,37 @@ async fn audit_says_which_events_are_sealed() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn audit_holds_the_log_against_a_checkpoint_that_was_kept() {
+    let (bench, log) = sealed().await;
+    let mut other = Made::new(&bench, "another-log", 1).await;
+    other.seal(&[entry(1)]).await;
+    let (other, kept) = (other.checkpoint().await, log.files.file("kept"));
+    let newest = log
+        .keys()
+        .await
+        .into_iter()
+        .rfind(|key| key.starts_with("checkpoints/"));
+    std::fs::write(&kept, log.object(&newest.unwrap()).await).unwrap();
+    for (checkpoint, code) in [(&kept, 0), (&other, 1)] {
+        let arguments = ["audit", CONVERSATION, "--json", "--checkpoint", checkpoint];
+        let ran = log.archivectl(&bench, &arguments).await;
+        assert_eq!(ran.code(), Some(code), "{ran:?}");
+        let summary = ran.summary();
+        assert_eq!(summary["sealed"]["kept"], true);
+        let inconsistent = summary["findings"].to_string().contains("log_inconsistent");
+        assert_eq!(inconsistent, code == 1, "{ran:?}");
+    }
+    let arguments = ["audit", CONVERSATION, "--html", "-", "--checkpoint", &kept];
+    let page = log.archivectl(&bench, &arguments).await.stdout;
+    assert!(
+        page.contains("goes on from the checkpoint that was given"),
+        "{page}"
+    );
+    let ran = log.archivectl(&bench, &["audit", CONVERSATION, "--json"]).await;
+    assert_eq!(ran.summary()["sealed"]["kept"], false);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_a_log_verify_says_so_and_a_checkpoint_cannot_be_given() {
     let (bench, mut log) = sealed().await;
     let kept = log.checkpoint().await;
@@ -228,12 +261,20 @@ async fn without_a_log_verify_says_so_and_a_checkpoint_cannot_be_given() {
             .contains("no log is configured: nothing was held against a log"),
         "{ran:?}"
     );
-    let ran = without(&["verify", "--checkpoint", &kept]).await;
-    assert_eq!(ran.code(), Some(2), "{ran:?}");
+    for command in [&["verify"][..], &["audit", CONVERSATION]] {
+        let ran = without(&[command, &["--checkpoint", &kept]].concat()).await;
+        assert_eq!(ran.code(), Some(2), "{ran:?}");
+        assert!(
+            ran.stderr.contains("no log to hold the checkpoint against"),
+            "{ran:?}"
+        );
+    }
     let ran = without(&["log", "show"]).await;
     assert!(ran.stderr.contains("SEAL_BUCKET_NAME is not set"), "{ran:?}");
     let ran = without(&["audit", CONVERSATION, "--json"]).await;
     assert_eq!(ran.summary()["sealed"], Value::Null);
+    let ran = without(&["audit", CONVERSATION]).await;
+    assert!(ran.stdout.contains("no log is configured"), "{ran:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

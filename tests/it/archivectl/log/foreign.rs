@@ -3,12 +3,15 @@
 use std::path::Path;
 
 use recording_archiver::seal::batch::Batch;
+use recording_archiver::sim::BUCKET as ARCHIVE;
+use serde_json::Value;
 use tokio::process::Command;
 
+use super::super::{Folder, archivectl};
 use super::made::{Made, entry};
 use super::{BUCKET, codes, only, sealed};
 use crate::stack::installed;
-use crate::support::{CONVERSATION, RECORDING, project};
+use crate::support::{Bench, CONVERSATION, KEY, RECORDING, project, sha256};
 
 /// Writes the log's objects as files.
 async fn files(log: &Made, folder: &Path) -> Vec<String> {
@@ -69,13 +72,55 @@ fn by_hand(heading: &str) -> String {
     block.split_once("```").unwrap().0.to_owned()
 }
 
-/// Runs commands in a folder; returns whether they succeeded.
-async fn bash(folder: &Path, commands: &str) -> bool {
+/// Runs commands in a folder; returns what they print if they succeeded.
+async fn printed(folder: &Path, commands: &str) -> Option<String> {
     let run = Command::new("bash")
         .args(["-euo", "pipefail", "-c", commands])
         .current_dir(folder)
         .output();
-    run.await.unwrap().status.success()
+    let output = run.await.unwrap();
+    let printed = String::from_utf8(output.stdout).unwrap();
+    output.status.success().then_some(printed)
+}
+
+/// Runs commands in a folder; returns whether they succeeded.
+async fn bash(folder: &Path, commands: &str) -> bool {
+    printed(folder, commands).await.is_some()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_commands_of_the_evidence_page_give_the_hashes_of_an_object_and_of_an_event() {
+    let bench = Bench::with_a_call().await;
+    bench.archive().await;
+    let files = Folder::new();
+    // In the place of aws: it downloads what lies in the archive.
+    let object = bench.world.aws.object_path(ARCHIVE, KEY);
+    let aws = format!("aws() {{ if [ $2 = get-object ]; then cp {object:?} ${{!#}}; fi; }}\n");
+    let download = aws
+        + &by_hand("### An object")
+            .replace("BUCKET", ARCHIVE)
+            .replace("KEY", KEY);
+    let event = by_hand("### An event");
+    let ran = archivectl(&bench, &["audit", CONVERSATION, "--json"]).await;
+    let told = |printed: Option<String>| printed.unwrap().split_once(' ').unwrap().0.to_owned();
+    let mut stored = 0;
+    for line in ran.stdout.lines().take(ran.items().len()) {
+        std::fs::write(files.file("event.json"), line).unwrap();
+        let read: Value = serde_json::from_str(line).unwrap();
+        assert_eq!(read["eventHash"], told(printed(files.path(), &event).await));
+        if read["action"] == "archive.stored" {
+            assert_eq!(read["hash"], told(printed(files.path(), &download).await));
+            stored += 1;
+        }
+        std::fs::write(files.file("event.json"), line.replacen(CONVERSATION, "mine", 1)).unwrap();
+        assert_ne!(read["eventHash"], told(printed(files.path(), &event).await));
+    }
+    assert_eq!(stored, 1);
+    std::fs::write(&object, b"other bytes").unwrap();
+    assert_eq!(
+        told(printed(files.path(), &download).await),
+        sha256(b"other bytes")
+    );
 }
 
 /// Makes a time-stamping authority in a folder: `authority.pem`, its key, and the configuration of its answers.

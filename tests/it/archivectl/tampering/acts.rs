@@ -94,7 +94,7 @@ async fn edit(bench: &Bench, changes: &[(&str, AttributeValue)]) {
 }
 
 /// Deletes every version of an object, with the right to bypass its lock.
-async fn purge(bench: &Bench, key: &str) {
+pub(in super::super) async fn purge(bench: &Bench, key: &str) {
     let versions = s3(bench).list_object_versions().bucket(BUCKET).prefix(key);
     let versions = versions.send().await.unwrap();
     let ids = versions.versions().iter().map(|version| version.version_id());
