@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::{Chain, Leaves, Log, Outside, inconsistency};
-use crate::domain::audit::AuditEvent;
+use crate::domain::audit::{AuditEvent, Subject};
 use crate::domain::recording::ConversationId;
 use crate::ops::Session;
 use crate::ops::error::Error;
@@ -54,8 +54,8 @@ pub enum Named {
     Hash(Entry),
     /// Its place in the chain of a recording.
     Place {
-        /// The conversation.
-        conversation: ConversationId,
+        /// The conversation, or the day of a statement.
+        subject: Subject,
         /// The recording as the audit spells it; `-` is the conversation as a whole.
         recording: String,
         /// Its `seq`, from 1.
@@ -74,8 +74,13 @@ impl FromStr for Named {
                 Ok(entry) => Ok(Self::Hash(entry)),
                 Err(_) => Err(format!("{hash} is no eventHash: 64 hexadecimal digits")),
             },
-            [conversation, recording, seq] => Ok(Self::Place {
-                conversation: ConversationId::parse(conversation).map_err(|error| error.to_string())?,
+            [subject, recording, seq] => Ok(Self::Place {
+                subject: match Subject::parse(subject) {
+                    Some(subject) => subject,
+                    None => ConversationId::parse(subject)
+                        .map_err(|error| error.to_string())?
+                        .into(),
+                },
                 recording: recording.to_owned(),
                 seq: seq
                     .parse()
@@ -94,10 +99,10 @@ pub async fn prove(session: &Session, event: &Named, outside: &Outside) -> Resul
     let (entry, since) = match event {
         Named::Hash(entry) => (*entry, None),
         Named::Place {
-            conversation,
+            subject,
             recording,
             seq,
-        } => look_up(session, *conversation, recording, *seq).await?,
+        } => look_up(session, *subject, recording, *seq).await?,
     };
     let chain = Chain::read(&log).await?;
     let not_sealed = |detail: String| {
@@ -148,24 +153,19 @@ fn text(leaf: u64, hashes: impl Iterator<Item = [u8; 32]>, checkpoint: &Checkpoi
 /// Returns the entry of an event, and the time before which it cannot have been sealed.
 async fn look_up(
     session: &Session,
-    conversation: ConversationId,
+    subject: Subject,
     recording: &str,
     seq: u64,
 ) -> Result<(Entry, Option<Timestamp>), Error> {
     let ledger = session.ledger();
-    let events = session
-        .unless_interrupted(ledger.events(conversation))
-        .await?
-        .events;
+    let events = session.unless_interrupted(ledger.events(subject)).await?.events;
     let named = |event: &&AuditEvent| event.recording() == Some(recording) && event.seq() == Some(seq);
     let found = events.iter().find(named);
     let entry = found.and_then(|event| event.text("eventHash")?.parse().ok());
     let entry = entry.ok_or_else(|| {
-        let chain = format!("conversation {conversation}, recording {recording}");
-        Error::usage(
-            format!("the audit has no event {seq} of {chain}"),
-            format!("archivectl audit {conversation} lists its events with their numbers"),
-        )
+        let message = format!("the audit has no event {seq} of {subject}, recording {recording}");
+        let remedy = "archivectl audit CONVERSATION lists the events with their numbers";
+        Error::usage(message, remedy)
     })?;
     Ok((entry, found.and_then(AuditEvent::timestamp)))
 }
