@@ -3,6 +3,7 @@
 //! Nothing here prints or knows a command line: the caller shows the events, and renders the figures as text, JSON or a
 //! page. A command that ends early returns an [`Error`], for Ctrl-C too, so that `?` carries it.
 
+pub mod access;
 pub mod audit;
 pub mod backfill;
 mod clock;
@@ -14,6 +15,7 @@ mod error;
 pub mod files;
 pub mod filter;
 pub mod finding;
+pub mod get;
 mod indexed;
 mod listing;
 pub mod log;

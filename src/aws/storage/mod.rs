@@ -6,6 +6,8 @@
 mod checksum;
 #[cfg(feature = "cli")]
 mod erase;
+#[cfg(feature = "cli")]
+mod fetch;
 mod object;
 mod parts;
 #[cfg(feature = "cli")]
@@ -35,6 +37,8 @@ use crate::domain::recording::{ArchiveKey, ArchivedFile, Kept, RecordingRef, Sto
 use crate::error::Error;
 use crate::telemetry::Counters;
 
+#[cfg(feature = "cli")]
+pub use fetch::{Cold, Fetched, Restore, Shelf};
 pub use object::Published;
 #[cfg(feature = "cli")]
 pub use probe::ConditionalWrites;

@@ -11,6 +11,7 @@ use tower::ServiceExt as _;
 use winterbaume_core::{MockResponse, MockService as _};
 use winterbaume_secretsmanager::SecretsManagerService;
 
+use super::s3::cold::Accepted;
 use super::{dynamodb, functions, kms, queues, topics};
 use crate::sim::names::ACCOUNT_ID;
 use crate::sim::wire::Service;
@@ -126,6 +127,7 @@ fn s3_operation(parts: &Parts) -> &'static str {
         ("PUT", true) if has("legal-hold") => "PutObjectLegalHold",
         ("PUT", true) if copy => "CopyObject",
         ("PUT", true) => "PutObject",
+        ("POST", true) if has("restore") => "RestoreObject",
         ("POST", true) if has("uploads") => "CreateMultipartUpload",
         ("POST", true) if has("uploadId") => "CompleteMultipartUpload",
         ("DELETE", true) if has("uploadId") => "AbortMultipartUpload",
@@ -167,7 +169,13 @@ impl Services {
             return access_denied();
         }
         match self.s3.oneshot(request).await {
-            Ok(response) => response.map(Body::new),
+            Ok(response) => {
+                let mut response = response.map(Body::new);
+                if response.extensions().get::<Accepted>().is_some() {
+                    *response.status_mut() = StatusCode::ACCEPTED;
+                }
+                response
+            }
             Err(error) => plain(
                 StatusCode::INTERNAL_SERVER_ERROR,
                 &format!("S3 simulator: {error:?}"),

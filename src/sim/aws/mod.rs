@@ -379,6 +379,17 @@ impl Aws {
         self.inner.store.transition(bucket, key, class)
     }
 
+    /// Moves an object of the class `INTELLIGENT_TIERING` into its tier `ARCHIVE_ACCESS` or `DEEP_ARCHIVE_ACCESS`.
+    /// Returns whether there is one.
+    pub fn archive(&self, bucket: &str, key: &str, tier: &str) -> bool {
+        self.inner.store.archive(bucket, key, tier)
+    }
+
+    /// Ends the restore of an object that is under way. Returns whether there is such an object.
+    pub fn finish_restore(&self, bucket: &str, key: &str) -> bool {
+        self.inner.store.finish_restore(bucket, key)
+    }
+
     /// Returns the keys of all multipart uploads neither completed nor aborted.
     pub async fn uploads_in_progress(&self, bucket: &str) -> Vec<String> {
         self.inner.store.uploads_in_progress(bucket).await

@@ -11,6 +11,7 @@ mod erase;
 mod files;
 mod foreign;
 mod general;
+mod get;
 mod import;
 mod log;
 mod manners;
