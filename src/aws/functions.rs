@@ -52,8 +52,8 @@ impl Functions {
         Self(aws_sdk_lambda::Client::new(&sdk))
     }
 
-    /// Invokes the function `name` and waits for its answer. A lost answer makes the SDK invoke it again, so this is for
-    /// functions that may run twice.
+    /// Invokes the function `name` and waits for its answer. A lost answer makes the SDK invoke it again, so this is
+    /// for functions that may run twice.
     pub async fn invoke(&self, name: &str, payload: &Value) -> Result<Value, NoResult> {
         let payload = Blob::new(payload.to_string());
         let sent = self.0.invoke().function_name(name).payload(payload).send().await;

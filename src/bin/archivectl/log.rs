@@ -70,8 +70,9 @@ struct Verify {
 
 /// Prove that the log holds an event: prints a C2SP tlog-proof (its leaf, the hashes up to the root, the checkpoint).
 ///
-/// The event is the one with this number in the chain of a recording (RECORDING is `-` for the conversation as a whole),
-/// as `archivectl audit CONVERSATION` lists them; or the one with this eventHash. Exit code 1: the log does not hold it.
+/// The event is the one with this number in the chain of a recording (RECORDING is `-` for the conversation as a
+/// whole), as `archivectl audit CONVERSATION` lists them; or the one with this eventHash. Exit code 1: the log does not
+/// hold it.
 #[derive(Debug, clap::Args)]
 struct Prove {
     /// CONVERSATION RECORDING NUMBER, or EVENTHASH.
@@ -87,8 +88,8 @@ struct Prove {
 /// Seal the audit events that the sealer never saw: those older than the log, and those of a time in which it did not
 /// run for more than 24 hours.
 ///
-/// Invokes the sealer until it has looked at all of the audit table, and has it sign a checkpoint. Seals no event twice,
-/// so that it can be run at any time, and again after an interruption.
+/// Invokes the sealer until it has looked at all of the audit table, and has it sign a checkpoint. Seals no event
+/// twice, so that it can be run at any time, and again after an interruption.
 #[derive(Debug, clap::Args)]
 struct ImportArgs {
     /// Go on where an import was interrupted, which printed this; without it, all of the table is read.

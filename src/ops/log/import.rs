@@ -99,7 +99,7 @@ async fn all(session: &Session, figures: &mut Import, listener: Listener<'_, ()>
         session.unless_interrupted(invoked).await
     };
     loop {
-        listener.at(&format!("invocation {} of {name}", figures.invocations + 1));
+        listener.at(format!("invocation {} of {name}", figures.invocations + 1));
         let next = figures.next.as_deref();
         let payload = match next {
             Some(next) => json!({"import": {"from": next}}),
