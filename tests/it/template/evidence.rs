@@ -231,7 +231,11 @@ fn an_archived_object_is_neither_replaced_nor_removed() {
         "s3:DeleteObjectVersion",
         "s3:BypassGovernanceRetention",
     );
-    let (overwrites, deletes) = ("DenyOverwrites", "DenyDeletesOfVersions");
+    let (overwrites, deletes, hides) = (
+        "DenyOverwrites",
+        "DenyDeletesOfVersions",
+        "DenyHidingOfObjects",
+    );
     hold(
         "ArchiveBucket",
         "/recordings/c/r.wav",
@@ -247,15 +251,11 @@ fn an_archived_object_is_neither_replaced_nor_removed() {
             ("OperatorRole", version, NOTHING, deletes, deletes),
             ("break-glass", version, NOTHING, deletes, "allowed"),
             ("break-glass", bypass, NOTHING, deletes, "allowed"),
-            // A delete marker hides an object and removes nothing; an event of S3 tells of it.
-            ("administrator", "s3:DeleteObject", NOTHING, "allowed", "allowed"),
-            (
-                "OperatorRole",
-                "s3:DeleteObject",
-                NOTHING,
-                "not allowed",
-                "not allowed",
-            ),
+            // A delete marker hides an object, and the lifecycle removes the hidden version once no lock holds it.
+            ("administrator", "s3:DeleteObject", NOTHING, "allowed", hides),
+            ("OperatorRole", "s3:DeleteObject", NOTHING, "not allowed", hides),
+            ("ArchiverRole", "s3:DeleteObject", NOTHING, "not allowed", hides),
+            ("break-glass", "s3:DeleteObject", NOTHING, "allowed", "allowed"),
             (
                 "OperatorRole",
                 "s3:GetObjectVersion",
@@ -288,7 +288,10 @@ fn an_archived_object_is_neither_replaced_nor_removed() {
     hold(
         "ArchiveBucket",
         test,
-        &[("administrator", version, NOTHING, "allowed", "allowed")],
+        &[
+            ("administrator", version, NOTHING, "allowed", "allowed"),
+            ("administrator", "s3:DeleteObject", NOTHING, "allowed", "allowed"),
+        ],
     );
 }
 
