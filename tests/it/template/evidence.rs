@@ -64,7 +64,7 @@ fn hold(resource: &str, below: &str, cases: &[Case]) {
 }
 
 #[test]
-fn the_audit_takes_new_events_of_its_writers_and_no_change_of_anybody() {
+fn the_audit_takes_puts_of_its_writers_in_transactions_and_no_change_in_place() {
     const CHANGES: [&str; 7] = [
         "dynamodb:UpdateItem",
         "dynamodb:DeleteItem",
@@ -115,6 +115,7 @@ fn the_audit_takes_new_events_of_its_writers_and_no_change_of_anybody() {
             ),
             ("OperatorRole", "dynamodb:Query", NOTHING, "allowed", "allowed"),
             ("SealerRole", "dynamodb:Scan", NOTHING, "allowed", "allowed"),
+            ("SealerRole", "dynamodb:Query", NOTHING, "not allowed", "not allowed"),
             // Whoever deploys is never locked out of what an update does to a table.
             (
                 "administrator",
@@ -156,6 +157,34 @@ fn the_audit_takes_new_events_of_its_writers_and_no_change_of_anybody() {
                 "not allowed",
                 "not allowed",
             ),
+        ],
+    );
+}
+
+/// IAM does not know whether an item is there: a put is allowed over an event as much as beside it. Documents that say
+/// "append-only" of the policies alone would be wrong.
+#[test]
+fn a_writer_may_replace_an_event_and_set_tags_and_longer_locks() {
+    const OVER_AN_EVENT: &[(&str, &str)] = IN_TRANSACTION;
+    let put = "dynamodb:PutItem";
+    hold(
+        "AuditTable",
+        "",
+        &[
+            ("ArchiverRole", put, OVER_AN_EVENT, "allowed", "allowed"),
+            ("OperatorRole", put, OVER_AN_EVENT, "allowed", "allowed"),
+            ("break-glass", put, OVER_AN_EVENT, "DenyPutsOfOthers", "allowed"),
+        ],
+    );
+    let (tags, lock) = ("s3:PutObjectTagging", "s3:PutObjectRetention");
+    hold(
+        "ArchiveBucket",
+        "/recordings/c/r.wav",
+        &[
+            ("OperatorRole", tags, NOTHING, "allowed", "allowed"),
+            ("OperatorRole", lock, NOTHING, "allowed", "allowed"),
+            ("ArchiverRole", tags, NOTHING, "allowed", "allowed"),
+            ("ArchiverRole", lock, NOTHING, "allowed", "allowed"),
         ],
     );
 }
