@@ -257,7 +257,11 @@ fn whoever_stops_or_changes_the_sealer_rings() {
         ("UpdateEventSourceMapping20150331", mapping("uUID", sealers), true),
         ("UpdateEventSourceMapping20150331", mapping("uuid", sealers), true),
         ("DeleteEventSourceMapping20150331", mapping("uUID", sealers), true),
-        ("DeleteEventSourceMapping20150331", mapping("uUID", "another"), false),
+        (
+            "DeleteEventSourceMapping20150331",
+            mapping("uUID", "another"),
+            false,
+        ),
         ("UpdateFunctionCode20150331v2", function("SealerFunction"), true),
         (
             "UpdateFunctionConfiguration20150331v2",
@@ -270,7 +274,11 @@ fn whoever_stops_or_changes_the_sealer_rings() {
             true,
         ),
         ("DeleteFunction20150331", function("SealerFunction"), true),
-        ("UpdateFunctionCode20150331v2", function("ArchiverFunction"), false),
+        (
+            "UpdateFunctionCode20150331v2",
+            function("ArchiverFunction"),
+            false,
+        ),
         ("GetFunction20150331v2", function("SealerFunction"), false),
         ("Invoke", function("SealerFunction"), false),
     ] {

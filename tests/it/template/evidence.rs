@@ -115,7 +115,13 @@ fn the_audit_takes_puts_of_its_writers_in_transactions_and_no_change_in_place() 
             ),
             ("OperatorRole", "dynamodb:Query", NOTHING, "allowed", "allowed"),
             ("SealerRole", "dynamodb:Scan", NOTHING, "allowed", "allowed"),
-            ("SealerRole", "dynamodb:Query", NOTHING, "not allowed", "not allowed"),
+            (
+                "SealerRole",
+                "dynamodb:Query",
+                NOTHING,
+                "not allowed",
+                "not allowed",
+            ),
             // Whoever deploys is never locked out of what an update does to a table.
             (
                 "administrator",
@@ -260,11 +266,7 @@ fn an_archived_object_is_neither_replaced_nor_removed() {
         "s3:DeleteObjectVersion",
         "s3:BypassGovernanceRetention",
     );
-    let (overwrites, deletes, hides) = (
-        "DenyOverwrites",
-        "DenyDeletesOfVersions",
-        "DenyHidingOfObjects",
-    );
+    let (overwrites, deletes, hides) = ("DenyOverwrites", "DenyDeletesOfVersions", "DenyHidingOfObjects");
     hold(
         "ArchiveBucket",
         "/recordings/c/r.wav",

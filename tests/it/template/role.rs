@@ -153,10 +153,7 @@ async fn the_role_allows_exactly_the_calls_that_the_code_makes() {
 }
 
 /// Returns each action that policies grant, with its resource, and the names of the statements that are left aside.
-pub(super) fn granted(
-    policies: &[Value],
-    aside: &[&str],
-) -> (BTreeSet<(String, String)>, BTreeSet<String>) {
+pub(super) fn granted(policies: &[Value], aside: &[&str]) -> (BTreeSet<(String, String)>, BTreeSet<String>) {
     let mut granted = BTreeSet::new();
     let mut left = BTreeSet::new();
     for statement in policies.iter().flat_map(statements) {

@@ -46,10 +46,16 @@ fn the_sealer_starts_with_what_a_stack_tells_it() {
         let config = SealingConfig::from_lookup(named).unwrap();
         assert_eq!(config.bucket, "seal-bucket");
         assert!(config.key_id.ends_with(":key/log"), "{config:?}");
-        assert_eq!(config.origin, text(&stack.value(&template.0["Outputs"]["SealOrigin"]["Value"])));
+        assert_eq!(
+            config.origin,
+            text(&stack.value(&template.0["Outputs"]["SealOrigin"]["Value"]))
+        );
         assert_eq!(config.audit_table.as_deref(), Some("AuditTable"));
         assert_eq!(config.topic.as_deref(), topic);
-        assert_eq!(config.authority.as_ref().map(ToString::to_string).as_deref(), authority);
+        assert_eq!(
+            config.authority.as_ref().map(ToString::to_string).as_deref(),
+            authority
+        );
     }
 }
 
@@ -101,7 +107,10 @@ async fn the_sealers_role_allows_exactly_the_calls_that_the_sealer_makes() {
     // Lambda reads the stream in the role's name, and needs all four:
     // https://docs.aws.amazon.com/lambda/latest/dg/services-dynamodb-eventsourcemapping.html
     for action in ["DescribeStream", "GetRecords", "GetShardIterator", "ListStreams"] {
-        asked.insert((format!("dynamodb:{action}"), "${AuditTable.Arn}/stream/*".to_owned()));
+        asked.insert((
+            format!("dynamodb:{action}"),
+            "${AuditTable.Arn}/stream/*".to_owned(),
+        ));
     }
     let template = Template::read();
     let stack = template.stack(&[("CheckpointTopicArn", TOPIC)]);
@@ -113,7 +122,9 @@ async fn the_sealers_role_allows_exactly_the_calls_that_the_sealer_makes() {
     let (granted, left) = granted(&policies, &[logs]);
     assert_eq!(granted, asked);
     assert_eq!(left, [logs.to_owned()].into());
-    let silent = template.stack(&[]).value(&template.resource("SealerRole")["Policies"]);
+    let silent = template
+        .stack(&[])
+        .value(&template.resource("SealerRole")["Policies"]);
     assert!(!silent.to_string().contains("sns:"), "{silent}");
     let role = &template.resource("SealerFunction")["Role"];
     assert_eq!(*role, json!({"Fn::GetAtt": "SealerRole.Arn"}));
@@ -141,14 +152,22 @@ fn each_event_reaches_the_sealer_whole_and_until_it_is_sealed() {
     let rate = schedule["Properties"].as_object().unwrap();
     assert_eq!(rate.len(), 1, "{rate:?}");
     let minutes = text(&rate["Schedule"]);
-    let minutes = minutes.strip_prefix("rate(").and_then(|rest| rest.strip_suffix(" minutes)"));
-    assert!(minutes.unwrap().parse::<u32>().unwrap() <= 60, "a checkpoint at least hourly");
+    let minutes = minutes
+        .strip_prefix("rate(")
+        .and_then(|rest| rest.strip_suffix(" minutes)"));
+    assert!(
+        minutes.unwrap().parse::<u32>().unwrap() <= 60,
+        "a checkpoint at least hourly"
+    );
 }
 
 #[test]
 fn the_log_is_signed_by_a_key_that_the_sealer_can_use() {
     let key = &Template::read().0["Resources"]["SealKey"]["Properties"];
-    assert_eq!((&key["KeySpec"], &key["KeyUsage"]), (&json!("ECC_NIST_EDWARDS25519"), &json!("SIGN_VERIFY")));
+    assert_eq!(
+        (&key["KeySpec"], &key["KeyUsage"]),
+        (&json!("ECC_NIST_EDWARDS25519"), &json!("SIGN_VERIFY"))
+    );
 }
 
 #[test]
@@ -164,13 +183,19 @@ fn the_log_is_locked_as_long_as_what_it_proves() {
         let stack = template.stack(parameters);
         assert_eq!(stack.refused(), None);
         let environment = stack.environment();
-        let archive = environment.get("S3_OBJECT_LOCK_MODE").zip(environment.get("S3_OBJECT_LOCK_DAYS"));
+        let archive = environment
+            .get("S3_OBJECT_LOCK_MODE")
+            .zip(environment.get("S3_OBJECT_LOCK_DAYS"));
         let expected = archive.map_or(Value::Null, |(mode, days)| {
             json!({"ObjectLockEnabled": "Enabled", "Rule": {"DefaultRetention": {"Mode": mode, "Days": days}}})
         });
         let found = stack.value(&template.resource("SealBucket")["ObjectLockConfiguration"]);
         assert_eq!(found, expected, "{parameters:?}");
-        assert_eq!(archive.is_none(), parameters == [("Evidence", "trial")], "{parameters:?}");
+        assert_eq!(
+            archive.is_none(),
+            parameters == [("Evidence", "trial")],
+            "{parameters:?}"
+        );
     }
 }
 
@@ -179,7 +204,11 @@ fn both_buckets_keep_versions_can_lock_tell_of_deletions_and_are_nobody_elses() 
     let template = Template::read();
     for name in ["ArchiveBucket", "SealBucket"] {
         let bucket = template.resource(name);
-        assert_eq!(bucket["VersioningConfiguration"], json!({"Status": "Enabled"}), "{name}");
+        assert_eq!(
+            bucket["VersioningConfiguration"],
+            json!({"Status": "Enabled"}),
+            "{name}"
+        );
         assert_eq!(bucket["ObjectLockEnabled"], true, "{name}");
         let told = &bucket["NotificationConfiguration"]["EventBridgeConfiguration"]["EventBridgeEnabled"];
         assert_eq!(*told, true, "{name}: DeletedObjectsRule sees nothing otherwise");
@@ -196,20 +225,60 @@ fn both_buckets_keep_versions_can_lock_tell_of_deletions_and_are_nobody_elses() 
 fn the_alarms_of_the_log_ring_at_once_and_one_also_when_nothing_is_heard() {
     let template = Template::read();
     for (name, metric, statistic, rings, missing, seconds) in [
-        ("TamperingAlarm", "AuditTampering", "Sum", "GreaterThanThreshold 0", "notBreaching", 300),
-        ("SealerErrorsAlarm", "Errors", "Sum", "GreaterThanThreshold 0", "notBreaching", 300),
-        ("SealerBehindAlarm", "IteratorAge", "Maximum", "GreaterThanThreshold 7200000", "notBreaching", 300),
-        ("CheckpointMissingAlarm", "CheckpointsSigned", "Sum", "LessThanThreshold 1", "breaching", 7200),
+        (
+            "TamperingAlarm",
+            "AuditTampering",
+            "Sum",
+            "GreaterThanThreshold 0",
+            "notBreaching",
+            300,
+        ),
+        (
+            "SealerErrorsAlarm",
+            "Errors",
+            "Sum",
+            "GreaterThanThreshold 0",
+            "notBreaching",
+            300,
+        ),
+        (
+            "SealerBehindAlarm",
+            "IteratorAge",
+            "Maximum",
+            "GreaterThanThreshold 7200000",
+            "notBreaching",
+            300,
+        ),
+        (
+            "CheckpointMissingAlarm",
+            "CheckpointsSigned",
+            "Sum",
+            "LessThanThreshold 1",
+            "breaching",
+            7200,
+        ),
     ] {
         let alarm = template.resource(name);
         let said = |field: &str| text(&alarm[field]);
         let number = |field: &str| alarm[field].as_u64().unwrap();
-        assert_eq!((said("MetricName"), said("Statistic")), (metric.to_owned(), statistic.to_owned()), "{name}");
-        assert_eq!(format!("{} {}", said("ComparisonOperator"), said("Threshold")), rings, "{name}");
+        assert_eq!(
+            (said("MetricName"), said("Statistic")),
+            (metric.to_owned(), statistic.to_owned()),
+            "{name}"
+        );
+        assert_eq!(
+            format!("{} {}", said("ComparisonOperator"), said("Threshold")),
+            rings,
+            "{name}"
+        );
         assert_eq!(said("TreatMissingData"), missing, "{name}");
         assert_eq!(number("Period") * number("EvaluationPeriods"), seconds, "{name}");
         let of_lambda = said("Namespace") == "AWS/Lambda";
         let function = json!([{"Name": "FunctionName", "Value": {"Ref": "SealerFunction"}}]);
-        assert_eq!(alarm["Dimensions"], if of_lambda { function } else { Value::Null }, "{name}");
+        assert_eq!(
+            alarm["Dimensions"],
+            if of_lambda { function } else { Value::Null },
+            "{name}"
+        );
     }
 }
