@@ -39,8 +39,8 @@ pub struct Tampering {
     schema: String,
     /// `INSERT`, `MODIFY` or `REMOVE`.
     pub event_name: String,
-    /// The key of the item: each attribute as DynamoDB writes it in JSON if it has a form that the archiver writes, which
-    /// holds nobody's name; else its `sha256`.
+    /// The key of the item: each attribute as DynamoDB writes it in JSON if it has a form that the archiver writes,
+    /// which holds nobody's name; else its `sha256`.
     pub keys: Value,
     /// Place of the record in the stream.
     pub sequence_number: String,

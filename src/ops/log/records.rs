@@ -25,8 +25,8 @@ pub(in crate::ops) struct Modified {
 
 impl Modified {
     /// Reads all records of the log, whether they are leaves yet or not, and keeps those about items whose
-    /// `interactionId` is `wanted`: `None` for one that no archiver writes. Memory holds a page of the listing, and what
-    /// was kept.
+    /// `interactionId` is `wanted`: `None` for one that no archiver writes. Memory holds a page of the listing, and
+    /// what was kept.
     pub(in crate::ops) async fn of(
         session: &Session,
         log: &Log,

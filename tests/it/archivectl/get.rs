@@ -1,4 +1,5 @@
-//! Recordings out of the archive: the event first, then the bytes, and a file only if they are those that were archived.
+//! Recordings out of the archive: the event first, then the bytes, and a file only if they are those that were
+//! archived.
 
 use std::collections::BTreeSet;
 use std::path::Path;

@@ -12,8 +12,8 @@ use crate::support::{Bench, CONVERSATION, call, invoke};
 /// A call that nobody touches.
 const OTHER: &str = "c0000000-0000-4000-8000-000000000002";
 
-/// Returns two archived and sealed calls. All of the first was removed and archived again, under new `eventId`s, so that
-/// bucket and tables agree; the number of its events that were removed is given, too.
+/// Returns two archived and sealed calls. All of the first was removed and archived again, under new `eventId`s, so
+/// that bucket and tables agree; the number of its events that were removed is given, too.
 async fn archived_again() -> (Bench, usize) {
     let bench = Bench::with_a_call().await;
     let recording = Recording::audio("e0000000-0000-4000-8000-000000000201", [call()]);
