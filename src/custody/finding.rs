@@ -131,7 +131,7 @@ impl Code {
             }
             Self::EventNotSealed => {
                 "the event was changed after it was sealed, or the sealer did not run: see its alarms; events that it never \
-                 saw are sealed by an import (docs/operations.md)"
+                 saw are sealed by archivectl log import"
             }
             Self::SealedEventMissing | Self::AuditModified => {
                 "an event was changed or removed after it was sealed: compare with a backup of the audit table \

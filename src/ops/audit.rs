@@ -108,7 +108,7 @@ pub async fn audit(
             checker.files(conversation, custody, &mut checked).await;
         }
         findings.append(&mut checked.findings);
-        let sealed = log::sealed(session, outside, &held).await?;
+        let sealed = log::sealed(session, outside, conversation, &held).await?;
         let (sealed, of_log) = sealed.unzip();
         findings.extend(of_log.into_iter().flatten());
         Ok::<_, Error>(Audit {

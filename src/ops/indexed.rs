@@ -4,16 +4,18 @@
 //! Events of versions before the index have no `day`, so no Query finds them. The index holds every event that was
 //! written once all writers were of a later version, and the first event in it says when that was. An event in the
 //! index that is a whole day older than a span therefore shows that all of the span is in it: no function of before was
-//! still running then. Without such an event in the days before the span, all of the table is read.
+//! still running then. Without such an event in the days before the span, all of the table is read; and also where the
+//! sealer saw an event of the span that the index does not hold, as a function writes them that was rolled back.
 
 use std::collections::{HashSet, VecDeque};
 
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use jiff::civil::Date;
 
-use super::Error;
+use super::log::has_undated;
 use super::scan::{Scan, Subjects};
 use super::span::Span;
+use super::{Error, Session};
 use crate::aws::ledger::{Ledger, Mark, PageKey};
 use crate::domain::audit::{Shard, Subject};
 use crate::domain::days::{Range, day_of};
@@ -50,11 +52,16 @@ struct Days<'a> {
 
 impl<'a> Indexed<'a> {
     /// Decides how to read the events of a span; `None`: all of the audit.
-    pub(super) async fn new(ledger: &'a Ledger, span: Option<Span>) -> Result<Self, Error> {
+    pub(super) async fn new(
+        session: &Session,
+        ledger: &'a Ledger,
+        span: Option<Span>,
+    ) -> Result<Self, Error> {
         let table = ledger.audit_table().await;
-        let days = match span {
-            Some(span) if table.by_day && is_complete(ledger, span.range.first).await? => {
-                Some(span.written(day_of(ledger.now())))
+        let written = span.map(|span| span.written(day_of(ledger.now())));
+        let days = match written.filter(|_| table.by_day) {
+            Some(days) if is_complete(ledger, days.first).await? && !has_undated(session, days).await => {
+                Some(days)
             }
             Some(_) | None => None,
         };
@@ -70,8 +77,13 @@ impl<'a> Indexed<'a> {
 
     /// Returns the next page. `None` after the last one.
     pub(super) async fn next(&mut self) -> Result<Option<Subjects>, Error> {
+        self.next_of(|_| true).await
+    }
+
+    /// Returns the next page of conversations with an event of the span that is wanted. `None` after the last one.
+    pub(super) async fn next_of(&mut self, wants: impl Fn(&Mark) -> bool) -> Result<Option<Subjects>, Error> {
         let span = self.span;
-        let wants = |mark: &Mark| span.is_none_or(|span| span.may_hold(mark));
+        let wants = |mark: &Mark| span.is_none_or(|span| span.may_hold(mark)) && wants(mark);
         match &mut self.way {
             Way::Scan(scan) => scan.events(wants).await,
             Way::Days(days) => days.next(wants).await,
@@ -86,7 +98,10 @@ async fn is_complete(ledger: &Ledger, first: Date) -> Result<bool, Error> {
         let found = stream::iter(Shard::all())
             .map(|shard| Box::pin(ledger.has_events_on(day, shard)))
             .buffer_unordered(SIDE_BY_SIDE);
-        if found.try_any(|found| async move { found }).await? {
+        if found
+            .try_fold(false, |any, found| async move { Ok(any || found) })
+            .await?
+        {
             return Ok(true);
         }
     }

@@ -18,6 +18,9 @@ use crate::error::Error;
 /// The index of the audit table by the attribute `day`.
 pub const BY_DAY: &str = "byDay";
 
+/// The attributes of a [`Mark`].
+const MARK: &str = "interactionId, eventId, #at, #day, genesys";
+
 /// A page of the ledger.
 #[derive(Debug, Default, PartialEq)]
 pub struct RecordPage {
@@ -73,6 +76,8 @@ pub struct Mark {
     pub at: Option<Timestamp>,
     /// When the recording began, by Genesys.
     pub began: Option<Timestamp>,
+    /// The day under which the index [`BY_DAY`] holds it.
+    pub day: Option<Date>,
 }
 
 /// What DynamoDB says of the audit table.
@@ -142,8 +147,9 @@ impl Ledger {
             .client
             .scan()
             .table_name(table)
-            .projection_expression("interactionId, eventId, #at, genesys")
+            .projection_expression(MARK)
             .expression_attribute_names("#at", "timestamp")
+            .expression_attribute_names("#day", "day")
             .set_exclusive_start_key(from.map(|PageKey(key)| key))
             .send()
             .await
@@ -159,7 +165,7 @@ impl Ledger {
     pub async fn day_page(&self, day: Date, shard: Shard, from: Option<PageKey>) -> Result<EventPage, Error> {
         let page = self
             .of_day(day, shard)
-            .projection_expression("interactionId, eventId, #at, genesys")
+            .projection_expression(MARK)
             .expression_attribute_names("#at", "timestamp")
             .set_exclusive_start_key(from.map(|PageKey(key)| key))
             .send()
@@ -214,6 +220,7 @@ impl Mark {
             interaction_id: text(item, "interactionId").unwrap_or_default(),
             event_id: text(item, "eventId").unwrap_or_default(),
             at: text(item, "timestamp").and_then(moment),
+            day: text(item, "day").and_then(|day| day.split('#').next()?.parse().ok()),
             began: began("startTime").or_else(|| began("originalRecordingStartTime")),
         }
     }

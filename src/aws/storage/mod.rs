@@ -7,6 +7,8 @@ mod checksum;
 mod document;
 #[cfg(feature = "cli")]
 mod erase;
+#[cfg(feature = "cli")]
+mod fetch;
 mod object;
 mod parts;
 #[cfg(feature = "cli")]
@@ -37,6 +39,8 @@ use crate::error::Error;
 use crate::telemetry::Counters;
 
 pub use document::Written;
+#[cfg(feature = "cli")]
+pub use fetch::{Cold, Fetched, Restore, Shelf};
 pub use object::Published;
 #[cfg(feature = "cli")]
 pub use probe::ConditionalWrites;

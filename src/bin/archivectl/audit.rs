@@ -11,7 +11,7 @@ use recording_archiver::ops::audit::{Audit, audit};
 use recording_archiver::ops::custody;
 use recording_archiver::ops::{Error, Session, Verdict};
 
-use crate::args::{self, KeyArg};
+use crate::args::{self, OutsideArgs};
 use crate::html;
 use crate::out::Out;
 use crate::text::{BAD, DIM, GOOD, Text};
@@ -45,14 +45,14 @@ pub(crate) struct Args {
     #[arg(long)]
     no_read: bool,
     #[command(flatten)]
-    key: KeyArg,
+    outside: OutsideArgs,
 }
 
 /// The variables that it cannot do without.
 pub(crate) const NEEDS: &[&str] = &["AUDIT_TABLE_NAME", "LEDGER_TABLE_NAME"];
 
 pub(crate) async fn run(args: &Args, session: &Session, out: &Out) -> Result<Verdict, Error> {
-    let audit = audit(session, args.conversation, &args.key.read()?, !args.no_read).await?;
+    let audit = audit(session, args.conversation, &args.outside.read()?, !args.no_read).await?;
     let page = || page::page(&audit, session.now(), out.zone());
     if args.html.as_deref().is_some_and(html::is_stdout) {
         out.raw(page().as_bytes());

@@ -8,6 +8,7 @@ mod audit;
 mod backfill;
 mod doctor;
 mod erase;
+mod get;
 mod html;
 mod log;
 mod man;
@@ -69,6 +70,7 @@ enum Command {
     Verify(verify::Args),
     Audit(audit::Args),
     Log(log::Args),
+    Get(get::Args),
     Erase(erase::Args),
     Doctor(doctor::Args),
     Report(report::Args),
@@ -144,6 +146,7 @@ async fn run(cli: &Cli, out: &Out, interrupt: Interrupt) -> Result<Verdict, Erro
         Command::Verify(_) => verify::NEEDS,
         Command::Audit(_) => audit::NEEDS,
         Command::Log(args) => args.needs(),
+        Command::Get(_) => get::NEEDS,
         Command::Erase(_) => erase::NEEDS,
         Command::Doctor(_) => doctor::NEEDS,
         Command::Report(_) => report::NEEDS,
@@ -168,6 +171,7 @@ async fn run(cli: &Cli, out: &Out, interrupt: Interrupt) -> Result<Verdict, Erro
         Command::Verify(args) => verify::run(args, &session, out).await,
         Command::Audit(args) => audit::run(args, &session, out).await,
         Command::Log(args) => log::run(args, &session, out).await,
+        Command::Get(args) => get::run(args, &session, out).await,
         Command::Erase(args) => erase::run(args, &session, out).await,
         Command::Doctor(args) => doctor::run(args, &session, out).await,
         Command::Report(args) => report::run(args, &session, out).await,

@@ -30,9 +30,47 @@ impl Shard {
     }
 }
 
+impl AuditEvent {
+    /// Returns the UTC day of an event that the index by days does not hold under that day: its attribute `day` is
+    /// missing, or is another one. `None` where the index holds it, and where the event has no time.
+    pub fn undated(&self) -> Option<Date> {
+        let day = days::day_of(self.timestamp()?);
+        let expected = Shard::of(self.text("interactionId").unwrap_or_default()).on(day);
+        (self.text("day") != Some(&expected)).then_some(day)
+    }
+}
+
 /// Returns the attribute `timestamp`: UTC, to the microsecond.
 fn time(now: Timestamp) -> String {
     now.strftime("%Y-%m-%dT%H:%M:%S%.6fZ").to_string()
+}
+
+/// Returns the `eventId` of an event about archiving.
+fn event_id(recording: &RecordingRef, now: Timestamp, seq: u64) -> String {
+    format!("{}#{}#{seq:06}", time(now), recording.recording_key())
+}
+
+impl Subject {
+    /// Returns whether a text has the form of the `eventId` of an event of this subject.
+    pub fn has_event_id(self, text: &str) -> bool {
+        self.event_id_like(text).is_some_and(|spelt| spelt == text)
+    }
+
+    /// Spells the parts of an `eventId` as the archiver writes them.
+    fn event_id_like(self, text: &str) -> Option<String> {
+        let (front, number) = text.rsplit_once('#')?;
+        let seq = number.parse().ok()?;
+        let apart = match self {
+            Self::Conversation(_) => Apart::parse(self, front),
+            Self::Statement(day) => Some(Apart::Statement(day)),
+        };
+        if let Some(apart) = apart {
+            return Some(apart.event_id(seq));
+        }
+        let (at, key) = front.split_once('#')?;
+        let about = RecordingRef::of_key(self.conversation()?, key)?;
+        Some(event_id(&about, at.parse().ok()?, seq))
+    }
 }
 
 /// The end of a chain, which the next event continues.
@@ -62,10 +100,9 @@ impl Chain {
         actor: &Actor,
         now: Timestamp,
     ) -> (AuditEvent, Self) {
-        let (key, seq) = (recording.recording_key(), self.seq + 1);
         let event = event
-            .with("eventId", format!("{}#{key}#{seq:06}", time(now)))
-            .with("recordingId", key);
+            .with("eventId", event_id(recording, now, self.seq + 1))
+            .with("recordingId", recording.recording_key());
         self.link(recording.conversation.into(), event, actor, now)
     }
 

@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, HashSet};
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
-use super::{Chain, Leaves, Log, Outside};
+use super::{Chain, Leaves, Modified, Outside};
 use crate::domain::audit::AuditEvent;
+use crate::domain::recording::ConversationId;
 use crate::ops::custody::Held;
 use crate::ops::finding::{Code, Finding};
 use crate::ops::{Error, Session};
@@ -25,6 +26,8 @@ pub struct SealedEvents {
     pub size: u64,
     /// When it was signed; null without one.
     pub time: Option<Timestamp>,
+    /// The log goes on from a checkpoint that was kept outside, unless a finding says that it does not.
+    pub kept: bool,
     /// The leaf of each event that the log holds, by its `eventHash`.
     pub leaves: BTreeMap<String, u64>,
 }
@@ -37,21 +40,27 @@ impl SealedEvents {
 }
 
 /// Looks for the events of a conversation in the log; `None` if none is configured. Returns findings, too: about events
-/// older than an hour that it does not hold, and about the log.
+/// older than an hour that it does not hold, about items of which it says that they were changed or removed, and about
+/// the log.
 pub(in crate::ops) async fn sealed(
     session: &Session,
     outside: &Outside,
+    conversation: ConversationId,
     held: &Held,
 ) -> Result<Option<(SealedEvents, Vec<Finding>)>, Error> {
-    let Some(log) = Log::open(session, outside.key.as_ref()).await? else {
+    let Some(log) = outside.log(session).await? else {
         return Ok(None);
     };
     let (began, chain) = (session.now(), Chain::read(&log).await?);
     let mut findings = chain.findings.clone();
     let mut sealed = SealedEvents {
         origin: log.key.origin().to_owned(),
+        kept: outside.checkpoint.is_some(),
         ..SealedEvents::default()
     };
+    if let Some(note) = &outside.checkpoint {
+        findings.extend(chain.holds(&log, note).await?);
+    }
     if let Some(newest) = &chain.newest {
         (sealed.size, sealed.time) = (newest.size, Some(newest.time));
         let tree = log.tree(newest);
@@ -79,6 +88,9 @@ pub(in crate::ops) async fn sealed(
             findings.push(not_sealed(event));
         }
     }
+    let conversation = conversation.to_string();
+    let modified = Modified::of(session, &log, |id| id == Some(conversation.as_str())).await?;
+    findings.extend(modified.findings);
     Ok(Some((sealed, findings)))
 }
 

@@ -17,7 +17,7 @@ impl Reconciliation<'_> {
             range,
             axis: Axis::Call,
         };
-        let mut events = Indexed::new(&ledger, Some(span)).await?;
+        let mut events = Indexed::new(session, &ledger, Some(span)).await?;
         while let Some(page) = events.next().await? {
             session.go_on()?;
             let ids = page.ids.into_iter().filter_map(Subject::conversation);

@@ -175,7 +175,7 @@ pub async fn report(session: &Session, range: Range, listener: Listener<'_, ()>)
         axis: Axis::Archived,
     };
     let mut gathered = Gathered::new(span, session.now());
-    let mut events = Indexed::new(&ledger, Some(span)).await?;
+    let mut events = Indexed::new(session, &ledger, Some(span)).await?;
     if let Some(items) = events.items {
         listener.total(items);
     }

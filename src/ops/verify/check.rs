@@ -3,8 +3,9 @@
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
+use super::ending::{self, Ending, Gone};
 use super::log::Leaf;
-use super::object::{self, Comparison};
+use super::object::Comparison;
 use crate::aws::ledger::Ledger;
 use crate::aws::storage::{Found, Storage};
 use crate::domain::audit::{Stored, Subject};
@@ -79,57 +80,6 @@ pub struct Proven {
 pub enum Proof {
     /// All of its bytes were read and hashed.
     Read,
-}
-
-/// An object that ended lawfully, so that nothing has to lie under its key any more.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Gone {
-    /// `s3://bucket/key`.
-    pub archive_key: String,
-    /// Its conversation.
-    pub interaction_id: String,
-    /// Its recording.
-    pub recording_id: String,
-    /// SHA-256 of the bytes that were archived.
-    pub sha256: String,
-    /// How it ended.
-    pub ending: Ending,
-    /// The facts.
-    pub detail: String,
-}
-
-/// How an object ended lawfully.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Ending {
-    /// Its lock had ended when it was deleted.
-    Expired,
-    /// It was erased on purpose, which its audit tells.
-    Erased,
-}
-
-impl Ending {
-    /// Returns its stable name.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Expired => "expired",
-            Self::Erased => "erased",
-        }
-    }
-}
-
-impl Gone {
-    fn of(id: ConversationId, custody: &Custody, stored: &Stored, ending: Ending, detail: String) -> Self {
-        Self {
-            archive_key: stored.archive_key.to_string(),
-            interaction_id: id.to_string(),
-            recording_id: custody.recording.clone(),
-            sha256: stored.sha256.clone(),
-            ending,
-            detail,
-        }
-    }
 }
 
 /// Number of times that an object is read while its reading breaks off.
@@ -289,12 +239,9 @@ impl Checker {
             }
         }
         let missing = matches!(read, Ok(None));
-        let since = object::expired(stored, &versions, self.ledger.now()).filter(|_| missing);
-        if let Some(since) = since {
-            let detail = format!("deleted at {since} or later, after its lock had ended");
-            checked
-                .gone
-                .push(Gone::of(id, custody, stored, Ending::Expired, detail));
+        let ended = ending::of(stored, &versions, self.ledger.now()).filter(|_| missing);
+        if let Some((ending, detail)) = ended {
+            checked.gone.push(Gone::of(id, custody, stored, ending, detail));
             return Vec::new();
         }
         comparison.versions(stored, &versions);

@@ -1,6 +1,7 @@
 //! Proves that the archive is unchanged, byte by byte and event by event. The audit says what there has to be.
 
 mod check;
+mod ending;
 mod log;
 mod object;
 mod sample;
@@ -19,10 +20,10 @@ use super::scan::{self, Portion, Scan, Subjects};
 use super::span::{Axis, Span};
 use super::{Ended, Error, Listener, Session, Verdict};
 use crate::domain::audit::Subject;
-use crate::domain::record::Record;
 use crate::domain::recording::ConversationId;
 pub(super) use check::{Checked, Checker};
-pub use check::{Ending, Gone, Proof, Proven};
+pub use check::{Proof, Proven};
+pub use ending::{Ending, Gone};
 pub use log::Sealed;
 use log::{Comparison, Reverse};
 pub use sample::Sample;
@@ -57,8 +58,10 @@ pub struct Figures {
     pub proven: u64,
     /// Files of those with a change that is no finding, or of which not everything was recorded.
     pub noted: u64,
-    /// Files that ended lawfully: nothing has to lie there any more.
+    /// Files that ended: nothing has to lie there any more.
     pub gone: u64,
+    /// Files of those of which nothing is left that says when they were deleted.
+    pub untraced: u64,
     /// Bytes read back.
     pub bytes: u64,
     /// Audit events.
@@ -188,7 +191,8 @@ impl Verification<'_> {
         checker: &Arc<Checker>,
     ) -> Result<(), Error> {
         let reverse = Reverse::of(checker.span, named.is_empty() && self.sample.is_none());
-        self.log = Comparison::begin(self.session, outside, reverse).await?;
+        let sample = self.sample.clone().filter(|_| checker.span.is_none());
+        self.log = Comparison::begin(self.session, outside, reverse, sample).await?;
         self.all(named, checker).await?;
         if let Some(log) = self.log.take() {
             self.listener.at("the log");
@@ -210,24 +214,22 @@ impl Verification<'_> {
         // 18 bytes for each conversation, so that the ledger is only asked about others.
         let mut seen = HashSet::new();
         let span = checker.span;
-        let events = Indexed::new(&checker.ledger, span);
+        let events = Indexed::new(self.session, &checker.ledger, span);
         let mut events = self.session.unless_interrupted(events).await?;
         if let Some(items) = events.items {
             self.listener.total(items);
         }
-        let by_call = by_call(span);
         while let Some(page) = self.session.unless_interrupted(events.next()).await? {
             scanned += page.scanned;
-            if !by_call {
+            if span.is_none() {
                 seen.extend(page.ids.iter().copied());
             }
             self.listed(page, checker, Finding::unreadable_keys).await?;
         }
-        // The ledger does not know when a call was.
-        if !by_call {
+        // The ledger has no days to be asked for: a span would cost what the whole of it costs.
+        if span.is_none() {
             let mut records = Scan::new(&checker.ledger);
-            let wants = |record: &Record| span.is_none_or(|span| span.may_hold_record(record));
-            while let Some(mut page) = self.session.unless_interrupted(records.records(wants)).await? {
+            while let Some(mut page) = self.session.unless_interrupted(records.records(|_| true)).await? {
                 page.ids.retain(|id| !seen.contains(id));
                 page.scanned = 0;
                 self.listed(page, checker, Finding::unreadable).await?;
@@ -300,6 +302,8 @@ impl Verification<'_> {
             log.add(id, checked.leaves);
         }
         figures.gone += checked.gone.len() as u64;
+        let untraced = checked.gone.iter().filter(|gone| gone.ending == Ending::Untraced);
+        figures.untraced += untraced.count() as u64;
         self.elsewhere.extend(checked.elsewhere);
         if self.searches {
             self.named.extend(checked.named);

@@ -143,20 +143,14 @@ impl Checker {
             let told = place.to_string();
             let names = |event: &&AuditEvent| event.archive_key() == Some(told.as_str());
             let named: Vec<_> = events.iter().copied().filter(names).collect();
-            let mut stored = named
-                .iter()
-                .filter(|event| event.action() == Some(Action::ArchiveStored));
-            match stored.next() {
-                // The bucket says that it is of these days, and its event does not.
-                Some(event) => {
-                    let holds = |at| self.span.is_none_or(|span| span.range.holds(at));
-                    if !event.timestamp().is_some_and(holds) {
-                        checked.elsewhere = id.filter(|_| self.span.is_some());
-                    }
-                }
-                None => checked
-                    .findings
-                    .extend(self.unrecorded(&place, label, &named).await),
+            let mut actions = named.iter().filter_map(|event| event.action());
+            if actions.any(|action| action == Action::ArchiveStored) {
+                // The bucket says that it is of these days, and no event of these days led to it: its event has another
+                // time, or the index does not hold it.
+                checked.elsewhere = id.filter(|_| self.span.is_some());
+            } else {
+                let unrecorded = self.unrecorded(&place, label, &named).await;
+                checked.findings.extend(unrecorded);
             }
         }
         Ok(checked)

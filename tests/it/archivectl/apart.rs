@@ -373,10 +373,12 @@ async fn an_access_and_a_statement_are_proven_by_the_log() {
     let bench = archive().await;
     for of in [ACCESS, OF_DAY] {
         let event: Value = from_item(items(&bench, of).await.swap_remove(1)).unwrap();
-        for name in ["eventId", "eventHash"] {
-            let ran = archivectl(&bench, &["log", "prove", event[name].as_str().unwrap(), "--json"]).await;
-            assert_eq!(ran.code(), Some(0), "{name}: {ran:?}");
-            assert_eq!(ran.summary()["eventHash"], event["eventHash"], "{name}");
+        let [hash, subject, recording] =
+            ["eventHash", "interactionId", "recordingId"].map(|name| event[name].as_str().unwrap());
+        for named in [&[hash][..], &[subject, recording, "2"]] {
+            let ran = archivectl(&bench, &[&["log", "prove"], named, &["--json"]].concat()).await;
+            assert_eq!(ran.code(), Some(0), "{named:?}: {ran:?}");
+            assert_eq!(ran.summary()["eventHash"], hash, "{named:?}");
         }
     }
 }

@@ -11,6 +11,8 @@ mod erase;
 mod files;
 mod foreign;
 mod general;
+mod get;
+mod import;
 mod log;
 mod manners;
 mod pages;

@@ -8,7 +8,7 @@ mod weeks;
 use std::collections::BTreeSet;
 
 use recording_archiver::ops::report::{DAY_OBJECTIVE, HOUR_OBJECTIVE};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::collect;
 use crate::cloudformation::{Template, text};
@@ -150,13 +150,21 @@ fn matches(pattern: &Value, event: &Value) -> bool {
             name => matches(expected, &event[name]),
         }),
         Value::Array(allowed) => allowed.iter().any(|allowed| match allowed {
-            Value::Object(operator) => {
-                let prefix = operator["anything-but"]["prefix"].as_str().unwrap();
-                event.as_str().is_some_and(|found| !found.starts_with(prefix))
-            }
+            Value::Object(operator) => event.as_str().is_some_and(|found| operates(operator, found)),
             value => value == event,
         }),
         other => panic!("no pattern: {other}"),
+    }
+}
+
+/// Checks a text against an operator of a pattern.
+fn operates(operator: &Map<String, Value>, found: &str) -> bool {
+    let (name, of) = operator.iter().next().unwrap();
+    match name.as_str() {
+        "prefix" => found.starts_with(of.as_str().unwrap()),
+        "suffix" => found.ends_with(of.as_str().unwrap()),
+        "anything-but" => !operates(of.as_object().unwrap(), found),
+        other => panic!("the tests do not know {other}"),
     }
 }
 
@@ -170,6 +178,7 @@ fn ringing(event: &Value) -> Vec<&'static str> {
         "EvidenceBucketsChangedRule",
         "EvidenceKeysChangedRule",
         "EvidenceTablesChangedRule",
+        "SealerChangedRule",
     ];
     let rings = |rule: &&'static str| {
         assert!(stack.makes(rule) && !template.stack(&[]).makes(rule), "{rule}");
@@ -282,4 +291,53 @@ fn the_alarms_have_the_objectives_of_the_report_and_the_costs_count_them() {
         watched as f64 * 0.1
     );
     assert!(page.contains(&row), "{row}");
+}
+
+#[test]
+fn whoever_stops_or_changes_the_sealer_rings() {
+    let function = |name: &str| json!({"functionName": name});
+    // The id of the mapping that SAM makes of the event AuditStream.
+    let mapping = |key: &str, id: &str| json!({key: id, "enabled": false});
+    let sealers = "SealerFunctionAuditStream";
+    for (name, parameters, rings) in [
+        ("UpdateEventSourceMapping20150331", mapping("uUID", sealers), true),
+        ("UpdateEventSourceMapping20150331", mapping("uuid", sealers), true),
+        ("DeleteEventSourceMapping20150331", mapping("uUID", sealers), true),
+        (
+            "DeleteEventSourceMapping20150331",
+            mapping("uUID", "another"),
+            false,
+        ),
+        ("UpdateFunctionCode20150331v2", function("SealerFunction"), true),
+        (
+            "UpdateFunctionConfiguration20150331v2",
+            function("arn:aws:lambda:us-east-1:123456789012:function:${SealerFunction}"),
+            true,
+        ),
+        (
+            "PutFunctionConcurrency20171031",
+            function("123456789012:function:${SealerFunction}"),
+            true,
+        ),
+        ("DeleteFunction20150331", function("SealerFunction"), true),
+        (
+            "UpdateFunctionCode20150331v2",
+            function("ArchiverFunction"),
+            false,
+        ),
+        ("GetFunction20150331v2", function("SealerFunction"), false),
+        ("Invoke", function("SealerFunction"), false),
+    ] {
+        let expected = if rings { &["SealerChangedRule"][..] } else { &[] };
+        assert_eq!(
+            ringing(&called("lambda", name, &parameters)),
+            expected,
+            "{name} {parameters}"
+        );
+    }
+    // Whatever CloudTrail calls the id, the answer names the function.
+    let mut event = called("lambda", "DeleteEventSourceMapping20150331", &json!({}));
+    assert_eq!(ringing(&event), [""; 0]);
+    event["detail"]["responseElements"] = json!({"functionArn": "SealerFunction.Arn", "state": "Deleting"});
+    assert_eq!(ringing(&event), ["SealerChangedRule"]);
 }

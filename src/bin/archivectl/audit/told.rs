@@ -3,6 +3,7 @@
 use recording_archiver::domain::audit::{Action, AuditEvent};
 use recording_archiver::ops::audit::Audit;
 use recording_archiver::ops::custody::{self, Custody};
+use recording_archiver::ops::verify::Ending;
 use serde_json::Value;
 
 use crate::words::{counted, duration, exact_bytes};
@@ -13,20 +14,24 @@ pub(super) fn not_archived(custody: &Custody) -> String {
     format!("{named} is not archived: {}", state(custody))
 }
 
-/// Says what became of the files of a conversation without findings, and what the log holds.
+/// Says what became of the files of a conversation without findings, and what the log says.
 pub(super) fn files_read(audit: &Audit) -> String {
-    let log = audit.sealed.as_ref().map(|log| {
+    let said = audit.sealed.as_ref().map(|log| {
         let events = audit.custodies.iter().map(|custody| &custody.events);
         let events = events.chain(audit.accesses.iter().map(|chain| &chain.events));
         let events: usize = events.map(Vec::len).sum();
+        let kept = match log.kept {
+            true => ", and goes on from the checkpoint that was given",
+            false => "; not held against a checkpoint kept outside (--checkpoint)",
+        };
         format!(
-            "; the log {} holds {} of {events} events",
+            "; the log {} holds {} of {events} events and no record of a change{kept}",
             log.origin,
             log.leaves.len()
         )
     });
-    let log = log.unwrap_or_default();
-    files_alone(audit) + &log
+    let unsaid = || "; no log is configured: a history that was rewritten as a whole is not found".to_owned();
+    files_alone(audit) + &said.unwrap_or_else(unsaid)
 }
 
 /// Says what became of the files.
@@ -34,18 +39,32 @@ fn files_alone(audit: &Audit) -> String {
     match &audit.proven {
         None => "no file was read back (--no-read)".to_owned(),
         Some(proven) => {
-            let files = counted(proven.len() as u64, "file", "files");
-            let read = format!("{files} read back: as archived, to the byte");
-            match audit.gone.len() {
-                0 => read,
-                _ if proven.is_empty() => "no file was read back: all have expired or been erased".to_owned(),
-                gone => format!(
-                    "{read}; {} expired",
-                    counted(gone as u64, "file has", "files have")
-                ),
-            }
+            let read = match proven.len() {
+                0 if !audit.gone.is_empty() => "no file was read back".to_owned(),
+                files => {
+                    let files = counted(files as u64, "file", "files");
+                    format!("{files} read back: as archived, to the byte")
+                }
+            };
+            [Ending::Expired, Ending::Untraced, Ending::Erased]
+                .into_iter()
+                .filter_map(|ending| ended(audit, ending))
+                .fold(read, |text, ended| format!("{text}; {ended}"))
         }
     }
+}
+
+/// Says how many files ended like this, if any did.
+fn ended(audit: &Audit, ending: Ending) -> Option<String> {
+    let files = audit.gone.iter().filter(|gone| gone.ending == ending);
+    let files = Some(files.count() as u64).filter(|files| *files > 0)?;
+    let are = counted(files, "file is", "files are");
+    let have = counted(files, "file has", "files have");
+    Some(match ending {
+        Ending::Expired => format!("{have} expired"),
+        Ending::Untraced => format!("{are} gone without a trace of when, and the lock has ended"),
+        Ending::Erased => format!("{have} been erased on purpose"),
+    })
 }
 
 /// Says whether the log holds an event, where one is configured.
