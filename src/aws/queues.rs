@@ -118,22 +118,22 @@ impl Queues {
         Ok(())
     }
 
-    /// Puts jobs on the work queue, in batches. Returns how many it accepted.
-    pub async fn send_all(&self, jobs: &[Job]) -> Result<usize, Error> {
+    /// Puts jobs on the work queue, in batches, and fails unless it takes each. Without a work queue, sends nothing.
+    pub async fn send_all(&self, jobs: &[Job]) -> Result<(), Error> {
         let Some(url) = &self.config.work else {
-            return Ok(0);
+            return Ok(());
         };
-        let mut accepted = 0;
         for jobs in jobs.chunks(BATCH) {
             let bodies: Vec<_> = jobs.iter().map(|job| job.to_json().to_string()).collect();
             let sent = send_batch(&self.client, url, bodies.iter().map(String::as_str)).await?;
-            let taken = sent
-                .deliveries
-                .iter()
-                .filter(|delivery| **delivery == Delivery::Accepted);
-            accepted += taken.count();
+            if sent.deliveries.contains(&Delivery::Refused) {
+                let why = sent.refusal.unwrap_or_default();
+                return Err(Error::transient(format!(
+                    "the work queue (WORK_QUEUE_URL) refused a job: {why}"
+                )));
+            }
         }
-        Ok(accepted)
+        Ok(())
     }
 
     /// Hands a case over to people.

@@ -1,5 +1,7 @@
 //! A day: each conversation that Genesys lists is held against both tables.
 
+use std::collections::HashSet;
+
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use jiff::SignedDuration;
 
@@ -12,6 +14,7 @@ use crate::custody::standing::{Cause, Patience, Reason as Standing, judge};
 use crate::custody::{self, Held, noted};
 use crate::domain::days::Age;
 use crate::domain::job::Job;
+use crate::domain::recording::ConversationId;
 use crate::error::Error;
 use crate::genesys::Conversation;
 use crate::genesys::analytics::{self, Page};
@@ -19,8 +22,9 @@ use crate::genesys::analytics::{self, Page};
 /// Number of conversations that the tables are asked about at a time.
 const LOOKUPS: usize = 16;
 
-/// Conversations that are kept in memory; a document of its own takes more.
-const MOST_OPEN: usize = 1_000;
+/// Conversations that are kept in memory; a document of its own takes more. The state of a run names these documents, so
+/// they must not be many.
+const MOST_OPEN: usize = 10_000;
 
 /// Recordings of a conversation that are named, and the length of their errors.
 const NAMED: usize = 5;
@@ -33,6 +37,9 @@ pub(super) enum Left {
     /// There is no time for another page.
     Midway,
 }
+
+/// What is known before a page is read: what Genesys lists besides, and the conversations for which a job was sent.
+type Before<'a> = (&'a Known, &'a HashSet<ConversationId>);
 
 /// What a page of the list brought.
 #[derive(Default)]
@@ -50,6 +57,7 @@ impl Stater {
         known: &Known,
         deadline: &Deadline,
     ) -> Result<Left, Error> {
+        let sent = deadline.in_time(self.sent_before(day)).await?;
         let mut list = self.open_day(day, deadline).await?;
         loop {
             if !deadline.allows_new_work() {
@@ -70,7 +78,7 @@ impl Stater {
                 return Ok(Left::Read);
             };
             list.forget();
-            let found = deadline.in_time(self.compare(page, day, known)).await?;
+            let found = deadline.in_time(self.compare(page, day, (known, &sent))).await?;
             self.take(day, found).await?;
             day.position = Some(list.position());
             if day.open.len() >= MOST_OPEN {
@@ -91,7 +99,8 @@ impl Stater {
 
     /// Sends the jobs of a page, and adds what it brought to its day.
     async fn take(&self, day: &mut Day, found: Found) -> Result<(), Error> {
-        day.figures.sent += self.queues.send_all(&found.jobs).await? as u64;
+        self.queues.send_all(&found.jobs).await?;
+        day.figures.sent += found.jobs.len() as u64;
         let Figures {
             listed,
             unrecorded,
@@ -114,7 +123,7 @@ impl Stater {
     }
 
     /// Asks the tables about each conversation of a page that was recorded.
-    async fn compare(&self, page: Page, day: &Day, known: &Known) -> Result<Found, Error> {
+    async fn compare(&self, page: Page, day: &Day, before: Before<'_>) -> Result<Found, Error> {
         let mut found = Found::default();
         found.figures.unreadable = page.unreadable as u64;
         found.figures.listed = page.conversations.len() as u64;
@@ -136,13 +145,19 @@ impl Stater {
         let lookups = futures_util::stream::iter(lookups).buffered(LOOKUPS);
         let looked_up: Vec<_> = lookups.try_collect().await?;
         for (conversation, held) in &looked_up {
-            self.add(&mut found, conversation, held, (day, known));
+            self.add(&mut found, conversation, held, (day, before));
         }
         Ok(found)
     }
 
     /// Finds the reason of a conversation, and adds it.
-    fn add(&self, found: &mut Found, conversation: &Conversation, held: &Held, (day, known): (&Day, &Known)) {
+    fn add(
+        &self,
+        found: &mut Found,
+        conversation: &Conversation,
+        held: &Held,
+        (day, (known, sent)): (&Day, Before<'_>),
+    ) {
         let now = self.clock.now();
         let readiness = SignedDuration::try_from(self.config.limits.readiness).unwrap_or(SignedDuration::MAX);
         let patience = Patience {
@@ -165,7 +180,7 @@ impl Stater {
         if verdict.reason.class() == Class::Settled {
             return;
         }
-        let before = day.was_sent(conversation.id);
+        let before = sent.contains(&conversation.id);
         let sends = standing == Standing::NeverSeen && !before && self.queues.can_defer();
         if sends {
             let mut job = Job::new(conversation.id);

@@ -3,35 +3,35 @@
 //! A run that dies in between is repeated from the same state: it finds its own document by the run's id, and goes on
 //! from there. The document of another run under the same number is superseded.
 
+use std::collections::HashSet;
+
 use bytes::Bytes;
 use jiff::civil::Date;
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
 use super::state::{Day, Issued, Previous};
-use super::{FOLDER, Part, Reference, SCHEMA, State, Statement, Stater, Survey, page};
+use super::{Open, Part, Reference, SCHEMA, State, Statement, Stater, Survey, folder, page};
 use crate::aws::storage::Written;
 use crate::clock::Deadline;
 use crate::domain::audit::{Action, Apart, AuditEvent, Subject};
 use crate::domain::recording::ConversationId;
 use crate::error::Error;
 
-/// Conversations of which a run remembers that a job was sent.
-const REMEMBERED: usize = 50;
-
-fn folder(day: Date) -> String {
-    format!("{FOLDER}{day}/")
-}
-
 fn digest(bytes: &[u8]) -> String {
     hex::encode(Sha256::digest(bytes))
 }
 
 impl Stater {
+    fn folder_of(&self, day: Date) -> String {
+        format!("{}{day}/", folder(&self.config))
+    }
+
     /// Returns the newest statement of a day, and its document.
     pub(super) async fn newest(&self, day: Date) -> Result<Option<(Statement, Reference)>, Error> {
-        let folder = folder(day);
+        let folder = self.folder_of(day);
         let keys = self.storage.documents(&folder, "").await?;
         let number = |key: &String| {
             key.strip_prefix(&folder)?
@@ -49,31 +49,53 @@ impl Stater {
         let Some(bytes) = self.storage.document(key).await? else {
             return Ok(None);
         };
-        let statement = serde_json::from_slice(&bytes)
-            .map_err(|error| Error::transient(format!("{key} is no statement")).caused_by(error))?;
         let reference = Reference {
             archive_key: self.storage.archive_key(key).to_string(),
             hash: digest(&bytes),
         };
-        Ok(Some((statement, reference)))
+        from_json(key, &bytes).map(|statement| Some((statement, reference)))
+    }
+
+    /// Reads a document that a statement names.
+    async fn named<T: DeserializeOwned>(&self, document: &Reference) -> Result<T, Error> {
+        let key = document
+            .archive_key
+            .strip_prefix(&self.storage.archive_key("").to_string())
+            .unwrap_or(&document.archive_key);
+        let bytes = self.storage.document(key).await?.unwrap_or_default();
+        from_json(key, &bytes)
+    }
+
+    /// Returns the survey of a statement.
+    pub(super) async fn survey_of(&self, document: &Reference) -> Result<Survey, Error> {
+        let statement: Statement = self.named(document).await?;
+        Ok(statement.survey.unwrap_or_default())
+    }
+
+    /// Returns the conversations of a day for which the statements before this run sent a job.
+    pub(super) async fn sent_before(&self, day: &Day) -> Result<HashSet<ConversationId>, Error> {
+        let mut sent = HashSet::new();
+        let Some(previous) = &day.previous else {
+            return Ok(sent);
+        };
+        let mut take = |open: &[Open]| {
+            let ids = open.iter().filter(|open| open.sent);
+            sent.extend(ids.filter_map(|open| ConversationId::parse(&open.interaction_id).ok()));
+        };
+        let statement: Statement = self.named(&previous.document).await?;
+        take(&statement.open);
+        for part in &statement.parts {
+            take(&self.named::<Vec<Open>>(&part.document).await?);
+        }
+        Ok(sent)
     }
 
     /// Returns what a new statement of a day has to know of the one before it.
     pub(super) async fn previous(&self, day: Date) -> Result<Option<Previous>, Error> {
-        let Some((statement, document)) = self.newest(day).await? else {
-            return Ok(None);
-        };
-        let sent = statement.open.iter().filter(|open| open.sent);
-        let mut sent: Vec<_> = sent
-            .filter_map(|open| ConversationId::parse(&open.interaction_id).ok())
-            .collect();
-        let sent_more = sent.len() > REMEMBERED || !statement.parts.is_empty();
-        sent.truncate(REMEMBERED);
-        Ok(Some(Previous {
+        let newest = self.newest(day).await?;
+        Ok(newest.map(|(statement, document)| Previous {
             number: statement.number,
             document,
-            sent,
-            sent_more,
         }))
     }
 
@@ -94,7 +116,7 @@ impl Stater {
         }
         let bytes = to_json(&day.open)?;
         let hash = digest(&bytes);
-        let key = format!("{}part-{}.json", folder(day.date), Uuid::new_v4());
+        let key = format!("{}part-{}.json", self.folder_of(day.date), Uuid::new_v4());
         self.write(&key, "application/json", bytes).await?;
         day.parts.push(Part {
             document: Reference {
@@ -125,7 +147,7 @@ impl Stater {
                 Some((number, document)) => (number + 1, Some(document.clone())),
                 None => (1, None),
             };
-            let key = format!("{}{number}.json", folder(day.date));
+            let key = format!("{}{number}.json", self.folder_of(day.date));
             let statement = self.statement(state, day, (number, supersedes), survey.clone());
             let bytes = to_json(&statement)?;
             let hash = digest(&bytes);
@@ -142,7 +164,7 @@ impl Stater {
         };
         let page = page::page(&statement, &document.hash);
         let page_hash = digest(page.as_bytes());
-        let key = format!("{}{}.html", folder(day.date), statement.number);
+        let key = format!("{}{}.html", self.folder_of(day.date), statement.number);
         self.write(&key, "text/html; charset=utf-8", page.into()).await?;
         self.record(&statement, &document, &page_hash, deadline).await?;
         Ok(Issued {
@@ -206,6 +228,13 @@ impl Stater {
             .await
             .map(drop)
     }
+}
+
+fn from_json<T: DeserializeOwned>(key: &str, bytes: &[u8]) -> Result<T, Error> {
+    let read = serde_json::from_slice(bytes);
+    read.map_err(|error| {
+        Error::transient(format!("{key} is missing, or no document of a statement")).caused_by(error)
+    })
 }
 
 fn to_json(value: &impl Serialize) -> Result<Bytes, Error> {

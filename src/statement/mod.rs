@@ -38,8 +38,11 @@ pub use state::{Issued, State};
 /// The name of the document's form.
 pub const SCHEMA: &str = "recording-archiver.statement/1";
 
-/// The folder of the statements in the bucket.
-pub const FOLDER: &str = "statements/";
+/// Returns the folder of the statements in the bucket. The audit's table names it: its events hold the statements'
+/// hashes, and stacks that share a bucket keep apart.
+fn folder(config: &Config) -> String {
+    format!("statements/{}/", config.tables.audit)
+}
 
 /// A completeness statement, as its JSON document has it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -182,6 +185,8 @@ pub struct Survey {
     pub late_recordings: u64,
     /// How far Genesys' list of all recordings that it keeps was read.
     pub kept: Checked,
+    /// Where the next run goes on with that list; `None`: at its beginning.
+    pub kept_next: Option<String>,
     /// The orphan recordings.
     pub orphans: Vec<OrphanRecording>,
     /// How far Genesys' list of orphans was read.
@@ -226,7 +231,7 @@ pub struct Late {
     pub recording_id: String,
     /// When it was made.
     pub created_at: Option<Timestamp>,
-    /// A job was sent for its conversation.
+    /// A job was sent for its conversation, by this statement or by one before it.
     pub sent: bool,
 }
 

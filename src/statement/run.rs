@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::day::Left;
 use super::state::{Carried, Day, Issued, Walk};
-use super::{Deletion, FOLDER, Figures, Open, State, Stater};
+use super::{Deletion, Figures, Open, Reference, State, Stater, folder};
 use crate::aws::storage::Written;
 use crate::clock::Deadline;
 use crate::domain::days::{Range, day_of, start_of};
@@ -20,7 +20,7 @@ const COMPLETE_AFTER: i64 = 2;
 /// Days for which one that is not clean is stated anew by each run.
 const STATED_AGAIN: i64 = 14;
 
-/// Most days of one run.
+/// Most days of one run; the next one states the others.
 const MOST_DAYS: usize = 31;
 
 /// How a run ended for now.
@@ -69,6 +69,8 @@ struct RunDocument {
     statements: Vec<Issued>,
     /// Days that are not clean, and that are not stated again.
     carried: Vec<Carried>,
+    /// Days that were too many for the run.
+    left: Vec<Date>,
 }
 
 /// The name of its form.
@@ -96,15 +98,15 @@ fn or_midway(left: Result<Left, Error>) -> Result<Left, Error> {
     }
 }
 
-fn runs() -> String {
-    format!("{FOLDER}runs/")
-}
-
 fn days_before(date: Date, days: i64) -> Date {
     date.saturating_sub(Span::new().days(days))
 }
 
 impl Stater {
+    fn runs(&self) -> String {
+        format!("{}runs/", folder(&self.config))
+    }
+
     /// Begins a run of the schedule: the days since the last run's, up to the newest that is complete, and those that
     /// were not clean.
     pub async fn begin(&self) -> Result<State, Error> {
@@ -113,7 +115,10 @@ impl Stater {
         let last = self.last_run(now).await?;
         let mut dates = vec![newest];
         let mut carried = Vec::new();
+        let mut surveyed = None;
         if let Some(last) = last {
+            surveyed = last.statements.last().map(|issued| issued.document.clone());
+            dates.extend(last.left);
             let stated = last.statements.iter().map(|issued| issued.day).max();
             let next = stated.map_or(newest, |stated| stated.saturating_add(Span::new().days(1)));
             if let Ok(missed) = Range::new(next, newest, now) {
@@ -127,45 +132,65 @@ impl Stater {
             for date in open.chain(last.carried.iter().map(|carried| carried.day)) {
                 if date >= days_before(newest, STATED_AGAIN) {
                     dates.push(date);
-                } else if let Some(still) = self.still_open(date).await? {
-                    carried.push(still);
+                } else if let Some((still, deletes)) = self.still_open(date).await? {
+                    // A day with a deletion ahead is stated again, whatever its age.
+                    if deletes {
+                        dates.push(date);
+                    } else {
+                        carried.push(still);
+                    }
                 }
             }
         }
         dates.sort_unstable();
         dates.dedup();
-        let dates = dates.split_off(dates.len().saturating_sub(MOST_DAYS));
-        let mut state = self.state(dates, now).await?;
+        let stated = dates.split_off(dates.len().saturating_sub(MOST_DAYS));
+        let mut state = self.state(stated, surveyed, now).await?;
         state.carried = carried;
+        state.left = dates;
         state.scheduled = true;
         Ok(state)
     }
 
     /// Begins a run of these days.
     pub async fn begin_days(&self, range: Range) -> Result<State, Error> {
-        self.state(range.days().collect(), self.clock.now()).await
+        self.state(range.days().collect(), None, self.clock.now()).await
     }
 
-    async fn state(&self, dates: Vec<Date>, now: Timestamp) -> Result<State, Error> {
+    /// Returns the state of a run at its beginning. The statement with the survey before it is `surveyed`, else that of
+    /// its newest day.
+    async fn state(
+        &self,
+        dates: Vec<Date>,
+        surveyed: Option<Reference>,
+        now: Timestamp,
+    ) -> Result<State, Error> {
         let mut days = Vec::new();
         for date in dates {
             days.push(Day::new(date, self.previous(date).await?));
         }
+        let newest = days.last().and_then(|day| day.previous.as_ref());
+        let before = surveyed.or_else(|| newest.map(|previous| previous.document.clone()));
         Ok(State {
             run: Uuid::new_v4(),
             began: now,
             days,
             carried: Vec::new(),
+            left: Vec::new(),
             scheduled: false,
-            walk: Walk::default(),
+            walk: Walk {
+                before,
+                ..Walk::default()
+            },
         })
     }
 
     /// Returns what the last run of the schedule left.
     async fn last_run(&self, now: Timestamp) -> Result<Option<RunDocument>, Error> {
         // Longer ago than any run is missed without an alarm.
-        let after = format!("{}{}", runs(), days_before(day_of(now), 400));
-        let keys = self.storage.documents(&runs(), &after).await?;
+        let runs = self.runs();
+        let after = format!("{runs}{}", days_before(day_of(now), 400));
+        let keys = self.storage.documents(&runs, &after).await?;
         let Some(newest) = keys.last() else {
             return Ok(None);
         };
@@ -180,19 +205,26 @@ impl Stater {
     }
 
     /// Returns a day that is too old to be stated again, unless its newest statement is clean by now, or names only what
-    /// nobody can close any more.
-    async fn still_open(&self, day: Date) -> Result<Option<Carried>, Error> {
+    /// nobody can close any more; and whether Genesys deletes one of its recordings soon.
+    async fn still_open(&self, day: Date) -> Result<Option<(Carried, bool)>, Error> {
         let Some((statement, _)) = self.newest(day).await? else {
             return Ok(None);
         };
         let figures = &statement.figures;
         let undecided = figures.of(super::Reason::Waiting) > 0 || figures.unreadable > 0;
         let open = !statement.clean && (figures.gaps > figures.lost || undecided);
-        Ok(open.then_some(Carried {
+        let now = self.clock.now();
+        let ahead = now..now + super::survey::SOON;
+        let deletes = statement
+            .open
+            .iter()
+            .any(|open| open.delete_date.is_some_and(|at| ahead.contains(&at)));
+        let carried = Carried {
             day,
             gaps: figures.gaps,
             lost: figures.lost,
-        }))
+        };
+        Ok(open.then_some((carried, deletes)))
     }
 
     /// Goes on with a run until its statements are issued, or until its time is up.
@@ -249,7 +281,7 @@ impl Stater {
     /// Makes a state small enough for a message.
     async fn hand_over(&self, mut state: State) -> Result<Progress, Error> {
         /// Conversations that stay in the state.
-        const MOST_OPEN: usize = 100;
+        const MOST_OPEN: usize = 20;
         let mut open: usize = state.days.iter().map(|day| day.open.len()).sum();
         for day in &mut state.days {
             if open > MOST_OPEN {
@@ -269,8 +301,9 @@ impl Stater {
                 began: state.began,
                 statements: state.days.iter().filter_map(|day| day.issued.clone()).collect(),
                 carried: state.carried.clone(),
+                left: state.left.clone(),
             };
-            let key = format!("{}{:.0}-{}.json", runs(), state.began, state.run);
+            let key = format!("{}{:.0}-{}.json", self.runs(), state.began, state.run);
             // Written by this very run, if it is there already.
             let _: Written = self.write_json(&key, &document).await?;
         }

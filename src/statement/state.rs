@@ -6,7 +6,6 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::{Checked, Deletion, Figures, Late, Open, Part, Reference};
-use crate::domain::recording::ConversationId;
 use crate::genesys::analytics::Position;
 
 /// A run of statements, as far as it got.
@@ -21,6 +20,8 @@ pub struct State {
     pub(super) days: Vec<Day>,
     /// Days that are not clean, and that are not stated again.
     pub(super) carried: Vec<Carried>,
+    /// Days that are too many for this run: the next one states them.
+    pub(super) left: Vec<Date>,
     /// It is the run of the schedule: the next one goes on with its days.
     pub(super) scheduled: bool,
     /// The walk through what Genesys keeps.
@@ -53,10 +54,6 @@ pub(super) struct Day {
 pub(super) struct Previous {
     pub(super) number: u32,
     pub(super) document: Reference,
-    /// Conversations for which a job was sent.
-    pub(super) sent: Vec<ConversationId>,
-    /// It names more of them than these.
-    pub(super) sent_more: bool,
 }
 
 /// A statement that was issued.
@@ -91,6 +88,12 @@ pub(super) struct Carried {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Walk {
+    /// The statement with the survey before this one: its findings are looked at again.
+    pub(super) before: Option<Reference>,
+    /// These were looked at.
+    pub(super) again: bool,
+    /// It began where the walk before it was left, not at the beginning of the list.
+    pub(super) resumed: bool,
     pub(super) cursor: Option<String>,
     pub(super) pages: u64,
     pub(super) ended: bool,
@@ -114,12 +117,5 @@ impl Day {
             previous,
             issued: None,
         }
-    }
-
-    /// Returns whether a job was sent for a conversation before this run, as far as that is known.
-    pub(super) fn was_sent(&self, id: ConversationId) -> bool {
-        self.previous
-            .as_ref()
-            .is_some_and(|previous| previous.sent_more || previous.sent.contains(&id))
     }
 }

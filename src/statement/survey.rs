@@ -13,7 +13,7 @@ use crate::clock::Deadline;
 use crate::custody::{self, Custody};
 use crate::domain::days::{Range, day_of};
 use crate::domain::job::Job;
-use crate::domain::recording::ConversationId;
+use crate::domain::recording::{ConversationId, RecordingId};
 use crate::domain::state::State as Recorded;
 use crate::error::{Error, ErrorKind};
 use crate::genesys::OrphanRecording;
@@ -57,16 +57,19 @@ impl Known {
     }
 }
 
+/// Returns whether Genesys does not answer a question, however often it is asked.
+fn is_refused(error: &Error) -> bool {
+    let kind = error.kind();
+    matches!(kind, ErrorKind::Forbidden | ErrorKind::Rejected) || kind.is_not_found()
+}
+
 /// Returns why a question was not answered; an error that another try may not have is returned as such.
 fn unanswered(error: Error) -> Result<Checked, Error> {
-    let why = match error.kind() {
-        ErrorKind::Forbidden | ErrorKind::Rejected => error.redacted(),
-        kind if kind.is_not_found() => error.redacted(),
-        ErrorKind::DeadlineNear => error.redacted(),
-        _ => return Err(error),
-    };
+    if !is_refused(&error) {
+        return Err(error);
+    }
     Ok(Checked {
-        why: Some(crate::redact::clip(&why)),
+        why: Some(crate::redact::clip(&error.redacted())),
         ..Checked::default()
     })
 }
@@ -110,9 +113,22 @@ impl Stater {
         Ok(known)
     }
 
-    /// Goes through all recordings that Genesys keeps, from where the walk was left, as far as the budget of requests
-    /// reaches.
+    /// Goes through all recordings that Genesys keeps, as far as the budget of requests reaches: from where the run before
+    /// this one came to, or from the beginning of the list. Looks at what that run found again.
     pub(super) async fn walk(&self, state: &mut State, deadline: &Deadline) -> Result<Left, Error> {
+        let survey = match &state.walk.before {
+            Some(document) => deadline.in_time(self.survey_of(document)).await?,
+            None => Survey::default(),
+        };
+        let before = Before::of(&survey, self.clock.now());
+        if !state.walk.again {
+            state.walk.cursor = survey.kept_next;
+            state.walk.resumed = state.walk.cursor.is_some();
+            deadline
+                .in_time(self.look_up(&mut state.walk, &before.found, &before))
+                .await?;
+            state.walk.again = true;
+        }
         let listed: u64 = state.days.iter().map(|day| day.figures.listed).sum();
         let most = LEAST_PAGES.max(listed / LISTED_A_PAGE);
         let Some(newest) = state.days.last().map(|day| day.date) else {
@@ -125,13 +141,20 @@ impl Stater {
             if state.walk.pages == most {
                 let read = state.walk.checked.read;
                 state.walk.end(Some(format!(
-                    "Genesys keeps more than the {read} recordings that were read"
+                    "Genesys keeps more than the {read} recordings that were read; the next run goes on from there"
                 )));
                 break;
             }
             let page = match self.genesys.kept(state.walk.cursor.as_deref(), deadline).await {
                 Ok(page) => page,
+                // Genesys does not say for how long a cursor holds.
+                Err(error) if state.walk.resumed && state.walk.pages == 0 && is_refused(&error) => {
+                    state.walk.cursor = None;
+                    state.walk.resumed = false;
+                    continue;
+                }
                 Err(error) => {
+                    state.walk.cursor = None;
                     state.walk.end(unanswered(error)?.why);
                     break;
                 }
@@ -144,24 +167,29 @@ impl Stater {
                 kept.created
                     .is_some_and(|at| at < last.end() && at >= last.end() - RECENT)
             };
-            let soon = |kept: &KeptRecording| kept.deletes.is_some_and(|at| at <= self.clock.now() + SOON);
             let read = page.recordings.len() as u64 + page.unreadable;
             let asked: Vec<_> = page
                 .recordings
                 .into_iter()
-                .filter(|kept| recent(kept) || soon(kept))
+                .filter(|kept| recent(kept) || self.is_soon(kept))
+                .filter(|kept| !before.holds(kept))
                 .collect();
             deadline
-                .in_time(self.look_up(&mut state.walk, &asked, &soon))
+                .in_time(self.look_up(&mut state.walk, &asked, &before))
                 .await?;
             state.walk.checked.read += read;
             state.walk.pages += 1;
             state.walk.cursor = page.next;
             if state.walk.cursor.is_none() {
-                state.walk.end(None);
+                let began = "the list was read from where the run before this one came to; the next run begins anew";
+                state.walk.end(state.walk.resumed.then(|| began.to_owned()));
             }
         }
         Ok(Left::Read)
+    }
+
+    fn is_soon(&self, kept: &KeptRecording) -> bool {
+        kept.deletes.is_some_and(|at| at <= self.clock.now() + SOON)
     }
 
     /// Holds recordings that Genesys keeps against both tables.
@@ -169,7 +197,7 @@ impl Stater {
         &self,
         walk: &mut Walk,
         asked: &[KeptRecording],
-        soon: &(dyn Fn(&KeptRecording) -> bool + Sync),
+        before: &Before,
     ) -> Result<(), Error> {
         let ids: HashSet<_> = asked.iter().map(|kept| kept.conversation).collect();
         let lookups = ids.into_iter().map(|id| async move {
@@ -193,7 +221,7 @@ impl Stater {
             if done {
                 continue;
             }
-            if let Some(at) = kept.deletes.filter(|_| soon(kept)) {
+            if let Some(at) = kept.deletes.filter(|_| self.is_soon(kept)) {
                 walk.delete(Deletion {
                     delete_date: at,
                     interaction_id: kept.conversation.to_string(),
@@ -206,22 +234,80 @@ impl Stater {
                     && matches!(custody.state(), Some(Recorded::Settled | Recorded::Unrecorded))
             });
             if known.is_none() && settled {
-                let sent = self.queues.can_defer();
-                let mut job = Job::new(kept.conversation);
-                job.requested_by = Some(format!("completeness statement of {}", day_of(self.clock.now())));
-                job.recheck = true;
-                jobs.insert(kept.conversation, job);
+                let sent = before.sent.contains(&kept.conversation);
+                if !sent {
+                    let mut job = Job::new(kept.conversation);
+                    job.requested_by = Some(format!("completeness statement of {}", day_of(self.clock.now())));
+                    job.recheck = true;
+                    jobs.insert(kept.conversation, job);
+                }
                 walk.late(Late {
                     interaction_id: kept.conversation.to_string(),
                     recording_id: id,
                     created_at: kept.created,
-                    sent,
+                    sent: sent || self.queues.can_defer(),
                 });
             }
         }
         let jobs: Vec<_> = jobs.into_values().collect();
-        self.queues.send_all(&jobs).await?;
-        Ok(())
+        self.queues.send_all(&jobs).await
+    }
+}
+
+/// What the survey before this one named.
+struct Before {
+    /// Its recordings, unless Genesys has deleted them since.
+    found: Vec<KeptRecording>,
+    named: HashSet<(ConversationId, RecordingId)>,
+    /// Conversations with a late recording for which a job was sent: those that it named.
+    sent: HashSet<ConversationId>,
+}
+
+impl Before {
+    fn of(survey: &Survey, now: Timestamp) -> Self {
+        let mut found: HashMap<_, KeptRecording> = HashMap::new();
+        let deletions = survey.deletions.iter().map(|one| {
+            (
+                &one.interaction_id,
+                &one.recording_id,
+                None,
+                Some(one.delete_date),
+            )
+        });
+        let late = survey.late.iter();
+        let late = late.map(|one| (&one.interaction_id, &one.recording_id, one.created_at, None));
+        for (conversation, recording, created, deletes) in deletions.chain(late) {
+            let ids = ConversationId::parse(conversation)
+                .ok()
+                .zip(RecordingId::parse(recording).ok());
+            let Some((conversation, recording)) = ids else {
+                continue;
+            };
+            let one = found
+                .entry((conversation, recording))
+                .or_insert_with(|| KeptRecording {
+                    conversation,
+                    recording,
+                    created,
+                    deletes,
+                });
+            one.created = one.created.or(created);
+        }
+        let sent = survey.late.iter().filter(|late| late.sent);
+        Self {
+            named: found.keys().copied().collect(),
+            found: found
+                .into_values()
+                .filter(|kept| kept.deletes.is_none_or(|at| at > now))
+                .collect(),
+            sent: sent
+                .filter_map(|late| ConversationId::parse(&late.interaction_id).ok())
+                .collect(),
+        }
+    }
+
+    fn holds(&self, kept: &KeptRecording) -> bool {
+        self.named.contains(&(kept.conversation, kept.recording))
     }
 }
 
@@ -261,6 +347,7 @@ impl Walk {
             late: self.late.clone(),
             late_recordings: self.late_recordings,
             kept: self.checked.clone(),
+            kept_next: self.cursor.clone(),
             orphans: known.orphans.iter().take(NAMED).cloned().collect(),
             orphans_checked: known.orphans_checked.clone(),
             failed_uploads: ids,

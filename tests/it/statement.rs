@@ -23,6 +23,9 @@ use serde_json::{Value, json};
 
 use crate::support::{Bench, call};
 
+/// The folder of the stack's statements.
+const FOLDER: &str = "statements/recording-audit/";
+
 /// Time of an invocation.
 pub(crate) const LONG: Duration = Duration::from_secs(900);
 
@@ -32,6 +35,11 @@ pub(crate) fn conversation(number: usize) -> String {
 
 pub(crate) fn recording(number: usize) -> String {
     format!("e0000000-0000-4000-8000-{number:012x}")
+}
+
+/// Returns the key of a document of a day.
+pub(crate) fn key(day: Date, name: &str) -> String {
+    format!("{FOLDER}{day}/{name}")
 }
 
 /// Returns the day that the schedule states now, or one so many days before it.
@@ -96,8 +104,8 @@ impl Bench {
 
     /// Returns a statement of a day, whose hash the audit holds.
     pub(crate) async fn statement_of(&self, day: Date, number: usize) -> Value {
-        let key = format!("statements/{day}/{number}.json");
-        let object = self.object(&key).await.unwrap_or_else(|| panic!("no {key}"));
+        let document = key(day, &format!("{number}.json"));
+        let object = self.object(&document).await.unwrap_or_else(|| panic!("no {document}"));
         let hash = crate::support::sha256(&object.bytes);
         let events = self.audit(&format!("statement#{day}"), "-").await;
         let named: Vec<&AuditEvent> = events
@@ -107,10 +115,10 @@ impl Bench {
         assert_eq!(named.len(), 1, "{events:?}");
         assert_eq!(
             named[0]["archiveKey"],
-            format!("s3://{}/{key}", recording_archiver::sim::BUCKET)
+            format!("s3://{}/{document}", recording_archiver::sim::BUCKET)
         );
         let page = self
-            .object(&format!("statements/{day}/{number}.html"))
+            .object(&key(day, &format!("{number}.html")))
             .await
             .unwrap();
         assert_eq!(named[0]["pageHash"], crate::support::sha256(&page.bytes).as_str());

@@ -8,7 +8,7 @@ use recording_archiver::sim::BUCKET;
 use serde_json::{Value, json};
 
 use super::made::Made;
-use super::{LONG, at, conversation, day, reasons, recorded, state_within};
+use super::{FOLDER, LONG, at, conversation, day, key, reasons, recorded, state_within};
 use crate::support::{Bench, invoke, sha256};
 
 const A_DAY: Duration = Duration::from_secs(24 * 3_600);
@@ -40,8 +40,9 @@ async fn a_day_that_is_not_clean_is_stated_again_until_it_is_and_a_job_is_sent_o
     assert_eq!(reasons(&statement)[&conversation(1)], "never_seen");
     assert_eq!(statement["open"][0]["sent"], true);
     assert_eq!(bench.jobs(), [conversation(1)], "sent once");
-    let before = bench.object(&format!("statements/{first}/1.json")).await.unwrap();
-    let supersedes = json!({"archiveKey": format!("s3://{BUCKET}/statements/{first}/1.json"), "hash": sha256(&before.bytes)});
+    let before = bench.object(&key(first, "1.json")).await.unwrap();
+    let before_key = format!("s3://{BUCKET}/{}", key(first, "1.json"));
+    let supersedes = json!({"archiveKey": before_key, "hash": sha256(&before.bytes)});
     assert_eq!(statement["supersedes"], supersedes);
 
     // Somebody did.
@@ -114,7 +115,7 @@ async fn a_gap_that_nobody_closes_is_counted_for_as_long_as_somebody_could() {
     assert_eq!(gaps().await, 1, "and goes on, run after run");
     assert!(
         bench
-            .object(&format!("statements/{first}/2.json"))
+            .object(&key(first, "2.json"))
             .await
             .is_none()
     );
@@ -148,7 +149,7 @@ async fn a_run_that_does_not_end_in_time_goes_on_in_the_next_invocation() {
             json!({"goesOn": true})
         );
         body = bench.handed_over();
-        assert!(bench.object(&format!("statements/{day}/1.json")).await.is_none());
+        assert!(bench.object(&key(day, "1.json")).await.is_none());
     }
     let listed = body["state"]["days"][0]["figures"]["listed"].as_u64().unwrap();
     assert_eq!(listed, 1_000, "what was read is not read again");
@@ -182,11 +183,11 @@ async fn statements_are_locked_and_never_replaced_and_run_documents_chain_the_da
         .map(String::as_str)
         .filter(|key| key.contains(&day.to_string()))
         .collect();
-    let expected = ["1.html", "1.json", "2.html", "2.json"].map(|name| format!("statements/{day}/{name}"));
+    let expected = ["1.html", "1.json", "2.html", "2.json"].map(|name| key(day, name));
     assert_eq!(of_day, expected.each_ref().map(String::as_str));
     assert_eq!(
         keys.iter()
-            .filter(|key| key.starts_with("statements/runs/"))
+            .filter(|key| key.starts_with(&format!("{FOLDER}runs/")))
             .count(),
         2
     );

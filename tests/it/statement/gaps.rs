@@ -11,7 +11,7 @@ use recording_archiver::sim::wire::Service;
 use serde_json::json;
 
 use super::made::Made;
-use super::{at, conversation, day, reasons, recorded, recording};
+use super::{at, conversation, day, key, reasons, recorded, recording};
 use crate::archivectl::run;
 use crate::support::{Bench, call};
 
@@ -276,7 +276,7 @@ async fn a_clean_day_is_one_line_of_green_with_its_figures() {
     let figures = json!({"listed": 4, "unrecorded": 1, "unreadable": 0, "reasons": {"archived": 3}, "gaps": 0,
         "lost": 0, "sent": 0});
     assert_eq!(statement["figures"], figures);
-    let page = bench.object(&format!("statements/{day}/1.html")).await.unwrap();
+    let page = bench.object(&key(day, "1.html")).await.unwrap();
     let page = String::from_utf8(page.bytes).unwrap();
     let line = "<p class=\"verdict good\">Complete: 4 conversations, 3 with a recording: 3 archived, 0 filtered, 0 erased. \
                 Nothing is missing.</p>";

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
+use jiff::civil::Date;
 use serde_json::{Value, json};
 
 use super::made::Made;
-use super::{LONG, conversation, day, reasons, recorded, state_within};
+use super::{LONG, conversation, day, key, reasons, recorded, state_within};
 use crate::kill::{MOMENTS, kill_run};
 use crate::support::Bench;
 
@@ -51,7 +52,7 @@ async fn a_statement_survives_a_kill_at_every_request() {
             assert!(kill_run(&bench, k, moment, run).await, "{k}");
             // The message of the schedule comes back.
             bench.state().await;
-            let newest = newest(&bench, &day.to_string()).await;
+            let newest = newest(&bench, day).await;
             assert_eq!(
                 said(&bench.statement_of(day, newest).await),
                 expected,
@@ -66,9 +67,9 @@ async fn a_statement_survives_a_kill_at_every_request() {
     }
 }
 
-async fn newest(bench: &Bench, day: &str) -> usize {
+async fn newest(bench: &Bench, day: Date) -> usize {
     let keys = bench.keys().await;
-    let folder = format!("statements/{day}/");
+    let folder = key(day, "");
     let numbers = keys
         .iter()
         .filter_map(|key| key.strip_prefix(&folder)?.strip_suffix(".json")?.parse().ok());

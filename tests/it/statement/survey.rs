@@ -5,7 +5,7 @@ use recording_archiver::sim::wire::{Fault, Service};
 use serde_json::{Value, json};
 
 use super::made::Made;
-use super::{conversation, day, recorded, recording};
+use super::{conversation, day, key, recorded, recording};
 use crate::support::Bench;
 
 /// Returns a day with an archived conversation.
@@ -37,7 +37,7 @@ async fn a_threshold_of_zero_that_genesys_refuses_leaves_late_recordings_uncheck
     let why = survey["kept"]["why"].as_str().unwrap();
     assert!(why.contains("retentionThresholdDays"), "{why}");
     let day = day(&bench, 0);
-    let page = bench.object(&format!("statements/{day}/1.html")).await.unwrap();
+    let page = bench.object(&key(day, "1.html")).await.unwrap();
     let page = String::from_utf8(page.bytes).unwrap();
     assert!(
         page.contains("recordings that came late, and deletions ahead") && page.contains("not checked"),

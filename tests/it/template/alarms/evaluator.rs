@@ -61,6 +61,8 @@ pub(super) struct Alarm {
     metrics: BTreeMap<String, (String, bool)>,
     /// The words of its expression.
     expression: Vec<String>,
+    /// `FILL` fills a metric without any data point as well. CloudWatch's documentation leaves that open.
+    pub(super) fills_nothing: bool,
 }
 
 /// CloudWatch looks farther back than an alarm evaluates. Its example retrieves 5 data points for 3.
@@ -141,6 +143,7 @@ impl Alarm {
             },
             metrics,
             expression: tokens(expression.as_deref().unwrap_or("metric")),
+            fills_nothing: false,
         }
     }
 
@@ -223,8 +226,7 @@ impl Windows<'_> {
         let retrieved = 0..(self.alarm.periods + FARTHER) as i64;
         let points = retrieved.map(|back| self.until(minute - back * self.alarm.period));
         let points: Vec<(bool, Option<f64>)> = points.collect();
-        // A metric without any data point has no series that `FILL` could fill.
-        let known = points.iter().any(|(known, _)| *known);
+        let known = self.alarm.fills_nothing || points.iter().any(|(known, _)| *known);
         points
             .into_iter()
             .map(|(_, value)| value.filter(|_| known))
@@ -398,6 +400,7 @@ fn missing_data_points_count_as_the_documentation_says() {
         missing,
         metrics: BTreeMap::new(),
         expression: Vec::new(),
+        fills_nothing: false,
     };
     let points = |text: &str| -> Vec<Option<f64>> {
         let point = |letter| match letter {

@@ -50,7 +50,6 @@ fn ordinary_weeks_quiet_weekends_and_a_backfill_are_silent() {
 
 #[test]
 fn every_alarm_watches_something_that_is_written_and_a_new_stack_asks_for_its_first_recording() {
-    let template = Template::read();
     let series = &*WEEKS;
     // Nothing is written of these in a week without a case or a dead letter.
     let seldom = [NEW_CASES, CASE_AGE, DEAD, DEAD_AGE];
@@ -73,13 +72,33 @@ fn every_alarm_watches_something_that_is_written_and_a_new_stack_asks_for_its_fi
             "StatementMissingAlarm"
         ]
     );
-    // Without a bus there is no rule that could be silent.
-    let alarms = Alarm::all(&template, &template.stack(&[]));
-    let rule = alarms
-        .iter()
-        .find(|alarm| alarm.name == "RuleSilentAlarm")
-        .unwrap();
-    assert_eq!(rule.rings(&Series::default(), 0..DAY), [0_i64; 0]);
+}
+
+#[test]
+fn a_metric_without_any_data_point_rings_alike_whether_or_not_it_can_be_filled() {
+    let template = Template::read();
+    for (parameters, expected) in [
+        (&[BUS][..], true),
+        // Without a bus there is no rule that could be silent.
+        (&[], false),
+    ] {
+        let mut alarms = Alarm::all(&template, &template.stack(parameters));
+        for fills_nothing in [false, true] {
+            let mut silent = BTreeSet::new();
+            for alarm in &mut alarms {
+                alarm.fills_nothing = fills_nothing;
+                if !alarm.rings(&Series::default(), 0..DAY).is_empty() {
+                    silent.insert(alarm.name.as_str());
+                }
+            }
+            assert_eq!(silent.contains("RuleSilentAlarm"), expected);
+            for name in ["CheckpointMissingAlarm", "QuietAlarm", "StatementMissingAlarm"] {
+                assert!(silent.remove(name), "{name}");
+            }
+            silent.remove("RuleSilentAlarm");
+            assert_eq!(silent, BTreeSet::new(), "{fills_nothing}");
+        }
+    }
 }
 
 /// What the function writes while it works.
