@@ -1,5 +1,6 @@
 //! The completeness statement: every conversation of a day is archived or has its reason, whatever happens on the way.
 
+mod again;
 mod days;
 mod gaps;
 mod kill;

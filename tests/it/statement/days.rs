@@ -11,10 +11,10 @@ use super::made::Made;
 use super::{FOLDER, LONG, at, conversation, day, key, reasons, recorded, state_within};
 use crate::support::{Bench, invoke, sha256};
 
-const A_DAY: Duration = Duration::from_secs(24 * 3_600);
+pub(super) const A_DAY: Duration = Duration::from_secs(24 * 3_600);
 
 /// Returns the days of an answer.
-fn issued(answer: &Value) -> Vec<String> {
+pub(super) fn issued(answer: &Value) -> Vec<String> {
     let issued = answer["issued"].as_array().unwrap().iter();
     issued
         .map(|one| format!("{} {}", one["day"].as_str().unwrap(), one["number"]))

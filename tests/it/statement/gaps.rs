@@ -165,7 +165,7 @@ fn seed(bench: &Bench, made: &mut Made, day: Date, first: usize) -> BTreeMap<Str
 }
 
 /// Adds a conversation whose second recording came up after it was settled.
-fn late(bench: &Bench, made: &mut Made, day: Date, number: usize) -> String {
+pub(super) fn late(bench: &Bench, made: &mut Made, day: Date, number: usize) -> String {
     let mut call = recorded(day, number);
     let mut second = call.recordings[0].clone();
     second.id = format!("f0000000-0000-4000-8000-{number:012x}");
