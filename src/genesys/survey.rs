@@ -199,7 +199,7 @@ mod tests {
         ] {
             assert_eq!(ids_in(text.as_bytes()), ids, "{text}");
         }
-        assert_eq!(ids_in(b"nothing, or \xff and 0000"), []);
+        assert!(ids_in(b"nothing, or \xff and 0000").is_empty());
     }
 
     #[test]

@@ -97,7 +97,7 @@ impl Bench {
     }
 
     /// Runs the schedule's statement in one invocation. Returns the answer.
-    pub(crate) async fn state(&self) -> Value {
+    pub(crate) async fn issue(&self) -> Value {
         state_within(&self.statement(&[]), &json!({}), LONG)
             .await
             .unwrap()

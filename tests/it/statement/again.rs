@@ -16,7 +16,7 @@ use crate::support::Bench;
 
 /// Runs the schedule's statement. Returns the survey of its newest day.
 async fn survey(bench: &Bench) -> Value {
-    let answer = bench.state().await;
+    let answer = bench.issue().await;
     let newest = answer["issued"].as_array().unwrap().last().unwrap();
     let number = usize::try_from(newest["number"].as_u64().unwrap()).unwrap();
     let day = newest["day"].as_str().unwrap().parse().unwrap();
@@ -100,17 +100,17 @@ async fn a_list_that_is_too_long_for_a_run_is_gone_on_with_by_the_next_one() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn days_that_are_too_many_for_a_run_are_stated_by_the_next_one() {
     let bench = Bench::stated().await;
-    bench.state().await;
+    bench.issue().await;
     bench.advance(40 * A_DAY);
     let days = |from: i64, to: i64, number: usize| {
         let days = (to..=from).rev();
         days.map(|before| format!("{} {number}", day(&bench, before)))
             .collect::<Vec<_>>()
     };
-    assert_eq!(issued(&bench.state().await), days(30, 0, 1));
+    assert_eq!(issued(&bench.issue().await), days(30, 0, 1));
     let left = [days(39, 31, 1), days(0, 0, 2)].concat();
-    assert_eq!(issued(&bench.state().await), left);
-    assert_eq!(issued(&bench.state().await), days(0, 0, 3));
+    assert_eq!(issued(&bench.issue().await), left);
+    assert_eq!(issued(&bench.issue().await), days(0, 0, 3));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -134,7 +134,7 @@ async fn a_day_that_is_too_old_is_stated_again_while_a_deletion_is_ahead() {
     made.entry(&entry, event, json!({}));
     made.write(&bench).await;
     let stated = async || {
-        let issued = issued(&bench.state().await);
+        let issued = issued(&bench.issue().await);
         let again = issued.iter().any(|one| one.starts_with(&first.to_string()));
         let metrics = bench.metrics().pop().unwrap();
         (again, metrics["DeletionsAhead"].as_u64(), metrics["StatementGaps"].as_u64())
@@ -170,6 +170,6 @@ async fn a_job_that_the_queue_refuses_is_not_taken_for_sent() {
         .unwrap_err();
     assert!(error.to_string().contains("WORK_QUEUE_URL"), "{error}");
     // The message of the schedule comes back.
-    bench.state().await;
+    bench.issue().await;
     assert_eq!(bench.jobs(), [1, 2].map(conversation));
 }

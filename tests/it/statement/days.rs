@@ -26,14 +26,14 @@ async fn a_day_that_is_not_clean_is_stated_again_until_it_is_and_a_job_is_sent_o
     let bench = Bench::stated().await;
     let first = day(&bench, 0);
     bench.world.genesys.add(recorded(first, 1));
-    assert_eq!(issued(&bench.state().await), [format!("{first} 1")]);
+    assert_eq!(issued(&bench.issue().await), [format!("{first} 1")]);
     assert_eq!(bench.jobs(), [conversation(1)]);
 
     // Nobody processed the job.
     bench.advance(A_DAY);
     let second = day(&bench, 0);
     assert_eq!(
-        issued(&bench.state().await),
+        issued(&bench.issue().await),
         [format!("{first} 2"), format!("{second} 1")]
     );
     let statement = bench.statement_of(first, 2).await;
@@ -64,11 +64,11 @@ async fn a_day_that_is_not_clean_is_stated_again_until_it_is_and_a_job_is_sent_o
         bench.advance(A_DAY / 4);
     }
     bench.advance(A_DAY / 4);
-    let answer = bench.state().await;
+    let answer = bench.issue().await;
     assert!(issued(&answer).contains(&format!("{first} 3")), "{answer}");
     assert_eq!(bench.statement_of(first, 3).await["clean"], true);
     bench.advance(A_DAY);
-    let answer = bench.state().await;
+    let answer = bench.issue().await;
     assert!(
         issued(&answer)
             .iter()
@@ -80,15 +80,15 @@ async fn a_day_that_is_not_clean_is_stated_again_until_it_is_and_a_job_is_sent_o
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn days_that_a_run_missed_are_made_up_for() {
     let bench = Bench::stated().await;
-    bench.state().await;
+    bench.issue().await;
     bench.advance(4 * A_DAY);
     let days: Vec<String> = [3, 2, 1, 0]
         .map(|before| format!("{} 1", day(&bench, before)))
         .into();
-    assert_eq!(issued(&bench.state().await), days);
+    assert_eq!(issued(&bench.issue().await), days);
     // A second run of the same day has nothing new to say, and says that.
     let newest = day(&bench, 0);
-    assert_eq!(issued(&bench.state().await), [format!("{newest} 2")]);
+    assert_eq!(issued(&bench.issue().await), [format!("{newest} 2")]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -104,7 +104,7 @@ async fn a_gap_that_nobody_closes_is_counted_for_as_long_as_somebody_could() {
     }
     made.write(&bench).await;
     let gaps = async || {
-        bench.state().await;
+        bench.issue().await;
         bench.metrics().pop().unwrap()["StatementGaps"].as_u64().unwrap()
     };
     assert_eq!(gaps().await, 2);

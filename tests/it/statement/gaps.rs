@@ -267,7 +267,7 @@ async fn a_clean_day_is_one_line_of_green_with_its_figures() {
     // The day before is another statement's.
     bench.world.genesys.add(recorded(super::day(&bench, 1), 5));
     made.write(&bench).await;
-    bench.state().await;
+    bench.issue().await;
     let statement = bench.statement_of(day, 1).await;
     assert_eq!(
         (&statement["clean"], &statement["open"]),
@@ -302,7 +302,7 @@ async fn a_day_of_which_nothing_is_archived_is_counted() {
     for number in 1..=4 {
         bench.world.genesys.add(recorded(day(&bench, 0), number));
     }
-    bench.state().await;
+    bench.issue().await;
     let metrics = bench.metrics().pop().unwrap();
     assert_eq!(
         (&metrics["DaysWithoutArchive"], &metrics["StatementGaps"]),

@@ -36,7 +36,7 @@ fn said(statement: &Value) -> Value {
 async fn a_statement_survives_a_kill_at_every_request() {
     let clean = three().await;
     clean.world.wire.forget();
-    clean.state().await;
+    clean.issue().await;
     let day = day(&clean, 0);
     let expected = said(&clean.statement_of(day, 1).await);
     let requests = clean.world.wire.exchanges().len();
@@ -51,7 +51,7 @@ async fn a_statement_survives_a_kill_at_every_request() {
             };
             assert!(kill_run(&bench, k, moment, run).await, "{k}");
             // The message of the schedule comes back.
-            bench.state().await;
+            bench.issue().await;
             let newest = newest(&bench, day).await;
             assert_eq!(
                 said(&bench.statement_of(day, newest).await),

@@ -21,7 +21,7 @@ async fn one() -> Bench {
 }
 
 async fn survey(bench: &Bench) -> Value {
-    bench.state().await;
+    bench.issue().await;
     bench.statement_of(day(bench, 0), 1).await["survey"].clone()
 }
 

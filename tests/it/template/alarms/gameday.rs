@@ -70,7 +70,7 @@ async fn the_rule_is_switched_off() {
     for number in 1..=3 {
         bench.world.genesys.add(recorded(day(&bench, 0), number));
     }
-    bench.state().await;
+    bench.issue().await;
     let line = line_with(&bench, "StatementsIssued");
     let mut series = WEEKS.clone();
     for metric in [RULE, RECEIVED, ARCHIVED, LIVE, WITHIN_HOUR, WITHIN_DAY, LIVE_AGE] {
@@ -202,7 +202,7 @@ async fn an_item_of_the_ledger_is_deleted() {
         ("recordingId", crate::statement::recording(1)),
     ];
     delete(&bench, LEDGER_TABLE, keys).await;
-    bench.state().await;
+    bench.issue().await;
     let statement = bench.statement_of(day(&bench, 0), 1).await;
     assert_eq!(
         crate::statement::reasons(&statement)[&conversation(1)],
