@@ -38,8 +38,13 @@ pub(super) enum Left {
     Midway,
 }
 
-/// What is known before a page is read: what Genesys lists besides, and the conversations for which a job was sent.
-type Before<'a> = (&'a Known, &'a HashSet<ConversationId>);
+/// What is known before a page is read.
+struct Before<'a> {
+    /// What Genesys lists besides.
+    known: &'a Known,
+    /// The conversations for which a job was sent.
+    sent: HashSet<ConversationId>,
+}
 
 /// What a page of the list brought.
 #[derive(Default)]
@@ -57,7 +62,10 @@ impl Stater {
         known: &Known,
         deadline: &Deadline,
     ) -> Result<Left, Error> {
-        let sent = deadline.in_time(self.sent_before(day)).await?;
+        let before = Before {
+            known,
+            sent: deadline.in_time(self.sent_before(day)).await?,
+        };
         let mut list = self.open_day(day, deadline).await?;
         loop {
             if !deadline.allows_new_work() {
@@ -78,7 +86,7 @@ impl Stater {
                 return Ok(Left::Read);
             };
             list.forget();
-            let found = deadline.in_time(self.compare(page, day, (known, &sent))).await?;
+            let found = deadline.in_time(self.compare(page, day, &before)).await?;
             self.take(day, found).await?;
             day.position = Some(list.position());
             if day.open.len() >= MOST_OPEN {
@@ -123,7 +131,7 @@ impl Stater {
     }
 
     /// Asks the tables about each conversation of a page that was recorded.
-    async fn compare(&self, page: Page, day: &Day, before: Before<'_>) -> Result<Found, Error> {
+    async fn compare(&self, page: Page, day: &Day, before: &Before<'_>) -> Result<Found, Error> {
         let mut found = Found::default();
         found.figures.unreadable = page.unreadable as u64;
         found.figures.listed = page.conversations.len() as u64;
@@ -156,7 +164,7 @@ impl Stater {
         found: &mut Found,
         conversation: &Conversation,
         held: &Held,
-        (day, (known, sent)): (&Day, Before<'_>),
+        (day, before): (&Day, &Before<'_>),
     ) {
         let now = self.clock.now();
         let readiness = SignedDuration::try_from(self.config.limits.readiness).unwrap_or(SignedDuration::MAX);
@@ -172,16 +180,16 @@ impl Stater {
             custodies: &held.custodies,
             ended: conversation.end.is_some(),
             open: !conversation.open.is_empty(),
-            orphan: known.has_orphan(conversation.id),
-            upload_failed: known.has_failed_upload(conversation.id),
+            orphan: before.known.has_orphan(conversation.id),
+            upload_failed: before.known.has_failed_upload(conversation.id),
         };
         let verdict = verdict(standing, &evidence);
         found.count(&verdict);
         if verdict.reason.class() == Class::Settled {
             return;
         }
-        let before = sent.contains(&conversation.id);
-        let sends = standing == Standing::NeverSeen && !before && self.queues.can_defer();
+        let was_sent = before.sent.contains(&conversation.id);
+        let sends = standing == Standing::NeverSeen && !was_sent && self.queues.can_defer();
         if sends {
             let mut job = Job::new(conversation.id);
             job.requested_by = Some(format!("completeness statement of {}", day.date));
@@ -199,7 +207,7 @@ impl Stater {
             delete_date: deletes
                 .filter_map(|custody| noted(&custody.events, "deleteDate"))
                 .min(),
-            sent: sends || before,
+            sent: sends || was_sent,
             recordings: causes.into_iter().take(NAMED).map(OpenRecording::from).collect(),
         });
     }

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use futures_util::{StreamExt as _, TryStreamExt as _};
-use jiff::{SignedDuration, Timestamp};
+use jiff::{SignedDuration, Span, Timestamp};
 use uuid::Uuid;
 
 use super::day::Left;
@@ -11,7 +11,7 @@ use super::state::{State, Walk};
 use super::{Checked, Deletion, Late, Stater, Survey};
 use crate::clock::Deadline;
 use crate::custody::{self, Custody};
-use crate::domain::days::{Range, day_of};
+use crate::domain::days::{day_of, start_of};
 use crate::domain::job::Job;
 use crate::domain::recording::{ConversationId, RecordingId};
 use crate::domain::state::State as Recorded;
@@ -122,11 +122,9 @@ impl Stater {
         };
         let before = Before::of(&survey, self.clock.now());
         if !state.walk.again {
-            state.walk.cursor = survey.kept_next;
-            state.walk.resumed = state.walk.cursor.is_some();
-            deadline
-                .in_time(self.look_up(&mut state.walk, &before.found, &before))
-                .await?;
+            state.walk.resume(survey.kept_next);
+            let again = self.look_up(&mut state.walk, &before.found, &before);
+            deadline.in_time(again).await?;
             state.walk.again = true;
         }
         let listed: u64 = state.days.iter().map(|day| day.figures.listed).sum();
@@ -149,8 +147,7 @@ impl Stater {
                 Ok(page) => page,
                 // Genesys does not say for how long a cursor holds.
                 Err(error) if state.walk.resumed && state.walk.pages == 0 && is_refused(&error) => {
-                    state.walk.cursor = None;
-                    state.walk.resumed = false;
+                    state.walk.resume(None);
                     continue;
                 }
                 Err(error) => {
@@ -159,19 +156,14 @@ impl Stater {
                     break;
                 }
             };
-            let last = Range {
-                first: newest,
-                last: newest,
-            };
-            let recent = |kept: &KeptRecording| {
-                kept.created
-                    .is_some_and(|at| at < last.end() && at >= last.end() - RECENT)
-            };
+            let end = start_of(newest.saturating_add(Span::new().days(1)));
+            let recent = end - RECENT..end;
+            let is_recent = |kept: &KeptRecording| kept.created.is_some_and(|at| recent.contains(&at));
             let read = page.recordings.len() as u64 + page.unreadable;
             let asked: Vec<_> = page
                 .recordings
                 .into_iter()
-                .filter(|kept| recent(kept) || self.is_soon(kept))
+                .filter(|kept| is_recent(kept) || self.is_soon(kept))
                 .filter(|kept| !before.holds(kept))
                 .collect();
             deadline
@@ -181,7 +173,8 @@ impl Stater {
             state.walk.pages += 1;
             state.walk.cursor = page.next;
             if state.walk.cursor.is_none() {
-                let began = "the list was read from where the run before this one came to; the next run begins anew";
+                let began =
+                    "the list was read from where the run before this one came to; the next run begins anew";
                 state.walk.end(state.walk.resumed.then(|| began.to_owned()));
             }
         }
@@ -193,12 +186,7 @@ impl Stater {
     }
 
     /// Holds recordings that Genesys keeps against both tables.
-    async fn look_up(
-        &self,
-        walk: &mut Walk,
-        asked: &[KeptRecording],
-        before: &Before,
-    ) -> Result<(), Error> {
+    async fn look_up(&self, walk: &mut Walk, asked: &[KeptRecording], before: &Before) -> Result<(), Error> {
         let ids: HashSet<_> = asked.iter().map(|kept| kept.conversation).collect();
         let lookups = ids.into_iter().map(|id| async move {
             let held = custody::of(&self.ledger, id).await?;
@@ -234,10 +222,11 @@ impl Stater {
                     && matches!(custody.state(), Some(Recorded::Settled | Recorded::Unrecorded))
             });
             if known.is_none() && settled {
-                let sent = before.sent.contains(&kept.conversation);
+                let sent = before.sent.contains(&kept.conversation) || walk.has_sent(kept.conversation);
                 if !sent {
                     let mut job = Job::new(kept.conversation);
-                    job.requested_by = Some(format!("completeness statement of {}", day_of(self.clock.now())));
+                    job.requested_by =
+                        Some(format!("completeness statement of {}", day_of(self.clock.now())));
                     job.recheck = true;
                     jobs.insert(kept.conversation, job);
                 }
@@ -316,6 +305,20 @@ impl Walk {
         self.ended = true;
         self.checked.complete = why.is_none();
         self.checked.why = why;
+    }
+
+    /// Goes to the place at which the walk begins.
+    fn resume(&mut self, cursor: Option<String>) {
+        self.resumed = cursor.is_some();
+        self.cursor = cursor;
+    }
+
+    /// Returns whether a job was sent for a conversation, as far as it is named.
+    fn has_sent(&self, conversation: ConversationId) -> bool {
+        let id = conversation.to_string();
+        self.late
+            .iter()
+            .any(|late| late.sent && late.interaction_id == id)
     }
 
     /// Adds a recording that is deleted soon, unless it is there.

@@ -18,6 +18,7 @@ use recording_archiver::domain::audit::AuditEvent;
 use recording_archiver::domain::days::{day_of, start_of};
 use recording_archiver::error::Error;
 use recording_archiver::sim::genesys::{Conversation, Recording};
+use recording_archiver::sim::wire::Fault;
 use recording_archiver::telemetry::Lines;
 use recording_archiver::trigger::stating::{Invocation, StatingHandler};
 use serde_json::{Value, json};
@@ -106,7 +107,10 @@ impl Bench {
     /// Returns a statement of a day, whose hash the audit holds.
     pub(crate) async fn statement_of(&self, day: Date, number: usize) -> Value {
         let document = key(day, &format!("{number}.json"));
-        let object = self.object(&document).await.unwrap_or_else(|| panic!("no {document}"));
+        let object = self
+            .object(&document)
+            .await
+            .unwrap_or_else(|| panic!("no {document}"));
         let hash = crate::support::sha256(&object.bytes);
         let events = self.audit(&format!("statement#{day}"), "-").await;
         let named: Vec<&AuditEvent> = events
@@ -118,10 +122,7 @@ impl Bench {
             named[0]["archiveKey"],
             format!("s3://{}/{document}", recording_archiver::sim::BUCKET)
         );
-        let page = self
-            .object(&key(day, &format!("{number}.html")))
-            .await
-            .unwrap();
+        let page = self.object(&key(day, &format!("{number}.html"))).await.unwrap();
         assert_eq!(named[0]["pageHash"], crate::support::sha256(&page.bytes).as_str());
         serde_json::from_slice(&object.bytes).unwrap()
     }
@@ -142,10 +143,11 @@ impl Bench {
         let (stopped, mut pages) = (handler.clone(), 0);
         self.world.wire.disturb(move |exchange| {
             pages += usize::from(exchange.operation == "details-results");
-            if pages == n {
+            // The answer must not win against the end of the time.
+            (pages == n && exchange.operation == "details-results").then(|| {
                 stopped.stop().pull();
-            }
-            None
+                Fault::Hang
+            })
         });
         let answer = state_within(&handler, body, LONG).await.unwrap();
         self.world.wire.calm();

@@ -71,6 +71,12 @@ pub(crate) async fn run(bench: &Bench, arguments: &[&str]) -> Ran {
     archivectl(bench, arguments).await
 }
 
+/// Runs it with the settings of a stack that settles conversations.
+pub(crate) async fn run_settling(bench: &Bench, arguments: &[&str]) -> Ran {
+    let mut command = command(bench, arguments);
+    end(command.env("SETTLE_SECONDS", "900").spawn().unwrap()).await
+}
+
 /// Runs it to its end.
 async fn archivectl(bench: &Bench, arguments: &[&str]) -> Ran {
     end(command(bench, arguments).spawn().unwrap()).await

@@ -32,7 +32,10 @@ async fn a_recording_that_came_late_gets_one_job_and_is_named_until_it_is_archiv
     for _ in 0..3 {
         let survey = survey(&bench).await;
         let named = &survey["late"][0];
-        assert_eq!((&named["recordingId"], &named["sent"]), (&json!(late), &json!(true)));
+        assert_eq!(
+            (&named["recordingId"], &named["sent"]),
+            (&json!(late), &json!(true))
+        );
         assert_eq!(survey["lateRecordings"], 1);
         assert_eq!(bench.jobs(), [conversation(1)], "sent once");
         bench.advance(A_DAY);
@@ -137,7 +140,11 @@ async fn a_day_that_is_too_old_is_stated_again_while_a_deletion_is_ahead() {
         let issued = issued(&bench.issue().await);
         let again = issued.iter().any(|one| one.starts_with(&first.to_string()));
         let metrics = bench.metrics().pop().unwrap();
-        (again, metrics["DeletionsAhead"].as_u64(), metrics["StatementGaps"].as_u64())
+        (
+            again,
+            metrics["DeletionsAhead"].as_u64(),
+            metrics["StatementGaps"].as_u64(),
+        )
     };
     assert_eq!(stated().await, (true, Some(0), Some(1)));
     bench.advance(16 * A_DAY);

@@ -113,12 +113,7 @@ async fn a_gap_that_nobody_closes_is_counted_for_as_long_as_somebody_could() {
     assert_eq!(gaps().await, 1);
     bench.advance(A_DAY);
     assert_eq!(gaps().await, 1, "and goes on, run after run");
-    assert!(
-        bench
-            .object(&key(first, "2.json"))
-            .await
-            .is_none()
-    );
+    assert!(bench.object(&key(first, "2.json")).await.is_none());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -12,7 +12,7 @@ use serde_json::json;
 
 use super::made::Made;
 use super::{at, conversation, day, key, reasons, recorded, recording};
-use crate::archivectl::run;
+use crate::archivectl::run_settling;
 use crate::support::{Bench, call};
 
 /// Conversations a day: 3 x 1,667 are 5,001. Of these, some 300 were recorded.
@@ -191,7 +191,7 @@ async fn each_gap_of_5000_conversations_is_named_with_its_reason_and_nothing_els
     bench.world.wire.forget();
 
     let range = [days[0].to_string(), days[2].to_string()];
-    let ran = run(
+    let ran = run_settling(
         &bench,
         &["statement", "--from", &range[0], "--to", &range[1], "--json"],
     )

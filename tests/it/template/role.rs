@@ -272,7 +272,7 @@ fn asked_for_by_statement(call: &Exchange, grants: &mut BTreeSet<(String, String
     let mut grant = |action: &str, resource: &str| {
         grants.insert((action.to_owned(), resource.to_owned()));
     };
-    let objects = "arn:${AWS::Partition}:s3:::ArchiveBucket/statements/AuditTable/*";
+    let objects = "arn:${AWS::Partition}:s3:::ArchiveBucket/statements/${AuditTable}/*";
     match (call.service, call.operation.as_str()) {
         (Service::Login | Service::Genesys | Service::Media, _) => {}
         (Service::S3, "ListObjectsV2") => grant("s3:ListBucket", "arn:${AWS::Partition}:s3:::ArchiveBucket"),
