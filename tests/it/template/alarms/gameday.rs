@@ -141,11 +141,15 @@ async fn genesys_is_stopped_and_the_dead_letters_fill_up() {
         .await
         .unwrap();
     for _ in 0..6 {
-        let receive = client
-            .receive_message()
-            .queue_url(&world.work_queue)
-            .visibility_timeout(0);
-        receive.send().await.unwrap();
+        let receive = client.receive_message().queue_url(&world.work_queue);
+        for message in receive.send().await.unwrap().messages() {
+            let shown = client
+                .change_message_visibility()
+                .queue_url(&world.work_queue)
+                .receipt_handle(message.receipt_handle().unwrap())
+                .visibility_timeout(0);
+            shown.send().await.unwrap();
+        }
     }
     let visible = async || {
         let name = QueueAttributeName::ApproximateNumberOfMessages;
