@@ -11,9 +11,9 @@ use crate::words::count;
 
 /// Issue the completeness statement of days: each conversation with a recording is archived, or has one reason.
 ///
-/// Lists the conversations of the days at Genesys, holds each against ledger and audit, and writes a JSON document and a
-/// page into the bucket, below statements/, once and locked. The audit names its hash. What no run ever saw is sent as
-/// a job, once. The stack does the same each day by a schedule; a statement supersedes the one before it.
+/// Lists the conversations of the days at Genesys, holds each against ledger and audit, and writes a JSON document and
+/// a page into the bucket, below statements/, once and locked. The audit names its hash. What no run ever saw is sent
+/// as a job, once. The stack does the same each day by a schedule; a statement supersedes the one before it.
 #[derive(Debug, clap::Args)]
 #[command(mut_arg("from", |from| from.help(BEGAN)), after_help = "\
 Examples:

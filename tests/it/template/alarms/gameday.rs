@@ -166,7 +166,8 @@ async fn genesys_is_stopped_and_the_dead_letters_fill_up() {
     assert_eq!(ring(&series, 1), ["DeadLettersAlarm"].into());
     // The way back.
     bench.world.wire.calm();
-    let ran = crate::archivectl::run(&bench, &["redrive", "--queue", "dead-letters", "--yes"]).await;
+    let ran =
+        crate::archivectl::run(&bench, &["redrive", "--queue", &world.dead_letter_queue, "--yes"]).await;
     assert_eq!(ran.code(), Some(0), "{ran:?}");
     assert_eq!((dead, visible().await), (1.0, 0.0));
 }
