@@ -13,10 +13,11 @@
 //!
 //! | layer | modules | what they are |
 //! | --- | --- | --- |
-//! | 6 | main, bin/archivectl, bin/chaos, bin/local, bin/recording-sealer, bin/recording-statement | the edges: arguments, terminals, pages |
+//! | 6 | main, bin/archivectl, bin/chaos, bin/local | the edges: arguments, terminals, pages |
+//! | 6 | bin/recording-sealer, bin/recording-statement | functions of their own |
 //! | 5 | ops | what operators ask for, as values and events |
 //! | 4 | trigger | payloads in, answers out, metrics |
-//! | 3 | archive, custody, sealer, statement | the use cases: to archive a recording, to seal an event, to account for a day; what both tables hold of a conversation |
+//! | 3 | archive, custody, sealer, statement | the use cases; what both tables hold of a conversation |
 //! | 2 | aws, genesys, seal, webhook | one outside system each; the transparency log |
 //! | 1 | config, http, retry | the environment as values; what HTTP clients share |
 //! | 0 | clock, domain, error, html, redact, telemetry | values, and what every layer needs |

@@ -22,8 +22,8 @@ use crate::genesys::analytics::{self, Page};
 /// Number of conversations that the tables are asked about at a time.
 const LOOKUPS: usize = 16;
 
-/// Conversations that are kept in memory; a document of its own takes more. The state of a run names these documents, so
-/// they must not be many.
+/// Conversations that are kept in memory; a document of its own takes more. The state of a run names these documents,
+/// so they must not be many.
 const MOST_OPEN: usize = 10_000;
 
 /// Recordings of a conversation that are named, and the length of their errors.

@@ -113,8 +113,8 @@ impl Stater {
         Ok(known)
     }
 
-    /// Goes through all recordings that Genesys keeps, as far as the budget of requests reaches: from where the run before
-    /// this one came to, or from the beginning of the list. Looks at what that run found again.
+    /// Goes through all recordings that Genesys keeps, as far as the budget of requests reaches: from where the run
+    /// before this one came to, or from the beginning of the list. Looks at what that run found again.
     pub(super) async fn walk(&self, state: &mut State, deadline: &Deadline) -> Result<Left, Error> {
         let survey = match &state.walk.before {
             Some(document) => deadline.in_time(self.survey_of(document)).await?,

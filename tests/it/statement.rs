@@ -91,7 +91,7 @@ impl Bench {
             captured
                 .lock()
                 .unwrap()
-                .push(serde_json::from_str(&line).unwrap())
+                .push(serde_json::from_str(&line).unwrap());
         });
         let clients = Clients::new(&self.world.aws.sdk_config(), &config.archive);
         StatingHandler::new(config, clients, self.clock.clone(), lines)

@@ -27,8 +27,8 @@ async fn three() -> Bench {
     bench
 }
 
-/// Returns the moments that differ for a request: one that only reads and whose answer is lost leaves what one leaves that
-/// was never carried out.
+/// Returns the moments that differ for a request: one that only reads and whose answer is lost leaves what one leaves
+/// that was never carried out.
 fn moments(request: &Exchange) -> &'static [Moment] {
     let changes = ["PutObject", "TransactWriteItems", "SendMessageBatch"];
     if changes.contains(&request.operation.as_str()) {
