@@ -204,8 +204,8 @@ impl Stater {
         })
     }
 
-    /// Returns a day that is too old to be stated again, unless its newest statement is clean by now, or names only what
-    /// nobody can close any more; and whether Genesys deletes one of its recordings soon.
+    /// Returns a day that is too old to be stated again, unless its newest statement is clean by now, or names only
+    /// what nobody can close any more; and whether Genesys deletes one of its recordings soon.
     async fn still_open(&self, day: Date) -> Result<Option<(Carried, bool)>, Error> {
         let Some((statement, _)) = self.newest(day).await? else {
             return Ok(None);
