@@ -1,8 +1,8 @@
 //! The completeness statement: every conversation of a day that Genesys lists with a recording is archived, or has one
 //! reason of a closed list.
 //!
-//! A run goes through days ([`day`]), asks Genesys what it keeps beside them ([`survey`]), and issues a statement for
-//! each ([`issue`]): a JSON document and a page for people, written once, with the hash in an audit event. A run that
+//! A run goes through days (`day`), asks Genesys what it keeps beside them (`survey`), and issues a statement for
+//! each (`issue`): a JSON document and a page for people, written once, with the hash in an audit event. A run that
 //! ends early leaves its [`State`], from which another process goes on. Its memory does not grow with the days.
 
 mod day;
