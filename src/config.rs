@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use reqwest::Url;
 
+use crate::domain::call::Extent;
 use crate::domain::format::{Channels, Format, MediaKind, RecordingApi};
 use crate::domain::key::KeyTemplate;
 use crate::retry::RetryPolicy;
@@ -18,7 +19,7 @@ use crate::retry::RetryPolicy;
 pub use hosts::{MediaHosts, is_local, is_public};
 
 /// Every environment variable the function itself reads; the AWS SDK reads its own besides.
-pub const VARIABLES: [&str; 31] = [
+pub const VARIABLES: [&str; 32] = [
     "GENESYS_CLOUD_REGION",
     "GENESYS_API_BASE_URL",
     "GENESYS_LOGIN_BASE_URL",
@@ -35,6 +36,7 @@ pub const VARIABLES: [&str; 31] = [
     "S3_STORAGE_CLASS",
     "S3_OBJECT_LOCK_MODE",
     "S3_OBJECT_LOCK_DAYS",
+    "CALL_RECORD",
     "UPLOAD_PART_SIZE_MIB",
     "UPLOAD_CONCURRENCY",
     "RECORD_CONCURRENCY",
@@ -61,6 +63,8 @@ pub struct Config {
     pub recording: RecordingConfig,
     /// Where recordings are stored.
     pub storage: StorageConfig,
+    /// `CALL_RECORD`: what is kept of a call beside its recordings.
+    pub call_record: Extent,
     /// The tables of ledger and audit.
     pub tables: TableConfig,
     /// Where deferred jobs and exceptions go.

@@ -5,6 +5,7 @@
 //! and `look` repeats the listing until a conversation is settled.
 
 mod attempt;
+mod describe;
 mod endings;
 mod look;
 mod settling;

@@ -10,6 +10,7 @@ use super::{
     AWS_ATTEMPT_TIMEOUT, Config, GenesysConfig, LimitConfig, ObjectLock, QueueConfig, RecordingConfig,
     StorageConfig, TableConfig, WebhookSignature,
 };
+use crate::domain::call::Extent;
 use crate::domain::format::{Channels, Format, MediaKind, RecordingApi};
 use crate::domain::key::KeyTemplate;
 use crate::redact;
@@ -64,6 +65,7 @@ impl Env<'_> {
         let genesys = self.genesys(api);
         let recording = self.recording(api);
         let storage = self.storage(api);
+        let call_record = self.optional("CALL_RECORD", "off, standard or full", Extent::parse);
         let audit = self.required("AUDIT_TABLE_NAME", "the name of the audit table", table_name);
         let ledger = self.required("LEDGER_TABLE_NAME", "the name of the ledger table", table_name);
         if audit.is_some() && audit == ledger {
@@ -96,6 +98,7 @@ impl Env<'_> {
             genesys: genesys?,
             recording: recording?,
             storage: storage?,
+            call_record: call_record.unwrap_or(Extent::Standard),
             tables: TableConfig {
                 audit: audit?,
                 ledger: ledger?,

@@ -48,11 +48,13 @@ pub enum Action {
     ConversationSettled,
     /// A conversation ended without a recording having been started.
     ConversationUnrecorded,
+    /// The call record of a conversation lies in S3, and in the catalog.
+    CallDescribed,
 }
 
 impl Action {
     /// All of them: what reading knows.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::DownloadInitiated,
         Self::DownloadCompleted,
         Self::DownloadFailed,
@@ -65,6 +67,7 @@ impl Action {
         Self::ConversationListed,
         Self::ConversationSettled,
         Self::ConversationUnrecorded,
+        Self::CallDescribed,
     ];
 
     /// Returns the value of the attribute `action`.
@@ -82,7 +85,13 @@ impl Action {
             Self::ConversationListed => "conversation.listed",
             Self::ConversationSettled => "conversation.settled",
             Self::ConversationUnrecorded => "conversation.unrecorded",
+            Self::CallDescribed => "call.described",
         }
+    }
+
+    /// Returns whether an object lies in S3 with the event, verified: a file of a recording, or a call record.
+    pub fn stores(self) -> bool {
+        matches!(self, Self::ArchiveStored | Self::CallDescribed)
     }
 
     /// Reads the attribute `action`; `None` for one that this version does not write.

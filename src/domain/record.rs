@@ -97,6 +97,16 @@ pub struct Record {
     /// Of a conversation: the unreadable entries of its list that were last sent to the exception queue.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unreadable: Option<String>,
+    /// Of a conversation: the call records that are about to become visible, or that an attempt which died may have
+    /// made visible. `files` are the visible ones.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub describing: Vec<ArchivedFile>,
+    /// Of a conversation: the archived recordings that the last call record names, sorted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub described: Vec<String>,
+    /// Of a conversation: `details` where the last call record holds the conversation's details, else `listing`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub described_by: Option<String>,
     /// Of a recording: the time at which Genesys was first found transcoding it, from which waiting for that is
     /// counted.
     #[serde(default, skip_serializing_if = "Option::is_none")]

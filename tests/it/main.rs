@@ -7,6 +7,7 @@ mod aws_simulator;
 mod bad_input;
 mod binary;
 mod bounds;
+mod calls;
 mod cloudformation;
 mod concurrency;
 mod costs;

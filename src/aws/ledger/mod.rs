@@ -3,6 +3,7 @@
 //! A state and its audit events are one `TransactWriteItems`: neither can exist without the other. Each write is
 //! conditional on the record being exactly as this run last saw it, so a run that lost its lease cannot write.
 
+mod call;
 mod look;
 #[cfg(feature = "cli")]
 mod read;
@@ -28,6 +29,7 @@ use crate::error::Error;
 use crate::retry::RetryPolicy;
 use crate::telemetry::Lines;
 
+pub use call::Described;
 pub use look::{Found, Look, Note};
 #[cfg(feature = "cli")]
 pub use read::{EventPage, Events, Mark, PageKey, RecordPage, UnreadableEvent};

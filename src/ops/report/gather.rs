@@ -124,7 +124,8 @@ impl Gathered {
             | Action::WebhookDelivered
             | Action::ConversationListed
             | Action::ConversationSettled
-            | Action::ConversationUnrecorded => {}
+            | Action::ConversationUnrecorded
+            | Action::CallDescribed => {}
         }
     }
 

@@ -12,6 +12,7 @@ use super::conversation::Conversation;
 use super::interaction::Interaction;
 use super::limit::Limiter;
 use super::login::Login;
+use super::naming::Named;
 use super::orphan::Orphan;
 use super::permissions::Permissions;
 use super::signing::Signer;
@@ -34,6 +35,7 @@ pub(super) struct State {
     pub(super) transcoding: usize,
     pub(super) orphans: BTreeMap<String, Orphan>,
     pub(super) permissions: Permissions,
+    pub(super) names: Vec<Named>,
     /// Topics of events, and the ways on which each is delivered.
     pub(super) topics: Vec<(String, Vec<String>)>,
 }
