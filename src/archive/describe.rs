@@ -89,6 +89,9 @@ impl Archiver {
         let whole = self.ledger.describing(writer, whole, &file, &entry).await?;
         let file = self.publish_call(run, &object, file).await?;
         let call = self.as_stored(run, call, &file).await?;
+        if let Some(catalog) = &self.catalog {
+            catalog.put(&call, run.deadline).await?;
+        }
         let entry = entry.with_file(&file).with_stored_as(&file);
         let by = has(&call);
         let recordings = archived(&call);

@@ -5,6 +5,7 @@
 
 pub mod audit;
 pub mod backfill;
+pub mod catalog;
 mod clock;
 mod credentials;
 pub mod custody;
@@ -12,6 +13,7 @@ pub mod doctor;
 mod error;
 pub mod files;
 pub mod filter;
+pub mod find;
 pub mod finding;
 mod listing;
 pub mod reconcile;

@@ -11,7 +11,7 @@ use crate::aws;
 use crate::config::is_local;
 
 /// Outputs and parameters of the template, and the variable that each sets.
-const VARIABLES: [(&str, &str); 27] = [
+const VARIABLES: [(&str, &str); 31] = [
     ("SecretId", "GENESYS_SECRET_ID"),
     ("GenesysCloudRegion", "GENESYS_CLOUD_REGION"),
     ("GenesysApiBaseUrl", "GENESYS_API_BASE_URL"),
@@ -32,6 +32,10 @@ const VARIABLES: [(&str, &str); 27] = [
     ("UploadConcurrency", "UPLOAD_CONCURRENCY"),
     ("AuditTableName", "AUDIT_TABLE_NAME"),
     ("LedgerTableName", "LEDGER_TABLE_NAME"),
+    ("CatalogTableName", "CATALOG_TABLE_NAME"),
+    ("CatalogKeySecretId", "CATALOG_KEY_SECRET_ID"),
+    ("CallRecord", "CALL_RECORD"),
+    ("NumberCountry", "NUMBER_COUNTRY"),
     ("WebhookUrl", "WEBHOOK_URL"),
     ("WebhookSignature", "WEBHOOK_SIGNATURE"),
     ("WorkQueueUrl", "WORK_QUEUE_URL"),

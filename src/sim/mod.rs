@@ -19,8 +19,8 @@ use std::path::Path;
 use serde_json::json;
 
 pub use names::{
-    ACCOUNT_ID as ACCOUNT, AUDIT_TABLE, BUCKET, DEAD_LETTER_QUEUE, EXCEPTION_QUEUE, LEDGER_TABLE, SECRET,
-    WEBHOOK_SECRET, WORK_QUEUE,
+    ACCOUNT_ID as ACCOUNT, AUDIT_TABLE, BUCKET, CATALOG_KEY, CATALOG_SECRET, CATALOG_TABLE,
+    DEAD_LETTER_QUEUE, EXCEPTION_QUEUE, LEDGER_TABLE, SECRET, WEBHOOK_SECRET, WORK_QUEUE,
 };
 pub use site::{Ports, Site};
 
@@ -70,6 +70,8 @@ impl World {
         let webhook = webhook::Receiver::start_at(&wire, &site, WEBHOOK_SECRET).await?;
         aws.create_bucket(BUCKET).await?;
         aws.create_tables(AUDIT_TABLE, LEDGER_TABLE).await?;
+        aws.create_catalog(CATALOG_TABLE).await?;
+        aws.put_secret(CATALOG_SECRET, CATALOG_KEY).await?;
         let (client_id, client_secret) = genesys.credentials();
         let secret =
             json!({"clientId": client_id, "clientSecret": client_secret, "webhookSecret": WEBHOOK_SECRET});

@@ -99,6 +99,8 @@ impl Site {
             ("S3_BUCKET_OWNER", own(names::ACCOUNT_ID)),
             ("AUDIT_TABLE_NAME", own(names::AUDIT_TABLE)),
             ("LEDGER_TABLE_NAME", own(names::LEDGER_TABLE)),
+            ("CATALOG_TABLE_NAME", own(names::CATALOG_TABLE)),
+            ("CATALOG_KEY_SECRET_ID", own(names::CATALOG_SECRET)),
             ("WEBHOOK_URL", format!("{}/hook", self.url(self.ports.webhook))),
             ("WORK_QUEUE_URL", self.queue_url(names::WORK_QUEUE)),
             ("EXCEPTION_QUEUE_URL", self.queue_url(names::EXCEPTION_QUEUE)),

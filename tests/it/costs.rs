@@ -6,9 +6,10 @@ use std::time::Duration;
 use aws_sdk_dynamodb::types::AttributeValue;
 use recording_archiver::sim::genesys::{Media, Topic, event};
 use recording_archiver::sim::wire::Service;
-use recording_archiver::sim::{AUDIT_TABLE, LEDGER_TABLE};
+use recording_archiver::sim::{AUDIT_TABLE, CATALOG_TABLE, LEDGER_TABLE};
 use recording_archiver::trigger::handler::Handler;
 
+use crate::calls::DESCRIBING;
 use crate::support::{Bench, CONVERSATION, SETTLING, invoke, project, sqs};
 use crate::work::Work;
 
@@ -128,6 +129,49 @@ async fn the_costs_are_those_of_the_requests_that_are_made() {
     assert_eq!(besides.collect::<Vec<_>>(), settling);
 }
 
+/// Returns a call that is settled, and the number of its requests of each kind that a call record adds to.
+async fn settled(configuration: &[(&str, &str)]) -> (Bench, [usize; 5]) {
+    let bench = Bench::with_a_call().await;
+    let handler = bench.handler(configuration);
+    end_event(&bench, &handler).await;
+    Work::of(&bench).run_dry(&handler).await;
+    let of = |service, operation| bench.world.wire.count(service, operation);
+    let counts = [
+        of(Service::S3, "PutObject"),
+        of(Service::DynamoDb, "TransactWriteItems"),
+        of(Service::DynamoDb, "Query"),
+        of(Service::DynamoDb, "BatchWriteItem"),
+        of(Service::S3, "HeadObject") + of(Service::S3, "GetObject"),
+    ];
+    (bench, counts)
+}
+
+#[tokio::test]
+async fn a_call_record_costs_the_requests_that_the_page_multiplies() {
+    let (_, without) = settled(&[SETTLING]).await;
+    let (bench, with) = settled(&DESCRIBING).await;
+    let besides: Vec<_> = with
+        .iter()
+        .zip(without)
+        .map(|(with, without)| with - without)
+        .collect();
+    assert_eq!(besides, [1, 2, 1, 1, 0]);
+    let units = async |table: &str| -> Vec<usize> {
+        let scan = bench.world.aws.dynamodb().scan().table_name(table);
+        let items = scan.send().await.unwrap().items.unwrap();
+        let bytes = |item: &std::collections::HashMap<String, AttributeValue>| {
+            item.iter()
+                .map(|(name, value)| name.len() + size(value))
+                .sum::<usize>()
+        };
+        items.iter().map(|item| bytes(item).div_ceil(UNIT)).collect()
+    };
+    assert!(units(LEDGER_TABLE).await.into_iter().all(|units| units <= 2));
+    assert!(units(AUDIT_TABLE).await.into_iter().all(|units| units == 1));
+    // The hour, an agent, a wrap-up code, a division and a number, and three names; no queue, and one number only.
+    assert_eq!(units(CATALOG_TABLE).await, [1; 8]);
+}
+
 #[test]
 fn each_table_of_costs_adds_up() {
     let page = std::fs::read_to_string(project().join("docs/deploy.md")).unwrap();
@@ -137,7 +181,7 @@ fn each_table_of_costs_adds_up() {
             block.starts_with('|') && block.lines().next().unwrap().ends_with("| arithmetic | USD |")
         })
         .collect();
-    assert_eq!(tables.len(), 3);
+    assert_eq!(tables.len(), 4);
     for table in tables {
         let cents = |row: &str| {
             let usd = row.trim_end_matches(" |").rsplit("| ").next().unwrap();

@@ -149,6 +149,11 @@ fn what_archivectl_says_to_programs_is_on_the_page_and_nothing_else() {
     }
     assert_eq!(on_page("scope"), fields_of("ops/verify/scope.rs", "Scope"));
     assert_eq!(on_page("proven"), fields_of("ops/verify/check.rs", "Proven"));
+    for command in ["find", "catalog"] {
+        let column = format!("summary of {command}");
+        let fields = fields_of(&format!("ops/{command}.rs"), "Figures");
+        assert_eq!(on_page(&column), fields, "{command}");
+    }
     for command in ["verify", "reconcile", "redrive", "report", "backfill"] {
         let path = format!("ops/{command}/mod.rs");
         let mut fields = fields_of(&path, "Figures");
@@ -188,6 +193,7 @@ async fn no_audit_event_has_an_attribute_that_is_not_on_the_page() {
         "kmsKeyId",
         "lockMode",
         "multipart",
+        "number",
         "part",
         "partName",
         "retainUntil",

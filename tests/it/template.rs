@@ -50,6 +50,8 @@ fn the_defaults_of_the_template_are_those_of_the_function() {
         "S3_SSE_KMS_KEY_ID",
         "AUDIT_TABLE_NAME",
         "LEDGER_TABLE_NAME",
+        "CATALOG_TABLE_NAME",
+        "CATALOG_KEY_SECRET_ID",
         "WORK_QUEUE_URL",
         "EXCEPTION_QUEUE_URL",
     ];

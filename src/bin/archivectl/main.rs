@@ -6,7 +6,9 @@
 mod args;
 mod audit;
 mod backfill;
+mod catalog;
 mod doctor;
+mod find;
 mod html;
 mod man;
 mod out;
@@ -66,6 +68,8 @@ enum Command {
     Audit(audit::Args),
     Doctor(doctor::Args),
     Report(report::Args),
+    Find(Box<find::Args>),
+    Catalog(catalog::Args),
     /// Print the completions of a shell, to be sourced by it.
     Completions {
         /// Which shell.
@@ -138,6 +142,8 @@ async fn run(cli: &Cli, out: &Out, interrupt: Interrupt) -> Result<Verdict, Erro
         Command::Audit(_) => audit::NEEDS,
         Command::Doctor(_) => doctor::NEEDS,
         Command::Report(_) => report::NEEDS,
+        Command::Find(_) => find::NEEDS,
+        Command::Catalog(_) => catalog::NEEDS,
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(*shell, &mut Cli::command(), "archivectl", &mut script);
@@ -159,6 +165,8 @@ async fn run(cli: &Cli, out: &Out, interrupt: Interrupt) -> Result<Verdict, Erro
         Command::Audit(args) => audit::run(args, &session, out).await,
         Command::Doctor(args) => doctor::run(args, &session, out).await,
         Command::Report(args) => report::run(args, &session, out).await,
+        Command::Find(args) => find::run(args, &session, out).await,
+        Command::Catalog(args) => catalog::run(args, &session, out).await,
         Command::Reconcile(args) => reconcile::run(args, &session, out).await,
         Command::Completions { .. } | Command::Man(_) => Ok(Verdict::Clean),
     };

@@ -191,28 +191,37 @@ impl Aws {
     /// Creates the audit and the ledger table, unless an earlier run left them in the folder.
     pub async fn create_tables(&self, audit: &str, ledger: &str) -> Result<(), aws_sdk_dynamodb::Error> {
         for (table, sort_key) in [(audit, "eventId"), (ledger, "recordingId")] {
-            let mut request = self.dynamodb().create_table().table_name(table);
-            for (name, kind) in [("interactionId", KeyType::Hash), (sort_key, KeyType::Range)] {
-                let key = KeySchemaElement::builder()
-                    .attribute_name(name)
-                    .key_type(kind)
-                    .build()?;
-                let attribute = AttributeDefinition::builder()
-                    .attribute_name(name)
-                    .attribute_type(ScalarAttributeType::S);
-                request = request.key_schema(key).attribute_definitions(attribute.build()?);
-            }
-            match request
-                .billing_mode(BillingMode::PayPerRequest)
-                .send()
-                .await
-                .map_err(Into::into)
-            {
-                Ok(_) | Err(aws_sdk_dynamodb::Error::ResourceInUseException(_)) => {}
-                Err(error) => return Err(error),
-            }
+            self.create_table(table, ["interactionId", sort_key]).await?;
         }
         Ok(())
+    }
+
+    /// Creates the table of the catalog of calls, unless an earlier run left it in the folder.
+    pub async fn create_catalog(&self, table: &str) -> Result<(), aws_sdk_dynamodb::Error> {
+        self.create_table(table, ["facet", "at"]).await
+    }
+
+    async fn create_table(&self, table: &str, keys: [&str; 2]) -> Result<(), aws_sdk_dynamodb::Error> {
+        let mut request = self.dynamodb().create_table().table_name(table);
+        for (name, kind) in keys.into_iter().zip([KeyType::Hash, KeyType::Range]) {
+            let key = KeySchemaElement::builder()
+                .attribute_name(name)
+                .key_type(kind)
+                .build()?;
+            let attribute = AttributeDefinition::builder()
+                .attribute_name(name)
+                .attribute_type(ScalarAttributeType::S);
+            request = request.key_schema(key).attribute_definitions(attribute.build()?);
+        }
+        match request
+            .billing_mode(BillingMode::PayPerRequest)
+            .send()
+            .await
+            .map_err(Into::into)
+        {
+            Ok(_) | Err(aws_sdk_dynamodb::Error::ResourceInUseException(_)) => Ok(()),
+            Err(error) => Err(error),
+        }
     }
 
     /// Creates a queue and returns its URL, which is on this endpoint.

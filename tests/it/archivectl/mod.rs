@@ -4,6 +4,7 @@ mod audit;
 mod backfill;
 mod doctor;
 mod files;
+mod find;
 mod foreign;
 mod general;
 mod manners;
@@ -28,7 +29,7 @@ use tokio::process::{Child, Command};
 use crate::support::{Bench, CONVERSATION};
 
 /// The commands that look at an archive.
-const COMMANDS: [&str; 7] = [
+const COMMANDS: [&str; 9] = [
     "backfill",
     "redrive",
     "reconcile",
@@ -36,6 +37,8 @@ const COMMANDS: [&str; 7] = [
     "audit",
     "doctor",
     "report",
+    "find",
+    "catalog",
 ];
 
 /// Returns the command with these arguments and the configuration of `bench`, and nothing else from around it.

@@ -1,8 +1,10 @@
 //! The function dies while it describes a call: the next run comes to the same end.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use recording_archiver::domain::record::State;
+use recording_archiver::sim::CATALOG_TABLE;
 use recording_archiver::sim::genesys::Thing;
 use serde_json::Value;
 
@@ -73,4 +75,21 @@ async fn assert_described(bench: &Bench, story: &str) {
     assert_eq!(whole.files.len(), 1, "{story}");
     assert!(whole.describing.is_empty(), "{story}");
     assert!(bench.exceptions().is_empty(), "{story}");
+    // And whatever was put before, the catalog has every item in the end.
+    let scan = bench.world.aws.dynamodb().scan().table_name(CATALOG_TABLE);
+    let items = scan.send().await.unwrap().items.unwrap_or_default();
+    let facets: BTreeSet<_> = items
+        .iter()
+        .map(|item| {
+            item["facet"]
+                .as_s()
+                .unwrap()
+                .split('#')
+                .next()
+                .unwrap()
+                .to_owned()
+        })
+        .collect();
+    let expected = ["agent", "division", "hour", "names", "number", "wrapup"];
+    assert_eq!(facets, expected.map(str::to_owned).into(), "{story}");
 }

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::{SECRET, SECRET_KEY, collect};
 use crate::cloudformation::{Template, text};
 use crate::support::{Bench, PART, invoke, outcomes};
+use crate::work::Work;
 
 /// Runs the function so that it calls all of AWS that it ever calls: short, long, locked, adopted, refused and
 /// deferred.
@@ -36,7 +37,11 @@ async fn calls_of_the_code() -> Vec<Exchange> {
         .iter()
         .filter(|(name, _)| name.starts_with("S3_") && !name.starts_with("S3_BUCKET_"))
         .map(|(name, value)| (name.as_str(), value.as_str()))
-        .chain([("MAX_ATTEMPTS", "1"), ("SETTLE_SECONDS", "900")])
+        .chain([
+            ("MAX_ATTEMPTS", "1"),
+            ("SETTLE_SECONDS", "900"),
+            ("CALL_RECORD", "standard"),
+        ])
         .collect();
     let handler = bench.handler(&changes);
     for (n, outcome) in [
@@ -60,6 +65,9 @@ async fn calls_of_the_code() -> Vec<Exchange> {
     }
     // One is deferred, and the others are looked at again.
     assert_eq!((bench.exceptions().len(), bench.deferred().len()), (1, 5));
+    // Those that settle are described, and found by it.
+    Work::of(&bench).deliver(&handler).await;
+    assert!(bench.world.wire.count(Service::DynamoDb, "BatchWriteItem") > 0);
     bench.world.wire.exchanges()
 }
 
@@ -107,6 +115,7 @@ fn asked_for(call: &Exchange, grants: &mut BTreeSet<(String, String)>) {
             grant("dynamodb:PutItem", "LedgerTable.Arn");
             grant("dynamodb:PutItem", "AuditTable.Arn");
         }
+        (Service::DynamoDb, "BatchWriteItem") => grant("dynamodb:BatchWriteItem", "CatalogTable.Arn"),
         (Service::DynamoDb, "Query") => grant("dynamodb:Query", "LedgerTable.Arn"),
         (Service::Sqs, "SendMessage") => {
             grant("sqs:SendMessage", "WorkQueue.Arn");
@@ -114,6 +123,7 @@ fn asked_for(call: &Exchange, grants: &mut BTreeSet<(String, String)>) {
         }
         (Service::SecretsManager, "GetSecretValue") => {
             grant("secretsmanager:GetSecretValue", SECRET);
+            grant("secretsmanager:GetSecretValue", "CatalogKey");
             grant("kms:Decrypt", SECRET_KEY);
         }
         other => panic!("nobody thought of the permission for {other:?}"),
