@@ -7,18 +7,16 @@ fn main() {
     let variable = |name: &str| std::env::var(name).unwrap_or_default();
     let (profile, target) = (variable("PROFILE"), variable("TARGET"));
     // While it is worked on, the commit changes all the time, and everything would be built anew each time.
-    let commit = if profile == "release" {
+    let of = if profile == "release" {
         // A file that is not there would count as changed each time.
         if std::path::Path::new(".git/logs/HEAD").exists() {
             println!("cargo::rerun-if-changed=.git/logs/HEAD");
         }
-        commit()
+        // A proof says by which code it was made, or that nobody knows.
+        format!("commit {}, ", commit().unwrap_or_else(|| "unknown".to_owned()))
     } else {
-        None
+        String::new()
     };
-    let of = commit
-        .map(|commit| format!("commit {commit}, "))
-        .unwrap_or_default();
     println!("cargo::rustc-env=ARCHIVER_BUILD={of}{profile} build for {target}");
 }
 

@@ -4,6 +4,7 @@
 
 mod hosts;
 mod read;
+mod sealing;
 
 use std::fmt;
 use std::num::NonZeroUsize;
@@ -18,6 +19,7 @@ use crate::domain::number::Country;
 use crate::retry::RetryPolicy;
 
 pub use hosts::{MediaHosts, is_local, is_public};
+pub use sealing::{SEALING_VARIABLES, SealingConfig};
 
 /// Every environment variable the function itself reads; the AWS SDK reads its own besides.
 pub const VARIABLES: [&str; 35] = [

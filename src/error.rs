@@ -72,6 +72,8 @@ pub enum ErrorKind {
     Panic,
     /// A check of this program on its own work failed; nothing was made visible.
     Defect,
+    /// Objects of the transparency log are missing or contradict each other: somebody has to restore them.
+    LogInconsistent,
 }
 
 /// The next step.
@@ -105,9 +107,12 @@ impl ErrorKind {
             | Self::Expired
             | Self::FilteredOut => Disposition::Discard,
             Self::NotReady { .. } | Self::WebhookDown | Self::Busy { .. } => Disposition::Defer,
-            Self::LeaseLost | Self::DeadlineNear | Self::Transient | Self::Panic | Self::Defect => {
-                Disposition::Retry
-            }
+            Self::LeaseLost
+            | Self::DeadlineNear
+            | Self::Transient
+            | Self::Panic
+            | Self::Defect
+            | Self::LogInconsistent => Disposition::Retry,
         }
     }
 
@@ -117,7 +122,7 @@ impl ErrorKind {
     }
 
     /// Every kind, without the values that some carry.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 24] = [
         Self::MalformedJob,
         Self::Forbidden,
         Self::UnknownConversation,
@@ -143,6 +148,7 @@ impl ErrorKind {
         Self::Transient,
         Self::Panic,
         Self::Defect,
+        Self::LogInconsistent,
     ];
 
     /// Returns the stable name of this kind: `code` in exception messages and logs.
@@ -171,6 +177,7 @@ impl ErrorKind {
             Self::Transient => "transient",
             Self::Panic => "panic",
             Self::Defect => "defect",
+            Self::LogInconsistent => "log_inconsistent",
         }
     }
 }

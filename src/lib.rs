@@ -13,10 +13,10 @@
 //!
 //! | layer | modules | what they are |
 //! | --- | --- | --- |
-//! | 6 | main, bin/archivectl, bin/chaos, bin/local | the edges: arguments, terminals, pages |
+//! | 6 | main, bin/archivectl, bin/chaos, bin/local, bin/recording-sealer | the edges: arguments, terminals, pages |
 //! | 5 | ops | what operators ask for, as values and events |
 //! | 4 | trigger | payloads in, answers out, metrics |
-//! | 3 | archive | the use case |
+//! | 3 | archive, sealer | the use cases: to archive a recording, to seal an event |
 //! | 2 | aws, catalog, genesys, seal, webhook | one outside system each; where calls are found; the transparency log |
 //! | 1 | config, http, retry | the environment as values; what HTTP clients share |
 //! | 0 | clock, domain, error, redact, telemetry | values, and what every layer needs |
@@ -36,6 +36,7 @@ pub mod ops;
 pub mod redact;
 pub mod retry;
 pub mod seal;
+pub mod sealer;
 #[cfg(feature = "sim")]
 pub mod sim;
 pub mod telemetry;

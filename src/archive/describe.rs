@@ -79,7 +79,7 @@ impl Archiver {
         let whole = Box::new(whole.clone());
         let number = u32::try_from(whole.files.len()).unwrap_or(u32::MAX) + 1;
         let call = draft.call.with_recordings(number, &records, &draft.told);
-        if !adds(&call, &whole) {
+        if whole.is_erased() || !adds(&call, &whole) {
             return Ok(Some(whole));
         }
         let object = self.call_object(run, &call, &whole)?;
@@ -87,6 +87,9 @@ impl Archiver {
         let writer = run.writer(run.conversation());
         let entry = AuditEvent::new(Action::CallDescribed, whole.state, FORMAT).with("number", number);
         let whole = self.ledger.describing(writer, whole, &file, &entry).await?;
+        if whole.is_erased() {
+            return Ok(Some(whole));
+        }
         let file = self.publish_call(run, &object, file).await?;
         let call = self.as_stored(run, call, &file).await?;
         if let Some(catalog) = &self.catalog {
@@ -114,6 +117,7 @@ impl Archiver {
             attempt: Uuid::new_v4(),
             content_type: CONTENT_TYPE.to_owned(),
             media_host: String::new(),
+            started: call.facts(None).start,
             archived_at: self.clock.now(),
             kind: ObjectKind::CallRecord,
         };

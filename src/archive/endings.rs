@@ -172,6 +172,9 @@ impl Archiver {
         target: RecordingRef,
         record: Record,
     ) -> RecordingResult {
+        if record.is_erased() {
+            return RecordingResult::done(target, Outcome::Erased, Vec::new(), Timings::default());
+        }
         let outcome = Outcome::AlreadyArchived;
         self.as_expected(
             run,

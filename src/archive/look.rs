@@ -130,13 +130,10 @@ impl Archiver {
             }
         }
         if results.is_empty() {
-            let unrecorded = known
-                .conversation
-                .is_some_and(|record| record.state == State::Unrecorded);
-            let outcome = if unrecorded {
-                Outcome::Unrecorded
-            } else {
-                Outcome::Settled
+            let outcome = match known.conversation.map(|record| record.state) {
+                Some(State::Unrecorded) => Outcome::Unrecorded,
+                Some(State::Erased) => Outcome::Erased,
+                _ => Outcome::Settled,
             };
             results.push(RecordingResult::done(of, outcome, Vec::new(), Timings::default()));
         }
@@ -266,6 +263,7 @@ fn is_final(id: &str, results: &[RecordingResult], known: &Known) -> bool {
         | Outcome::Settling
         | Outcome::Settled
         | Outcome::Unrecorded
+        | Outcome::Erased
         | Outcome::Expired
         | Outcome::Skipped
         | Outcome::Failed => true,

@@ -32,7 +32,8 @@ pub const OVERDUE: SignedDuration = SignedDuration::from_hours(1);
 pub(super) fn plan(job: &Job, ended: Option<Timestamp>, record: Option<&Record>, now: Timestamp) -> Plan {
     let looks = record.map_or(0, |record| record.looks);
     let next = looks.saturating_add(1);
-    let settled = record.is_some_and(Record::is_settled) && !job.recheck;
+    let erased = record.is_some_and(Record::is_erased);
+    let settled = erased || record.is_some_and(Record::is_settled) && !job.recheck;
     match job.look {
         Some(number) if settled || looks >= number => Plan::Stale,
         // A number that skips looks is invented, or that of a look whose run died before it was recorded.
@@ -70,7 +71,8 @@ fn is_under_way(record: &Record, job: &Job, now: Timestamp) -> bool {
         | State::Failed
         | State::Expired
         | State::Settled
-        | State::Unrecorded => false,
+        | State::Unrecorded
+        | State::Erased => false,
     }
 }
 

@@ -160,11 +160,12 @@ impl<'a> Attempt<'a> {
     ) -> ObjectFacts {
         let config = &self.archiver.config;
         let now = self.archiver.clock.now();
+        let started = start.unwrap_or(self.run.since);
         let parts = KeyParts {
             recording: self.lease.target(),
             channel: source.channel,
             extension: named.extension,
-            start: start.unwrap_or(self.run.since),
+            start: started,
             region: &config.genesys.region,
         };
         ObjectFacts {
@@ -173,6 +174,7 @@ impl<'a> Attempt<'a> {
             attempt: self.lease.attempt(),
             content_type: named.content_type.clone(),
             media_host: media_host.to_owned(),
+            started,
             archived_at: now,
             kind: ObjectKind::Recording,
         }

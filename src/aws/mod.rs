@@ -1,5 +1,6 @@
 //! AWS: the archive in S3, ledger and audit in DynamoDB, queues in SQS, the secret in Secrets Manager.
 
+pub mod audit;
 mod failure;
 pub mod ledger;
 pub mod queues;
@@ -20,7 +21,7 @@ use self::queues::Queues;
 use self::secrets::Secrets;
 use self::storage::Storage;
 use crate::clock::Clock;
-use crate::config::{AWS_ATTEMPT_TIMEOUT, Config, LimitConfig};
+use crate::config::{AWS_ATTEMPT_TIMEOUT, Config, LimitConfig, SealingConfig};
 use crate::telemetry::{Counters, Lines};
 
 /// Returns what loads the SDK's configuration: region, credentials and endpoints as the standard variables say. The
@@ -84,6 +85,29 @@ impl Clients {
     /// Returns the work queue and the exception queue.
     pub fn queues(&self, config: &Config) -> Queues {
         Queues::new(self.sqs.clone(), config.queues.clone())
+    }
+}
+
+/// The clients of the sealer.
+#[derive(Debug, Clone)]
+pub struct LogClients {
+    /// The audit table.
+    pub dynamodb: aws_sdk_dynamodb::Client,
+    /// The key of the log.
+    pub kms: aws_sdk_kms::Client,
+    /// The bucket of the log.
+    pub s3: aws_sdk_s3::Client,
+}
+
+impl LogClients {
+    /// Makes the clients. Sends nothing.
+    pub fn new(sdk: &SdkConfig, config: &SealingConfig) -> Self {
+        let s3 = aws_sdk_s3::config::Builder::from(sdk).force_path_style(config.path_style);
+        Self {
+            dynamodb: aws_sdk_dynamodb::Client::new(sdk),
+            kms: aws_sdk_kms::Client::new(sdk),
+            s3: aws_sdk_s3::Client::from_conf(s3.build()),
+        }
     }
 }
 

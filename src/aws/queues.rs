@@ -232,7 +232,8 @@ fn reason(kind: ErrorKind) -> &'static str {
         | ErrorKind::DeadlineNear
         | ErrorKind::Transient
         | ErrorKind::Panic
-        | ErrorKind::Defect => "The recording could not be archived.",
+        | ErrorKind::Defect
+        | ErrorKind::LogInconsistent => "The recording could not be archived.",
     }
 }
 

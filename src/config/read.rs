@@ -43,11 +43,19 @@ type Lookup<'a> = Box<dyn Fn(&str) -> Option<String> + 'a>;
 
 /// Reads and checks every variable. Returns all problems, not just the first.
 pub(super) fn config(lookup: impl Fn(&str) -> Option<String>) -> Result<Config, Vec<String>> {
+    all(lookup, |env| env.config())
+}
+
+/// Reads and checks the variables of one function. Returns all problems, not just the first.
+pub(super) fn all<T>(
+    lookup: impl Fn(&str) -> Option<String>,
+    read: impl FnOnce(&mut Env<'_>) -> Option<T>,
+) -> Result<T, Vec<String>> {
     let mut env = Env {
         lookup: Box::new(lookup),
         problems: Vec::new(),
     };
-    let config = env.config();
+    let config = read(&mut env);
     match (config, env.problems) {
         (Some(config), problems) if problems.is_empty() => Ok(config),
         (_, problems) => Err(problems),
@@ -55,7 +63,7 @@ pub(super) fn config(lookup: impl Fn(&str) -> Option<String>) -> Result<Config, 
 }
 
 /// Reads variables one by one and collects what is wrong with them.
-struct Env<'a> {
+pub(super) struct Env<'a> {
     lookup: Lookup<'a>,
     problems: Vec<String>,
 }
@@ -87,15 +95,7 @@ impl Env<'_> {
         let work = self.optional("WORK_QUEUE_URL", QUEUE_URL, queue_url);
         let exceptions = self.optional("EXCEPTION_QUEUE_URL", QUEUE_URL, queue_url);
         let limits = self.limits();
-        let log_level = self.optional(
-            "LOG_LEVEL",
-            "a tracing filter such as info or recording_archiver=debug,info",
-            |text| {
-                text.parse::<tracing_subscriber::filter::Targets>()
-                    .ok()
-                    .map(|_| text.to_owned())
-            },
-        );
+        let log_level = self.log_level();
         Some(Config {
             genesys: genesys?,
             recording: recording?,
@@ -110,8 +110,27 @@ impl Env<'_> {
             webhook_url,
             webhook_signature: webhook_signature.unwrap_or(WebhookSignature::WhereKeyExists),
             limits: limits?,
-            log_level: log_level.unwrap_or_else(|| "info".to_owned()),
+            log_level,
         })
+    }
+
+    /// Says whether S3 is reached by an endpoint of its own.
+    pub(super) fn path_style(&self) -> bool {
+        let endpoints = ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"];
+        endpoints.iter().any(|name| self.get(name).is_some())
+    }
+
+    pub(super) fn log_level(&mut self) -> String {
+        let level = self.optional(
+            "LOG_LEVEL",
+            "a tracing filter such as info or recording_archiver=debug,info",
+            |text| {
+                text.parse::<tracing_subscriber::filter::Targets>()
+                    .ok()
+                    .map(|_| text.to_owned())
+            },
+        );
+        level.unwrap_or_else(|| "info".to_owned())
     }
 
     fn api(&mut self) -> Option<RecordingApi> {
@@ -242,9 +261,7 @@ impl Env<'_> {
             object_lock,
             part_size: usize::try_from(part_mib?).ok()? * 1024 * 1024,
             concurrency: NonZeroUsize::new(usize::try_from(concurrency?).ok()?)?,
-            path_style: ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"]
-                .iter()
-                .any(|name| self.get(name).is_some()),
+            path_style: self.path_style(),
         })
     }
 
@@ -350,7 +367,12 @@ impl Env<'_> {
             .filter(|value| !value.is_empty())
     }
 
-    fn optional<T>(&mut self, name: &str, accepted: &str, parse: impl Fn(&str) -> Option<T>) -> Option<T> {
+    pub(super) fn optional<T>(
+        &mut self,
+        name: &str,
+        accepted: &str,
+        parse: impl Fn(&str) -> Option<T>,
+    ) -> Option<T> {
         let text = self.get(name)?;
         let value = parse(&text);
         if value.is_none() {
@@ -359,14 +381,24 @@ impl Env<'_> {
         value
     }
 
-    fn required<T>(&mut self, name: &str, accepted: &str, parse: impl Fn(&str) -> Option<T>) -> Option<T> {
+    pub(super) fn required<T>(
+        &mut self,
+        name: &str,
+        accepted: &str,
+        parse: impl Fn(&str) -> Option<T>,
+    ) -> Option<T> {
         if self.get(name).is_none() {
             self.problem(name, None, accepted);
         }
         self.optional(name, accepted, parse)
     }
 
-    fn number(&mut self, name: &str, default: u64, range: std::ops::RangeInclusive<u64>) -> Option<u64> {
+    pub(super) fn number(
+        &mut self,
+        name: &str,
+        default: u64,
+        range: std::ops::RangeInclusive<u64>,
+    ) -> Option<u64> {
         let Some(text) = self.get(name) else {
             return Some(default);
         };
@@ -422,7 +454,7 @@ fn queue_url(text: &str) -> Option<String> {
 
 /// Accepts table names and ARNs:
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/HowItWorks.NamingRulesDataTypes.html>.
-fn table_name(text: &str) -> Option<String> {
+pub(super) fn table_name(text: &str) -> Option<String> {
     let fits = (3..=1024).contains(&text.len())
         && text
             .bytes()

@@ -50,11 +50,14 @@ pub enum Action {
     ConversationUnrecorded,
     /// The call record of a conversation lies in S3, and in the catalog.
     CallDescribed,
+    /// A file is deleted from the archive on purpose, or a recording without files is marked so. Written before the
+    /// deletion.
+    ObjectErased,
 }
 
 impl Action {
     /// All of them: what reading knows.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::DownloadInitiated,
         Self::DownloadCompleted,
         Self::DownloadFailed,
@@ -68,6 +71,7 @@ impl Action {
         Self::ConversationSettled,
         Self::ConversationUnrecorded,
         Self::CallDescribed,
+        Self::ObjectErased,
     ];
 
     /// Returns the value of the attribute `action`.
@@ -86,6 +90,7 @@ impl Action {
             Self::ConversationSettled => "conversation.settled",
             Self::ConversationUnrecorded => "conversation.unrecorded",
             Self::CallDescribed => "call.described",
+            Self::ObjectErased => "object.erased",
         }
     }
 
@@ -232,6 +237,15 @@ impl AuditEvent {
                 .fold(self, |event, (name, value)| event.with(&name, value)),
             _ => self,
         }
+    }
+
+    /// Adds the file that another event names: its place, SHA-256 and length.
+    #[must_use]
+    pub fn naming(self, other: &Self) -> Self {
+        ["archiveKey", "hash", "sizeBytes", "channel", "part"]
+            .into_iter()
+            .filter_map(|name| Some((name, other.get(name)?.clone())))
+            .fold(self, |event, (name, value)| event.with(name, value))
     }
 
     /// Adds why it did not succeed, without addresses of people.

@@ -22,6 +22,8 @@ pub enum Outcome {
     Settled,
     /// A conversation ended without a recording having been started.
     Unrecorded,
+    /// Deleted from the archive on purpose; nothing is archived again.
+    Erased,
     /// Deleted at the source.
     Expired,
     /// Filtered out by configuration.
@@ -42,6 +44,7 @@ impl Outcome {
             Self::Settling => "settling",
             Self::Settled => "settled",
             Self::Unrecorded => "unrecorded",
+            Self::Erased => "erased",
             Self::Expired => "expired",
             Self::Skipped => "skipped",
             Self::Failed => "failed",

@@ -160,7 +160,7 @@ impl Record {
     pub fn is_final(&self) -> bool {
         match self.state {
             State::Archived => self.lease_expires_at == 0,
-            State::Notified | State::Skipped | State::Failed | State::Expired => true,
+            State::Notified | State::Skipped | State::Failed | State::Expired | State::Erased => true,
             State::Claimed
             | State::Storing
             | State::Deferred
@@ -172,7 +172,12 @@ impl Record {
 
     /// Returns whether nothing more can come of this conversation.
     pub fn is_settled(&self) -> bool {
-        matches!(self.state, State::Settled | State::Unrecorded)
+        matches!(self.state, State::Settled | State::Unrecorded | State::Erased)
+    }
+
+    /// Returns whether it was deleted from the archive on purpose. No run changes it any more.
+    pub fn is_erased(&self) -> bool {
+        self.state == State::Erased
     }
 
     /// Returns whether a conversation, by all of its records, is settled without a recording: none was listed, or

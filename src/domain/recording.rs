@@ -85,6 +85,27 @@ impl RecordingRef {
         }
     }
 
+    /// Reads the `recordingId` of ledger and audit; `None` for a text that [`Self::recording_key`] does not write.
+    pub fn of_key(conversation: ConversationId, key: &str) -> Option<Self> {
+        if key == "-" {
+            return Some(Self::whole(conversation));
+        }
+        let (id, segment) = match key.split_once('#') {
+            None => (key, None),
+            Some((id, cut)) => {
+                let (start, end) = cut.split_once('-')?;
+                let (start, end) = (start.parse().ok()?, end.parse().ok()?);
+                (id, Some(Segment { start, end }))
+            }
+        };
+        let read = Self {
+            conversation,
+            recording: Some(RecordingId::parse(id).ok()?),
+            segment,
+        };
+        (read.recording_key() == key).then_some(read)
+    }
+
     /// Returns the `recordingId` of ledger and audit: the id, `-` for the conversation as a whole, or `id#start-end`
     /// for a segment.
     pub fn recording_key(&self) -> String {

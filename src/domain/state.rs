@@ -28,6 +28,8 @@ pub enum State {
     Settled,
     /// A conversation that ended without a recording having been started.
     Unrecorded,
+    /// Deleted from the archive on purpose, by `archivectl erase`. Nothing is archived of it again.
+    Erased,
 }
 
 impl State {
@@ -45,6 +47,7 @@ impl State {
             Self::Settling => "settling",
             Self::Settled => "settled",
             Self::Unrecorded => "unrecorded",
+            Self::Erased => "erased",
         }
     }
 }

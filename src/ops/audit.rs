@@ -4,7 +4,8 @@ use serde::Serialize;
 
 use super::custody::{self, Custody};
 use super::finding::Finding;
-use super::verify::{Checked, Checker, Proven};
+use super::log::{self, Outside, SealedEvents};
+use super::verify::{Checked, Checker, Gone, Proven};
 use super::{Error, Session, Verdict};
 use crate::domain::audit::Stored;
 use crate::domain::record::State;
@@ -21,6 +22,10 @@ pub struct Audit {
     pub findings: Vec<Finding>,
     /// The files that were read back and are as they were archived; `None`: none was read.
     pub proven: Option<Vec<Proven>>,
+    /// The events that the log holds; `None`: none is configured.
+    pub sealed: Option<SealedEvents>,
+    /// The files that ended lawfully, where they were to be read.
+    pub gone: Vec<Gone>,
 }
 
 /// The chain of custody in figures.
@@ -32,6 +37,8 @@ pub struct Figures<'a> {
     findings: &'a [Finding],
     read: bool,
     proven: &'a [Proven],
+    sealed: Option<&'a SealedEvents>,
+    gone: &'a [Gone],
 }
 
 #[derive(Debug, Serialize)]
@@ -66,8 +73,13 @@ impl FileFigures {
     }
 }
 
-/// Reads both tables, checks each chain, and with `read` every file that the audit names.
-pub async fn audit(session: &Session, conversation: ConversationId, read: bool) -> Result<Audit, Error> {
+/// Reads both tables, checks each chain, holds it against the log, and reads with `read` every file that the audit names.
+pub async fn audit(
+    session: &Session,
+    conversation: ConversationId,
+    outside: &Outside,
+    read: bool,
+) -> Result<Audit, Error> {
     let checker = Checker {
         ledger: session.ledger(),
         storage: session.storage(),
@@ -81,11 +93,16 @@ pub async fn audit(session: &Session, conversation: ConversationId, read: bool) 
             checker.files(conversation, custody, &mut checked).await;
         }
         findings.append(&mut checked.findings);
-        Ok::<_, crate::error::Error>(Audit {
+        let sealed = log::sealed(session, outside, &custodies).await?;
+        let (sealed, of_log) = sealed.unzip();
+        findings.extend(of_log.into_iter().flatten());
+        Ok::<_, Error>(Audit {
             conversation,
             custodies,
             findings,
             proven: read.then_some(checked.proven),
+            sealed,
+            gone: checked.gone,
         })
     };
     session.unless_interrupted(reading).await
@@ -111,6 +128,8 @@ impl Audit {
             findings: &self.findings,
             read: self.proven.is_some(),
             proven: self.proven.as_deref().unwrap_or_default(),
+            sealed: self.sealed.as_ref(),
+            gone: &self.gone,
         }
     }
 
@@ -118,6 +137,13 @@ impl Audit {
     pub fn is_archived(&self) -> bool {
         let mut custodies = self.custodies.iter();
         custodies.any(|custody| custody.archived_at().is_some())
+    }
+
+    /// Returns the recordings of it that are not archived, by the audit, but for those that nobody wants.
+    pub fn unarchived(&self) -> impl Iterator<Item = &Custody> {
+        let wanted = self.custodies.iter().filter(|custody| !custody.superseded);
+        let wanted = wanted.filter(|custody| custody.state() != Some(State::Skipped));
+        wanted.filter(|custody| custody.archived_at().is_none())
     }
 
     /// Returns whether there are findings, or nothing is archived of which anything could be proven.

@@ -28,14 +28,35 @@ pub struct Custody {
     pub superseded: bool,
     /// The findings about the chain.
     pub findings: Vec<Finding>,
+    /// How audit and ledger contradict each other about what became of the recording, or why the audit cannot be relied
+    /// on. Times are not among it: `findings` has them.
+    pub contradiction: Option<String>,
 }
 
-/// Reads the custody of each recording of a conversation, and the findings that belong to none of them.
+/// Reads the custody of each recording of a conversation, and the findings that belong to none of them. Where the tables
+/// agree, that takes one Query of each.
 pub async fn of(ledger: &Ledger, id: ConversationId) -> Result<(Vec<Custody>, Vec<Finding>), Error> {
-    let (known, audit) = tables(ledger, id).await?;
+    let (known, audit) = futures_util::try_join!(ledger.all_records(id), ledger.events(id))?;
     if known == RecordPage::default() && audit == Events::default() {
         return Ok((Vec::new(), vec![Finding::unknown(id)]));
     }
+    let (custodies, findings) = sorted(id, known, audit, ledger.now());
+    let contradicted = custodies.iter().any(|custody| custody.contradiction.is_some());
+    if !contradicted {
+        return Ok((custodies, findings));
+    }
+    // A run may have written both between the two reads.
+    let (known, audit) = tables(ledger, id).await?;
+    Ok(sorted(id, known, audit, ledger.now()))
+}
+
+/// Sorts what both tables hold of a conversation by recording, and checks each of them.
+fn sorted(
+    id: ConversationId,
+    known: RecordPage,
+    audit: Events,
+    now: Timestamp,
+) -> (Vec<Custody>, Vec<Finding>) {
     let mut chains: BTreeMap<String, Events> = BTreeMap::new();
     for event in audit.events {
         let chain = chains
@@ -68,7 +89,6 @@ pub async fn of(ledger: &Ledger, id: ConversationId) -> Result<(Vec<Custody>, Ve
                 .map(|event| Finding::unreadable_event(id, event)),
         );
     }
-    let now = ledger.now();
     let mut custodies = Vec::new();
     for record in known.records {
         let chain = chains.remove(&record.recording_id).unwrap_or_default();
@@ -83,7 +103,7 @@ pub async fn of(ledger: &Ledger, id: ConversationId) -> Result<(Vec<Custody>, Ve
             .iter_mut()
             .for_each(|custody| custody.superseded = custody.recording == "-");
     }
-    Ok((custodies, findings))
+    (custodies, findings)
 }
 
 /// Number of times that tables are read while a run writes to them.
@@ -126,36 +146,46 @@ impl Custody {
             events: chain.events,
             unreadable: chain.unreadable,
             superseded: false,
+            contradiction: None,
         };
         if custody.unreadable.is_empty() {
-            custody.findings = custody.disagreements(id, end, now);
+            (custody.findings, custody.contradiction) = custody.disagreements(id, end, now);
+        } else {
+            let first = custody.findings.first();
+            custody.contradiction = first.map(|finding| finding.detail.clone());
         }
         custody
     }
 
-    /// Returns the findings about a chain whose items are all events and which verified to this `end`.
+    /// Returns the findings about a chain whose items are all events and which verified to this `end`, and what of it is
+    /// a contradiction.
     fn disagreements(
         &self,
         id: ConversationId,
         end: Result<Chain, ChainBreak>,
         now: Timestamp,
-    ) -> Vec<Finding> {
+    ) -> (Vec<Finding>, Option<String>) {
         let mut found = Vec::new();
-        match self.broken_off(end) {
-            Some((code, detail)) => found.push((None, code, detail)),
-            None => {
-                let differences = self.record.as_ref().map(|record| self.differences(record, now));
-                let differences = differences.into_iter().flatten();
-                found.extend(differences.map(|(key, detail)| (key, Code::LedgerDiffers, detail)));
-            }
-        }
+        let broken_off = self.broken_off(end);
+        let compared = self.record.as_ref().filter(|_| broken_off.is_none());
+        found.extend(broken_off.map(|(code, detail)| (None, code, detail)));
+        let differs = |(key, detail)| (key, Code::LedgerDiffers, detail);
+        found.extend(
+            compared
+                .iter()
+                .flat_map(|record| self.differences(record))
+                .map(differs),
+        );
+        let contradiction = found.first().map(|(_, _, detail)| detail.clone());
+        let times = compared.and_then(|record| self.wrong_times(record, now));
+        found.extend(times.map(|detail| (None, Code::LedgerDiffers, detail)));
         if let Some(fault) = audit::time_fault(&self.events, now) {
             found.push((None, Code::TimeImplausible, fault.to_string()));
         }
         let finding = |(key, code, detail): (Option<ArchiveKey>, Code, String)| {
             self.finding(id.to_string(), key.as_ref(), code, detail)
         };
-        found.into_iter().map(finding).collect()
+        (found.into_iter().map(finding).collect(), contradiction)
     }
 
     /// Returns how the chain is broken, or does not end where the ledger says.
@@ -177,8 +207,8 @@ impl Custody {
         Some((Code::LedgerDiffers, detail))
     }
 
-    /// Returns what the ledger says differently from the audit, with the object where it is about one.
-    fn differences(&self, record: &Record, now: Timestamp) -> Vec<(Option<ArchiveKey>, String)> {
+    /// Returns what the ledger says differently from the audit but for times, with the object where it is about one.
+    fn differences(&self, record: &Record) -> Vec<(Option<ArchiveKey>, String)> {
         let mut told = Vec::new();
         let name = |state: Option<State>| state.map_or("none", State::as_str);
         if self.state() != Some(record.state) {
@@ -205,7 +235,6 @@ impl Custody {
                 told.push((Some(file.archive_key.clone()), detail));
             }
         }
-        told.extend(self.wrong_times(record, now).map(|detail| (None, detail)));
         told
     }
 

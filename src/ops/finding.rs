@@ -27,6 +27,8 @@ pub enum Code {
     ObjectReplaced,
     /// The lock ends earlier, is weaker, or is gone.
     LockShortened,
+    /// The object was erased on purpose, and a version of it is there.
+    ErasedObjectPresent,
     /// The object could not be read.
     ObjectUnreadable,
     /// No audit event names the object.
@@ -43,6 +45,16 @@ pub enum Code {
     LedgerDiffers,
     /// An item of the ledger is no record.
     LedgerUnreadable,
+    /// The log does not hold the event.
+    EventNotSealed,
+    /// The audit does not hold an event that the log has.
+    SealedEventMissing,
+    /// The log says that an item of the audit was changed, removed, or written by something else.
+    AuditModified,
+    /// A checkpoint is not one that the log's key signed.
+    CheckpointInvalid,
+    /// The log is not the one that a checkpoint signed, or its objects were changed.
+    LogInconsistent,
     /// Neither table knows the conversation.
     #[serde(rename = "unknown_conversation")]
     Unknown,
@@ -60,6 +72,7 @@ impl Code {
             Self::ObjectAttributes => "object_attributes",
             Self::ObjectReplaced => "object_replaced",
             Self::LockShortened => "lock_shortened",
+            Self::ErasedObjectPresent => "erased_object_present",
             Self::ObjectUnreadable => "object_unreadable",
             Self::ObjectUnrecorded => "object_unrecorded",
             Self::AuditBroken => "audit_broken",
@@ -68,6 +81,11 @@ impl Code {
             Self::TimeImplausible => "time_implausible",
             Self::LedgerDiffers => "ledger_differs",
             Self::LedgerUnreadable => "ledger_unreadable",
+            Self::EventNotSealed => "event_not_sealed",
+            Self::SealedEventMissing => "sealed_event_missing",
+            Self::AuditModified => "audit_modified",
+            Self::CheckpointInvalid => "checkpoint_invalid",
+            Self::LogInconsistent => "log_inconsistent",
             Self::Unknown => "unknown_conversation",
         }
     }
@@ -91,6 +109,9 @@ impl Code {
                 "who did it: CloudTrail's data events of the bucket; set the lock again: aws s3api \
                  put-object-retention"
             }
+            Self::ErasedObjectPresent => {
+                "its erasure did not finish, or somebody put it there since: archivectl erase CONVERSATION finishes it"
+            }
             Self::ObjectUnreadable => {
                 "not proven either way: grant s3:GetObject, s3:GetObjectTagging, s3:GetObjectRetention and \
                  s3:ListBucketVersions (and kms:Decrypt), restore it from Glacier, or try again"
@@ -107,6 +128,19 @@ impl Code {
             | Self::LedgerUnreadable => {
                 "the tables were changed by something else: compare with their point-in-time recovery, with the audit \
                  lines in the function's log, and with CloudTrail"
+            }
+            Self::EventNotSealed => {
+                "the event was written or changed behind the sealer's back, or the sealer does not run: see its alarms; \
+                 archivectl log import seals events that it never saw"
+            }
+            Self::SealedEventMissing | Self::AuditModified => {
+                "an event was changed or removed after it was sealed: compare with a backup of the audit table \
+                 (point-in-time recovery), with the audit lines in the function's log, and with CloudTrail"
+            }
+            Self::CheckpointInvalid | Self::LogInconsistent => {
+                "the log's bucket was changed: an earlier version of the object may still be there (aws s3api \
+                 list-object-versions --bucket BUCKET --prefix KEY), who did it is in CloudTrail's data events; \
+                 docs/log.md says how to restore it"
             }
             Self::Unknown => {
                 "if it was recorded: archivectl reconcile, or archivectl backfill --ids FILE; if the id is a recording's, give \
@@ -183,6 +217,17 @@ impl Finding {
             recording_id: None,
             archive_key: None,
             detail: "neither the ledger nor the audit knows a conversation of this id".to_owned(),
+        }
+    }
+
+    /// Makes a finding about the transparency log, or about one of its objects (`s3://bucket/key`).
+    pub(super) fn of_log(code: Code, object: Option<String>, detail: impl Into<String>) -> Self {
+        Self {
+            code,
+            interaction_id: None,
+            recording_id: None,
+            archive_key: object,
+            detail: detail.into(),
         }
     }
 

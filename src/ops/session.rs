@@ -8,6 +8,7 @@ use aws_config::SdkConfig;
 use tokio::sync::watch;
 
 use super::error::{Error, Kind};
+use super::log::Settings;
 use super::stack;
 use crate::archive::Archiver;
 use crate::aws::ledger::Ledger;
@@ -32,9 +33,12 @@ const REQUIRED: [&str; 4] = [
 ];
 
 /// The variables that say where AWS services are; the one of all services has no name.
-const ENDPOINTS: [(&str, &str); 5] = [
+const ENDPOINTS: [(&str, &str); 8] = [
     ("", "AWS_ENDPOINT_URL"),
+    ("cloudtrail", "AWS_ENDPOINT_URL_CLOUDTRAIL"),
+    ("cloudwatchlogs", "AWS_ENDPOINT_URL_CLOUDWATCH_LOGS"),
     ("dynamodb", "AWS_ENDPOINT_URL_DYNAMODB"),
+    ("kms", "AWS_ENDPOINT_URL_KMS"),
     ("s3", "AWS_ENDPOINT_URL_S3"),
     ("sqs", "AWS_ENDPOINT_URL_SQS"),
     ("secretsmanager", "AWS_ENDPOINT_URL_SECRETS_MANAGER"),
@@ -53,6 +57,10 @@ pub struct Session {
     pub(super) clock: Clock,
     /// The work queue's dead-letter queue, where it is named.
     pub(super) dead_letter_queue: Option<String>,
+    /// The transparency log, where one is named.
+    pub(super) log: Settings,
+    /// The function's log group, where it is named.
+    pub(super) log_group: Option<String>,
     /// The user of this machine, where it names one.
     user: Option<String>,
     /// `AWS_ENDPOINT_URL`, and those of single services.
@@ -122,6 +130,8 @@ impl Session {
             sdk,
             clock: Clock::default(),
             dead_letter_queue: lookup("WORK_DEAD_LETTER_QUEUE_URL").filter(|url| !url.is_empty()),
+            log: Settings::read(lookup),
+            log_group: lookup("LOG_GROUP_NAME").filter(|name| !name.is_empty()),
             user: lookup("USER").or_else(|| lookup("USERNAME")),
             endpoints: ENDPOINTS
                 .iter()

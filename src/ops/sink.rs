@@ -251,7 +251,8 @@ async fn archive(archiver: &Archiver, job: &Job, session: &Session, report: &dyn
         | Outcome::AlreadyArchived
         | Outcome::Skipped
         | Outcome::Settled
-        | Outcome::Unrecorded => Done::Taken,
+        | Outcome::Unrecorded
+        | Outcome::Erased => Done::Taken,
         Outcome::Expired => Done::Expired,
         Outcome::Deferred | Outcome::Settling | Outcome::Failed | Outcome::Retry => Done::Refused,
     };

@@ -11,7 +11,7 @@ use crate::aws;
 use crate::config::is_local;
 
 /// Outputs and parameters of the template, and the variable that each sets.
-const VARIABLES: [(&str, &str); 31] = [
+const VARIABLES: [(&str, &str); 32] = [
     ("SecretId", "GENESYS_SECRET_ID"),
     ("GenesysCloudRegion", "GENESYS_CLOUD_REGION"),
     ("GenesysApiBaseUrl", "GENESYS_API_BASE_URL"),
@@ -26,8 +26,8 @@ const VARIABLES: [(&str, &str); 31] = [
     ("KeyTemplate", "S3_KEY_TEMPLATE"),
     ("KmsKeyArn", "S3_SSE_KMS_KEY_ID"),
     ("S3StorageClass", "S3_STORAGE_CLASS"),
-    ("S3ObjectLockMode", "S3_OBJECT_LOCK_MODE"),
-    ("S3ObjectLockDays", "S3_OBJECT_LOCK_DAYS"),
+    ("ObjectLockMode", "S3_OBJECT_LOCK_MODE"),
+    ("ObjectLockDays", "S3_OBJECT_LOCK_DAYS"),
     ("UploadPartSizeMib", "UPLOAD_PART_SIZE_MIB"),
     ("UploadConcurrency", "UPLOAD_CONCURRENCY"),
     ("AuditTableName", "AUDIT_TABLE_NAME"),
@@ -41,9 +41,13 @@ const VARIABLES: [(&str, &str); 31] = [
     ("WorkQueueUrl", "WORK_QUEUE_URL"),
     ("ExceptionQueueUrl", "EXCEPTION_QUEUE_URL"),
     ("WorkDeadLetterQueueUrl", "WORK_DEAD_LETTER_QUEUE_URL"),
+    ("LogGroupName", "LOG_GROUP_NAME"),
     ("ReadinessDeadlineMinutes", "READINESS_DEADLINE_MINUTES"),
     ("MaxAttempts", "MAX_ATTEMPTS"),
 ];
+
+/// Outputs that a stack has only if it locks objects. A stack of a version before these outputs has no `Evidence`.
+const OF_LOCKS: [&str; 2] = ["ObjectLockMode", "ObjectLockDays"];
 
 /// Returns the values of the function's variables in the stack of this name; empty where it leaves one unset.
 pub(super) async fn variables(sdk: &SdkConfig, name: &str) -> Result<BTreeMap<&'static str, String>, Error> {
@@ -79,7 +83,9 @@ pub(super) async fn variables(sdk: &SdkConfig, name: &str) -> Result<BTreeMap<&'
     let outputs = outputs.filter_map(|output| Some((output.output_key?, output.output_value?)));
     let values: BTreeMap<String, String> = parameters.chain(outputs).collect();
     let value = |(key, variable): (&str, &'static str)| {
-        let value = values.get(key).cloned().ok_or_else(|| {
+        let unlocked = OF_LOCKS.contains(&key) && values.contains_key("Evidence");
+        let value = values.get(key).cloned().or_else(|| unlocked.then(String::new));
+        let value = value.ok_or_else(|| {
             wrong(format!(
                 "the stack {name} has no {key}: it was made from another template than this version's template.yaml"
             ))

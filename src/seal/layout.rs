@@ -56,6 +56,34 @@ pub fn tile(tile: &Tile) -> String {
     path.replacen("tile/data/", "tile/entries/", 1)
 }
 
+/// Reads a tile or bundle out of its key.
+#[cfg(feature = "cli")]
+pub fn tile_of(key: &str) -> Option<Tile> {
+    /// The eighth level above the leaves would cover more of them than a number holds; the crate panics at the 64th.
+    const LEVELS: [&str; 8] = ["0", "1", "2", "3", "4", "5", "6", "7"];
+    let (level, number) = key.strip_prefix(TILES)?.split_once('/')?;
+    let path = match level {
+        "entries" => format!("data/{number}"),
+        level if LEVELS.contains(&level) => format!("{level}/{number}"),
+        _ => return None,
+    };
+    // The crate panics at a tile without hashes.
+    let width = path.rsplit_once(".p/").map(|(_, width)| width);
+    if width.is_some_and(|width| width.starts_with('0')) {
+        return None;
+    }
+    let parsed = Tile::from_path(&format!("{TILES}{TILE_HEIGHT}/{path}")).ok()?;
+    // The crate takes a bundle by either name.
+    (tile(&parsed) == key).then_some(parsed)
+}
+
+/// Reads the entry out of the key of its record.
+#[cfg(feature = "cli")]
+pub fn record_entry(key: &str) -> Option<Entry> {
+    let name = key.strip_prefix(RECORDS)?.strip_suffix(".json")?;
+    name.parse().ok()
+}
+
 /// Returns the key of the record that an entry stands for.
 pub fn record(entry: &Entry) -> String {
     format!("{RECORDS}{entry}.json")
@@ -84,6 +112,32 @@ mod tests {
         assert_eq!(key(1, 0, 8), "tile/1/000.p/8");
         let entries = Tile::new(TILE_HEIGHT, 0, 8, 12, true);
         assert_eq!(tile(&entries), "tile/entries/008.p/12");
+    }
+
+    #[test]
+    #[cfg(feature = "cli")]
+    fn a_tile_is_read_out_of_its_key() {
+        for key in [
+            "tile/0/000",
+            "tile/0/x001/x234/067",
+            "tile/1/000.p/8",
+            "tile/entries/008.p/12",
+        ] {
+            assert_eq!(tile_of(key).map(|read| tile(&read)).as_deref(), Some(key));
+        }
+        for key in [
+            "tile/0/0",
+            "tile/8/0/000",
+            "tile/data/000",
+            "tile/0/000.p/0",
+            "tile/0/000.p/256",
+            "tile/00/000",
+            "tile/99/000",
+            "tile/8/000",
+            "tile/0/000.p/00",
+        ] {
+            assert_eq!(tile_of(key), None, "{key}");
+        }
     }
 
     #[test]

@@ -13,8 +13,13 @@
 pub mod batch;
 pub mod checkpoint;
 pub mod layout;
+#[cfg(feature = "cli")]
+pub mod read;
+pub mod signer;
 pub mod store;
 pub mod tree;
+#[cfg(feature = "cli")]
+pub mod versions;
 
 use std::fmt;
 use std::str::FromStr;

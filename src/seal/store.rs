@@ -8,13 +8,13 @@ use jiff::Timestamp;
 use super::batch::Batch;
 use super::layout;
 use crate::aws::failed;
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 
 /// The bucket of the log.
 #[derive(Debug, Clone)]
 pub struct LogStore {
-    client: aws_sdk_s3::Client,
-    bucket: String,
+    pub(super) client: aws_sdk_s3::Client,
+    pub(super) bucket: String,
 }
 
 /// What became of a put.
@@ -119,19 +119,19 @@ impl LogStore {
         Ok(starts.filter(|first| *first >= start).collect())
     }
 
-    /// Returns the batch whose first entry is the leaf `start`; `None` if there is none.
+    /// Returns the batch whose first entry is the leaf `start`; `None` if there is none. Fails with `log_inconsistent`
+    /// if the object is no such batch.
     pub async fn batch(&self, start: u64) -> Result<Option<Batch>, Error> {
         let key = layout::batch(start);
         let Some(bytes) = self.get(&key).await? else {
             return Ok(None);
         };
         let batch = Batch::from_bytes(&bytes);
-        let batch = batch.map_err(|error| Error::transient(format!("{}: {error}", self.place(&key))))?;
+        let batch = batch.map_err(|error| self.inconsistent(&key, &error.to_string()))?;
         if batch.start == start {
             Ok(Some(batch))
         } else {
-            let message = format!("{} says that it starts at {}", self.place(&key), batch.start);
-            Err(Error::transient(message))
+            Err(self.inconsistent(&key, &format!("the batch says that it starts at {}", batch.start)))
         }
     }
 
@@ -141,7 +141,17 @@ impl LogStore {
         self.keys(layout::CHECKPOINTS, after.as_deref()).await
     }
 
-    fn place(&self, key: &str) -> String {
+    /// Returns the error of an object that is missing or contradicts others: `log_inconsistent`, with the way out.
+    pub fn inconsistent(&self, key: &str, why: &str) -> Error {
+        let message = format!(
+            "{}: {why}. Nothing is sealed or signed until the object is restored: docs/log.md, \"Restoring\"",
+            self.place(key)
+        );
+        Error::new(ErrorKind::LogInconsistent, message)
+    }
+
+    /// Returns `s3://bucket/key`.
+    pub fn place(&self, key: &str) -> String {
         format!("s3://{}/{key}", self.bucket)
     }
 }

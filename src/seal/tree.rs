@@ -55,7 +55,7 @@ pub struct Tree {
 
 /// Hashes by their storage index.
 #[derive(Debug, Clone, Default)]
-struct Hashes(HashMap<u64, Hash>);
+pub(super) struct Hashes(pub(super) HashMap<u64, Hash>);
 
 impl HashReader for Hashes {
     fn read_hashes(&self, indexes: &[u64]) -> Result<Vec<Hash>, Error> {

@@ -20,7 +20,8 @@ use serde_json::json;
 
 pub use names::{
     ACCOUNT_ID as ACCOUNT, AUDIT_TABLE, BUCKET, CATALOG_KEY, CATALOG_SECRET, CATALOG_TABLE,
-    DEAD_LETTER_QUEUE, EXCEPTION_QUEUE, LEDGER_TABLE, SECRET, WEBHOOK_SECRET, WORK_QUEUE,
+    DEAD_LETTER_QUEUE, EXCEPTION_QUEUE, LEDGER_TABLE, SEAL_BUCKET, SEAL_KEY, SEAL_ORIGIN, SECRET,
+    WEBHOOK_SECRET, WORK_QUEUE,
 };
 pub use site::{Ports, Site};
 
@@ -69,6 +70,8 @@ impl World {
         let genesys = genesys::Genesys::start_at(&wire, &site).await?;
         let webhook = webhook::Receiver::start_at(&wire, &site, WEBHOOK_SECRET).await?;
         aws.create_bucket(BUCKET).await?;
+        aws.create_bucket(SEAL_BUCKET).await?;
+        aws.create_signing_key(SEAL_KEY).await?;
         aws.create_tables(AUDIT_TABLE, LEDGER_TABLE).await?;
         aws.create_catalog(CATALOG_TABLE).await?;
         aws.put_secret(CATALOG_SECRET, CATALOG_KEY).await?;

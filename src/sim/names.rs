@@ -11,6 +11,12 @@ pub const REGION: &str = "us-east-1";
 
 /// Name of the simulated bucket.
 pub const BUCKET: &str = "calls";
+/// Name of the simulated bucket of the transparency log.
+pub const SEAL_BUCKET: &str = "recording-seal";
+/// Alias of the simulated key of the transparency log.
+pub const SEAL_KEY: &str = "alias/recording-seal";
+/// Name of the simulated transparency log.
+pub const SEAL_ORIGIN: &str = "recording-archiver/local";
 /// Name of the simulated audit table.
 pub const AUDIT_TABLE: &str = "recording-audit";
 /// Name of the simulated ledger table.

@@ -36,6 +36,10 @@ pub enum Service {
     Sqs,
     /// Operation names of the Secrets Manager API: `GetSecretValue`.
     SecretsManager,
+    /// Operation names of the KMS API: `Sign`, ...
+    Kms,
+    /// Operation names of the DynamoDB Streams API: `GetRecords`, ...
+    Streams,
     /// The only operation of STS: `GetCallerIdentity`.
     Sts,
     /// The webhook receiver: `deliver`.

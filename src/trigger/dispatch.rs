@@ -35,6 +35,7 @@ impl Handler {
                 | Outcome::Settling
                 | Outcome::Settled
                 | Outcome::Unrecorded
+                | Outcome::Erased
                 | Outcome::Skipped
                 | Outcome::Retry => {}
             }

@@ -105,7 +105,7 @@ impl Process {
 /// Returns how much time an invocation has. An emulator may give no deadline of its own: cargo-lambda's names 600,000
 /// ms after 1970. A deadline that this process cannot have seen, as it passed longer ago than any invocation lasts,
 /// counts as "not given".
-fn remaining(deadline: SystemTime, began: SystemTime, now: SystemTime) -> Duration {
+pub(super) fn remaining(deadline: SystemTime, began: SystemTime, now: SystemTime) -> Duration {
     if deadline + LONGEST_INVOCATION < began {
         return LONGEST_INVOCATION;
     }
@@ -113,7 +113,7 @@ fn remaining(deadline: SystemTime, began: SystemTime, now: SystemTime) -> Durati
 }
 
 /// Returns an error and what caused it, in one line.
-fn with_causes(error: &dyn std::error::Error) -> String {
+pub(super) fn with_causes(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(error.source(), |cause| cause.source());
     causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }

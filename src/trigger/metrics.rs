@@ -31,6 +31,10 @@ enum Metric {
     Deferrals,
     EventsIgnored,
     BatchItemFailures,
+    // Of the sealer.
+    LeavesSealed,
+    CheckpointsSigned,
+    AuditTampering,
 }
 
 impl Metric {
@@ -49,6 +53,9 @@ impl Metric {
             Self::Deferrals => "Deferrals",
             Self::EventsIgnored => "EventsIgnored",
             Self::BatchItemFailures => "BatchItemFailures",
+            Self::LeavesSealed => "LeavesSealed",
+            Self::CheckpointsSigned => "CheckpointsSigned",
+            Self::AuditTampering => "AuditTampering",
         }
     }
 
@@ -65,7 +72,10 @@ impl Metric {
             | Self::AbortFailures
             | Self::Deferrals
             | Self::EventsIgnored
-            | Self::BatchItemFailures => "Count",
+            | Self::BatchItemFailures
+            | Self::LeavesSealed
+            | Self::CheckpointsSigned
+            | Self::AuditTampering => "Count",
         }
     }
 }
@@ -152,6 +162,31 @@ impl Tally {
             (Metric::EventsIgnored, self.ignored.into()),
             (Metric::BatchItemFailures, self.item_failures.into()),
         ]
+    }
+}
+
+/// What an invocation of the sealer did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Sealing {
+    /// Leaves that the log gained.
+    pub sealed: u64,
+    /// Checkpoints that were signed.
+    pub checkpoints: u64,
+    /// Changes of the audit table that no archiver makes.
+    pub tampering: u64,
+}
+
+impl Sealing {
+    /// Returns the line to print.
+    pub fn line(&self, timestamp_ms: i64) -> Value {
+        let mut line = Line::default();
+        let metrics = [
+            (Metric::LeavesSealed, self.sealed.into()),
+            (Metric::CheckpointsSigned, self.checkpoints.into()),
+            (Metric::AuditTampering, self.tampering.into()),
+        ];
+        line.add(&[], &metrics);
+        line.finish(timestamp_ms)
     }
 }
 

@@ -7,3 +7,4 @@ mod kept;
 pub mod lambda;
 mod looks;
 pub mod metrics;
+pub mod sealing;

@@ -4,6 +4,7 @@ mod batch;
 mod outcomes;
 mod source;
 
+use aws_sdk_s3::operation::head_object::HeadObjectOutput;
 use recording_archiver::domain::record::State;
 use recording_archiver::sim::genesys::{Conversation, Media, Recording};
 use recording_archiver::sim::wire::Service;
@@ -336,9 +337,50 @@ async fn what_an_object_gets_besides_is_sent_on_both_paths() {
         assert_eq!(head.ssekms_key_id(), Some("key-1"));
         assert_eq!(head.storage_class().unwrap().as_str(), "STANDARD_IA");
         assert_eq!(head.object_lock_mode().unwrap().as_str(), "COMPLIANCE");
-        let days = (head.object_lock_retain_until_date().unwrap().secs()
-            - jiff::Timestamp::now().as_second())
-            / 86_400;
-        assert!((29..=30).contains(&days), "{days}");
+        // 30 days from the start are over, and S3 locks nothing in the past: a day from this run on.
+        let archived = instant(&head.metadata().unwrap()["archived-at"]);
+        assert_eq!(until(&head), archived + 86_400);
     }
+}
+
+#[tokio::test]
+async fn a_lock_counts_from_the_start_of_the_recording() {
+    for (start, counts_from_start) in [
+        ("2026-01-15T10:14:20Z", true),
+        // An API that reports a start in the future must not lock for longer than was asked for.
+        ("2199-01-15T10:14:20Z", false),
+    ] {
+        let mut recording = Recording::audio(RECORDING, [call()]);
+        recording.start = start.parse().unwrap();
+        let bench = Bench::with_recording(recording).await;
+        let lock = [
+            ("S3_OBJECT_LOCK_MODE", "GOVERNANCE"),
+            ("S3_OBJECT_LOCK_DAYS", "36500"),
+        ];
+        invoke(&bench.handler(&lock), job()).await.unwrap();
+        let head = bench.object(KEY).await.unwrap().head;
+        let archived = instant(&head.metadata().unwrap()["archived-at"]);
+        let from = if counts_from_start {
+            instant(start)
+        } else {
+            archived
+        };
+        assert_eq!(until(&head), from + 36_500 * 86_400);
+        let events = bench.audit(CONVERSATION, RECORDING).await;
+        let stored = events
+            .iter()
+            .find(|event| event["action"] == "archive.stored")
+            .unwrap();
+        assert_eq!(instant(stored["retainUntil"].as_str().unwrap()), until(&head));
+    }
+}
+
+/// Returns the second of an instant.
+fn instant(text: &str) -> i64 {
+    text.parse::<jiff::Timestamp>().unwrap().as_second()
+}
+
+/// Returns the second in which the lock of an object ends.
+fn until(head: &HeadObjectOutput) -> i64 {
+    head.object_lock_retain_until_date().unwrap().secs()
 }

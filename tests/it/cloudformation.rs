@@ -196,7 +196,8 @@ impl Stack<'_> {
         filled
     }
 
-    fn condition(&self, name: &Value) -> bool {
+    /// Returns whether a condition of this name holds.
+    pub(crate) fn condition(&self, name: &Value) -> bool {
         self.holds(&self.template["Conditions"][name.as_str().unwrap()])
     }
 

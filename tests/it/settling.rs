@@ -424,14 +424,17 @@ async fn a_look_that_never_comes_is_made_up_for_by_the_next_event() {
     assert_eq!(bench.record(CONVERSATION, "-").await.unwrap().looks, 2);
 }
 
+/// Lets the queues take no message until they are calm again.
+fn refuse_messages(bench: &Bench) {
+    let wire = &bench.world.wire;
+    wire.disturb_next(Service::Sqs, "SendMessage", 20, Fault::status(500));
+}
+
 #[tokio::test]
 async fn a_look_that_cannot_be_sent_is_not_written_down_and_the_message_comes_again() {
     let bench = Bench::with_a_call().await;
     let handler = bench.handler(&[SETTLING]);
-    bench
-        .world
-        .wire
-        .disturb_next(Service::Sqs, "SendMessage", 20, Fault::status(500));
+    refuse_messages(&bench);
     let answer = invoke(&handler, sqs([job().to_string()])).await.unwrap();
     assert_eq!(answer, json!({"batchItemFailures": [{"itemIdentifier": "m-0"}]}));
     assert!(bench.record(CONVERSATION, "-").await.is_none());

@@ -20,8 +20,8 @@ use recording_archiver::sim::genesys::{Conversation, Genesys, Media, Recording};
 use recording_archiver::sim::runtime::RuntimeApi;
 use recording_archiver::sim::wire::Wire;
 use serde_json::{Value, json};
-use tokio::io::{AsyncBufReadExt as _, BufReader};
-use tokio::process::{Child, Command};
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};
+use tokio::process::{Child, ChildStdout, Command};
 
 use crate::cloudformation::text;
 use crate::support::{CONVERSATION, KEY, RECORDING, call, project, sha256, sqs};
@@ -48,20 +48,38 @@ pub(crate) fn installed(name: &str) -> Option<PathBuf> {
     None
 }
 
+/// Returns what tests/it/stack.py says next.
+async fn next(lines: &mut Lines<BufReader<ChildStdout>>) -> Value {
+    let line = lines.next_line().await.unwrap();
+    serde_json::from_str(&line.expect("tests/it/stack.py says why not")).unwrap()
+}
+
+fn texts(fields: &Value) -> BTreeMap<String, String> {
+    let fields = fields.as_object().unwrap().iter();
+    fields.map(|(name, value)| (name.clone(), text(value))).collect()
+}
+
 /// The stack in moto. Goes away when dropped.
 struct Deployed {
     outputs: BTreeMap<String, String>,
     environment: BTreeMap<String, String>,
     url: String,
     sdk: SdkConfig,
-    _moto: Child,
+    moto: Child,
+    lines: Lines<BufReader<ChildStdout>>,
 }
 
 impl Deployed {
     /// Deploys the template, puts the secret into it and then these events on the partner's bus.
     async fn new(python: PathBuf, secret: Value, events: &[Value]) -> Self {
+        Self::from(python, secret, events, None).await
+    }
+
+    /// Deploys like `new`, this older template if there is one.
+    async fn from(python: PathBuf, secret: Value, events: &[Value], before: Option<&str>) -> Self {
         let parameters = json!({"PartnerEventBusName": BUS, "EndEventDelaySeconds": "0"});
-        let wanted = json!({"parameters": parameters, "secret": secret.to_string(), "events": events});
+        let secret = secret.to_string();
+        let wanted = json!({"parameters": parameters, "secret": secret, "events": events, "before": before});
         let mut moto = Command::new(python)
             .arg(project().join("tests/it/stack.py"))
             .arg(wanted.to_string())
@@ -71,16 +89,7 @@ impl Deployed {
             .spawn()
             .unwrap();
         let mut lines = BufReader::new(moto.stdout.take().unwrap()).lines();
-        let line = lines
-            .next_line()
-            .await
-            .unwrap()
-            .expect("tests/it/stack.py says why not");
-        let made: Value = serde_json::from_str(&line).unwrap();
-        let texts = |fields: &Value| -> BTreeMap<String, String> {
-            let fields = fields.as_object().unwrap().iter();
-            fields.map(|(name, value)| (name.clone(), text(value))).collect()
-        };
+        let made = next(&mut lines).await;
         let url = text(&made["url"]);
         let credentials = Credentials::new("test", "test", None, None, "moto");
         let sdk = SdkConfig::builder()
@@ -94,8 +103,18 @@ impl Deployed {
             environment: texts(&made["environment"]),
             url,
             sdk,
-            _moto: moto,
+            moto,
+            lines,
         }
+    }
+
+    /// Updates the stack to the template of today.
+    async fn update(&mut self) {
+        let input = self.moto.stdin.as_mut().unwrap();
+        input.write_all(b"update\n").await.unwrap();
+        let made = next(&mut self.lines).await;
+        self.outputs = texts(&made["outputs"]);
+        self.environment = texts(&made["environment"]);
     }
 
     fn output(&self, name: &str) -> &str {
@@ -250,6 +269,94 @@ async fn a_deployed_stack_archives_the_call_of_an_event_on_the_partner_bus() {
         exceptions.len() == 1 && exceptions[0].contains("malformed_job"),
         "{exceptions:?}"
     );
+}
+
+/// The last commit whose template made no log, in the history of this project.
+const BEFORE_THE_LOG: &str = "aa0de6b";
+
+/// Returns the template of that commit; says where the history does not reach that far.
+async fn template_before_the_log() -> Option<String> {
+    let show = Command::new("git")
+        .args(["show", &format!("{BEFORE_THE_LOG}:template.yaml")])
+        .current_dir(project())
+        .output()
+        .await;
+    let found = show.ok().filter(|shown| shown.status.success());
+    if found.is_none() {
+        let word = format!("skipped the upgrade of a stack: no commit {BEFORE_THE_LOG} in this clone\n");
+        let _ = std::io::stderr().write_all(word.as_bytes());
+    }
+    Some(String::from_utf8(found?.stdout).unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stack_of_before_the_log_is_updated_in_place_and_goes_on_archiving() {
+    let Some(python) = tool("python") else { return };
+    let Some(before) = template_before_the_log().await else {
+        return;
+    };
+    let genesys = Genesys::start(&Wire::default(), 0, 0).await.unwrap();
+    let later = "c0000000-0000-4000-8000-000000000002";
+    for (conversation, recording) in [(CONVERSATION, RECORDING), (later, LONG)] {
+        let recording = Recording::audio(recording, [call()]);
+        genesys.add(Conversation::new(conversation).recording(recording));
+    }
+    let (id, secret) = genesys.credentials();
+    let secret = json!({"clientId": id, "clientSecret": secret});
+    let mut stack = Deployed::from(python, secret, &[], Some(&before)).await;
+    let archived = |conversation: &str| json!({"conversationId": conversation});
+    let answer = stack.invoke(&genesys, archived(CONVERSATION)).await.unwrap();
+    assert_eq!(answer["results"][0]["outcome"], "archived", "{answer}");
+    let old = stack.outputs.clone();
+    assert!(!stack.environment.contains_key("S3_OBJECT_LOCK_MODE"));
+
+    stack.update().await;
+    // The same tables, bucket and key, and what is new beside them.
+    for (output, value) in &old {
+        assert_eq!(stack.outputs.get(output), Some(value), "{output}");
+    }
+    assert_eq!(stack.environment["S3_OBJECT_LOCK_MODE"], "GOVERNANCE");
+    assert_eq!(stack.environment["S3_OBJECT_LOCK_DAYS"], "2557");
+    for output in ["SealBucketName", "SealKeyArn", "SealerFunctionName"] {
+        assert!(!stack.output(output).is_empty(), "{output}");
+    }
+    let answer = stack.invoke(&genesys, archived(later)).await.unwrap();
+    assert_eq!(answer["results"][0]["outcome"], "archived", "{answer}");
+    // The object of before has no lock, the one of after has; the events of before are all there.
+    let s3 = aws_sdk_s3::config::Builder::from(&stack.sdk)
+        .force_path_style(true)
+        .build();
+    let s3 = aws_sdk_s3::Client::from_conf(s3);
+    let key = |conversation: &str, recording: &str| {
+        KEY.replace(CONVERSATION, conversation)
+            .replace(RECORDING, recording)
+    };
+    for (key, lock) in [
+        (key(CONVERSATION, RECORDING), None),
+        (key(later, LONG), Some("GOVERNANCE")),
+    ] {
+        let head = s3.head_object().bucket(stack.output("BucketName")).key(&key);
+        let head = head.send().await.unwrap();
+        assert_eq!(head.object_lock_mode().map(|mode| mode.as_str()), lock, "{key}");
+    }
+    let dynamodb = aws_sdk_dynamodb::Client::new(&stack.sdk);
+    let table = dynamodb
+        .describe_table()
+        .table_name(stack.output("AuditTableName"));
+    let table = table.send().await.unwrap().table.unwrap();
+    let indexes: Vec<_> = table
+        .global_secondary_indexes()
+        .iter()
+        .filter_map(|index| index.index_name())
+        .collect();
+    let follows = table
+        .stream_specification()
+        .is_some_and(|stream| stream.stream_enabled);
+    assert_eq!((indexes, follows), (vec!["byDay"], true));
+    let scan = dynamodb.scan().table_name(stack.output("AuditTableName"));
+    let events: Vec<AuditEvent> = scan.send().await.unwrap().items().iter().map(item).collect();
+    let stored = events.iter().filter(|event| event["action"] == "archive.stored");
+    assert_eq!(stored.count(), 2);
 }
 
 fn item<T: serde::de::DeserializeOwned>(item: &HashMap<String, AttributeValue>) -> T {

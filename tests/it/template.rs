@@ -1,6 +1,9 @@
 //! The template and the code agree, and what the template accepts the function accepts.
 
 mod alarms;
+mod dependencies;
+mod evidence;
+mod iam;
 mod parameters;
 mod role;
 
@@ -39,7 +42,8 @@ fn the_template_sets_exactly_the_variables_that_the_function_reads() {
 #[test]
 fn the_defaults_of_the_template_are_those_of_the_function() {
     let template = Template::read();
-    let stack = template.stack(&[]);
+    // The function alone locks nothing; a stack does, unless it is for a trial.
+    let stack = template.stack(&[("Evidence", "trial")]);
     assert_eq!(stack.refused(), None);
     let environment = stack.environment();
     // What a function cannot have a default for, as it is the name of something in the stack.
@@ -206,7 +210,11 @@ fn audit_lines_go_to_a_siem_with_a_role_only_where_one_is_needed() {
 #[test]
 fn a_given_bucket_and_a_given_key_take_the_place_of_those_that_the_stack_would_make() {
     let template = Template::read();
-    let stack = template.stack(&[("ArchiveBucketName", "their-bucket"), ("S3KmsKeyArn", SECRET_KEY)]);
+    let stack = template.stack(&[
+        ("ArchiveBucketName", "their-bucket"),
+        ("ExistingBucketHasObjectLock", "true"),
+        ("S3KmsKeyArn", SECRET_KEY),
+    ]);
     assert_eq!(stack.refused(), None);
     for name in ["ArchiveBucket", "ArchiveBucketPolicy", "ArchiveKey"] {
         assert!(!stack.makes(name), "{name}");

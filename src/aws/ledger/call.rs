@@ -20,7 +20,8 @@ pub struct Described {
 }
 
 impl Ledger {
-    /// Names the call record that is about to appear, without an audit event. Returns the record as written.
+    /// Names the call record that is about to appear, without an audit event. Returns the record as written, or as it
+    /// was where the conversation is erased.
     pub async fn describing(
         &self,
         writer: Writer<'_>,
@@ -35,11 +36,8 @@ impl Ledger {
         };
         let named = self.update(writing, Some(seen), |seen| {
             let mut next = self.next(&writer.target, seen, entry);
-            if next
-                .describing
-                .iter()
-                .any(|known| known.attempt_id == file.attempt_id)
-            {
+            let same = |known: &ArchivedFile| known.attempt_id == file.attempt_id;
+            if next.is_erased() || next.describing.iter().any(same) {
                 return ControlFlow::Break(next);
             }
             next.describing.push(file.clone());
@@ -82,6 +80,7 @@ impl Ledger {
             match done.await? {
                 ControlFlow::Continue(record) => return Ok(Box::new(record)),
                 ControlFlow::Break(record) if call.is_in(&record) => return Ok(Box::new(record)),
+                ControlFlow::Break(record) if record.is_erased() => return Ok(Box::new(record)),
                 // Another run settled the conversation meanwhile.
                 ControlFlow::Break(record) => seen = Box::new(record),
             }

@@ -126,7 +126,7 @@ impl Ledger {
             audited: |seen, next| seen.is_none_or(|seen| seen.state != next.state),
         };
         let begun = self.update(writing, seen.map(Box::new), |seen| {
-            if seen.is_some_and(|record| record.look_begun >= number) {
+            if seen.is_some_and(|record| record.look_begun >= number || record.is_erased()) {
                 return ControlFlow::Break(seen.cloned());
             }
             let mut next = self.next(&writer.target, seen, entry);
@@ -185,7 +185,10 @@ impl Ledger {
         self.update(writing, seen, |seen| {
             let later = seen.filter(|record| record.looks >= look.number);
             let found = &look.found;
-            if later.is_some_and(|record| found.listed.iter().all(|id| record.recordings.contains(id))) {
+            let erased = seen.is_some_and(Record::is_erased);
+            if erased
+                || later.is_some_and(|record| found.listed.iter().all(|id| record.recordings.contains(id)))
+            {
                 return ControlFlow::Break(());
             }
             let mut next = self.next(&writer.target, seen, &look.entry);

@@ -4,6 +4,8 @@
 //! conditional on the record being exactly as this run last saw it, so a run that lost its lease cannot write.
 
 mod call;
+#[cfg(feature = "cli")]
+mod erase;
 mod look;
 #[cfg(feature = "cli")]
 mod read;
@@ -30,6 +32,8 @@ use crate::retry::RetryPolicy;
 use crate::telemetry::Lines;
 
 pub use call::Described;
+#[cfg(feature = "cli")]
+pub use erase::Marking;
 pub use look::{Found, Look, Note};
 #[cfg(feature = "cli")]
 pub use read::{EventPage, Events, Mark, PageKey, RecordPage, UnreadableEvent};
@@ -39,7 +43,7 @@ pub use read::{EventPage, Events, Mark, PageKey, RecordPage, UnreadableEvent};
 pub enum Claim<'a> {
     /// The recording is this run's until the lease ends.
     Granted(Lease<'a>),
-    /// A former run finished the recording.
+    /// A former run finished the recording, or it was erased.
     Done(Record),
     /// Another run holds the lease.
     Busy {
@@ -146,7 +150,7 @@ impl Ledger {
                 let now = self.clock.now_ms();
                 if let Some(record) = seen {
                     let archived = record.state == State::Archived && goal == Goal::Archived;
-                    if archived || record.state == State::Notified {
+                    if archived || record.state == State::Notified || record.is_erased() {
                         return ControlFlow::Break(Claim::Done(record.clone()));
                     }
                     let end = record.lease_end(now);
@@ -256,7 +260,7 @@ impl Ledger {
                 let busy = record.lease_end(now) > now;
                 let settled = record.is_settled() && !note.reopens;
                 let skipped = record.state == State::Skipped && note.state == State::Skipped;
-                busy || record.is_archived() || settled || skipped
+                busy || record.is_archived() || record.is_erased() || settled || skipped
             });
             if leave {
                 return ControlFlow::Break(());

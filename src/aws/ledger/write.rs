@@ -28,7 +28,7 @@ pub(super) struct Writing<'a> {
 }
 
 /// The condition on the record under which a write goes through.
-enum Expect<'a> {
+pub(super) enum Expect<'a> {
     /// There is none.
     Absent,
     /// Nobody wrote to it since this state of it was read.
@@ -37,7 +37,7 @@ enum Expect<'a> {
     Held(&'a Record),
 }
 
-enum CommitError {
+pub(super) enum CommitError {
     /// The record is another one than expected: this one.
     Conflict(Option<Box<Record>>),
     Failed(Error),
@@ -156,7 +156,7 @@ impl Ledger {
     }
 
     /// Writes the record and its audit events in one transaction. Returns the record as written.
-    async fn commit(
+    pub(super) async fn commit(
         &self,
         writer: Writer<'_>,
         expect: Expect<'_>,

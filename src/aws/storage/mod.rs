@@ -5,12 +5,16 @@
 
 mod call;
 mod checksum;
+#[cfg(feature = "cli")]
+mod erase;
 mod object;
 mod parts;
 #[cfg(feature = "cli")]
 mod probe;
 #[cfg(feature = "cli")]
 mod read;
+#[cfg(feature = "cli")]
+mod settings;
 mod upload;
 
 use std::collections::HashMap;
@@ -38,8 +42,10 @@ pub use call::CallObject;
 pub use object::Published;
 #[cfg(feature = "cli")]
 pub use probe::ConditionalWrites;
-#[cfg(feature = "cli")]
 pub use read::{Found, Label, ObjectPage, Version};
+#[cfg(feature = "cli")]
+#[cfg(feature = "cli")]
+pub use settings::{Enforcement, Setting};
 pub use upload::{Prepared, Upload};
 
 /// The archive bucket.
@@ -63,7 +69,9 @@ pub struct ObjectFacts {
     pub content_type: String,
     /// The host that its bytes come from; ledger and audit say it, the object does not.
     pub media_host: String,
-    /// Start of the attempt; also where the object lock's retention counts from.
+    /// Start of the recording, where the retention of Object Lock counts from.
+    pub started: Timestamp,
+    /// Start of the attempt.
     pub archived_at: Timestamp,
     /// What it is.
     pub kind: ObjectKind,
@@ -167,6 +175,9 @@ impl Storage {
     }
 }
 
+/// Seconds of a day.
+const DAY: i64 = 86_400;
+
 const ATTEMPT_ID: &str = "attempt-id";
 const INTERACTION_ID: &str = "interaction-id";
 const RECORDING_ID: &str = "recording-id";
@@ -234,16 +245,18 @@ impl StorageConfig {
         Some(ObjectLockMode::from(lock.mode.as_str()))
     }
 
-    fn retain_until(&self, archived_at: Timestamp) -> Option<DateTime> {
+    /// Returns the end of the lock: so many days from the recording's start, and at least one day from now, as S3
+    /// refuses a lock in the past. A start in the future counts as now, or nobody could ever end the lock.
+    fn retain_until(&self, facts: &ObjectFacts) -> Option<DateTime> {
         let lock = self.object_lock.as_ref()?;
-        Some(DateTime::from_secs(
-            archived_at.as_second() + i64::from(lock.days) * 86_400,
-        ))
+        let now = facts.archived_at.as_second();
+        let wanted = facts.started.as_second().min(now) + i64::from(lock.days) * DAY;
+        Some(DateTime::from_secs(wanted.max(now + DAY)))
     }
 
     /// Returns how an object is stored, as far as that is known before S3 answers.
     fn stored_as(&self, facts: &ObjectFacts, multipart: bool) -> StoredAs {
-        let until = self.retain_until(facts.archived_at);
+        let until = self.retain_until(facts);
         let class = self.class(facts.kind).unwrap_or(StorageClass::Standard);
         StoredAs {
             archived_at: facts.archived_at,

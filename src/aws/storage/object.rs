@@ -50,7 +50,7 @@ impl Object {
             .set_ssekms_key_id(config.kms_key_id.clone())
             .set_storage_class(config.class(facts.kind))
             .set_object_lock_mode(config.lock_mode())
-            .set_object_lock_retain_until_date(config.retain_until(facts.archived_at))
+            .set_object_lock_retain_until_date(config.retain_until(facts))
             .send()
             .await
             .map_err(|error| config.failed("beginning a multipart upload", error))?;
@@ -127,6 +127,9 @@ impl Object {
             .key(&facts.key)
             .if_none_match("*")
             .content_type(&facts.content_type)
+            // Besides the checksum itself, as S3 documents its header for objects that are locked:
+            // https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html
+            .checksum_algorithm(ChecksumAlgorithm::Sha256)
             .checksum_sha256(BASE64.encode(digest.sha256))
             .set_metadata(Some(facts.metadata(Some(digest))))
             .tagging(tags.join("&"))
@@ -134,7 +137,7 @@ impl Object {
             .set_ssekms_key_id(config.kms_key_id.clone())
             .set_storage_class(config.class(facts.kind))
             .set_object_lock_mode(config.lock_mode())
-            .set_object_lock_retain_until_date(config.retain_until(facts.archived_at))
+            .set_object_lock_retain_until_date(config.retain_until(facts))
             .body(ByteStream::from(bytes))
             .customize()
             .disable_payload_signing()

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use aws_sdk_s3::error::{ProvideErrorMetadata as _, SdkError};
 use aws_sdk_s3::operation::get_object::{GetObjectError, GetObjectOutput};
 use aws_sdk_s3::operation::head_object::HeadObjectError;
+use aws_sdk_s3::operation::list_object_versions::ListObjectVersionsOutput;
 use aws_sdk_s3::primitives::DateTime;
 use aws_sdk_s3::types::{EncodingType, ObjectLockLegalHoldStatus, StorageClass};
 use futures_util::{TryStreamExt as _, stream};
@@ -39,6 +40,27 @@ pub struct Version {
     pub id: String,
     /// It is a delete marker.
     pub is_marker: bool,
+    /// The time at which it was written.
+    pub written: Option<Timestamp>,
+}
+
+impl Version {
+    /// Returns what a listing says of this key: first the versions, then the delete markers.
+    pub(super) fn of_key(listed: &ListObjectVersionsOutput, key: &str) -> Vec<Self> {
+        let is_this = |found: Option<&str>| found.is_some_and(|found| decoded(found) == key);
+        let version = |id: Option<&str>, is_marker, at: Option<&DateTime>| Self {
+            id: id.unwrap_or("null").to_owned(),
+            is_marker,
+            written: at.and_then(moment),
+        };
+        let versions = listed.versions().iter();
+        let versions = versions.filter(|one| is_this(one.key()));
+        let versions = versions.map(|one| version(one.version_id(), false, one.last_modified()));
+        let markers = listed.delete_markers().iter();
+        let markers = markers.filter(|one| is_this(one.key()));
+        let markers = markers.map(|one| version(one.version_id(), true, one.last_modified()));
+        versions.chain(markers).collect()
+    }
 }
 
 /// The ids in an object's metadata; `None` where one is missing.
@@ -87,7 +109,6 @@ impl Storage {
         let mut hashed = Hashed::new(Box::pin(chunks));
         let broken = |error| Error::transient(format!("reading {place} broke off")).caused_by(error);
         while hashed.try_next().await.map_err(broken)?.is_some() {}
-        let moment = |at: &DateTime| Timestamp::from_second(at.secs()).ok();
         let class = got.storage_class().map_or("STANDARD", StorageClass::as_str);
         let encryption = got.server_side_encryption();
         Ok(Some(Found {
@@ -162,20 +183,7 @@ impl Storage {
                 self.config
                     .failed(&format!("listing the versions of {place}"), error)
             })?;
-        let is_this = |key: Option<&str>| key.is_some_and(|key| decoded(key) == place.key);
-        let version = |id: Option<&str>, is_marker| Version {
-            id: id.unwrap_or("null").to_owned(),
-            is_marker,
-        };
-        let versions = listed.versions().iter().filter(|version| is_this(version.key()));
-        let markers = listed
-            .delete_markers()
-            .iter()
-            .filter(|marker| is_this(marker.key()));
-        let versions = versions.map(|one| version(one.version_id(), false));
-        Ok(versions
-            .chain(markers.map(|one| version(one.version_id(), true)))
-            .collect())
+        Ok(Version::of_key(&listed, &place.key))
     }
 
     /// Returns a page of the keys with this prefix, from `from` on.
@@ -197,9 +205,7 @@ impl Storage {
                     .failed(&format!("listing s3://{bucket}/{prefix}"), error)
             })?;
         let objects = page.contents().iter().filter_map(|object| {
-            let written = object
-                .last_modified()
-                .and_then(|at| Timestamp::from_second(at.secs()).ok());
+            let written = object.last_modified().and_then(moment);
             Some((decoded(object.key()?), written))
         });
         Ok(ObjectPage {
@@ -230,9 +236,14 @@ impl Storage {
     }
 }
 
+/// Returns a moment of the SDK to the second, as S3 tells it.
+fn moment(at: &DateTime) -> Option<Timestamp> {
+    Timestamp::from_second(at.secs()).ok()
+}
+
 /// Decodes a key of a listing that was asked for as `url`: `+` is a space, and `%XX` a byte of UTF-8
 /// (<https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html>). What is not so encoded stays as it came.
-fn decoded(key: &str) -> String {
+pub(super) fn decoded(key: &str) -> String {
     let mut bytes = Vec::with_capacity(key.len());
     let mut rest = key.as_bytes();
     while let Some((first, after)) = rest.split_first() {

@@ -1,10 +1,13 @@
 //! Arguments that several commands take, and how they are read.
 
+use std::path::PathBuf;
+
 use jiff::civil::Date;
 use jiff::{SignedDuration, Span, Timestamp};
 use recording_archiver::domain::days::{Range, day_of};
 use recording_archiver::domain::recording::ConversationId;
 use recording_archiver::ops::filter::Filter;
+use recording_archiver::ops::log::Outside;
 use recording_archiver::ops::{Error, Kind};
 
 use crate::words::Zone;
@@ -227,6 +230,38 @@ pub(crate) fn percent(text: &str) -> Result<f64, String> {
     number
         .map(|number| number / 100.0)
         .ok_or_else(|| "accepted: more than 0% and at most 100%".to_owned())
+}
+
+/// A public key that was kept outside.
+#[derive(Debug, clap::Args)]
+pub(crate) struct KeyArg {
+    /// The log's public key in this file (a verifier key, or PEM or DER), instead of the one that KMS gives.
+    #[arg(long, value_name = "FILE")]
+    key: Option<PathBuf>,
+}
+
+/// What was kept outside.
+#[derive(Debug, clap::Args)]
+pub(crate) struct OutsideArgs {
+    #[command(flatten)]
+    key: KeyArg,
+    /// A checkpoint that was kept outside the account: the log has to go on from it.
+    #[arg(long, value_name = "FILE")]
+    checkpoint: Option<PathBuf>,
+}
+
+impl KeyArg {
+    /// Reads the file.
+    pub(crate) fn read(&self) -> Result<Outside, Error> {
+        Outside::read(self.key.as_deref(), None)
+    }
+}
+
+impl OutsideArgs {
+    /// Reads the files.
+    pub(crate) fn read(&self) -> Result<Outside, Error> {
+        Outside::read(self.key.key.as_deref(), self.checkpoint.as_deref())
+    }
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use recording_archiver::ops::custody::{self, Custody};
 use recording_archiver::ops::{Error, Session, Verdict};
 use serde_json::Value;
 
-use crate::args;
+use crate::args::{self, KeyArg};
 use crate::html::{self, cards, escape};
 use crate::out::Out;
 use crate::text::{BAD, DIM, GOOD, Text};
@@ -42,20 +42,22 @@ pub(crate) struct Args {
     /// Do not read the files back; the result says so.
     #[arg(long)]
     no_read: bool,
+    #[command(flatten)]
+    key: KeyArg,
 }
 
 /// The variables that it cannot do without.
 pub(crate) const NEEDS: &[&str] = &["AUDIT_TABLE_NAME", "LEDGER_TABLE_NAME"];
 
 pub(crate) async fn run(args: &Args, session: &Session, out: &Out) -> Result<Verdict, Error> {
-    let audit = audit(session, args.conversation, !args.no_read).await?;
+    let audit = audit(session, args.conversation, &args.key.read()?, !args.no_read).await?;
     let page = || page(&audit, session.now(), out.zone());
     if args.html.as_deref().is_some_and(html::is_stdout) {
         out.raw(page().as_bytes());
         return Ok(audit.verdict());
     }
     for custody in &audit.custodies {
-        tell(custody, out);
+        tell(&audit, custody, out);
     }
     if let Some(path) = &args.html {
         html::write(path, &page())?;
@@ -74,42 +76,87 @@ fn words(audit: &Audit) -> Text {
         Some(first) => findings.fold(first, |text, next| text.lines(&next)),
         None if !audit.is_archived() => Text::styled(BAD, "not archived")
             .add(": nothing of it was stored, so nothing is proven; no event was changed, removed or added"),
-        None => Text::styled(GOOD, "whole")
-            .add(": no event was changed, removed or added, the ledger says the same, and ")
-            .add(files_read(audit)),
-    }
-}
-
-/// Says what became of the files of a conversation without findings.
-fn files_read(audit: &Audit) -> String {
-    match &audit.proven {
-        None => "no file was read back (--no-read)".to_owned(),
-        Some(proven) => {
-            let files = counted(proven.len() as u64, "file", "files");
-            format!("{files} read back: as archived, to the byte")
+        None => {
+            let whole = Text::styled(GOOD, "whole")
+                .add(": no event was changed, removed or added, the ledger says the same, and ")
+                .add(files_read(audit));
+            let unarchived = audit.unarchived();
+            unarchived.fold(whole, |text, custody| {
+                text.line().style(BAD, not_archived(custody))
+            })
         }
     }
 }
 
-fn tell(custody: &Custody, out: &Out) {
-    out.heading(|| format!("{}: {}", custody::named(&custody.recording), state(custody)));
-    for (event, before) in with_before(&custody.events) {
-        out.item(event, || event_text(event, before, out.zone()));
+/// Says that a recording of a conversation is not archived, and how it stands.
+fn not_archived(custody: &Custody) -> String {
+    let named = capitalised(&custody::named(&custody.recording));
+    format!("{named} is not archived: {}", state(custody))
+}
+
+/// Says what became of the files of a conversation without findings, and what the log holds.
+fn files_read(audit: &Audit) -> String {
+    let log = audit.sealed.as_ref().map(|log| {
+        let events: usize = audit.custodies.iter().map(|custody| custody.events.len()).sum();
+        format!(
+            "; the log {} holds {} of {events} events",
+            log.origin,
+            log.leaves.len()
+        )
+    });
+    let log = log.unwrap_or_default();
+    files_alone(audit) + &log
+}
+
+/// Says what became of the files.
+fn files_alone(audit: &Audit) -> String {
+    match &audit.proven {
+        None => "no file was read back (--no-read)".to_owned(),
+        Some(proven) => {
+            let files = counted(proven.len() as u64, "file", "files");
+            let read = format!("{files} read back: as archived, to the byte");
+            match audit.gone.len() {
+                0 => read,
+                _ if proven.is_empty() => "no file was read back: all have expired".to_owned(),
+                gone => format!(
+                    "{read}; {} expired",
+                    counted(gone as u64, "file has", "files have")
+                ),
+            }
+        }
     }
 }
 
-fn event_text(event: &AuditEvent, before: Option<&AuditEvent>, zone: &Zone) -> Text {
+fn tell(audit: &Audit, custody: &Custody, out: &Out) {
+    out.heading(|| format!("{}: {}", custody::named(&custody.recording), state(custody)));
+    for (event, before) in with_before(&custody.events) {
+        out.item(event, || event_text(audit, event, before, out.zone()));
+    }
+}
+
+fn event_text(audit: &Audit, event: &AuditEvent, before: Option<&AuditEvent>, zone: &Zone) -> Text {
     let style = if event.error().is_some() { BAD } else { GOOD };
     let text = |name: &str| event.text(name).unwrap_or_default();
     let at = zone.recorded(text("timestamp"));
     let line = Text::new(format!("  {at}  ")).style(style, text("action"));
     particulars(event, before)
         .into_iter()
+        .chain(sealed(audit, event))
         .fold(line, |line, (name, value)| {
             let line = line.line().add("      ");
             let line = line.style(DIM, format!("{name:<10}")).add(" ").hang();
             line.add(value)
         })
+}
+
+/// Says whether the log holds an event, where one is configured.
+fn sealed(audit: &Audit, event: &AuditEvent) -> Option<(&'static str, String)> {
+    let log = audit.sealed.as_ref()?;
+    let sealed = match log.leaf(event) {
+        Some(leaf) => format!("leaf {leaf} of the log {}", log.origin),
+        None => "not yet".to_owned(),
+    };
+    Some(("sealed", sealed))
 }
 
 fn state(custody: &Custody) -> &'static str {
@@ -215,8 +262,13 @@ fn verdict(audit: &Audit) -> String {
             )]
         }
         [] => {
-            let class = if audit.proven.is_some() { "good" } else { "warn" };
-            vec![(class, format!("{whole}, and {}.", files_read(audit)))]
+            let read = audit.proven.as_ref().is_some_and(|proven| !proven.is_empty());
+            let class = if read { "good" } else { "warn" };
+            let unarchived = audit
+                .unarchived()
+                .map(|custody| ("bad", format!("{}.", not_archived(custody))));
+            let lines = [(class, format!("{whole}, and {}.", files_read(audit)))];
+            lines.into_iter().chain(unarchived).collect()
         }
         findings => {
             let told = findings.iter().map(|finding| {
@@ -236,6 +288,9 @@ fn proof(audit: &Audit, key: &str) -> String {
     let Some(proven) = &audit.proven else {
         return "<span class=\"warn\">not read back</span>".to_owned();
     };
+    if let Some(gone) = audit.gone.iter().find(|gone| gone.archive_key == key) {
+        return format!("<span class=\"warn\">expired</span>: {}", escape(&gone.detail));
+    }
     match proven.iter().find(|proven| proven.archive_key == key) {
         Some(proven) if proven.notes.is_empty() => "<span class=\"good\">as archived</span>".to_owned(),
         Some(proven) => format!(
@@ -272,7 +327,7 @@ fn section(audit: &Audit, custody: &Custody, zone: &Zone) -> String {
     if !files.is_empty() {
         html.push_str(&cards(&["Object", "Size", "SHA-256", "Read back"], &files));
     }
-    html.push_str(&events(custody, zone));
+    html.push_str(&events(audit, custody, zone));
     if let Some(record) = &custody.record {
         html.push_str(&format!(
             "<p class=\"dim\">End of the chain in the ledger: event {}, hash <code>{}</code>, state {}</p>\n",
@@ -285,7 +340,7 @@ fn section(audit: &Audit, custody: &Custody, zone: &Zone) -> String {
 }
 
 /// Returns the table of a recording's events, with a mark where one is missing.
-fn events(custody: &Custody, zone: &Zone) -> String {
+fn events(audit: &Audit, custody: &Custody, zone: &Zone) -> String {
     let missing = |from: u64, to: u64| {
         let which = if from == to {
             format!("event {from}")
@@ -301,7 +356,7 @@ fn events(custody: &Custody, zone: &Zone) -> String {
         if seq > last + 1 {
             rows.push(missing(last + 1, seq - 1));
         }
-        rows.push(event_row(event, before, zone));
+        rows.push(event_row(audit, event, before, zone));
         last = seq.max(last);
     }
     if let Some(record) = custody.record.as_ref().filter(|record| record.seq > last) {
@@ -310,12 +365,13 @@ fn events(custody: &Custody, zone: &Zone) -> String {
     cards(&["#", &format!("Time ({zone})"), "Event", ""], &rows)
 }
 
-fn event_row(event: &AuditEvent, before: Option<&AuditEvent>, zone: &Zone) -> Vec<String> {
+fn event_row(audit: &Audit, event: &AuditEvent, before: Option<&AuditEvent>, zone: &Zone) -> Vec<String> {
     let hashes = ["prevEventHash", "eventHash"].map(|name| {
         let value = event.text(name).unwrap_or("missing").to_owned();
         (name, value)
     });
     let particulars = particulars(event, before).into_iter().chain(hashes);
+    let particulars = particulars.chain(sealed(audit, event));
     let particulars = particulars
         .map(|(name, value)| format!("<span class=\"dim\">{name}</span> <code>{}</code>", escape(value)));
     let class = if event.error().is_some() { "bad" } else { "good" };
@@ -393,12 +449,15 @@ mod tests {
             intact: true,
             superseded: false,
             findings: findings.clone(),
+            contradiction: None,
         };
         Audit {
             conversation: ConversationId::parse(CONVERSATION).unwrap(),
             custodies: vec![custody],
             findings,
             proven: None,
+            sealed: None,
+            gone: Vec::new(),
         }
     }
 
@@ -407,7 +466,7 @@ mod tests {
         let (audit, utc) = (with(Vec::new()), Zone::parse("UTC").unwrap());
         let texts = with_before(&audit.custodies[0].events);
         let texts: Vec<_> = texts
-            .map(|(event, before)| event_text(event, before, &utc).plain())
+            .map(|(event, before)| event_text(&audit, event, before, &utc).plain())
             .collect();
         insta::assert_snapshot!("text", format!("{}\n{}", texts.join("\n"), words(&audit).plain()));
         let broken = with(vec![Finding {

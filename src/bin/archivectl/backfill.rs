@@ -17,7 +17,7 @@ use crate::words;
 /// Archive what was recorded before the archiver was there, or while it was not.
 ///
 /// Lists the conversations of the days given through Genesys' analytics, keeps those in which a recording was started,
-/// drops those that the ledger says are settled (archived, and nothing more can come), and sends the rest to the work
+/// drops those that are settled (archived, and nothing more can come), by audit and ledger, and sends the rest to the work
 /// queue, where the function takes them.
 /// Or takes the ids from a list (--ids), or archives right here (--local).
 ///
@@ -39,8 +39,9 @@ A list is CSV or JSON Lines: conversationId[,recordingId,expectedSha256].
 Genesys allows 300 requests a minute per token, and live traffic needs its share: with some 4 requests for a \
 conversation, the default rate leaves a third of it. What is settled is not sent, unless it was settled without a \
 recording: then it is looked at again. What is archived and not settled is sent, too: it is listed again, and nothing is \
-downloaded twice. Without settling (SETTLE_SECONDS=0, --local), what the ledger knows as \
-archived, and nothing else of it open, is not sent.")]
+downloaded twice. Without settling (SETTLE_SECONDS=0, --local), what is archived by \
+audit and ledger, and nothing else of it open, is not sent. Where these two contradict each other, nothing is sent and \
+the conversation is named.")]
 pub(crate) struct Args {
     #[command(flatten)]
     days: Days,
@@ -105,9 +106,9 @@ impl Args {
         ];
         match (self.local, &self.ids) {
             (true, _) => ALL,
-            // Only the ledger is asked, and only the days come from Genesys.
-            (false, Some(_)) => &["LEDGER_TABLE_NAME"],
-            (false, None) => &["GENESYS_SECRET_ID", "LEDGER_TABLE_NAME"],
+            // Only the days come from Genesys.
+            (false, Some(_)) => &["AUDIT_TABLE_NAME", "LEDGER_TABLE_NAME"],
+            (false, None) => &["GENESYS_SECRET_ID", "AUDIT_TABLE_NAME", "LEDGER_TABLE_NAME"],
         }
     }
 
@@ -193,7 +194,7 @@ fn text(item: &Item, done: &str) -> Text {
         Item::Refused(refused) => {
             Text::styled(BAD, "not taken").add(format!(" by the work queue: {}", refused.key))
         }
-        Item::Unexpected(left) => Text::styled(BAD, "left out").add(format!(
+        Item::LeftOut(left) => Text::styled(BAD, "left out").add(format!(
             " {}, recording {}: {}",
             left.interaction_id, left.recording_id, left.error
         )),
@@ -242,6 +243,11 @@ fn summary(figures: &Figures, done: &str) -> Text {
             figures.unexpected,
             "was refused for its hash (hash_mismatch) and is left out: give it in a list (--ids) with the expectedSha256 that is right",
             "were refused for their hashes (hash_mismatch) and are left out: give them in a list (--ids) with the expectedSha256 that is right",
+        ),
+        (
+            figures.contradicted,
+            "is left out, as ledger and audit contradict each other: see archivectl verify CONVERSATION",
+            "are left out, as ledger and audit contradict each other: see archivectl verify CONVERSATION",
         ),
         (
             figures.refused,
@@ -348,6 +354,7 @@ mod tests {
             sent_before: 5_000,
             expired: 1,
             unexpected: 1,
+            contradicted: 1,
             dry_run: false,
             interrupted: true,
             estimate: None,

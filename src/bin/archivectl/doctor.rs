@@ -1,6 +1,6 @@
 //! `archivectl doctor`: looks at each thing that the archiver needs, and says how to fix what is not right.
 
-use recording_archiver::ops::doctor::{Check, Figures, State, WebhookCheck, doctor};
+use recording_archiver::ops::doctor::{Check, Figures, Policy, State, WebhookCheck, doctor};
 use recording_archiver::ops::{Error, Event, Listener, Session, Verdict};
 
 use crate::out::Out;
@@ -17,6 +17,8 @@ Examples:
   archivectl doctor --stack recording-archiver
   # also sends a test event to the webhook's receiver
   archivectl doctor --webhook
+  # also proves that the bucket refuses what could replace an object
+  archivectl doctor --probe
 
 Exit code 1: there are problems. Warnings alone are no problem.
 Genesys cannot be asked which divisions the OAuth client may see: what it may not see looks like no recording at all.")]
@@ -24,6 +26,9 @@ pub(crate) struct Args {
     /// Send a signed test event to the webhook's receiver.
     #[arg(long)]
     webhook: bool,
+    /// Also send a put that the bucket's policy has to refuse. Its checksum is wrong, so that S3 never stores it.
+    #[arg(long)]
+    probe: bool,
 }
 
 /// The variables that it cannot do without.
@@ -45,7 +50,8 @@ pub(crate) async fn run(args: &Args, session: &Session, out: &Out) -> Result<Ver
     } else {
         WebhookCheck::Configuration
     };
-    let ended = doctor(session, webhook, Listener::new(&listener)).await;
+    let policy = if args.probe { Policy::Probe } else { Policy::Read };
+    let ended = doctor(session, webhook, policy, Listener::new(&listener)).await;
     out.summary(&ended.figures, || words(&ended.figures));
     ended.end?;
     Ok(ended.figures.verdict())

@@ -8,11 +8,14 @@ mod audit;
 mod backfill;
 mod catalog;
 mod doctor;
+mod erase;
 mod find;
 mod html;
+mod log;
 mod man;
 mod out;
 mod progress;
+mod proof;
 mod reconcile;
 mod redrive;
 mod report;
@@ -66,6 +69,8 @@ enum Command {
     Reconcile(reconcile::Args),
     Verify(verify::Args),
     Audit(audit::Args),
+    Log(log::Args),
+    Erase(erase::Args),
     Doctor(doctor::Args),
     Report(report::Args),
     Find(Box<find::Args>),
@@ -86,7 +91,7 @@ async fn main() -> ExitCode {
     };
     let interrupt = on_ctrl_c();
     let out = Out::new(&cli.common, interrupt.clone());
-    log(&cli.common);
+    show_log(&cli.common);
     let done = run(&cli, &out, interrupt).await;
     // A proof that is cut off is none, whatever it would have said.
     match (out.finish(), done) {
@@ -140,6 +145,8 @@ async fn run(cli: &Cli, out: &Out, interrupt: Interrupt) -> Result<Verdict, Erro
         Command::Reconcile(_) => reconcile::NEEDS,
         Command::Verify(_) => verify::NEEDS,
         Command::Audit(_) => audit::NEEDS,
+        Command::Log(args) => args.needs(),
+        Command::Erase(_) => erase::NEEDS,
         Command::Doctor(_) => doctor::NEEDS,
         Command::Report(_) => report::NEEDS,
         Command::Find(_) => find::NEEDS,
@@ -163,6 +170,8 @@ async fn run(cli: &Cli, out: &Out, interrupt: Interrupt) -> Result<Verdict, Erro
         Command::Redrive(args) => redrive::run(args, &session, out).await,
         Command::Verify(args) => verify::run(args, &session, out).await,
         Command::Audit(args) => audit::run(args, &session, out).await,
+        Command::Log(args) => log::run(args, &session, out).await,
+        Command::Erase(args) => erase::run(args, &session, out).await,
         Command::Doctor(args) => doctor::run(args, &session, out).await,
         Command::Report(args) => report::run(args, &session, out).await,
         Command::Find(args) => find::run(args, &session, out).await,
@@ -201,7 +210,7 @@ fn on_ctrl_c() -> Interrupt {
 
 /// Writes what the library has to say to stderr: warnings, and more with `-v` and `-vv`. Below `-v` the SDKs' own code
 /// is silent, as what matters of it is in an error, and so is archiving, whose results are items.
-fn log(common: &Common) {
+fn show_log(common: &Common) {
     let level = match (common.quiet, common.verbose) {
         (true, _) => "off,recording_archiver=error",
         (_, 0) => "off,recording_archiver=warn,recording_archiver::archive=error",

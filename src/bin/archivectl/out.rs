@@ -108,7 +108,7 @@ impl Out {
     }
 
     /// Remembers that results are lost, and ends the command. A reader that went away (`| head`) wants no more.
-    fn note_loss(&self, written: io::Result<()>) {
+    pub(crate) fn note_loss(&self, written: io::Result<()>) {
         if let Err(error) = written
             && error.kind() != io::ErrorKind::BrokenPipe
         {
@@ -192,7 +192,7 @@ pub(crate) fn error_line(error: &Error) {
 }
 
 /// Writes a value for programs. What is written has text keys and finite numbers, so it can be.
-fn json_line(value: &impl Serialize) -> String {
+pub(crate) fn json_line(value: &impl Serialize) -> String {
     visible_json(&serde_json::to_string(value).unwrap_or_default())
 }
 

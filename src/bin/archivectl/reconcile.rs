@@ -1,6 +1,6 @@
 //! `archivectl reconcile`: what was recorded at Genesys and is not archived, and the reverse.
 
-use recording_archiver::ops::reconcile::{Figures, Item, Request, Standing, reconcile};
+use recording_archiver::ops::reconcile::{Figures, Item, Reason, Request, Standing, reconcile};
 use recording_archiver::ops::{Error, Listener, Session, Verdict, custody};
 
 use crate::args::{BEGAN, Days, FilterArgs, rate};
@@ -34,6 +34,8 @@ Reasons:
   older_than_18_months  not lost: Genesys gives these to organisations on its
                         list only
   older_than_5_years    not lost: Genesys gives these through a special job
+  contradicted          ledger and audit contradict each other: see archivectl
+                        verify CONVERSATION; no job is sent
 That a recording was started is no promise that there is one: a job for what has none ends as never_ready.
 
 Exit code 1: something is missing. What is archived and not listed by Genesys is told, and is no finding: it was deleted \
@@ -113,6 +115,10 @@ fn words(figures: &Figures, enqueue: bool) -> Text {
         let line = format!("{:>9}  {}", count(*number), reason.as_str());
         text = text.line().style(style, line);
     }
+    if figures.reasons.contains_key(&Reason::Contradicted) {
+        let remedy = "contradicted: archivectl verify CONVERSATION says what differs, and what to do";
+        text = text.line().add(remedy);
+    }
     for (number, what) in [
         (figures.not_listed, "archived, and not listed by Genesys any more"),
         (
@@ -146,7 +152,7 @@ fn words(figures: &Figures, enqueue: bool) -> Text {
 mod tests {
     use std::collections::BTreeMap;
 
-    use recording_archiver::ops::reconcile::{Cause, NotListed, Reason};
+    use recording_archiver::ops::reconcile::{Cause, NotListed};
 
     use super::*;
 

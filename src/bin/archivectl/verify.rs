@@ -1,13 +1,18 @@
 //! `archivectl verify`: proves that the archive is what it was, byte by byte and event by event.
 
+use std::path::PathBuf;
+
 use recording_archiver::domain::recording::ConversationId;
 use recording_archiver::ops::finding::Finding;
 use recording_archiver::ops::span::{Axis, Span};
-use recording_archiver::ops::verify::{Figures, Item, Proven, Request, Sample, Scope, verify};
+use recording_archiver::ops::verify::{
+    Ending, Figures, Gone, Item, Proven, Request, Sample, Scope, Sealed, verify,
+};
 use recording_archiver::ops::{Error, Listener, Session, Verdict};
 
-use crate::args::{self, Days, EITHER};
+use crate::args::{self, Days, EITHER, OutsideArgs};
 use crate::out::Out;
+use crate::proof::Proof;
 use crate::text::{BAD, DIM, GOOD, NOTE, Text};
 use crate::words::{bytes, count, counted};
 
@@ -26,13 +31,17 @@ Examples:
   archivectl verify --from 2026-03-01 --to 2026-03-31
   # the calls of March, whenever they were archived
   archivectl verify --from 2026-03-01 --to 2026-03-31 --by call
+  # the proof of March, as one JSON document that stands for itself
+  archivectl verify --from 2026-03-01 --to 2026-03-31 --proof proof-2026-03.json
   # a spot check, another one each time
   archivectl verify --sample 1%
+  # against what was kept outside the account
+  archivectl verify --checkpoint 2026-03-31.checkpoint --key log.pub
   # one conversation
   archivectl verify c0000000-0000-4000-8000-000000000001
 
 It needs to read only: s3:GetObject, GetObjectTagging, GetObjectRetention, GetObjectLegalHold, ListBucket and \
-ListBucketVersions, dynamodb:Query and Scan, and kms:Decrypt if the bucket is encrypted with a key of yours. S3 bills three requests for each object, a listing more where there are versions, and traffic out of the \
+ListBucketVersions, dynamodb:Query and Scan, and kms:Decrypt if the bucket is encrypted with a key of yours. S3 bills two requests for each object, a listing more where there are versions, and traffic out of the \
 region, so run it in the bucket's region.")]
 pub(crate) struct Args {
     /// Conversations to look at, whenever they were archived.
@@ -52,9 +61,15 @@ pub(crate) struct Args {
     /// Which sample: the same word, the same conversations. Default: a random word, which is printed.
     #[arg(long, value_name = "WORD", requires = "sample")]
     seed: Option<String>,
+    /// Also write the proof into this file: one JSON document with what was looked at, each object and its hash, the
+    /// findings, and the verdict. It must not be there yet.
+    #[arg(long, value_name = "FILE")]
+    proof: Option<PathBuf>,
     /// How many conversations at a time.
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=64))]
     concurrency: u16,
+    #[command(flatten)]
+    outside: OutsideArgs,
 }
 
 /// The variables that it cannot do without.
@@ -78,11 +93,19 @@ pub(crate) async fn run(args: &Args, session: &Session, out: &Out) -> Result<Ver
             None => Sample::random(share),
         }),
         concurrency: args.concurrency.into(),
+        outside: args.outside.read()?,
     };
+    let proof = args.proof.as_deref().map(Proof::begin).transpose()?;
     let progress = out.progress("verify");
-    let show = |item: Item| match &item {
-        Item::Finding(found) => out.item(&item, || finding(found)),
-        Item::Proven(object) => out.detail(&item, || proven(object)),
+    let show = |item: Item| {
+        if let Some(proof) = &proof {
+            out.note_loss(proof.add(&item));
+        }
+        match &item {
+            Item::Finding(found) => out.item(&item, || finding(found)),
+            Item::Proven(object) => out.detail(&item, || proven(object)),
+            Item::Gone(object) => out.detail(&item, || gone(object)),
+        }
     };
     let listener = |event| progress.hear(event, show);
     let ended = verify(session, request, Listener::new(&listener)).await;
@@ -90,6 +113,10 @@ pub(crate) async fn run(args: &Args, session: &Session, out: &Out) -> Result<Ver
     let begun = ended.figures.conversations > 0;
     out.ended(&ended, begun, || words(&ended.figures));
     ended.end?;
+    if let (Some(proof), Some(path)) = (proof, &args.proof) {
+        let sha256 = proof.finish(&ended.figures)?;
+        out.note(format!("proof written: {}, SHA-256 {sha256}", path.display()));
+    }
     Ok(ended.figures.verdict())
 }
 
@@ -115,6 +142,15 @@ fn proven(object: &Proven) -> Text {
         .fold(text, |text, note| text.line().add(format!("  {note}")))
 }
 
+/// Shows an object that ended lawfully.
+fn gone(object: &Gone) -> Text {
+    let ending = match object.ending {
+        Ending::Expired => "expired",
+    };
+    let text = Text::styled(NOTE, ending).add(format!(" {}", object.archive_key));
+    text.line().add(format!("  {}", object.detail))
+}
+
 /// Says which days were looked at.
 fn days(scope: &Scope) -> Option<String> {
     let (by, from, to) = (scope.by?, scope.from?, scope.to?);
@@ -124,6 +160,39 @@ fn days(scope: &Scope) -> Option<String> {
         ),
         Axis::Archived => format!("archived {from} to {to} (--by archived), whenever the calls were"),
     })
+}
+
+/// Says what was held against the log.
+fn against_log(log: Option<&Sealed>) -> String {
+    let Some(log) = log else {
+        return "no log is configured: nothing was held against a log".to_owned();
+    };
+    let Some(time) = log.time else {
+        return format!(
+            "the log {} has no checkpoint yet: nothing was held against it",
+            log.origin
+        );
+    };
+    let mut said = format!(
+        "{} held by the log {}: sealed by the checkpoint of {time}, size {}",
+        counted(log.sealed, "audit event is", "audit events are"),
+        log.origin,
+        count(log.size)
+    );
+    if log.young > 0 {
+        said.push_str(&format!("; {} of the last hour not yet", count(log.young)));
+    }
+    if log.leaves > 0 {
+        said.push_str(&format!(
+            "; {} of it looked up in the audit",
+            counted(log.leaves, "leaf", "leaves")
+        ));
+    }
+    said.push_str(match log.kept {
+        true => "; it goes on from the checkpoint that was given",
+        false => "; not held against one kept outside (--checkpoint)",
+    });
+    said
 }
 
 fn words(figures: &Figures) -> Text {
@@ -144,16 +213,29 @@ fn words(figures: &Figures) -> Text {
     if let Some(days) = figures.scope.as_ref().and_then(days) {
         text = text.line().add(days);
     }
+    text = text.line().add(against_log(figures.log.as_ref()));
     if figures.noted > 0 {
         text = text.line().add(format!(
             "{} with a note (-v): a lawful change, or something that was not recorded then",
             counted(figures.noted, "file", "files")
         ));
     }
+    if figures.gone > 0 {
+        text = text.line().add(format!(
+            "{} expired (-v): deleted after the lock had ended, so nothing of it is proven but its audit",
+            counted(figures.gone, "file has", "files have")
+        ));
+    }
     if figures.unarchived > 0 {
         text = text.line().add(format!(
             "{} not archived (see archivectl reconcile): nothing is proven of them but their audit",
             counted(figures.unarchived, "recording is", "recordings are")
+        ));
+    }
+    if figures.erased > 0 {
+        text = text.line().add(format!(
+            "{} erased on purpose (archivectl audit CONVERSATION says by whom and why)",
+            counted(figures.erased, "recording was", "recordings were")
         ));
     }
     if let Some(sample) = &figures.sample {

@@ -65,6 +65,13 @@ impl Chain {
 }
 
 impl AuditEvent {
+    /// Returns `eventHash` if it is the hash of the event, in 64 lower-case hex digits; `None` for a missing or wrong
+    /// one.
+    pub fn intact_hash(&self) -> Option<String> {
+        let hash = self.hash();
+        (self.text("eventHash") == Some(hash.as_str())).then_some(hash)
+    }
+
     /// Returns the SHA-256 over the canonical JSON of all attributes but `eventHash`, in hex.
     ///
     /// Canonical: keys sorted, no spaces, as `serde_json` writes a map; numbers are whole, so they have one spelling.

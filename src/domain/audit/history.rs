@@ -22,6 +22,10 @@ pub struct Stored {
     pub size_bytes: u64,
     /// The attempt that wrote it.
     pub attempt_id: String,
+    /// Its channel, for a recording with a file for each.
+    pub channel: Option<u64>,
+    /// Its number among consecutive files.
+    pub part: Option<u64>,
     /// The time of the event.
     pub at: Option<Timestamp>,
     /// What S3 keeps beside the bytes; `None`: not recorded then.
@@ -39,6 +43,8 @@ impl Stored {
             sha256: event.sha256()?.to_owned(),
             size_bytes: event.number("sizeBytes")?,
             attempt_id: event.text("attemptId")?.to_owned(),
+            channel: event.number("channel"),
+            part: event.number("part"),
             at: event.timestamp(),
             stored_as: StoredAs::deserialize(attributes).ok(),
             kind: match event.action() {
@@ -52,11 +58,23 @@ impl Stored {
     pub fn difference(&self, file: &ArchivedFile) -> Option<String> {
         let attempt = file.attempt_id.to_string();
         let size = [file.size_bytes, self.size_bytes].map(|size| size.to_string());
-        let told = [
+        let number =
+            |number: Option<u64>| number.map_or_else(|| "none".to_owned(), |number| number.to_string());
+        // An event names the channel of a file that is no part of a sequence. Older events name neither.
+        let channel = file.channel.filter(|_| file.part.is_none()).map(u64::from);
+        let channel = [channel, self.channel].map(number);
+        let part = [file.part.map(u64::from), self.part].map(number);
+        let mut told = vec![
             ("SHA-256", &file.sha256, &self.sha256),
             ("attempt", &attempt, &self.attempt_id),
             ("size", &size[0], &size[1]),
         ];
+        if self.stored_as.is_some() || self.channel.or(self.part).is_some() {
+            told.extend([
+                ("channel", &channel[0], &channel[1]),
+                ("part", &part[0], &part[1]),
+            ]);
+        }
         let differs = told.into_iter().find(|(_, ledger, audit)| ledger != audit);
         differs
             .map(|(name, ledger, audit)| format!("{name} is {ledger} in the ledger and {audit} in the audit"))

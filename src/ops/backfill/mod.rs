@@ -63,21 +63,22 @@ pub enum Item {
     BadLine(BadLine),
     /// The work queue refused a job.
     Refused(Refused),
-    /// A conversation is left out because its bytes were not those that a job expected.
-    Unexpected(Unexpected),
+    /// A conversation is left out because its bytes were not those that a job expected, or because ledger and audit
+    /// contradict each other.
+    LeftOut(LeftOut),
     /// A recording was archived on this machine, or was not.
     Archived(Archived),
 }
 
-/// A recording whose bytes were not those that a job expected.
+/// A recording for which its conversation is left out.
 #[derive(Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Unexpected {
+pub struct LeftOut {
     /// Its conversation, which is left out.
     pub interaction_id: String,
     /// The recording as ledger and audit spell it.
     pub recording_id: String,
-    /// The error in its audit.
+    /// The error in its audit, or what ledger and audit say differently.
     pub error: String,
 }
 
@@ -138,7 +139,7 @@ pub struct Counts {
     pub filtered: u64,
     /// Not over yet.
     pub ongoing: u64,
-    /// Archived already, according to the ledger.
+    /// Archived already, according to audit and ledger.
     pub archived: u64,
     /// Sent, or archived on this machine.
     pub sent: u64,
@@ -165,6 +166,8 @@ pub struct Figures {
     pub expired: u64,
     /// Left out because a job refused the bytes for their hash.
     pub unexpected: u64,
+    /// Left out because ledger and audit contradict each other.
+    pub contradicted: u64,
     /// Nothing was sent, as this is a dry run.
     pub dry_run: bool,
     /// Ctrl-C ended it early.
@@ -178,9 +181,14 @@ pub struct Figures {
 }
 
 impl Figures {
+    /// Counts the conversations that were left out.
+    fn left_out(&self) -> u64 {
+        self.unexpected + self.contradicted
+    }
+
     /// Returns whether there are findings.
     pub fn verdict(&self) -> Verdict {
-        if self.bad_lines + self.refused + self.expired + self.unexpected + self.unreadable_now == 0 {
+        if self.bad_lines + self.refused + self.expired + self.left_out() + self.unreadable_now == 0 {
             Verdict::Clean
         } else {
             Verdict::Findings
@@ -300,6 +308,7 @@ struct Findings {
     unreadable: u64,
     expired: u64,
     unexpected: u64,
+    contradicted: u64,
 }
 
 /// A job, with its key in the checkpoint and the length of its conversation for the estimate.
@@ -354,6 +363,7 @@ impl Backfill<'_> {
             unreadable,
             expired,
             unexpected,
+            contradicted,
         } = self.findings;
         Figures {
             counts: self.totals.counts.clone(),
@@ -364,6 +374,7 @@ impl Backfill<'_> {
             sent_before: self.sent_before.min(self.totals.counts.sent),
             expired,
             unexpected,
+            contradicted,
             dry_run: self.sink.is_none(),
             interrupted: end.as_ref().is_err_and(Error::is_interruption),
             estimate,

@@ -2,37 +2,76 @@
 
 use futures_util::{StreamExt as _, TryStreamExt as _};
 
-use super::done::{Proof, is_archived};
-use super::{Backfill, Candidate, Item, Refused, Unexpected};
+use super::done::{Proof, concerns, is_archived};
+use super::{Backfill, Candidate, Item, LeftOut, Refused};
 use crate::aws::ledger::Ledger;
-use crate::domain::record::{Record, State};
-use crate::domain::recording::ConversationId;
+use crate::domain::job::Job;
+use crate::domain::record::Record;
+use crate::ops::finding::Code;
 use crate::ops::sink::{BATCH, Done};
 use crate::ops::{Error, custody};
 
-/// Number of conversations that the ledger is asked about at a time.
+/// Number of conversations that the tables are asked about at a time.
 pub(super) const LOOKUPS: usize = 16;
 
-/// Returns the first recording of the conversation that a job refused for its hash. The audit is read only if a
-/// recording failed.
-async fn unexpected(
-    ledger: &Ledger,
-    id: ConversationId,
-    records: &[Record],
-) -> Result<Option<Unexpected>, Error> {
-    if records.iter().all(|record| record.state != State::Failed) {
-        return Ok(None);
-    }
-    let (custodies, _) = custody::of(ledger, id).await?;
-    let found = custodies.iter().find_map(|custody| {
-        let error = custody::unexpected(custody.record.as_ref(), &custody.events)?;
-        Some((custody.recording.clone(), error))
-    });
-    Ok(found.map(|(recording_id, error)| Unexpected {
+/// What becomes of a job.
+enum Fate {
+    /// Everything that it asks for is archived.
+    Archived,
+    /// Its bytes were not those that an earlier job expected.
+    Unexpected(LeftOut),
+    /// The function would go by a ledger that the audit contradicts.
+    Contradicted(LeftOut),
+    /// It has to be sent.
+    Due,
+}
+
+/// What decides whether a conversation is archived.
+#[derive(Clone, Copy)]
+struct Rules {
+    proof: Proof,
+    /// A list decides itself which hash is expected of a conversation that it names.
+    by_name: bool,
+}
+
+/// Decides by audit and ledger what becomes of a job, and whether the function has to look at its conversation anew.
+async fn fate(ledger: &Ledger, job: &mut Job, Rules { proof, by_name }: Rules) -> Result<Fate, Error> {
+    let id = job.conversation;
+    let (custodies, findings) = custody::of(ledger, id).await?;
+    let left_out = |recording: &str, error: &str| LeftOut {
         interaction_id: id.to_string(),
-        recording_id,
-        error,
-    }))
+        recording_id: recording.to_owned(),
+        error: error.to_owned(),
+    };
+    // A record that cannot be read may be unfinished: the function finds out.
+    let readable = findings
+        .iter()
+        .all(|finding| finding.code != Code::LedgerUnreadable);
+    let about = custodies
+        .iter()
+        .filter(|custody| concerns(job, &custody.recording));
+    let mut contradicted =
+        about.filter_map(|custody| Some((&custody.recording, custody.contradiction.as_ref()?)));
+    if let Some((recording, contradiction)) = contradicted.next().filter(|_| readable) {
+        return Ok(Fate::Contradicted(left_out(recording, contradiction)));
+    }
+    // Their states are those of the audit.
+    let records: Vec<_> = custodies
+        .iter()
+        .filter_map(|custody| custody.record.as_ref())
+        .collect();
+    if readable && is_archived(job, &records, proof) {
+        return Ok(Fate::Archived);
+    }
+    // Without it the function would answer from the ledger.
+    let empty = Record::is_settled_empty(records);
+    job.recheck |= proof == Proof::Settled && job.recording.is_none() && empty;
+    let mut failed = custodies.iter().filter_map(|custody| {
+        let error = custody::unexpected(custody.record.as_ref(), &custody.events)?;
+        Some(left_out(&custody.recording, &error))
+    });
+    let unexpected = if by_name { None } else { failed.next() };
+    Ok(unexpected.map_or(Fate::Due, Fate::Unexpected))
 }
 
 impl Backfill<'_> {
@@ -50,39 +89,33 @@ impl Backfill<'_> {
         } else {
             Proof::KnownRecordings
         };
-        // A list decides itself which hash is expected of a conversation that it names.
-        let by_name = self.by_name;
+        let rules = Rules {
+            proof,
+            by_name: self.by_name,
+        };
         let lookups = new.into_iter().map(|mut candidate| async move {
-            let known = ledger.all_records(candidate.job.conversation).await?;
-            // A record that cannot be read may be unfinished: the function finds out.
-            let archived = known.unreadable.is_empty() && is_archived(&candidate.job, &known.records, proof);
-            // Without it the function would answer from the ledger.
-            candidate.job.recheck |= proof == Proof::Settled
-                && candidate.job.recording.is_none()
-                && Record::is_settled_empty(&known.records);
-            let unexpected = if archived || by_name {
-                None
-            } else {
-                unexpected(ledger, candidate.job.conversation, &known.records).await?
-            };
-            Ok::<_, Error>((archived, unexpected, candidate))
+            let fate = fate(ledger, &mut candidate.job, rules).await?;
+            Ok::<_, Error>((fate, candidate))
         });
         let looked_up = futures_util::stream::iter(lookups)
             .buffered(LOOKUPS)
             .try_collect::<Vec<_>>();
-        for (archived, unexpected, candidate) in self.session.unless_interrupted(looked_up).await? {
-            if archived {
-                self.totals.counts.archived += 1;
-                continue;
-            }
-            if let Some(unexpected) = unexpected {
-                self.findings.unexpected += 1;
-                self.listener.item(Item::Unexpected(unexpected));
-                continue;
-            }
-            self.batch.push(candidate);
-            if self.batch.len() == BATCH {
-                self.flush().await?;
+        for (fate, candidate) in self.session.unless_interrupted(looked_up).await? {
+            let (count, left) = match fate {
+                Fate::Due => {
+                    self.batch.push(candidate);
+                    if self.batch.len() == BATCH {
+                        self.flush().await?;
+                    }
+                    continue;
+                }
+                Fate::Archived => (&mut self.totals.counts.archived, None),
+                Fate::Unexpected(left) => (&mut self.findings.unexpected, Some(left)),
+                Fate::Contradicted(left) => (&mut self.findings.contradicted, Some(left)),
+            };
+            *count += 1;
+            if let Some(left) = left {
+                self.listener.item(Item::LeftOut(left));
             }
         }
         Ok(())

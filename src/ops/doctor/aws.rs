@@ -35,7 +35,13 @@ impl Doctor<'_> {
             )
             .await?;
         let Some(lock) = &config.object_lock else {
-            return Ok(());
+            let unlocked = async {
+                Ok(Said::warning(
+                    "what is archived is not locked: it can be deleted",
+                    "set Evidence to enforced (a stack), or S3_OBJECT_LOCK_MODE and S3_OBJECT_LOCK_DAYS",
+                ))
+            };
+            return self.sheet.check("object_lock", &["bucket"], "", unlocked).await;
         };
         self.sheet
             .check(

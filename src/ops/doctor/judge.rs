@@ -1,6 +1,8 @@
-//! Judges clocks and keys.
+//! Judges clocks, keys, policies and trails.
 
+use aws_sdk_cloudtrail::types::{AdvancedEventSelector, EventSelector, ReadWriteType};
 use jiff::{SignedDuration, Timestamp};
+use serde_json::Value;
 
 use super::sheet::Said;
 use crate::ops::clock;
@@ -38,8 +40,85 @@ pub(super) fn keys(table: &str, found: [Option<&str>; 2], expected: [&str; 2]) -
     ))
 }
 
+/// Returns the statements of a policy that deny something. A text that is no policy has none.
+fn denials(policy: &str) -> Vec<Value> {
+    let policy: Value = serde_json::from_str(policy).unwrap_or_default();
+    let statements = policy["Statement"].as_array().cloned().unwrap_or_default();
+    let denies = |statement: &Value| {
+        statement["Effect"] == "Deny"
+            && (statement["Principal"] == "*" || statement["Principal"]["AWS"] == "*")
+    };
+    statements.into_iter().filter(denies).collect()
+}
+
+/// Returns whether a statement is about this action.
+fn names(statement: &Value, action: &str) -> bool {
+    let matches = |found: &Value| {
+        found.as_str().is_some_and(|found| match found.split_once('*') {
+            Some((start, _)) => action.starts_with(start),
+            None => found == action,
+        })
+    };
+    match &statement["Action"] {
+        Value::Array(actions) => actions.iter().any(matches),
+        action => matches(action),
+    }
+}
+
+/// Returns which of these actions no statement of a policy denies, under whatever conditions.
+pub(super) fn not_denied<'a>(policy: &str, actions: &[&'a str]) -> Vec<&'a str> {
+    let denials = denials(policy);
+    let open = actions
+        .iter()
+        .filter(|action| !denials.iter().any(|denial| names(denial, action)));
+    open.copied().collect()
+}
+
+/// Returns what a bucket's policy does not refuse of what it should.
+pub(super) fn bucket_policy(policy: &str) -> Vec<&'static str> {
+    let denials = denials(policy);
+    let denies = |action: &str, condition: [&str; 3]| {
+        let [operator, key, value] = condition;
+        let conditional =
+            |denial: &&Value| key.is_empty() || denial["Condition"][operator][key].as_str() == Some(value);
+        denials
+            .iter()
+            .filter(conditional)
+            .any(|denial| names(denial, action))
+    };
+    let mut missing = Vec::new();
+    if !denies("s3:PutObject", ["Null", "s3:if-none-match", "true"]) {
+        missing.push("puts without If-None-Match");
+    }
+    if !denies("s3:DeleteObjectVersion", [""; 3]) {
+        missing.push("deletes of versions");
+    }
+    if !denies("s3:PutObject", ["Bool", "aws:SecureTransport", "false"]) {
+        missing.push("unencrypted transport");
+    }
+    missing
+}
+
+/// Returns whether selectors of a trail include management events that write.
+pub(super) fn selects_management(basic: &[EventSelector], advanced: &[AdvancedEventSelector]) -> bool {
+    let basic = basic.iter().any(|selector| {
+        selector.include_management_events == Some(true)
+            && selector.read_write_type != Some(ReadWriteType::ReadOnly)
+    });
+    let is = |selector: &AdvancedEventSelector, field: &str, value: &str| {
+        let mut fields = selector.field_selectors().iter();
+        fields.any(|of| of.field() == field && of.equals().contains(&value.to_owned()))
+    };
+    let advanced = advanced
+        .iter()
+        .any(|selector| is(selector, "eventCategory", "Management") && !is(selector, "readOnly", "true"));
+    basic || advanced
+}
+
 #[cfg(test)]
 mod tests {
+    use aws_sdk_cloudtrail::types::AdvancedFieldSelector;
+
     use super::*;
 
     #[test]
@@ -80,5 +159,51 @@ mod tests {
                 "{told}"
             );
         }
+    }
+
+    #[test]
+    fn a_policy_is_judged_by_what_it_denies_to_everybody() {
+        assert_eq!(bucket_policy("no policy").len(), 3);
+        let policy = |principal: &str, effect: &str| {
+            format!(
+                r#"{{"Statement": [{{"Effect": "{effect}", "Principal": {principal}, "Action": ["dynamodb:Put*", "x"]}}]}}"#
+            )
+        };
+        let asked = ["dynamodb:PutItem", "dynamodb:DeleteItem"];
+        for (principal, effect, open) in [
+            (r#""*""#, "Deny", &asked[1..]),
+            (r#"{"AWS": "*"}"#, "Deny", &asked[1..]),
+            (r#"{"AWS": "arn:aws:iam::1:root"}"#, "Deny", &asked[..]),
+            (r#""*""#, "Allow", &asked[..]),
+        ] {
+            assert_eq!(not_denied(&policy(principal, effect), &asked), open);
+        }
+    }
+
+    #[test]
+    fn a_trail_is_judged_by_the_management_events_that_write() {
+        let basic = |included, kind| {
+            let selector = EventSelector::builder().include_management_events(included);
+            selector.read_write_type(kind).build()
+        };
+        let field = |name: &str, value: &str| {
+            let field = AdvancedFieldSelector::builder().field(name).equals(value);
+            field.build().unwrap()
+        };
+        let advanced = |fields: Vec<AdvancedFieldSelector>| {
+            let selector = AdvancedEventSelector::builder().set_field_selectors(Some(fields));
+            selector.build().unwrap()
+        };
+        assert!(selects_management(&[basic(true, ReadWriteType::All)], &[]));
+        assert!(!selects_management(&[basic(true, ReadWriteType::ReadOnly)], &[]));
+        assert!(!selects_management(&[basic(false, ReadWriteType::All)], &[]));
+        let management = || field("eventCategory", "Management");
+        assert!(selects_management(&[], &[advanced(vec![management()])]));
+        let reads = advanced(vec![management(), field("readOnly", "true")]);
+        assert!(!selects_management(&[], &[reads]));
+        assert!(!selects_management(
+            &[],
+            &[advanced(vec![field("eventCategory", "Data")])]
+        ));
     }
 }

@@ -1,6 +1,7 @@
 //! Checks each thing that the archiver needs, with a remedy for each problem.
 
 mod aws;
+mod evidence;
 mod genesys;
 mod judge;
 mod organisation;
@@ -24,10 +25,20 @@ pub enum WebhookCheck {
     TestEvent,
 }
 
+/// The check of the bucket's policy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Policy {
+    /// Read it.
+    Read,
+    /// Also send a put that it has to refuse, and that is never stored.
+    Probe,
+}
+
 /// Checks a set-up, one thing after the other.
 pub async fn doctor(
     session: &Session,
     webhook: WebhookCheck,
+    policy: Policy,
     listener: Listener<'_, Check>,
 ) -> Ended<Figures> {
     let mut doctor = Doctor {
@@ -35,7 +46,7 @@ pub async fn doctor(
         secrets: session.secrets(),
         sheet: Sheet::new(session, listener),
     };
-    let end = doctor.all(webhook).await;
+    let end = doctor.all(webhook, policy).await;
     Ended {
         figures: doctor.sheet.figures(&end),
         end,
@@ -49,12 +60,13 @@ struct Doctor<'a> {
 }
 
 impl Doctor<'_> {
-    async fn all(&mut self, webhook: WebhookCheck) -> Result<(), Error> {
+    async fn all(&mut self, webhook: WebhookCheck, policy: Policy) -> Result<(), Error> {
         self.configuration().await?;
         self.genesys().await?;
         self.organisation().await?;
         self.storage().await?;
         self.tables_and_queues().await?;
+        self.evidence(policy).await?;
         self.webhook(webhook).await
     }
 

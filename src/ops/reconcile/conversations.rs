@@ -12,6 +12,7 @@ use crate::genesys::analytics::{Conversation, Page};
 use crate::ops::Error;
 use crate::ops::custody::{self, Custody};
 use crate::ops::filter::Selection;
+use crate::ops::finding::Finding;
 use crate::ops::session::PATIENCE;
 use crate::ops::sink::{BATCH, Done};
 
@@ -21,15 +22,15 @@ impl Reconciliation<'_> {
         let wanted = self.sift(page);
         let ledger = &self.ledger;
         let lookups = wanted.into_iter().map(|conversation| async move {
-            let (custodies, _) = custody::of(ledger, conversation.id).await?;
-            Ok::<_, Error>((conversation, custodies))
+            let found = custody::of(ledger, conversation.id).await?;
+            Ok::<_, Error>((conversation, found))
         });
         let looked_up = futures_util::stream::iter(lookups)
             .buffered(LOOKUPS)
             .try_collect::<Vec<_>>();
-        for (conversation, custodies) in self.session.unless_interrupted(looked_up).await? {
+        for (conversation, found) in self.session.unless_interrupted(looked_up).await? {
             self.listener.steps(1);
-            self.compare(&conversation, &custodies).await?;
+            self.compare(&conversation, (&found.0, &found.1)).await?;
             if self.batch.len() == BATCH {
                 self.flush().await?;
             }
@@ -58,7 +59,11 @@ impl Reconciliation<'_> {
     }
 
     /// Judges a conversation and reports it if it is a finding.
-    async fn compare(&mut self, conversation: &Conversation, custodies: &[Custody]) -> Result<(), Error> {
+    async fn compare(
+        &mut self,
+        conversation: &Conversation,
+        (custodies, findings): (&[Custody], &[Finding]),
+    ) -> Result<(), Error> {
         let readiness = self.session.config.limits.readiness;
         let readiness = SignedDuration::try_from(readiness).unwrap_or(SignedDuration::MAX);
         let end = conversation.end.unwrap_or(conversation.start);
@@ -67,7 +72,7 @@ impl Reconciliation<'_> {
             readiness,
             settles: self.session.config.settles(),
         };
-        let (mut reason, mut causes) = judge(custodies, end, patience);
+        let (mut reason, mut causes) = judge((custodies, findings), end, patience);
         let archived = matches!(reason, Reason::Archived | Reason::Settling | Reason::Unsettled);
         let asked = archived || matches!(reason, Reason::NothingFound | Reason::Expired);
         if asked && self.request.recordings {

@@ -153,7 +153,7 @@ struct Reconciliation<'a> {
     figures: Figures,
 }
 
-/// Number of conversations that the ledger is asked about at a time.
+/// Number of conversations that the tables are asked about at a time.
 const LOOKUPS: usize = 16;
 
 impl Reconciliation<'_> {

@@ -4,10 +4,12 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
 use crate::archive::OVERDUE;
+use crate::domain::audit::AuditEvent;
 use crate::domain::days::Age;
 use crate::domain::record::{Record, State};
 use crate::domain::recording::RecordingId;
 use crate::ops::custody::{Custody, last_error};
+use crate::ops::finding::{Code, Finding};
 
 /// The standing of a conversation, from the best to the worst.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -41,6 +43,8 @@ pub enum Reason {
     Failed,
     /// No run ever saw it.
     NeverSeen,
+    /// Ledger and audit contradict each other, or the audit cannot be relied on.
+    Contradicted,
 }
 
 impl Reason {
@@ -60,6 +64,7 @@ impl Reason {
             Self::OlderThan18Months => "older_than_18_months",
             Self::Failed => "failed",
             Self::NeverSeen => "never_seen",
+            Self::Contradicted => "contradicted",
         }
     }
 
@@ -89,15 +94,20 @@ impl Reason {
             | Self::OlderThan5Years
             | Self::OlderThan18Months
             | Self::Failed
-            | Self::NeverSeen => true,
+            | Self::NeverSeen
+            | Self::Contradicted => true,
         }
     }
 
-    /// Returns whether a job may fix it.
+    /// Returns whether a job may fix it. A job would go by the ledger.
     pub(super) fn can_be_sent(self) -> bool {
-        self.is_finding() && !matches!(self, Self::Expired | Self::OlderThan5Years)
+        let no_job_helps = matches!(self, Self::Expired | Self::OlderThan5Years | Self::Contradicted);
+        self.is_finding() && !no_job_helps
     }
 }
+
+/// The state of what cannot be read.
+const UNREADABLE: &str = "unreadable";
 
 /// A recording that is not archived, with the last error in its audit.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -105,7 +115,7 @@ pub struct Cause {
     /// The recording as ledger and audit spell it.
     #[serde(rename = "recordingId")]
     pub recording: String,
-    /// Its state in the ledger, or `never_seen`.
+    /// Its state by the audit, or `never_seen`, `never_listed`, or `unreadable`.
     pub state: &'static str,
     /// The time of that state.
     pub since: Option<Timestamp>,
@@ -140,7 +150,28 @@ impl Cause {
         }
     }
 
-    /// Makes the cause of a recording that the ledger knows.
+    /// Makes the cause of a recording of which ledger and audit say different things, if they do.
+    fn contradicted(custody: &Custody) -> Option<Self> {
+        let contradiction = custody.contradiction.clone()?;
+        Some(Self {
+            recording: custody.recording.clone(),
+            state: custody.state().map_or(UNREADABLE, State::as_str),
+            since: custody.events.last().and_then(AuditEvent::timestamp),
+            error: Some(contradiction),
+        })
+    }
+
+    /// Makes the cause of an item of ledger or audit that cannot be read, if that is what was found.
+    fn unreadable(finding: &Finding) -> Option<Self> {
+        (finding.code != Code::Unknown).then(|| Self {
+            recording: finding.recording_id.clone().unwrap_or_else(|| "-".to_owned()),
+            state: UNREADABLE,
+            since: None,
+            error: Some(finding.detail.clone()),
+        })
+    }
+
+    /// Makes the cause of a recording of which the ledger says what the audit says.
     fn of(custody: &Custody, record: &Record, patience: Patience) -> Self {
         let error = match record.state {
             State::Settling => Some(patience.why_settling(record)),
@@ -153,12 +184,13 @@ impl Cause {
             | State::Failed
             | State::Expired
             | State::Settled
-            | State::Unrecorded => last_error(&custody.events).map(str::to_owned),
+            | State::Unrecorded
+            | State::Erased => last_error(&custody.events).map(str::to_owned),
         };
         Self {
             recording: record.recording_id.clone(),
             state: record.state.as_str(),
-            since: Some(record.updated_at),
+            since: custody.events.last().and_then(AuditEvent::timestamp),
             error,
         }
     }
@@ -206,8 +238,19 @@ impl Patience {
 }
 
 /// Returns the standing of a conversation that was over at `end` and in which, according to analytics, a wanted
-/// recording was started.
-pub(super) fn judge(custodies: &[Custody], end: Timestamp, patience: Patience) -> (Reason, Vec<Cause>) {
+/// recording was started. State and times are those of the audit: where the ledger has others, that is the standing.
+/// `findings` belong to none of its recordings.
+pub(super) fn judge(
+    (custodies, findings): (&[Custody], &[Finding]),
+    end: Timestamp,
+    patience: Patience,
+) -> (Reason, Vec<Cause>) {
+    let unreadable = findings.iter().filter_map(Cause::unreadable);
+    let contradicted = custodies.iter().filter_map(Cause::contradicted);
+    let contradicted: Vec<_> = contradicted.chain(unreadable).collect();
+    if !contradicted.is_empty() {
+        return (Reason::Contradicted, contradicted);
+    }
     let mut worst = None;
     let mut causes = Vec::new();
     for custody in custodies {
@@ -216,7 +259,7 @@ pub(super) fn judge(custodies: &[Custody], end: Timestamp, patience: Patience) -
         if custody.superseded && !(patience.settles && record.looks > 0) {
             continue;
         }
-        let reason = of_record(record, end, patience);
+        let reason = of_record(custody, record, end, patience);
         worst = worst.max(Some(reason));
         // A list with entries that cannot be read is somebody's case, whatever the next look brings.
         let garbled = record.state == State::Settling && record.unreadable.is_some();
@@ -254,18 +297,24 @@ fn records(custodies: &[Custody]) -> impl Iterator<Item = &Record> {
     custodies.iter().filter_map(|custody| custody.record.as_ref())
 }
 
-fn of_record(record: &Record, end: Timestamp, patience: Patience) -> Reason {
+/// Returns the standing of a recording of which the ledger says what the audit says. Only the ledger knows leases and
+/// looks to come.
+fn of_record(custody: &Custody, record: &Record, end: Timestamp, patience: Patience) -> Reason {
+    let last = custody.events.last().and_then(AuditEvent::timestamp);
     let now = patience.now.as_millisecond();
     let busy = record.lease_end(now) > now;
     match record.state {
-        State::Archived | State::Notified | State::Skipped | State::Settled | State::Unrecorded => {
-            Reason::Archived
-        }
+        State::Archived
+        | State::Notified
+        | State::Skipped
+        | State::Settled
+        | State::Unrecorded
+        | State::Erased => Reason::Archived,
         State::Settling if patience.is_early(end) || patience.expects_look(record) => Reason::Settling,
         State::Settling => Reason::Unsettled,
         State::Claimed | State::Storing if busy => Reason::InProgress,
         State::Claimed | State::Storing => Reason::Unfinished,
-        State::Deferred if patience.is_early(record.updated_at) => Reason::TooEarly,
+        State::Deferred if last.is_some_and(|last| patience.is_early(last)) => Reason::TooEarly,
         State::Deferred => Reason::Deferred,
         State::Failed => Reason::Failed,
         State::Expired => Reason::Expired,
@@ -291,6 +340,7 @@ mod tests {
             intact: true,
             superseded: recording == "-",
             findings: Vec::new(),
+            contradiction: None,
         }
     }
 
@@ -303,7 +353,12 @@ mod tests {
             readiness: SignedDuration::from_hours(24),
             settles: true,
         };
-        judge(custodies, "2026-01-05T08:00:00Z".parse().unwrap(), patience).0
+        judge(
+            (custodies, &[]),
+            "2026-01-05T08:00:00Z".parse().unwrap(),
+            patience,
+        )
+        .0
     }
 
     #[test]
@@ -356,7 +411,11 @@ mod tests {
             settles: true,
         };
         let custodies = [whole, custody(ID, "notified", &[])];
-        let (reason, causes) = judge(&custodies, "2026-01-05T08:00:00Z".parse().unwrap(), patience);
+        let (reason, causes) = judge(
+            (&custodies, &[]),
+            "2026-01-05T08:00:00Z".parse().unwrap(),
+            patience,
+        );
         (reason, causes.into_iter().map(|cause| cause.error).collect())
     }
 
@@ -405,8 +464,8 @@ mod tests {
     #[test]
     fn a_reason_has_one_name() {
         use Reason::{
-            Archived, Deferred, Expired, Failed, InProgress, NeverSeen, NothingFound, OlderThan5Years,
-            OlderThan18Months, Settling, TooEarly, Unfinished, Unsettled,
+            Archived, Contradicted, Deferred, Expired, Failed, InProgress, NeverSeen, NothingFound,
+            OlderThan5Years, OlderThan18Months, Settling, TooEarly, Unfinished, Unsettled,
         };
         for reason in [
             Archived,
@@ -422,6 +481,7 @@ mod tests {
             OlderThan18Months,
             Failed,
             NeverSeen,
+            Contradicted,
         ] {
             assert_eq!(serde_json::to_value(reason).unwrap(), reason.as_str());
         }

@@ -125,12 +125,13 @@ impl Gathered {
             | Action::ConversationListed
             | Action::ConversationSettled
             | Action::ConversationUnrecorded
-            | Action::CallDescribed => {}
+            | Action::CallDescribed
+            | Action::ObjectErased => {}
         }
     }
 
     fn add_deadline(&mut self, state: State, events: &[AuditEvent]) {
-        let gone = matches!(state, State::Expired | State::Skipped);
+        let gone = matches!(state, State::Expired | State::Skipped | State::Erased);
         let id = |name: &str| {
             events
                 .last()
@@ -162,6 +163,7 @@ fn outcome(state: State) -> &'static str {
         State::Failed => "failed",
         State::Expired => "expired",
         State::Skipped => "skipped",
+        State::Erased => "erased",
         // A conversation without recordings. Where it has any, they stand in the report, and the conversation does not.
         State::Settled | State::Unrecorded => "no recording",
     }

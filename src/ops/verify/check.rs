@@ -1,11 +1,14 @@
 //! Holds the objects of a conversation, and the ledger, against the audit.
 
 use serde::Serialize;
+use sha2::{Digest as _, Sha256};
 
-use super::object::Comparison;
+use super::log::Leaf;
+use super::object::{self, Comparison};
 use crate::aws::ledger::Ledger;
 use crate::aws::storage::{Found, Storage};
-use crate::domain::audit::{Action, AuditEvent, Stored};
+use crate::domain::audit::Stored;
+use crate::domain::record::State;
 use crate::domain::recording::{ArchiveKey, ConversationId};
 use crate::error::Error;
 use crate::ops::custody::{self, Custody};
@@ -25,12 +28,24 @@ pub(in crate::ops) struct Checker {
 #[derive(Debug, Default)]
 pub(in crate::ops) struct Checked {
     pub(super) conversations: u64,
+    /// The conversation whose events are the leaves.
+    pub(super) conversation: Option<ConversationId>,
+    /// What the log has to hold.
+    pub(super) leaves: Vec<Leaf>,
     pub(super) recordings: u64,
     pub(super) bytes: u64,
     pub(super) events: u64,
     pub(super) unarchived: u64,
+    /// Recordings that were erased on purpose.
+    pub(super) erased: u64,
     pub(super) objects: u64,
+    /// The objects that the audit names and that were looked at, by [`fingerprint`].
+    pub(super) named: Vec<u128>,
+    /// A conversation that an object of the bucket led to, and that has to be checked whatever its days.
+    pub(super) elsewhere: Option<ConversationId>,
     pub(in crate::ops) proven: Vec<Proven>,
+    /// Files that ended lawfully.
+    pub(in crate::ops) gone: Vec<Gone>,
     /// Files whose bytes were read, proven or not.
     pub(in crate::ops) files: u64,
     pub(in crate::ops) findings: Vec<Finding>,
@@ -66,6 +81,32 @@ pub enum Proof {
     Read,
 }
 
+/// An object that ended lawfully, so that nothing has to lie under its key any more.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Gone {
+    /// `s3://bucket/key`.
+    pub archive_key: String,
+    /// Its conversation.
+    pub interaction_id: String,
+    /// Its recording.
+    pub recording_id: String,
+    /// SHA-256 of the bytes that were archived.
+    pub sha256: String,
+    /// How it ended.
+    pub ending: Ending,
+    /// The facts.
+    pub detail: String,
+}
+
+/// How an object ended lawfully.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Ending {
+    /// Its lock had ended when it was deleted.
+    Expired,
+}
+
 /// Number of times that an object is read while its reading breaks off.
 const TRIES: usize = 3;
 
@@ -75,10 +116,22 @@ impl Checker {
         self.conversation_in(id, self.span).await
     }
 
-    async fn conversation_in(&self, id: ConversationId, span: Option<Span>) -> Result<Checked, Error> {
+    /// Checks the recordings of one conversation that `span` holds.
+    pub(super) async fn conversation_in(
+        &self,
+        id: ConversationId,
+        span: Option<Span>,
+    ) -> Result<Checked, Error> {
         let (mut custodies, findings) = custody::of(&self.ledger, id).await?;
-        custodies.retain(|custody| span.is_none_or(|span| span.holds(custody)));
+        let holds = |custody: &Custody| span.is_none_or(|span| span.holds(custody));
+        let leaves = custodies
+            .iter()
+            .flat_map(|custody| Leaf::of(custody, holds(custody)));
+        let leaves = leaves.collect();
+        custodies.retain(holds);
         let mut checked = Checked {
+            conversation: Some(id),
+            leaves,
             conversations: u64::from(!custodies.is_empty() || !findings.is_empty()),
             findings,
             ..Checked::default()
@@ -86,28 +139,25 @@ impl Checker {
         for custody in custodies {
             checked.events += custody.events.len() as u64;
             checked.findings.extend_from_slice(&custody.findings);
-            if custody.archived_at().is_none() {
-                checked.unarchived += u64::from(!custody.superseded);
-            } else {
-                checked.recordings += 1;
+            match (custody.state(), custody.archived_at()) {
+                // Counted with its files.
+                (Some(State::Erased), _) => {}
+                (_, None) => checked.unarchived += u64::from(!custody.superseded),
+                (_, Some(_)) => checked.recordings += 1,
             }
             self.files(id, &custody, &mut checked).await;
         }
         Ok(checked)
     }
 
-    /// Checks all of the conversation that an object of the bucket led to, whatever its days.
-    async fn conversation_of_an_object(&self, id: ConversationId) -> Result<Checked, Error> {
-        Ok(Checked {
-            objects: 1,
-            ..self.conversation_in(id, None).await?
-        })
-    }
-
     /// Checks every object that the audit of a recording names, and that the ledger names no archived one beside them.
     pub(in crate::ops) async fn files(&self, id: ConversationId, custody: &Custody, checked: &mut Checked) {
         let files = custody.files();
+        if custody.state() == Some(State::Erased) {
+            return self.erased(id, custody, &files, checked).await;
+        }
         for stored in &files {
+            checked.named.push(fingerprint(&stored.archive_key));
             let comparison = self.object(id, custody, stored, checked).await;
             for (code, detail) in comparison {
                 let finding = custody.finding(id.to_string(), Some(&stored.archive_key), code, detail);
@@ -127,6 +177,24 @@ impl Checker {
                 let finding = custody.finding(id.to_string(), key, Code::AuditMissing, detail);
                 checked.findings.push(finding);
             }
+        }
+    }
+
+    /// Checks that no version is left of what was erased.
+    async fn erased(&self, id: ConversationId, custody: &Custody, files: &[Stored], checked: &mut Checked) {
+        checked.erased += u64::from(custody.recording != "-");
+        for stored in files {
+            let place = &stored.archive_key;
+            let (code, detail) = match self.storage.versions(place).await {
+                Ok(left) if left.is_empty() => continue,
+                Ok(left) => {
+                    let detail = format!("it was erased, and {} of its versions are there", left.len());
+                    (Code::ErasedObjectPresent, detail)
+                }
+                Err(error) => (Code::ObjectUnreadable, error.to_string()),
+            };
+            let finding = custody.finding(id.to_string(), Some(place), code, detail);
+            checked.findings.push(finding);
         }
     }
 
@@ -164,14 +232,31 @@ impl Checker {
                 (comparison, found.kept.answer.version_id.clone().or(version))
             }
         };
+        let mut versions = Vec::new();
         if version.is_some() {
             match self.storage.versions(place).await {
-                Ok(versions) => comparison.versions(stored, &versions),
-                Err(error) => comparison
-                    .findings
-                    .push((Code::ObjectUnreadable, error.to_string())),
+                Ok(there) => versions = there,
+                Err(error) => {
+                    let unreadable = (Code::ObjectUnreadable, error.to_string());
+                    comparison.findings.push(unreadable);
+                    return comparison.findings;
+                }
             }
         }
+        let missing = matches!(read, Ok(None));
+        let since = object::expired(stored, &versions, self.ledger.now()).filter(|_| missing);
+        if let Some(since) = since {
+            checked.gone.push(Gone {
+                archive_key: place.to_string(),
+                interaction_id: id.to_string(),
+                recording_id: custody.recording.clone(),
+                sha256: stored.sha256.clone(),
+                ending: Ending::Expired,
+                detail: format!("deleted at {since} or later, after its lock had ended"),
+            });
+            return Vec::new();
+        }
+        comparison.versions(stored, &versions);
         if comparison.findings.is_empty() {
             checked.proven.push(Proven {
                 archive_key: place.to_string(),
@@ -188,7 +273,7 @@ impl Checker {
     }
 
     /// Reads an object, again while its reading breaks off.
-    async fn read(&self, place: &ArchiveKey) -> Result<Option<Found>, Error> {
+    pub(super) async fn read(&self, place: &ArchiveKey) -> Result<Option<Found>, Error> {
         let mut tries = 1;
         loop {
             match self.storage.read(place).await {
@@ -209,93 +294,19 @@ impl Checker {
         }
         Ok(())
     }
-
-    /// Checks whether the audit names this object of the archive bucket.
-    pub(super) async fn recorded(&self, key: &str) -> Result<Checked, Error> {
-        let mut checked = Checked {
-            objects: 1,
-            ..Checked::default()
-        };
-        let place = self.storage.archive_key(key);
-        let label = match self.storage.label(key).await {
-            Ok(Some(label)) => label,
-            // Deleted since it was listed: there is nothing left to be recorded.
-            Ok(None) => return Ok(checked),
-            Err(error) => {
-                let finding = about(&place, Code::ObjectUnreadable, error.to_string());
-                checked.findings.push(finding);
-                return Ok(checked);
-            }
-        };
-        let conversation = label.interaction_id.as_deref().map(ConversationId::parse);
-        let (id, events) = match conversation {
-            Some(Ok(id)) => (Some(id), self.ledger.events(id).await?),
-            Some(Err(_)) | None => (None, Default::default()),
-        };
-        // An item that cannot be read may name it. It has a finding of its own, unless its conversation is of other
-        // days.
-        if !events.unreadable.is_empty() {
-            return match id.filter(|_| self.span.is_some()) {
-                Some(id) => self.conversation_of_an_object(id).await,
-                None => Ok(checked),
-            };
-        }
-        let names = |event: &&AuditEvent| event.archive_key() == Some(place.to_string().as_str());
-        let named: Vec<_> = events.events.iter().filter(names).collect();
-        let stored = named
-            .iter()
-            .find(|event| event.action().is_some_and(Action::stores));
-        if let (Some(stored), Some(id), Some(span)) = (stored, id, self.span) {
-            // The bucket says that it is of these days, and its event does not.
-            if stored.timestamp().is_none_or(|at| !span.range.holds(at)) {
-                return self.conversation_of_an_object(id).await;
-            }
-        }
-        if stored.is_some() {
-            return Ok(checked);
-        }
-        // An attempt announced it; the run is still at it, or died, and another one archived the recording elsewhere.
-        let attempt = label.attempt_id.as_deref();
-        let announced = named.iter().find(|event| event.text("attemptId") == attempt);
-        let wrong = match announced {
-            None if self.is_being_described(id, &place, attempt).await? => None,
-            None => Some((Code::ObjectUnrecorded, "no audit event names it".to_owned())),
-            Some(event) => match self.read(&place).await {
-                Ok(Some(found)) if event.sha256() != Some(&found.digest.hex()) => {
-                    let detail = "it has other bytes than the attempt that announced it";
-                    Some((Code::ObjectUnrecorded, detail.to_owned()))
-                }
-                Ok(Some(_) | None) => None,
-                Err(error) => Some((Code::ObjectUnreadable, error.to_string())),
-            },
-        };
-        checked.findings.extend(wrong.map(|(code, detail)| Finding {
-            interaction_id: label.interaction_id,
-            recording_id: label.recording_id,
-            ..about(&place, code, detail)
-        }));
-        Ok(checked)
-    }
 }
 
-impl Checker {
-    /// Checks whether the ledger names an object as a call record that an attempt is about to make visible. The run is
-    /// still at it, or died, and the conversation's next look adopts it.
-    async fn is_being_described(
-        &self,
-        id: Option<ConversationId>,
-        place: &ArchiveKey,
-        attempt: Option<&str>,
-    ) -> Result<bool, Error> {
-        let Some(id) = id else { return Ok(false) };
-        let records = self.ledger.all_records(id).await?.records;
-        let mut named = records.iter().flat_map(|record| &record.describing);
-        Ok(named.any(|file| file.archive_key == *place && attempt == Some(&file.attempt_id.to_string())))
-    }
+/// Returns a number for an object, which nobody can give to another: half of the SHA-256 of its place.
+pub(super) fn fingerprint(place: &ArchiveKey) -> u128 {
+    let digest = Sha256::digest(place.to_string());
+    digest
+        .iter()
+        .take(16)
+        .fold(0, |number, byte| number << 8 | u128::from(*byte))
 }
 
 /// Makes a finding about an object of which nothing else is known.
-fn about(place: &ArchiveKey, code: Code, detail: String) -> Finding {
+pub(super) fn about(place: &ArchiveKey, code: Code, detail: String) -> Finding {
     Finding {
         code,
         interaction_id: None,

@@ -1,24 +1,29 @@
 //! Proves that the archive is unchanged, byte by byte and event by event. The audit says what there has to be.
 
 mod check;
+mod log;
 mod object;
 mod sample;
 mod scope;
+mod strays;
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
-use jiff::Timestamp;
 use serde::Serialize;
 
 use super::finding::{Code, Finding};
+use super::log::Outside;
 use super::scan::{self, Conversations, Portion, Scan};
 use super::span::{Axis, Span};
 use super::{Ended, Error, Listener, Session, Verdict};
+use crate::aws::ledger::Mark;
 use crate::domain::record::Record;
 use crate::domain::recording::ConversationId;
 pub(super) use check::{Checked, Checker};
-pub use check::{Proof, Proven};
+pub use check::{Ending, Gone, Proof, Proven};
+pub use log::Sealed;
+use log::{Comparison, Reverse};
 pub use sample::Sample;
 pub use scope::Scope;
 
@@ -33,6 +38,8 @@ pub struct Request {
     pub sample: Option<Sample>,
     /// Number of conversations at a time.
     pub concurrency: usize,
+    /// What the log is held against.
+    pub outside: Outside,
 }
 
 /// A verification in figures.
@@ -49,18 +56,24 @@ pub struct Figures {
     pub proven: u64,
     /// Files of those with a change that is no finding, or of which not everything was recorded.
     pub noted: u64,
+    /// Files that ended lawfully: nothing has to lie there any more.
+    pub gone: u64,
     /// Bytes read back.
     pub bytes: u64,
     /// Audit events.
     pub events: u64,
     /// Recordings that are not archived; only their audit was checked.
     pub unarchived: u64,
+    /// Recordings that were erased on purpose; no version of their objects is left.
+    pub erased: u64,
     /// Objects that were looked up in the audit.
     pub objects: u64,
     /// The sample, if one was asked for.
     pub sample: Option<Sampled>,
     /// Findings by kind.
     pub findings: BTreeMap<Code, u64>,
+    /// What was held against the log; null where none is configured.
+    pub log: Option<Sealed>,
     /// Everything that was asked for was checked.
     pub finished: bool,
     /// What was looked at, with what, by whom, and when.
@@ -75,6 +88,8 @@ pub enum Item {
     Finding(Finding),
     /// An object that is as it was archived.
     Proven(Proven),
+    /// An object that ended lawfully.
+    Gone(Gone),
 }
 
 /// A sample, and the number of conversations that it left out.
@@ -102,6 +117,11 @@ impl Figures {
     }
 }
 
+/// Returns whether days are those of calls, which neither ledger nor bucket know.
+fn by_call(span: Option<Span>) -> bool {
+    span.is_some_and(|span| span.axis == Axis::Call)
+}
+
 /// Reads back the archive and reports each finding.
 pub async fn verify(session: &Session, request: Request, listener: Listener<'_, Item>) -> Ended<Figures> {
     let checker = Arc::new(Checker {
@@ -109,7 +129,7 @@ pub async fn verify(session: &Session, request: Request, listener: Listener<'_, 
         storage: session.storage(),
         span: request.span,
     });
-    let scope = Scope::begin(session, request.span).await;
+    let scope = Scope::begin(session, &request).await;
     let sampled = |sample: &Sample| Sampled {
         share: sample.share,
         seed: sample.seed.clone(),
@@ -123,10 +143,16 @@ pub async fn verify(session: &Session, request: Request, listener: Listener<'_, 
             sample: request.sample.as_ref().map(sampled),
             ..Figures::default()
         },
+        searches: request.conversations.is_empty() && request.sample.is_none() && !by_call(request.span),
         sample: request.sample,
         portion: Portion::default(),
+        log: None,
+        named: HashSet::new(),
+        elsewhere: Vec::new(),
     };
-    let end = verification.all(request.conversations, &checker).await;
+    let end = verification
+        .with_log(&request.outside, request.conversations, &checker)
+        .await;
     verification.figures.finished = end.is_ok();
     verification.figures.scope = Some(scope.end(session.now()));
     Ended {
@@ -142,10 +168,36 @@ struct Verification<'a> {
     sample: Option<Sample>,
     /// The steps of the current page.
     portion: Portion,
+    log: Option<Comparison<'a>>,
+    /// The objects that the audit named so far, 16 bytes each; empty where no others are looked for.
+    named: HashSet<u128>,
+    /// A search for objects that no event names follows.
+    searches: bool,
+    /// The conversations that objects of the bucket led to.
+    elsewhere: Vec<ConversationId>,
     figures: Figures,
 }
 
 impl Verification<'_> {
+    /// Checks everything, and holds it against the log as that was before.
+    async fn with_log(
+        &mut self,
+        outside: &Outside,
+        named: Vec<ConversationId>,
+        checker: &Arc<Checker>,
+    ) -> Result<(), Error> {
+        let reverse = Reverse::of(checker.span, named.is_empty() && self.sample.is_none());
+        self.log = Comparison::begin(self.session, outside, reverse).await?;
+        self.all(named, checker).await?;
+        if let Some(log) = self.log.take() {
+            self.listener.at("the log");
+            let (figures, findings) = log.end().await?;
+            self.figures.log = Some(figures);
+            findings.into_iter().for_each(|finding| self.found(finding));
+        }
+        Ok(())
+    }
+
     async fn all(&mut self, named: Vec<ConversationId>, checker: &Arc<Checker>) -> Result<(), Error> {
         if !named.is_empty() {
             self.listener.total(named.len() as u64);
@@ -160,11 +212,9 @@ impl Verification<'_> {
         let mut seen = HashSet::new();
         let mut events = Scan::new(&checker.ledger);
         let span = checker.span;
-        let by_call = span.is_some_and(|span| span.axis == Axis::Call);
-        while let Some(page) = events
-            .events(|mark| span.is_none_or(|span| span.may_hold(mark)))
-            .await?
-        {
+        let by_call = by_call(span);
+        let wants = |mark: &Mark| span.is_none_or(|span| span.may_hold(mark));
+        while let Some(page) = self.session.unless_interrupted(events.events(wants)).await? {
             scanned += page.scanned;
             if !by_call {
                 seen.extend(page.ids.iter().copied());
@@ -175,7 +225,7 @@ impl Verification<'_> {
         if !by_call {
             let mut records = Scan::new(&checker.ledger);
             let wants = |record: &Record| span.is_none_or(|span| span.may_hold_record(record));
-            while let Some(mut page) = records.records(wants).await? {
+            while let Some(mut page) = self.session.unless_interrupted(records.records(wants)).await? {
                 page.ids.retain(|id| !seen.contains(id));
                 page.scanned = 0;
                 self.listed(page, checker, Finding::unreadable).await?;
@@ -183,7 +233,7 @@ impl Verification<'_> {
         }
         // There are about as many objects as files that the audit names.
         self.listener.total(scanned + self.figures.files);
-        if self.sample.is_none() && !by_call {
+        if self.searches {
             self.objects(checker).await?;
         }
         Ok(())
@@ -196,7 +246,6 @@ impl Verification<'_> {
         checker: &Arc<Checker>,
         unreadable: fn((String, String)) -> Finding,
     ) -> Result<(), Error> {
-        self.session.go_on()?;
         for keys in page.unreadable {
             self.found(unreadable(keys));
         }
@@ -226,33 +275,6 @@ impl Verification<'_> {
         .await
     }
 
-    /// Finds objects that no audit event names.
-    async fn objects(&mut self, checker: &Arc<Checker>) -> Result<(), Error> {
-        let prefix = self.session.config.storage.key_template.prefix();
-        let mut from = None;
-        loop {
-            self.session.go_on()?;
-            let page = checker.storage.list(prefix, from).await?;
-            let wanted = |written: Option<Timestamp>| {
-                checker
-                    .span
-                    .is_none_or(|span| written.is_none_or(|written| span.range.holds(written)))
-            };
-            let keys = page.objects.into_iter().filter(|(_, written)| wanted(*written));
-            let keys: Vec<_> = keys.map(|(key, _)| key).collect();
-            self.portion = Portion::new(keys.len() as u64, keys.len());
-            self.each(keys, |key: String| {
-                let checker = checker.clone();
-                async move { checker.recorded(&key).await }
-            })
-            .await?;
-            from = page.next;
-            if from.is_none() {
-                return Ok(());
-            }
-        }
-    }
-
     async fn each<T, F>(&mut self, items: Vec<T>, work: impl Fn(T) -> F) -> Result<(), Error>
     where
         F: Future<Output = Result<Checked, crate::error::Error>> + Send + 'static,
@@ -269,10 +291,22 @@ impl Verification<'_> {
         figures.bytes += checked.bytes;
         figures.events += checked.events;
         figures.unarchived += checked.unarchived;
+        figures.erased += checked.erased;
         figures.objects += checked.objects;
         figures.proven += checked.proven.len() as u64;
+        if let (Some(log), Some(id)) = (&mut self.log, checked.conversation) {
+            log.add(id, checked.leaves);
+        }
+        figures.gone += checked.gone.len() as u64;
+        self.elsewhere.extend(checked.elsewhere);
+        if self.searches {
+            self.named.extend(checked.named);
+        }
         for finding in checked.findings {
             self.found(finding);
+        }
+        for gone in checked.gone {
+            self.listener.item(Item::Gone(gone));
         }
         for proven in checked.proven {
             self.figures.noted += u64::from(!proven.notes.is_empty());

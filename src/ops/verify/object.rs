@@ -135,9 +135,11 @@ impl Comparison {
                 );
             }
         }
-        let added = today
-            .iter()
-            .filter(|(name, _)| !then.values.contains_key(name.as_str()));
+        let added = today.iter().filter(|(name, _)| {
+            // Only AWS itself sets tags with this prefix.
+            let by_aws = what == "tag" && name.starts_with("aws:");
+            !then.values.contains_key(name.as_str()) && !by_aws
+        });
         for (name, now) in added.filter(|_| then.all) {
             self.found(code, format!("its {what} {name} is {now}; archived was none"));
         }
@@ -154,6 +156,8 @@ impl Comparison {
         let (was, is) = (&then.answer, &today.answer);
         if was.encryption.is_some() {
             compared.push(("encryption", told(&was.encryption), told(&is.encryption)));
+        }
+        if was.kms_key_id.is_some() {
             compared.push(("KMS key", told(&was.kms_key_id), told(&is.kms_key_id)));
         }
         for (name, archived, now) in compared {
@@ -239,6 +243,25 @@ impl Comparison {
     }
 }
 
+/// Returns since when an object is lawfully gone: its lock, as archived, had ended when it was deleted, and no other bytes
+/// were put in its place. `versions` are those that are still there. Without a lock nothing says how long an object had
+/// to stay, so it never is.
+pub(super) fn expired(stored: &Stored, versions: &[Version], now: Timestamp) -> Option<Timestamp> {
+    let kept = &stored.stored_as.as_ref()?.kept;
+    let until = kept.retain_until.filter(|until| *until <= now)?;
+    let archived = kept.answer.version_id.as_deref().unwrap_or("null");
+    if versions
+        .iter()
+        .any(|version| !version.is_marker && version.id != archived)
+    {
+        return None;
+    }
+    let markers = versions.iter().filter(|version| version.is_marker);
+    let hidden: Option<Vec<_>> = markers.map(|marker| marker.written).collect();
+    let since = hidden?.into_iter().min().unwrap_or(until);
+    (since >= until).then_some(since)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -280,6 +303,8 @@ mod tests {
             sha256: hex::encode([7; 32]),
             size_bytes: 3,
             attempt_id: "a".to_owned(),
+            channel: None,
+            part: None,
             at: Some(at),
             kind: ObjectKind::Recording,
             stored_as: then.map(|kept| StoredAs {
@@ -384,5 +409,85 @@ mod tests {
         };
         assert_eq!(compared(None, more.clone(), UNTIL), (Vec::new(), 1));
         assert_eq!(compared_with(None, more, UNTIL, &[]).0, [Code::ObjectForeign; 3]);
+    }
+
+    #[test]
+    fn what_aws_adds_and_what_the_store_did_not_answer_is_no_finding() {
+        let mut comparison = Comparison::default();
+        let then = Named {
+            values: BTreeMap::new(),
+            all: true,
+        };
+        let tag = |name: &str| BTreeMap::from([(name.to_owned(), "x".to_owned())]);
+        comparison.names(Code::TagDiffers, "tag", &then, &tag("aws:backup"));
+        let kept = |key: Option<&str>| Kept {
+            answer: StoreAnswer {
+                version_id: None,
+                encryption: Some("aws:kms".to_owned()),
+                kms_key_id: key.map(str::to_owned),
+            },
+            ..locked(None, None)
+        };
+        comparison.attributes(&kept(None), &kept(Some("one")));
+        assert_eq!(comparison, Comparison::default());
+        comparison.names(Code::TagDiffers, "tag", &then, &tag("awsome"));
+        comparison.attributes(&kept(Some("one")), &kept(Some("other")));
+        let codes: Vec<_> = comparison.findings.iter().map(|(code, _)| *code).collect();
+        assert_eq!(codes, [Code::TagDiffers, Code::ObjectAttributes]);
+    }
+
+    #[test]
+    fn an_object_expires_no_sooner_than_its_lock() {
+        let at = moment("2026-01-01T00:00:00Z");
+        let stored = |until: Option<&str>| Stored {
+            archive_key: ArchiveKey::parse("s3://calls/a.wav").unwrap(),
+            sha256: hex::encode([7; 32]),
+            size_bytes: 3,
+            attempt_id: "a".to_owned(),
+            channel: None,
+            part: None,
+            at: Some(at),
+            kind: ObjectKind::Recording,
+            stored_as: Some(StoredAs {
+                archived_at: at,
+                multipart: false,
+                kept: Kept {
+                    answer: StoreAnswer {
+                        version_id: Some("1".to_owned()),
+                        ..StoreAnswer::default()
+                    },
+                    ..locked(until.map(|_| "GOVERNANCE"), until)
+                },
+            }),
+        };
+        let version = |id: &str, is_marker: bool, written: &str| Version {
+            id: id.to_owned(),
+            is_marker,
+            written: Some(moment(written)),
+        };
+        let archived = || version("1", false, "2026-01-01T00:00:00Z");
+        let marker = |written| version("2", true, written);
+        for (until, versions, now, since) in [
+            (Some(UNTIL), vec![archived(), marker(UNTIL)], LATER, Some(UNTIL)),
+            (Some(UNTIL), vec![], LATER, Some(UNTIL)),
+            (Some(UNTIL), vec![], "2026-06-01T00:00:00Z", None),
+            // Hidden before the lock had ended, though it has ended since.
+            (
+                Some(UNTIL),
+                vec![archived(), marker("2026-06-01T00:00:00Z")],
+                LATER,
+                None,
+            ),
+            (
+                Some(UNTIL),
+                vec![version("3", false, LATER), marker(LATER)],
+                LATER,
+                None,
+            ),
+            (None, vec![archived(), marker(UNTIL)], LATER, None),
+        ] {
+            let found = expired(&stored(until), &versions, moment(now));
+            assert_eq!(found, since.map(moment), "{until:?} {versions:?} {now}");
+        }
     }
 }

@@ -4,8 +4,9 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use serde::Serialize;
 
-use crate::ops::Session;
-use crate::ops::span::{Axis, Span};
+use super::Request;
+use crate::ops::span::Axis;
+use crate::ops::{Error, Session};
 
 /// The scope of a verification.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -17,6 +18,8 @@ pub struct Scope {
     pub from: Option<Date>,
     /// Last day.
     pub to: Option<Date>,
+    /// The conversations that were named; null: all of the days, or of the archive.
+    pub conversations: Option<Vec<String>>,
     /// Account of the caller; null where AWS did not say, or there is no such service.
     pub account: Option<String>,
     /// The caller, by AWS: an ARN.
@@ -38,15 +41,19 @@ pub struct Scope {
 }
 
 impl Scope {
-    /// Begins, and asks AWS who the caller is.
-    pub(super) async fn begin(session: &Session, span: Option<Span>) -> Self {
-        let caller = session.caller().await;
+    /// Begins, and asks AWS who the caller is, unless Ctrl-C ends it: then nothing is looked at.
+    pub(super) async fn begin(session: &Session, request: &Request) -> Self {
+        let span = request.span;
+        let named = request.conversations.iter().map(ToString::to_string);
+        let asked = async { Ok::<_, Error>(session.caller().await) };
+        let caller = session.unless_interrupted(asked).await.ok().flatten();
         let (account, caller) = caller.unzip();
         let config = &session.config;
         Self {
             by: span.map(|span| span.axis),
             from: span.map(|span| span.range.first),
             to: span.map(|span| span.range.last),
+            conversations: Some(named.collect()).filter(|named: &Vec<_>| !named.is_empty()),
             account,
             caller,
             region: session.sdk.region().map(ToString::to_string),

@@ -11,7 +11,7 @@ use tower::ServiceExt as _;
 use winterbaume_core::{MockResponse, MockService as _};
 use winterbaume_secretsmanager::SecretsManagerService;
 
-use super::{dynamodb, queues};
+use super::{dynamodb, kms, queues};
 use crate::sim::names::ACCOUNT_ID;
 use crate::sim::wire::Service;
 
@@ -24,6 +24,7 @@ pub(super) struct Services {
     pub(super) s3: S3Service,
     pub(super) dynamodb: dynamodb::Inner,
     pub(super) queues: Arc<queues::Queues>,
+    pub(super) keys: Arc<kms::Keys>,
     pub(super) secrets: Arc<SecretsManagerService>,
 }
 
@@ -60,7 +61,9 @@ fn target(parts: &Parts) -> Option<(Service, &str)> {
         .split_once('.')?;
     let service = match prefix {
         "DynamoDB_20120810" => Service::DynamoDb,
+        "DynamoDBStreams_20120810" => Service::Streams,
         "AmazonSQS" => Service::Sqs,
+        "TrentService" => Service::Kms,
         "secretsmanager" => Service::SecretsManager,
         _ => return None,
     };
@@ -85,8 +88,12 @@ fn s3_operation(parts: &Parts) -> &'static str {
         ("GET", false) if has("versions") => "ListObjectVersions",
         ("GET", false) if has("list-type") => "ListObjectsV2",
         ("GET", false) if has("versioning") => "GetBucketVersioning",
+        ("GET", false) if has("policy") => "GetBucketPolicy",
+        ("GET", false) if has("encryption") => "GetBucketEncryption",
+        ("GET", false) if has("object-lock") => "GetObjectLockConfiguration",
         ("GET", false) => "ListObjects",
         ("PUT", false) if has("versioning") => "PutBucketVersioning",
+        ("PUT", false) if has("policy") => "PutBucketPolicy",
         ("PUT", false) => "CreateBucket",
         ("HEAD", false) => "HeadBucket",
         ("DELETE", false) => "DeleteBucket",
@@ -117,6 +124,9 @@ impl Services {
     async fn dispatch(self, request: Request<Body>) -> Response<Body> {
         let (parts, body) = request.into_parts();
         let Some((service, operation)) = target(&parts) else {
+            if parts.headers.contains_key("x-amz-target") {
+                return unknown_operation();
+            }
             return self.object_storage(Request::from_parts(parts, body)).await;
         };
         let operation = operation.to_owned();
@@ -126,7 +136,8 @@ impl Services {
         };
         match service {
             Service::Sts => caller_identity(&body),
-            Service::DynamoDb => self.dynamodb.call(parts, body).await,
+            Service::DynamoDb | Service::Streams => self.dynamodb.call(parts, body).await,
+            Service::Kms => self.keys.call(&operation, &body),
             Service::Sqs => answer(self.queues.call(&operation, parts, body).await),
             _ => answer(self.secrets.handle(queues::mock_request(&parts, body)).await),
         }
@@ -163,6 +174,17 @@ fn caller_identity(body: &[u8]) -> Response<Body> {
     let mut response = plain(StatusCode::OK, &body);
     let xml = HeaderValue::from_static("text/xml");
     response.headers_mut().insert(CONTENT_TYPE, xml);
+    response
+}
+
+/// Answers as a service of the JSON protocol does whose operation there is not.
+fn unknown_operation() -> Response<Body> {
+    let mut response = plain(
+        StatusCode::BAD_REQUEST,
+        "{\"__type\":\"UnknownOperationException\"}",
+    );
+    let json = HeaderValue::from_static("application/x-amz-json-1.1");
+    response.headers_mut().insert(CONTENT_TYPE, json);
     response
 }
 

@@ -1,4 +1,4 @@
-//! One loopback endpoint that is S3, DynamoDB, SQS and Secrets Manager together.
+//! One loopback endpoint that is S3, DynamoDB with its streams, SQS, KMS and Secrets Manager together.
 //!
 //! `AWS_ENDPOINT_URL=http://127.0.0.1:PORT` with the credentials below is all an AWS SDK or the `aws`
 //! command line needs. Every request passes the [`Wire`], so tests can count and disturb it.
@@ -6,8 +6,10 @@
 mod dynamodb;
 mod front;
 mod kept;
+mod kms;
 mod queues;
 mod s3;
+mod stream;
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -16,8 +18,10 @@ use std::sync::Arc;
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_dynamodb::types::{
-    AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType,
+    AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType, StreamSpecification,
+    StreamViewType,
 };
+use aws_sdk_kms::types::{KeySpec, KeyUsageType};
 use aws_sdk_s3::config::{Credentials, SharedCredentialsProvider};
 use aws_sdk_sqs::types::QueueAttributeName;
 use serde_json::json;
@@ -29,13 +33,14 @@ pub use super::names::{ACCESS_KEY_ID, ACCOUNT_ID, REGION, SECRET_ACCESS_KEY};
 use super::site::{Ports, Site};
 use super::wire::{Wire, bind_on};
 pub use queues::SentMessage;
+pub use stream::{Stream, StreamError};
 
-/// Where DynamoDB keeps its tables and SQS its messages. Objects are always files, secrets never.
+/// Where DynamoDB keeps its tables, SQS its messages and KMS its keys. Objects are always files, secrets never.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Storage {
     /// Gone with the simulator.
     Memory,
-    /// `dynamodb.sqlite` and `queues.jsonl` in the simulator's folder.
+    /// `dynamodb.sqlite`, `queues.jsonl` and `kms.json` in the simulator's folder.
     Folder,
 }
 
@@ -120,11 +125,13 @@ impl Aws {
             Storage::Folder => dynamodb::start(Some(&folder.join("dynamodb.sqlite"))).await?,
         };
         let kept = (storage == Storage::Folder).then(|| folder.join("queues.jsonl"));
+        let kept_keys = (storage == Storage::Folder).then(|| folder.join("kms.json"));
         let queues = Arc::new(queues::Queues::open(url.clone(), kept.as_deref())?);
         let router = front::router(front::Services {
             s3: store.service(ACCESS_KEY_ID, SECRET_ACCESS_KEY),
             dynamodb,
             queues: queues.clone(),
+            keys: Arc::new(kms::Keys::open(kept_keys.as_deref())?),
             secrets: Arc::new(SecretsManagerService::new()),
         });
         let front = wire.serve(listener, router, front::classify);
@@ -177,6 +184,33 @@ impl Aws {
         aws_sdk_secretsmanager::Client::new(&self.sdk_config())
     }
 
+    /// Returns a client of the simulated KMS.
+    pub fn kms(&self) -> aws_sdk_kms::Client {
+        aws_sdk_kms::Client::new(&self.sdk_config())
+    }
+
+    /// Creates an Ed25519 key under this alias, unless an earlier run left it in the folder.
+    pub async fn create_signing_key(&self, alias: &str) -> Result<(), aws_sdk_kms::Error> {
+        let client = self.kms();
+        if client.describe_key().key_id(alias).send().await.is_ok() {
+            return Ok(());
+        }
+        let key = client
+            .create_key()
+            .key_spec(KeySpec::EccNistEdwards25519)
+            .key_usage(KeyUsageType::SignVerify)
+            .send()
+            .await?;
+        let id = key.key_metadata.map(|key| key.key_id).unwrap_or_default();
+        client
+            .create_alias()
+            .alias_name(alias)
+            .target_key_id(id)
+            .send()
+            .await?;
+        Ok(())
+    }
+
     /// Creates a bucket, unless an earlier run left it in the folder.
     pub async fn create_bucket(&self, name: &str) -> Result<(), aws_sdk_s3::Error> {
         match self.s3().create_bucket().bucket(name).send().await {
@@ -188,20 +222,30 @@ impl Aws {
         }
     }
 
-    /// Creates the audit and the ledger table, unless an earlier run left them in the folder.
+    /// Creates the audit table with its stream and the ledger table, unless an earlier run left them in the folder.
     pub async fn create_tables(&self, audit: &str, ledger: &str) -> Result<(), aws_sdk_dynamodb::Error> {
-        for (table, sort_key) in [(audit, "eventId"), (ledger, "recordingId")] {
-            self.create_table(table, ["interactionId", sort_key]).await?;
+        let stream = StreamSpecification::builder()
+            .stream_enabled(true)
+            .stream_view_type(StreamViewType::NewAndOldImages)
+            .build()?;
+        for (table, sort_key, stream) in [(audit, "eventId", Some(stream)), (ledger, "recordingId", None)] {
+            self.create_table(table, ["interactionId", sort_key], stream)
+                .await?;
         }
         Ok(())
     }
 
     /// Creates the table of the catalog of calls, unless an earlier run left it in the folder.
     pub async fn create_catalog(&self, table: &str) -> Result<(), aws_sdk_dynamodb::Error> {
-        self.create_table(table, ["facet", "at"]).await
+        self.create_table(table, ["facet", "at"], None).await
     }
 
-    async fn create_table(&self, table: &str, keys: [&str; 2]) -> Result<(), aws_sdk_dynamodb::Error> {
+    async fn create_table(
+        &self,
+        table: &str,
+        keys: [&str; 2],
+        stream: Option<StreamSpecification>,
+    ) -> Result<(), aws_sdk_dynamodb::Error> {
         let mut request = self.dynamodb().create_table().table_name(table);
         for (name, kind) in keys.into_iter().zip([KeyType::Hash, KeyType::Range]) {
             let key = KeySchemaElement::builder()
@@ -215,6 +259,7 @@ impl Aws {
         }
         match request
             .billing_mode(BillingMode::PayPerRequest)
+            .set_stream_specification(stream)
             .send()
             .await
             .map_err(Into::into)

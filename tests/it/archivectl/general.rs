@@ -87,6 +87,8 @@ async fn a_deployed_template_is_all_the_configuration_it_needs() {
         "ExceptionQueueUrl" => environment["EXCEPTION_QUEUE_URL"].clone(),
         "WebhookUrl" => environment["WEBHOOK_URL"].clone(),
         "RecordingMedia" => "screen".to_owned(),
+        "ObjectLockMode" => "GOVERNANCE".to_owned(),
+        "ObjectLockDays" => "2557".to_owned(),
         _ => default,
     };
     let with_values = |of: &str| -> Vec<_> {
@@ -110,12 +112,18 @@ async fn a_deployed_template_is_all_the_configuration_it_needs() {
     };
     let ran = run(&url, "archive", &["doctor", "--webhook"]).await;
     assert_eq!(ran.code(), Some(0), "{ran:?}");
-    let summary = ran.summary();
-    assert_eq!(
-        (&summary["warnings"], &summary["problems"]),
-        (&0.into(), &0.into()),
-        "{ran:?}"
-    );
+    // The simulators do not guard the evidence; what the stack names is all right.
+    let warned: Vec<_> = ran
+        .items()
+        .into_iter()
+        .filter(|item| item["state"] == "warning")
+        .collect();
+    let names: Vec<&str> = warned
+        .iter()
+        .map(|item| item["check"].as_str().unwrap())
+        .collect();
+    assert_eq!(names, ["versioning", "bucket_policy"], "{ran:?}");
+    assert_eq!(ran.summary()["problems"], 0, "{ran:?}");
     let ran = run(&url, "archive", &["verify"]).await;
     assert_eq!(
         (ran.code(), &ran.summary()["files"]),

@@ -146,7 +146,7 @@ async fn each_command_asks_for_what_it_needs() {
         ),
         (
             &["backfill", "--dry-run", days[0], days[1], days[2], days[3]],
-            &[bucket, audit],
+            &[bucket],
             ledger,
         ),
         (&["doctor"], &[], secret),

@@ -2,12 +2,17 @@
 
 mod audit;
 mod backfill;
+mod contradicted;
 mod doctor;
+mod document;
+mod erase;
 mod files;
 mod find;
 mod foreign;
 mod general;
+mod log;
 mod manners;
+mod pages;
 mod proof;
 mod reconcile;
 mod redrive;
@@ -15,6 +20,7 @@ mod report;
 mod settling;
 mod tampering;
 mod terminal;
+mod verdicts;
 mod verify;
 
 use std::collections::HashMap;

@@ -169,7 +169,7 @@ async fn the_proof_says_what_it_is_of_by_whom_and_how_each_object_was_proven() {
     let tool = scope["tool"].take();
     assert!(tool.as_str().unwrap().starts_with("archivectl 0."), "{tool}");
     let expected = json!({
-        "by": null, "from": null, "to": null, "account": ACCOUNT,
+        "by": null, "from": null, "to": null, "conversations": null, "account": ACCOUNT,
         "caller": format!("arn:aws:iam::{ACCOUNT}:user/simulated"), "region": "us-east-1", "bucket": BUCKET,
         "auditTable": AUDIT_TABLE, "ledgerTable": LEDGER_TABLE, "tool": null, "began": null, "ended": null,
     });

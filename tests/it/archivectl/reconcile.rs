@@ -10,6 +10,7 @@ use recording_archiver::sim::genesys::{Conversation, FileState, Recording};
 use recording_archiver::sim::wire::{Fault, Service};
 use serde_json::{Value, json};
 
+use super::tampering::acts::retime;
 use super::{Ran, archivectl, command, end, signal};
 use crate::support::{Bench, call, invoke};
 
@@ -67,9 +68,6 @@ async fn edit(bench: &Bench, number: usize, change: &str, values: &[(&str, Attri
         .update_expression(change);
     for (name, value) in values {
         update = update.expression_attribute_values(*name, value.clone());
-        if *name == ":state" {
-            update = update.expression_attribute_names("#state", "state");
-        }
     }
     update.send().await.unwrap();
 }
@@ -98,19 +96,31 @@ async fn one_of_each() -> Bench {
     genesys.add(unrecorded);
     genesys.add(call_in(10, FileState::Available).ongoing());
     let handler = bench.handler(&[("MAX_ATTEMPTS", "1")]);
-    for number in [1, 3, 4, 5, 6, 7, 8] {
+    for number in [1, 3, 4, 5, 6] {
         let _ = invoke(&handler, json!({"conversationId": conversation(number)})).await;
     }
-    let long_ago = AttributeValue::S((first() + SignedDuration::from_hours(9)).to_string());
-    edit(&bench, 5, "SET updatedAt = :at", &[(":at", long_ago)]).await;
-    for (number, expires) in [(7, 1), (8, bench.clock.now_ms() + 600_000)] {
-        let values = [
-            (":state", AttributeValue::S("claimed".to_owned())),
-            (":expires", AttributeValue::N(expires.to_string())),
-        ];
-        let change = "SET #state = :state, leaseExpiresAt = :expires";
-        edit(&bench, number, change, &values).await;
+    let nine = first() + SignedDuration::from_hours(9);
+    let head = retime(&bench, [&conversation(5), &recording(5)], |_, _| nine).await;
+    let values = [
+        (":at", AttributeValue::S(nine.to_string())),
+        (":head", AttributeValue::S(head)),
+    ];
+    edit(&bench, 5, "SET updatedAt = :at, chainHead = :head", &values).await;
+    for number in [7, 8] {
+        bench
+            .world
+            .wire
+            .disturb_next(Service::Media, "media", 1, Fault::Hang);
+        let downloads = bench.world.wire.count(Service::Media, "media");
+        tokio::select! {
+            answer = invoke(&handler, json!({"conversationId": conversation(number)})) => panic!("{answer:?}"),
+            () = bench.world.wire.wait_until(|all| {
+                all.iter().filter(|asked| asked.service == Service::Media).count() > downloads
+            }) => {}
+        }
     }
+    let over = [(":expires", AttributeValue::N("1".to_owned()))];
+    edit(&bench, 7, "SET leaseExpiresAt = :expires", &over).await;
     bench
 }
 

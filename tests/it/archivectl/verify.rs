@@ -114,7 +114,7 @@ async fn an_archive_that_is_as_it_was_is_read_back_whole_and_clean() {
         assert_eq!(summary[name], expected, "{name}: {summary}");
     }
     assert_eq!(summary["finished"], true);
-    let aws = [Service::S3, Service::DynamoDb, Service::Sts];
+    let aws = [Service::S3, Service::DynamoDb, Service::Sts, Service::Kms];
     let exchanges = bench.world.wire.exchanges();
     assert!(
         exchanges.iter().all(|exchange| aws.contains(&exchange.service)),

@@ -13,7 +13,7 @@ use recording_archiver::genesys::Details;
 use recording_archiver::sim::wire::{Exchange, Fault, Gate, Service};
 use serde_json::json;
 
-use super::{LATER, appears, change, first_look, state};
+use super::{LATER, appears, change, first_look, refuse_messages, state};
 use crate::support::{Bench, CONVERSATION, RECORDING, SETTLING, invoke, job, sqs};
 use crate::work::Work;
 
@@ -86,10 +86,7 @@ async fn a_note_does_not_undo_what_is_settled() {
 async fn no_state_without_an_audit_event() {
     let bench = Bench::with_a_call().await;
     let handler = bench.handler(&[SETTLING]);
-    bench
-        .world
-        .wire
-        .disturb_next(Service::Sqs, "SendMessage", 20, Fault::status(500));
+    refuse_messages(&bench);
     let look = json!({"conversationId": CONVERSATION, "look": 2});
     invoke(&handler, sqs([look.to_string()])).await.unwrap();
     let record = bench.record(CONVERSATION, "-").await;

@@ -8,6 +8,9 @@ use super::collect;
 use crate::cloudformation::{Template, text};
 use crate::support::{Bench, project};
 
+/// The metrics that the sealer writes.
+const OF_SEALER: [&str; 3] = ["AuditTampering", "CheckpointsSigned", "LeavesSealed"];
+
 #[tokio::test]
 async fn alarms_and_dashboard_name_only_metrics_that_the_function_writes() {
     // One archived recording: the line of an invocation with everything in it.
@@ -66,6 +69,12 @@ async fn alarms_and_dashboard_name_only_metrics_that_the_function_writes() {
             watched.insert((text(&metric[0]), text(&metric[1]), dimensions.to_string()));
         }
     }
+    for name in OF_SEALER {
+        assert!(
+            watched.remove(&("RecordingArchiver".to_owned(), name.to_owned(), "[]".to_owned())),
+            "nobody looks at {name}"
+        );
+    }
     assert!(watched.is_subset(&written), "{:?}", watched.difference(&written));
     let unwatched: Vec<_> = written
         .difference(&watched)
@@ -80,10 +89,21 @@ async fn alarms_and_dashboard_name_only_metrics_that_the_function_writes() {
 }
 
 #[test]
-fn every_alarm_is_in_the_runbook_and_on_the_dashboard() {
+fn every_alarm_and_every_rule_that_rings_is_in_the_runbook() {
     let template = Template::read();
     let runbook = std::fs::read_to_string(project().join("docs/deploy.md")).unwrap();
     let dashboard = text(&template.resource("Dashboard")["DashboardBody"]["Fn::Sub"]);
+    let rules = template.of_type("AWS::Events::Rule");
+    for rule in rules.into_iter().filter(|rule| *rule != "ConversationEndRule") {
+        assert!(
+            runbook.contains(&format!("| `{rule}` |")),
+            "docs/deploy.md does not explain {rule}"
+        );
+        let target = &template.resource(rule)["Targets"][0];
+        assert_eq!(target["Arn"], json!({"Ref": "AlarmTopicArn"}), "{rule}");
+        let says = text(&target["InputTransformer"]["InputTemplate"]);
+        assert!(says.contains(rule) && !says.contains("userIdentity"), "{says}");
+    }
     for name in template.of_type("AWS::CloudWatch::Alarm") {
         assert!(
             runbook.contains(&format!("| `{name}` |")),
@@ -98,5 +118,122 @@ fn every_alarm_is_in_the_runbook_and_on_the_dashboard() {
                 json!({"Fn::If": ["HasAlarmTopic", [{"Ref": "AlarmTopicArn"}], {"Ref": "AWS::NoValue"}]});
             assert_eq!(template.resource(name)[actions], wired, "{name}");
         }
+    }
+}
+
+/// Checks an event against a pattern, as far as the template's patterns use EventBridge's language.
+/// <https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-create-pattern-operators.html>
+fn matches(pattern: &Value, event: &Value) -> bool {
+    match pattern {
+        Value::Object(fields) => fields.iter().all(|(name, expected)| match name.as_str() {
+            "$or" => expected
+                .as_array()
+                .unwrap()
+                .iter()
+                .any(|pattern| matches(pattern, event)),
+            name => matches(expected, &event[name]),
+        }),
+        Value::Array(allowed) => allowed.iter().any(|allowed| match allowed {
+            Value::Object(operator) => {
+                let prefix = operator["anything-but"]["prefix"].as_str().unwrap();
+                event.as_str().is_some_and(|found| !found.starts_with(prefix))
+            }
+            value => value == event,
+        }),
+        other => panic!("no pattern: {other}"),
+    }
+}
+
+/// Returns the rules that ring for an event.
+fn ringing(event: &Value) -> Vec<&'static str> {
+    let template = Template::read();
+    let topic = ("AlarmTopicArn", "arn:aws:sns:us-east-1:123456789012:alarms");
+    let stack = template.stack(&[topic]);
+    let rules = [
+        "DeletedObjectsRule",
+        "EvidenceBucketsChangedRule",
+        "EvidenceKeysChangedRule",
+        "EvidenceTablesChangedRule",
+    ];
+    let rings = |rule: &&'static str| {
+        assert!(stack.makes(rule) && !template.stack(&[]).makes(rule), "{rule}");
+        matches(&stack.value(&template.resource(rule)["EventPattern"]), event)
+    };
+    rules.into_iter().filter(rings).collect()
+}
+
+/// Returns an event of S3: an object of this bucket and key is gone, for this reason.
+fn deleted(bucket: &str, key: &str, reason: &str) -> Value {
+    let detail = json!({"bucket": {"name": bucket}, "object": {"key": key, "version-id": "1"}, "reason": reason,
+        "deletion-type": "Delete Marker Created"});
+    json!({"source": "aws.s3", "detail-type": "Object Deleted", "detail": detail})
+}
+
+/// Returns an event of CloudTrail.
+fn called(service: &str, name: &str, parameters: &Value) -> Value {
+    let detail = json!({"eventSource": format!("{service}.amazonaws.com"), "eventName": name,
+        "requestParameters": parameters});
+    json!({"source": format!("aws.{service}"), "detail-type": "AWS API Call via CloudTrail", "detail": detail})
+}
+
+#[test]
+fn deletions_and_changes_of_rules_ring_and_nothing_else_does() {
+    let recording = "recordings/c/r.wav";
+    let test = "archivectl-doctor/11111111-2222-4333-8444-555555555555";
+    let bucket = |name: &str| json!({"bucketName": name});
+    let key = |id: &str| json!({"keyId": id});
+    let table = |name: &str| json!({"tableName": name});
+    for (event, rule) in [
+        (
+            deleted("ArchiveBucket", recording, "DeleteObject"),
+            "DeletedObjectsRule",
+        ),
+        (
+            deleted("SealBucket", "checkpoints/1", "DeleteObject"),
+            "DeletedObjectsRule",
+        ),
+        (deleted("ArchiveBucket", recording, "Lifecycle Expiration"), ""),
+        (deleted("ArchiveBucket", test, "DeleteObject"), ""),
+        (deleted("another", recording, "DeleteObject"), ""),
+        (
+            called("s3", "PutBucketPolicy", &bucket("ArchiveBucket")),
+            "EvidenceBucketsChangedRule",
+        ),
+        (
+            called("s3", "PutBucketLifecycle", &bucket("SealBucket")),
+            "EvidenceBucketsChangedRule",
+        ),
+        (called("s3", "PutBucketPolicy", &bucket("another")), ""),
+        (called("s3", "GetBucketPolicy", &bucket("ArchiveBucket")), ""),
+        (
+            called("kms", "PutKeyPolicy", &key("ArchiveKey.Arn")),
+            "EvidenceKeysChangedRule",
+        ),
+        (
+            called("kms", "ScheduleKeyDeletion", &key("SealKey")),
+            "EvidenceKeysChangedRule",
+        ),
+        (called("kms", "Sign", &key("SealKey")), ""),
+        (called("kms", "PutKeyPolicy", &key("another")), ""),
+        (
+            called("dynamodb", "UpdateTable", &table("AuditTable")),
+            "EvidenceTablesChangedRule",
+        ),
+        (
+            called("dynamodb", "UpdateContinuousBackups", &table("LedgerTable.Arn")),
+            "EvidenceTablesChangedRule",
+        ),
+        (
+            called(
+                "dynamodb",
+                "PutResourcePolicy",
+                &json!({"resourceArn": "AuditTable.Arn"}),
+            ),
+            "EvidenceTablesChangedRule",
+        ),
+        (called("dynamodb", "UpdateTable", &table("another")), ""),
+    ] {
+        let expected: Vec<&str> = Some(rule).filter(|rule| !rule.is_empty()).into_iter().collect();
+        assert_eq!(ringing(&event), expected, "{event}");
     }
 }

@@ -1,7 +1,10 @@
 //! Parameters: their bounds and combinations are those of the function and of AWS.
 
+use std::collections::BTreeSet;
+
 use super::config;
 use crate::cloudformation::{Template, text};
+use crate::support::project;
 
 #[test]
 fn combinations_that_the_function_refuses_are_refused_before_anything_is_created() {
@@ -9,27 +12,67 @@ fn combinations_that_the_function_refuses_are_refused_before_anything_is_created
     for api in ["conversations", "interactions"] {
         for format in allowed_values(&template, "RecordingFormat") {
             for channels in ["merged", "split"] {
-                for mode in ["", "GOVERNANCE", "COMPLIANCE"] {
-                    for days in ["", "1", "36500"] {
-                        let parameters = [
-                            ("GenesysRecordingApi", api),
-                            ("RecordingFormat", &format),
-                            ("RecordingChannels", channels),
-                            ("S3ObjectLockMode", mode),
-                            ("S3ObjectLockDays", days),
-                        ];
-                        let stack = template.stack(&parameters);
-                        let (template_says, function_says) = (stack.refused(), config(&stack).err());
-                        // One half of an object lock never reaches the function, which gets both or neither.
-                        let half = mode.is_empty() != days.is_empty();
-                        assert_eq!(
-                            template_says.is_some(),
-                            function_says.is_some() || half,
-                            "{parameters:?}: {template_says:?}, {function_says:?}"
-                        );
-                    }
-                }
+                let parameters = [
+                    ("GenesysRecordingApi", api),
+                    ("RecordingFormat", &format),
+                    ("RecordingChannels", channels),
+                ];
+                let stack = template.stack(&parameters);
+                let (template_says, function_says) = (stack.refused(), config(&stack).err());
+                assert_eq!(
+                    template_says.is_some(),
+                    function_says.is_some(),
+                    "{parameters:?}: {template_says:?}, {function_says:?}"
+                );
             }
+        }
+    }
+}
+
+#[test]
+fn a_stack_locks_what_it_archives_unless_it_is_a_trial() {
+    let template = Template::read();
+    for (evidence, mode, days, expires, lock) in [
+        ("enforced", "", "", "2557", Some(("GOVERNANCE", "2557"))),
+        ("enforced", "", "", "400", Some(("GOVERNANCE", "400"))),
+        ("enforced", "", "", "36500", Some(("GOVERNANCE", "36500"))),
+        // Kept for good, and locked for seven years.
+        ("enforced", "", "", "0", Some(("GOVERNANCE", "2557"))),
+        ("enforced", "", "30", "2557", Some(("GOVERNANCE", "30"))),
+        ("enforced", "COMPLIANCE", "", "2557", Some(("COMPLIANCE", "2557"))),
+        (
+            "enforced",
+            "COMPLIANCE",
+            "36500",
+            "0",
+            Some(("COMPLIANCE", "36500")),
+        ),
+        ("trial", "", "", "2557", None),
+        ("trial", "GOVERNANCE", "", "366", Some(("GOVERNANCE", "366"))),
+        ("trial", "COMPLIANCE", "1", "2557", Some(("COMPLIANCE", "1"))),
+    ] {
+        let stack = template.stack(&[
+            ("Evidence", evidence),
+            ("S3ObjectLockMode", mode),
+            ("S3ObjectLockDays", days),
+            ("ExpireAfterDays", expires),
+        ]);
+        assert_eq!(stack.refused(), None);
+        assert_eq!(config(&stack).err(), None);
+        let environment = stack.environment();
+        let set = |name: &str| environment.get(name).map(String::as_str);
+        let told = set("S3_OBJECT_LOCK_MODE").zip(set("S3_OBJECT_LOCK_DAYS"));
+        assert_eq!(told, lock, "{evidence} {mode} {days} {expires}");
+        // archivectl takes them from the outputs.
+        for (output, value) in [
+            ("ObjectLockMode", lock.map(|(mode, _)| mode)),
+            ("ObjectLockDays", lock.map(|(_, days)| days)),
+        ] {
+            let output = &template.0["Outputs"][output];
+            let told = stack
+                .condition(&output["Condition"])
+                .then(|| text(&stack.value(&output["Value"])));
+            assert_eq!(told.as_deref(), value, "{evidence} {mode} {days} {expires}");
         }
     }
 }
@@ -69,8 +112,21 @@ fn combinations_that_aws_would_refuse_later_are_refused_before_anything_is_creat
             &[
                 ("ArchiveBucketOwner", "999999999999"),
                 ("ArchiveBucketName", "their-bucket"),
+                ("ExistingBucketHasObjectLock", "true"),
             ],
             None,
+        ),
+        (
+            &[("ArchiveBucketName", "their-bucket")],
+            Some("set ExistingBucketHasObjectLock to true"),
+        ),
+        (
+            &[("ArchiveBucketName", "their-bucket"), ("Evidence", "trial")],
+            None,
+        ),
+        (
+            &[("Evidence", "trial"), ("S3ObjectLockDays", "30")],
+            Some("needs S3ObjectLockMode"),
         ),
         (
             &[
@@ -108,8 +164,10 @@ fn combinations_that_aws_would_refuse_later_are_refused_before_anything_is_creat
             )],
             None,
         ),
-        (&[("ExpireAfterDays", "365")], Some("366 and more")),
+        (&[("ExpireAfterDays", "365")], Some("366 to 36500")),
         (&[("ExpireAfterDays", "366")], None),
+        // S3 locks nothing for longer.
+        (&[("ExpireAfterDays", "36501")], Some("366 to 36500")),
     ] {
         let refused = template.stack(parameters).refused();
         match refusal {
@@ -314,14 +372,7 @@ fn texts_that_the_template_accepts_are_texts_that_the_function_accepts() {
         ),
     ] {
         for value in good {
-            let lock = ("S3ObjectLockMode", "GOVERNANCE");
-            let parameters = [(name, *value), lock];
-            let parameters = if name == "S3ObjectLockDays" {
-                &parameters[..]
-            } else {
-                &parameters[..1]
-            };
-            let stack = template.stack(parameters);
+            let stack = template.stack(&[(name, value), ("ExistingBucketHasObjectLock", "true")]);
             assert_eq!(stack.refused(), None);
             assert_eq!(config(&stack).err(), None, "{name} {value}");
         }
@@ -358,4 +409,30 @@ fn every_parameter_is_explained_and_grouped_once() {
             "{name}: a pattern is explained in words"
         );
     }
+}
+
+/// Returns the names in the first column of a table of docs/interface.md.
+fn on_the_page(column: &str) -> BTreeSet<String> {
+    let page = std::fs::read_to_string(project().join("docs/interface.md")).unwrap();
+    let head = format!("| {column} |");
+    let table = page.split("\n\n").find(|block| block.starts_with(&head));
+    let rows = table.unwrap().lines().skip(2);
+    rows.flat_map(|row| row.split('|').nth(1).unwrap().split('`').skip(1).step_by(2))
+        .map(str::to_owned)
+        .collect()
+}
+
+#[test]
+fn outputs_and_what_protects_the_evidence_are_on_the_page() {
+    let template = Template::read();
+    let outputs = template.0["Outputs"].as_object().unwrap();
+    assert_eq!(on_the_page("output"), outputs.keys().cloned().collect());
+    let groups = template.0["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]
+        .as_array()
+        .unwrap();
+    let group = groups
+        .iter()
+        .find(|group| group["Label"]["default"] == "How it is protected");
+    let names = group.unwrap()["Parameters"].as_array().unwrap().iter().map(text);
+    assert_eq!(on_the_page("parameter"), names.collect());
 }

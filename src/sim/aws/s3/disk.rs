@@ -20,7 +20,7 @@ use super::attributes::Attributes;
 use super::checksum::{Digest, Hashing};
 pub(super) use super::paths::internal;
 use super::paths::{create_parent, files_below};
-use super::versions::{Place, Version, Versions};
+use super::versions::{Place, Stored, Version, Versions};
 
 /// Large enough to keep the number of file system calls small, small enough not to matter.
 const CHUNK: usize = 256 * 1024;
@@ -43,14 +43,6 @@ impl Drop for Incoming {
         // After a rename there is nothing left to remove.
         let _ = fs::remove_file(&self.0);
     }
-}
-
-/// An object as one consistent pair of bytes and attributes.
-#[derive(Debug)]
-pub(super) struct Stored {
-    pub(super) file: fs::File,
-    pub(super) meta: fs::Metadata,
-    pub(super) attributes: Attributes,
 }
 
 impl Disk {
@@ -221,6 +213,25 @@ impl Disk {
             meta,
             attributes,
         })
+    }
+
+    /// Returns a version of an object; the newest one without an id.
+    pub(super) fn stored_version(&self, bucket: &str, key: &str, id: Option<&str>) -> S3Result<Stored> {
+        let Some(id) = id else {
+            return self.stored(bucket, key);
+        };
+        let _consistent = self.lock();
+        let versions = self.versions.of(&self.place(bucket, key))?;
+        let named = versions.into_iter().find(|version| version.id == id);
+        let version =
+            named.ok_or_else(|| s3_error!(NoSuchVersion, "The specified version does not exist."))?;
+        if version.is_marker {
+            return Err(s3_error!(
+                MethodNotAllowed,
+                "The specified method is not allowed against this resource."
+            ));
+        }
+        version.open()
     }
 
     /// Changes attributes of an object that is there.

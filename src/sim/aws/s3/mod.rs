@@ -5,8 +5,8 @@
 //! tags and the checksums of multipart uploads, and keeps its own files among the buckets. Those are
 //! the very guarantees the archiver leans on, so the operations it needs are here, and no others.
 //!
-//! Not simulated: reading older versions, default retention, ACLs, policies, `If-Match`, paging of
-//! `ListMultipartUploads` and `ListObjectVersions`.
+//! Not simulated: reading older versions, default retention, ACLs, policies beyond the refusal of overwrites by
+//! `PutObject`, `If-Match`, paging of `ListMultipartUploads` and `ListObjectVersions`.
 
 #[macro_use]
 mod macros;
@@ -19,6 +19,7 @@ mod listing;
 mod locks;
 mod objects;
 mod paths;
+mod policy;
 mod uploads;
 mod versions;
 
@@ -36,6 +37,7 @@ use checksum::Declared;
 use completion::Completion;
 use disk::Disk;
 use objects::only_if_absent;
+use policy::Policies;
 use uploads::Uploads;
 
 /// The state of the simulated S3; cheap to clone.
@@ -43,6 +45,7 @@ use uploads::Uploads;
 pub(super) struct Store {
     disk: Arc<Disk>,
     uploads: Arc<Uploads>,
+    policies: Arc<Policies>,
 }
 
 impl Store {
@@ -50,6 +53,7 @@ impl Store {
         Ok(Self {
             disk: Arc::new(Disk::open(folder)?),
             uploads: Arc::default(),
+            policies: Arc::default(),
         })
     }
 
@@ -110,6 +114,9 @@ impl S3 for Store {
     }
 
     async fn put_object(&self, req: S3Request<PutObjectInput>) -> S3Result<S3Response<PutObjectOutput>> {
+        if req.input.if_none_match.is_none() {
+            self.policies.check_overwrite(&req.input.bucket, &req.input.key)?;
+        }
         objects::put(&self.disk, req).await
     }
 
@@ -171,6 +178,25 @@ impl S3 for Store {
         Ok(S3Response::new(GetBucketVersioningOutput {
             status: self.disk.keeps_versions(&req.input.bucket)?.then(enabled),
             ..GetBucketVersioningOutput::default()
+        }))
+    }
+
+    async fn put_bucket_policy(
+        &self,
+        req: S3Request<PutBucketPolicyInput>,
+    ) -> S3Result<S3Response<PutBucketPolicyOutput>> {
+        self.disk.bucket(&req.input.bucket)?;
+        self.policies.put(&req.input.bucket, req.input.policy)?;
+        Ok(S3Response::new(PutBucketPolicyOutput::default()))
+    }
+
+    async fn get_bucket_policy(
+        &self,
+        req: S3Request<GetBucketPolicyInput>,
+    ) -> S3Result<S3Response<GetBucketPolicyOutput>> {
+        self.disk.bucket(&req.input.bucket)?;
+        Ok(S3Response::new(GetBucketPolicyOutput {
+            policy: Some(self.policies.get(&req.input.bucket)?),
         }))
     }
 

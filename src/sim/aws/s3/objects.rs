@@ -55,7 +55,7 @@ pub(super) async fn put(
 
 /// Answers `HeadObject`: <https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html>
 pub(super) fn head(disk: &Disk, input: &HeadObjectInput) -> S3Result<S3Response<HeadObjectOutput>> {
-    let stored = disk.stored(&input.bucket, &input.key)?;
+    let stored = disk.stored_version(&input.bucket, &input.key, input.version_id.as_deref())?;
     let mut output = HeadObjectOutput {
         content_length: i64::try_from(stored.meta.len()).ok(),
         last_modified: Some(stored.meta.modified().map_err(internal)?.into()),
@@ -71,7 +71,7 @@ pub(super) fn head(disk: &Disk, input: &HeadObjectInput) -> S3Result<S3Response<
 
 /// Answers `GetObject`: <https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html>
 pub(super) async fn get(disk: &Disk, input: &GetObjectInput) -> S3Result<S3Response<GetObjectOutput>> {
-    let stored = disk.stored(&input.bucket, &input.key)?;
+    let stored = disk.stored_version(&input.bucket, &input.key, input.version_id.as_deref())?;
     let size = stored.meta.len();
     let range = input.range.as_ref().map(|range| range.check(size)).transpose()?;
     let wanted = range.clone().unwrap_or(0..size);

@@ -41,6 +41,27 @@ pub(super) struct Version {
     described: PathBuf,
 }
 
+/// An object as one consistent pair of bytes and attributes.
+#[derive(Debug)]
+pub(super) struct Stored {
+    pub(super) file: fs::File,
+    pub(super) meta: fs::Metadata,
+    pub(super) attributes: Attributes,
+}
+
+impl Version {
+    /// Opens its bytes.
+    pub(super) fn open(self) -> S3Result<Stored> {
+        let file = fs::File::open(&self.bytes).map_err(internal)?;
+        let meta = file.metadata().map_err(internal)?;
+        Ok(Stored {
+            file,
+            meta,
+            attributes: self.attributes,
+        })
+    }
+}
+
 impl Versions {
     pub(super) fn at(folder: &Path) -> Self {
         Self(folder.join("versions"))

@@ -21,9 +21,10 @@ use super::{SPLIT, SPLIT_RECORDING};
 use crate::support::{Bench, CONVERSATION, KEY, RECORDING, call_bytes, sha256};
 
 /// An act of tampering.
-pub(super) type Act = Box<dyn for<'a> Fn(&'a Bench) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>>>;
+pub(in super::super) type Act =
+    Box<dyn for<'a> Fn(&'a Bench) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>>>;
 
-pub(super) const HOUR: SignedDuration = SignedDuration::from_hours(1);
+pub(in super::super) const HOUR: SignedDuration = SignedDuration::from_hours(1);
 
 /// Makes an act of an async block over a bench.
 macro_rules! act {
@@ -112,7 +113,7 @@ async fn replace(bench: &Bench, bytes: Vec<u8>) {
 }
 
 /// Deletes the object, and the record with it or its state.
-pub(super) fn gone(state: Option<&'static str>) -> Act {
+pub(in super::super) fn gone(state: Option<&'static str>) -> Act {
     act!(|bench| {
         purge(bench, KEY).await;
         if let Some(state) = state {
@@ -126,7 +127,7 @@ pub(super) fn gone(state: Option<&'static str>) -> Act {
     })
 }
 
-pub(super) fn failed_and_replaced() -> Act {
+pub(in super::super) fn failed_and_replaced() -> Act {
     act!(|bench| {
         replace(bench, other_bytes()).await;
         edit(bench, &[("state", text("failed"))]).await;
@@ -241,8 +242,24 @@ pub(super) fn retimed(time: fn(Timestamp, i32) -> Timestamp) -> Act {
 /// Rewrites a chain with other times, all hashes right. Returns its end.
 pub(in super::super) async fn retime(
     bench: &Bench,
-    [conversation, recording]: [&str; 2],
+    ids: [&str; 2],
     time: impl Fn(Timestamp, i32) -> Timestamp,
+) -> String {
+    rewrite(bench, ids, |event| {
+        let at: Timestamp = event["timestamp"].as_str().unwrap().parse().unwrap();
+        let seq = i32::try_from(event["seq"].as_u64().unwrap()).unwrap();
+        let at = time(at, seq).strftime("%Y-%m-%dT%H:%M:%S%.6fZ").to_string();
+        event.insert("eventId".to_owned(), format!("{at}#{}#{seq:06}", ids[1]).into());
+        event.insert("timestamp".to_owned(), at.into());
+    })
+    .await
+}
+
+/// Rewrites a chain with other attributes, all hashes right. Returns its end.
+pub(in super::super) async fn rewrite(
+    bench: &Bench,
+    [conversation, recording]: [&str; 2],
+    change: impl Fn(&mut Map<String, Value>),
 ) -> String {
     let query = bench.world.aws.dynamodb().query().table_name(AUDIT_TABLE);
     let query = query
@@ -250,6 +267,9 @@ pub(in super::super) async fn retime(
         .expression_attribute_values(":id", text(conversation));
     let mut events = Vec::new();
     for item in query.send().await.unwrap().items.unwrap() {
+        if item["recordingId"].as_s().unwrap() != recording {
+            continue;
+        }
         let delete = bench.world.aws.dynamodb().delete_item().table_name(AUDIT_TABLE);
         let delete = delete.key("interactionId", item["interactionId"].clone());
         delete
@@ -262,11 +282,7 @@ pub(in super::super) async fn retime(
     events.sort_by_key(|event| event["seq"].as_u64());
     let mut head = "0".repeat(64);
     for mut event in events {
-        let at: Timestamp = event["timestamp"].as_str().unwrap().parse().unwrap();
-        let seq = i32::try_from(event["seq"].as_u64().unwrap()).unwrap();
-        let at = time(at, seq).strftime("%Y-%m-%dT%H:%M:%S%.6fZ").to_string();
-        event.insert("eventId".to_owned(), format!("{at}#{recording}#{seq:06}").into());
-        event.insert("timestamp".to_owned(), at.into());
+        change(&mut event);
         event.insert("prevEventHash".to_owned(), head.into());
         event.remove("eventHash");
         let canonical = serde_json::to_string(&event).unwrap();
@@ -309,7 +325,7 @@ async fn retain(bench: &Bench, days: Option<i64>) {
 }
 
 pub(super) fn longer_lock() -> Act {
-    act!(|bench| retain(bench, Some(3_650)).await)
+    act!(|bench| retain(bench, Some(36_500)).await)
 }
 
 pub(super) fn legal_hold() -> Act {
