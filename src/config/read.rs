@@ -436,7 +436,7 @@ fn web_url(text: &str) -> Option<Url> {
 }
 
 /// Says whether a URL holds a name or password, which would show wherever the URL does.
-fn has_user(url: &Url) -> bool {
+pub(super) fn has_user(url: &Url) -> bool {
     !url.username().is_empty() || url.password().is_some()
 }
 

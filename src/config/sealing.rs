@@ -2,16 +2,20 @@
 
 use std::time::Duration;
 
+use reqwest::Url;
+
 use super::ConfigError;
-use super::read::{self, table_name};
+use super::read::{self, has_user, table_name};
 
 /// Every environment variable that the sealer itself reads; the AWS SDK reads its own besides.
-pub const SEALING_VARIABLES: [&str; 6] = [
+pub const SEALING_VARIABLES: [&str; 8] = [
     "SEAL_BUCKET_NAME",
     "SEAL_KEY_ID",
     "SEAL_ORIGIN",
     "AUDIT_TABLE_NAME",
     "CHECKPOINT_SECONDS",
+    "CHECKPOINT_TOPIC_ARN",
+    "TSA_URL",
     "LOG_LEVEL",
 ];
 
@@ -28,6 +32,10 @@ pub struct SealingConfig {
     pub audit_table: Option<String>,
     /// `CHECKPOINT_SECONDS`: age of a checkpoint at which another is due; zero: one with each batch.
     pub checkpoint: Duration,
+    /// `CHECKPOINT_TOPIC_ARN`: an SNS topic that gets each checkpoint.
+    pub topic: Option<String>,
+    /// `TSA_URL`: a time-stamping authority (RFC 3161) that confirms each checkpoint.
+    pub authority: Option<Url>,
     /// The bucket goes into the path: emulators and private endpoints rarely serve a host name per bucket.
     pub path_style: bool,
     /// `LOG_LEVEL`: a `tracing` filter.
@@ -46,6 +54,10 @@ impl SealingConfig {
             let origin = env.required("SEAL_ORIGIN", origin, origin_name);
             let audit_table = env.optional("AUDIT_TABLE_NAME", "the name of the audit table", table_name);
             let checkpoint = env.number("CHECKPOINT_SECONDS", 900, 0..=3_600);
+            let topic = "the ARN of an SNS topic such as arn:aws:sns:eu-central-1:123456789012:checkpoints";
+            let topic = env.optional("CHECKPOINT_TOPIC_ARN", topic, topic_arn);
+            let authority = "an http or https URL without user and password";
+            let authority = env.optional("TSA_URL", authority, authority_url);
             let log_level = env.log_level();
             Some(Self {
                 bucket: bucket?,
@@ -53,6 +65,8 @@ impl SealingConfig {
                 origin: origin?,
                 audit_table,
                 checkpoint: Duration::from_secs(checkpoint?),
+                topic,
+                authority,
                 path_style: env.path_style(),
                 log_level,
             })
@@ -77,6 +91,26 @@ fn key_name(text: &str) -> Option<String> {
             .bytes()
             .all(|b| b.is_ascii_alphanumeric() || b":/_-".contains(&b));
     fits.then(|| text.to_owned())
+}
+
+/// Accepts ARNs of standard topics:
+/// <https://docs.aws.amazon.com/sns/latest/api/API_CreateTopic.html>.
+fn topic_arn(text: &str) -> Option<String> {
+    let parts: Vec<&str> = text.split(':').collect();
+    let name = |name: &str| {
+        name.bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+    };
+    let fits = matches!(parts[..], ["arn", _, "sns", region, account, topic]
+        if !region.is_empty() && account.len() == 12 && !topic.is_empty() && name(topic));
+    fits.then(|| text.to_owned())
+}
+
+/// Accepts http as well: many authorities have nothing else, and their answers are signed.
+fn authority_url(text: &str) -> Option<Url> {
+    let url = Url::parse(text).ok()?;
+    let fits = matches!(url.scheme(), "https" | "http") && url.has_host() && !has_user(&url);
+    fits.then_some(url)
 }
 
 fn origin_name(text: &str) -> Option<String> {
@@ -107,6 +141,15 @@ mod tests {
         let config = read(&[]).unwrap();
         assert_eq!(config.checkpoint, Duration::from_secs(900));
         assert_eq!(config.audit_table, None);
+        assert_eq!((&config.topic, &config.authority), (&None, &None));
+        let topic = "arn:aws:sns:eu-central-1:123456789012:checkpoints";
+        let outside = [
+            ("CHECKPOINT_TOPIC_ARN", topic),
+            ("TSA_URL", "http://tsa.example.com/tsr"),
+        ];
+        let config = read(&outside).unwrap();
+        assert_eq!(config.topic.as_deref(), Some(topic));
+        assert_eq!(config.authority.unwrap().as_str(), "http://tsa.example.com/tsr");
         assert_eq!(
             read(&[("CHECKPOINT_SECONDS", "0")]).unwrap().checkpoint,
             Duration::ZERO
@@ -120,10 +163,15 @@ mod tests {
             ("SEAL_KEY_ID", "a key"),
             ("SEAL_ORIGIN", "my log"),
             ("CHECKPOINT_SECONDS", "3601"),
+            (
+                "CHECKPOINT_TOPIC_ARN",
+                "arn:aws:sqs:eu-central-1:123456789012:checkpoints",
+            ),
+            ("TSA_URL", "https://me:secret@tsa.example.com"),
             ("LOG_LEVEL", "loud=loud"),
         ];
         let problems = read(&changes).unwrap_err().to_string();
-        assert!(problems.contains("5 problems"), "{problems}");
+        assert!(problems.contains("7 problems"), "{problems}");
         for (variable, _) in changes {
             assert!(problems.contains(variable), "{problems}");
         }

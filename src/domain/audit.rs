@@ -18,7 +18,7 @@ use serde_json::{Map, Value};
 use super::recording::ArchivedFile;
 use super::state::State;
 
-pub use chain::{Chain, ChainBreak, verify};
+pub use chain::{Chain, ChainBreak, Shard, verify};
 pub use history::{Stored, TimeFault, announces, archived_at, is_ahead, state, stored, time_fault};
 
 /// The kind of an event: the attribute `action`.

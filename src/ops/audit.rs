@@ -142,7 +142,8 @@ impl Audit {
     /// Returns the recordings of it that are not archived, by the audit, but for those that nobody wants.
     pub fn unarchived(&self) -> impl Iterator<Item = &Custody> {
         let wanted = self.custodies.iter().filter(|custody| !custody.superseded);
-        let wanted = wanted.filter(|custody| custody.state() != Some(State::Skipped));
+        let wanted =
+            wanted.filter(|custody| !matches!(custody.state(), Some(State::Skipped | State::Erased)));
         wanted.filter(|custody| custody.archived_at().is_none())
     }
 

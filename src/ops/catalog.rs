@@ -90,7 +90,7 @@ async fn all(
         catalog: session.catalog()?,
         stop: Stop::default(),
     });
-    if let Some(items) = rebuild.ledger.about_how_many().await {
+    if let Some(items) = rebuild.ledger.audit_table().await.items {
         listener.total(items);
     }
     let mut events = Scan::new(&rebuild.ledger);

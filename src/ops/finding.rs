@@ -130,8 +130,8 @@ impl Code {
                  lines in the function's log, and with CloudTrail"
             }
             Self::EventNotSealed => {
-                "the event was written or changed behind the sealer's back, or the sealer does not run: see its alarms; \
-                 archivectl log import seals events that it never saw"
+                "the event was changed after it was sealed, or the sealer did not run: see its alarms; events that it never \
+                 saw are sealed by an import (docs/operations.md)"
             }
             Self::SealedEventMissing | Self::AuditModified => {
                 "an event was changed or removed after it was sealed: compare with a backup of the audit table \

@@ -16,6 +16,7 @@ pub mod files;
 pub mod filter;
 pub mod find;
 pub mod finding;
+mod indexed;
 mod listing;
 pub mod log;
 pub mod reconcile;

@@ -1,5 +1,7 @@
 //! Scans of the audit and of the ledger, conversation by conversation, with no more than a page in memory.
 
+use std::collections::HashSet;
+
 use futures_util::stream::{self, StreamExt as _};
 
 use super::{Error, Session};
@@ -27,6 +29,17 @@ impl Conversations {
         last.clone_from(&keys.0);
         match ConversationId::parse(&keys.0) {
             Ok(id) => self.ids.push(id),
+            Err(_) => self.unreadable.push(keys),
+        }
+    }
+}
+
+impl Conversations {
+    /// Adds the conversation of an item, unless it is among those `seen`.
+    pub(super) fn add_new(&mut self, keys: (String, String), seen: &mut HashSet<ConversationId>) {
+        match ConversationId::parse(&keys.0) {
+            Ok(id) if seen.insert(id) => self.ids.push(id),
+            Ok(_) => {}
             Err(_) => self.unreadable.push(keys),
         }
     }
@@ -60,8 +73,7 @@ impl<'a> Scan<'a> {
             return Ok(None);
         }
         let page = self.ledger.event_page(self.from.take()).await?;
-        let marks = page.marks.into_iter().filter(wants);
-        let keys = marks.map(|mark| (mark.interaction_id, mark.event_id));
+        let keys = page.marks.into_iter().filter(wants).map(Mark::into_keys);
         Ok(Some(self.conversations(keys, page.scanned, page.next)))
     }
 

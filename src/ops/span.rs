@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use jiff::civil::Date;
 use serde::Serialize;
 
 use super::custody::{Custody, started};
@@ -39,6 +40,16 @@ pub struct Span {
 }
 
 impl Span {
+    /// Returns the days on which its events were written, seen from `today`: a call is archived on its day or on any
+    /// later one.
+    pub(super) fn written(self, today: Date) -> Range {
+        let last = match self.axis {
+            Axis::Call => today.max(self.range.last),
+            Axis::Archived => self.range.last,
+        };
+        Range { last, ..self.range }
+    }
+
     /// Returns whether an event of a conversation may mean that the span holds it. An event without a time may.
     pub(super) fn may_hold(self, mark: &Mark) -> bool {
         let at = mark.began.filter(|_| self.axis == Axis::Call).or(mark.at);

@@ -5,6 +5,9 @@ use tlog_tiles::tile::Tile;
 
 use super::Entry;
 
+/// Beginning of the keys of all time-stamps.
+pub const TIMESTAMPS: &str = "timestamps/";
+
 /// Height of a tile: 256 hashes wide, as C2SP tlog-tiles has it.
 pub const TILE_HEIGHT: u8 = 8;
 
@@ -33,6 +36,19 @@ pub fn batch_start(key: &str) -> Option<u64> {
 /// Returns the key of the checkpoint of a tree of `size` leaves that was signed at `time`. Keys sort by time.
 pub fn checkpoint(time: Timestamp, size: u64) -> String {
     format!("{CHECKPOINTS}{}-{size:020}", instant(time))
+}
+
+/// Returns the key of the time-stamp of that checkpoint.
+pub fn timestamp(time: Timestamp, size: u64) -> String {
+    format!("{TIMESTAMPS}{}-{size:020}.tsr", instant(time))
+}
+
+/// Returns the key of the checkpoint that a time-stamp is of, by its key.
+#[cfg(feature = "cli")]
+pub fn timestamped(key: &str) -> Option<String> {
+    let name = key.strip_prefix(TIMESTAMPS)?.strip_suffix(".tsr")?;
+    let (time, size) = checkpoint_parts(&format!("{CHECKPOINTS}{name}"))?;
+    Some(checkpoint(time, size))
 }
 
 /// Returns the key before those of all checkpoints signed at `time` or later.
@@ -149,6 +165,7 @@ mod tests {
         assert_eq!(key, "checkpoints/2026-11-27T15:44:36.120Z-00000000000000000077");
         assert_eq!(checkpoint_parts(&key), Some((time, 77)));
         assert!(checkpoints_since(time) < key);
+        assert_eq!(timestamped(&timestamp(time, 77)), Some(key));
         assert_eq!(
             checkpoint_parts("checkpoints/2026-11-27T15:44:36Z-00000000000000000077"),
             None

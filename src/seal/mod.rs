@@ -8,11 +8,13 @@
 //! | `batches/START` | entries in the order in which they were sealed, from the leaf START on ([`batch`]). Putting it is the one step that seals: the key can be taken once |
 //! | `tile/...` | hashes and entries as [C2SP tlog-tiles](https://c2sp.org/tlog-tiles), derived from the batches ([`tree`]) |
 //! | `checkpoints/TIME-SIZE` | a signed tree head as [C2SP tlog-checkpoint](https://c2sp.org/tlog-checkpoint) ([`checkpoint`]) |
+//! | `timestamps/TIME-SIZE.tsr` | the answer of a time-stamping authority about a checkpoint ([`outside`]) |
 //! | `records/HASH.json` | what a leaf stands for that is no event: the beginning of the log, a changed or removed item |
 
 pub mod batch;
 pub mod checkpoint;
 pub mod layout;
+pub mod outside;
 #[cfg(feature = "cli")]
 pub mod read;
 pub mod signer;

@@ -103,6 +103,7 @@ impl Site {
             ("CATALOG_KEY_SECRET_ID", own(names::CATALOG_SECRET)),
             ("SEAL_BUCKET_NAME", own(names::SEAL_BUCKET)),
             ("SEAL_KEY_ID", own(names::SEAL_KEY)),
+            ("CHECKPOINT_SECONDS", own("0")),
             ("SEAL_ORIGIN", own(names::SEAL_ORIGIN)),
             ("WEBHOOK_URL", format!("{}/hook", self.url(self.ports.webhook))),
             ("WORK_QUEUE_URL", self.queue_url(names::WORK_QUEUE)),

@@ -38,6 +38,8 @@ pub enum Service {
     SecretsManager,
     /// Operation names of the KMS API: `Sign`, ...
     Kms,
+    /// SNS: `Query`, whatever the operation.
+    Sns,
     /// Operation names of the DynamoDB Streams API: `GetRecords`, ...
     Streams,
     /// The only operation of STS: `GetCallerIdentity`.

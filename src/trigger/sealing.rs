@@ -17,6 +17,8 @@ use crate::clock::{Clock, Deadline, Stop};
 use crate::config::SealingConfig;
 use crate::error::{Error, ErrorKind};
 use crate::redact;
+use crate::seal::checkpoint::Checkpoint;
+use crate::seal::outside::{Authority, Topic};
 use crate::seal::signer::Signer;
 use crate::seal::store::LogStore;
 use crate::sealer::stream::Tampering;
@@ -28,6 +30,8 @@ use crate::telemetry::{self, Lines};
 pub struct SealingHandler {
     sealer: Sealer,
     table: Option<AuditTable>,
+    topic: Option<Topic>,
+    authority: Option<Authority>,
     clock: Clock,
     lines: Lines,
     stop: Stop,
@@ -68,8 +72,13 @@ impl<'a> Request<'a> {
 }
 
 impl SealingHandler {
-    /// Makes the sealer with its clients. Sends nothing.
-    pub fn connect(config: &SealingConfig, sdk: &SdkConfig, clock: Clock, lines: Lines) -> Self {
+    /// Makes the sealer with its clients. Sends nothing. Fails if the system's certificates cannot be read.
+    pub fn connect(
+        config: &SealingConfig,
+        sdk: &SdkConfig,
+        clock: Clock,
+        lines: Lines,
+    ) -> Result<Self, Error> {
         let clients = aws::LogClients::new(sdk, config);
         let table = config.audit_table.clone();
         let beginning = Beginning {
@@ -83,13 +92,16 @@ impl SealingHandler {
             clock.clone(),
             config.checkpoint,
         );
-        Self {
+        let (topic, authority) = (config.topic.clone(), config.authority.clone());
+        Ok(Self {
             sealer,
             table: table.map(|table| AuditTable::new(clients.dynamodb, table)),
+            topic: topic.map(|topic| Topic::new(clients.sns, topic)),
+            authority: authority.map(Authority::new).transpose()?,
             clock,
             lines,
             stop: Stop::default(),
-        }
+        })
     }
 
     /// Returns the sealer itself.
@@ -121,7 +133,8 @@ impl SealingHandler {
         done.sealed = delivered.sealed;
         done.tampering = delivered.tampering.len() as u64;
         match self.sealer.checkpoint(When::Due).await {
-            Ok(signed) => done.checkpoints += u64::from(signed.is_some()),
+            Ok(None) => {}
+            Ok(Some(checkpoint)) => self.signed(&checkpoint, done).await,
             Err(error) => tracing::error!(code = error.kind().code(), "no checkpoint: {}", error.redacted()),
         }
         Ok(json!({ "sealed": delivered.sealed }))
@@ -131,8 +144,34 @@ impl SealingHandler {
         let Some(checkpoint) = self.sealer.checkpoint(When::Now).await? else {
             return Ok(json!({}));
         };
-        done.checkpoints += 1;
+        self.signed(&checkpoint, done).await;
         Ok(json!({ "size": checkpoint.size, "root": checkpoint.root.to_string() }))
+    }
+
+    /// Counts a checkpoint, and hands it to those who keep it outside. An error of theirs is logged, and the next
+    /// checkpoint covers what this one did.
+    async fn signed(&self, checkpoint: &Checkpoint, done: &mut Sealing) {
+        done.checkpoints += 1;
+        let sent = async {
+            match &self.topic {
+                Some(topic) => topic.send(checkpoint).await,
+                None => Ok(()),
+            }
+        };
+        let stamped = async {
+            match &self.authority {
+                Some(authority) => authority.stamp(self.sealer.log(), checkpoint).await,
+                None => Ok(()),
+            }
+        };
+        let (sent, stamped) = tokio::join!(sent, stamped);
+        for error in [sent, stamped].into_iter().filter_map(Result::err) {
+            tracing::error!(
+                size = checkpoint.size,
+                "the checkpoint is not kept outside: {}",
+                error.redacted()
+            );
+        }
     }
 
     async fn import(
@@ -190,8 +229,10 @@ async fn run() -> ExitCode {
     };
     telemetry::init(&config.log_level);
     let sdk = aws::sdk_config().load().await;
-    let handler = SealingHandler::connect(&config, &sdk, Clock::default(), Lines::stdout());
-    let handler = Arc::new(handler);
+    let handler = match SealingHandler::connect(&config, &sdk, Clock::default(), Lines::stdout()) {
+        Ok(handler) => Arc::new(handler),
+        Err(error) => return cannot_start(&error),
+    };
     let began = SystemTime::now();
     let answer = |event: LambdaEvent<Value>| {
         let handler = handler.clone();

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use recording_archiver::config::VARIABLES;
+use recording_archiver::config::{SEALING_VARIABLES, VARIABLES};
 use recording_archiver::domain::audit::Action;
 use serde_json::json;
 use syn::visit::Visit;
@@ -94,6 +94,8 @@ fn fields_of(path: &str, of: &str) -> BTreeSet<String> {
 #[test]
 fn every_variable_is_on_the_page_and_no_other() {
     assert_eq!(page("Variables", "variable"), VARIABLES.map(str::to_owned).into());
+    let sealing = page("Variables", "sealer's variable");
+    assert_eq!(sealing, SEALING_VARIABLES.map(str::to_owned).into());
 }
 
 #[test]
@@ -153,6 +155,18 @@ fn what_archivectl_says_to_programs_is_on_the_page_and_nothing_else() {
         let column = format!("summary of {command}");
         let fields = fields_of(&format!("ops/{command}.rs"), "Figures");
         assert_eq!(on_page(&column), fields, "{command}");
+    }
+    assert_eq!(on_page("log of verify"), fields_of("ops/verify/log.rs", "Sealed"));
+    for (command, path, of) in [
+        ("log verify", "ops/log/verify.rs", "Figures"),
+        ("log show", "ops/log/show.rs", "Shown"),
+        ("log prove", "ops/log/prove.rs", "Proof"),
+    ] {
+        assert_eq!(
+            on_page(&format!("summary of {command}")),
+            fields_of(path, of),
+            "{command}"
+        );
     }
     for command in ["verify", "reconcile", "redrive", "report", "backfill"] {
         let path = format!("ops/{command}/mod.rs");

@@ -3,6 +3,7 @@
 mod crash;
 mod imports;
 mod log;
+mod outside;
 mod restoring;
 mod tampering;
 
@@ -40,7 +41,7 @@ impl Bench {
             captured.lock().unwrap().push(line);
         });
         let sdk = self.world.aws.sdk_config();
-        SealingHandler::connect(&config, &sdk, self.clock.clone(), lines)
+        SealingHandler::connect(&config, &sdk, self.clock.clone(), lines).unwrap()
     }
 
     /// Returns everything that the audit table's stream holds, as Lambda hands it over.
@@ -55,14 +56,6 @@ impl Bench {
             records.extend(next);
             stream.done();
         }
-    }
-
-    /// Seals everything that the audit table's stream holds, and signs a checkpoint.
-    #[allow(dead_code, reason = "for tests of the log's readers")]
-    pub(crate) async fn seal_all(&self) {
-        let sealer = self.sealer(&[]);
-        deliver(&sealer, &self.streamed().await).await.unwrap();
-        sign(&sealer).await.unwrap();
     }
 
     /// Returns the bucket of the log.

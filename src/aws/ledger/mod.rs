@@ -36,7 +36,7 @@ pub use call::Described;
 pub use erase::Marking;
 pub use look::{Found, Look, Note};
 #[cfg(feature = "cli")]
-pub use read::{EventPage, Events, Mark, PageKey, RecordPage, UnreadableEvent};
+pub use read::{AuditTable, BY_DAY, EventPage, Events, Mark, PageKey, RecordPage, UnreadableEvent};
 
 /// The answer to a claim. The caller has to handle each variant.
 #[derive(Debug)]

@@ -1,15 +1,23 @@
 //! Reads of both tables for the operators' command line. Memory holds no more than a page, or the items of one
 //! conversation.
 
+use aws_sdk_dynamodb::error::SdkError;
+use aws_sdk_dynamodb::operation::query::QueryError;
+use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
+use aws_sdk_dynamodb::types::{AttributeValue, IndexStatus, Select};
 use jiff::Timestamp;
+use jiff::civil::Date;
 
 use super::look::Item;
 use super::{Ledger, from_item};
 use crate::aws::failure::failed;
-use crate::domain::audit::AuditEvent;
+use crate::domain::audit::{AuditEvent, Shard};
 use crate::domain::record::Record;
 use crate::domain::recording::ConversationId;
 use crate::error::Error;
+
+/// The index of the audit table by the attribute `day`.
+pub const BY_DAY: &str = "byDay";
 
 /// A page of the ledger.
 #[derive(Debug, Default, PartialEq)]
@@ -66,6 +74,15 @@ pub struct Mark {
     pub at: Option<Timestamp>,
     /// When the recording began, by Genesys.
     pub began: Option<Timestamp>,
+}
+
+/// What DynamoDB says of the audit table.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct AuditTable {
+    /// About how many items the table holds, if it holds any. DynamoDB counts every six hours.
+    pub items: Option<u64>,
+    /// The table has the index [`BY_DAY`], and the index is ready.
+    pub by_day: bool,
 }
 
 /// The beginning of a page of a table.
@@ -139,6 +156,45 @@ impl Ledger {
         })
     }
 
+    /// Returns a page of the events of a shard of a UTC day by the index [`BY_DAY`], in order of time, from `from` on.
+    pub async fn day_page(&self, day: Date, shard: Shard, from: Option<PageKey>) -> Result<EventPage, Error> {
+        let page = self
+            .of_day(day, shard)
+            .projection_expression("interactionId, eventId, #at, genesys")
+            .expression_attribute_names("#at", "timestamp")
+            .set_exclusive_start_key(from.map(|PageKey(key)| key))
+            .send()
+            .await
+            .map_err(|error| self.day_failed(error))?;
+        Ok(EventPage {
+            scanned: u64::try_from(page.scanned_count).unwrap_or_default(),
+            next: page.last_evaluated_key.map(PageKey),
+            marks: page.items.unwrap_or_default().iter().map(Mark::of).collect(),
+        })
+    }
+
+    /// Returns whether the index [`BY_DAY`] holds an event of a shard of a UTC day.
+    pub async fn has_events_on(&self, day: Date, shard: Shard) -> Result<bool, Error> {
+        let page = self.of_day(day, shard).limit(1).select(Select::Count).send();
+        let page = page.await.map_err(|error| self.day_failed(error))?;
+        Ok(page.count > 0)
+    }
+
+    fn of_day(&self, day: Date, shard: Shard) -> QueryFluentBuilder {
+        self.client
+            .query()
+            .table_name(&self.tables.audit)
+            .index_name(BY_DAY)
+            .key_condition_expression("#day = :day")
+            .expression_attribute_names("#day", "day")
+            .expression_attribute_values(":day", AttributeValue::S(shard.on(day)))
+    }
+
+    fn day_failed(&self, error: SdkError<QueryError>) -> Error {
+        let table = &self.tables.audit;
+        failed(&format!("reading the index {BY_DAY} of the table {table}"), error)
+    }
+
     /// Returns the time here.
     pub fn now(&self) -> Timestamp {
         self.clock.now()
@@ -146,6 +202,11 @@ impl Ledger {
 }
 
 impl Mark {
+    /// Returns partition key and sort key.
+    pub fn into_keys(self) -> (String, String) {
+        (self.interaction_id, self.event_id)
+    }
+
     fn of(item: &Item) -> Self {
         let moment = |text: String| text.parse().ok();
         let genesys = item.get("genesys").and_then(|notes| notes.as_m().ok());
@@ -165,17 +226,25 @@ fn text(item: &Item, name: &str) -> Option<String> {
 }
 
 impl Ledger {
-    /// Returns about how many items the audit table holds; `None` if DynamoDB does not say. DynamoDB counts every six
-    /// hours.
-    pub async fn about_how_many(&self) -> Option<u64> {
+    /// Returns what DynamoDB says of the audit table; nothing if it does not answer.
+    pub async fn audit_table(&self) -> AuditTable {
         let described = self
             .client
             .describe_table()
             .table_name(&self.tables.audit)
             .send()
             .await;
-        let count = described.ok()?.table?.item_count?;
-        u64::try_from(count).ok().filter(|count| *count > 0)
+        let Some(table) = described.ok().and_then(|described| described.table) else {
+            return AuditTable::default();
+        };
+        let count = table.item_count.and_then(|count| u64::try_from(count).ok());
+        AuditTable {
+            items: count.filter(|count| *count > 0),
+            by_day: table.global_secondary_indexes().iter().any(|index| {
+                // An index that is being made does not hold everything yet.
+                index.index_name() == Some(BY_DAY) && index.index_status() == Some(&IndexStatus::Active)
+            }),
+        }
     }
 }
 

@@ -117,7 +117,7 @@ fn files_alone(audit: &Audit) -> String {
             let read = format!("{files} read back: as archived, to the byte");
             match audit.gone.len() {
                 0 => read,
-                _ if proven.is_empty() => "no file was read back: all have expired".to_owned(),
+                _ if proven.is_empty() => "no file was read back: all have expired or been erased".to_owned(),
                 gone => format!(
                     "{read}; {} expired",
                     counted(gone as u64, "file has", "files have")
@@ -289,7 +289,8 @@ fn proof(audit: &Audit, key: &str) -> String {
         return "<span class=\"warn\">not read back</span>".to_owned();
     };
     if let Some(gone) = audit.gone.iter().find(|gone| gone.archive_key == key) {
-        return format!("<span class=\"warn\">expired</span>: {}", escape(&gone.detail));
+        let ending = gone.ending.as_str();
+        return format!("<span class=\"warn\">{ending}</span>: {}", escape(&gone.detail));
     }
     match proven.iter().find(|proven| proven.archive_key == key) {
         Some(proven) if proven.notes.is_empty() => "<span class=\"good\">as archived</span>".to_owned(),

@@ -232,11 +232,11 @@ async fn prove(args: &Prove, session: &Session, out: &Out) -> Result<Verdict, Er
         files::replace(path, proof.proof.as_bytes()).map_err(failed)?;
         out.note(format!("written: {}", path.display()));
     }
-    out.summary(&proof, || match args.out {
-        Some(_) => sealed(&proof, out.zone()),
-        None => Text::new(proof.proof.trim_end().to_owned()),
-    });
-    if args.out.is_none() {
+    if args.out.is_some() || out.is_json() {
+        out.summary(&proof, || sealed(&proof, out.zone()));
+    } else {
+        // To be redirected into a file, so as it is: nothing of it is folded or escaped.
+        out.raw(proof.proof.as_bytes());
         out.note(sealed(&proof, out.zone()));
     }
     Ok(Verdict::Clean)

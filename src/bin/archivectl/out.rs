@@ -42,7 +42,12 @@ impl Out {
         &self.zone
     }
 
-    /// Says whether people asked for every detail (-v).
+    /// Returns whether results go to programs (--json).
+    pub(crate) fn is_json(&self) -> bool {
+        self.json
+    }
+
+    /// Returns whether people asked for every detail (-v).
     pub(crate) fn is_verbose(&self) -> bool {
         self.verbose
     }

@@ -5,9 +5,7 @@ use std::path::PathBuf;
 use recording_archiver::domain::recording::ConversationId;
 use recording_archiver::ops::finding::Finding;
 use recording_archiver::ops::span::{Axis, Span};
-use recording_archiver::ops::verify::{
-    Ending, Figures, Gone, Item, Proven, Request, Sample, Scope, Sealed, verify,
-};
+use recording_archiver::ops::verify::{Figures, Gone, Item, Proven, Request, Sample, Scope, Sealed, verify};
 use recording_archiver::ops::{Error, Listener, Session, Verdict};
 
 use crate::args::{self, Days, EITHER, OutsideArgs};
@@ -144,9 +142,7 @@ fn proven(object: &Proven) -> Text {
 
 /// Shows an object that ended lawfully.
 fn gone(object: &Gone) -> Text {
-    let ending = match object.ending {
-        Ending::Expired => "expired",
-    };
+    let ending = object.ending.as_str();
     let text = Text::styled(NOTE, ending).add(format!(" {}", object.archive_key));
     text.line().add(format!("  {}", object.detail))
 }
@@ -222,7 +218,7 @@ fn words(figures: &Figures) -> Text {
     }
     if figures.gone > 0 {
         text = text.line().add(format!(
-            "{} expired (-v): deleted after the lock had ended, so nothing of it is proven but its audit",
+            "{} ended lawfully (-v): expired after the lock, or erased, so only the audit of it is proven",
             counted(figures.gone, "file has", "files have")
         ));
     }
@@ -250,22 +246,27 @@ fn words(figures: &Figures) -> Text {
         text = text.line().style(BAD, format!("{times:>6}  {code}"));
         text = text.line().add(format!("        {}", code.remedy()));
     }
+    verdict(text, figures)
+}
+
+/// Adds what the verification comes to.
+fn verdict(text: Text, figures: &Figures) -> Text {
     if !figures.finished {
-        text.line()
+        return text
+            .line()
             .style(BAD, "not finished")
-            .add(": what is not counted here was not looked at")
-    } else {
-        match figures.verdict() {
-            Verdict::Clean => text.line().add(format!(
-                "{} as archived, to the byte",
-                counted(figures.proven, "file is", "files are")
-            )),
-            Verdict::Findings => text,
-            Verdict::Nothing => text
-                .line()
-                .style(NOTE, "there was nothing to verify")
-                .add(": no file is archived there, so nothing is proven"),
-        }
+            .add(": what is not counted here was not looked at");
+    }
+    match figures.verdict() {
+        Verdict::Clean => text.line().add(format!(
+            "{} as archived, to the byte",
+            counted(figures.proven, "file is", "files are")
+        )),
+        Verdict::Findings => text,
+        Verdict::Nothing => text
+            .line()
+            .style(NOTE, "there was nothing to verify")
+            .add(": no file is archived there, so nothing is proven"),
     }
 }
 

@@ -9,6 +9,7 @@ mod function;
 mod process;
 mod replay;
 mod screen;
+mod sealing;
 mod serve;
 mod worker;
 

@@ -11,6 +11,7 @@ use super::evidence::{self, Evidence};
 use super::folder::{Result, shown};
 use super::function::{Function, Ran};
 use super::screen::{Screen, count, size};
+use super::sealing::Sealing;
 
 /// The state of the folder before the run.
 #[derive(Clone, Copy, PartialEq)]
@@ -116,8 +117,8 @@ pub(crate) async fn run(world: &World, screen: &Screen, events: Vec<Event>, grou
     for event in events {
         stage.replay(event, &mut total).await?;
     }
-    conclude(world, screen, &total)?;
-    Ok(total.broken.is_empty())
+    let sealed = conclude(world, screen, &total).await?;
+    Ok(sealed && total.broken.is_empty())
 }
 
 /// Everything that an event is replayed with.
@@ -222,7 +223,8 @@ fn details(screen: &Screen, ran: &Ran, cases: &[Value], evidence: &Evidence) -> 
     Ok(())
 }
 
-fn conclude(world: &World, screen: &Screen, total: &Total) -> Result<()> {
+/// Shows what all events came to, and what is sealed of it. Returns whether each audit event is.
+async fn conclude(world: &World, screen: &Screen, total: &Total) -> Result<bool> {
     let cases = world.aws.messages(&world.exception_queue).len();
     screen.line(format!(
         "\n{}: {} archived ({}), {} sent,\n{} for people, {} waiting in the work queue.",
@@ -248,13 +250,14 @@ fn conclude(world: &World, screen: &Screen, total: &Total) -> Result<()> {
         for line in &total.broken {
             screen.line(format!("  {line}"))?;
         }
-        return Ok(());
+        return Ok(false);
     }
     match total.unpromised {
         0 => screen.line("Every event came to what its name promises.")?,
         unpromised if unpromised == total.events => {}
         _ => screen.line("Every event whose name promises something came to that.")?,
     }
+    let sealed = Sealing::new(world).await?.conclude(world, screen).await?;
     if let Some((conversation, path)) = &total.example {
         screen.line("The SHA-256 of each file, computed again, is the one in ledger, audit, tag and")?;
         screen.line("webhook (-v shows it).")?;
@@ -263,7 +266,7 @@ fn conclude(world: &World, screen: &Screen, total: &Total) -> Result<()> {
         let audit = format!("(eval \"$(cargo local -- env)\"; cargo archivectl audit {conversation})");
         screen.line(format!("its evidence  {audit}  # beside serve"))?;
     }
-    Ok(())
+    Ok(sealed)
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use super::args::Serve;
 use super::folder::{Folder, Result};
 use super::function::Function;
 use super::screen::{Screen, count};
+use super::sealing::Sealing;
 use super::worker;
 
 /// Serves until Ctrl-C.
@@ -26,24 +27,36 @@ pub(crate) async fn run(screen: &Screen, options: Serve) -> Result<()> {
         format!("{error}. Stop what listens there: a `cargo local -- serve` of another folder, perhaps")
     })?;
     introduce(screen, &world, options.bind)?;
+    let (mut sealing, stop) = (Sealing::new(&world).await?, Notify::new());
+    let worked = async {
+        let put_back = until_interrupted(screen, &world, options.worker).await;
+        stop.notify_one();
+        put_back
+    };
+    let (put_back, ()) = tokio::try_join!(worked, sealing.run(screen, &stop))?;
+    sealing.conclude(&world, screen).await?;
+    screen.line(farewell(world.aws.depth(&world.work_queue), put_back))?;
+    Ok(())
+}
+
+/// Works off the queue, or leaves it, until Ctrl-C. Returns how many messages of the last batch were put back.
+async fn until_interrupted(screen: &Screen, world: &World, worker: bool) -> Result<usize> {
     let name = &world.site().name;
-    let put_back = if !options.worker {
+    if !worker {
         screen.line("The work queue is left to you. Ctrl-C ends.")?;
         tokio::signal::ctrl_c().await?;
-        0
+        Ok(0)
     } else if !resolves(name).await {
         screen.line(format!(
             "This machine itself does not know {name}, so the function could"
         ))?;
         screen.line("not fetch media here: the work queue is left to you. Ctrl-C ends.")?;
         tokio::signal::ctrl_c().await?;
-        0
+        Ok(0)
     } else {
         screen.line("The function works off the work queue, and says here what it did. Ctrl-C ends.\n")?;
-        work(screen, &world).await?
-    };
-    screen.line(farewell(world.aws.depth(&world.work_queue), put_back))?;
-    Ok(())
+        work(screen, world).await
+    }
 }
 
 /// Works off the queue until Ctrl-C; messages in progress then clean up and stay in the queue. Returns how many did.

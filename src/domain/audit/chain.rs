@@ -1,11 +1,34 @@
 //! The hash chain of one recording's events.
 
 use jiff::Timestamp;
+use jiff::civil::Date;
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 
 use super::{Actor, AuditEvent};
+use crate::domain::days;
 use crate::domain::recording::RecordingRef;
+
+/// A sixteenth of a day in the index of the audit by days, so that no partition of it gets all events of a day.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shard(u8);
+
+impl Shard {
+    /// Returns all of them.
+    pub fn all() -> impl Iterator<Item = Self> {
+        (0..16).map(Self)
+    }
+
+    /// Returns that of a conversation: the first hex digit of the SHA-256 of its id.
+    pub fn of(conversation: &str) -> Self {
+        Self(Sha256::digest(conversation)[0] >> 4)
+    }
+
+    /// Returns the attribute `day` of the events that belong to it on a UTC day, such as `2026-01-15#a`.
+    pub fn on(self, day: Date) -> String {
+        format!("{day}#{:x}", self.0)
+    }
+}
 
 /// The end of a chain, which the next event continues.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,6 +63,10 @@ impl Chain {
         let event = event
             .with("interactionId", recording.conversation.to_string())
             .with("eventId", format!("{timestamp}#{key}#{seq:06}"))
+            .with(
+                "day",
+                Shard::of(&recording.conversation.to_string()).on(days::day_of(now)),
+            )
             .with("timestamp", timestamp)
             .with("recordingId", key)
             // A struct of strings always serialises.

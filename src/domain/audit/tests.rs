@@ -44,14 +44,14 @@ fn an_event_reads_as_documented() {
     let expected = json!({
         "interactionId": "c0000000-0000-4000-8000-000000000001",
         "eventId": "2026-01-15T10:20:30.000000Z#e0000000-0000-4000-8000-000000000101#000001",
-        "timestamp": "2026-01-15T10:20:30.000000Z",
+        "day": "2026-01-15#3", "timestamp": "2026-01-15T10:20:30.000000Z",
         "recordingId": "e0000000-0000-4000-8000-000000000101",
         "action": "archive.stored", "status": "archived", "format": "wav",
         "actor": {"source": "direct", "requestId": "r", "functionVersion": ""},
         "seq": 1, "prevEventHash": "0".repeat(64), "latencyMs": 0, "sizeBytes": 7, "hash": "ab".repeat(32),
         "archiveKey": "s3://archive/k.wav", "mediaHost": "media.example", "attemptId": "00000000-0000-0000-0000-000000000000",
         "error": "called [redacted]",
-        "eventHash": "ee52aa05f14f5e94614d92f12744786d2d1d21d027d77593b4ea0416abae6165",
+        "eventHash": "77d3bdf1c73d8d466674b2e9dba367ca70dae3169d0826b75c169a154183af30",
     });
     assert_eq!(serde_json::to_value(event).unwrap(), expected);
 }
@@ -103,11 +103,11 @@ fn an_event_is_written_as_the_stored_ones_were() {
     );
     assert_eq!(
         end.head,
-        "174fed2eadf8fe51c0b1ed9a3d3878db283c7a4df8f647d776bff48c099f679a"
+        "07ba8b3c7de584a457d0a1f2b35255d94550316522c75dd602d31e07b0ca5150"
     );
     assert_eq!(
         chain_of(2)[1]["eventHash"],
-        "9c47307220a056ae5baeaf7800eca2c8582343dcbf52d04c2116057ee6ec611b"
+        "fca7dff0f006e0c3366db6582e85c2d9767be7a8cd598a454ef5de71c370dcec"
     );
 }
 

@@ -64,5 +64,6 @@ pub(super) fn is_archived(job: &Job, records: &[&Record], proof: Proof) -> bool 
         None => record.recording_id != "-",
     };
     let mut about = records.iter().copied().filter(wanted).peekable();
-    about.peek().is_some() && about.all(|record| record.is_archived() || record.state == State::Skipped)
+    about.peek().is_some()
+        && about.all(|record| record.is_archived() || record.is_erased() || record.state == State::Skipped)
 }

@@ -203,5 +203,7 @@ fn end(tile: &Tile) -> u64 {
 
 /// Returns whether an object that is neither a tile nor a record is the log's.
 fn is_known(key: &str) -> bool {
-    layout::batch_start(key).is_some() || layout::checkpoint_parts(key).is_some()
+    layout::batch_start(key).is_some()
+        || layout::checkpoint_parts(key).is_some()
+        || layout::timestamped(key).is_some()
 }

@@ -3,7 +3,8 @@
 use super::{Item, LOOKUPS, NotListed, Reconciliation, Standing};
 use crate::ops::Error;
 use crate::ops::custody::{self, started};
-use crate::ops::scan::{self, Scan};
+use crate::ops::indexed::Indexed;
+use crate::ops::scan;
 use crate::ops::span::{Axis, Span};
 
 impl Reconciliation<'_> {
@@ -15,8 +16,8 @@ impl Reconciliation<'_> {
             range,
             axis: Axis::Call,
         };
-        let mut scan = Scan::new(&ledger);
-        while let Some(page) = scan.events(|mark| span.may_hold(mark)).await? {
+        let mut events = Indexed::new(&ledger, Some(span)).await?;
+        while let Some(page) = events.next().await? {
             session.go_on()?;
             let strangers = page.ids.into_iter().filter(|id| !self.listed.contains(id));
             let read = |id| {

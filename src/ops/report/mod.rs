@@ -9,7 +9,8 @@ use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
-use super::scan::{self, Portion, Scan};
+use super::indexed::Indexed;
+use super::scan::{self, Portion};
 use super::span::{Axis, Span};
 use super::{Error, Listener, Session, Verdict, custody};
 use crate::domain::days::Range;
@@ -159,11 +160,11 @@ pub async fn report(session: &Session, range: Range, listener: Listener<'_, ()>)
         axis: Axis::Archived,
     };
     let mut gathered = Gathered::new(span, session.now());
-    if let Some(items) = ledger.about_how_many().await {
+    let mut events = Indexed::new(&ledger, Some(span)).await?;
+    if let Some(items) = events.items {
         listener.total(items);
     }
-    let mut scan = Scan::new(&ledger);
-    while let Some(page) = scan.events(|mark| span.may_hold(mark)).await? {
+    while let Some(page) = events.next().await? {
         session.go_on()?;
         let mut portion = Portion::new(page.scanned, page.ids.len());
         if page.ids.is_empty() {

@@ -105,6 +105,31 @@ pub struct Gone {
 pub enum Ending {
     /// Its lock had ended when it was deleted.
     Expired,
+    /// It was erased on purpose, which its audit tells.
+    Erased,
+}
+
+impl Ending {
+    /// Returns its stable name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Expired => "expired",
+            Self::Erased => "erased",
+        }
+    }
+}
+
+impl Gone {
+    fn of(id: ConversationId, custody: &Custody, stored: &Stored, ending: Ending, detail: String) -> Self {
+        Self {
+            archive_key: stored.archive_key.to_string(),
+            interaction_id: id.to_string(),
+            recording_id: custody.recording.clone(),
+            sha256: stored.sha256.clone(),
+            ending,
+            detail,
+        }
+    }
 }
 
 /// Number of times that an object is read while its reading breaks off.
@@ -186,7 +211,13 @@ impl Checker {
         for stored in files {
             let place = &stored.archive_key;
             let (code, detail) = match self.storage.versions(place).await {
-                Ok(left) if left.is_empty() => continue,
+                Ok(left) if left.is_empty() => {
+                    let detail = "erased on purpose: no version of it is left".to_owned();
+                    checked
+                        .gone
+                        .push(Gone::of(id, custody, stored, Ending::Erased, detail));
+                    continue;
+                }
                 Ok(left) => {
                     let detail = format!("it was erased, and {} of its versions are there", left.len());
                     (Code::ErasedObjectPresent, detail)
@@ -246,14 +277,10 @@ impl Checker {
         let missing = matches!(read, Ok(None));
         let since = object::expired(stored, &versions, self.ledger.now()).filter(|_| missing);
         if let Some(since) = since {
-            checked.gone.push(Gone {
-                archive_key: place.to_string(),
-                interaction_id: id.to_string(),
-                recording_id: custody.recording.clone(),
-                sha256: stored.sha256.clone(),
-                ending: Ending::Expired,
-                detail: format!("deleted at {since} or later, after its lock had ended"),
-            });
+            let detail = format!("deleted at {since} or later, after its lock had ended");
+            checked
+                .gone
+                .push(Gone::of(id, custody, stored, Ending::Expired, detail));
             return Vec::new();
         }
         comparison.versions(stored, &versions);

@@ -13,11 +13,11 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::finding::{Code, Finding};
+use super::indexed::Indexed;
 use super::log::Outside;
 use super::scan::{self, Conversations, Portion, Scan};
 use super::span::{Axis, Span};
 use super::{Ended, Error, Listener, Session, Verdict};
-use crate::aws::ledger::Mark;
 use crate::domain::record::Record;
 use crate::domain::recording::ConversationId;
 pub(super) use check::{Checked, Checker};
@@ -204,17 +204,17 @@ impl Verification<'_> {
             self.portion = Portion::new(named.len() as u64, named.len());
             return self.conversations(named, checker).await;
         }
-        if let Some(items) = checker.ledger.about_how_many().await {
-            self.listener.total(items);
-        }
         let mut scanned = 0;
         // 16 bytes for each conversation, so that the ledger is only asked about others.
         let mut seen = HashSet::new();
-        let mut events = Scan::new(&checker.ledger);
         let span = checker.span;
+        let events = Indexed::new(&checker.ledger, span);
+        let mut events = self.session.unless_interrupted(events).await?;
+        if let Some(items) = events.items {
+            self.listener.total(items);
+        }
         let by_call = by_call(span);
-        let wants = |mark: &Mark| span.is_none_or(|span| span.may_hold(mark));
-        while let Some(page) = self.session.unless_interrupted(events.events(wants)).await? {
+        while let Some(page) = self.session.unless_interrupted(events.next()).await? {
             scanned += page.scanned;
             if !by_call {
                 seen.extend(page.ids.iter().copied());

@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
-use axum::http::header::{CONTENT_TYPE, HeaderValue};
+use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use axum::http::{Method, Request, Response, StatusCode, request::Parts};
 use s3s::service::S3Service;
 use tower::ServiceExt as _;
 use winterbaume_core::{MockResponse, MockService as _};
 use winterbaume_secretsmanager::SecretsManagerService;
 
-use super::{dynamodb, kms, queues};
+use super::{dynamodb, kms, queues, topics};
 use crate::sim::names::ACCOUNT_ID;
 use crate::sim::wire::Service;
 
@@ -25,6 +25,7 @@ pub(super) struct Services {
     pub(super) dynamodb: dynamodb::Inner,
     pub(super) queues: Arc<queues::Queues>,
     pub(super) keys: Arc<kms::Keys>,
+    pub(super) topics: Arc<topics::Topics>,
     pub(super) secrets: Arc<SecretsManagerService>,
 }
 
@@ -39,7 +40,7 @@ pub(super) fn classify(parts: &Parts) -> Option<(Service, String)> {
     Some((service, operation.to_owned()))
 }
 
-/// Returns whether a request is one of the query protocol; STS is the only service here that has it.
+/// Returns whether a request is one of the query protocol, which STS and SNS have.
 ///
 /// <https://docs.aws.amazon.com/STS/latest/APIReference/CommonParameters.html>
 fn is_query(parts: &Parts) -> bool {
@@ -51,7 +52,17 @@ fn is_query(parts: &Parts) -> bool {
 
 fn target(parts: &Parts) -> Option<(Service, &str)> {
     if is_query(parts) {
-        return Some((Service::Sts, "GetCallerIdentity"));
+        // The operation stands in the body; whose it is, in the scope of the signature.
+        let signature = parts
+            .headers
+            .get(AUTHORIZATION)
+            .and_then(|value| value.to_str().ok());
+        return Some(
+            match signature.is_some_and(|signature| signature.contains("/sns/")) {
+                true => (Service::Sns, "Query"),
+                false => (Service::Sts, "GetCallerIdentity"),
+            },
+        );
     }
     let (prefix, operation) = parts
         .headers
@@ -136,6 +147,7 @@ impl Services {
         };
         match service {
             Service::Sts => caller_identity(&body),
+            Service::Sns => self.topics.call(&body),
             Service::DynamoDb | Service::Streams => self.dynamodb.call(parts, body).await,
             Service::Kms => self.keys.call(&operation, &body),
             Service::Sqs => answer(self.queues.call(&operation, parts, body).await),

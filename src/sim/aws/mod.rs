@@ -10,6 +10,7 @@ mod kms;
 mod queues;
 mod s3;
 mod stream;
+mod topics;
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -18,8 +19,8 @@ use std::sync::Arc;
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_dynamodb::types::{
-    AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType, StreamSpecification,
-    StreamViewType,
+    AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection,
+    ProjectionType, ScalarAttributeType, StreamSpecification, StreamViewType,
 };
 use aws_sdk_kms::types::{KeySpec, KeyUsageType};
 use aws_sdk_s3::config::{Credentials, SharedCredentialsProvider};
@@ -42,6 +43,23 @@ pub enum Storage {
     Memory,
     /// `dynamodb.sqlite`, `queues.jsonl` and `kms.json` in the simulator's folder.
     Folder,
+}
+
+/// Returns the index of the audit table by days.
+fn by_day() -> Result<GlobalSecondaryIndex, aws_sdk_dynamodb::error::BuildError> {
+    let key = |name, kind| {
+        KeySchemaElement::builder()
+            .attribute_name(name)
+            .key_type(kind)
+            .build()
+    };
+    let all = Projection::builder().projection_type(ProjectionType::All);
+    GlobalSecondaryIndex::builder()
+        .index_name("byDay")
+        .key_schema(key("day", KeyType::Hash)?)
+        .key_schema(key("eventId", KeyType::Range)?)
+        .projection(all.build())
+        .build()
 }
 
 /// Returns a site of AWS alone.
@@ -78,6 +96,7 @@ struct Inner {
     url: String,
     store: s3::Store,
     queues: Arc<queues::Queues>,
+    topics: Arc<topics::Topics>,
     tasks: [JoinHandle<()>; 2],
     /// Removed at the end.
     temporary_folder: Option<PathBuf>,
@@ -127,10 +146,12 @@ impl Aws {
         let kept = (storage == Storage::Folder).then(|| folder.join("queues.jsonl"));
         let kept_keys = (storage == Storage::Folder).then(|| folder.join("kms.json"));
         let queues = Arc::new(queues::Queues::open(url.clone(), kept.as_deref())?);
+        let topics = Arc::<topics::Topics>::default();
         let router = front::router(front::Services {
             s3: store.service(ACCESS_KEY_ID, SECRET_ACCESS_KEY),
             dynamodb,
             queues: queues.clone(),
+            topics: topics.clone(),
             keys: Arc::new(kms::Keys::open(kept_keys.as_deref())?),
             secrets: Arc::new(SecretsManagerService::new()),
         });
@@ -141,6 +162,7 @@ impl Aws {
                 url,
                 store,
                 queues,
+                topics,
                 tasks: [front, tables],
                 temporary_folder,
             }),
@@ -211,6 +233,27 @@ impl Aws {
         Ok(())
     }
 
+    /// Returns a reader of the stream of `table`.
+    pub async fn stream(&self, table: &str) -> Result<Stream, StreamError> {
+        let described = self.dynamodb().describe_table().table_name(table).send().await?;
+        let arn = described.table.and_then(|table| table.latest_stream_arn);
+        let arn = arn.ok_or_else(|| format!("the table {table} has no stream"))?;
+        let client = aws_sdk_dynamodbstreams::Client::new(&self.sdk_config());
+        Ok(Stream::new(client, arn))
+    }
+
+    /// Creates an SNS topic and returns its ARN.
+    pub async fn create_topic(&self, name: &str) -> Result<String, aws_sdk_sns::Error> {
+        let client = aws_sdk_sns::Client::new(&self.sdk_config());
+        let created = client.create_topic().name(name).send().await?;
+        Ok(created.topic_arn.unwrap_or_default())
+    }
+
+    /// Returns the messages that were published to a topic, in order.
+    pub fn published(&self, topic_arn: &str) -> Vec<String> {
+        self.inner.topics.published(topic_arn)
+    }
+
     /// Creates a bucket, unless an earlier run left it in the folder.
     pub async fn create_bucket(&self, name: &str) -> Result<(), aws_sdk_s3::Error> {
         match self.s3().create_bucket().bucket(name).send().await {
@@ -256,6 +299,14 @@ impl Aws {
                 .attribute_name(name)
                 .attribute_type(ScalarAttributeType::S);
             request = request.key_schema(key).attribute_definitions(attribute.build()?);
+        }
+        if stream.is_some() {
+            let day = AttributeDefinition::builder()
+                .attribute_name("day")
+                .attribute_type(ScalarAttributeType::S);
+            request = request
+                .attribute_definitions(day.build()?)
+                .global_secondary_indexes(by_day()?);
         }
         match request
             .billing_mode(BillingMode::PayPerRequest)

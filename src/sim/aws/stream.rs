@@ -9,7 +9,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use serde_json::{Map, Value, json};
 
-use super::{Aws, REGION};
+use crate::sim::names::REGION;
 
 /// The reason why a stream was not read.
 pub type StreamError = Box<dyn std::error::Error + Send + Sync>;
@@ -26,21 +26,17 @@ pub struct Stream {
     handed: HashMap<String, String>,
 }
 
-impl Aws {
-    /// Returns a reader of the stream of `table`.
-    pub async fn stream(&self, table: &str) -> Result<Stream, StreamError> {
-        let described = self.dynamodb().describe_table().table_name(table).send().await?;
-        let arn = described.table.and_then(|table| table.latest_stream_arn);
-        Ok(Stream {
-            client: Client::new(&self.sdk_config()),
-            arn: arn.ok_or_else(|| format!("the table {table} has no stream"))?,
+impl Stream {
+    /// Makes a reader of the stream with this ARN. Sends nothing.
+    pub(super) fn new(client: Client, arn: String) -> Self {
+        Self {
+            client,
+            arn,
             taken: HashMap::new(),
             handed: HashMap::new(),
-        })
+        }
     }
-}
 
-impl Stream {
     /// Returns the records that come next, at most 1,000 of each shard, as Lambda's payload has them; none at the end.
     pub async fn next(&mut self) -> Result<Vec<Value>, StreamError> {
         let described = self.client.describe_stream().stream_arn(&self.arn).send().await?;

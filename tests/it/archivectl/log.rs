@@ -3,7 +3,7 @@
 mod damage;
 mod foreign;
 pub(super) mod made;
-mod rewritten;
+pub(super) mod rewritten;
 
 use std::collections::BTreeSet;
 
@@ -301,6 +301,8 @@ async fn the_proof_of_an_event_holds_by_its_id_and_by_its_hash() {
             .await;
         assert_eq!(ran.code(), Some(0), "{ran:?}");
         let proof = std::fs::read_to_string(&path).unwrap();
+        let printed = log.archivectl(&bench, &["log", "prove", event]).await;
+        assert_eq!(printed.stdout, proof, "the same without a file");
         let (head, note) = proof.split_once("\n\n").unwrap();
         let mut lines = head.lines();
         assert_eq!(lines.next(), Some("c2sp.org/tlog-proof@v1"));

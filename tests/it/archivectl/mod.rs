@@ -3,6 +3,7 @@
 mod audit;
 mod backfill;
 mod contradicted;
+mod days;
 mod doctor;
 mod document;
 mod erase;

@@ -1,9 +1,9 @@
 //! What somebody with every right on bucket and tables does to an archive, over plain SDK calls, and what `verify`
 //! finds.
 //!
-//! The table leaves two tamperings to the transparency log, as nothing inside these stores remembers what was: T7, a
-//! call's whole history rewritten consistently, and T10, a conversation removed everywhere, or all stores rolled back.
-//! A legal hold that somebody sets and lifts is in the same place: the archiver sets none, so the audit knows of none.
+//! T7, a call's whole history rewritten consistently, and T10, a conversation removed everywhere, are found by the
+//! transparency log alone; `log::rewritten` has more of both. A legal hold that somebody sets and lifts is found by
+//! nothing: the archiver sets none, so the audit knows of none.
 
 pub(super) mod acts;
 
@@ -14,6 +14,7 @@ use recording_archiver::sim::genesys::{Conversation, Recording};
 use serde_json::json;
 
 use super::archivectl;
+use super::log::rewritten;
 use crate::support::{Bench, CONVERSATION, call, invoke};
 use acts::Act;
 
@@ -32,7 +33,7 @@ const fn tampering(name: &'static str, act: fn() -> Act, found: &'static [&'stat
     Tampering { name, act, found }
 }
 
-const TABLE: [Tampering; 24] = [
+const TABLE: [Tampering; 26] = [
     tampering(
         "T1 ledger item and object deleted",
         || acts::gone(None),
@@ -75,6 +76,16 @@ const TABLE: [Tampering; 24] = [
         "T6 planted, in formerFiles",
         acts::planted,
         &["ledger_differs", "object_unrecorded"],
+    ),
+    tampering(
+        "T7 history rewritten consistently",
+        || Box::new(|bench| Box::pin(rewritten::rewrite(bench, 7))),
+        &["sealed_event_missing"],
+    ),
+    tampering(
+        "T10 a conversation removed everywhere",
+        || Box::new(|bench| Box::pin(rewritten::remove(bench))),
+        &["sealed_event_missing"],
     ),
     tampering(
         "T8 times go backwards",
@@ -143,6 +154,7 @@ async fn archive() -> Bench {
         let summary = invoke(&handler, json!({"conversationId": conversation})).await;
         assert_eq!(summary.unwrap()["results"][0]["outcome"], "archived");
     }
+    bench.seal_all().await;
     bench
 }
 

@@ -163,6 +163,9 @@ async fn evidence_that_is_guarded_as_the_template_does_it_is_ok() {
     }
     let trail = json!({"Name": "all", "TrailARN": "arn:aws:cloudtrail:us-east-1:1:trail/all"});
     guarded(&bench, trail.clone(), true, json!(365));
+    let off = StreamSpecification::builder().stream_enabled(false).build();
+    let update = dynamodb.update_table().table_name(AUDIT_TABLE);
+    update.stream_specification(off.unwrap()).send().await.unwrap();
     let found = checks(&doctor(&bench, &LOCK, &["--json"]).await);
     for name in [
         "object_lock",
