@@ -58,6 +58,13 @@ impl Bench {
         }
     }
 
+    /// Seals everything that the audit table's stream holds, and signs a checkpoint.
+    pub(crate) async fn seal_all(&self) {
+        let sealer = self.sealer(&[]);
+        deliver(&sealer, &self.streamed().await).await.unwrap();
+        sign(&sealer).await.unwrap();
+    }
+
     /// Returns the bucket of the log.
     pub(crate) fn log(&self) -> LogStore {
         LogStore::new(self.world.aws.s3(), SEAL_BUCKET.to_owned())
