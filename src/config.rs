@@ -22,7 +22,7 @@ pub use hosts::{MediaHosts, is_local, is_public};
 pub use sealing::{SEALING_VARIABLES, SealingConfig};
 
 /// Every environment variable the function itself reads; the AWS SDK reads its own besides.
-pub const VARIABLES: [&str; 35] = [
+pub const VARIABLES: [&str; 36] = [
     "GENESYS_CLOUD_REGION",
     "GENESYS_API_BASE_URL",
     "GENESYS_LOGIN_BASE_URL",
@@ -58,6 +58,7 @@ pub const VARIABLES: [&str; 35] = [
     "TRANSCODE_WAIT_SECONDS",
     "MAX_ATTEMPTS",
     "LOG_LEVEL",
+    "ARCHIVER_ROLE_ID",
 ];
 
 /// The configuration of the archiver.
@@ -85,6 +86,8 @@ pub struct Config {
     pub limits: LimitConfig,
     /// `LOG_LEVEL`: a `tracing` filter.
     pub log_level: String,
+    /// `ARCHIVER_ROLE_ID`: the id of the function's role, by which SQS names who sent its own jobs.
+    pub role_id: Option<String>,
 }
 
 /// The treatment of a notification that no key can sign.

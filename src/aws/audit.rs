@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 
 use super::failed;
-use super::ledger::from_item;
+use super::ledger::{from_item, text};
 use crate::domain::audit::AuditEvent;
 use crate::error::{Error, ErrorKind};
 
@@ -44,11 +44,11 @@ impl AuditTable {
         let page = page.map_err(|error| failed(&format!("reading the table {}", self.table), error))?;
         let items = page.items.unwrap_or_default().into_iter();
         let items = items.map(|item| {
-            let [conversation, event] = KEY.map(|name| text(&item, name));
+            let [conversation, event] = KEY.map(|name| text(&item, name).unwrap_or_default());
             (format!("{conversation}/{event}"), from_item(item).ok())
         });
         let next = page.last_evaluated_key.map(|key| {
-            let key = serde_json::json!(KEY.map(|name| text(&key, name)));
+            let key = serde_json::json!(KEY.map(|name| text(&key, name).unwrap_or_default()));
             BASE64_URL_SAFE_NO_PAD.encode(key.to_string())
         });
         Ok(AuditPage {
@@ -56,11 +56,6 @@ impl AuditTable {
             next,
         })
     }
-}
-
-fn text(item: &HashMap<String, AttributeValue>, name: &str) -> String {
-    let text = item.get(name).and_then(|value| value.as_s().ok());
-    text.cloned().unwrap_or_default()
 }
 
 /// Reads the beginning of a page.

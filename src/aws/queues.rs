@@ -168,6 +168,7 @@ fn body(exception: &Exception<'_>) -> Value {
                 first_seen: None,
                 look: None,
                 not_before: None,
+                origin: None,
                 recheck: job.recheck || exception.error.kind() == ErrorKind::AfterCallWorkOpen,
                 ..job.clone()
             }

@@ -96,6 +96,11 @@ impl Env<'_> {
         let exceptions = self.optional("EXCEPTION_QUEUE_URL", QUEUE_URL, queue_url);
         let limits = self.limits();
         let log_level = self.log_level();
+        let role_id = self.optional(
+            "ARCHIVER_ROLE_ID",
+            "a role's unique id such as AROAJQABLZS4A3QDU576Q",
+            role_id,
+        );
         Some(Config {
             genesys: genesys?,
             recording: recording?,
@@ -111,6 +116,7 @@ impl Env<'_> {
             webhook_signature: webhook_signature.unwrap_or(WebhookSignature::WhereKeyExists),
             limits: limits?,
             log_level,
+            role_id,
         })
     }
 
@@ -223,15 +229,7 @@ impl Env<'_> {
         let bucket = self.required(
             "S3_BUCKET_NAME",
             "the name of an S3 bucket (not a URL or a path)",
-            |text| {
-                // https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html; access point aliases
-                // fit too.
-                let fits = (3..=63).contains(&text.len())
-                    && text
-                        .bytes()
-                        .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'.');
-                fits.then(|| text.to_owned())
-            },
+            bucket_name,
         );
         let bucket_owner = self.optional("S3_BUCKET_OWNER", "the 12 digits of an AWS account", |text| {
             let fits = text.len() == 12 && text.bytes().all(|b| b.is_ascii_digit());
@@ -449,6 +447,22 @@ fn queue_url(text: &str) -> Option<String> {
     let url = Url::parse(text).ok()?;
     let fits =
         matches!(url.scheme(), "https" | "http") && url.has_host() && url.path().len() > 1 && !has_user(&url);
+    fits.then(|| text.to_owned())
+}
+
+/// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html#identifiers-unique-ids>
+fn role_id(text: &str) -> Option<String> {
+    let rest = text.strip_prefix("AROA")?;
+    let fits = !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit());
+    fits.then(|| text.to_owned())
+}
+
+/// Accepts access point aliases, too: <https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html>.
+pub(super) fn bucket_name(text: &str) -> Option<String> {
+    let fits = (3..=63).contains(&text.len())
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'.');
     fits.then(|| text.to_owned())
 }
 

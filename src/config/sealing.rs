@@ -5,7 +5,7 @@ use std::time::Duration;
 use reqwest::Url;
 
 use super::ConfigError;
-use super::read::{self, has_user, table_name};
+use super::read::{self, bucket_name, has_user, table_name};
 
 /// Every environment variable that the sealer itself reads; the AWS SDK reads its own besides.
 pub const SEALING_VARIABLES: [&str; 8] = [
@@ -73,15 +73,6 @@ impl SealingConfig {
         });
         config.map_err(ConfigError)
     }
-}
-
-/// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html>
-fn bucket_name(text: &str) -> Option<String> {
-    let fits = (3..=63).contains(&text.len())
-        && text
-            .bytes()
-            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'.' || b == b'-');
-    fits.then(|| text.to_owned())
 }
 
 /// <https://docs.aws.amazon.com/kms/latest/APIReference/API_Sign.html>

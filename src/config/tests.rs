@@ -321,6 +321,10 @@ fn every_bad_value_is_named_once_though_all_that_is_required_is_missing() {
         ("S3_STORAGE_CLASS", "x"),
         ("S3_OBJECT_LOCK_MODE", "x"),
         ("S3_OBJECT_LOCK_DAYS", "x"),
+        ("CALL_RECORD", "x"),
+        ("CATALOG_TABLE_NAME", "x"),
+        ("CATALOG_KEY_SECRET_ID", "a b"),
+        ("NUMBER_COUNTRY", "x"),
         ("UPLOAD_PART_SIZE_MIB", "x"),
         ("UPLOAD_CONCURRENCY", "x"),
         ("RECORD_CONCURRENCY", "x"),
@@ -334,6 +338,7 @@ fn every_bad_value_is_named_once_though_all_that_is_required_is_missing() {
         ("TRANSCODE_WAIT_SECONDS", "x"),
         ("MAX_ATTEMPTS", "x"),
         ("LOG_LEVEL", "x=y"),
+        ("ARCHIVER_ROLE_ID", "x"),
     ];
     let required = MINIMUM.map(|(name, _)| name);
     let anything = "S3_SSE_KMS_KEY_ID";

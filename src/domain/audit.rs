@@ -4,10 +4,10 @@
 //! Pure. The ledger writes events; `cargo local` and the operator tools read them and check their chain with
 //! [`verify`].
 
+mod actor;
 mod chain;
 mod history;
 
-use std::fmt;
 use std::ops::Index;
 use std::time::Duration;
 
@@ -18,6 +18,7 @@ use serde_json::{Map, Value};
 use super::recording::ArchivedFile;
 use super::state::State;
 
+pub use actor::{Actor, Origin, Source};
 pub use chain::{Chain, ChainBreak, Shard, verify};
 pub use history::{Stored, TimeFault, announces, archived_at, is_ahead, state, stored, time_fault};
 
@@ -103,76 +104,6 @@ impl Action {
     fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|action| action.as_str() == text)
     }
-}
-
-/// The trigger that a job came by: the attribute `actor.source`.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(from = "String", into = "String")]
-pub enum Source {
-    /// A message of the work queue.
-    Sqs,
-    /// An event of Genesys by EventBridge.
-    EventBridge,
-    /// A direct invocation, or `archivectl` archiving on its own machine.
-    #[default]
-    Direct,
-    /// Stored by another version of the archiver.
-    Other(String),
-}
-
-impl Source {
-    /// Returns the value of the attribute.
-    pub fn as_str(&self) -> &str {
-        match self {
-            Self::Sqs => "sqs",
-            Self::EventBridge => "eventbridge",
-            Self::Direct => "direct",
-            Self::Other(source) => source,
-        }
-    }
-}
-
-impl From<String> for Source {
-    fn from(source: String) -> Self {
-        let known = [Self::Sqs, Self::EventBridge, Self::Direct];
-        let known = known.into_iter().find(|known| known.as_str() == source);
-        known.unwrap_or(Self::Other(source))
-    }
-}
-
-impl From<Source> for String {
-    fn from(source: Source) -> Self {
-        source.as_str().to_owned()
-    }
-}
-
-impl fmt::Display for Source {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-/// The cause of a run: the attribute `actor`.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Actor {
-    /// The trigger.
-    pub source: Source,
-    /// Lambda's request id.
-    #[serde(default)]
-    pub request_id: String,
-    /// Lambda's function version.
-    #[serde(default)]
-    pub function_version: String,
-    /// The SQS message.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub message_id: Option<String>,
-    /// The EventBridge event.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub event_id: Option<String>,
-    /// The person or system that asked, in the job's own words.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub requested_by: Option<String>,
 }
 
 /// One audit event: the item of the audit table, the audit line of the log, and the event that operators read.

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::audit::Origin;
 use super::format::Format;
 use super::recording::{ConversationId, RecordingId, Segment};
 use crate::domain::format::RecordingApi;
@@ -33,6 +34,8 @@ pub struct Job {
     pub not_before: Option<Timestamp>,
     /// Look at the conversation again, even if it is settled.
     pub recheck: bool,
+    /// Who asked first, as the job says.
+    pub origin: Option<Box<Origin>>,
 }
 
 /// The job as users and queues write it: docs/interface.md, "Job".
@@ -65,6 +68,8 @@ struct Wire {
     not_before: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     recheck: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    origin: Option<Box<Origin>>,
 }
 
 /// Returns whether a text is fit for `requestedBy`: one line without characters that change how the audit is shown.
@@ -93,6 +98,7 @@ impl Job {
             look: None,
             not_before: None,
             recheck: false,
+            origin: None,
         }
     }
 
@@ -129,6 +135,7 @@ impl Job {
             look: self.look,
             not_before: self.not_before.map(|time| time.to_string()),
             recheck: self.recheck.then_some(true),
+            origin: self.origin.clone(),
         };
         // A struct of strings and numbers always serialises.
         serde_json::to_value(wire).unwrap_or_default()
@@ -156,6 +163,13 @@ impl Wire {
                 crate::redact::quote(who)
             ));
         }
+        let origin = self.origin.as_ref();
+        if let Some(text) = origin.and_then(|origin| origin.texts().find(|text| !is_plain(text))) {
+            return Err(format!(
+                "origin must have texts of up to {LONGEST_REQUESTER} characters, as requestedBy, but has {}",
+                crate::redact::quote(text)
+            ));
+        }
         Ok(Job {
             conversation,
             recording,
@@ -168,6 +182,7 @@ impl Wire {
             look: look(self.look, is_part, api)?,
             not_before: time("notBefore", self.not_before)?,
             recheck,
+            origin: self.origin,
         })
     }
 }
@@ -363,6 +378,10 @@ mod tests {
         refused(
             json!({"conversationId": ID, "requestedBy": "x".repeat(257)}),
             &["requestedBy"],
+        );
+        refused(
+            json!({"conversationId": ID, "origin": {"source": "sqs", "senderId": "a\nb"}}),
+            &["origin must have texts"],
         );
         for look in [0, 1, 5_001] {
             refused(

@@ -5,6 +5,7 @@ use aws_sdk_s3::config::ProvideCredentials as _;
 
 use super::Session;
 use super::error::{Error, Kind};
+use crate::domain::audit::{Actor, Source};
 
 impl Session {
     /// Fails if no AWS region is set.
@@ -20,6 +21,18 @@ impl Session {
         }
         let signing = self.unless_interrupted(can_sign(&self.sdk)).await;
         signing.err().unwrap_or(error)
+    }
+
+    /// Returns the actor of what this session writes: an operator, whom AWS names, and what the command says of who
+    /// asked.
+    pub(super) async fn operator(&self, requested_by: Option<String>) -> Actor {
+        Actor {
+            source: Source::Operator,
+            identity: self.caller().await.map(|(_, arn)| arn),
+            function_version: concat!("archivectl ", env!("CARGO_PKG_VERSION")).to_owned(),
+            requested_by,
+            ..Actor::default()
+        }
     }
 
     /// Returns account and ARN of the caller as AWS sees them; `None` where it does not say.

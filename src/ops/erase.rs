@@ -184,15 +184,11 @@ pub async fn erase(
     reason: &str,
     listener: Listener<'_, Erased>,
 ) -> Result<Figures, Error> {
-    let identity = session.caller().await.map(|(_, arn)| arn);
+    let requester = session.requester("erase", &plan.conversation.to_string());
     let erasure = Erasure {
         ledger: session.ledger(),
         storage: session.storage(),
-        actor: Actor {
-            requested_by: Some(session.requester("erase", &plan.conversation.to_string())),
-            ..Actor::default()
-        },
-        identity,
+        actor: session.operator(Some(requester)).await,
         reason: crate::redact::people(reason),
         session,
     };
@@ -223,7 +219,6 @@ struct Erasure<'a> {
     ledger: Ledger,
     storage: Storage,
     actor: Actor,
-    identity: Option<String>,
     reason: String,
 }
 
@@ -237,10 +232,6 @@ impl Erasure<'_> {
         let format = record.map_or("", |record| record.format.as_str());
         let event =
             AuditEvent::new(Action::ObjectErased, State::Erased, format).with("reason", self.reason.as_str());
-        let event = match &self.identity {
-            Some(identity) => event.with("identity", identity.as_str()),
-            None => event,
-        };
         let mut events: Vec<_> = target
             .files
             .iter()

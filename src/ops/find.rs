@@ -176,7 +176,7 @@ impl Directory<'_> {
         if !self.names.contains_key(&facet) {
             let mut names = self.catalog.names(facet).await?;
             // The latest name of an id stands first.
-            names.sort_by(|one, other| other.since.cmp(&one.since));
+            names.sort_by_key(|named| std::cmp::Reverse(named.since));
             self.names.insert(facet, names);
         }
         Ok(self.names.get(&facet).map_or(&[], Vec::as_slice))

@@ -12,7 +12,7 @@ use super::error::{Error, Kind};
 use super::{Session, clock};
 use crate::archive::{Archiver, Run};
 use crate::aws::failed;
-use crate::domain::audit::{Actor, Source};
+use crate::domain::audit::Actor;
 use crate::domain::job::Job;
 use crate::domain::outcome::{Outcome, RecordingResult};
 
@@ -98,6 +98,7 @@ pub(super) enum Sink {
     /// The archive, with the function's own code.
     Local {
         archiver: Box<Archiver>,
+        operator: Box<Actor>,
         concurrency: usize,
     },
 }
@@ -121,6 +122,7 @@ impl Sink {
         clock::check(session).await?;
         Ok(Self::Local {
             archiver: Box::new(session.archiver()?),
+            operator: Box::new(session.operator(None).await),
             concurrency,
         })
     }
@@ -143,10 +145,11 @@ impl Sink {
             }
             Self::Local {
                 archiver,
+                operator,
                 concurrency,
             } => {
                 let work = futures_util::stream::iter(jobs)
-                    .map(|job| archive(archiver, job, session, report))
+                    .map(|job| archive(archiver, operator, job, (session, report)))
                     .buffered(*concurrency)
                     .collect();
                 tokio::pin!(work);
@@ -230,17 +233,21 @@ pub(super) async fn send_batch<'b>(
 }
 
 /// Archives one conversation and reports each of its recordings.
-async fn archive(archiver: &Archiver, job: &Job, session: &Session, report: &dyn Fn(Archived)) -> Done {
+async fn archive(
+    archiver: &Archiver,
+    operator: &Actor,
+    job: &Job,
+    (session, report): (&Session, &dyn Fn(Archived)),
+) -> Done {
     let deadline = session.deadline(RUN);
     let begun = Instant::now();
-    let actor = Actor {
-        source: Source::Direct,
+    let mut actor = Actor {
         request_id: uuid::Uuid::new_v4().to_string(),
-        function_version: concat!("archivectl ", env!("CARGO_PKG_VERSION")).to_owned(),
         requested_by: job.requested_by.clone(),
-        ..Actor::default()
+        ..operator.clone()
     };
     let mut job = job.clone();
+    actor.asked_first(job.origin.take(), None);
     let run = Run::new(&mut job, &actor, &deadline, session.now());
     // Boxed, as the whole data path is in this one future.
     let results = Box::pin(archiver.archive(run)).await;

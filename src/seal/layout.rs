@@ -11,6 +11,9 @@ pub const TIMESTAMPS: &str = "timestamps/";
 /// Height of a tile: 256 hashes wide, as C2SP tlog-tiles has it.
 pub const TILE_HEIGHT: u8 = 8;
 
+/// Width of a full tile: so many hashes, or entries.
+pub const TILE_WIDTH: u64 = 1 << TILE_HEIGHT;
+
 /// Beginning of the keys of all batches.
 pub const BATCHES: &str = "batches/";
 
@@ -94,7 +97,6 @@ pub fn tile_of(key: &str) -> Option<Tile> {
 }
 
 /// Reads the entry out of the key of its record.
-#[cfg(feature = "cli")]
 pub fn record_entry(key: &str) -> Option<Entry> {
     let name = key.strip_prefix(RECORDS)?.strip_suffix(".json")?;
     name.parse().ok()

@@ -15,13 +15,10 @@ use tlog_tiles::tlog::{
 
 use super::Entry;
 use super::checkpoint::Checkpoint;
-use super::layout::{self, TILE_HEIGHT};
+use super::layout::{self, TILE_HEIGHT, TILE_WIDTH as WIDTH};
 use super::store::LogStore;
-use super::tree::{Hashes, unbundle};
+use super::tree::{Hashes, length, unbundle};
 use crate::error::Error;
-
-/// Width of a full tile.
-const WIDTH: u64 = 1 << TILE_HEIGHT;
 
 /// Number of objects that are read side by side.
 const SIDE_BY_SIDE: usize = 64;
@@ -271,11 +268,6 @@ impl SignedTree {
 
 fn differs(key: &str) -> Unproven {
     Unproven::Inconsistent(format!("{key} does not hold what the checkpoint signed"))
-}
-
-/// Returns the number of bytes that a tile or bundle holds.
-fn length(tile: &Tile) -> usize {
-    tile.width() as usize * if tile.is_data() { 34 } else { 32 }
 }
 
 /// Returns the storage indexes of the hashes which prove the bytes of a tile or bundle in a tree of `size` leaves: the

@@ -11,10 +11,7 @@ use tlog_tiles::tlog::{
 };
 
 use super::Entry;
-use super::layout::{self, TILE_HEIGHT};
-
-/// Width of a full tile.
-const WIDTH: u64 = 1 << TILE_HEIGHT;
+use super::layout::{self, TILE_HEIGHT, TILE_WIDTH as WIDTH};
 
 /// The reason why a tree cannot grow from the tiles at hand.
 #[derive(Debug, thiserror::Error)]
@@ -89,6 +86,11 @@ fn bundle(entries: &[Entry]) -> Vec<u8> {
     bytes.collect()
 }
 
+/// Returns the number of bytes that a tile or bundle holds.
+pub(super) fn length(tile: &Tile) -> usize {
+    tile.width() as usize * if tile.is_data() { 34 } else { 32 }
+}
+
 /// Reads the bytes of a bundle of entries; `None` for anything but entries of 32 bytes.
 pub fn unbundle(bytes: &[u8]) -> Option<Vec<Entry>> {
     let entries = bytes.chunks(34).map(|chunk| {
@@ -99,7 +101,8 @@ pub fn unbundle(bytes: &[u8]) -> Option<Vec<Entry>> {
 }
 
 impl Tree {
-    /// Restores a tree of `size` leaves from the tiles of its [`edge`], by their keys, and checks that they give `root`.
+    /// Restores a tree of `size` leaves from the tiles of its [`edge`], by their keys, and checks that they give
+    /// `root`.
     pub fn restore(size: u64, root: Hash, tiles: &BTreeMap<String, Vec<u8>>) -> Result<Self, Fault> {
         let mut tree = Self {
             size,
@@ -108,17 +111,17 @@ impl Tree {
         for tile in edge(size) {
             let key = layout::tile(&tile);
             let bytes = tiles.get(&key).ok_or_else(|| Fault::Missing(key.clone()))?;
-            let wanted = tile.width() as usize * if tile.is_data() { 34 } else { 32 };
-            let length = |found| Fault::Length {
+            let wanted = length(&tile);
+            let wrong = |found| Fault::Length {
                 key: key.clone(),
                 found,
                 wanted,
             };
             if bytes.len() != wanted {
-                return Err(length(bytes.len()));
+                return Err(wrong(bytes.len()));
             }
             if tile.is_data() {
-                tree.entries = unbundle(bytes).ok_or_else(|| length(bytes.len()))?;
+                tree.entries = unbundle(bytes).ok_or_else(|| wrong(bytes.len()))?;
                 continue;
             }
             let (level, first) = (TILE_HEIGHT * tile.level(), tile.level_index() * WIDTH);
@@ -168,10 +171,9 @@ impl Tree {
     /// Adds the bundles of entries that became full, and the partial one, to `objects`.
     fn bundles(&mut self, old: u64, entries: &[Entry], objects: &mut BTreeMap<String, Vec<u8>>) {
         self.entries.extend_from_slice(entries);
-        let mut number = old / WIDTH;
         let chunks = self.entries.chunks(1 << TILE_HEIGHT);
         let mut left = Vec::new();
-        for chunk in chunks {
+        for (number, chunk) in (old / WIDTH..).zip(chunks) {
             let width = u32::try_from(chunk.len()).unwrap_or_default();
             let tile = Tile::new(TILE_HEIGHT, 0, number, width, true);
             objects.insert(layout::tile(&tile), bundle(chunk));
@@ -179,7 +181,6 @@ impl Tree {
                 WIDTH => Vec::new(),
                 _ => chunk.to_vec(),
             };
-            number += 1;
         }
         self.entries = left;
     }

@@ -9,6 +9,8 @@ pub const ACCOUNT_ID: &str = "123456789012";
 /// The region of everything.
 pub const REGION: &str = "us-east-1";
 
+/// The id of the simulated function's role.
+pub const ROLE_ID: &str = "AROASIMULATEDARCHIVER";
 /// Name of the simulated bucket.
 pub const BUCKET: &str = "calls";
 /// Name of the simulated bucket of the transparency log.

@@ -54,6 +54,10 @@ pub enum Incoming {
 pub struct Message {
     /// Its id; `None` where it has none, which SQS never does.
     pub id: Option<String>,
+    /// Who sent it, by SQS.
+    pub sender_id: Option<String>,
+    /// The queue that it came from, by SQS.
+    pub queue_arn: Option<String>,
     /// Its body as it came; empty where it has none.
     pub body: String,
     /// The request in its body.
@@ -70,6 +74,8 @@ impl Message {
         };
         Self {
             id: sqs.message_id,
+            sender_id: sqs.attributes.get("SenderId").cloned(),
+            queue_arn: sqs.event_source_arn,
             body: sqs.body.unwrap_or_default(),
             request,
         }

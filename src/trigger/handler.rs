@@ -239,6 +239,8 @@ impl Handler {
     ) -> Settled {
         let actor = Actor {
             message_id: message.id,
+            sender_id: message.sender_id,
+            queue_arn: message.queue_arn,
             ..actor
         };
         let error = match message.request {
@@ -279,6 +281,8 @@ impl Handler {
         };
         actor.event_id = event_id;
         actor.requested_by.clone_from(&job.requested_by);
+        let own_role = self.archiver.config().role_id.as_deref();
+        job.origin = Some(actor.asked_first(job.origin.take(), own_role));
         let now = self.archiver.clock().now();
         if let Some(time) = job.not_before {
             let wait = Duration::try_from(time.duration_since(now));

@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
+use crate::domain::audit::Source;
 use crate::domain::format::Format;
 use crate::domain::job::is_plain;
 use crate::error::Error;
@@ -65,6 +66,15 @@ const JOB: &[(&str, Shape)] = &[
     ("recheck", Shape::Value(Value::is_boolean)),
     ("firstSeen", Shape::Value(is_time)),
     ("notBefore", Shape::Value(is_time)),
+    (
+        "origin",
+        Shape::Fields(&[
+            ("source", Shape::Value(is_source)),
+            ("requestId", Shape::Value(is_id)),
+            ("messageId", Shape::Value(is_id)),
+            ("eventId", Shape::Value(is_id)),
+        ]),
+    ),
 ];
 
 /// Returns the payload of a failed asynchronous invocation, if `value` is Lambda's record of one, else `value`. Such a
@@ -186,6 +196,12 @@ fn is_sha256(value: &Value) -> bool {
 
 fn is_requester(value: &Value) -> bool {
     holds(value, is_plain)
+}
+
+fn is_source(value: &Value) -> bool {
+    holds(value, |text| {
+        Source::KNOWN.iter().any(|known| known.as_str() == text)
+    })
 }
 
 fn is_count(value: &Value) -> bool {

@@ -166,6 +166,7 @@ impl Stack<'_> {
                     None => json!(name),
                 },
             },
+            "Fn::GetAtt" if argument == "ArchiverRole.RoleId" => json!("AROAJQABLZS4A3QDU576Q"),
             "Fn::GetAtt" => argument.clone(),
             "Fn::If" => self.value(&argument[if self.condition(&argument[0]) { 1 } else { 2 }]),
             "Fn::Split" => text(&self.value(&argument[1]))

@@ -23,14 +23,32 @@ pub(crate) enum Moment {
 
 pub(crate) const MOMENTS: [Moment; 2] = [Moment::Before, Moment::After];
 
-/// Runs the function in a container of its own, and kills the container at the `k`-th exchange. Nothing of it gets
-/// to clean up: with its runtime go its tasks, its connections and its timers. Whether it got that far.
+/// Runs the function in a container of its own, and kills the container at the `k`-th exchange. Whether it got that
+/// far.
 pub(crate) async fn kill(
     bench: &Arc<Bench>,
     configuration: &'static [(&'static str, &'static str)],
     payload: Value,
     k: usize,
     moment: Moment,
+) -> bool {
+    let function = bench.clone();
+    let run = async move {
+        let handler = function.handler(configuration);
+        let _ = invoke_for(&handler, payload, LEASE).await;
+    };
+    let crashed = kill_run(bench, k, moment, run).await;
+    bench.clock.advance(LEASE + Duration::from_secs(1));
+    crashed
+}
+
+/// Does `run` in a container of its own, and kills the container at the `k`-th exchange. Nothing of it gets to clean
+/// up: with its runtime go its tasks, its connections and its timers. Whether it got that far.
+pub(crate) async fn kill_run(
+    bench: &Bench,
+    k: usize,
+    moment: Moment,
+    run: impl Future<Output = ()> + Send + 'static,
 ) -> bool {
     let wire = bench.world.wire.clone();
     wire.forget();
@@ -40,12 +58,7 @@ pub(crate) async fn kill(
     };
     wire.disturb(move |exchange| (exchange.seq == k).then(|| fault.clone()));
     let container = Runtime::new().unwrap();
-    let clock = bench.clock.clone();
-    let bench = bench.clone();
-    let run = container.spawn(async move {
-        let handler = bench.handler(configuration);
-        invoke_for(&handler, payload, LEASE).await
-    });
+    let run = container.spawn(run);
     let reached = wire.wait_until(|exchanges| {
         exchanges.get(k - 1).is_some_and(|exchange| match moment {
             Moment::Before => true,
@@ -61,6 +74,5 @@ pub(crate) async fn kill(
         .await
         .unwrap();
     wire.calm();
-    clock.advance(LEASE + Duration::from_secs(1));
     crashed
 }

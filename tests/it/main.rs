@@ -34,4 +34,5 @@ mod simulator;
 mod stack;
 mod support;
 mod template;
+mod who;
 mod work;

@@ -342,11 +342,12 @@ async fn a_message_that_comes_too_early_is_sent_on_and_asks_for_nothing() {
     let handler = bench.handler(&[SETTLING]);
     let now = bench.clock.now();
     let later = (now + jiff::SignedDuration::from_hours(6)).to_string();
-    let early = json!({"conversationId": CONVERSATION, "look": 4, "notBefore": later, "deferrals": 3,
+    let mut early = json!({"conversationId": CONVERSATION, "look": 4, "notBefore": later, "deferrals": 3,
         "firstSeen": "2026-01-15T10:20:30Z", "format": "mp3", "requestedBy": "anna"});
     let answer = invoke(&handler, sqs([early.to_string()])).await.unwrap();
     assert_eq!(answer, json!({"batchItemFailures": []}));
-    assert_eq!(bench.deferred(), [(early, 900)], "as it was");
+    early["origin"] = json!({"source": "sqs", "messageId": "m-0", "senderId": "AIDASIMULATED"});
+    assert_eq!(bench.deferred(), [(early, 900)], "as it was, and who asked");
     let exchanges = bench.world.wire.exchanges();
     let asked: Vec<_> = exchanges.iter().map(|call| call.operation.as_str()).collect();
     assert_eq!(asked, ["SendMessage"]);

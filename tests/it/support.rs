@@ -348,8 +348,14 @@ pub(crate) fn job() -> Value {
 
 /// Returns an SQS event of these bodies; message `n` has the id `m-n`, from 0.
 pub(crate) fn sqs(bodies: impl IntoIterator<Item = String>) -> Value {
+    sqs_from(bodies, "AIDASIMULATED")
+}
+
+/// Returns an SQS event of these bodies, all sent by `sender`.
+pub(crate) fn sqs_from(bodies: impl IntoIterator<Item = String>, sender: &str) -> Value {
     let record = |(n, body): (usize, String)| {
-        json!({"messageId": format!("m-{n}"), "receiptHandle": "handle", "body": body, "attributes": {},
+        json!({"messageId": format!("m-{n}"), "receiptHandle": "handle", "body": body,
+               "attributes": {"SenderId": sender},
                "messageAttributes": {}, "md5OfBody": "", "eventSource": "aws:sqs",
                "eventSourceARN": "arn:aws:sqs:us-east-1:123456789012:work", "awsRegion": "us-east-1"})
     };

@@ -6,7 +6,8 @@ use jiff::Timestamp;
 use recording_archiver::trigger::handler::Handler;
 use serde_json::Value;
 
-use crate::support::{Bench, invoke, sqs};
+use crate::support::{Bench, invoke, sqs_from};
+use recording_archiver::sim::ROLE_ID;
 
 /// SQS gives a function at most so many messages at once.
 const BATCH: usize = 10;
@@ -70,7 +71,12 @@ impl<'a> Work<'a> {
             .drain(..ready.min(BATCH))
             .map(|(_, body)| body)
             .collect();
-        let answer = invoke(handler, sqs(batch.clone())).await.unwrap();
+        let answer = invoke(
+            handler,
+            sqs_from(batch.clone(), &format!("{ROLE_ID}:recording-archiver")),
+        )
+        .await
+        .unwrap();
         for failure in answer["batchItemFailures"].as_array().unwrap() {
             let id = failure["itemIdentifier"].as_str().unwrap();
             let at: usize = id.strip_prefix("m-").unwrap().parse().unwrap();

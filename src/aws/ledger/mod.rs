@@ -36,7 +36,7 @@ pub use call::Described;
 pub use erase::Marking;
 pub use look::{Found, Look, Note};
 #[cfg(feature = "cli")]
-pub use read::{AuditTable, BY_DAY, EventPage, Events, Mark, PageKey, RecordPage, UnreadableEvent};
+pub use read::{BY_DAY, EventPage, Events, Mark, PageKey, RecordPage, TableFacts, UnreadableEvent};
 
 /// The answer to a claim. The caller has to handle each variant.
 #[derive(Debug)]
@@ -281,6 +281,11 @@ pub fn from_item<T: serde::de::DeserializeOwned>(item: HashMap<String, Attribute
     serde_dynamo::aws_sdk_dynamodb_1::from_item(item).map_err(|error| {
         Error::transient("an item of the ledger or audit table cannot be read").caused_by(error)
     })
+}
+
+/// Returns an attribute of an item that is a text.
+pub(super) fn text(item: &HashMap<String, AttributeValue>, name: &str) -> Option<String> {
+    item.get(name)?.as_s().ok().cloned()
 }
 
 fn millis(duration: Duration) -> u64 {

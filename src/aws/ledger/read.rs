@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 
 use super::look::Item;
-use super::{Ledger, from_item};
+use super::{Ledger, from_item, text};
 use crate::aws::failure::failed;
 use crate::domain::audit::{AuditEvent, Shard};
 use crate::domain::record::Record;
@@ -78,7 +78,7 @@ pub struct Mark {
 
 /// What DynamoDB says of the audit table.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct AuditTable {
+pub struct TableFacts {
     /// About how many items the table holds, if it holds any. DynamoDB counts every six hours.
     pub items: Option<u64>,
     /// The table has the index [`BY_DAY`], and the index is ready.
@@ -220,14 +220,9 @@ impl Mark {
     }
 }
 
-/// Returns an attribute of an item that is a text.
-fn text(item: &Item, name: &str) -> Option<String> {
-    item.get(name)?.as_s().ok().cloned()
-}
-
 impl Ledger {
     /// Returns what DynamoDB says of the audit table; nothing if it does not answer.
-    pub async fn audit_table(&self) -> AuditTable {
+    pub async fn audit_table(&self) -> TableFacts {
         let described = self
             .client
             .describe_table()
@@ -235,10 +230,10 @@ impl Ledger {
             .send()
             .await;
         let Some(table) = described.ok().and_then(|described| described.table) else {
-            return AuditTable::default();
+            return TableFacts::default();
         };
         let count = table.item_count.and_then(|count| u64::try_from(count).ok());
-        AuditTable {
+        TableFacts {
             items: count.filter(|count| *count > 0),
             by_day: table.global_secondary_indexes().iter().any(|index| {
                 // An index that is being made does not hold everything yet.

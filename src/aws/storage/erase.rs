@@ -1,10 +1,10 @@
 //! Deletes archived objects for good, with all of their versions: for `archivectl erase` alone.
 
-use aws_sdk_s3::types::{EncodingType, ObjectLockLegalHoldStatus, ObjectLockMode};
+use aws_sdk_s3::types::{ObjectLockLegalHoldStatus, ObjectLockMode};
 use jiff::Timestamp;
 
 use super::Storage;
-use super::read::{Version, decoded};
+use super::read::{Version, decoded, moment};
 use crate::domain::recording::ArchiveKey;
 use crate::error::Error;
 
@@ -12,32 +12,16 @@ impl Storage {
     /// Returns all versions and delete markers of a key, page by page.
     pub async fn all_versions(&self, place: &ArchiveKey) -> Result<Vec<Version>, Error> {
         let mut all = Vec::new();
-        let (mut key_marker, mut id_marker) = (None, None);
+        let mut after = None;
         loop {
-            let page = self
-                .client
-                .list_object_versions()
-                .bucket(&place.bucket)
-                .set_expected_bucket_owner(self.config.bucket_owner.clone())
-                .prefix(&place.key)
-                .encoding_type(EncodingType::Url)
-                .set_key_marker(key_marker.take())
-                .set_version_id_marker(id_marker.take())
-                .send()
-                .await
-                .map_err(|error| {
-                    self.config
-                        .failed(&format!("listing the versions of {place}"), error)
-                })?;
+            let page = self.version_page(place, after).await?;
             all.extend(Version::of_key(&page, &place.key));
             // Keys are sorted, so what comes behind this key belongs to others.
             let next = page.next_key_marker().map(decoded);
-            if page.is_truncated() != Some(true)
-                || next.as_deref().is_some_and(|next| next > place.key.as_str())
-            {
-                return Ok(all);
+            match next.filter(|next| page.is_truncated() == Some(true) && *next <= place.key) {
+                Some(next) => after = Some((next, page.next_version_id_marker)),
+                None => return Ok(all),
             }
-            (key_marker, id_marker) = (next, page.next_version_id_marker);
         }
     }
 
@@ -66,7 +50,7 @@ impl Storage {
             return Ok(Some("a legal hold is on it".to_owned()));
         }
         let until = head.object_lock_retain_until_date();
-        let until = until.and_then(|until| Timestamp::from_second(until.secs()).ok());
+        let until = until.and_then(moment);
         let compliance = head.object_lock_mode() == Some(&ObjectLockMode::Compliance);
         Ok(until
             .filter(|until| compliance && *until > now)

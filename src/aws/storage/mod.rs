@@ -42,8 +42,8 @@ pub use call::CallObject;
 pub use object::Published;
 #[cfg(feature = "cli")]
 pub use probe::ConditionalWrites;
-pub use read::{Found, Label, ObjectPage, Version};
 #[cfg(feature = "cli")]
+pub use read::{Found, Label, ObjectPage, Version};
 #[cfg(feature = "cli")]
 pub use settings::{Enforcement, Setting};
 pub use upload::{Prepared, Upload};

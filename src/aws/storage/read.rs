@@ -170,20 +170,32 @@ impl Storage {
 
     /// Returns the versions and delete markers of a key. One page of them is enough to know that there are others.
     pub async fn versions(&self, place: &ArchiveKey) -> Result<Vec<Version>, Error> {
-        let listed = self
-            .client
+        let listed = self.version_page(place, None).await?;
+        Ok(Version::of_key(&listed, &place.key))
+    }
+
+    /// Returns a page of the versions and delete markers of the keys that begin as this one does, behind the key and
+    /// the version id of `after`.
+    pub(super) async fn version_page(
+        &self,
+        place: &ArchiveKey,
+        after: Option<(String, Option<String>)>,
+    ) -> Result<ListObjectVersionsOutput, Error> {
+        let (key, version) = after.unzip();
+        self.client
             .list_object_versions()
             .bucket(&place.bucket)
             .set_expected_bucket_owner(self.config.bucket_owner.clone())
             .prefix(&place.key)
             .encoding_type(EncodingType::Url)
+            .set_key_marker(key)
+            .set_version_id_marker(version.flatten())
             .send()
             .await
             .map_err(|error| {
                 self.config
                     .failed(&format!("listing the versions of {place}"), error)
-            })?;
-        Ok(Version::of_key(&listed, &place.key))
+            })
     }
 
     /// Returns a page of the keys with this prefix, from `from` on.
@@ -237,7 +249,7 @@ impl Storage {
 }
 
 /// Returns a moment of the SDK to the second, as S3 tells it.
-fn moment(at: &DateTime) -> Option<Timestamp> {
+pub(super) fn moment(at: &DateTime) -> Option<Timestamp> {
     Timestamp::from_second(at.secs()).ok()
 }
 

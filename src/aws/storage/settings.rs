@@ -38,6 +38,17 @@ pub enum Enforcement {
 /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/troubleshoot-403-errors.html>
 const BY_BUCKET_POLICY: &str = "explicit deny in a resource-based policy";
 
+impl<T> Setting<T> {
+    /// Returns the part of the setting that `part` finds; `Unset` where it finds none.
+    fn narrowed<U>(self, part: impl FnOnce(T) -> Option<U>) -> Setting<U> {
+        match self {
+            Self::Set(told) => part(told).map_or(Setting::Unset, Setting::Set),
+            Self::Unset => Setting::Unset,
+            Self::Untold => Setting::Untold,
+        }
+    }
+}
+
 impl Storage {
     /// Returns whether the bucket keeps versions: `Set` where it does.
     pub async fn versioning(&self) -> Result<Setting<()>, Error> {
@@ -47,11 +58,8 @@ impl Storage {
             .bucket(&self.config.bucket)
             .set_expected_bucket_owner(self.config.bucket_owner.clone());
         let told = self.setting("reading whether versions are kept in", asked.send().await)?;
-        Ok(match told {
-            Setting::Set(told) if told.status == Some(BucketVersioningStatus::Enabled) => Setting::Set(()),
-            Setting::Set(_) | Setting::Unset => Setting::Unset,
-            Setting::Untold => Setting::Untold,
-        })
+        let enabled = Some(BucketVersioningStatus::Enabled);
+        Ok(told.narrowed(|told| (told.status == enabled).then_some(())))
     }
 
     /// Returns the text of the bucket's policy.
@@ -62,11 +70,7 @@ impl Storage {
             .bucket(&self.config.bucket)
             .set_expected_bucket_owner(self.config.bucket_owner.clone());
         let told = self.setting("reading the policy of", asked.send().await)?;
-        Ok(match told {
-            Setting::Set(told) => told.policy.map_or(Setting::Unset, Setting::Set),
-            Setting::Unset => Setting::Unset,
-            Setting::Untold => Setting::Untold,
-        })
+        Ok(told.narrowed(|told| told.policy))
     }
 
     /// Returns how the bucket encrypts what comes without a wish: the algorithm's name.
@@ -77,19 +81,10 @@ impl Storage {
             .bucket(&self.config.bucket)
             .set_expected_bucket_owner(self.config.bucket_owner.clone());
         let told = self.setting("reading the encryption of", asked.send().await)?;
-        let Setting::Set(told) = told else {
-            return Ok(match told {
-                Setting::Set(_) | Setting::Unset => Setting::Unset,
-                Setting::Untold => Setting::Untold,
-            });
-        };
-        let rules = told.server_side_encryption_configuration;
-        let default = rules
-            .into_iter()
-            .flat_map(|configured| configured.rules)
-            .find_map(|rule| rule.apply_server_side_encryption_by_default);
-        Ok(default.map_or(Setting::Unset, |default| {
-            Setting::Set(default.sse_algorithm.as_str().to_owned())
+        Ok(told.narrowed(|told| {
+            let mut rules = told.server_side_encryption_configuration?.rules.into_iter();
+            let default = rules.find_map(|rule| rule.apply_server_side_encryption_by_default)?;
+            Some(default.sse_algorithm.as_str().to_owned())
         }))
     }
 

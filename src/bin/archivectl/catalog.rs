@@ -11,6 +11,10 @@ use crate::words::{count, counted};
 
 /// Look after the catalog of calls.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  # after the table was lost, or got a new key
+  archivectl catalog rebuild")]
 pub(crate) struct Args {
     #[command(subcommand)]
     command: Command,

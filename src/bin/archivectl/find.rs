@@ -6,6 +6,7 @@ use recording_archiver::domain::call::Facet;
 use recording_archiver::domain::number::Country;
 use recording_archiver::ops::find::{Figures, Hit, Party, Request, find};
 use recording_archiver::ops::{Error, Listener, Session, Verdict};
+use recording_archiver::redact::visible;
 
 use crate::args::{BEGAN, Days};
 use crate::out::Out;
@@ -21,7 +22,7 @@ use crate::words::{Zone, count, counted};
 #[command(mut_arg("from", |from| from.help(BEGAN)), after_help = "\
 Examples:
   # the calls of an agent in a queue
-  archivectl find --from 2026-03-01 --to 2026-03-31 --agent 'Anna Example' --queue claims
+  archivectl find --from 2026-03-01 --agent 'Anna Example' --queue claims
   # the calls of a number, as it is written in Germany
   archivectl find --from 2024-01-01 --number '030 123456' --country DE
   # the next ones, after the mark that the last search ended with
@@ -133,10 +134,13 @@ pub(crate) async fn run(args: &Args, session: &Session, out: &Out) -> Result<Ver
     Ok(ended.figures.verdict())
 }
 
-/// Names people and places, as many as fit into so many columns.
+/// Names people and places, as many as fit into so many columns; `-` where there are none.
 fn named(parties: &[Party], columns: usize) -> String {
+    if parties.is_empty() {
+        return "-".to_owned();
+    }
     let names: Vec<_> = parties.iter().map(Party::shown).collect();
-    let names = names.join(", ");
+    let names = visible(&names.join(", "));
     if names.chars().count() <= columns {
         return names;
     }
@@ -155,11 +159,7 @@ fn lines(hit: &Hit, zone: &Zone, width: usize) -> Text {
     let call = format!("{}  {length:>8}  {direction:3}  ", zone.second(hit.start));
     let room = width.saturating_sub(call.chars().count() + 2) / 2;
     let (agents, queues) = (named(&hit.agents, room), named(&hit.queues, room));
-    let text = Text::new(call).add(agents);
-    let text = match queues.is_empty() {
-        true => text,
-        false => text.add("  ").add(queues),
-    };
+    let text = Text::new(call).add(format!("{agents:room$}  {queues}"));
     let ids = format!("{} {}", hit.interaction_id, hit.recording_id);
     text.line().add("  ").style(DIM, ids)
 }
@@ -213,7 +213,7 @@ fn csv(hit: &Hit) -> String {
 
 /// Quotes a field where it has to be. A spreadsheet takes a field that begins like a formula for one.
 fn quoted(field: &str) -> String {
-    let field = recording_archiver::redact::visible(field);
+    let field = visible(field);
     let field = match field.starts_with(['=', '+', '-', '@']) {
         true => format!("'{field}"),
         false => field,
@@ -258,7 +258,10 @@ mod tests {
             assert!(text.lines().all(|line| line.chars().count() <= width), "{text}");
             assert_eq!(text.lines().count(), 2, "{text}");
         }
-        insta::assert_snapshot!(lines(&hit(), &zone, 80).plain_at(80), @"");
+        insta::assert_snapshot!(lines(&hit(), &zone, 80).plain_at(80), @r#"
+        2026-01-15T10:14:20Z   0:06:40  in   =Anna "A" Example, …  \u{202e}Claims of a…
+          c0000000-0000-4000-8000-000000000001 e0000000-0000-4000-8000-000000000101
+        "#);
     }
 
     #[test]

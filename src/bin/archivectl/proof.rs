@@ -1,5 +1,5 @@
-//! The proof of `verify --proof`: one JSON document, written as it comes, so that no number of objects fills the memory.
-//! Its form is `docs/proof.schema.json`.
+//! The proof of `verify --proof`: one JSON document, written as it comes, so that no number of objects fills the
+//! memory. Its form is `docs/proof.schema.json`.
 
 use std::cell::RefCell;
 use std::fs::{self, File, OpenOptions};
@@ -137,8 +137,11 @@ impl Written {
         let scope = summary.get_mut("scope").map(Value::take);
         if let Some(summary) = summary.as_object_mut() {
             summary.remove("scope");
+            summary.remove("log");
         }
-        let rest = json!({"checkpoint": null, "scope": scope, "summary": summary, "verdict": verdict});
+        // A log without a checkpoint proves nothing.
+        let checkpoint = figures.log.as_ref().filter(|log| log.time.is_some());
+        let rest = json!({"checkpoint": checkpoint, "scope": scope, "summary": summary, "verdict": verdict});
         let rest = json_line(&rest);
         writeln!(document, "],\n{}", rest.trim_start_matches('{'))?;
         let Hashed { file, digest } = document.into_inner()?;

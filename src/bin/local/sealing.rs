@@ -125,13 +125,8 @@ impl Proof {
         if (tree.size(), tree.root()?) != (checkpoint.size, checkpoint.root) {
             return Err(format!("the checkpoint {newest} is not of the leaves in the log").into());
         }
-        let mut records = BTreeSet::new();
-        for key in log.keys(layout::RECORDS, None).await? {
-            let name = key
-                .strip_prefix(layout::RECORDS)
-                .and_then(|name| name.strip_suffix(".json"));
-            records.extend(name.and_then(|name| name.parse::<Entry>().ok()));
-        }
+        let kept = log.keys(layout::RECORDS, None).await?;
+        let records: BTreeSet<_> = kept.iter().filter_map(|key| layout::record_entry(key)).collect();
         let (records, leaves): (BTreeSet<Entry>, BTreeSet<Entry>) =
             leaves.into_iter().partition(|leaf| records.contains(leaf));
         let events = events(world).await?;

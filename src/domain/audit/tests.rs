@@ -70,6 +70,7 @@ fn an_event_is_written_as_the_stored_ones_were() {
         message_id: Some("m-1".into()),
         event_id: Some("ev-1".into()),
         requested_by: Some("Anna +1".into()),
+        ..Actor::default()
     };
     let file = ArchivedFile {
         archive_key: ArchiveKey::parse("s3://archive/k-1.wav").unwrap(),
@@ -140,7 +141,7 @@ fn every_action_and_every_source_is_read_as_it_is_written() {
         let event = AuditEvent::new(action, State::Claimed, "WAV");
         assert_eq!(event.action(), Some(action));
     }
-    for source in [Source::Sqs, Source::EventBridge, Source::Direct] {
+    for source in Source::KNOWN {
         assert_eq!(Source::from(source.to_string()), source);
     }
 }

@@ -243,9 +243,9 @@ impl Comparison {
     }
 }
 
-/// Returns since when an object is lawfully gone: its lock, as archived, had ended when it was deleted, and no other bytes
-/// were put in its place. `versions` are those that are still there. Without a lock nothing says how long an object had
-/// to stay, so it never is.
+/// Returns since when an object is lawfully gone: its lock, as archived, had ended when it was deleted, and no other
+/// bytes were put in its place. `versions` are those that are still there. Without a lock nothing says how long an
+/// object had to stay, so it never is.
 pub(super) fn expired(stored: &Stored, versions: &[Version], now: Timestamp) -> Option<Timestamp> {
     let kept = &stored.stored_as.as_ref()?.kept;
     let until = kept.retain_until.filter(|until| *until <= now)?;
@@ -295,24 +295,29 @@ mod tests {
         )
     }
 
-    /// Compares an object that was archived in parts and has this metadata now.
-    fn compared_with(then: Option<Kept>, kept: Kept, now: &str, named: &[&str]) -> (Vec<Code>, usize) {
-        let at = moment("2026-01-01T00:00:00Z");
-        let stored = Stored {
+    /// Returns what the audit says of an object of three bytes.
+    fn stored(stored_as: Option<StoredAs>) -> Stored {
+        Stored {
             archive_key: ArchiveKey::parse("s3://calls/a.wav").unwrap(),
             sha256: hex::encode([7; 32]),
             size_bytes: 3,
             attempt_id: "a".to_owned(),
             channel: None,
             part: None,
-            at: Some(at),
+            at: Some(moment("2026-01-01T00:00:00Z")),
             kind: ObjectKind::Recording,
-            stored_as: then.map(|kept| StoredAs {
-                archived_at: at,
-                multipart: true,
-                kept,
-            }),
-        };
+            stored_as,
+        }
+    }
+
+    /// Compares an object that was archived in parts and has this metadata now.
+    fn compared_with(then: Option<Kept>, kept: Kept, now: &str, named: &[&str]) -> (Vec<Code>, usize) {
+        let at = moment("2026-01-01T00:00:00Z");
+        let stored = stored(then.map(|kept| StoredAs {
+            archived_at: at,
+            multipart: true,
+            kept,
+        }));
         let values = [
             ("interaction-id", "c"),
             ("recording-id", "r"),
@@ -439,26 +444,20 @@ mod tests {
     #[test]
     fn an_object_expires_no_sooner_than_its_lock() {
         let at = moment("2026-01-01T00:00:00Z");
-        let stored = |until: Option<&str>| Stored {
-            archive_key: ArchiveKey::parse("s3://calls/a.wav").unwrap(),
-            sha256: hex::encode([7; 32]),
-            size_bytes: 3,
-            attempt_id: "a".to_owned(),
-            channel: None,
-            part: None,
-            at: Some(at),
-            kind: ObjectKind::Recording,
-            stored_as: Some(StoredAs {
+        let stored = |until: Option<&str>| {
+            let answer = StoreAnswer {
+                version_id: Some("1".to_owned()),
+                ..StoreAnswer::default()
+            };
+            let kept = Kept {
+                answer,
+                ..locked(until.map(|_| "GOVERNANCE"), until)
+            };
+            stored(Some(StoredAs {
                 archived_at: at,
                 multipart: false,
-                kept: Kept {
-                    answer: StoreAnswer {
-                        version_id: Some("1".to_owned()),
-                        ..StoreAnswer::default()
-                    },
-                    ..locked(until.map(|_| "GOVERNANCE"), until)
-                },
-            }),
+                kept,
+            }))
         };
         let version = |id: &str, is_marker: bool, written: &str| Version {
             id: id.to_owned(),

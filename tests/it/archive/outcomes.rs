@@ -66,7 +66,7 @@ async fn a_deferred_job_comes_again_with_a_growing_delay_and_the_time_of_its_fir
     assert_eq!(outcomes(&invoke(&impatient, job).await.unwrap()), ["deferred"]);
     let (again, delay) = bench.deferred().remove(0);
     let expected = json!({"conversationId": CONVERSATION, "recordingId": RECORDING, "requestedBy": "anna",
-        "deferrals": 1, "firstSeen": first_seen});
+        "deferrals": 1, "firstSeen": first_seen, "origin": {"source": "direct", "requestId": "request-1"}});
     assert_eq!((&again, delay), (&expected, 30));
     assert_eq!(outcomes(&invoke(&impatient, again).await.unwrap()), ["deferred"]);
     let (again, delay) = bench.deferred().remove(1);

@@ -313,6 +313,11 @@ async fn local_archives_right_here_with_the_functions_own_code() {
     let events = bench.audit(CONVERSATION, RECORDING).await;
     let version = events[0]["actor"]["functionVersion"].as_str().unwrap();
     assert!(version.starts_with("archivectl "), "{version}");
+    assert_eq!(events[0]["actor"]["source"], "operator");
+    assert_eq!(
+        events[0]["actor"]["identity"], "arn:aws:iam::123456789012:user/simulated",
+        "by STS"
+    );
     let items = ran.items();
     let of = |id: &str| items.iter().find(|item| item["interactionId"] == id).unwrap();
     assert_eq!(of(CONVERSATION)["outcome"], "archived");

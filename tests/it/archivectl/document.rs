@@ -30,6 +30,23 @@ fn document(ran: &Ran, file: &str) -> Value {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_proof_holds_the_checkpoint_against_which_its_events_were_held() {
+    let bench = Bench::with_a_call().await;
+    bench.archive().await;
+    bench.seal_all().await;
+    let folder = Folder::new();
+    let file = folder.file("proof.json");
+    let ran = archivectl(&bench, &["verify", "--json", "--proof", &file]).await;
+    assert_eq!(ran.code(), Some(0), "{ran:?}");
+    let proof = document(&ran, &file);
+    assert_eq!(proof["checkpoint"], ran.summary()["log"]);
+    let note = proof["checkpoint"]["checkpoint"].as_str().unwrap();
+    let key = bench.log_key().await;
+    let signed = key.open(note.as_bytes()).unwrap();
+    assert_eq!(proof["checkpoint"]["size"], signed.size);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_proof_stands_for_itself() {
     let bench = Bench::with_a_call().await;
     bench.archive().await;

@@ -60,7 +60,10 @@ async fn what_is_erased_is_gone_in_all_versions_and_the_evidence_stays_whole() {
     );
     assert_eq!(last["reason"], "request 4711");
     assert!(
-        last["identity"].as_str().unwrap().starts_with("arn:aws:"),
+        last["actor"]["identity"]
+            .as_str()
+            .unwrap()
+            .starts_with("arn:aws:"),
         "{last:?}"
     );
     let stored = events

@@ -6,42 +6,19 @@ use std::time::Duration;
 
 use recording_archiver::sim::wire::{Fault, Service};
 use serde_json::{Value, json};
-use tokio::runtime::Runtime;
 
 use super::{deliver, sign};
-use crate::kill::{LEASE, MOMENTS, Moment};
+use crate::kill::{MOMENTS, Moment, kill_run};
 use crate::support::Bench;
 
 /// Hands a payload to a sealer in a container of its own, and kills it at the `k`-th exchange. Whether it got that far.
 async fn kill(bench: &Arc<Bench>, payload: Value, k: usize, moment: Moment) -> bool {
-    let wire = bench.world.wire.clone();
-    wire.forget();
-    let fault = match moment {
-        Moment::Before => Fault::Hang,
-        Moment::After => Fault::ApplyThenHang,
-    };
-    wire.disturb(move |exchange| (exchange.seq == k).then(|| fault.clone()));
-    let container = Runtime::new().unwrap();
     let sealing = bench.clone();
-    let run = container.spawn(async move {
+    let run = async move {
         let sealer = sealing.sealer(&[]);
         let _ = sealer.handle(&payload, Duration::from_secs(900)).await;
-    });
-    let reached = wire.wait_until(|exchanges| {
-        exchanges.get(k - 1).is_some_and(|exchange| match moment {
-            Moment::Before => true,
-            Moment::After => exchange.status.is_some(),
-        })
-    });
-    let crashed = tokio::select! {
-        () = reached => true,
-        _ = run => false,
     };
-    tokio::task::spawn_blocking(move || container.shutdown_timeout(LEASE))
-        .await
-        .unwrap();
-    wire.calm();
-    crashed
+    kill_run(bench, k, moment, run).await
 }
 
 /// Kills the sealer at each of its requests with this payload, and lets the next one bring it to an end. `before`

@@ -209,6 +209,50 @@ fn the_ledger_is_put_anew_and_never_changed_in_place() {
 }
 
 #[test]
+fn the_catalog_is_written_in_batches_by_those_who_make_its_items() {
+    let batch = "dynamodb:BatchWriteItem";
+    let (changes, others) = ("DenyChangesToCatalog", "DenyBatchesOfOthers");
+    hold(
+        "CatalogTable",
+        "",
+        &[
+            ("ArchiverRole", batch, NOTHING, "allowed", "allowed"),
+            ("OperatorRole", batch, NOTHING, "allowed", "allowed"),
+            // Whoever erases takes the items away, too.
+            ("break-glass", batch, NOTHING, others, "allowed"),
+            ("administrator", batch, NOTHING, others, others),
+            ("SealerRole", batch, NOTHING, others, others),
+            ("OperatorRole", "dynamodb:Query", NOTHING, "allowed", "allowed"),
+            (
+                "ArchiverRole",
+                "dynamodb:Query",
+                NOTHING,
+                "not allowed",
+                "not allowed",
+            ),
+            (
+                "administrator",
+                "dynamodb:DeleteTable",
+                NOTHING,
+                "allowed",
+                "allowed",
+            ),
+        ],
+    );
+    for action in [
+        "dynamodb:PutItem",
+        "dynamodb:UpdateItem",
+        "dynamodb:DeleteItem",
+        "dynamodb:PartiQLDelete",
+        "dynamodb:UpdateTimeToLive",
+    ] {
+        for by in ["administrator", "break-glass", "OperatorRole", "ArchiverRole"] {
+            hold("CatalogTable", "", &[(by, action, NOTHING, changes, changes)]);
+        }
+    }
+}
+
+#[test]
 fn an_archived_object_is_neither_replaced_nor_removed() {
     let (put, version, bypass) = (
         "s3:PutObject",
