@@ -93,7 +93,8 @@ impl Archiver {
         let file = self.publish_call(run, &object, file).await?;
         let call = self.as_stored(run, call, &file).await?;
         if let Some(catalog) = &self.catalog {
-            catalog.put(&call, run.deadline).await?;
+            let earlier = self.earlier(run, &whole).await?;
+            catalog.put(&call, earlier.as_slice(), run.deadline).await?;
         }
         let entry = entry.with_file(&file).with_stored_as(&file);
         let by = has(&call);
@@ -165,6 +166,25 @@ impl Archiver {
             }
         }
         Err(error)
+    }
+
+    /// Returns the last call record that the conversation already has. One that cannot be read counts as none: `verify`
+    /// reports it, and nothing here depends on it but items that lead to the same recordings.
+    async fn earlier(&self, run: Run<'_>, whole: &Record) -> Result<Option<CallRecord>, Error> {
+        let Some(last) = whole.files.last() else {
+            return Ok(None);
+        };
+        let place = &last.archive_key;
+        let reading = self.storage.read_call(place, &last.sha256);
+        let bytes = match run.deadline.in_time(reading).await {
+            Err(error) if error.kind() == ErrorKind::HashMismatch => Err(error.redacted()),
+            read => Ok(read?),
+        };
+        let call = bytes.and_then(|bytes| CallRecord::read(&bytes.unwrap_or_default()));
+        if let Err(error) = &call {
+            tracing::warn!(interaction_id = %run.job.conversation, error, "the earlier call record cannot be read");
+        }
+        Ok(call.ok())
     }
 
     /// Returns the call record that lies in S3: another attempt's may have other names.

@@ -32,16 +32,16 @@ pub struct Entry {
     /// Kinds of the call's sessions, such as `voice`, and the kind of the recording, such as `audio`.
     #[serde(default)]
     pub media: Vec<String>,
-    /// Ids of users.
+    /// Users: the sort keys of their names in the directory, or just their ids.
     #[serde(default)]
     pub agents: Vec<String>,
-    /// Ids of queues.
+    /// Queues, in the same way.
     #[serde(default)]
     pub queues: Vec<String>,
-    /// Ids of wrap-up codes.
+    /// Wrap-up codes, in the same way.
     #[serde(default)]
     pub wrapups: Vec<String>,
-    /// Ids of divisions.
+    /// Divisions, in the same way.
     #[serde(default)]
     pub divisions: Vec<String>,
     /// HMACs of numbers.
@@ -50,11 +50,19 @@ pub struct Entry {
     /// A list has more values than stand here; those have items all the same.
     #[serde(default, skip_serializing_if = "is_false")]
     pub cut: bool,
+    /// Number of values by which this recording is not found: the call has too many of them.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub left_out: usize,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
 fn is_false(value: &bool) -> bool {
     !*value
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+fn is_zero(value: &usize) -> bool {
+    *value == 0
 }
 
 /// An item of the directory: the name of an id, as it was in some call.
@@ -69,23 +77,57 @@ pub struct Named {
     pub id: String,
     /// The name.
     pub name: String,
-    /// Start of the call in which it had this name.
-    pub since: Timestamp,
 }
+
+/// Partition key and sort key of an item.
+pub(super) type Key = (String, String);
 
 impl Named {
     /// Returns the key of the item.
-    pub fn key(&self) -> (String, String) {
+    pub(super) fn key(&self) -> Key {
         (self.facet.clone(), self.at.clone())
     }
 }
 
 /// Values of a list that each item carries.
 const MOST_CARRIED: usize = 40;
+/// Items by value that a call has. Beyond it, its further recordings are found by the hour alone, and by the call's id
+/// beside those that are found.
+const MOST_ITEMS: usize = 10_000;
 /// Longest name in the directory, in characters.
 const LONGEST_NAME: usize = 1_024;
 
 impl Entry {
+    /// Returns the key of the item.
+    pub(super) fn key(&self) -> Key {
+        (self.facet.clone(), self.at.clone())
+    }
+
+    /// Returns the keys of all items that the call has by the values that this one carries.
+    #[cfg(feature = "cli")]
+    pub(super) fn keys(&self) -> Vec<Key> {
+        let facets = [
+            Facet::Agent,
+            Facet::Queue,
+            Facet::Wrapup,
+            Facet::Division,
+            Facet::Number,
+        ];
+        let by_value = facets
+            .into_iter()
+            .flat_map(|facet| self.values(facet).iter().map(move |value| (facet, id(value))));
+        by_value
+            .chain([(Facet::Hour, "")])
+            .map(|(facet, value)| (partition(facet, value, self.start), self.at.clone()))
+            .collect()
+    }
+
+    /// Returns whether it carries a value of a facet.
+    #[cfg(feature = "cli")]
+    pub(super) fn has(&self, facet: Facet, value: &str) -> bool {
+        self.values(facet).iter().any(|carried| id(carried) == value)
+    }
+
     /// Returns the values of a facet that it carries.
     pub fn values(&self, facet: Facet) -> &[String] {
         match facet {
@@ -112,9 +154,20 @@ pub(super) fn moment(at: Timestamp) -> String {
     at.strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()
 }
 
+/// Returns the id that a value of an item begins with.
+#[cfg(feature = "cli")]
+pub fn id(value: &str) -> &str {
+    value.split_once('#').map_or(value, |(id, _)| id)
+}
+
 /// Returns the partition key of a facet's names.
 pub(super) fn directory(facet: Facet) -> String {
     format!("names#{facet}")
+}
+
+/// Returns the beginning of the sort keys of a call that began at `start`.
+pub(super) fn of_call(start: Timestamp, conversation: &str) -> String {
+    format!("{}#{conversation}#", moment(start))
 }
 
 /// Returns the items of a call: one for each archived recording and value.
@@ -131,29 +184,45 @@ pub(super) fn of(call: &CallRecord, facts: &Facts, hashing: &Hashing) -> Vec<Ent
         (Facet::Division, &facts.divisions),
         (Facet::Number, &numbers),
     ];
-    let carried = |values: &BTreeSet<String>| values.iter().take(MOST_CARRIED).cloned().collect();
+    // As the call was named then.
+    let carried = |values: &BTreeSet<String>, names: &BTreeMap<String, String>| {
+        let values = values.iter().take(MOST_CARRIED);
+        let named = values.map(|id| match names.get(id) {
+            Some(name) => name_key(id, name, hashing),
+            None => id.clone(),
+        });
+        named.collect::<Vec<_>>()
+    };
+    let values: usize = lists.iter().map(|(_, values)| values.len()).sum();
+    let by_value = (MOST_ITEMS / values.max(1)).max(1);
     let mut entries = Vec::new();
-    for recording in call.archived() {
+    for (position, recording) in call.archived().enumerate() {
         let id = &recording.recording_id;
+        let media = facts.media.iter().take(MOST_CARRIED).chain(&recording.media);
         let common = Entry {
             facet: partition(Facet::Hour, "", facts.start),
-            at: format!("{}#{}#{id}", moment(facts.start), call.interaction_id),
+            at: format!("{}{id}", of_call(facts.start, &call.interaction_id)),
             interaction_id: call.interaction_id.clone(),
             recording_id: id.clone(),
             start: facts.start,
             end: facts.end,
             direction: facts.direction.clone(),
-            media: facts.media.iter().chain(&recording.media).cloned().collect(),
-            agents: carried(&facts.agents),
-            queues: carried(&facts.queues),
-            wrapups: carried(&facts.wrapups),
-            divisions: carried(&facts.divisions),
-            numbers: carried(&numbers),
+            media: media.cloned().collect(),
+            agents: carried(&facts.agents, &call.names.users),
+            queues: carried(&facts.queues, &call.names.queues),
+            wrapups: carried(&facts.wrapups, &call.names.wrap_up_codes),
+            divisions: carried(&facts.divisions, &call.names.divisions),
+            numbers: carried(&numbers, &BTreeMap::new()),
             cut: lists.iter().any(|(_, values)| values.len() > MOST_CARRIED),
+            left_out: match position < by_value {
+                true => facts.left_out,
+                false => facts.left_out + values,
+            },
         };
+        let lists = lists.iter().filter(|_| position < by_value);
         for (facet, values) in lists {
             entries.extend(values.iter().map(|value| Entry {
-                facet: partition(facet, value, facts.start),
+                facet: partition(*facet, value, facts.start),
                 ..common.clone()
             }));
         }
@@ -162,8 +231,13 @@ pub(super) fn of(call: &CallRecord, facts: &Facts, hashing: &Hashing) -> Vec<Ent
     entries
 }
 
+/// Returns the sort key of a name in the directory.
+fn name_key(id: &str, name: &str, hashing: &Hashing) -> String {
+    format!("{id}#{}", hashing.name(name))
+}
+
 /// Returns the directory's items of a call.
-pub(super) fn names(call: &CallRecord, facts: &Facts, hashing: &Hashing) -> Vec<Named> {
+pub(super) fn names(call: &CallRecord, hashing: &Hashing) -> Vec<Named> {
     let kinds: [(Facet, &BTreeMap<String, String>); 4] = [
         (Facet::Agent, &call.names.users),
         (Facet::Queue, &call.names.queues),
@@ -174,11 +248,75 @@ pub(super) fn names(call: &CallRecord, facts: &Facts, hashing: &Hashing) -> Vec<
     for (facet, names) in kinds {
         named.extend(names.iter().map(|(id, name)| Named {
             facet: directory(facet),
-            at: format!("{id}#{}", hashing.name(name)),
+            at: name_key(id, name, hashing),
             id: id.clone(),
             name: name.chars().take(LONGEST_NAME).collect(),
-            since: facts.start,
         }));
     }
     named
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::domain::call::Extent;
+    use crate::domain::recording::ConversationId;
+
+    /// Returns the items of a call with so many agents and recordings.
+    fn entries(agents: usize, recordings: usize) -> Vec<Entry> {
+        let participants: Vec<_> = (0..agents)
+            .map(|n| json!({"userId": format!("a{n:05}"), "sessions": []}))
+            .collect();
+        let details = json!({"conversationStart": "2026-01-15T10:14:20.014Z", "participants": participants});
+        let id = ConversationId::parse("c0000000-0000-4000-8000-000000000001").unwrap();
+        let mut call = CallRecord::new(id, "details").with_details(&details.to_string(), Extent::Standard);
+        for n in 0..recordings {
+            let recording = json!({"recordingId": format!("r{n:03}"), "state": "archived", "files": []});
+            call.recordings.push(serde_json::from_value(recording).unwrap());
+        }
+        let hashing = Hashing::new(&"k".repeat(32)).unwrap();
+        of(&call, &call.facts(None), &hashing)
+    }
+
+    fn by_agent(entries: &[Entry]) -> usize {
+        entries
+            .iter()
+            .filter(|entry| entry.facet.starts_with("agent#"))
+            .count()
+    }
+
+    #[test]
+    fn an_item_carries_some_values_and_the_others_have_items_of_their_own() {
+        let entries = entries(500, 1);
+        assert_eq!((entries.len(), by_agent(&entries)), (501, 500));
+        assert!(entries.iter().all(|entry| entry.cut && entry.agents.len() == 40));
+        assert!(entries.iter().all(|entry| entry.left_out == 0));
+    }
+
+    #[test]
+    fn values_beyond_the_bound_are_counted() {
+        let entries = entries(1_500, 1);
+        assert_eq!(by_agent(&entries), 1_000);
+        assert!(entries.iter().all(|entry| entry.left_out == 500));
+    }
+
+    #[test]
+    fn a_call_of_many_agents_and_recordings_has_so_many_items_and_no_more() {
+        let entries = entries(500, 100);
+        let by_hour = entries.iter().filter(|entry| entry.facet.starts_with("hour#"));
+        assert_eq!((by_hour.count(), by_agent(&entries)), (100, 10_000));
+        let left_out = entries.iter().filter(|entry| entry.left_out == 500);
+        assert_eq!(left_out.count(), 80, "found by the hour alone");
+    }
+
+    #[test]
+    fn the_keys_of_a_call_are_those_that_each_of_its_items_tells() {
+        let entries = entries(3, 1);
+        let keys: BTreeSet<_> = entries.iter().map(Entry::key).collect();
+        for entry in &entries {
+            assert_eq!(entry.keys().into_iter().collect::<BTreeSet<_>>(), keys);
+        }
+    }
 }

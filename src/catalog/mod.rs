@@ -3,7 +3,7 @@
 //! One item for each archived recording and value. Partition keys carry the month (of hours: the hour), and all facets
 //! share the sort key: start, conversation, recording. Numbers stand in it as HMAC-SHA256 under a key of the stack's
 //! own, names only as attributes of the directory's items. Items are put idempotently; the call records are the truth,
-//! from which the catalog can be built again at any time.
+//! from which the catalog can be built again at any time, to the byte.
 
 mod entry;
 mod hashing;
@@ -12,9 +12,10 @@ mod search;
 
 use std::collections::{HashMap, HashSet};
 
-use aws_sdk_dynamodb::types::{AttributeValue, PutRequest, WriteRequest};
+use aws_sdk_dynamodb::types::{AttributeValue, DeleteRequest, PutRequest, WriteRequest};
 use tokio::sync::{Mutex, OnceCell};
 
+use self::entry::Key;
 use self::hashing::Hashing;
 use crate::aws::{Clients, failed};
 use crate::clock::Deadline;
@@ -23,9 +24,11 @@ use crate::domain::call::CallRecord;
 use crate::error::Error;
 use crate::retry::{Retry, RetryPolicy};
 
+#[cfg(feature = "cli")]
+pub use entry::id;
 pub use entry::{Entry, Named};
 #[cfg(feature = "cli")]
-pub use search::{Answer, Filter, Wanted};
+pub use search::{Answer, Filter, Items, Wanted};
 
 /// An item as DynamoDB takes it.
 type Item = HashMap<String, AttributeValue>;
@@ -39,7 +42,7 @@ pub struct Catalog {
     policy: RetryPolicy,
     hashing: OnceCell<Hashing>,
     /// Keys of the directory's items that this container has put.
-    named: Mutex<HashSet<(String, String)>>,
+    named: Mutex<HashSet<Key>>,
 }
 
 /// Items in one request: <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchWriteItem.html>.
@@ -60,44 +63,58 @@ impl Catalog {
         })
     }
 
-    /// Puts the items of a call. Returns how many there are. The same call always has the same items.
-    pub async fn put(&self, call: &CallRecord, deadline: &Deadline) -> Result<usize, Error> {
+    /// Puts the items of a call, and then removes those that only its `earlier` call records had: another start leads
+    /// to other keys. Returns how many were put. The same call always has the same items.
+    pub async fn put(
+        &self,
+        call: &CallRecord,
+        earlier: &[CallRecord],
+        deadline: &Deadline,
+    ) -> Result<usize, Error> {
         let facts = call.facts(self.config.country);
         let hashing = self.hashing().await?;
         let entries = entry::of(call, &facts, hashing);
-        let names = entry::names(call, &facts, hashing);
-        let new: Vec<_> = {
-            let mut named = self.named.lock().await;
-            if named.len() > MOST_NAMED {
-                named.clear();
-            }
-            let unknown = |name: &&Named| !named.contains(&name.key());
-            names.iter().filter(unknown).collect()
-        };
-        let mut items = Vec::new();
+        let new = self.new_names(entry::names(call, hashing)).await;
+        let puts = entries
+            .iter()
+            .map(put::<Entry>)
+            .chain(new.iter().map(put::<Named>));
+        self.write(puts.collect::<Result<_, _>>()?, deadline).await?;
+        self.named.lock().await.extend(new.iter().map(Named::key));
+        let mut stale: HashSet<_> = HashSet::new();
+        for call in earlier {
+            let former = entry::of(call, &call.facts(self.config.country), hashing);
+            stale.extend(former.iter().map(Entry::key));
+        }
         for entry in &entries {
-            items.push(item(entry)?);
+            stale.remove(&entry.key());
         }
-        for name in &new {
-            items.push(item(name)?);
-        }
-        self.write(items, deadline).await?;
-        let put: Vec<_> = new.into_iter().map(Named::key).collect();
-        self.named.lock().await.extend(put);
+        self.delete(stale, deadline).await?;
         Ok(entries.len())
     }
 
-    /// Puts items, in as few requests as they fit into, until DynamoDB has taken each.
-    async fn write(&self, items: Vec<Item>, deadline: &Deadline) -> Result<(), Error> {
+    /// Returns the names that this container has not put yet.
+    async fn new_names(&self, names: Vec<Named>) -> Vec<Named> {
+        let mut put = self.named.lock().await;
+        if put.len() > MOST_NAMED {
+            put.clear();
+        }
+        let is_new = |name: &Named| !put.contains(&name.key());
+        names.into_iter().filter(is_new).collect()
+    }
+
+    /// Deletes items.
+    async fn delete(&self, keys: impl IntoIterator<Item = Key>, deadline: &Deadline) -> Result<(), Error> {
+        let deletes = keys.into_iter().map(delete).collect::<Result<Vec<_>, _>>()?;
+        self.write(deletes, deadline).await
+    }
+
+    /// Writes items, in as few requests as they fit into, until DynamoDB has taken each.
+    async fn write(&self, all: Vec<WriteRequest>, deadline: &Deadline) -> Result<(), Error> {
         let table = &self.config.table;
         let doing = || format!("writing the catalog (table {table})");
-        for items in items.chunks(BATCH) {
-            let mut left = Vec::new();
-            for item in items {
-                let put = PutRequest::builder().set_item(Some(item.clone())).build();
-                let put = put.map_err(|error| Error::transient(doing()).caused_by(error))?;
-                left.push(WriteRequest::builder().put_request(put).build());
-            }
+        for some in all.chunks(BATCH) {
+            let mut left = some.to_vec();
             let mut retry = Retry::new(self.policy, deadline);
             while !left.is_empty() {
                 let request = self.dynamodb.batch_write_item().request_items(table, left);
@@ -129,6 +146,21 @@ impl Catalog {
         });
         reading.await
     }
+}
+
+fn put<T: serde::Serialize>(value: &T) -> Result<WriteRequest, Error> {
+    let put = PutRequest::builder().set_item(Some(item(value)?)).build();
+    let put = put.map_err(|error| Error::transient("an item does not fit DynamoDB").caused_by(error))?;
+    Ok(WriteRequest::builder().put_request(put).build())
+}
+
+fn delete((facet, at): Key) -> Result<WriteRequest, Error> {
+    let delete = DeleteRequest::builder()
+        .key("facet", AttributeValue::S(facet))
+        .key("at", AttributeValue::S(at))
+        .build();
+    let delete = delete.map_err(|error| Error::transient("a key does not fit DynamoDB").caused_by(error))?;
+    Ok(WriteRequest::builder().delete_request(delete).build())
 }
 
 fn item(value: &impl serde::Serialize) -> Result<Item, Error> {

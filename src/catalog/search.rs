@@ -1,6 +1,7 @@
 //! Searches of the catalog for operators: the narrowest facet is read, page by page, and each of its items says whether
 //! the others hold too.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
@@ -8,10 +9,11 @@ use futures_util::future::try_join_all;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Span, Timestamp};
 
-use super::entry::{Entry, Named, directory, moment, partition};
+use super::entry::{self, Entry, Key, Named, directory, moment, of_call, partition};
 use super::{Catalog, Item};
 use crate::aws::failed;
-use crate::domain::call::Facet;
+use crate::clock::Deadline;
+use crate::domain::call::{CallRecord, Facet};
 use crate::domain::days::Range;
 use crate::domain::number::Number;
 use crate::error::Error;
@@ -47,6 +49,22 @@ pub struct Answer {
     pub after: Option<String>,
     /// Requests to DynamoDB.
     pub requests: u64,
+}
+
+/// Items of a call.
+#[derive(Debug, Default)]
+pub struct Items(HashSet<Key>);
+
+impl Items {
+    /// Returns how many there are.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Returns whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
 }
 
 /// Items in a page.
@@ -139,6 +157,78 @@ impl Catalog {
                 .collect::<Result<_, _>>()?,
             more: page.last_evaluated_key.is_some(),
         })
+    }
+
+    /// Returns a page of the recordings whose calls began in the hour of `at`, after the mark of the last page, and
+    /// whether there are more.
+    pub async fn began(&self, at: Timestamp, after: Option<&str>) -> Result<(Vec<Entry>, bool), Error> {
+        let from = after.map_or_else(|| "0".to_owned(), |after| format!("{after}~"));
+        let page = self.page(&partition(Facet::Hour, "", at), &from, "~").await?;
+        Ok((page.entries, page.more))
+    }
+
+    /// Returns the items by hour of a call that began at `start`.
+    pub async fn of_call(&self, start: Timestamp, conversation: &str) -> Result<Vec<Entry>, Error> {
+        let (hour, call) = (partition(Facet::Hour, "", start), of_call(start, conversation));
+        let (mut from, to) = (call.clone(), format!("{call}~"));
+        let mut entries = Vec::new();
+        loop {
+            let page = self.page(&hour, &from, &to).await?;
+            entries.extend(page.entries);
+            match entries.last().filter(|_| page.more) {
+                Some(last) => from = format!("{}~", last.at),
+                None => return Ok(entries),
+            }
+        }
+    }
+
+    /// Returns all items of a conversation with these call records: those that are made of them, and those that were
+    /// made with another key or for another country.
+    pub async fn items(&self, calls: &[CallRecord]) -> Result<Items, Error> {
+        let mut keys = HashSet::new();
+        for call in calls {
+            let facts = call.facts(self.config.country);
+            let made = entry::of(call, &facts, self.hashing().await?);
+            keys.extend(made.iter().map(Entry::key));
+            let there = self.of_call(facts.start, &call.interaction_id).await?;
+            keys.extend(there.iter().flat_map(Entry::keys));
+        }
+        Ok(Items(keys))
+    }
+
+    /// Returns all items of a conversation whose call records cannot be read. Reads all of the table.
+    pub async fn search_items(&self, conversation: &str) -> Result<Items, Error> {
+        let table = &self.config.table;
+        let scan = self
+            .dynamodb
+            .scan()
+            .table_name(table)
+            .projection_expression("facet, #at")
+            .expression_attribute_names("#at", "at")
+            .filter_expression("interactionId = :id")
+            .expression_attribute_values(":id", AttributeValue::S(conversation.to_owned()));
+        let items: Vec<Item> = scan
+            .into_paginator()
+            .items()
+            .send()
+            .collect::<Result<_, _>>()
+            .await
+            .map_err(|error| failed(&format!("searching the catalog (table {table})"), error))?;
+        let text = |item: &Item, name: &str| Some(item.get(name)?.as_s().ok()?.clone());
+        let keys = items
+            .iter()
+            .filter_map(|item| Some((text(item, "facet")?, text(item, "at")?)));
+        Ok(Items(keys.collect()))
+    }
+
+    /// Removes items.
+    pub async fn remove(&self, items: Items, deadline: &Deadline) -> Result<(), Error> {
+        self.delete(items.0, deadline).await
+    }
+
+    /// Checks that the key of the hashes can be read.
+    pub async fn reach_key(&self) -> Result<(), Error> {
+        self.hashing().await.map(drop)
     }
 
     /// Checks whether a recording has an item in a partition.
@@ -245,7 +335,7 @@ impl Search<'_> {
     /// is asked.
     async fn has_all(&mut self, entry: &Entry, start: Timestamp) -> Result<bool, Error> {
         for (facet, value) in self.wanted {
-            if entry.values(*facet).contains(value) {
+            if entry.has(*facet, value) {
                 continue;
             }
             if !entry.cut {

@@ -15,7 +15,7 @@ use crate::error::{Error, ErrorKind};
 
 /// A kind of thing with an id and a name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-enum Kind {
+pub(super) enum Kind {
     Users,
     Queues,
     WrapUpCodes,
@@ -23,10 +23,10 @@ enum Kind {
 }
 
 impl Kind {
-    const ALL: [Self; 4] = [Self::Users, Self::Queues, Self::WrapUpCodes, Self::Divisions];
+    pub(super) const ALL: [Self; 4] = [Self::Users, Self::Queues, Self::WrapUpCodes, Self::Divisions];
 
     /// Returns the name of the kind in the call record.
-    fn as_str(self) -> &'static str {
+    pub(super) fn as_str(self) -> &'static str {
         match self {
             Self::Users => "users",
             Self::Queues => "queues",
@@ -36,7 +36,7 @@ impl Kind {
     }
 
     /// Returns the path of the list, and the permission that it needs.
-    fn list(self) -> (&'static str, &'static str) {
+    pub(super) fn list(self) -> (&'static str, &'static str) {
         match self {
             Self::Users => ("/api/v2/users", "none is documented"),
             Self::Queues => ("/api/v2/routing/queues", "routing:queue:view"),

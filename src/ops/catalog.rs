@@ -13,7 +13,7 @@ use crate::aws::ledger::Ledger;
 use crate::aws::storage::Storage;
 use crate::catalog::Catalog;
 use crate::clock::{Deadline, Stop};
-use crate::domain::audit::{self, AuditEvent, Stored};
+use crate::domain::audit::{self, Action, AuditEvent, Stored};
 use crate::domain::call::CallRecord;
 use crate::domain::recording::{ConversationId, ObjectKind};
 
@@ -63,7 +63,7 @@ struct Rebuilt {
     described: bool,
     undescribed: bool,
     items: usize,
-    finding: Option<Finding>,
+    findings: Vec<Finding>,
 }
 
 /// Puts the items of every call that has a record, and reports each call record that is missing or changed.
@@ -112,7 +112,7 @@ async fn all(
             figures.described += u64::from(rebuilt.described);
             figures.undescribed += u64::from(rebuilt.undescribed);
             figures.items += rebuilt.items as u64;
-            if let Some(finding) = rebuilt.finding {
+            for finding in rebuilt.findings {
                 report(finding, figures, listener);
             }
             listener.steps(portion.next());
@@ -128,42 +128,42 @@ fn report(finding: Finding, figures: &mut Figures, listener: Listener<'_, Findin
 }
 
 impl Rebuild {
-    /// Puts the items of one conversation, from the last of its call records.
+    /// Puts the items of one conversation, from the last of its call records that can be read.
     async fn conversation(&self, id: ConversationId) -> Result<Rebuilt, crate::error::Error> {
         let mut events = self.ledger.events(id).await?.events;
         events.sort_by_key(AuditEvent::seq);
-        let stored = audit::stored(&events);
-        let (calls, recordings): (Vec<_>, Vec<_>) = stored
+        if events
+            .iter()
+            .any(|event| event.action() == Some(Action::ObjectErased))
+        {
+            return Ok(Rebuilt::default());
+        }
+        let (described, recordings): (Vec<_>, Vec<_>) = audit::stored(&events)
             .into_iter()
             .partition(|stored| stored.kind == ObjectKind::CallRecord);
-        let Some(last) = calls.last() else {
-            return Ok(Rebuilt {
-                undescribed: !recordings.is_empty(),
-                ..Rebuilt::default()
-            });
+        let mut rebuilt = Rebuilt {
+            undescribed: described.is_empty() && !recordings.is_empty(),
+            ..Rebuilt::default()
         };
-        let call = match self.read(last).await {
-            Ok(call) => call,
-            Err((code, detail)) => {
-                let finding = Finding {
+        let mut calls = Vec::new();
+        for stored in described {
+            match self.read(&stored).await {
+                Ok(call) => calls.push(call),
+                Err((code, detail)) => rebuilt.findings.push(Finding {
                     code,
                     interaction_id: Some(id.to_string()),
                     recording_id: Some("-".to_owned()),
-                    archive_key: Some(last.archive_key.to_string()),
+                    archive_key: Some(stored.archive_key.to_string()),
                     detail,
-                };
-                return Ok(Rebuilt {
-                    finding: Some(finding),
-                    ..Rebuilt::default()
-                });
+                }),
             }
-        };
-        let deadline = Deadline::new(PATIENCE, &self.stop);
-        Ok(Rebuilt {
-            described: true,
-            items: self.catalog.put(&call, &deadline).await?,
-            ..Rebuilt::default()
-        })
+        }
+        if let Some(last) = calls.pop() {
+            let deadline = Deadline::new(PATIENCE, &self.stop);
+            rebuilt.described = true;
+            rebuilt.items = self.catalog.put(&last, &calls, &deadline).await?;
+        }
+        Ok(rebuilt)
     }
 
     async fn read(&self, stored: &Stored) -> Result<CallRecord, (Code, String)> {

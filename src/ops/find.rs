@@ -1,13 +1,14 @@
 //! Finds calls in the catalog, by names or ids. Asks neither Genesys nor the bucket.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry as Slot;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::Serialize;
 
 use super::{Ended, Error, Kind, Listener, Session, Verdict};
-use crate::catalog::{Catalog, Entry, Filter, Named, Wanted};
+use crate::catalog::{self, Catalog, Entry, Filter, Named, Wanted};
 use crate::domain::call::Facet;
 use crate::domain::days::Range;
 use crate::domain::number::{Country, NotANumber, Number};
@@ -63,7 +64,7 @@ pub struct Hit {
     pub divisions: Vec<Party>,
 }
 
-/// An id, and its name at the time of the call or later.
+/// An id, and its name at the time of the call; where Genesys gave none then, another name of the id.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Party {
     /// Its id.
@@ -165,21 +166,45 @@ fn number(text: &str, country: Option<Country>) -> Result<Number, Error> {
 /// The names of ids, read once for each facet.
 struct Directory<'a> {
     catalog: &'a Catalog,
-    names: HashMap<Facet, Vec<Named>>,
+    names: HashMap<Facet, Names>,
+}
+
+/// The names of a facet's ids.
+#[derive(Default)]
+struct Names {
+    all: Vec<Named>,
+    /// Each name by what items carry of it, and one of its names by each id.
+    by_value: HashMap<String, String>,
+}
+
+impl Names {
+    fn new(all: Vec<Named>) -> Self {
+        let of =
+            |named: &Named| [named.at.clone(), named.id.clone()].map(|value| (value, named.name.clone()));
+        let by_value = all.iter().flat_map(of).collect();
+        Self { all, by_value }
+    }
+
+    /// Returns a party with the name that it had in the call, or else with another one of its id.
+    fn party(&self, value: &str) -> Party {
+        let id = catalog::id(value);
+        let name = self.by_value.get(value).or_else(|| self.by_value.get(id));
+        Party {
+            id: id.to_owned(),
+            name: name.cloned(),
+        }
+    }
 }
 
 /// Candidates that an error lists.
 const MOST_CANDIDATES: usize = 20;
 
 impl Directory<'_> {
-    async fn of(&mut self, facet: Facet) -> Result<&[Named], Error> {
-        if !self.names.contains_key(&facet) {
-            let mut names = self.catalog.names(facet).await?;
-            // The latest name of an id stands first.
-            names.sort_by_key(|named| std::cmp::Reverse(named.since));
-            self.names.insert(facet, names);
+    async fn of(&mut self, facet: Facet) -> Result<&Names, Error> {
+        match self.names.entry(facet) {
+            Slot::Occupied(names) => Ok(names.into_mut()),
+            Slot::Vacant(slot) => Ok(slot.insert(Names::new(self.catalog.names(facet).await?))),
         }
-        Ok(self.names.get(&facet).map_or(&[], Vec::as_slice))
     }
 
     /// Returns the id that a text names: an id, or a name in any case, or else a part of one.
@@ -187,7 +212,7 @@ impl Directory<'_> {
         if uuid::Uuid::try_parse(text).is_ok() {
             return Ok(text.to_lowercase());
         }
-        let names = self.of(facet).await?;
+        let names = &self.of(facet).await?.all;
         if names.iter().any(|named| named.id == text) {
             return Ok(text.to_owned());
         }
@@ -202,35 +227,16 @@ impl Directory<'_> {
                 format!("the catalog knows no {facet} named {}", shown(text)),
                 format!("check the spelling; a part of the name will do, or its id: --{facet} ID"),
             )),
-            several => {
-                let listed = several.iter().take(MOST_CANDIDATES);
-                let listed: Vec<_> = listed
-                    .map(|(id, name)| format!("{} ({id})", shown(name)))
-                    .collect();
-                let more = several.len().saturating_sub(MOST_CANDIDATES);
-                let more = match more {
-                    0 => String::new(),
-                    more => format!(", and {more} more"),
-                };
-                Err(Error::usage(
-                    format!("{} can be {}{more}", shown(text), listed.join(", ")),
-                    format!("name one by its id: --{facet} ID"),
-                ))
-            }
+            several => Err(ambiguous(facet, text, several)),
         }
     }
 
-    async fn parties(&mut self, facet: Facet, ids: &[String]) -> Result<Vec<Party>, Error> {
-        if ids.is_empty() {
+    async fn parties(&mut self, facet: Facet, values: &[String]) -> Result<Vec<Party>, Error> {
+        if values.is_empty() {
             return Ok(Vec::new());
         }
         let names = self.of(facet).await?;
-        let named = |id: &String| names.iter().find(|named| named.id == *id);
-        let party = |id: &String| Party {
-            id: id.clone(),
-            name: named(id).map(|named| named.name.clone()),
-        };
-        Ok(ids.iter().map(party).collect())
+        Ok(values.iter().map(|value| names.party(value)).collect())
     }
 
     async fn hit(&mut self, entry: Entry) -> Result<Hit, Error> {
@@ -250,7 +256,23 @@ impl Directory<'_> {
     }
 }
 
-/// Returns the ids whose name fits, each with the latest of its names that does.
+/// Lists the candidates for a name.
+fn ambiguous(facet: Facet, text: &str, several: &[(String, String)]) -> Error {
+    let listed = several.iter().take(MOST_CANDIDATES);
+    let listed: Vec<_> = listed
+        .map(|(id, name)| format!("{} ({id})", shown(name)))
+        .collect();
+    let more = match several.len().saturating_sub(MOST_CANDIDATES) {
+        0 => String::new(),
+        more => format!(", and {more} more"),
+    };
+    Error::usage(
+        format!("{} can be {}{more}", shown(text), listed.join(", ")),
+        format!("name one by its id: --{facet} ID"),
+    )
+}
+
+/// Returns the ids with a name that fits, each with one.
 fn ids(names: &[Named], fits: impl Fn(&str) -> bool) -> Vec<(String, String)> {
     let mut found: Vec<(String, String)> = Vec::new();
     for named in names.iter().filter(|named| fits(&named.name.to_lowercase())) {

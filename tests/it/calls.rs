@@ -3,7 +3,10 @@
 mod crash;
 mod names;
 
+use std::collections::BTreeSet;
+
 use recording_archiver::domain::record::State;
+use recording_archiver::sim::CATALOG_TABLE;
 use recording_archiver::sim::genesys::Recording;
 use recording_archiver::sim::wire::{Fault, Service};
 use recording_archiver::trigger::handler::Handler;
@@ -141,6 +144,38 @@ async fn a_later_look_that_finds_more_writes_a_second_record_and_one_that_does_n
     let actions = bench.actions(CONVERSATION, "-").await;
     let described = actions.iter().filter(|action| *action == "call.described");
     assert_eq!(described.count(), 2);
+}
+
+/// Returns the sort keys of the catalog's items of calls.
+async fn sort_keys(bench: &Bench) -> BTreeSet<String> {
+    let scan = bench.world.aws.dynamodb().scan().table_name(CATALOG_TABLE);
+    let items = scan.send().await.unwrap().items.unwrap_or_default();
+    let of_calls = items.iter().filter(|item| item.contains_key("interactionId"));
+    of_calls.map(|item| item["at"].as_s().unwrap().clone()).collect()
+}
+
+#[tokio::test]
+async fn a_later_call_record_takes_the_place_of_the_earlier_one_in_the_catalog() {
+    let bench = Bench::with_a_call().await;
+    let genesys = &bench.world.genesys;
+    // By its details the call began before its recording.
+    genesys.conversation(CONVERSATION, |conversation| {
+        conversation.start -= jiff::SignedDuration::from_mins(3);
+    });
+    genesys.deny_analytics(true);
+    let handler = settle_with(&bench, &[]).await;
+    let by_listing = sort_keys(&bench).await;
+    assert_eq!(by_listing.len(), 1);
+    genesys.deny_analytics(false);
+    let again = json!({"conversationId": CONVERSATION, "recheck": true});
+    let later = bench.handler(&DESCRIBING);
+    invoke(&later, again).await.unwrap();
+    drop(handler);
+    Work::of(&bench).run_dry(&later).await;
+    assert!(bench.object(SECOND).await.is_some());
+    let by_details = sort_keys(&bench).await;
+    assert_eq!(by_details.len(), 1);
+    assert!(by_details.is_disjoint(&by_listing), "{by_listing:?}");
 }
 
 #[tokio::test]

@@ -158,9 +158,8 @@ async fn described(configuration: &[(&str, &str)]) -> [usize; 5] {
         true => 0,
         false => units(&bench, LEDGER_TABLE).await.into_iter().max().unwrap() - 1,
     };
-    let lines = bench.lines.lock().unwrap();
-    let bytes: usize = lines.iter().map(|line| line.to_string().len() + 1).sum();
-    drop(lines);
+    let length = |line: &serde_json::Value| line.to_string().len() + 1;
+    let bytes: usize = bench.lines.lock().unwrap().iter().map(length).sum();
     let transactions = of(Service::DynamoDb, "TransactWriteItems");
     let events: usize = units(&bench, AUDIT_TABLE).await.into_iter().sum();
     [

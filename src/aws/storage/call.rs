@@ -10,7 +10,7 @@ use super::object::{Object, Published};
 use super::{ObjectFacts, Storage};
 use crate::domain::digest::Digest;
 use crate::domain::recording::{ArchiveKey, ArchivedFile};
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 
 /// A call record that is to be written.
 #[derive(Debug, Clone)]
@@ -34,8 +34,8 @@ impl Storage {
         }
     }
 
-    /// Returns the bytes of a call record; `None` if there is no object under its key. Bytes with another SHA-256 are an
-    /// error.
+    /// Returns the bytes of a call record; `None` if there is no object under its key. Bytes with another SHA-256 are
+    /// a `HashMismatch`.
     pub async fn read_call(&self, place: &ArchiveKey, sha256: &str) -> Result<Option<Vec<u8>>, Error> {
         let get = self
             .client
@@ -63,7 +63,7 @@ impl Storage {
         let found = Digest::of(&bytes).hex();
         if found != sha256 {
             let message = format!("{place} has SHA-256 {found}; archived was {sha256}");
-            return Err(Error::transient(message));
+            return Err(Error::new(ErrorKind::HashMismatch, message));
         }
         Ok(Some(bytes.into()))
     }

@@ -27,7 +27,7 @@ enum Command {
 
 /// Put the items of every call again, from the audit and the call records that it names.
 ///
-/// Asks Genesys nothing, and removes nothing. After a change of the catalog's key, rebuild into a new table: numbers
+/// Asks Genesys nothing. After a change of the catalog's key, rebuild into a new table: numbers
 /// under the old key stay in the old one and find nothing.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\

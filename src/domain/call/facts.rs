@@ -67,12 +67,14 @@ pub struct Facts {
     pub divisions: BTreeSet<String>,
     /// Numbers of parties.
     pub numbers: BTreeSet<Number>,
+    /// Number of values of these lists that are left out, as there are more than [`MOST_VALUES`].
+    pub left_out: usize,
 }
 
 /// Longest id that is indexed: those of Genesys are UUIDs, but for built-in wrap-up codes.
 const LONGEST_ID: usize = 128;
-/// Most values of one facet that are indexed, of one call.
-const MOST_VALUES: usize = 500;
+/// Most values of each list. A conference has 500 participants, with a number or two each.
+const MOST_VALUES: usize = 1_000;
 
 impl CallRecord {
     /// Returns the facts of the call. Numbers in national form are those of `country`.
@@ -89,6 +91,7 @@ impl CallRecord {
         let mut facts = Facts::empty(start.unwrap_or(Timestamp::UNIX_EPOCH));
         if let Some(details) = &self.details {
             facts.read(details, country);
+            facts.bound();
         }
         facts
     }
@@ -106,7 +109,20 @@ impl Facts {
             wrapups: BTreeSet::new(),
             divisions: BTreeSet::new(),
             numbers: BTreeSet::new(),
+            left_out: 0,
         }
+    }
+
+    /// Leaves out what no list has room for. The details that it was read from are bounded by themselves.
+    fn bound(&mut self) {
+        let lists = [
+            &mut self.agents,
+            &mut self.queues,
+            &mut self.wrapups,
+            &mut self.divisions,
+        ];
+        self.left_out = lists.into_iter().map(cut).sum::<usize>() + cut(&mut self.numbers);
+        cut(&mut self.media);
     }
 
     fn read(&mut self, details: &Value, country: Option<Country>) {
@@ -131,9 +147,7 @@ impl Facts {
         add(&mut self.media, text(session, "mediaType"));
         for name in ["ani", "dnis", "sessionDnis"] {
             let number = text(session, name).and_then(|text| Number::of_address(text, country));
-            if self.numbers.len() < MOST_VALUES {
-                self.numbers.extend(number);
-            }
+            self.numbers.extend(number);
         }
         for segment in list(session, "segments") {
             add(&mut self.queues, text(segment, "queueId"));
@@ -143,11 +157,16 @@ impl Facts {
 }
 
 fn add(values: &mut BTreeSet<String>, value: Option<&str>) {
-    if let Some(value) = value.filter(|value| is_id(value))
-        && values.len() < MOST_VALUES
-    {
-        values.insert(value.to_owned());
+    values.extend(value.filter(|value| is_id(value)).map(str::to_owned));
+}
+
+/// Leaves the last values of a list out, and returns how many.
+fn cut<T: Ord>(values: &mut BTreeSet<T>) -> usize {
+    let too_many = values.len().saturating_sub(MOST_VALUES);
+    for _ in 0..too_many {
+        values.pop_last();
     }
+    too_many
 }
 
 fn is_id(text: &str) -> bool {

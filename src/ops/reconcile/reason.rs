@@ -23,6 +23,10 @@ pub enum Reason {
     InProgress,
     /// A recording may still become ready.
     TooEarly,
+    /// Archived, and no call record names it, so nobody finds it in the catalog.
+    Undescribed,
+    /// Archived and described, and the catalog has no item of it.
+    Uncatalogued,
     /// All listed recordings are archived, and no look found out whether there are more.
     Unsettled,
     /// Deleted at Genesys before it was archived.
@@ -55,6 +59,8 @@ impl Reason {
             Self::Settling => "settling",
             Self::InProgress => "in_progress",
             Self::TooEarly => "too_early",
+            Self::Undescribed => "undescribed",
+            Self::Uncatalogued => "uncatalogued",
             Self::Expired => "expired",
             Self::Unsettled => "unsettled",
             Self::NothingFound => "nothing_found",
@@ -86,7 +92,9 @@ impl Reason {
     pub fn is_finding(self) -> bool {
         match self {
             Self::Archived | Self::Settling | Self::InProgress | Self::TooEarly => false,
-            Self::Unsettled
+            Self::Undescribed
+            | Self::Uncatalogued
+            | Self::Unsettled
             | Self::Expired
             | Self::NothingFound
             | Self::Deferred
@@ -101,7 +109,10 @@ impl Reason {
 
     /// Returns whether a job may fix it. A job would go by the ledger.
     pub(super) fn can_be_sent(self) -> bool {
-        let no_job_helps = matches!(self, Self::Expired | Self::OlderThan5Years | Self::Contradicted);
+        let no_job_helps = matches!(
+            self,
+            Self::Uncatalogued | Self::Expired | Self::OlderThan5Years | Self::Contradicted
+        );
         self.is_finding() && !no_job_helps
     }
 }
@@ -147,6 +158,16 @@ impl Cause {
             state: "never_listed",
             since: None,
             error: Some(error.to_owned()),
+        }
+    }
+
+    /// Makes the cause of an archived recording that nobody finds.
+    pub(super) fn unfound(custody: &Custody, why: &str) -> Self {
+        Self {
+            recording: custody.recording.clone(),
+            state: custody.state().map_or(UNREADABLE, State::as_str),
+            since: custody.events.last().and_then(AuditEvent::timestamp),
+            error: Some(why.to_owned()),
         }
     }
 

@@ -4,6 +4,7 @@ mod audit;
 mod backfill;
 mod contradicted;
 mod days;
+mod described;
 mod doctor;
 mod document;
 mod erase;

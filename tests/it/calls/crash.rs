@@ -1,8 +1,9 @@
 //! The function dies while it describes a call: the next run comes to the same end.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
+use aws_sdk_dynamodb::types::AttributeValue;
 use recording_archiver::domain::record::State;
 use recording_archiver::sim::CATALOG_TABLE;
 use recording_archiver::sim::genesys::Thing;
@@ -75,21 +76,24 @@ async fn assert_described(bench: &Bench, story: &str) {
     assert_eq!(whole.files.len(), 1, "{story}");
     assert!(whole.describing.is_empty(), "{story}");
     assert!(bench.exceptions().is_empty(), "{story}");
-    // And whatever was put before, the catalog has every item in the end.
+    // And whatever was put before, the catalog has every item in the end, once.
     let scan = bench.world.aws.dynamodb().scan().table_name(CATALOG_TABLE);
     let items = scan.send().await.unwrap().items.unwrap_or_default();
-    let facets: BTreeSet<_> = items
+    let facet = |item: &HashMap<String, AttributeValue>| {
+        let key = item["facet"].as_s().unwrap();
+        key.split('#').next().unwrap().to_owned()
+    };
+    let calls = items.iter().filter(|item| item.contains_key("interactionId"));
+    let mut facets: Vec<_> = calls.map(facet).collect();
+    facets.sort();
+    assert_eq!(
+        facets,
+        ["agent", "division", "hour", "number", "wrapup"],
+        "{story}"
+    );
+    let names: BTreeSet<_> = items
         .iter()
-        .map(|item| {
-            item["facet"]
-                .as_s()
-                .unwrap()
-                .split('#')
-                .next()
-                .unwrap()
-                .to_owned()
-        })
+        .filter_map(|item| item.get("name")?.as_s().ok())
         .collect();
-    let expected = ["agent", "division", "hour", "names", "number", "wrapup"];
-    assert_eq!(facets, expected.map(str::to_owned).into(), "{story}");
+    assert!(names.len() >= 3, "{story}: {names:?}");
 }
