@@ -262,7 +262,70 @@ mod tests {
 
     use super::*;
     use crate::domain::call::Extent;
+    use crate::domain::number::Number;
     use crate::domain::recording::ConversationId;
+
+    const KEY: &str = "kkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkk";
+
+    /// Returns call `n` of many: every third is transferred to another queue, every fifth has a consulted agent.
+    fn call(n: usize) -> (CallRecord, BTreeSet<String>) {
+        let mut agents = vec![n % 97];
+        let mut queues = vec![n % 11];
+        if n.is_multiple_of(3) {
+            agents.push(100 + n % 31);
+            queues.push(20 + n % 5);
+        }
+        if n.is_multiple_of(5) {
+            agents.push(200);
+        }
+        let (wrapup, division, caller) = (n % 7, n % 4, n % 501);
+        let start = "2026-01-31T20:00:00Z".parse::<Timestamp>().unwrap();
+        let start = start + jiff::SignedDuration::from_mins(i64::try_from(n).unwrap() * 5);
+        let segments: Vec<_> = queues
+            .iter()
+            .map(|n| json!({"queueId": format!("q{n}")}))
+            .collect();
+        let session = json!({"ani": format!("tel:+4930123{caller:03}"), "segments": segments});
+        let mut participants = vec![json!({"purpose": "customer", "sessions": [session]})];
+        participants.extend(agents.iter().map(|n| {
+            let wrapped = json!({"segments": [{"wrapUpCode": format!("w{wrapup}")}]});
+            json!({"purpose": "agent", "userId": format!("a{n}"), "sessions": [wrapped]})
+        }));
+        let details = json!({"conversationStart": start.to_string(), "divisionIds": [format!("d{division}")],
+                             "participants": participants});
+        let id = ConversationId::parse(&format!("c0000000-0000-4000-8000-{n:012}")).unwrap();
+        let mut call = CallRecord::new(id, "details").with_details(&details.to_string(), Extent::Standard);
+        let recording = json!({"recordingId": format!("r{n}"), "state": "archived", "files": []});
+        call.recordings.push(serde_json::from_value(recording).unwrap());
+        let month = start.strftime("%Y-%m");
+        let by = |facet: &str, values: Vec<String>| {
+            let keys = values.into_iter().map(|value| format!("{facet}#{value}#{month}"));
+            keys.collect::<Vec<_>>()
+        };
+        let number = Number::parse(&format!("+4930123{caller:03}"), None).unwrap();
+        let hash = Hashing::new(KEY).unwrap().number(&number);
+        let expected = [
+            vec![format!("hour#{}", start.strftime("%Y-%m-%dT%H"))],
+            by("agent", agents.iter().map(|n| format!("a{n}")).collect()),
+            by("queue", queues.iter().map(|n| format!("q{n}")).collect()),
+            by("wrapup", vec![format!("w{wrapup}")]),
+            by("division", vec![format!("d{division}")]),
+            by("number", vec![hash]),
+        ];
+        (call, expected.concat().into_iter().collect())
+    }
+
+    #[test]
+    fn each_of_five_thousand_calls_stands_under_each_of_its_values_and_under_no_other() {
+        let hashing = Hashing::new(KEY).unwrap();
+        for n in 0..5_000 {
+            let (call, expected) = call(n);
+            let entries = of(&call, &call.facts(None), &hashing);
+            assert_eq!(entries.len(), expected.len(), "call {n}");
+            let under: BTreeSet<_> = entries.into_iter().map(|entry| entry.facet).collect();
+            assert_eq!(under, expected, "call {n}");
+        }
+    }
 
     /// Returns the items of a call with so many agents and recordings.
     fn entries(agents: usize, recordings: usize) -> Vec<Entry> {
@@ -276,7 +339,7 @@ mod tests {
             let recording = json!({"recordingId": format!("r{n:03}"), "state": "archived", "files": []});
             call.recordings.push(serde_json::from_value(recording).unwrap());
         }
-        let hashing = Hashing::new(&"k".repeat(32)).unwrap();
+        let hashing = Hashing::new(KEY).unwrap();
         of(&call, &call.facts(None), &hashing)
     }
 

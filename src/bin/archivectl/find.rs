@@ -148,6 +148,9 @@ fn named(parties: &[Party], columns: usize) -> String {
     format!("{kept}…")
 }
 
+/// Width of the column of agents, where there is room for more.
+const AGENTS: usize = 32;
+
 /// Shows a recording in two lines: the call, and the ids to go on with.
 fn lines(hit: &Hit, zone: &Zone, width: usize) -> Text {
     let length = hit.duration_ms.map_or_else(|| "-".to_owned(), clock);
@@ -159,7 +162,8 @@ fn lines(hit: &Hit, zone: &Zone, width: usize) -> Text {
     let call = format!("{}  {length:>8}  {direction:3}  ", zone.second(hit.start));
     let room = width.saturating_sub(call.chars().count() + 2) / 2;
     let (agents, queues) = (named(&hit.agents, room), named(&hit.queues, room));
-    let text = Text::new(call).add(format!("{agents:room$}  {queues}"));
+    let column = room.min(AGENTS);
+    let text = Text::new(call).add(format!("{agents:column$}  {queues}"));
     let ids = format!("{} {}", hit.interaction_id, hit.recording_id);
     text.line().add("  ").style(DIM, ids)
 }
