@@ -2,6 +2,8 @@
 
 pub mod audit;
 mod failure;
+#[cfg(feature = "cli")]
+pub mod functions;
 pub mod ledger;
 pub mod queues;
 pub mod secrets;

@@ -5,6 +5,7 @@
 //! [`verify`].
 
 mod actor;
+mod apart;
 mod chain;
 mod history;
 
@@ -19,6 +20,7 @@ use super::recording::ArchivedFile;
 use super::state::State;
 
 pub use actor::{Actor, Origin, Source};
+pub use apart::{Apart, Subject};
 pub use chain::{Chain, ChainBreak, Shard, verify};
 pub use history::{Stored, TimeFault, announces, archived_at, is_ahead, state, stored, time_fault};
 
@@ -54,6 +56,8 @@ pub enum Action {
     /// A file is deleted from the archive on purpose, or a recording without files is marked so. Written before the
     /// deletion.
     ObjectErased,
+    /// Somebody is about to read a recording, or asks S3 to restore it. Written before its first byte is read.
+    RecordingAccessed,
 }
 
 impl Action {
@@ -73,6 +77,7 @@ impl Action {
         Self::ConversationUnrecorded,
         Self::CallDescribed,
         Self::ObjectErased,
+        Self::RecordingAccessed,
     ];
 
     /// Returns the value of the attribute `action`.
@@ -92,6 +97,7 @@ impl Action {
             Self::ConversationUnrecorded => "conversation.unrecorded",
             Self::CallDescribed => "call.described",
             Self::ObjectErased => "object.erased",
+            Self::RecordingAccessed => "recording.accessed",
         }
     }
 
@@ -118,10 +124,14 @@ pub struct AuditEvent(Map<String, Value>);
 impl AuditEvent {
     /// Makes an event without particulars. `status` is the ledger's state after it, `format` the format asked for.
     pub fn new(action: Action, status: State, format: &str) -> Self {
-        Self(Map::new())
-            .with("action", action.as_str())
+        Self::apart(action)
             .with("status", status.as_str())
             .with("format", format)
+    }
+
+    /// Makes an event of a chain apart without particulars: the ledger has no state for it.
+    pub fn apart(action: Action) -> Self {
+        Self(Map::new()).with("action", action.as_str())
     }
 
     /// Sets an attribute.
@@ -242,6 +252,12 @@ impl AuditEvent {
     /// Returns `s3://bucket/key` of the file that it is about.
     pub fn archive_key(&self) -> Option<&str> {
         self.text("archiveKey")
+    }
+
+    /// Returns `s3://bucket/key` of each file that was accessed.
+    pub fn accessed(&self) -> impl Iterator<Item = &str> {
+        let files = self.get("files").and_then(Value::as_array).into_iter().flatten();
+        files.filter_map(|file| file.get("archiveKey")?.as_str())
     }
 
     /// Returns the SHA-256 of the file that it is about, in lower-case hex.

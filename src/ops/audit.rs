@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::custody::{self, Custody};
+use super::custody::{self, ApartChain, Custody};
 use super::finding::Finding;
 use super::log::{self, Outside, SealedEvents};
 use super::verify::{Checked, Checker, Gone, Proven};
@@ -18,6 +18,8 @@ pub struct Audit {
     pub conversation: ConversationId,
     /// Its recordings.
     pub custodies: Vec<Custody>,
+    /// The accesses to them.
+    pub accesses: Vec<ApartChain>,
     /// All findings, of any of them.
     pub findings: Vec<Finding>,
     /// The files that were read back and are as they were archived; `None`: none was read.
@@ -34,6 +36,7 @@ pub struct Audit {
 pub struct Figures<'a> {
     interaction_id: String,
     recordings: Vec<RecordingFigures<'a>>,
+    accesses: Vec<AccessFigures>,
     findings: &'a [Finding],
     read: bool,
     proven: &'a [Proven],
@@ -49,6 +52,15 @@ struct RecordingFigures<'a> {
     events: usize,
     chain_head: Option<&'a str>,
     files: Vec<FileFigures>,
+    #[serde(rename = "whole")]
+    intact: bool,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct AccessFigures {
+    recording_id: String,
+    events: usize,
     #[serde(rename = "whole")]
     intact: bool,
 }
@@ -87,19 +99,22 @@ pub async fn audit(
         span: None,
     };
     let reading = async {
-        let (custodies, mut findings) = custody::of(&checker.ledger, conversation).await?;
-        findings.extend(custodies.iter().flat_map(|custody| custody.findings.clone()));
+        let held = custody::of(&checker.ledger, conversation).await?;
+        let mut findings = held.findings.clone();
+        findings.extend(held.custodies.iter().flat_map(|custody| custody.findings.clone()));
+        findings.extend(held.apart.iter().flat_map(|chain| chain.findings.clone()));
         let mut checked = Checked::default();
-        for custody in custodies.iter().filter(|_| read) {
+        for custody in held.custodies.iter().filter(|_| read) {
             checker.files(conversation, custody, &mut checked).await;
         }
         findings.append(&mut checked.findings);
-        let sealed = log::sealed(session, outside, &custodies).await?;
+        let sealed = log::sealed(session, outside, conversation, &held).await?;
         let (sealed, of_log) = sealed.unzip();
         findings.extend(of_log.into_iter().flatten());
         Ok::<_, Error>(Audit {
             conversation,
-            custodies,
+            custodies: held.custodies,
+            accesses: held.apart,
             findings,
             proven: read.then_some(checked.proven),
             sealed,
@@ -123,9 +138,15 @@ impl Audit {
                 intact: custody.findings.is_empty(),
             }
         });
+        let accesses = self.accesses.iter().map(|chain| AccessFigures {
+            recording_id: chain.name.recording_key(),
+            events: chain.events.len(),
+            intact: chain.findings.is_empty(),
+        });
         Figures {
             interaction_id: self.conversation.to_string(),
             recordings: recordings.collect(),
+            accesses: accesses.collect(),
             findings: &self.findings,
             read: self.proven.is_some(),
             proven: self.proven.as_deref().unwrap_or_default(),

@@ -13,7 +13,7 @@ use crate::aws::ledger::Ledger;
 use crate::aws::storage::Storage;
 use crate::catalog::Catalog;
 use crate::clock::{Deadline, Stop};
-use crate::domain::audit::{self, Action, AuditEvent, Stored};
+use crate::domain::audit::{self, Action, AuditEvent, Stored, Subject};
 use crate::domain::call::CallRecord;
 use crate::domain::recording::{ConversationId, ObjectKind};
 
@@ -99,8 +99,10 @@ async fn all(
         for keys in page.unreadable {
             report(Finding::unreadable_keys(keys), figures, listener);
         }
-        let mut portion = Portion::new(page.scanned, page.ids.len());
-        if page.ids.is_empty() {
+        let conversations = page.ids.into_iter().filter_map(Subject::conversation);
+        let conversations: Vec<_> = conversations.collect();
+        let mut portion = Portion::new(page.scanned, conversations.len());
+        if conversations.is_empty() {
             listener.steps(page.scanned);
         }
         let work = |id| {
@@ -117,7 +119,7 @@ async fn all(
             }
             listener.steps(portion.next());
         };
-        each(session, concurrency, page.ids, work, take).await?;
+        each(session, concurrency, conversations, work, take).await?;
     }
     Ok(())
 }

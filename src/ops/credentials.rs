@@ -28,6 +28,7 @@ impl Session {
     pub(super) async fn operator(&self, requested_by: Option<String>) -> Actor {
         Actor {
             source: Source::Operator,
+            request_id: uuid::Uuid::new_v4().to_string(),
             identity: self.caller().await.map(|(_, arn)| arn),
             function_version: concat!("archivectl ", env!("CARGO_PKG_VERSION")).to_owned(),
             requested_by,

@@ -1,15 +1,30 @@
 //! The custody of a conversation: all that ledger and audit hold of it, and whether both agree. The audit is the truth:
-//! state, files and times come from its events, and the ledger is held against them.
+//! state, files and times come from its events, and the ledger is held against them. Events that are not about
+//! archiving lie in chains apart, of which the ledger knows nothing.
+
+mod apart;
 
 use std::collections::BTreeMap;
 
 use super::finding::{Code, Finding};
 use crate::aws::ledger::{Events, Ledger, RecordPage, UnreadableEvent};
-use crate::domain::audit::{self, AuditEvent, Chain, ChainBreak, Stored};
+use crate::domain::audit::{self, Apart, AuditEvent, Chain, ChainBreak, Stored, Subject};
 use crate::domain::record::{Record, State};
-use crate::domain::recording::{ArchiveKey, ArchivedFile, ConversationId};
+use crate::domain::recording::{ArchiveKey, ArchivedFile};
 use crate::error::Error;
+pub use apart::ApartChain;
 use jiff::Timestamp;
+
+/// All that ledger and audit hold of a conversation, or of another subject of the audit.
+#[derive(Debug, Default)]
+pub struct Held {
+    /// Its recordings, and the conversation as a whole.
+    pub custodies: Vec<Custody>,
+    /// The chains of its events that are not about archiving.
+    pub apart: Vec<ApartChain>,
+    /// The findings that belong to none of them.
+    pub findings: Vec<Finding>,
+}
 
 /// All that ledger and audit hold of one recording.
 #[derive(Debug)]
@@ -33,89 +48,115 @@ pub struct Custody {
     pub contradiction: Option<String>,
 }
 
-/// Reads the custody of each recording of a conversation, and the findings that belong to none of them. Where the
-/// tables agree, that takes one Query of each.
-pub async fn of(ledger: &Ledger, id: ConversationId) -> Result<(Vec<Custody>, Vec<Finding>), Error> {
-    let (known, audit) = futures_util::try_join!(ledger.all_records(id), ledger.events(id))?;
+/// Reads the custody of each recording of a conversation, and its chains apart. Where the tables agree, that takes one
+/// Query of each.
+pub async fn of(ledger: &Ledger, subject: impl Into<Subject>) -> Result<Held, Error> {
+    let subject = subject.into();
+    let (known, audit) = futures_util::try_join!(ledger.all_records(subject), ledger.events(subject))?;
     if known == RecordPage::default() && audit == Events::default() {
-        return Ok((Vec::new(), vec![Finding::unknown(id)]));
+        return Ok(Held {
+            findings: vec![Finding::unknown(subject)],
+            ..Held::default()
+        });
     }
-    let (custodies, findings) = sorted(id, known, audit, ledger.now());
-    let contradicted = custodies.iter().any(|custody| custody.contradiction.is_some());
-    if !contradicted {
-        return Ok((custodies, findings));
+    let held = Held::sorted(subject, known, audit, ledger.now());
+    let mut custodies = held.custodies.iter();
+    if !custodies.any(|custody| custody.contradiction.is_some()) {
+        return Ok(held);
     }
     // A run may have written both between the two reads.
-    let (known, audit) = tables(ledger, id).await?;
-    Ok(sorted(id, known, audit, ledger.now()))
+    let (known, audit) = tables(ledger, subject).await?;
+    Ok(Held::sorted(subject, known, audit, ledger.now()))
 }
 
-/// Sorts what both tables hold of a conversation by recording, and checks each of them.
-fn sorted(
-    id: ConversationId,
-    known: RecordPage,
-    audit: Events,
-    now: Timestamp,
-) -> (Vec<Custody>, Vec<Finding>) {
-    let mut chains: BTreeMap<String, Events> = BTreeMap::new();
-    for event in audit.events {
-        let chain = chains
-            .entry(event.recording().unwrap_or_default().to_owned())
-            .or_default();
-        chain.events.push(event);
-    }
-    let mut findings: Vec<_> = known
-        .unreadable
-        .iter()
-        .cloned()
-        .map(Finding::unreadable)
-        .collect();
-    for event in audit.unreadable {
-        match &event.recording_id {
-            Some(recording) => chains
-                .entry(recording.clone())
-                .or_default()
-                .unreadable
-                .push(event),
-            None => findings.push(Finding::unreadable_event(id, &event)),
+impl Held {
+    /// Sorts what both tables hold by recording, and checks each of them.
+    fn sorted(subject: Subject, known: RecordPage, audit: Events, now: Timestamp) -> Self {
+        let mut chains: BTreeMap<String, Events> = BTreeMap::new();
+        for event in audit.events {
+            let chain = chains
+                .entry(event.recording().unwrap_or_default().to_owned())
+                .or_default();
+            chain.events.push(event);
+        }
+        let mut findings: Vec<_> = known
+            .unreadable
+            .iter()
+            .cloned()
+            .map(Finding::unreadable)
+            .collect();
+        for event in audit.unreadable {
+            match &event.recording_id {
+                Some(recording) => chains
+                    .entry(recording.clone())
+                    .or_default()
+                    .unreadable
+                    .push(event),
+                None => findings.push(Finding::unreadable_event(subject, &event)),
+            }
+        }
+        // Whatever the ledger says of them: it has nothing to say.
+        let apart = chains.extract_if(.., |recording, _| Apart::parse(subject, recording).is_some());
+        let apart: Vec<_> = apart.collect();
+        for (_, recording) in &known.unreadable {
+            let chain = chains.remove(recording).unwrap_or_default();
+            findings.extend(
+                chain
+                    .unreadable
+                    .iter()
+                    .map(|event| Finding::unreadable_event(subject, event)),
+            );
+        }
+        let mut custodies = Vec::new();
+        for record in known.records {
+            let chain = chains.remove(&record.recording_id).unwrap_or_default();
+            let recording = record.recording_id.clone();
+            custodies.push(Custody::checked(subject, recording, Some(record), chain, now));
+        }
+        for (recording, chain) in chains {
+            custodies.push(Custody::checked(subject, recording, None, chain, now));
+        }
+        if custodies.len() > 1 {
+            custodies
+                .iter_mut()
+                .for_each(|custody| custody.superseded = custody.recording == "-");
+        }
+        let known = |recording: &str| {
+            let unreadable = |(_, key): &(String, String)| key == recording;
+            custodies.iter().any(|custody| custody.recording == recording)
+                || known.unreadable.iter().any(unreadable)
+        };
+        let apart = apart
+            .into_iter()
+            .filter_map(|(recording, chain)| {
+                let name = Apart::parse(subject, &recording)?;
+                Some(ApartChain::checked(name, chain, known, now))
+            })
+            .collect();
+        Self {
+            custodies,
+            apart,
+            findings,
         }
     }
-    for (_, recording) in &known.unreadable {
-        let chain = chains.remove(recording).unwrap_or_default();
-        findings.extend(
-            chain
-                .unreadable
-                .iter()
-                .map(|event| Finding::unreadable_event(id, event)),
-        );
+
+    /// Returns all events, of chains apart too.
+    pub fn events(&self) -> impl Iterator<Item = &AuditEvent> {
+        let custodies = self.custodies.iter().flat_map(|custody| &custody.events);
+        custodies.chain(self.apart.iter().flat_map(|chain| &chain.events))
     }
-    let mut custodies = Vec::new();
-    for record in known.records {
-        let chain = chains.remove(&record.recording_id).unwrap_or_default();
-        let recording = record.recording_id.clone();
-        custodies.push(Custody::checked(id, recording, Some(record), chain, now));
-    }
-    for (recording, chain) in chains {
-        custodies.push(Custody::checked(id, recording, None, chain, now));
-    }
-    if custodies.len() > 1 {
-        custodies
-            .iter_mut()
-            .for_each(|custody| custody.superseded = custody.recording == "-");
-    }
-    (custodies, findings)
 }
 
 /// Number of times that tables are read while a run writes to them.
 const TRIES: usize = 10;
 
 /// Reads ledger and audit of a conversation as they are at one moment: a run may be writing both.
-async fn tables(ledger: &Ledger, id: ConversationId) -> Result<(RecordPage, Events), Error> {
-    let mut before = ledger.all_records(id).await?;
+async fn tables(ledger: &Ledger, subject: Subject) -> Result<(RecordPage, Events), Error> {
+    let mut before = ledger.all_records(subject).await?;
     let mut tries = 1;
     loop {
-        let events = ledger.events(id).await?;
-        let after = ledger.all_records(id).await?;
+        let events = ledger.events(subject).await?;
+        let after = ledger.all_records(subject).await?;
         if before == after || tries == TRIES {
             return Ok((after, events));
         }
@@ -127,7 +168,7 @@ impl Custody {
     /// Sorts the events, and checks that none is missing, that times go forward, and that the ledger says the same. A
     /// chain with an item that cannot be read is not checked beyond that.
     fn checked(
-        id: ConversationId,
+        subject: Subject,
         recording: String,
         record: Option<Record>,
         mut chain: Events,
@@ -141,7 +182,7 @@ impl Custody {
             record,
             intact: chain.unreadable.is_empty() && end.is_ok(),
             findings: unreadable
-                .map(|event| Finding::unreadable_event(id, event))
+                .map(|event| Finding::unreadable_event(subject, event))
                 .collect(),
             events: chain.events,
             unreadable: chain.unreadable,
@@ -149,7 +190,7 @@ impl Custody {
             contradiction: None,
         };
         if custody.unreadable.is_empty() {
-            (custody.findings, custody.contradiction) = custody.disagreements(id, end, now);
+            (custody.findings, custody.contradiction) = custody.disagreements(subject, end, now);
         } else {
             let first = custody.findings.first();
             custody.contradiction = first.map(|finding| finding.detail.clone());
@@ -161,7 +202,7 @@ impl Custody {
     /// is a contradiction.
     fn disagreements(
         &self,
-        id: ConversationId,
+        subject: Subject,
         end: Result<Chain, ChainBreak>,
         now: Timestamp,
     ) -> (Vec<Finding>, Option<String>) {
@@ -183,7 +224,7 @@ impl Custody {
             found.push((None, Code::TimeImplausible, fault.to_string()));
         }
         let finding = |(key, code, detail): (Option<ArchiveKey>, Code, String)| {
-            self.finding(id.to_string(), key.as_ref(), code, detail)
+            self.finding(subject.to_string(), key.as_ref(), code, detail)
         };
         (found.into_iter().map(finding).collect(), contradiction)
     }

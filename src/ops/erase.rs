@@ -7,7 +7,7 @@
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::custody::{self, Custody};
+use super::custody::{self, Custody, Held};
 use super::session::PATIENCE;
 use super::{Error, Kind, Listener, Session};
 use crate::aws::ledger::{Ledger, Marking, Writer};
@@ -121,7 +121,10 @@ async fn planned(
     conversation: ConversationId,
     now: Timestamp,
 ) -> Result<Vec<Target>, Error> {
-    let (custodies, findings) = custody::of(&ledger, conversation).await?;
+    // Who accessed it stays on record.
+    let Held {
+        custodies, findings, ..
+    } = custody::of(&ledger, conversation).await?;
     if let Some(finding) = findings.first() {
         return Err(refused(format!("{}: {}", finding.about(), finding.detail)));
     }

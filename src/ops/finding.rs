@@ -5,7 +5,7 @@ use std::fmt;
 use serde::Serialize;
 
 use crate::aws::ledger::UnreadableEvent;
-use crate::domain::recording::ConversationId;
+use crate::domain::audit::Subject;
 
 /// The kind of a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -131,7 +131,7 @@ impl Code {
             }
             Self::EventNotSealed => {
                 "the event was changed after it was sealed, or the sealer did not run: see its alarms; events that it never \
-                 saw are sealed by an import (docs/operations.md)"
+                 saw are sealed by archivectl log import"
             }
             Self::SealedEventMissing | Self::AuditModified => {
                 "an event was changed or removed after it was sealed: compare with a backup of the audit table \
@@ -184,22 +184,22 @@ impl Finding {
         }
     }
 
-    /// Makes the finding that an item of the audit, named by its keys, belongs to no conversation.
+    /// Makes the finding that an item of the audit, named by its keys, belongs to no conversation and no statement.
     pub fn unreadable_keys((interaction_id, event_id): (String, String)) -> Self {
         Self {
             code: Code::AuditUnreadable,
             interaction_id: Some(interaction_id),
             recording_id: None,
             archive_key: None,
-            detail: format!("the item with the eventId {event_id} is of no conversation"),
+            detail: format!("the item with the eventId {event_id} is of no conversation and no statement"),
         }
     }
 
     /// Makes the finding that an item of the audit is no event.
-    pub fn unreadable_event(id: ConversationId, event: &UnreadableEvent) -> Self {
+    pub fn unreadable_event(subject: Subject, event: &UnreadableEvent) -> Self {
         Self {
             code: Code::AuditUnreadable,
-            interaction_id: Some(id.to_string()),
+            interaction_id: Some(subject.to_string()),
             recording_id: event.recording_id.clone(),
             archive_key: None,
             detail: format!(
@@ -210,10 +210,10 @@ impl Finding {
     }
 
     /// Makes the finding that neither table knows the conversation.
-    pub fn unknown(id: ConversationId) -> Self {
+    pub fn unknown(subject: Subject) -> Self {
         Self {
             code: Code::Unknown,
-            interaction_id: Some(id.to_string()),
+            interaction_id: Some(subject.to_string()),
             recording_id: None,
             archive_key: None,
             detail: "neither the ledger nor the audit knows a conversation of this id".to_owned(),

@@ -4,20 +4,21 @@
 //! Events of versions before the index have no `day`, so no Query finds them. The index holds every event that was
 //! written once all writers were of a later version, and the first event in it says when that was. An event in the
 //! index that is a whole day older than a span therefore shows that all of the span is in it: no function of before was
-//! still running then. Without such an event in the days before the span, all of the table is read.
+//! still running then. Without such an event in the days before the span, all of the table is read; and also where the
+//! sealer saw an event of the span that the index does not hold, as a function writes them that was rolled back.
 
 use std::collections::{HashSet, VecDeque};
 
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use jiff::civil::Date;
 
-use super::Error;
-use super::scan::{Conversations, Scan};
+use super::log::has_undated;
+use super::scan::{Scan, Subjects};
 use super::span::Span;
+use super::{Error, Session};
 use crate::aws::ledger::{Ledger, Mark, PageKey};
-use crate::domain::audit::Shard;
+use crate::domain::audit::{Shard, Subject};
 use crate::domain::days::{Range, day_of};
-use crate::domain::recording::ConversationId;
 
 /// Number of days before a span in which an event has to be indexed: more than an archive is idle.
 const SEARCHED: i64 = 14;
@@ -45,17 +46,22 @@ enum Way<'a> {
 struct Days<'a> {
     ledger: &'a Ledger,
     left: VecDeque<(Date, Shard, Option<PageKey>)>,
-    /// What was returned, 16 bytes each: the events of a conversation are spread over days.
-    seen: HashSet<ConversationId>,
+    /// What was returned, 18 bytes each: the events of a conversation are spread over days.
+    seen: HashSet<Subject>,
 }
 
 impl<'a> Indexed<'a> {
     /// Decides how to read the events of a span; `None`: all of the audit.
-    pub(super) async fn new(ledger: &'a Ledger, span: Option<Span>) -> Result<Self, Error> {
+    pub(super) async fn new(
+        session: &Session,
+        ledger: &'a Ledger,
+        span: Option<Span>,
+    ) -> Result<Self, Error> {
         let table = ledger.audit_table().await;
-        let days = match span {
-            Some(span) if table.by_day && is_complete(ledger, span.range.first).await? => {
-                Some(span.written(day_of(ledger.now())))
+        let written = span.map(|span| span.written(day_of(ledger.now())));
+        let days = match written.filter(|_| table.by_day) {
+            Some(days) if is_complete(ledger, days.first).await? && !has_undated(session, days).await => {
+                Some(days)
             }
             Some(_) | None => None,
         };
@@ -70,9 +76,14 @@ impl<'a> Indexed<'a> {
     }
 
     /// Returns the next page. `None` after the last one.
-    pub(super) async fn next(&mut self) -> Result<Option<Conversations>, Error> {
+    pub(super) async fn next(&mut self) -> Result<Option<Subjects>, Error> {
+        self.next_of(|_| true).await
+    }
+
+    /// Returns the next page of conversations with an event of the span that is wanted. `None` after the last one.
+    pub(super) async fn next_of(&mut self, wants: impl Fn(&Mark) -> bool) -> Result<Option<Subjects>, Error> {
         let span = self.span;
-        let wants = |mark: &Mark| span.is_none_or(|span| span.may_hold(mark));
+        let wants = |mark: &Mark| span.is_none_or(|span| span.may_hold(mark)) && wants(mark);
         match &mut self.way {
             Way::Scan(scan) => scan.events(wants).await,
             Way::Days(days) => days.next(wants).await,
@@ -87,7 +98,10 @@ async fn is_complete(ledger: &Ledger, first: Date) -> Result<bool, Error> {
         let found = stream::iter(Shard::all())
             .map(|shard| Box::pin(ledger.has_events_on(day, shard)))
             .buffer_unordered(SIDE_BY_SIDE);
-        if found.try_any(|found| async move { found }).await? {
+        if found
+            .try_fold(false, |any, found| async move { Ok(any || found) })
+            .await?
+        {
             return Ok(true);
         }
     }
@@ -107,7 +121,7 @@ impl<'a> Days<'a> {
     }
 
     /// Asks for a page of each of the next shards.
-    async fn next(&mut self, wants: impl Fn(&Mark) -> bool) -> Result<Option<Conversations>, Error> {
+    async fn next(&mut self, wants: impl Fn(&Mark) -> bool) -> Result<Option<Subjects>, Error> {
         if self.left.is_empty() {
             return Ok(None);
         }
@@ -120,16 +134,16 @@ impl<'a> Days<'a> {
             })
         });
         let pages: Vec<_> = pages.buffered(SIDE_BY_SIDE).try_collect().await?;
-        let mut conversations = Conversations::default();
+        let mut subjects = Subjects::default();
         for (day, shard, page) in pages {
-            conversations.scanned += page.scanned;
+            subjects.scanned += page.scanned;
             if page.next.is_some() {
                 self.left.push_back((day, shard, page.next));
             }
             for mark in page.marks.into_iter().filter(&wants) {
-                conversations.add_new(mark.into_keys(), &mut self.seen);
+                subjects.add_new(mark.into_keys(), &mut self.seen);
             }
         }
-        Ok(Some(conversations))
+        Ok(Some(subjects))
     }
 }

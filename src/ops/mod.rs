@@ -3,6 +3,7 @@
 //! Nothing here prints or knows a command line: the caller shows the events, and renders the figures as text, JSON or a
 //! page. A command that ends early returns an [`Error`], for Ctrl-C too, so that `?` carries it.
 
+pub mod access;
 pub mod audit;
 pub mod backfill;
 pub mod catalog;
@@ -16,6 +17,7 @@ pub mod files;
 pub mod filter;
 pub mod find;
 pub mod finding;
+pub mod get;
 mod indexed;
 mod listing;
 pub mod log;

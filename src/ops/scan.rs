@@ -1,4 +1,4 @@
-//! Scans of the audit and of the ledger, conversation by conversation, with no more than a page in memory.
+//! Scans of the audit and of the ledger, subject by subject, with no more than a page in memory.
 
 use std::collections::HashSet;
 
@@ -6,41 +6,41 @@ use futures_util::stream::{self, StreamExt as _};
 
 use super::{Error, Session};
 use crate::aws::ledger::{Ledger, Mark, PageKey};
+use crate::domain::audit::Subject;
 use crate::domain::record::Record;
-use crate::domain::recording::ConversationId;
 
-/// A page of conversations.
+/// A page of conversations, and of other subjects of the audit.
 #[derive(Debug, Default)]
-pub(super) struct Conversations {
-    pub(super) ids: Vec<ConversationId>,
-    /// Keys (`interactionId` and the sort key) of the items whose conversation id is invalid.
+pub(super) struct Subjects {
+    pub(super) ids: Vec<Subject>,
+    /// Keys (`interactionId` and the sort key) of the items that belong to none.
     pub(super) unreadable: Vec<(String, String)>,
     /// Number of items that were read for it.
     pub(super) scanned: u64,
 }
 
-impl Conversations {
-    /// Adds the conversation of an item, unless it is `last`, the one before it: the items of a conversation stand side
-    /// by side, and may go on with the next page.
+impl Subjects {
+    /// Adds the subject of an item, unless it is `last`, the one before it: the items of a subject stand side by side,
+    /// and may go on with the next page.
     fn add(&mut self, keys: (String, String), last: &mut String) {
         if keys.0 == *last {
             return;
         }
         last.clone_from(&keys.0);
-        match ConversationId::parse(&keys.0) {
-            Ok(id) => self.ids.push(id),
-            Err(_) => self.unreadable.push(keys),
+        match Subject::parse(&keys.0) {
+            Some(id) => self.ids.push(id),
+            None => self.unreadable.push(keys),
         }
     }
 }
 
-impl Conversations {
-    /// Adds the conversation of an item, unless it is among those `seen`.
-    pub(super) fn add_new(&mut self, keys: (String, String), seen: &mut HashSet<ConversationId>) {
-        match ConversationId::parse(&keys.0) {
-            Ok(id) if seen.insert(id) => self.ids.push(id),
-            Ok(_) => {}
-            Err(_) => self.unreadable.push(keys),
+impl Subjects {
+    /// Adds the subject of an item, unless it is among those `seen`.
+    pub(super) fn add_new(&mut self, keys: (String, String), seen: &mut HashSet<Subject>) {
+        match Subject::parse(&keys.0) {
+            Some(id) if seen.insert(id) => self.ids.push(id),
+            Some(_) => {}
+            None => self.unreadable.push(keys),
         }
     }
 }
@@ -64,17 +64,14 @@ impl<'a> Scan<'a> {
         }
     }
 
-    /// Returns the next page of conversations with an audit event that is wanted. `None` after the last page.
-    pub(super) async fn events(
-        &mut self,
-        wants: impl Fn(&Mark) -> bool,
-    ) -> Result<Option<Conversations>, Error> {
+    /// Returns the next page of subjects with an audit event that is wanted. `None` after the last page.
+    pub(super) async fn events(&mut self, wants: impl Fn(&Mark) -> bool) -> Result<Option<Subjects>, Error> {
         if self.ended {
             return Ok(None);
         }
         let page = self.ledger.event_page(self.from.take()).await?;
         let keys = page.marks.into_iter().filter(wants).map(Mark::into_keys);
-        Ok(Some(self.conversations(keys, page.scanned, page.next)))
+        Ok(Some(self.subjects(keys, page.scanned, page.next)))
     }
 
     /// Returns the next page of conversations with a ledger record that is wanted, or with one that cannot be read.
@@ -82,7 +79,7 @@ impl<'a> Scan<'a> {
     pub(super) async fn records(
         &mut self,
         wants: impl Fn(&Record) -> bool,
-    ) -> Result<Option<Conversations>, Error> {
+    ) -> Result<Option<Subjects>, Error> {
         if self.ended {
             return Ok(None);
         }
@@ -90,26 +87,26 @@ impl<'a> Scan<'a> {
         let records = page.records.into_iter().filter(wants);
         let keys = records.map(|record| (record.interaction_id, record.recording_id));
         let keys = keys.chain(page.unreadable);
-        Ok(Some(self.conversations(keys, page.scanned, page.next)))
+        Ok(Some(self.subjects(keys, page.scanned, page.next)))
     }
 
-    /// Returns the conversations of a page's items, and remembers where the `next` page begins.
-    fn conversations(
+    /// Returns the subjects of a page's items, and remembers where the `next` page begins.
+    fn subjects(
         &mut self,
         keys: impl Iterator<Item = (String, String)>,
         scanned: u64,
         next: Option<PageKey>,
-    ) -> Conversations {
+    ) -> Subjects {
         self.ended = next.is_none();
         self.from = next;
-        let mut conversations = Conversations {
+        let mut subjects = Subjects {
             scanned,
-            ..Conversations::default()
+            ..Subjects::default()
         };
         for keys in keys {
-            conversations.add(keys, &mut self.last);
+            subjects.add(keys, &mut self.last);
         }
-        conversations
+        subjects
     }
 }
 

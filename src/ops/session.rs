@@ -33,12 +33,13 @@ const REQUIRED: [&str; 4] = [
 ];
 
 /// The variables that say where AWS services are; the one of all services has no name.
-const ENDPOINTS: [(&str, &str); 8] = [
+const ENDPOINTS: [(&str, &str); 9] = [
     ("", "AWS_ENDPOINT_URL"),
     ("cloudtrail", "AWS_ENDPOINT_URL_CLOUDTRAIL"),
     ("cloudwatchlogs", "AWS_ENDPOINT_URL_CLOUDWATCH_LOGS"),
     ("dynamodb", "AWS_ENDPOINT_URL_DYNAMODB"),
     ("kms", "AWS_ENDPOINT_URL_KMS"),
+    ("lambda", "AWS_ENDPOINT_URL_LAMBDA"),
     ("s3", "AWS_ENDPOINT_URL_S3"),
     ("sqs", "AWS_ENDPOINT_URL_SQS"),
     ("secretsmanager", "AWS_ENDPOINT_URL_SECRETS_MANAGER"),

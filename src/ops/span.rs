@@ -5,10 +5,10 @@ use std::fmt;
 use jiff::civil::Date;
 use serde::Serialize;
 
-use super::custody::{Custody, started};
+use super::custody::{ApartChain, Custody, started};
 use crate::aws::ledger::Mark;
-use crate::domain::days::Range;
-use crate::domain::record::Record;
+use crate::domain::audit::AuditEvent;
+use crate::domain::days::{Range, start_of};
 
 /// The kind of days that a span means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -50,16 +50,12 @@ impl Span {
         Range { last, ..self.range }
     }
 
-    /// Returns whether an event of a conversation may mean that the span holds it. An event without a time may.
+    /// Returns whether an event of a conversation may mean that the span holds it. An event without a time may, and so
+    /// may one whose attribute `day` says another day than its time: one of them was changed.
     pub(super) fn may_hold(self, mark: &Mark) -> bool {
         let at = mark.began.filter(|_| self.axis == Axis::Call).or(mark.at);
-        at.is_none_or(|at| self.range.holds(at))
-    }
-
-    /// Returns whether a ledger record may mean that the span holds its recording, whatever the audit says.
-    pub(super) fn may_hold_record(self, record: &Record) -> bool {
-        let mut times = record.archived_at.into_iter().chain([record.updated_at]);
-        times.any(|at| self.range.holds(at))
+        let day = mark.day.filter(|_| self.axis == Axis::Archived);
+        at.is_none_or(|at| self.range.holds(at)) || day.is_some_and(|day| self.range.holds(start_of(day)))
     }
 
     /// Returns whether the span holds a recording. No time of a broken chain can be relied on, so each span that leads
@@ -83,6 +79,13 @@ impl Span {
             }
         };
         at.is_none_or(|at| self.range.holds(at))
+    }
+
+    /// Returns whether the span holds a chain that is not about archiving: an event of it was written on these days, or
+    /// may have been.
+    pub(super) fn holds_apart(self, chain: &ApartChain) -> bool {
+        let holds = |event: &AuditEvent| event.timestamp().is_none_or(|at| self.range.holds(at));
+        !chain.intact || chain.events.iter().any(holds)
     }
 }
 

@@ -1,6 +1,7 @@
 //! The keys of the log's objects.
 
 use jiff::Timestamp;
+use jiff::civil::Date;
 use tlog_tiles::tile::Tile;
 
 use super::Entry;
@@ -22,6 +23,9 @@ pub const CHECKPOINTS: &str = "checkpoints/";
 
 /// Beginning of the keys of all tiles.
 pub const TILES: &str = "tile/";
+
+/// Beginning of the keys of all days that the audit's index by days does not hold whole.
+pub const UNDATED: &str = "undated/";
 
 /// Beginning of the keys of all records.
 pub const RECORDS: &str = "records/";
@@ -105,6 +109,18 @@ pub fn record_entry(key: &str) -> Option<Entry> {
 /// Returns the key of the record that an entry stands for.
 pub fn record(entry: &Entry) -> String {
     format!("{RECORDS}{entry}.json")
+}
+
+/// Returns the key of a UTC day with events that the audit's index by days does not hold. Keys sort by day.
+pub fn undated(day: Date) -> String {
+    format!("{UNDATED}{day}")
+}
+
+/// Reads the day out of such a key.
+#[cfg(feature = "cli")]
+pub fn undated_day(key: &str) -> Option<Date> {
+    let day = key.strip_prefix(UNDATED)?.parse().ok()?;
+    (undated(day) == key).then_some(day)
 }
 
 /// Returns a time in milliseconds, always equally long.

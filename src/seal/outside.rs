@@ -1,4 +1,5 @@
-//! Those who get each checkpoint to keep it out of the account's reach: an SNS topic, and a time-stamping authority.
+//! Those outside the account who get each checkpoint: an SNS topic, whose subscribers keep it, and a time-stamping
+//! authority, whose answer says when it was there at the latest. That answer is kept in the log's own bucket.
 //!
 //! Neither holds up sealing. A checkpoint that one of them did not get is not sent again: the next one covers all that
 //! it covered.

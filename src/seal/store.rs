@@ -17,6 +17,15 @@ pub struct LogStore {
     pub(super) bucket: String,
 }
 
+/// A page of a listing.
+#[derive(Debug, Default)]
+pub struct KeyPage {
+    /// Keys, in order.
+    pub keys: Vec<String>,
+    /// The beginning of the next page; `None` after the last one.
+    pub next: Option<String>,
+}
+
 /// What became of a put.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Put {
@@ -85,28 +94,37 @@ impl LogStore {
         let mut keys = Vec::new();
         let mut next = None;
         loop {
-            let listed = self
-                .client
-                .list_objects_v2()
-                .bucket(&self.bucket)
-                .prefix(prefix)
-                .set_start_after(after.map(str::to_owned))
-                .set_continuation_token(next.take())
-                .send()
-                .await
-                .map_err(|error| failed(&format!("listing {}", self.place(prefix)), error))?;
-            keys.extend(
-                listed
-                    .contents()
-                    .iter()
-                    .filter_map(|object| object.key())
-                    .map(str::to_owned),
-            );
-            next = listed.next_continuation_token;
+            let page = self.page(prefix, after, next.take()).await?;
+            keys.extend(page.keys);
+            next = page.next;
             if next.is_none() {
                 return Ok(keys);
             }
         }
+    }
+
+    /// Returns a page, from `from` on, of the keys that begin with `prefix` and come after `after`.
+    pub async fn page(
+        &self,
+        prefix: &str,
+        after: Option<&str>,
+        from: Option<String>,
+    ) -> Result<KeyPage, Error> {
+        let listed = self
+            .client
+            .list_objects_v2()
+            .bucket(&self.bucket)
+            .prefix(prefix)
+            .set_start_after(after.map(str::to_owned))
+            .set_continuation_token(from)
+            .send()
+            .await
+            .map_err(|error| failed(&format!("listing {}", self.place(prefix)), error))?;
+        let keys = listed.contents().iter().filter_map(|object| object.key());
+        Ok(KeyPage {
+            keys: keys.map(str::to_owned).collect(),
+            next: listed.next_continuation_token,
+        })
     }
 
     /// Returns the first leaf of each batch from the leaf `start` on, in order.

@@ -1,14 +1,17 @@
 //! Seals what the stream did not bring: events older than the log, and those of a time in which the sealer did not run.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use jiff::civil::Date;
 
 use super::checkpoint::When;
 use super::known::Known;
 use super::{MOST_ENTRIES, Sealer};
 use crate::aws::audit::AuditTable;
 use crate::clock::Deadline;
+use crate::domain::audit::AuditEvent;
 use crate::error::Error;
 use crate::seal::Entry;
 use crate::seal::batch::Via;
@@ -21,8 +24,10 @@ const MARGIN: Duration = Duration::from_secs(60);
 pub struct Imported {
     /// Events that were looked at.
     pub seen: u64,
-    /// Events that were sealed, as they were not before.
-    pub sealed: u64,
+    /// Events that were sealed now and are older than the log.
+    pub imported: u64,
+    /// Events that were sealed now although the stream should have brought them.
+    pub sealed_late: u64,
     /// Items that are no events or whose hash is not theirs, as `interactionId/eventId`. None of them is sealed: the
     /// stream seals such an item as tampering when it is written, `verify` finds one that is older than the log.
     pub refused: Vec<String>,
@@ -35,6 +40,8 @@ pub struct Imported {
 struct Waiting {
     imported: Vec<Entry>,
     late: Vec<Entry>,
+    /// Days of theirs that the audit's index does not hold whole.
+    undated: BTreeSet<Date>,
 }
 
 impl Sealer {
@@ -74,6 +81,9 @@ impl Sealer {
                 done.seen += 1;
                 let entry = event.as_ref().and_then(|event| event.intact_hash()?.parse().ok());
                 let at = event.as_ref().and_then(|event| event.timestamp());
+                waiting
+                    .undated
+                    .extend(event.as_ref().and_then(AuditEvent::undated));
                 match entry {
                     Some(entry) if at.is_some_and(|at| at < began) => waiting.imported.push(entry),
                     Some(entry) => waiting.late.push(entry),
@@ -83,9 +93,14 @@ impl Sealer {
             from = page.next;
             let ends = from.is_none() || deadline.remaining() < MARGIN;
             if ends || waiting.imported.len() + waiting.late.len() >= MOST_ENTRIES {
-                let Waiting { imported, late } = std::mem::take(&mut waiting);
-                done.sealed += self.seal(&imported, Via::Imported).await?;
-                done.sealed += self.seal(&late, Via::SealedLate).await?;
+                let Waiting {
+                    imported,
+                    late,
+                    undated,
+                } = std::mem::take(&mut waiting);
+                self.note_undated(undated.into_iter()).await?;
+                done.imported += self.seal(&imported, Via::Imported).await?;
+                done.sealed_late += self.seal(&late, Via::SealedLate).await?;
                 self.checkpoint(When::Due).await?;
             }
             if ends {

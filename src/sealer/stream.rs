@@ -3,13 +3,16 @@
 //! Pure. An event that was added intact is its `eventHash`. Whatever else happened to the table becomes a record of its
 //! own, kept in the log's bucket, and its SHA-256 the leaf: no record is refused, as one that is would stop the stream.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
+use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use super::Sealer;
-use crate::domain::audit::AuditEvent;
+use crate::domain::audit::{AuditEvent, Subject};
 use crate::error::Error;
 use crate::seal::batch::Via;
 use crate::seal::{Entry, layout};
@@ -24,6 +27,8 @@ pub struct Leaf {
     pub entry: Entry,
     /// What the leaf stands for, unless it is an intact event.
     pub tampering: Option<Tampering>,
+    /// The day of an event that the audit's index by days does not hold.
+    pub undated: Option<Date>,
 }
 
 /// A change of the audit table that no archiver makes: an item that was changed or removed, or added without a hash
@@ -34,7 +39,8 @@ pub struct Tampering {
     schema: String,
     /// `INSERT`, `MODIFY` or `REMOVE`.
     pub event_name: String,
-    /// The key of the item, as DynamoDB writes it in JSON.
+    /// The key of the item: each attribute as DynamoDB writes it in JSON if it has a form that the archiver writes,
+    /// which holds nobody's name; else its `sha256`.
     pub keys: Value,
     /// Place of the record in the stream.
     pub sequence_number: String,
@@ -55,7 +61,7 @@ pub struct Tampering {
 pub struct Image {
     /// SHA-256 of the item's canonical JSON (keys sorted, no spaces), as DynamoDB writes it with the types of values.
     pub sha256: String,
-    /// Its attribute `eventHash`.
+    /// Its attribute `eventHash`, if that is a hash.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub event_hash: Option<String>,
 }
@@ -73,19 +79,22 @@ impl Leaf {
     /// Returns the leaf of a record, as Lambda hands it over. Never fails: a record that is none becomes a leaf as
     /// well.
     pub fn of(record: &Value) -> Self {
-        let intact = (record["eventName"] == "INSERT")
-            .then(|| event(&record["dynamodb"]["NewImage"])?.intact_hash())
-            .flatten();
-        match intact.and_then(|hash| hash.parse().ok()) {
+        let event = event(&record["dynamodb"]["NewImage"]);
+        let undated = event.as_ref().and_then(AuditEvent::undated);
+        let added = event.filter(|_| record["eventName"] == "INSERT");
+        let intact = added.and_then(|event| event.intact_hash()?.parse().ok());
+        match intact {
             Some(entry) => Self {
                 entry,
                 tampering: None,
+                undated,
             },
             None => {
                 let tampering = Tampering::of(record);
                 Self {
                     entry: Entry::of_record(&tampering.to_bytes()),
                     tampering: Some(tampering),
+                    undated,
                 }
             }
         }
@@ -109,7 +118,7 @@ impl Tampering {
         Self {
             schema: SCHEMA.to_owned(),
             event_name: text(&record["eventName"]),
-            keys: change["Keys"].clone(),
+            keys: keys(&change["Keys"]),
             sequence_number: text(&change["SequenceNumber"]),
             at,
             before: Image::of(&change["OldImage"]),
@@ -129,23 +138,60 @@ impl Tampering {
         (tampering.schema == SCHEMA).then_some(tampering)
     }
 
-    /// Returns an attribute of the item's key that is a text.
+    /// Returns an attribute of the item's key, if it has a form that the archiver writes.
     pub fn key(&self, name: &str) -> Option<&str> {
         self.keys[name]["S"].as_str()
     }
+
+    /// Names an attribute of the item's key, for people: by its value, or by the SHA-256 of it.
+    pub fn named(&self, name: &str) -> String {
+        match (self.key(name), self.keys[name]["sha256"].as_str()) {
+            (Some(text), _) => format!("the {name} {text}"),
+            (None, Some(hash)) => format!("the {name} of the SHA-256 {hash}"),
+            (None, None) => format!("no {name}"),
+        }
+    }
+}
+
+/// Returns the key of an item without any text that only somebody else than the archiver writes.
+fn keys(keys: &Value) -> Value {
+    let text = |name: &str| keys[name]["S"].as_str();
+    let subject = text("interactionId").and_then(Subject::parse);
+    let event = text("eventId").filter(|id| subject.is_some_and(|subject| subject.has_event_id(id)));
+    let known = [
+        ("interactionId", subject.map(|subject| subject.to_string())),
+        ("eventId", event.map(str::to_owned)),
+    ];
+    let told = known.into_iter().filter_map(|(name, known)| {
+        let value = keys.get(name)?;
+        let told = match (known, value["S"].as_str()) {
+            (Some(known), _) => json!({ "S": known }),
+            (None, Some(text)) => hashed(text),
+            (None, None) => hashed(&value.to_string()),
+        };
+        Some((name.to_owned(), told))
+    });
+    Value::Object(told.collect())
+}
+
+fn hashed(text: &str) -> Value {
+    json!({ "sha256": hex::encode(Sha256::digest(text)) })
 }
 
 impl Image {
     fn of(image: &Value) -> Option<Self> {
+        let hash = image["eventHash"]["S"].as_str();
+        let hash = hash.filter(|hash| hash.parse::<Entry>().is_ok());
         (!image.is_null()).then(|| Self {
             sha256: hex::encode(Sha256::digest(image.to_string())),
-            event_hash: image["eventHash"]["S"].as_str().map(str::to_owned),
+            event_hash: hash.map(str::to_owned),
         })
     }
 }
 
 impl Sealer {
-    /// Seals the records of one delivery of the stream, and keeps the record of each tampering before its leaf.
+    /// Seals the records of one delivery of the stream, and keeps the record of each tampering before its leaf, and the
+    /// days that the audit's index does not hold whole.
     pub async fn deliver(&self, records: &[Value]) -> Result<Delivered, Error> {
         let leaves: Vec<Leaf> = records.iter().map(Leaf::of).collect();
         for leaf in &leaves {
@@ -155,6 +201,8 @@ impl Sealer {
                     .await?;
             }
         }
+        self.note_undated(leaves.iter().filter_map(|leaf| leaf.undated))
+            .await?;
         let entries: Vec<Entry> = leaves.iter().map(|leaf| leaf.entry).collect();
         Ok(Delivered {
             sealed: self.seal(&entries, Via::Stream).await?,
@@ -163,17 +211,29 @@ impl Sealer {
     }
 }
 
+impl Sealer {
+    /// Keeps that the audit's index by days does not hold all events of these days, so that nobody relies on it there:
+    /// a former version of the archiver wrote them, or somebody changed their `day`.
+    pub(super) async fn note_undated(&self, days: impl Iterator<Item = Date>) -> Result<(), Error> {
+        for day in days.collect::<BTreeSet<_>>() {
+            self.log().put(&layout::undated(day), Vec::new()).await?;
+        }
+        Ok(())
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
     use crate::domain::audit::{Action, Actor, Chain};
     use crate::domain::recording::{ConversationId, RecordingRef};
     use crate::domain::state::State;
 
+    const CONVERSATION: &str = "c0000000-0000-4000-8000-000000000001";
+    const EVENT: &str = "2026-11-27T15:44:36.000000Z#-#000001";
+
     fn image() -> Value {
-        let conversation = ConversationId::parse("c0000000-0000-4000-8000-000000000001").unwrap();
+        let conversation = ConversationId::parse(CONVERSATION).unwrap();
         let of = RecordingRef {
             conversation,
             recording: None,
@@ -189,7 +249,7 @@ mod tests {
     fn record(name: &str, change: Value) -> Value {
         let mut record = json!({"eventName": name, "eventSource": "aws:dynamodb", "dynamodb": change});
         let change = &mut record["dynamodb"];
-        change["Keys"] = json!({"interactionId": {"S": "c"}, "eventId": {"S": "e"}});
+        change["Keys"] = json!({"interactionId": {"S": CONVERSATION}, "eventId": {"S": EVENT}});
         change["SequenceNumber"] = json!("1405400000000002063282832");
         change["ApproximateCreationDateTime"] = json!(1.795_794_276e9);
         record
@@ -201,6 +261,25 @@ mod tests {
         let leaf = Leaf::of(&record("INSERT", json!({"NewImage": image})));
         assert_eq!(leaf.tampering, None);
         assert_eq!(image["eventHash"]["S"], leaf.entry.to_string());
+        assert_eq!(leaf.undated, None);
+    }
+
+    #[test]
+    fn an_event_without_its_day_or_with_another_one_is_undated_however_it_came() {
+        let mut without = image();
+        without.as_object_mut().unwrap().remove("day");
+        let mut other = image();
+        other["day"] = json!({"S": "2026-11-26#0"});
+        for image in [without, other] {
+            for name in ["INSERT", "MODIFY"] {
+                let leaf = Leaf::of(&record(name, json!({"NewImage": image})));
+                assert_eq!(
+                    leaf.undated,
+                    Some(jiff::civil::date(2026, 11, 27)),
+                    "{name} {image}"
+                );
+            }
+        }
     }
 
     #[test]
@@ -227,13 +306,34 @@ mod tests {
             let text = String::from_utf8(bytes).unwrap();
             assert!(!text.contains("download.initiated"), "{text}");
             assert_eq!(tampering.event_name, name);
-            assert_eq!(tampering.key("eventId"), Some("e"));
+            assert_eq!(tampering.key("eventId"), Some(EVENT));
             assert_eq!(
                 tampering.before.is_some(),
                 !record["dynamodb"]["OldImage"].is_null()
             );
             assert_eq!(tampering.at, Some("2026-11-27T15:44:36Z".parse().unwrap()));
         }
+    }
+
+    #[test]
+    fn a_key_is_kept_where_it_has_the_form_of_one() {
+        let foreign = |text: &str| hashed(text);
+        let own = |text: &str| json!({ "S": text });
+        let access = format!("e0000000-0000-4000-8000-000000000101!access#{:020}", 1);
+        let (day, statement) = ("statement#2026-01-15", format!("statement#2026-01-15#{:020}", 1));
+        for (conversation, event, kept) in [
+            (CONVERSATION, EVENT, [own(CONVERSATION), own(EVENT)]),
+            (CONVERSATION, &access, [own(CONVERSATION), own(&access)]),
+            (day, &statement, [own(day), own(&statement)]),
+            (CONVERSATION, "Ann", [own(CONVERSATION), foreign("Ann")]),
+            // Of an item of no conversation nothing is known to be nobody's.
+            ("Ann", EVENT, [foreign("Ann"), foreign(EVENT)]),
+        ] {
+            let read = keys(&json!({"interactionId": {"S": conversation}, "eventId": {"S": event}}));
+            assert_eq!([&read["interactionId"], &read["eventId"]], [&kept[0], &kept[1]]);
+        }
+        let binary = json!({"eventId": {"B": "AAAA"}});
+        assert_eq!(keys(&binary), json!({"eventId": foreign(r#"{"B":"AAAA"}"#)}));
     }
 
     #[test]

@@ -19,6 +19,8 @@ pub const SEAL_BUCKET: &str = "recording-seal";
 pub const SEAL_KEY: &str = "alias/recording-seal";
 /// Name of the simulated transparency log.
 pub const SEAL_ORIGIN: &str = "recording-archiver/local";
+/// Name of the simulated sealer.
+pub const SEALER: &str = "recording-sealer";
 /// Name of the simulated audit table.
 pub const AUDIT_TABLE: &str = "recording-audit";
 /// Name of the simulated ledger table.

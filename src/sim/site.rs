@@ -112,13 +112,14 @@ impl Site {
         ])
     }
 
-    /// Returns what operators need beyond the function's environment: the dead-letter queue.
+    /// Returns what operators need beyond the function's environment: the dead-letter queue, and the sealer.
     pub fn operators_environment(&self) -> BTreeMap<&'static str, String> {
         let mut environment = self.environment();
         environment.insert(
             "WORK_DEAD_LETTER_QUEUE_URL",
             self.queue_url(names::DEAD_LETTER_QUEUE),
         );
+        environment.insert("SEALER_FUNCTION_NAME", names::SEALER.to_owned());
         environment
     }
 }

@@ -42,6 +42,8 @@ pub enum Service {
     Sns,
     /// Operation names of the DynamoDB Streams API: `GetRecords`, ...
     Streams,
+    /// The only operation of Lambda: `Invoke`.
+    Lambda,
     /// The only operation of STS: `GetCallerIdentity`.
     Sts,
     /// The webhook receiver: `deliver`.

@@ -115,7 +115,8 @@ impl SealingHandler {
     ///   repeats them. A checkpoint that is due and cannot be signed is only logged: the records are sealed, and the
     ///   schedule reports the error.
     /// - A scheduled event, or `{"checkpoint": true}`, signs a checkpoint: `{"size": n, "root": BASE64}`.
-    /// - `{"import": {"from": TEXT?}}` scans the audit table: `{"seen", "sealed", "refused", "next"?}`.
+    /// - `{"import": {"from": TEXT?}}` scans the audit table: `{"seen", "imported", "sealedLate", "refused",
+    ///   "next"?}`.
     pub async fn handle(&self, payload: &Value, remaining: Duration) -> Result<Value, Error> {
         let mut done = Sealing::default();
         let answer = match Request::of(payload)? {
@@ -186,7 +187,7 @@ impl SealingHandler {
         })?;
         let deadline = Deadline::new(remaining, &self.stop);
         let imported = self.sealer.import(table, from, &deadline).await?;
-        done.sealed = imported.sealed;
+        done.sealed = imported.imported + imported.sealed_late;
         for key in &imported.refused {
             tracing::error!(
                 item = redact::clip(key),
@@ -194,7 +195,8 @@ impl SealingHandler {
             );
         }
         let mut answer = json!({
-            "seen": imported.seen, "sealed": imported.sealed, "refused": imported.refused.len(),
+            "seen": imported.seen, "imported": imported.imported, "sealedLate": imported.sealed_late,
+            "refused": imported.refused.len(),
         });
         if let Some(next) = imported.next {
             answer["next"] = next.into();
@@ -205,11 +207,10 @@ impl SealingHandler {
 
 /// Logs a change of the audit table that no archiver makes.
 fn report(tampering: &Tampering) {
-    let key = |name| redact::clip(tampering.key(name).unwrap_or_default());
     tracing::error!(
         change = redact::clip(&tampering.event_name),
-        interaction_id = key("interactionId"),
-        event_id = key("eventId"),
+        interaction_id = tampering.key("interactionId"),
+        event_id = tampering.key("eventId"),
         "the audit table was tampered with: an item was changed, removed, or added without a hash that fits"
     );
 }

@@ -114,9 +114,14 @@ impl Stack<'_> {
         broken.map(|assertion| text(&assertion["AssertDescription"]))
     }
 
-    /// Returns the function's environment; the name of a resource stands for what AWS would call it.
+    /// Returns the archiver's environment; the name of a resource stands for what AWS would call it.
     pub(crate) fn environment(&self) -> BTreeMap<String, String> {
-        let function = &self.template["Resources"]["ArchiverFunction"]["Properties"];
+        self.environment_of("ArchiverFunction")
+    }
+
+    /// Returns the environment of a function like `environment`.
+    pub(crate) fn environment_of(&self, function: &str) -> BTreeMap<String, String> {
+        let function = &self.template["Resources"][function]["Properties"];
         let variables = function["Environment"]["Variables"].as_object().unwrap();
         let set = variables.iter().map(|(name, value)| (name, self.value(value)));
         set.filter(|(_, value)| !value.is_null())

@@ -1,6 +1,7 @@
 //! Everything that is tested over real sockets: the simulators, and the archiver against them.
 #![expect(clippy::unwrap_used, reason = "a test may panic, its helpers too")]
 
+mod apart;
 mod archive;
 mod archivectl;
 mod aws_simulator;

@@ -8,6 +8,7 @@ mod restoring;
 mod tampering;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use recording_archiver::config::SealingConfig;
@@ -17,7 +18,7 @@ use recording_archiver::seal::batch::Batch;
 use recording_archiver::seal::checkpoint::{Checkpoint, LogKey};
 use recording_archiver::seal::layout;
 use recording_archiver::seal::store::LogStore;
-use recording_archiver::sim::{AUDIT_TABLE, SEAL_BUCKET};
+use recording_archiver::sim::{AUDIT_TABLE, SEAL_BUCKET, SEALER};
 use recording_archiver::telemetry::Lines;
 use recording_archiver::trigger::sealing::SealingHandler;
 use serde_json::{Value, json};
@@ -42,6 +43,18 @@ impl Bench {
         });
         let sdk = self.world.aws.sdk_config();
         SealingHandler::connect(&config, &sdk, self.clock.clone(), lines).unwrap()
+    }
+
+    /// Lets a sealer answer each `Invoke`, with so many seconds for each.
+    pub(crate) fn serve_sealer(&self, seconds: u64) {
+        let sealer = Arc::new(self.sealer(&[]));
+        self.world.aws.serve_function(SEALER, move |payload| {
+            let sealer = sealer.clone();
+            async move {
+                let answer = sealer.handle(&payload, Duration::from_secs(seconds)).await;
+                answer.map_err(|error| (error.kind().code().to_owned(), error.redacted()))
+            }
+        });
     }
 
     /// Returns everything that the audit table's stream holds, as Lambda hands it over.

@@ -6,6 +6,7 @@ mod evidence;
 mod iam;
 mod parameters;
 mod role;
+mod sealer;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;

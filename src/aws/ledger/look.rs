@@ -1,6 +1,7 @@
 //! The ledger's item of a conversation as a whole, `-`, and all records beside it.
 
 use std::collections::HashMap;
+use std::fmt::Display;
 use std::ops::ControlFlow;
 
 use aws_sdk_dynamodb::types::AttributeValue;
@@ -96,19 +97,19 @@ impl Ledger {
         items.into_iter().map(from_item).collect()
     }
 
-    pub(super) async fn all_of(&self, table: &str, conversation: ConversationId) -> Result<Vec<Item>, Error> {
+    pub(super) async fn all_of(&self, table: &str, subject: impl Display) -> Result<Vec<Item>, Error> {
         self.client
             .query()
             .table_name(table)
             .key_condition_expression("interactionId = :id")
-            .expression_attribute_values(":id", AttributeValue::S(conversation.to_string()))
+            .expression_attribute_values(":id", AttributeValue::S(subject.to_string()))
             .consistent_read(true)
             .into_paginator()
             .items()
             .send()
             .collect::<Result<_, _>>()
             .await
-            .map_err(|error| failed(&format!("reading {conversation} from the table {table}"), error))
+            .map_err(|error| failed(&format!("reading {subject} from the table {table}"), error))
     }
 
     /// Records that a look has something to do, before it does it. Returns the record as written, or as it was where a

@@ -3,6 +3,7 @@
 //! A state and its audit events are one `TransactWriteItems`: neither can exist without the other. Each write is
 //! conditional on the record being exactly as this run last saw it, so a run that lost its lease cannot write.
 
+mod apart;
 mod call;
 #[cfg(feature = "cli")]
 mod erase;

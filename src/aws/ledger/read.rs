@@ -11,13 +11,15 @@ use jiff::civil::Date;
 use super::look::Item;
 use super::{Ledger, from_item, text};
 use crate::aws::failure::failed;
-use crate::domain::audit::{AuditEvent, Shard};
+use crate::domain::audit::{AuditEvent, Shard, Subject};
 use crate::domain::record::Record;
-use crate::domain::recording::ConversationId;
 use crate::error::Error;
 
 /// The index of the audit table by the attribute `day`.
 pub const BY_DAY: &str = "byDay";
+
+/// The attributes of a [`Mark`].
+const MARK: &str = "interactionId, eventId, #at, #day, genesys";
 
 /// A page of the ledger.
 #[derive(Debug, Default, PartialEq)]
@@ -32,10 +34,10 @@ pub struct RecordPage {
     pub scanned: u64,
 }
 
-/// The audit of a conversation.
+/// The audit of a conversation, or of another subject.
 #[derive(Debug, Default, PartialEq)]
 pub struct Events {
-    /// Its events, in order of time.
+    /// Its events: those about archiving in order of time, before or behind those of each chain apart.
     pub events: Vec<AuditEvent>,
     /// Items that are no events.
     pub unreadable: Vec<UnreadableEvent>,
@@ -74,6 +76,8 @@ pub struct Mark {
     pub at: Option<Timestamp>,
     /// When the recording began, by Genesys.
     pub began: Option<Timestamp>,
+    /// The day under which the index [`BY_DAY`] holds it.
+    pub day: Option<Date>,
 }
 
 /// What DynamoDB says of the audit table.
@@ -92,15 +96,15 @@ pub struct PageKey(Item);
 impl Ledger {
     /// Returns all records of a conversation, by recording id; `-` is the conversation itself. Items that are no
     /// records are `unreadable`, and `next` is `None`.
-    pub async fn all_records(&self, conversation: ConversationId) -> Result<RecordPage, Error> {
-        Ok(RecordPage::of(
-            self.all_of(&self.tables.ledger, conversation).await?,
-        ))
+    pub async fn all_records(&self, subject: impl Into<Subject>) -> Result<RecordPage, Error> {
+        let items = self.all_of(&self.tables.ledger, subject.into()).await?;
+        Ok(RecordPage::of(items))
     }
 
-    /// Returns all audit events of a conversation, in order of time, and the items among them that are no events.
-    pub async fn events(&self, conversation: ConversationId) -> Result<Events, Error> {
-        let items = self.all_of(&self.tables.audit, conversation).await?;
+    /// Returns all audit events of a conversation or of another subject, those about archiving in order of time, and
+    /// the items among them that are no events.
+    pub async fn events(&self, subject: impl Into<Subject>) -> Result<Events, Error> {
+        let items = self.all_of(&self.tables.audit, subject.into()).await?;
         let mut all = Events::default();
         for item in items {
             let [event_id, recording_id] = ["eventId", "recordingId"].map(|name| text(&item, name));
@@ -143,8 +147,9 @@ impl Ledger {
             .client
             .scan()
             .table_name(table)
-            .projection_expression("interactionId, eventId, #at, genesys")
+            .projection_expression(MARK)
             .expression_attribute_names("#at", "timestamp")
+            .expression_attribute_names("#day", "day")
             .set_exclusive_start_key(from.map(|PageKey(key)| key))
             .send()
             .await
@@ -160,7 +165,7 @@ impl Ledger {
     pub async fn day_page(&self, day: Date, shard: Shard, from: Option<PageKey>) -> Result<EventPage, Error> {
         let page = self
             .of_day(day, shard)
-            .projection_expression("interactionId, eventId, #at, genesys")
+            .projection_expression(MARK)
             .expression_attribute_names("#at", "timestamp")
             .set_exclusive_start_key(from.map(|PageKey(key)| key))
             .send()
@@ -215,6 +220,7 @@ impl Mark {
             interaction_id: text(item, "interactionId").unwrap_or_default(),
             event_id: text(item, "eventId").unwrap_or_default(),
             at: text(item, "timestamp").and_then(moment),
+            day: text(item, "day").and_then(|day| day.split('#').next()?.parse().ok()),
             began: began("startTime").or_else(|| began("originalRecordingStartTime")),
         }
     }

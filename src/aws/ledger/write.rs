@@ -264,7 +264,9 @@ impl Ledger {
     }
 }
 
-fn transact(put: aws_sdk_dynamodb::types::builders::PutBuilder) -> Result<TransactWriteItem, Error> {
+pub(super) fn transact(
+    put: aws_sdk_dynamodb::types::builders::PutBuilder,
+) -> Result<TransactWriteItem, Error> {
     let put = put
         .build()
         .map_err(|error| Error::transient("building a DynamoDB request failed").caused_by(error))?;
@@ -272,7 +274,7 @@ fn transact(put: aws_sdk_dynamodb::types::builders::PutBuilder) -> Result<Transa
 }
 
 /// Returns why a transaction was cancelled, item by item; nothing for any other failure.
-fn cancellation(error: Option<&TransactWriteItemsError>) -> Vec<CancellationReason> {
+pub(super) fn cancellation(error: Option<&TransactWriteItemsError>) -> Vec<CancellationReason> {
     match error {
         Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) => {
             cancelled.cancellation_reasons().to_vec()
@@ -281,7 +283,7 @@ fn cancellation(error: Option<&TransactWriteItemsError>) -> Vec<CancellationReas
     }
 }
 
-fn to_item(value: &impl Serialize) -> Result<HashMap<String, AttributeValue>, Error> {
+pub(super) fn to_item(value: &impl Serialize) -> Result<HashMap<String, AttributeValue>, Error> {
     serde_dynamo::aws_sdk_dynamodb_1::to_item(value)
         .map_err(|error| Error::transient("an item does not fit DynamoDB").caused_by(error))
 }

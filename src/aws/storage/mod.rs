@@ -7,6 +7,8 @@ mod call;
 mod checksum;
 #[cfg(feature = "cli")]
 mod erase;
+#[cfg(feature = "cli")]
+mod fetch;
 mod object;
 mod parts;
 #[cfg(feature = "cli")]
@@ -39,6 +41,8 @@ use crate::error::Error;
 use crate::telemetry::Counters;
 
 pub use call::CallObject;
+#[cfg(feature = "cli")]
+pub use fetch::{Cold, Fetched, Restore, Shelf};
 pub use object::Published;
 #[cfg(feature = "cli")]
 pub use probe::ConditionalWrites;

@@ -88,6 +88,24 @@ impl Storage {
         }))
     }
 
+    /// Returns mode and time of the lock that objects get which come without a wish.
+    pub async fn default_retention(&self) -> Result<Setting<String>, Error> {
+        let asked = self
+            .client
+            .get_object_lock_configuration()
+            .bucket(&self.config.bucket)
+            .set_expected_bucket_owner(self.config.bucket_owner.clone());
+        let told = self.setting("reading the Object Lock of", asked.send().await)?;
+        Ok(told.narrowed(|told| {
+            let retention = told.object_lock_configuration?.rule?.default_retention?;
+            let time = match (retention.days, retention.years) {
+                (Some(days), _) => format!("{days} days"),
+                (None, years) => format!("{} years", years?),
+            };
+            Some(format!("{} for {time}", retention.mode?.as_str()))
+        }))
+    }
+
     /// Sends a put below the archive's prefix that does not say `If-None-Match`, and whose checksum is not that of its
     /// bytes. S3 checks permissions before it reads a body, so the answer says whether the policy holds.
     pub async fn probe(&self) -> Enforcement {
@@ -133,9 +151,11 @@ impl Storage {
         match answer {
             Ok(told) => Ok(Setting::Set(told)),
             Err(error) => match error.code() {
-                Some("NoSuchBucketPolicy" | "ServerSideEncryptionConfigurationNotFoundError") => {
-                    Ok(Setting::Unset)
-                }
+                Some(
+                    "NoSuchBucketPolicy"
+                    | "ObjectLockConfigurationNotFoundError"
+                    | "ServerSideEncryptionConfigurationNotFoundError",
+                ) => Ok(Setting::Unset),
                 Some("NotImplemented") => Ok(Setting::Untold),
                 _ => Err(self
                     .config

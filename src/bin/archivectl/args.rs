@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use jiff::civil::Date;
 use jiff::{SignedDuration, Span, Timestamp};
 use recording_archiver::domain::days::{Range, day_of};
+use recording_archiver::domain::job::is_plain;
 use recording_archiver::domain::recording::ConversationId;
 use recording_archiver::ops::filter::Filter;
 use recording_archiver::ops::log::Outside;
@@ -194,6 +195,21 @@ impl FilterArgs {
 /// Reads a conversation's id.
 pub(crate) fn conversation(text: &str) -> Result<ConversationId, String> {
     ConversationId::parse(text).map_err(|error| format!("it {error}"))
+}
+
+/// Reads a reason that is kept in the audit: what `requestedBy` takes, and not nothing.
+pub(crate) fn reason(text: &str) -> Result<String, String> {
+    let text = text.trim();
+    if text.is_empty() {
+        return Err("accepted: a text, such as the number of a request".to_owned());
+    }
+    if !is_plain(text) {
+        return Err(
+            "accepted: one line of at most 256 characters, without control characters and marks of direction"
+                .to_owned(),
+        );
+    }
+    Ok(text.to_owned())
 }
 
 /// Reads a length of time: a whole number and its unit.

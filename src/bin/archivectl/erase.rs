@@ -6,7 +6,7 @@ use recording_archiver::domain::recording::ConversationId;
 use recording_archiver::ops::erase::{Erased, Figures, Plan, erase, plan};
 use recording_archiver::ops::{Error, Event, Kind, Listener, Session, Verdict};
 
-use crate::args::conversation;
+use crate::args;
 use crate::out::Out;
 use crate::text::Text;
 use crate::words::counted;
@@ -29,10 +29,10 @@ Examples:
   archivectl erase c0000000-0000-4000-8000-000000000001 --reason 'request 4711'")]
 pub(crate) struct Args {
     /// The conversation's id.
-    #[arg(value_name = "CONVERSATION", value_parser = conversation)]
+    #[arg(value_name = "CONVERSATION", value_parser = args::conversation)]
     conversation: ConversationId,
     /// Why: kept in the audit for good, so name a case and no person.
-    #[arg(long, value_name = "TEXT", value_parser = reason)]
+    #[arg(long, value_name = "TEXT", value_parser = args::reason)]
     reason: String,
     /// Only say what would be deleted.
     #[arg(long)]
@@ -44,18 +44,6 @@ pub(crate) struct Args {
 
 /// The variables that it cannot do without.
 pub(crate) const NEEDS: &[&str] = &["S3_BUCKET_NAME", "AUDIT_TABLE_NAME", "LEDGER_TABLE_NAME"];
-
-/// Longest reason, in characters.
-const LONGEST: usize = 256;
-
-fn reason(text: &str) -> Result<String, String> {
-    let text = text.trim();
-    match text.chars().count() {
-        0 => Err("accepted: a text, such as the number of a request".to_owned()),
-        count if count > LONGEST => Err(format!("accepted: {LONGEST} characters at most; it has {count}")),
-        _ => Ok(text.to_owned()),
-    }
-}
 
 pub(crate) async fn run(args: &Args, session: &Session, out: &Out) -> Result<Verdict, Error> {
     let plan = plan(session, args.conversation).await?;

@@ -1,9 +1,9 @@
-//! `archivectl log`: the transparency log, shown, verified, and as the proof of one event.
+//! `archivectl log`: the transparency log, shown, verified, as the proof of one event, and completed by an import.
 
 use std::path::PathBuf;
 
 use recording_archiver::ops::finding::Finding;
-use recording_archiver::ops::log::{self, Figures, Gap, Proof, Proved, Shown};
+use recording_archiver::ops::log::{self, Figures, Gap, Import, Named, Proof, Proved, Shown};
 use recording_archiver::ops::{Error, Kind, Listener, Session, Verdict, files};
 
 use crate::args::{KeyArg, OutsideArgs};
@@ -26,10 +26,13 @@ Examples:
   # all of it, against a checkpoint and a key that were kept outside
   archivectl log verify --checkpoint 2026-03-31.checkpoint --key log.pub
   # the proof of one event, for somebody without this program
-  archivectl log prove EVENTHASH --out event.tlog-proof
+  archivectl log prove CONVERSATION RECORDING 3 --out event.tlog-proof
+  # events that are older than the log, and those of a time in which the sealer did not run for more than 24 hours
+  archivectl log import
 
 It needs SEAL_BUCKET_NAME, SEAL_ORIGIN and SEAL_KEY_ID (or --stack), s3:GetObject, ListBucket and ListBucketVersions on \
-the log's bucket, and kms:GetPublicKey, or the key as a file (--key).")]
+the log's bucket, and kms:GetPublicKey, or the key as a file (--key). An import needs SEALER_FUNCTION_NAME (or --stack) and \
+lambda:InvokeFunction instead.")]
 pub(crate) struct Args {
     #[command(subcommand)]
     command: Command,
@@ -40,6 +43,7 @@ enum Command {
     Show(Show),
     Verify(Verify),
     Prove(Prove),
+    Import(ImportArgs),
 }
 
 /// Show what the log is: its name, its key, its newest checkpoint, and what waits for the next one.
@@ -66,12 +70,14 @@ struct Verify {
 
 /// Prove that the log holds an event: prints a C2SP tlog-proof (its leaf, the hashes up to the root, the checkpoint).
 ///
-/// Exit code 1: the log does not hold it.
+/// The event is the one with this number in the chain of a recording (RECORDING is `-` for the conversation as a
+/// whole), as `archivectl audit CONVERSATION` lists them; or the one with this eventHash. Exit code 1: the log does not
+/// hold it.
 #[derive(Debug, clap::Args)]
 struct Prove {
-    /// An event's eventHash, or its eventId; the latter is looked for in all of the audit table.
-    #[arg(value_name = "EVENT")]
-    event: String,
+    /// CONVERSATION RECORDING NUMBER, or EVENTHASH.
+    #[arg(value_name = "EVENT", num_args = 1..=3, required = true)]
+    event: Vec<String>,
     #[command(flatten)]
     key: KeyArg,
     /// Write the proof into this file.
@@ -79,11 +85,23 @@ struct Prove {
     out: Option<PathBuf>,
 }
 
+/// Seal the audit events that the sealer never saw: those older than the log, and those of a time in which it did not
+/// run for more than 24 hours.
+///
+/// Invokes the sealer until it has looked at all of the audit table, and has it sign a checkpoint. Seals no event
+/// twice, so that it can be run at any time, and again after an interruption.
+#[derive(Debug, clap::Args)]
+struct ImportArgs {
+    /// Go on where an import was interrupted, which printed this; without it, all of the table is read.
+    #[arg(long, value_name = "NEXT")]
+    from: Option<String>,
+}
+
 impl Args {
     /// Returns the variables that it cannot do without.
     pub(crate) fn needs(&self) -> &'static [&'static str] {
         match self.command {
-            Command::Show(_) | Command::Verify(_) => &[],
+            Command::Show(_) | Command::Verify(_) | Command::Import(_) => &[],
             Command::Prove(_) => &["AUDIT_TABLE_NAME"],
         }
     }
@@ -94,6 +112,7 @@ pub(crate) async fn run(args: &Args, session: &Session, out: &Out) -> Result<Ver
         Command::Show(args) => show(args, session, out).await,
         Command::Verify(args) => verify(args, session, out).await,
         Command::Prove(args) => prove(args, session, out).await,
+        Command::Import(args) => import(args, session, out).await,
     }
 }
 
@@ -168,6 +187,13 @@ fn words(figures: &Figures, zone: &Zone) -> Text {
         let waiting = counted(figures.waiting, "leaf", "leaves");
         text = text.line().add(format!("{waiting} more for the next checkpoint"));
     }
+    if figures.timestamps > 0 {
+        let stamps = counted(figures.timestamps, "time-stamp was", "time-stamps were");
+        text = text.line().add(format!(
+            "{stamps} held against the checkpoint's hash; the authority's signature was not checked: openssl ts -verify \
+             does it (docs/evidence.md)"
+        ));
+    }
     for gap in &figures.gaps {
         text = text.line().style(NOTE, gap_text(gap, zone));
     }
@@ -214,9 +240,57 @@ fn gap_text(gap: &Gap, zone: &Zone) -> String {
     }
 }
 
+async fn import(args: &ImportArgs, session: &Session, out: &Out) -> Result<Verdict, Error> {
+    let progress = out.progress("log import");
+    let listener = |event| progress.hear(event, |()| {});
+    let ended = log::import(session, args.from.clone(), Listener::new(&listener)).await;
+    progress.finish();
+    out.ended(&ended, ended.figures.invocations > 0, || imported(&ended.figures));
+    ended.end?;
+    Ok(ended.figures.verdict())
+}
+
+fn imported(figures: &Import) -> Text {
+    let mut text = Text::new(format!(
+        "{}: {} of the audit, {} older than the log, {} sealed late, {} sealed before",
+        figures.function,
+        counted(figures.seen, "item", "items"),
+        counted(figures.imported, "event", "events"),
+        figures.sealed_late,
+        figures.already,
+    ));
+    if figures.refused > 0 {
+        let refused = counted(figures.refused, "item is", "items are");
+        text = text.line().style(BAD, format!("{refused} not sealed")).add(
+            ": no events, or their hash is not theirs; the sealer's log names them, and archivectl verify finds them",
+        );
+    }
+    if !figures.finished {
+        text = text.line().style(BAD, "not finished");
+        return match &figures.next {
+            Some(next) => text.add(format!(
+                ": what is sealed stays sealed; go on with archivectl log import --from {next}"
+            )),
+            None => text.add(": what is sealed stays sealed; run it again"),
+        };
+    }
+    let size = figures.size.unwrap_or_default();
+    text.line().style(GOOD, "sealed").add(format!(
+        ": the log has {}, all signed; now prove it: archivectl log verify, then archivectl verify",
+        counted(size, "leaf", "leaves")
+    ))
+}
+
 async fn prove(args: &Prove, session: &Session, out: &Out) -> Result<Verdict, Error> {
     let outside = args.key.read()?;
-    let proof = match log::prove(session, &args.event, &outside).await? {
+    let event = args.event.join(" ").parse::<Named>();
+    let event = event.map_err(|wrong| {
+        Error::new(Kind::Usage, wrong).remedy(
+            "archivectl log prove CONVERSATION RECORDING NUMBER, as archivectl audit CONVERSATION lists them, or \
+             archivectl log prove EVENTHASH",
+        )
+    })?;
+    let proof = match log::prove(session, &event, &outside).await? {
         Proved::Sealed(proof) => proof,
         Proved::Unproven(findings) => {
             for found in &findings {

@@ -10,6 +10,7 @@ mod catalog;
 mod doctor;
 mod erase;
 mod find;
+mod get;
 mod html;
 mod log;
 mod man;
@@ -70,6 +71,7 @@ enum Command {
     Verify(verify::Args),
     Audit(audit::Args),
     Log(log::Args),
+    Get(get::Args),
     Erase(erase::Args),
     Doctor(doctor::Args),
     Report(report::Args),
@@ -146,6 +148,7 @@ async fn run(cli: &Cli, out: &Out, interrupt: Interrupt) -> Result<Verdict, Erro
         Command::Verify(_) => verify::NEEDS,
         Command::Audit(_) => audit::NEEDS,
         Command::Log(args) => args.needs(),
+        Command::Get(_) => get::NEEDS,
         Command::Erase(_) => erase::NEEDS,
         Command::Doctor(_) => doctor::NEEDS,
         Command::Report(_) => report::NEEDS,
@@ -171,6 +174,7 @@ async fn run(cli: &Cli, out: &Out, interrupt: Interrupt) -> Result<Verdict, Erro
         Command::Verify(args) => verify::run(args, &session, out).await,
         Command::Audit(args) => audit::run(args, &session, out).await,
         Command::Log(args) => log::run(args, &session, out).await,
+        Command::Get(args) => get::run(args, &session, out).await,
         Command::Erase(args) => erase::run(args, &session, out).await,
         Command::Doctor(args) => doctor::run(args, &session, out).await,
         Command::Report(args) => report::run(args, &session, out).await,

@@ -18,8 +18,9 @@ use crate::words::{bytes, count, counted};
 ///
 /// Reads back each object that the audit says was stored, and compares all that the audit holds of it: bytes, size,
 /// metadata, tags, content type, version, lock, storage class, encryption. Checks that each audit chain is whole and
-/// that the ledger says the same, and looks for objects and ledger records that no event names. Changes nothing.
-/// Without days or conversations it looks at the whole archive.
+/// that the ledger says the same. Changes nothing. Without days or conversations it looks at the whole archive, and for
+/// objects and ledger records that no event names; with days of archiving for such objects alone, as finding such
+/// records takes all of the ledger.
 #[derive(Debug, clap::Args)]
 #[command(mut_arg("from", |from| from.help(EITHER)), after_help = "\
 Examples:
@@ -50,7 +51,7 @@ pub(crate) struct Args {
     /// What the days are days of: the call, or its archiving.
     #[arg(long, value_name = "DAYS", value_parser = ["call", "archived"], default_value = "archived", requires = "from")]
     by: String,
-    /// All of the archive; the same as without days.
+    /// All of the archive, ledger records that no event names included; the same as without days.
     #[arg(long, conflicts_with_all = ["from", "conversations"])]
     all: bool,
     /// Look only at this share of the conversations, such as 1%, and not for objects that no event names.
@@ -152,9 +153,12 @@ fn days(scope: &Scope) -> Option<String> {
     let (by, from, to) = (scope.by?, scope.from?, scope.to?);
     Some(match by {
         Axis::Call => format!(
-            "calls of {from} to {to} (--by call), whenever they were archived; objects that no event names were not looked for"
+            "calls of {from} to {to} (--by call), whenever they were archived; objects and ledger records that no event names were not looked for"
         ),
-        Axis::Archived => format!("archived {from} to {to} (--by archived), whenever the calls were"),
+        Axis::Archived => format!(
+            "archived {from} to {to} (--by archived), whenever the calls were; ledger records that no event names were not \
+             looked for (--all does)"
+        ),
     })
 }
 
@@ -218,9 +222,15 @@ fn words(figures: &Figures) -> Text {
     }
     if figures.gone > 0 {
         text = text.line().add(format!(
-            "{} ended lawfully (-v): expired after the lock, or erased, so only the audit of it is proven",
+            "{} ended (-v): after the lock, or erased, so only the audit of it is proven",
             counted(figures.gone, "file has", "files have")
         ));
+        if figures.untraced > 0 {
+            text = text.add(format!(
+                "; {} of them without a trace of when: compare with the proofs of before",
+                count(figures.untraced)
+            ));
+        }
     }
     if figures.unarchived > 0 {
         text = text.line().add(format!(

@@ -1,6 +1,8 @@
-//! Lambda's reader of the audit table's stream: hands records to the sealer, here in this process.
+//! Lambda's reader of the audit table's stream: hands records to the sealer, here in this process. `Invoke` reaches the
+//! same one.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use recording_archiver::clock::Clock;
@@ -10,7 +12,7 @@ use recording_archiver::seal::store::LogStore;
 use recording_archiver::seal::tree::Tree;
 use recording_archiver::seal::{Entry, layout};
 use recording_archiver::sim::aws::Stream;
-use recording_archiver::sim::{AUDIT_TABLE, World};
+use recording_archiver::sim::{AUDIT_TABLE, SEALER, World};
 use recording_archiver::telemetry::Lines;
 use recording_archiver::trigger::sealing::SealingHandler;
 use serde_json::json;
@@ -25,7 +27,7 @@ const POLL: Duration = Duration::from_millis(500);
 
 /// The sealer, and its place in the stream.
 pub(crate) struct Sealing {
-    handler: SealingHandler,
+    handler: Arc<SealingHandler>,
     stream: Stream,
 }
 
@@ -45,8 +47,18 @@ impl Sealing {
         let environment = world.environment();
         let config = SealingConfig::from_lookup(|name| environment.get(name).cloned())?;
         let sdk = world.aws.sdk_config();
+        let handler = SealingHandler::connect(&config, &sdk, Clock::default(), Lines::new(drop))?;
+        let handler = Arc::new(handler);
+        let invoked = handler.clone();
+        world.aws.serve_function(SEALER, move |payload| {
+            let handler = invoked.clone();
+            async move {
+                let answer = handler.handle(&payload, REMAINING).await;
+                answer.map_err(|error| (error.kind().code().to_owned(), error.redacted()))
+            }
+        });
         Ok(Self {
-            handler: SealingHandler::connect(&config, &sdk, Clock::default(), Lines::new(drop))?,
+            handler,
             stream: world.aws.stream(AUDIT_TABLE).await?,
         })
     }

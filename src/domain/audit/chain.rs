@@ -5,7 +5,7 @@ use jiff::civil::Date;
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 
-use super::{Actor, AuditEvent};
+use super::{Actor, Apart, AuditEvent, Subject};
 use crate::domain::days;
 use crate::domain::recording::RecordingRef;
 
@@ -27,6 +27,49 @@ impl Shard {
     /// Returns the attribute `day` of the events that belong to it on a UTC day, such as `2026-01-15#a`.
     pub fn on(self, day: Date) -> String {
         format!("{day}#{:x}", self.0)
+    }
+}
+
+impl AuditEvent {
+    /// Returns the UTC day of an event that the index by days does not hold under that day: its attribute `day` is
+    /// missing, or is another one. `None` where the index holds it, and where the event has no time.
+    pub fn undated(&self) -> Option<Date> {
+        let day = days::day_of(self.timestamp()?);
+        let expected = Shard::of(self.text("interactionId").unwrap_or_default()).on(day);
+        (self.text("day") != Some(&expected)).then_some(day)
+    }
+}
+
+/// Returns the attribute `timestamp`: UTC, to the microsecond.
+fn time(now: Timestamp) -> String {
+    now.strftime("%Y-%m-%dT%H:%M:%S%.6fZ").to_string()
+}
+
+/// Returns the `eventId` of an event about archiving.
+fn event_id(recording: &RecordingRef, now: Timestamp, seq: u64) -> String {
+    format!("{}#{}#{seq:06}", time(now), recording.recording_key())
+}
+
+impl Subject {
+    /// Returns whether a text has the form of the `eventId` of an event of this subject.
+    pub fn has_event_id(self, text: &str) -> bool {
+        self.event_id_like(text).is_some_and(|spelt| spelt == text)
+    }
+
+    /// Spells the parts of an `eventId` as the archiver writes them.
+    fn event_id_like(self, text: &str) -> Option<String> {
+        let (front, number) = text.rsplit_once('#')?;
+        let seq = number.parse().ok()?;
+        let apart = match self {
+            Self::Conversation(_) => Apart::parse(self, front),
+            Self::Statement(day) => Some(Apart::Statement(day)),
+        };
+        if let Some(apart) = apart {
+            return Some(apart.event_id(seq));
+        }
+        let (at, key) = front.split_once('#')?;
+        let about = RecordingRef::of_key(self.conversation()?, key)?;
+        Some(event_id(&about, at.parse().ok()?, seq))
     }
 }
 
@@ -57,24 +100,48 @@ impl Chain {
         actor: &Actor,
         now: Timestamp,
     ) -> (AuditEvent, Self) {
-        let seq = self.seq + 1;
-        let key = recording.recording_key();
-        let timestamp = now.strftime("%Y-%m-%dT%H:%M:%S%.6fZ").to_string();
         let event = event
-            .with("interactionId", recording.conversation.to_string())
-            .with("eventId", format!("{timestamp}#{key}#{seq:06}"))
-            .with(
-                "day",
-                Shard::of(&recording.conversation.to_string()).on(days::day_of(now)),
-            )
-            .with("timestamp", timestamp)
-            .with("recordingId", key)
+            .with("eventId", event_id(recording, now, self.seq + 1))
+            .with("recordingId", recording.recording_key());
+        self.link(recording.conversation.into(), event, actor, now)
+    }
+
+    /// Continues a chain apart. Returns the event as it is stored, and the chain's new end; `None` where no event can
+    /// follow, as somebody wrote one with the highest number.
+    pub fn append_apart(
+        &self,
+        apart: &Apart,
+        event: AuditEvent,
+        actor: &Actor,
+        now: Timestamp,
+    ) -> Option<(AuditEvent, Self)> {
+        let event = event
+            .with("eventId", apart.event_id(self.seq.checked_add(1)?))
+            .with("recordingId", apart.recording_key());
+        Some(self.link(apart.subject(), event, actor, now))
+    }
+
+    /// Gives an event its place behind this end.
+    fn link(&self, subject: Subject, event: AuditEvent, actor: &Actor, now: Timestamp) -> (AuditEvent, Self) {
+        let (subject, seq) = (subject.to_string(), self.seq + 1);
+        let event = event
+            .with("day", Shard::of(&subject).on(days::day_of(now)))
+            .with("interactionId", subject)
+            .with("timestamp", time(now))
             // A struct of strings always serialises.
             .with("actor", serde_json::to_value(actor).unwrap_or_default())
             .with("seq", seq)
             .with("prevEventHash", self.head.as_str());
         let head = event.hash();
         (event.with("eventHash", head.as_str()), Self { head, seq })
+    }
+
+    /// Returns the end that this event is, whatever it continues; `None` where it names no place and no hash.
+    pub fn at(event: &AuditEvent) -> Option<Self> {
+        Some(Self {
+            head: event.text("eventHash")?.to_owned(),
+            seq: event.seq()?,
+        })
     }
 
     /// Checks that `event` continues the chain and was not changed. Returns the chain's new end.

@@ -185,3 +185,35 @@ proptest! {
         prop_assert!(verify(&events).is_err(), "{name} of event {event}");
     }
 }
+
+#[test]
+fn an_event_id_has_a_form() {
+    const RECORDING: &str = "e0000000-0000-4000-8000-000000000101";
+    let conversation = Subject::parse("c0000000-0000-4000-8000-000000000001").unwrap();
+    let statement = Subject::parse("statement#2026-01-15").unwrap();
+    let at = "2026-01-15T10:21:08.216955Z";
+    for (subject, text, expected) in [
+        (conversation, format!("{at}#{RECORDING}#000003"), true),
+        (conversation, format!("{at}#{RECORDING}#1000-3000#1234567"), true),
+        (conversation, format!("{at}#-#000001"), true),
+        (conversation, format!("{RECORDING}!access#{:020}", 7), true),
+        (statement, format!("statement#2026-01-15#{:020}", 7), true),
+        (conversation, format!("{at}#{RECORDING}#3"), false),
+        (conversation, format!("{at}#{RECORDING}#+00003"), false),
+        (conversation, format!("{at}#John Doe#000003"), false),
+        (conversation, format!("{at}[Europe/Berlin]#-#000003"), false),
+        (conversation, "2026-01-15T10:21:08Z#-#000003".to_owned(), false),
+        (conversation, format!("{RECORDING}!access#7"), false),
+        (conversation, format!("statement#2026-01-15#{:020}", 7), false),
+        (conversation, "John Doe".to_owned(), false),
+        (statement, format!("statement#2026-01-16#{:020}", 7), false),
+        (statement, format!("{at}#-#000001"), false),
+    ] {
+        assert_eq!(subject.has_event_id(&text), expected, "{subject} {text}");
+    }
+    assert!(
+        chain_of(2)
+            .iter()
+            .all(|event| conversation.has_event_id(event.text("eventId").unwrap()))
+    );
+}

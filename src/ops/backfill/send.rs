@@ -7,6 +7,7 @@ use super::{Backfill, Candidate, Item, LeftOut, Refused};
 use crate::aws::ledger::Ledger;
 use crate::domain::job::Job;
 use crate::domain::record::Record;
+use crate::ops::custody::Held;
 use crate::ops::finding::Code;
 use crate::ops::sink::{BATCH, Done};
 use crate::ops::{Error, custody};
@@ -37,7 +38,9 @@ struct Rules {
 /// Decides by audit and ledger what becomes of a job, and whether the function has to look at its conversation anew.
 async fn fate(ledger: &Ledger, job: &mut Job, Rules { proof, by_name }: Rules) -> Result<Fate, Error> {
     let id = job.conversation;
-    let (custodies, findings) = custody::of(ledger, id).await?;
+    let Held {
+        custodies, findings, ..
+    } = custody::of(ledger, id).await?;
     let left_out = |recording: &str, error: &str| LeftOut {
         interaction_id: id.to_string(),
         recording_id: recording.to_owned(),

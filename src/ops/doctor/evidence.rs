@@ -5,28 +5,10 @@ use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::types::PointInTimeRecoveryStatus;
 
 use super::sheet::Said;
-use super::{Doctor, Policy, judge};
+use super::{Doctor, Policy, judge, policies};
 use crate::aws::failed;
 use crate::aws::storage::{Enforcement, Setting, Storage};
 use crate::ops::Error;
-
-/// What the policy of the audit table has to refuse.
-const OF_AUDIT: [&str; 7] = [
-    "dynamodb:PutItem",
-    "dynamodb:UpdateItem",
-    "dynamodb:DeleteItem",
-    "dynamodb:BatchWriteItem",
-    "dynamodb:PartiQLInsert",
-    "dynamodb:PartiQLUpdate",
-    "dynamodb:PartiQLDelete",
-];
-
-/// What the policy of the ledger has to refuse.
-const OF_LEDGER: [&str; 3] = [
-    "dynamodb:UpdateItem",
-    "dynamodb:DeleteItem",
-    "dynamodb:BatchWriteItem",
-];
 
 /// Shortest time that log lines should be kept, in days: the template's default.
 const LOG_DAYS: i32 = 365;
@@ -44,8 +26,8 @@ impl Doctor<'_> {
         self.sheet
             .check("log_retention", &["aws_credentials"], fix, kept)
             .await?;
-        let fix = "create a trail that logs management events (aws cloudtrail create-trail, start-logging), or nobody is told \
-                   when policies change; grant cloudtrail:DescribeTrails, GetTrailStatus and GetEventSelectors";
+        let fix = "create a trail that logs all management events (aws cloudtrail create-trail, start-logging), or nobody is \
+                   told when policies change; grant cloudtrail:DescribeTrails, GetTrailStatus and GetEventSelectors";
         let logs = trail(&session.sdk);
         self.sheet.check("trail", &["aws_credentials"], fix, logs).await
     }
@@ -57,7 +39,8 @@ impl Doctor<'_> {
         let kept = versioning(&storage, bucket);
         self.sheet.check("versioning", &["bucket"], fix, kept).await?;
         let fix = "grant s3:GetBucketPolicy";
-        let read = bucket_policy(&storage, bucket);
+        let prefix = self.session.config.storage.key_template.prefix();
+        let read = bucket_policy(&storage, bucket, prefix);
         self.sheet.check("bucket_policy", &["bucket"], fix, read).await?;
         let fix = "grant s3:GetEncryptionConfiguration";
         let set = encryption(&storage, bucket);
@@ -75,35 +58,25 @@ impl Doctor<'_> {
     async fn protection(&mut self) -> Result<(), Error> {
         let tables = &self.session.config.tables;
         let fix = "grant dynamodb:DescribeTable, DescribeContinuousBackups and GetResourcePolicy";
-        for (name, needs, table, refused, sealed) in [
-            (
-                "audit_protection",
-                "audit_table",
-                &tables.audit,
-                &OF_AUDIT[..],
-                Sealed::Yes,
-            ),
-            (
-                "ledger_protection",
-                "ledger_table",
-                &tables.ledger,
-                &OF_LEDGER,
-                Sealed::No,
-            ),
+        for (name, needs, table, holds) in [
+            ("audit_protection", "audit_table", &tables.audit, Holds::Events),
+            ("ledger_protection", "ledger_table", &tables.ledger, Holds::States),
         ] {
             let dynamodb = &self.session.clients.dynamodb;
-            let looked = table_protection(dynamodb, table, refused, sealed);
+            let looked = table_protection(dynamodb, table, holds);
             self.sheet.check(name, &[needs], fix, looked).await?;
         }
         Ok(())
     }
 }
 
-/// Whether the sealer follows a table.
+/// What a table holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Sealed {
-    Yes,
-    No,
+pub(super) enum Holds {
+    /// The audit's events, which the sealer follows, and which its writers alone put.
+    Events,
+    /// The ledger's states, which are put anew.
+    States,
 }
 
 async fn versioning(storage: &Storage, bucket: &str) -> Result<Said, Error> {
@@ -117,14 +90,14 @@ async fn versioning(storage: &Storage, bucket: &str) -> Result<Said, Error> {
     })
 }
 
-async fn bucket_policy(storage: &Storage, bucket: &str) -> Result<Said, Error> {
+async fn bucket_policy(storage: &Storage, bucket: &str, prefix: &str) -> Result<Said, Error> {
     let missing = match storage.policy().await? {
-        Setting::Set(text) => judge::bucket_policy(&text),
-        Setting::Unset => judge::bucket_policy(""),
+        Setting::Set(text) => policies::archive(&text, bucket, prefix),
+        Setting::Unset => policies::archive("", bucket, prefix),
         Setting::Untold => return Ok(Said::Unknown("the store does not tell its policy".to_owned())),
     };
     Ok(if missing.is_empty() {
-        Said::ok("refuses overwrites, deletes of versions and unencrypted transport")
+        Said::ok("refuses overwrites, deletes of versions, bypassing of locks and unencrypted transport")
     } else {
         let missing = missing.join(", ");
         Said::warning(
@@ -169,8 +142,7 @@ fn is_unknown<E: ProvideErrorMetadata>(error: &SdkError<E>) -> bool {
 async fn table_protection(
     client: &aws_sdk_dynamodb::Client,
     name: &str,
-    refused: &[&str],
-    sealed: Sealed,
+    holds: Holds,
 ) -> Result<Said, Error> {
     let described = client.describe_table().table_name(name).send().await;
     let described = described.map_err(|error| failed(&format!("describing the table {name}"), error))?;
@@ -182,7 +154,7 @@ async fn table_protection(
         missing.push("protection against deletion".to_owned());
     }
     let follows = table.stream_specification.as_ref();
-    if sealed == Sealed::Yes && !follows.is_some_and(|stream| stream.stream_enabled) {
+    if holds == Holds::Events && !follows.is_some_and(|stream| stream.stream_enabled) {
         missing.push("a stream, without which nothing is sealed".to_owned());
     }
     let backups = client.describe_continuous_backups().table_name(name).send().await;
@@ -201,13 +173,13 @@ async fn table_protection(
     let Some(arn) = table.table_arn else {
         return Ok(untold(name));
     };
-    let policy = match client.get_resource_policy().resource_arn(arn).send().await {
+    let policy = match client.get_resource_policy().resource_arn(&arn).send().await {
         Ok(told) => told.policy.unwrap_or_default(),
         Err(error) if error.code() == Some("PolicyNotFoundException") => String::new(),
         Err(error) if is_unknown(&error) => return Ok(untold(name)),
         Err(error) => return Err(failed(&format!("reading the policy of {name}"), error).into()),
     };
-    let allowed = judge::not_denied(&policy, refused);
+    let allowed = policies::table(&policy, &arn, holds);
     if !allowed.is_empty() {
         missing.push(format!("a policy that refuses {}", allowed.join(", ")));
     }
@@ -274,7 +246,9 @@ async fn trail(sdk: &aws_config::SdkConfig) -> Result<Said, Error> {
         }
     }
     Ok(Said::Problem(
-        "no trail of CloudTrail logs management events: nobody is told when a policy, lifecycle or key changes".to_owned(),
+        "no trail of CloudTrail logs all management events that write, of KMS, S3, DynamoDB and Lambda: nobody is told when a \
+         policy, lifecycle, key or the sealer changes"
+            .to_owned(),
     ))
 }
 

@@ -1,14 +1,21 @@
-//! Judges clocks, keys, policies and trails.
+//! Judges clocks, keys of tables, and trails.
 
-use aws_sdk_cloudtrail::types::{AdvancedEventSelector, EventSelector, ReadWriteType};
+use aws_sdk_cloudtrail::types::{AdvancedEventSelector, AdvancedFieldSelector, EventSelector, ReadWriteType};
 use jiff::{SignedDuration, Timestamp};
-use serde_json::Value;
 
 use super::sheet::Said;
 use crate::ops::clock;
 
 /// Largest difference at which AWS and webhook receivers accept a signature.
 const SKEW_REFUSED: SignedDuration = SignedDuration::from_mins(5);
+
+/// Services whose management events the stack's rules wait for.
+const LISTENED_TO: [&str; 4] = [
+    "dynamodb.amazonaws.com",
+    "kms.amazonaws.com",
+    "lambda.amazonaws.com",
+    "s3.amazonaws.com",
+];
 
 /// Judges the difference between the clock of this machine and that of Genesys, which has whole seconds.
 pub(super) fn skew(here: Timestamp, there: Option<Timestamp>) -> Said {
@@ -40,85 +47,38 @@ pub(super) fn keys(table: &str, found: [Option<&str>; 2], expected: [&str; 2]) -
     ))
 }
 
-/// Returns the statements of a policy that deny something. A text that is no policy has none.
-fn denials(policy: &str) -> Vec<Value> {
-    let policy: Value = serde_json::from_str(policy).unwrap_or_default();
-    let statements = policy["Statement"].as_array().cloned().unwrap_or_default();
-    let denies = |statement: &Value| {
-        statement["Effect"] == "Deny"
-            && (statement["Principal"] == "*" || statement["Principal"]["AWS"] == "*")
-    };
-    statements.into_iter().filter(denies).collect()
-}
-
-/// Returns whether a statement is about this action.
-fn names(statement: &Value, action: &str) -> bool {
-    let matches = |found: &Value| {
-        found.as_str().is_some_and(|found| match found.split_once('*') {
-            Some((start, _)) => action.starts_with(start),
-            None => found == action,
-        })
-    };
-    match &statement["Action"] {
-        Value::Array(actions) => actions.iter().any(matches),
-        action => matches(action),
-    }
-}
-
-/// Returns which of these actions no statement of a policy denies, under whatever conditions.
-pub(super) fn not_denied<'a>(policy: &str, actions: &[&'a str]) -> Vec<&'a str> {
-    let denials = denials(policy);
-    let open = actions
-        .iter()
-        .filter(|action| !denials.iter().any(|denial| names(denial, action)));
-    open.copied().collect()
-}
-
-/// Returns what a bucket's policy does not refuse of what it should.
-pub(super) fn bucket_policy(policy: &str) -> Vec<&'static str> {
-    let denials = denials(policy);
-    let denies = |action: &str, condition: [&str; 3]| {
-        let [operator, key, value] = condition;
-        let conditional =
-            |denial: &&Value| key.is_empty() || denial["Condition"][operator][key].as_str() == Some(value);
-        denials
-            .iter()
-            .filter(conditional)
-            .any(|denial| names(denial, action))
-    };
-    let mut missing = Vec::new();
-    if !denies("s3:PutObject", ["Null", "s3:if-none-match", "true"]) {
-        missing.push("puts without If-None-Match");
-    }
-    if !denies("s3:DeleteObjectVersion", [""; 3]) {
-        missing.push("deletes of versions");
-    }
-    if !denies("s3:PutObject", ["Bool", "aws:SecureTransport", "false"]) {
-        missing.push("unencrypted transport");
-    }
-    missing
-}
-
-/// Returns whether selectors of a trail include management events that write.
+/// Returns whether selectors of a trail include all management events that write, of the services that the stack's
+/// rules listen to. Advanced selectors that narrow them down in another way count as if they left some out.
 pub(super) fn selects_management(basic: &[EventSelector], advanced: &[AdvancedEventSelector]) -> bool {
+    let heard = |sources: &[String]| {
+        !sources
+            .iter()
+            .any(|source| LISTENED_TO.contains(&source.as_str()))
+    };
     let basic = basic.iter().any(|selector| {
         selector.include_management_events == Some(true)
             && selector.read_write_type != Some(ReadWriteType::ReadOnly)
+            && heard(selector.exclude_management_event_sources())
     });
-    let is = |selector: &AdvancedEventSelector, field: &str, value: &str| {
-        let mut fields = selector.field_selectors().iter();
-        fields.any(|of| of.field() == field && of.equals().contains(&value.to_owned()))
+    let keeps = |of: &AdvancedFieldSelector| match of.field() {
+        "eventCategory" => of.equals() == ["Management"],
+        "readOnly" => of.equals() == ["false"],
+        "eventSource" => {
+            let others = AdvancedFieldSelector::builder().field("eventSource");
+            let others = others.set_not_equals(of.not_equals.clone()).build();
+            others.is_ok_and(|others| others == *of) && heard(of.not_equals())
+        }
+        _ => false,
     };
-    let advanced = advanced
-        .iter()
-        .any(|selector| is(selector, "eventCategory", "Management") && !is(selector, "readOnly", "true"));
+    let advanced = advanced.iter().any(|selector| {
+        let mut fields = selector.field_selectors().iter();
+        fields.clone().any(|of| of.field() == "eventCategory") && fields.all(keeps)
+    });
     basic || advanced
 }
 
 #[cfg(test)]
 mod tests {
-    use aws_sdk_cloudtrail::types::AdvancedFieldSelector;
-
     use super::*;
 
     #[test]
@@ -162,25 +122,6 @@ mod tests {
     }
 
     #[test]
-    fn a_policy_is_judged_by_what_it_denies_to_everybody() {
-        assert_eq!(bucket_policy("no policy").len(), 3);
-        let policy = |principal: &str, effect: &str| {
-            format!(
-                r#"{{"Statement": [{{"Effect": "{effect}", "Principal": {principal}, "Action": ["dynamodb:Put*", "x"]}}]}}"#
-            )
-        };
-        let asked = ["dynamodb:PutItem", "dynamodb:DeleteItem"];
-        for (principal, effect, open) in [
-            (r#""*""#, "Deny", &asked[1..]),
-            (r#"{"AWS": "*"}"#, "Deny", &asked[1..]),
-            (r#"{"AWS": "arn:aws:iam::1:root"}"#, "Deny", &asked[..]),
-            (r#""*""#, "Allow", &asked[..]),
-        ] {
-            assert_eq!(not_denied(&policy(principal, effect), &asked), open);
-        }
-    }
-
-    #[test]
     fn a_trail_is_judged_by_the_management_events_that_write() {
         let basic = |included, kind| {
             let selector = EventSelector::builder().include_management_events(included);
@@ -201,9 +142,32 @@ mod tests {
         assert!(selects_management(&[], &[advanced(vec![management()])]));
         let reads = advanced(vec![management(), field("readOnly", "true")]);
         assert!(!selects_management(&[], &[reads]));
-        assert!(!selects_management(
-            &[],
-            &[advanced(vec![field("eventCategory", "Data")])]
-        ));
+        let data = advanced(vec![field("eventCategory", "Data")]);
+        assert!(!selects_management(&[], &[data]));
+        let all = |selected: AdvancedFieldSelector| {
+            selects_management(&[], &[advanced(vec![management(), selected])])
+        };
+        assert!(all(field("readOnly", "false")));
+        let sources = AdvancedFieldSelector::builder().field("eventSource");
+        for (source, complete) in [
+            ("rdsdata.amazonaws.com", true),
+            ("kms.amazonaws.com", false),
+            ("s3.amazonaws.com", false),
+            ("dynamodb.amazonaws.com", false),
+            ("lambda.amazonaws.com", false),
+        ] {
+            assert_eq!(
+                all(sources.clone().not_equals(source).build().unwrap()),
+                complete,
+                "{source}"
+            );
+            let selector = EventSelector::builder().include_management_events(true);
+            let excluding = selector.exclude_management_event_sources(source).build();
+            assert_eq!(selects_management(&[excluding], &[]), complete, "{source}");
+        }
+        // What narrows them down otherwise.
+        assert!(!all(field("eventSource", "kms.amazonaws.com")));
+        assert!(!all(sources.not_starts_with("k").build().unwrap()));
+        assert!(!all(field("eventName", "PutKeyPolicy")));
     }
 }

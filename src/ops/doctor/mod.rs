@@ -4,7 +4,9 @@ mod aws;
 mod evidence;
 mod genesys;
 mod judge;
+mod log;
 mod organisation;
+mod policies;
 mod sheet;
 
 use std::sync::Arc;
@@ -67,6 +69,7 @@ impl Doctor<'_> {
         self.storage().await?;
         self.tables_and_queues().await?;
         self.evidence(policy).await?;
+        self.log().await?;
         self.webhook(webhook).await
     }
 

@@ -1,24 +1,31 @@
 //! The transparency log: what it is, whether it is whole, and what it proves of an event.
 
 mod chain;
+mod import;
 mod key;
 mod leaves;
 mod objects;
 mod prove;
+mod records;
 mod sealed;
 mod show;
+mod timestamps;
+mod undated;
 mod verify;
 
 use std::path::Path;
 
 pub(super) use chain::Chain;
 pub use chain::Gap;
+pub use import::{Import, import};
 pub use key::KeyFile;
 pub(super) use leaves::Leaves;
-pub use prove::{Proof, Proved, prove};
+pub use prove::{Named, Proof, Proved, prove};
+pub(super) use records::{Modified, modified};
 pub use sealed::SealedEvents;
 pub(super) use sealed::{SEALED_WITHIN, not_sealed, sealed};
 pub use show::{Shown, show};
+pub(super) use undated::has_undated;
 pub use verify::{Figures, verify};
 
 use super::error::{Error, Kind};
@@ -36,6 +43,8 @@ pub(super) struct Settings {
     key_id: Option<String>,
     /// `SEAL_ORIGIN`.
     origin: Option<String>,
+    /// `SEALER_FUNCTION_NAME`.
+    sealer: Option<String>,
 }
 
 impl Settings {
@@ -46,6 +55,7 @@ impl Settings {
             bucket: set("SEAL_BUCKET_NAME"),
             key_id: set("SEAL_KEY_ID"),
             origin: set("SEAL_ORIGIN"),
+            sealer: set("SEALER_FUNCTION_NAME"),
         }
     }
 }
@@ -70,6 +80,18 @@ impl Outside {
             key: key.map(read).transpose()?.map(KeyFile::new),
             checkpoint: checkpoint.map(read).transpose()?,
         })
+    }
+
+    /// Opens the log that is configured; `None` if none is. Fails if a checkpoint was given to hold it against.
+    pub(super) async fn log(&self, session: &Session) -> Result<Option<Log>, Error> {
+        let log = Log::open(session, self.key.as_ref()).await?;
+        if log.is_none() && self.checkpoint.is_some() {
+            return Err(Error::usage(
+                "there is no log to hold the checkpoint against: SEAL_BUCKET_NAME is not set",
+                "set SEAL_BUCKET_NAME, SEAL_ORIGIN and SEAL_KEY_ID, or name the deployed stack: --stack NAME",
+            ));
+        }
+        Ok(log)
     }
 }
 

@@ -3,8 +3,11 @@
 use std::collections::{HashMap, HashSet};
 
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
+use futures_util::try_join;
+use sha2::{Digest as _, Sha256};
 use tlog_tiles::tile::Tile;
 
+use super::timestamps::stamped;
 use super::verify::Verification;
 use super::{Chain, Log, inconsistency};
 use crate::ops::Error;
@@ -73,7 +76,7 @@ impl<'a> Objects<'a> {
                 let detail = "a delete marker lies there: it was deleted";
                 verification.found(self.about(&key, detail));
             }
-            let (mut tiles, mut records) = (Vec::new(), Vec::new());
+            let (mut tiles, mut records, mut timestamps) = (Vec::new(), Vec::new(), Vec::new());
             for key in page.keys {
                 if key == self.last {
                     verification.found(self.about(&key, "it has a second version: it was written again"));
@@ -84,6 +87,8 @@ impl<'a> Objects<'a> {
                     tiles.push(tile);
                 } else if let Some(entry) = layout::record_entry(&key) {
                     records.push(entry);
+                } else if layout::timestamped(&key).is_some() {
+                    timestamps.push(key.clone());
                 } else if !is_known(&key) {
                     verification.found(self.about(&key, "the sealer puts no such object"));
                 }
@@ -94,6 +99,9 @@ impl<'a> Objects<'a> {
             }
             for records in records.chunks(SIDE_BY_SIDE) {
                 self.records(records, verification).await?;
+            }
+            for timestamps in timestamps.chunks(SIDE_BY_SIDE) {
+                self.timestamps(timestamps, verification).await?;
             }
             from = page.next;
             if from.is_none() {
@@ -174,6 +182,26 @@ impl<'a> Objects<'a> {
         Ok(())
     }
 
+    /// Checks that time-stamps are of the checkpoints that their keys say.
+    async fn timestamps(&self, keys: &[String], verification: &mut Verification<'_>) -> Result<(), Error> {
+        let read = stream::iter(keys).map(|key| async move {
+            let of = layout::timestamped(key).unwrap_or_default();
+            let (answer, note) = try_join!(self.log.store.get(key), self.log.store.get(&of))?;
+            Ok::<_, crate::error::Error>((key, answer.unwrap_or_default(), note))
+        });
+        let read: Vec<_> = read.buffered(SIDE_BY_SIDE).try_collect().await?;
+        verification.figures.timestamps += read.len() as u64;
+        for (key, answer, note) in read {
+            let detail = match note {
+                None => "the checkpoint that it is of is missing",
+                Some(note) if stamped(&answer) == Some(&*Sha256::digest(&note)) => continue,
+                Some(_) => "it is no time-stamp of its checkpoint",
+            };
+            verification.found(self.about(key, detail));
+        }
+        Ok(())
+    }
+
     /// Returns the findings about tiles that are not there.
     fn missing(&self) -> Vec<Finding> {
         let mut missing: Vec<_> = self.edges.iter().cloned().collect();
@@ -201,9 +229,9 @@ fn end(tile: &Tile) -> u64 {
         .unwrap_or(u64::MAX)
 }
 
-/// Returns whether an object that is neither a tile nor a record is the log's.
+/// Returns whether an object that is neither a tile nor a record nor a time-stamp is the log's.
 fn is_known(key: &str) -> bool {
     layout::batch_start(key).is_some()
         || layout::checkpoint_parts(key).is_some()
-        || layout::timestamped(key).is_some()
+        || layout::undated_day(key).is_some()
 }

@@ -1,6 +1,7 @@
 //! The proof that the log holds an event: C2SP tlog-proof, which anybody can check without this program.
 
 use std::collections::HashSet;
+use std::str::FromStr;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -8,11 +9,11 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::{Chain, Leaves, Log, Outside, inconsistency};
-use crate::domain::audit::AuditEvent;
+use crate::domain::audit::{AuditEvent, Subject};
+use crate::domain::recording::ConversationId;
+use crate::ops::Session;
 use crate::ops::error::Error;
 use crate::ops::finding::{Code, Finding};
-use crate::ops::scan::Scan;
-use crate::ops::{Kind, Session};
 use crate::seal::Entry;
 use crate::seal::checkpoint::Checkpoint;
 
@@ -46,12 +47,62 @@ pub enum Proved {
     Unproven(Vec<Finding>),
 }
 
-/// Proves that the log holds the event of this `eventId` or `eventHash`.
-pub async fn prove(session: &Session, event: &str, outside: &Outside) -> Result<Proved, Error> {
+/// An event, by what people have of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Named {
+    /// Its `eventHash`.
+    Hash(Entry),
+    /// Its place in the chain of a recording.
+    Place {
+        /// The conversation, or the day of a statement.
+        subject: Subject,
+        /// The recording as the audit spells it; `-` is the conversation as a whole.
+        recording: String,
+        /// Its `seq`, from 1.
+        seq: u64,
+    },
+}
+
+impl FromStr for Named {
+    type Err = String;
+
+    /// Reads an `eventHash`, or conversation, recording and `seq` with spaces between them.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let words: Vec<_> = text.split(' ').collect();
+        match words[..] {
+            [hash] => match hash.parse() {
+                Ok(entry) => Ok(Self::Hash(entry)),
+                Err(_) => Err(format!("{hash} is no eventHash: 64 hexadecimal digits")),
+            },
+            [subject, recording, seq] => Ok(Self::Place {
+                subject: match Subject::parse(subject) {
+                    Some(subject) => subject,
+                    None => ConversationId::parse(subject)
+                        .map_err(|error| error.to_string())?
+                        .into(),
+                },
+                recording: recording.to_owned(),
+                seq: seq
+                    .parse()
+                    .map_err(|_| format!("{seq} is no number of an event in its chain"))?,
+            }),
+            _ => {
+                Err("an event is named by its eventHash, or by conversation, recording and number".to_owned())
+            }
+        }
+    }
+}
+
+/// Proves that the log holds an event.
+pub async fn prove(session: &Session, event: &Named, outside: &Outside) -> Result<Proved, Error> {
     let log = Log::required(session, outside.key.as_ref()).await?;
-    let (entry, since) = match event.parse::<Entry>() {
-        Ok(entry) => (entry, None),
-        Err(_) => look_up(session, event).await?,
+    let (entry, since) = match event {
+        Named::Hash(entry) => (*entry, None),
+        Named::Place {
+            subject,
+            recording,
+            seq,
+        } => look_up(session, *subject, recording, *seq).await?,
     };
     let chain = Chain::read(&log).await?;
     let not_sealed = |detail: String| {
@@ -99,26 +150,22 @@ fn text(leaf: u64, hashes: impl Iterator<Item = [u8; 32]>, checkpoint: &Checkpoi
     text + &String::from_utf8_lossy(&checkpoint.note)
 }
 
-/// Returns the entry of the event of this `eventId`, and the time before which it cannot have been sealed.
-async fn look_up(session: &Session, event_id: &str) -> Result<(Entry, Option<Timestamp>), Error> {
+/// Returns the entry of an event, and the time before which it cannot have been sealed.
+async fn look_up(
+    session: &Session,
+    subject: Subject,
+    recording: &str,
+    seq: u64,
+) -> Result<(Entry, Option<Timestamp>), Error> {
     let ledger = session.ledger();
-    let mut scan = Scan::new(&ledger);
-    let unknown = || {
-        Error::new(Kind::Usage, format!("the audit has no event {event_id}")).remedy(
-            "give an event's eventId or its eventHash: archivectl audit CONVERSATION --json prints both",
-        )
-    };
-    while let Some(page) = scan.events(|mark| mark.event_id == event_id).await? {
-        session.go_on()?;
-        for id in page.ids {
-            let events = ledger.events(id).await?.events;
-            let named = |event: &&AuditEvent| event.text("eventId") == Some(event_id);
-            let Some(event) = events.iter().find(named) else {
-                continue;
-            };
-            let hash = event.text("eventHash").and_then(|hash| hash.parse().ok());
-            return Ok((hash.ok_or_else(unknown)?, event.timestamp()));
-        }
-    }
-    Err(unknown())
+    let events = session.unless_interrupted(ledger.events(subject)).await?.events;
+    let named = |event: &&AuditEvent| event.recording() == Some(recording) && event.seq() == Some(seq);
+    let found = events.iter().find(named);
+    let entry = found.and_then(|event| event.text("eventHash")?.parse().ok());
+    let entry = entry.ok_or_else(|| {
+        let message = format!("the audit has no event {seq} of {subject}, recording {recording}");
+        let remedy = "archivectl audit CONVERSATION lists the events with their numbers";
+        Error::usage(message, remedy)
+    })?;
+    Ok((entry, found.and_then(AuditEvent::timestamp)))
 }

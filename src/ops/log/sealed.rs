@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, HashSet};
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
-use super::{Chain, Leaves, Log, Outside};
+use super::{Chain, Leaves, Modified, Outside};
 use crate::domain::audit::AuditEvent;
-use crate::ops::custody::Custody;
+use crate::domain::recording::ConversationId;
+use crate::ops::custody::Held;
 use crate::ops::finding::{Code, Finding};
 use crate::ops::{Error, Session};
 use crate::seal::Entry;
@@ -25,6 +26,8 @@ pub struct SealedEvents {
     pub size: u64,
     /// When it was signed; null without one.
     pub time: Option<Timestamp>,
+    /// The log goes on from a checkpoint that was kept outside, unless a finding says that it does not.
+    pub kept: bool,
     /// The leaf of each event that the log holds, by its `eventHash`.
     pub leaves: BTreeMap<String, u64>,
 }
@@ -37,28 +40,35 @@ impl SealedEvents {
 }
 
 /// Looks for the events of a conversation in the log; `None` if none is configured. Returns findings, too: about events
-/// older than an hour that it does not hold, and about the log.
+/// older than an hour that it does not hold, about items of which it says that they were changed or removed, and about
+/// the log.
 pub(in crate::ops) async fn sealed(
     session: &Session,
     outside: &Outside,
-    custodies: &[Custody],
+    conversation: ConversationId,
+    held: &Held,
 ) -> Result<Option<(SealedEvents, Vec<Finding>)>, Error> {
-    let Some(log) = Log::open(session, outside.key.as_ref()).await? else {
+    let Some(log) = outside.log(session).await? else {
         return Ok(None);
     };
     let (began, chain) = (session.now(), Chain::read(&log).await?);
-    let events = || custodies.iter().flat_map(|custody| &custody.events);
     let mut findings = chain.findings.clone();
     let mut sealed = SealedEvents {
         origin: log.key.origin().to_owned(),
+        kept: outside.checkpoint.is_some(),
         ..SealedEvents::default()
     };
+    if let Some(note) = &outside.checkpoint {
+        findings.extend(chain.holds(&log, note).await?);
+    }
     if let Some(newest) = &chain.newest {
         (sealed.size, sealed.time) = (newest.size, Some(newest.time));
         let tree = log.tree(newest);
-        let first = events().filter_map(AuditEvent::timestamp).min();
+        let first = held.events().filter_map(AuditEvent::timestamp).min();
         let first = first.map_or(0, |first| chain.size_at(first));
-        let entries = events().filter_map(|event| event.text("eventHash")?.parse::<Entry>().ok());
+        let entries = held
+            .events()
+            .filter_map(|event| event.text("eventHash")?.parse::<Entry>().ok());
         let wanted: HashSet<_> = entries.collect();
         let (found, wrong) = Leaves::new(session, &tree, first, newest.size)
             .find(wanted)
@@ -70,16 +80,17 @@ pub(in crate::ops) async fn sealed(
         let about = |detail| Finding::of_log(Code::LogInconsistent, None, detail);
         findings.extend(wrong.into_iter().map(about));
     }
-    for custody in custodies {
-        for event in &custody.events {
-            let young = event
-                .timestamp()
-                .is_some_and(|at| began.duration_since(at) < SEALED_WITHIN);
-            if !young && sealed.leaf(event).is_none() {
-                findings.push(not_sealed(event));
-            }
+    for event in held.events() {
+        let young = event
+            .timestamp()
+            .is_some_and(|at| began.duration_since(at) < SEALED_WITHIN);
+        if !young && sealed.leaf(event).is_none() {
+            findings.push(not_sealed(event));
         }
     }
+    let conversation = conversation.to_string();
+    let modified = Modified::of(session, &log, |id| id == Some(conversation.as_str())).await?;
+    findings.extend(modified.findings);
     Ok(Some((sealed, findings)))
 }
 

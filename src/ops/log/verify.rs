@@ -47,6 +47,8 @@ pub struct Figures {
     pub tiles: u64,
     /// Records that leaves stand for.
     pub records: u64,
+    /// Time-stamps whose hash was held against their checkpoints.
+    pub timestamps: u64,
     /// Objects in the bucket.
     pub objects: u64,
     /// Times of more than an hour without a checkpoint.

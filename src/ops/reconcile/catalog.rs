@@ -146,8 +146,8 @@ impl Reconciliation<'_> {
         let read = |(id, keys): (ConversationId, Vec<Key>)| {
             let ledger = ledger.clone();
             async move {
-                let (custodies, _) = custody::of(&ledger, id).await?;
-                let named = named(id, &custodies);
+                let held = custody::of(&ledger, id).await?;
+                let named = named(id, &held.custodies);
                 let stray = keys.into_iter().find(|key| !named.contains(key));
                 Ok(stray)
             }

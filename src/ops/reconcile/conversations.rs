@@ -30,7 +30,8 @@ impl Reconciliation<'_> {
             .try_collect::<Vec<_>>();
         for (conversation, found) in self.session.unless_interrupted(looked_up).await? {
             self.listener.steps(1);
-            self.compare(&conversation, (&found.0, &found.1)).await?;
+            let held = (found.custodies.as_slice(), found.findings.as_slice());
+            self.compare(&conversation, held).await?;
             if self.batch.len() == BATCH {
                 self.flush().await?;
             }

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 
 use super::{Item, LOOKUPS, NotListed, Reconciliation, Standing};
+use crate::domain::audit::Subject;
 use crate::domain::recording::ConversationId;
 use crate::ops::Error;
 use crate::ops::custody::{self, Custody, started};
@@ -19,15 +20,16 @@ impl Reconciliation<'_> {
             range,
             axis: Axis::Call,
         };
-        let mut events = Indexed::new(&ledger, Some(span)).await?;
+        let mut events = Indexed::new(session, &ledger, Some(span)).await?;
         while let Some(page) = events.next().await? {
             session.go_on()?;
-            let strangers = page.ids.into_iter().filter(|id| !self.listed.contains(id));
+            let ids = page.ids.into_iter().filter_map(Subject::conversation);
+            let strangers = ids.filter(|id| !self.listed.contains(id));
             let read = |id| {
                 let ledger = ledger.clone();
                 async move {
-                    let (custodies, _) = custody::of(&ledger, id).await?;
-                    Ok((id, custodies))
+                    let held = custody::of(&ledger, id).await?;
+                    Ok((id, held.custodies))
                 }
             };
             let mut archived_here = Vec::new();

@@ -9,7 +9,7 @@ use super::{Day, Deadline, Figures, LISTED, NAMED, NEAR, OTHER, OUTCOMES, Report
 use crate::domain::audit::{Action, AuditEvent};
 use crate::domain::days::day_of;
 use crate::domain::record::State;
-use crate::ops::custody::{Custody, noted, started};
+use crate::ops::custody::{ApartChain, Custody, noted, started};
 use crate::ops::span::Span;
 
 /// The figures of a report, while they are gathered.
@@ -94,6 +94,14 @@ impl Gathered {
         }
     }
 
+    /// Adds a chain of events that are not about archiving.
+    pub(super) fn add_apart(&mut self, chain: &ApartChain) {
+        if self.span.holds_apart(chain) {
+            self.figures.chains += 1;
+            self.figures.broken_chains += u64::from(!chain.findings.is_empty());
+        }
+    }
+
     fn add_event(&mut self, event: &AuditEvent) {
         let Some(action) = event.action() else { return };
         match action {
@@ -126,7 +134,9 @@ impl Gathered {
             | Action::ConversationSettled
             | Action::ConversationUnrecorded
             | Action::CallDescribed
-            | Action::ObjectErased => {}
+            | Action::ObjectErased
+            // Of a chain apart.
+            | Action::RecordingAccessed => {}
         }
     }
 

@@ -160,7 +160,7 @@ pub async fn report(session: &Session, range: Range, listener: Listener<'_, ()>)
         axis: Axis::Archived,
     };
     let mut gathered = Gathered::new(span, session.now());
-    let mut events = Indexed::new(&ledger, Some(span)).await?;
+    let mut events = Indexed::new(session, &ledger, Some(span)).await?;
     if let Some(items) = events.items {
         listener.total(items);
     }
@@ -174,8 +174,9 @@ pub async fn report(session: &Session, range: Range, listener: Listener<'_, ()>)
             let ledger = ledger.clone();
             async move { custody::of(&ledger, id).await }
         };
-        scan::each(session, CONCURRENCY, page.ids, read, |(custodies, _)| {
-            custodies.iter().for_each(|custody| gathered.add(custody));
+        scan::each(session, CONCURRENCY, page.ids, read, |held| {
+            held.custodies.iter().for_each(|custody| gathered.add(custody));
+            held.apart.iter().for_each(|chain| gathered.add_apart(chain));
             listener.steps(portion.next());
         })
         .await?;

@@ -3,15 +3,16 @@
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
+use super::ending::{self, Ending, Gone};
 use super::log::Leaf;
-use super::object::{self, Comparison};
+use super::object::Comparison;
 use crate::aws::ledger::Ledger;
 use crate::aws::storage::{Found, Storage};
-use crate::domain::audit::Stored;
+use crate::domain::audit::{Stored, Subject};
 use crate::domain::record::State;
 use crate::domain::recording::{ArchiveKey, ConversationId};
 use crate::error::Error;
-use crate::ops::custody::{self, Custody};
+use crate::ops::custody::{self, ApartChain, Custody, Held};
 use crate::ops::finding::{Code, Finding};
 use crate::ops::span::Span;
 
@@ -28,8 +29,8 @@ pub(in crate::ops) struct Checker {
 #[derive(Debug, Default)]
 pub(in crate::ops) struct Checked {
     pub(super) conversations: u64,
-    /// The conversation whose events are the leaves.
-    pub(super) conversation: Option<ConversationId>,
+    /// The conversation, or other subject, whose events are the leaves.
+    pub(super) subject: Option<Subject>,
     /// What the log has to hold.
     pub(super) leaves: Vec<Leaf>,
     pub(super) recordings: u64,
@@ -81,86 +82,47 @@ pub enum Proof {
     Read,
 }
 
-/// An object that ended lawfully, so that nothing has to lie under its key any more.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Gone {
-    /// `s3://bucket/key`.
-    pub archive_key: String,
-    /// Its conversation.
-    pub interaction_id: String,
-    /// Its recording.
-    pub recording_id: String,
-    /// SHA-256 of the bytes that were archived.
-    pub sha256: String,
-    /// How it ended.
-    pub ending: Ending,
-    /// The facts.
-    pub detail: String,
-}
-
-/// How an object ended lawfully.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Ending {
-    /// Its lock had ended when it was deleted.
-    Expired,
-    /// It was erased on purpose, which its audit tells.
-    Erased,
-}
-
-impl Ending {
-    /// Returns its stable name.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Expired => "expired",
-            Self::Erased => "erased",
-        }
-    }
-}
-
-impl Gone {
-    fn of(id: ConversationId, custody: &Custody, stored: &Stored, ending: Ending, detail: String) -> Self {
-        Self {
-            archive_key: stored.archive_key.to_string(),
-            interaction_id: id.to_string(),
-            recording_id: custody.recording.clone(),
-            sha256: stored.sha256.clone(),
-            ending,
-            detail,
-        }
-    }
-}
-
 /// Number of times that an object is read while its reading breaks off.
 const TRIES: usize = 3;
 
 impl Checker {
-    /// Checks the records, events and objects of one conversation.
-    pub(super) async fn conversation(&self, id: ConversationId) -> Result<Checked, Error> {
-        self.conversation_in(id, self.span).await
+    /// Checks the records, events and objects of one conversation, or of another subject of the audit.
+    pub(super) async fn subject(&self, subject: Subject) -> Result<Checked, Error> {
+        self.subject_in(subject, self.span).await
     }
 
-    /// Checks the recordings of one conversation that `span` holds.
-    pub(super) async fn conversation_in(
-        &self,
-        id: ConversationId,
-        span: Option<Span>,
-    ) -> Result<Checked, Error> {
-        let (mut custodies, findings) = custody::of(&self.ledger, id).await?;
+    /// Checks the recordings of one conversation that `span` holds, and with them its chains apart: a chain that `span`
+    /// only touches has to be whole, too.
+    pub(super) async fn subject_in(&self, subject: Subject, span: Option<Span>) -> Result<Checked, Error> {
+        let Held {
+            mut custodies,
+            mut apart,
+            findings,
+        } = custody::of(&self.ledger, subject).await?;
         let holds = |custody: &Custody| span.is_none_or(|span| span.holds(custody));
+        let accompany = custodies.iter().any(holds);
+        let holds_apart = |chain: &ApartChain| accompany || span.is_none_or(|span| span.holds_apart(chain));
         let leaves = custodies
             .iter()
-            .flat_map(|custody| Leaf::of(custody, holds(custody)));
-        let leaves = leaves.collect();
+            .flat_map(|custody| Leaf::of(&custody.events, holds(custody)));
+        let beside = apart
+            .iter()
+            .flat_map(|chain| Leaf::of(&chain.events, holds_apart(chain)));
+        let leaves = leaves.chain(beside).collect();
         custodies.retain(holds);
+        apart.retain(holds_apart);
+        let conversation = subject.conversation();
         let mut checked = Checked {
-            conversation: Some(id),
+            subject: Some(subject),
             leaves,
             conversations: u64::from(!custodies.is_empty() || !findings.is_empty()),
             findings,
             ..Checked::default()
         };
+        for chain in apart {
+            checked.events += chain.events.len() as u64;
+            checked.findings.extend(chain.findings);
+        }
         for custody in custodies {
             checked.events += custody.events.len() as u64;
             checked.findings.extend_from_slice(&custody.findings);
@@ -170,7 +132,9 @@ impl Checker {
                 (_, None) => checked.unarchived += u64::from(!custody.superseded),
                 (_, Some(_)) => checked.recordings += 1,
             }
-            self.files(id, &custody, &mut checked).await;
+            if let Some(id) = conversation {
+                self.files(id, &custody, &mut checked).await;
+            }
         }
         Ok(checked)
     }
@@ -275,12 +239,9 @@ impl Checker {
             }
         }
         let missing = matches!(read, Ok(None));
-        let since = object::expired(stored, &versions, self.ledger.now()).filter(|_| missing);
-        if let Some(since) = since {
-            let detail = format!("deleted at {since} or later, after its lock had ended");
-            checked
-                .gone
-                .push(Gone::of(id, custody, stored, Ending::Expired, detail));
+        let ended = ending::of(stored, &versions, self.ledger.now()).filter(|_| missing);
+        if let Some((ending, detail)) = ended {
+            checked.gone.push(Gone::of(id, custody, stored, ending, detail));
             return Vec::new();
         }
         comparison.versions(stored, &versions);

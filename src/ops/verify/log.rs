@@ -1,21 +1,25 @@
 //! Holds the audit against the transparency log, and the log against the audit.
 //!
 //! Entries have no time: those of a span of days lie between its checkpoints, and those of events that were sealed late
-//! lie behind. Memory holds the hashes of the events that were looked at, and of the leaves that none of them is.
+//! lie behind. What was done to the table has no leaf among those of its events, so all records are read. Memory holds
+//! the hashes of the events that were looked at, and of the leaves that none of them is.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
-use super::super::custody::{self, Custody};
+use super::super::custody;
 use super::super::finding::{Code, Finding};
-use super::super::log::{Chain, Leaves, Log, Outside, SEALED_WITHIN, not_sealed};
-use super::super::scan::{self, Scan};
+use super::super::indexed::Indexed;
+use super::super::log::{Chain, Leaves, Log, Modified, Outside, SEALED_WITHIN, modified, not_sealed};
+use super::super::scan;
 use super::super::span::{Axis, Span};
 use super::super::{Error, Session};
-use crate::domain::audit::AuditEvent;
-use crate::domain::recording::ConversationId;
+use super::Sample;
+use crate::aws::ledger::Mark;
+use crate::domain::audit::{AuditEvent, Subject};
+use crate::domain::days::{Range, day_of};
 use crate::seal::read::SignedTree;
 use crate::seal::{Entry, layout};
 use crate::sealer::Genesis;
@@ -65,7 +69,7 @@ pub(in crate::ops) struct Leaf {
 /// What is known of an event.
 #[derive(Debug)]
 struct Known {
-    conversation: usize,
+    subject: usize,
     at: Option<Timestamp>,
     wanted: bool,
     sealed: bool,
@@ -95,18 +99,19 @@ pub(super) struct Comparison<'a> {
     tree: Option<SignedTree>,
     kept: Option<Vec<u8>>,
     reverse: Reverse,
+    /// The conversations that were asked for, those that are not there any more among them.
+    sample: Option<Sample>,
     began: Timestamp,
-    conversations: Vec<ConversationId>,
+    subjects: Vec<Subject>,
     events: HashMap<Entry, Known>,
     figures: Sealed,
     findings: Vec<Finding>,
 }
 
 impl Leaf {
-    /// Returns the leaves that the events of a recording have to be.
-    pub(in crate::ops) fn of(custody: &Custody, wanted: bool) -> impl Iterator<Item = Self> {
-        let events = custody.events.iter();
-        events.filter_map(move |event| {
+    /// Returns the leaves that the events of a chain have to be.
+    pub(in crate::ops) fn of(events: &[AuditEvent], wanted: bool) -> impl Iterator<Item = Self> {
+        events.iter().filter_map(move |event| {
             Some(Self {
                 entry: event.text("eventHash")?.parse().ok()?,
                 at: event.timestamp(),
@@ -129,21 +134,17 @@ impl Reverse {
 }
 
 impl<'a> Comparison<'a> {
-    /// Reads the newest checkpoint of the log that is configured; `None` if none is.
+    /// Reads the newest checkpoint of the log that is configured; `None` if none is. `sample` is that of a verification
+    /// without days.
     pub(super) async fn begin(
         session: &'a Session,
         outside: &Outside,
         reverse: Reverse,
+        sample: Option<Sample>,
     ) -> Result<Option<Self>, Error> {
         let began = session.now();
-        let Some(log) = Log::open(session, outside.key.as_ref()).await? else {
-            return match outside.checkpoint {
-                Some(_) => Err(Error::usage(
-                    "there is no log to hold the checkpoint against: SEAL_BUCKET_NAME is not set",
-                    "set SEAL_BUCKET_NAME, SEAL_ORIGIN and SEAL_KEY_ID, or name the deployed stack: --stack NAME",
-                )),
-                None => Ok(None),
-            };
+        let Some(log) = outside.log(session).await? else {
+            return Ok(None);
         };
         let chain = Chain::read(&log).await?;
         let newest = chain.newest.as_ref();
@@ -162,19 +163,20 @@ impl<'a> Comparison<'a> {
             chain,
             kept: outside.checkpoint.clone(),
             reverse,
+            sample,
             began,
-            conversations: Vec::new(),
+            subjects: Vec::new(),
             events: HashMap::new(),
         }))
     }
 
-    /// Adds the events of a conversation.
-    pub(super) fn add(&mut self, conversation: ConversationId, leaves: Vec<Leaf>) {
-        let place = self.conversations.len();
-        self.conversations.push(conversation);
+    /// Adds the events of a conversation, or of another subject.
+    pub(super) fn add(&mut self, subject: Subject, leaves: Vec<Leaf>) {
+        let place = self.subjects.len();
+        self.subjects.push(subject);
         for leaf in leaves {
             let known = self.events.entry(leaf.entry).or_insert(Known {
-                conversation: place,
+                subject: place,
                 at: leaf.at,
                 wanted: false,
                 sealed: false,
@@ -190,14 +192,28 @@ impl<'a> Comparison<'a> {
             let findings = self.chain.holds(&self.log, &note).await?;
             self.findings.extend(findings);
         }
+        let modified = self.modified().await?;
+        self.findings.extend(modified.findings);
         if let Some(tree) = self.tree.take() {
-            self.held_against(&tree).await?;
+            self.held_against(&tree, &modified.entries).await?;
         }
         self.unsealed().await?;
         Ok((self.figures, self.findings))
     }
 
-    async fn held_against(&mut self, tree: &SignedTree) -> Result<(), Error> {
+    /// Reads the records of what was done to the items of all that was looked at, and of all of a sample.
+    async fn modified(&self) -> Result<Modified, Error> {
+        let subjects: HashSet<_> = self.subjects.iter().copied().collect();
+        let wanted = |id: Option<&str>| {
+            let looked_at = || Subject::parse(id?).filter(|subject| subjects.contains(subject));
+            let sampled = || self.sample.as_ref()?.holds(id?).then_some(());
+            matches!(self.reverse, Reverse::All) || looked_at().is_some() || sampled().is_some()
+        };
+        Modified::of(self.session, &self.log, wanted).await
+    }
+
+    /// Holds events and leaves against each other. `modified` are records that were found already.
+    async fn held_against(&mut self, tree: &SignedTree, modified: &HashSet<Entry>) -> Result<(), Error> {
         let wanted = self.events.values().filter(|known| known.wanted);
         let earliest = wanted.filter_map(|known| known.at).min();
         let (from, to) = match self.reverse {
@@ -232,7 +248,7 @@ impl<'a> Comparison<'a> {
             self.events.entry(*entry).and_modify(|known| known.sealed = true);
         }
         wrong.into_iter().for_each(|detail| self.inconsistent(detail));
-        self.absent(absent).await
+        self.absent(absent, modified).await
     }
 
     /// Takes leaves, which are looked up in the audit from the leaf `since` on.
@@ -255,7 +271,10 @@ impl<'a> Comparison<'a> {
     }
 
     /// Looks for leaves that are none of the events which were added: as events of other days, and as records.
-    async fn absent(&mut self, mut absent: Absent) -> Result<(), Error> {
+    async fn absent(&mut self, mut absent: Absent, found: &HashSet<Entry>) -> Result<(), Error> {
+        let before = absent.len();
+        absent.retain(|entry, _| !found.contains(entry));
+        self.figures.records += (before - absent.len()) as u64;
         if let Reverse::Days(span) = self.reverse
             && !absent.is_empty()
         {
@@ -264,10 +283,7 @@ impl<'a> Comparison<'a> {
                 .chain
                 .first_since(span.range.end())
                 .map_or(self.began, |mark| mark.time);
-            self.looked_up(&mut absent, |at| {
-                at.is_none_or(|at| (before..=after).contains(&at))
-            })
-            .await?;
+            self.looked_up(&mut absent, Some((before, after))).await?;
         }
         for (entry, leaf) in absent.clone() {
             self.session.go_on()?;
@@ -287,7 +303,7 @@ impl<'a> Comparison<'a> {
         }
         if matches!(self.reverse, Reverse::Days(_)) && !absent.is_empty() {
             // Imported, or sealed late.
-            self.looked_up(&mut absent, |_| true).await?;
+            self.looked_up(&mut absent, None).await?;
         }
         for (entry, leaf) in absent {
             let detail = format!(
@@ -299,26 +315,41 @@ impl<'a> Comparison<'a> {
         Ok(())
     }
 
-    /// Removes the leaves that are events of other conversations than those which were added, of these times.
+    /// Removes the leaves that are events of other conversations than those which were added, of these times; without
+    /// times, of all.
     async fn looked_up(
         &self,
         absent: &mut Absent,
-        wants: impl Fn(Option<Timestamp>) -> bool,
+        times: Option<(Timestamp, Timestamp)>,
     ) -> Result<(), Error> {
-        let known: HashSet<_> = self.conversations.iter().collect();
+        let known: HashSet<_> = self.subjects.iter().collect();
         let ledger = self.session.ledger();
-        let mut scan = Scan::new(&ledger);
-        while let Some(page) = scan.events(|mark| wants(mark.at)).await? {
+        let span = times.map(|(first, last)| Span {
+            range: Range {
+                first: day_of(first),
+                last: day_of(last),
+            },
+            axis: Axis::Archived,
+        });
+        let mut events = Indexed::new(self.session, &ledger, span).await?;
+        let wants = |mark: &Mark| {
+            let within = |at| times.is_none_or(|(first, last)| first <= at && at <= last);
+            mark.at.is_none_or(within)
+        };
+        while let Some(page) = events.next_of(wants).await? {
             self.session.go_on()?;
             let ids: Vec<_> = page.ids.into_iter().filter(|id| !known.contains(id)).collect();
             let read = |id| {
                 let ledger = ledger.clone();
                 async move { custody::of(&ledger, id).await }
             };
-            scan::each(self.session, CONVERSATIONS, ids, read, |(custodies, _)| {
+            scan::each(self.session, CONVERSATIONS, ids, read, |held| {
                 // The hashes of a chain that is not whole prove nothing.
-                for custody in custodies.iter().filter(|custody| custody.intact) {
-                    for leaf in Leaf::of(custody, false) {
+                let custodies = held.custodies.iter().filter(|custody| custody.intact);
+                let apart = held.apart.iter().filter(|chain| chain.intact);
+                let chains = custodies.map(|custody| &custody.events);
+                for events in chains.chain(apart.map(|chain| &chain.events)) {
+                    for leaf in Leaf::of(events, false) {
                         absent.remove(&leaf.entry);
                     }
                 }
@@ -339,7 +370,7 @@ impl<'a> Comparison<'a> {
             self.figures.young += u64::from(!known.sealed && young);
             if !known.sealed && !young {
                 missing
-                    .entry(known.conversation)
+                    .entry(known.subject)
                     .or_default()
                     .insert(entry.to_string());
             }
@@ -347,7 +378,7 @@ impl<'a> Comparison<'a> {
         let ledger = self.session.ledger();
         for (place, hashes) in missing {
             self.session.go_on()?;
-            let id = self.conversations[place];
+            let id = self.subjects[place];
             let events = ledger.events(id).await?.events;
             let missing =
                 |event: &&AuditEvent| event.text("eventHash").is_some_and(|hash| hashes.contains(hash));
@@ -362,24 +393,5 @@ impl<'a> Comparison<'a> {
         if !self.findings.contains(&finding) {
             self.findings.push(finding);
         }
-    }
-}
-
-/// Returns the finding that a record of a change of the audit table is.
-fn modified(record: &Tampering) -> Finding {
-    let what = match record.event_name.as_str() {
-        "REMOVE" => "removed",
-        "INSERT" => "written by something else than the archiver",
-        _ => "changed",
-    };
-    let event_id = record.key("eventId").unwrap_or_default();
-    let at = record.at.map(|at| format!(" at {at}")).unwrap_or_default();
-    Finding {
-        interaction_id: record.key("interactionId").map(str::to_owned),
-        ..Finding::of_log(
-            Code::AuditModified,
-            None,
-            format!("the item with the eventId {event_id} was {what}{at}"),
-        )
     }
 }

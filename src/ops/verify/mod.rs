@@ -1,6 +1,7 @@
 //! Proves that the archive is unchanged, byte by byte and event by event. The audit says what there has to be.
 
 mod check;
+mod ending;
 mod log;
 mod object;
 mod sample;
@@ -15,13 +16,14 @@ use serde::Serialize;
 use super::finding::{Code, Finding};
 use super::indexed::Indexed;
 use super::log::Outside;
-use super::scan::{self, Conversations, Portion, Scan};
+use super::scan::{self, Portion, Scan, Subjects};
 use super::span::{Axis, Span};
 use super::{Ended, Error, Listener, Session, Verdict};
-use crate::domain::record::Record;
+use crate::domain::audit::Subject;
 use crate::domain::recording::ConversationId;
 pub(super) use check::{Checked, Checker};
-pub use check::{Ending, Gone, Proof, Proven};
+pub use check::{Proof, Proven};
+pub use ending::{Ending, Gone};
 pub use log::Sealed;
 use log::{Comparison, Reverse};
 pub use sample::Sample;
@@ -56,8 +58,10 @@ pub struct Figures {
     pub proven: u64,
     /// Files of those with a change that is no finding, or of which not everything was recorded.
     pub noted: u64,
-    /// Files that ended lawfully: nothing has to lie there any more.
+    /// Files that ended: nothing has to lie there any more.
     pub gone: u64,
+    /// Files of those of which nothing is left that says when they were deleted.
+    pub untraced: u64,
     /// Bytes read back.
     pub bytes: u64,
     /// Audit events.
@@ -187,7 +191,8 @@ impl Verification<'_> {
         checker: &Arc<Checker>,
     ) -> Result<(), Error> {
         let reverse = Reverse::of(checker.span, named.is_empty() && self.sample.is_none());
-        self.log = Comparison::begin(self.session, outside, reverse).await?;
+        let sample = self.sample.clone().filter(|_| checker.span.is_none());
+        self.log = Comparison::begin(self.session, outside, reverse, sample).await?;
         self.all(named, checker).await?;
         if let Some(log) = self.log.take() {
             self.listener.at("the log");
@@ -202,30 +207,29 @@ impl Verification<'_> {
         if !named.is_empty() {
             self.listener.total(named.len() as u64);
             self.portion = Portion::new(named.len() as u64, named.len());
-            return self.conversations(named, checker).await;
+            let named = named.into_iter().map(Subject::from);
+            return self.subjects(named.collect(), checker).await;
         }
         let mut scanned = 0;
-        // 16 bytes for each conversation, so that the ledger is only asked about others.
+        // 18 bytes for each conversation, so that the ledger is only asked about others.
         let mut seen = HashSet::new();
         let span = checker.span;
-        let events = Indexed::new(&checker.ledger, span);
+        let events = Indexed::new(self.session, &checker.ledger, span);
         let mut events = self.session.unless_interrupted(events).await?;
         if let Some(items) = events.items {
             self.listener.total(items);
         }
-        let by_call = by_call(span);
         while let Some(page) = self.session.unless_interrupted(events.next()).await? {
             scanned += page.scanned;
-            if !by_call {
+            if span.is_none() {
                 seen.extend(page.ids.iter().copied());
             }
             self.listed(page, checker, Finding::unreadable_keys).await?;
         }
-        // The ledger does not know when a call was.
-        if !by_call {
+        // The ledger has no days to be asked for: a span would cost what the whole of it costs.
+        if span.is_none() {
             let mut records = Scan::new(&checker.ledger);
-            let wants = |record: &Record| span.is_none_or(|span| span.may_hold_record(record));
-            while let Some(mut page) = self.session.unless_interrupted(records.records(wants)).await? {
+            while let Some(mut page) = self.session.unless_interrupted(records.records(|_| true)).await? {
                 page.ids.retain(|id| !seen.contains(id));
                 page.scanned = 0;
                 self.listed(page, checker, Finding::unreadable).await?;
@@ -239,10 +243,10 @@ impl Verification<'_> {
         Ok(())
     }
 
-    /// Checks the conversations of a page.
+    /// Checks the conversations of a page, and the other subjects.
     async fn listed(
         &mut self,
-        page: Conversations,
+        page: Subjects,
         checker: &Arc<Checker>,
         unreadable: fn((String, String)) -> Finding,
     ) -> Result<(), Error> {
@@ -254,11 +258,11 @@ impl Verification<'_> {
         if ids.is_empty() {
             self.listener.steps(page.scanned);
         }
-        self.conversations(ids, checker).await
+        self.subjects(ids, checker).await
     }
 
-    /// Returns the conversations that are in the sample.
-    fn sampled(&mut self, mut ids: Vec<ConversationId>) -> Vec<ConversationId> {
+    /// Returns the subjects that are in the sample.
+    fn sampled(&mut self, mut ids: Vec<Subject>) -> Vec<Subject> {
         if let (Some(sample), Some(sampled)) = (&self.sample, &mut self.figures.sample) {
             let all = ids.len();
             ids.retain(|id| sample.holds(&id.to_string()));
@@ -267,10 +271,10 @@ impl Verification<'_> {
         ids
     }
 
-    async fn conversations(&mut self, ids: Vec<ConversationId>, checker: &Arc<Checker>) -> Result<(), Error> {
+    async fn subjects(&mut self, ids: Vec<Subject>, checker: &Arc<Checker>) -> Result<(), Error> {
         self.each(ids, |id| {
             let checker = checker.clone();
-            async move { checker.conversation(id).await }
+            async move { checker.subject(id).await }
         })
         .await
     }
@@ -294,10 +298,12 @@ impl Verification<'_> {
         figures.erased += checked.erased;
         figures.objects += checked.objects;
         figures.proven += checked.proven.len() as u64;
-        if let (Some(log), Some(id)) = (&mut self.log, checked.conversation) {
+        if let (Some(log), Some(id)) = (&mut self.log, checked.subject) {
             log.add(id, checked.leaves);
         }
         figures.gone += checked.gone.len() as u64;
+        let untraced = checked.gone.iter().filter(|gone| gone.ending == Ending::Untraced);
+        figures.untraced += untraced.count() as u64;
         self.elsewhere.extend(checked.elsewhere);
         if self.searches {
             self.named.extend(checked.named);

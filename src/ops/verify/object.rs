@@ -243,25 +243,6 @@ impl Comparison {
     }
 }
 
-/// Returns since when an object is lawfully gone: its lock, as archived, had ended when it was deleted, and no other
-/// bytes were put in its place. `versions` are those that are still there. Without a lock nothing says how long an
-/// object had to stay, so it never is.
-pub(super) fn expired(stored: &Stored, versions: &[Version], now: Timestamp) -> Option<Timestamp> {
-    let kept = &stored.stored_as.as_ref()?.kept;
-    let until = kept.retain_until.filter(|until| *until <= now)?;
-    let archived = kept.answer.version_id.as_deref().unwrap_or("null");
-    if versions
-        .iter()
-        .any(|version| !version.is_marker && version.id != archived)
-    {
-        return None;
-    }
-    let markers = versions.iter().filter(|version| version.is_marker);
-    let hidden: Option<Vec<_>> = markers.map(|marker| marker.written).collect();
-    let since = hidden?.into_iter().min().unwrap_or(until);
-    (since >= until).then_some(since)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -439,54 +420,5 @@ mod tests {
         comparison.attributes(&kept(Some("one")), &kept(Some("other")));
         let codes: Vec<_> = comparison.findings.iter().map(|(code, _)| *code).collect();
         assert_eq!(codes, [Code::TagDiffers, Code::ObjectAttributes]);
-    }
-
-    #[test]
-    fn an_object_expires_no_sooner_than_its_lock() {
-        let at = moment("2026-01-01T00:00:00Z");
-        let stored = |until: Option<&str>| {
-            let answer = StoreAnswer {
-                version_id: Some("1".to_owned()),
-                ..StoreAnswer::default()
-            };
-            let kept = Kept {
-                answer,
-                ..locked(until.map(|_| "GOVERNANCE"), until)
-            };
-            stored(Some(StoredAs {
-                archived_at: at,
-                multipart: false,
-                kept,
-            }))
-        };
-        let version = |id: &str, is_marker: bool, written: &str| Version {
-            id: id.to_owned(),
-            is_marker,
-            written: Some(moment(written)),
-        };
-        let archived = || version("1", false, "2026-01-01T00:00:00Z");
-        let marker = |written| version("2", true, written);
-        for (until, versions, now, since) in [
-            (Some(UNTIL), vec![archived(), marker(UNTIL)], LATER, Some(UNTIL)),
-            (Some(UNTIL), vec![], LATER, Some(UNTIL)),
-            (Some(UNTIL), vec![], "2026-06-01T00:00:00Z", None),
-            // Hidden before the lock had ended, though it has ended since.
-            (
-                Some(UNTIL),
-                vec![archived(), marker("2026-06-01T00:00:00Z")],
-                LATER,
-                None,
-            ),
-            (
-                Some(UNTIL),
-                vec![version("3", false, LATER), marker(LATER)],
-                LATER,
-                None,
-            ),
-            (None, vec![archived(), marker(UNTIL)], LATER, None),
-        ] {
-            let found = expired(&stored(until), &versions, moment(now));
-            assert_eq!(found, since.map(moment), "{until:?} {versions:?} {now}");
-        }
     }
 }

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use super::check::{Checked, Checker, about, fingerprint};
 use super::{Portion, Verification};
 use crate::aws::storage::Label;
-use crate::domain::audit::{Action, AuditEvent};
+use crate::domain::audit::{Action, Apart, AuditEvent};
 use crate::domain::recording::{ArchiveKey, ArchivedFile, ConversationId};
 use crate::error::Error;
 use crate::ops::finding::{Code, Finding};
@@ -66,7 +66,7 @@ impl Verification<'_> {
             self.portion = Portion::default();
             self.each(others, |id| {
                 let checker = checker.clone();
-                async move { checker.conversation_in(id, None).await }
+                async move { checker.subject_in(id.into(), None).await }
             })
             .await?;
             from = page.next;
@@ -133,24 +133,24 @@ impl Checker {
             checked.elsewhere = id.filter(|_| self.span.is_some());
             return Ok(checked);
         }
+        // Only a chain that the ledger knows says what is stored.
+        let of_archiving = |event: &&AuditEvent| {
+            let apart = |id: ConversationId| Apart::parse(id.into(), event.recording().unwrap_or_default());
+            id.and_then(apart).is_none()
+        };
+        let events: Vec<_> = events.events.iter().filter(of_archiving).collect();
         for (place, label) in objects {
             let told = place.to_string();
             let names = |event: &&AuditEvent| event.archive_key() == Some(told.as_str());
-            let named: Vec<_> = events.events.iter().filter(names).collect();
-            let mut stored = named
-                .iter()
-                .filter(|event| event.action().is_some_and(Action::stores));
-            match stored.next() {
-                // The bucket says that it is of these days, and its event does not.
-                Some(event) => {
-                    let holds = |at| self.span.is_none_or(|span| span.range.holds(at));
-                    if !event.timestamp().is_some_and(holds) {
-                        checked.elsewhere = id.filter(|_| self.span.is_some());
-                    }
-                }
-                None => checked
-                    .findings
-                    .extend(self.unrecorded(&place, label, &named).await),
+            let named: Vec<_> = events.iter().copied().filter(names).collect();
+            let mut actions = named.iter().filter_map(|event| event.action());
+            if actions.any(Action::stores) {
+                // The bucket says that it is of these days, and no event of these days led to it: its event has another
+                // time, or the index does not hold it.
+                checked.elsewhere = id.filter(|_| self.span.is_some());
+            } else {
+                let unrecorded = self.unrecorded(&place, label, &named).await;
+                checked.findings.extend(unrecorded);
             }
         }
         Ok(checked)

@@ -11,7 +11,8 @@ use tower::ServiceExt as _;
 use winterbaume_core::{MockResponse, MockService as _};
 use winterbaume_secretsmanager::SecretsManagerService;
 
-use super::{dynamodb, kms, queues, topics};
+use super::s3::cold::Accepted;
+use super::{dynamodb, functions, kms, queues, topics};
 use crate::sim::names::ACCOUNT_ID;
 use crate::sim::wire::Service;
 
@@ -26,6 +27,7 @@ pub(super) struct Services {
     pub(super) queues: Arc<queues::Queues>,
     pub(super) keys: Arc<kms::Keys>,
     pub(super) topics: Arc<topics::Topics>,
+    pub(super) functions: Arc<functions::Functions>,
     pub(super) secrets: Arc<SecretsManagerService>,
 }
 
@@ -51,6 +53,9 @@ fn is_query(parts: &Parts) -> bool {
 }
 
 fn target(parts: &Parts) -> Option<(Service, &str)> {
+    if functions::is_lambda(parts) {
+        return Some((Service::Lambda, "Invoke"));
+    }
     if is_query(parts) {
         // The operation stands in the body; whose it is, in the scope of the signature.
         let signature = parts
@@ -122,6 +127,7 @@ fn s3_operation(parts: &Parts) -> &'static str {
         ("PUT", true) if has("legal-hold") => "PutObjectLegalHold",
         ("PUT", true) if copy => "CopyObject",
         ("PUT", true) => "PutObject",
+        ("POST", true) if has("restore") => "RestoreObject",
         ("POST", true) if has("uploads") => "CreateMultipartUpload",
         ("POST", true) if has("uploadId") => "CompleteMultipartUpload",
         ("DELETE", true) if has("uploadId") => "AbortMultipartUpload",
@@ -148,6 +154,7 @@ impl Services {
         match service {
             Service::Sts => caller_identity(&body),
             Service::Sns => self.topics.call(&body),
+            Service::Lambda => self.functions.call(&parts, &body).await,
             Service::DynamoDb | Service::Streams => self.dynamodb.call(parts, body).await,
             Service::Kms => self.keys.call(&operation, &body),
             Service::Sqs => answer(self.queues.call(&operation, parts, body).await),
@@ -162,7 +169,13 @@ impl Services {
             return access_denied();
         }
         match self.s3.oneshot(request).await {
-            Ok(response) => response.map(Body::new),
+            Ok(response) => {
+                let mut response = response.map(Body::new);
+                if response.extensions().get::<Accepted>().is_some() {
+                    *response.status_mut() = StatusCode::ACCEPTED;
+                }
+                response
+            }
             Err(error) => plain(
                 StatusCode::INTERNAL_SERVER_ERROR,
                 &format!("S3 simulator: {error:?}"),

@@ -5,6 +5,7 @@
 
 mod dynamodb;
 mod front;
+mod functions;
 mod kept;
 mod kms;
 mod queues;
@@ -15,6 +16,7 @@ mod topics;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::pin::Pin;
 use std::sync::Arc;
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};
@@ -25,7 +27,7 @@ use aws_sdk_dynamodb::types::{
 use aws_sdk_kms::types::{KeySpec, KeyUsageType};
 use aws_sdk_s3::config::{Credentials, SharedCredentialsProvider};
 use aws_sdk_sqs::types::QueueAttributeName;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 use winterbaume_secretsmanager::SecretsManagerService;
@@ -33,6 +35,7 @@ use winterbaume_secretsmanager::SecretsManagerService;
 pub use super::names::{ACCESS_KEY_ID, ACCOUNT_ID, REGION, SECRET_ACCESS_KEY};
 use super::site::{Ports, Site};
 use super::wire::{Wire, bind_on};
+pub use functions::Invoked;
 pub use queues::SentMessage;
 pub use stream::{Stream, StreamError};
 
@@ -97,6 +100,7 @@ struct Inner {
     store: s3::Store,
     queues: Arc<queues::Queues>,
     topics: Arc<topics::Topics>,
+    functions: Arc<functions::Functions>,
     tasks: [JoinHandle<()>; 2],
     /// Removed at the end.
     temporary_folder: Option<PathBuf>,
@@ -147,11 +151,13 @@ impl Aws {
         let kept_keys = (storage == Storage::Folder).then(|| folder.join("kms.json"));
         let queues = Arc::new(queues::Queues::open(url.clone(), kept.as_deref())?);
         let topics = Arc::<topics::Topics>::default();
+        let functions = Arc::<functions::Functions>::default();
         let router = front::router(front::Services {
             s3: store.service(ACCESS_KEY_ID, SECRET_ACCESS_KEY),
             dynamodb,
             queues: queues.clone(),
             topics: topics.clone(),
+            functions: functions.clone(),
             keys: Arc::new(kms::Keys::open(kept_keys.as_deref())?),
             secrets: Arc::new(SecretsManagerService::new()),
         });
@@ -163,6 +169,7 @@ impl Aws {
                 store,
                 queues,
                 topics,
+                functions,
                 tasks: [front, tables],
                 temporary_folder,
             }),
@@ -240,6 +247,16 @@ impl Aws {
         let arn = arn.ok_or_else(|| format!("the table {table} has no stream"))?;
         let client = aws_sdk_dynamodbstreams::Client::new(&self.sdk_config());
         Ok(Stream::new(client, arn))
+    }
+
+    /// Lets this closure answer each `Invoke` of the function `name`.
+    pub fn serve_function<F>(&self, name: &str, code: impl Fn(Value) -> F + Send + Sync + 'static)
+    where
+        F: Future<Output = Invoked> + Send + 'static,
+    {
+        let code =
+            move |payload| -> Pin<Box<dyn Future<Output = Invoked> + Send>> { Box::pin(code(payload)) };
+        self.inner.functions.serve(name, Arc::new(code));
     }
 
     /// Creates an SNS topic and returns its ARN.
@@ -375,6 +392,17 @@ impl Aws {
     /// Gives an object another storage class in place, as a lifecycle rule does. Returns whether there is one.
     pub fn transition(&self, bucket: &str, key: &str, class: &str) -> bool {
         self.inner.store.transition(bucket, key, class)
+    }
+
+    /// Moves an object of the class `INTELLIGENT_TIERING` into its tier `ARCHIVE_ACCESS` or `DEEP_ARCHIVE_ACCESS`.
+    /// Returns whether there is one.
+    pub fn archive(&self, bucket: &str, key: &str, tier: &str) -> bool {
+        self.inner.store.archive(bucket, key, tier)
+    }
+
+    /// Ends the restore of an object that is under way. Returns whether there is such an object.
+    pub fn finish_restore(&self, bucket: &str, key: &str) -> bool {
+        self.inner.store.finish_restore(bucket, key)
     }
 
     /// Returns the keys of all multipart uploads neither completed nor aborted.

@@ -13,7 +13,7 @@ use crate::support::{Bench, CONVERSATION, RECORDING, SETTLING, call, invoke};
 use crate::work::Work;
 
 /// Returns an archived call of three days ago that is settled, and its day.
-async fn settled() -> (Bench, String) {
+pub(super) async fn settled() -> (Bench, String) {
     let start: Timestamp = Timestamp::now() - SignedDuration::from_hours(72);
     let mut conversation = Conversation::new(CONVERSATION).lasting(start, SignedDuration::from_mins(5));
     conversation.marked = Some(true);
@@ -31,7 +31,7 @@ async fn settled() -> (Bench, String) {
     (bench, start.strftime("%Y-%m-%d").to_string())
 }
 
-async fn run(bench: &Bench, command: &[&str], day: &str) -> Ran {
+pub(super) async fn run(bench: &Bench, command: &[&str], day: &str) -> Ran {
     let settles = super::command(
         bench,
         &[command, &["--json", "--from", day, "--to", day]].concat(),

@@ -4,13 +4,14 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::{SignedDuration, Timestamp};
 use recording_archiver::domain::audit::Shard;
 use recording_archiver::domain::days::{day_of, start_of};
-use recording_archiver::sim::LEDGER_TABLE;
 use recording_archiver::sim::genesys::{Conversation, Recording};
 use recording_archiver::sim::wire::Service;
+use recording_archiver::sim::{AUDIT_TABLE, BUCKET, LEDGER_TABLE};
 use serde_json::{Map, Value, json};
 
-use super::tampering::acts::rewrite;
-use super::{Ran, archivectl};
+use super::log::made::Made;
+use super::tampering::acts::{older_call, rewrite};
+use super::{Ran, archivectl, command, end};
 use crate::support::{Bench, call, invoke};
 
 const DAY: SignedDuration = SignedDuration::from_hours(24);
@@ -215,4 +216,156 @@ async fn days_of_calls_are_found_whenever_they_were_archived() {
     let (queried, scans) = counted(&bench, &range).await;
     assert_eq!(queried.summary()["recordings"], 2, "{queried:?}");
     assert_eq!(scans, 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_day_on_which_a_former_version_wrote_is_scanned_as_the_sealer_saw_it() {
+    let bench = archived(3, DAY).await;
+    let day_of_both = midnight(&bench, 2);
+    moved(&bench, 0, day_of_both - DAY * 3, Writer::OfNow).await;
+    moved(&bench, 1, day_of_both + DAY / 3, Writer::OfNow).await;
+    bench.seal_all().await;
+    let range = day(day_of_both);
+    let range = ["report", "--from", &range, "--to", &range, "--json"];
+    let (before, scans) = counted(&bench, &range).await;
+    assert_eq!((recordings(&before), scans), (vec![1], 0));
+    // The function was rolled back.
+    moved(&bench, 2, day_of_both + DAY / 2, Writer::Older).await;
+    bench.seal_all().await;
+    let (after, scans) = counted(&bench, &range).await;
+    assert_eq!((recordings(&after), scans > 0), (vec![2], true), "{after:?}");
+    // The days around it are read by the index.
+    for days in [1, 0] {
+        let other = day(midnight(&bench, days));
+        let (ran, scans) = counted(&bench, &["report", "--from", &other, "--to", &other]).await;
+        assert_eq!((ran.code(), scans), (Some(3), 0), "{ran:?}");
+    }
+    let ran = archivectl(&bench, &["log", "verify"]).await;
+    assert_eq!(ran.code(), Some(0), "{ran:?}");
+    // An import sees them as well.
+    bench.empty_the_log().await;
+    bench.serve_sealer(900);
+    let mut import = command(&bench, &["log", "import"]);
+    import.env("SEALER_FUNCTION_NAME", recording_archiver::sim::SEALER);
+    let ran = end(import.spawn().unwrap()).await;
+    assert_eq!(ran.code(), Some(0), "{ran:?}");
+    let (imported, _) = counted(&bench, &range).await;
+    assert_eq!(imported.stdout, after.stdout);
+}
+
+/// Runs a verification of a day without a log, and returns with it how many requests to DynamoDB and S3 it made.
+async fn verified(bench: &Bench, of: &str) -> (Ran, [usize; 2]) {
+    let services = [Service::DynamoDb, Service::S3];
+    let count = |service| {
+        let exchanges = bench.world.wire.exchanges();
+        exchanges.iter().filter(|call| call.service == service).count()
+    };
+    let before = services.map(count);
+    let mut command = command(bench, &["verify", "--from", of, "--to", of, "--json"]);
+    let ran = end(command.env_remove("SEAL_BUCKET_NAME").spawn().unwrap()).await;
+    let after = services.map(count);
+    (ran, [after[0] - before[0], after[1] - before[1]])
+}
+
+/// Puts so many large items of a day into both tables, each of a conversation of its own.
+async fn crowd(bench: &Bench, numbers: std::ops::Range<usize>, of: Timestamp) {
+    let text = |text: &str| AttributeValue::S(text.to_owned());
+    for (table, sort) in [(AUDIT_TABLE, "eventId"), (LEDGER_TABLE, "recordingId")] {
+        for number in numbers.clone() {
+            let id = conversation(number);
+            let put = bench.world.aws.dynamodb().put_item().table_name(table);
+            let put = put.item("day", text(&Shard::of(&id).on(day_of(of))));
+            let put = put
+                .item("interactionId", text(&id))
+                .item(sort, text(&of.to_string()));
+            let put = put.item("timestamp", text(&of.to_string()));
+            let put = put.item("filler", text(&"x".repeat(100_000)));
+            put.send().await.unwrap();
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_object_leads_to_what_the_index_does_not_hold() {
+    let bench = archived(1, DAY).await;
+    let now = bench.clock.now();
+    // What shows that the index is complete.
+    crowd(&bench, 100..101, now - DAY * 3).await;
+    moved(&bench, 0, now, Writer::Older).await;
+    let today = day(now);
+    let (ran, _) = verified(&bench, &today).await;
+    assert_eq!(
+        (ran.code(), &ran.summary()["files"]),
+        (Some(0), &json!(1)),
+        "{ran:?}"
+    );
+    let key = format!("recordings/{}/{}.wav", conversation(0), recording(0));
+    let head = bench.object(&key).await.unwrap().head;
+    let put = bench.world.aws.s3().put_object().bucket(BUCKET).key(&key);
+    let put = put.set_metadata(head.metadata().cloned());
+    put.body(b"mine".to_vec().into()).send().await.unwrap();
+    let (ran, _) = verified(&bench, &today).await;
+    assert!(ran.stdout.contains("size_differs"), "{ran:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_span_costs_the_same_whatever_the_archive_holds_besides() {
+    let bench = archived(2, DAY).await;
+    let today = day(bench.clock.now());
+    crowd(&bench, 100..110, bench.clock.now() - DAY * 3).await;
+    let (ran, few) = verified(&bench, &today).await;
+    assert_eq!(
+        (ran.code(), &ran.summary()["recordings"]),
+        (Some(0), &json!(2)),
+        "{ran:?}"
+    );
+    crowd(&bench, 110..200, bench.clock.now() - DAY * 3).await;
+    let (ran, many) = verified(&bench, &today).await;
+    assert_eq!(
+        (ran.code(), &ran.summary()["recordings"]),
+        (Some(0), &json!(2)),
+        "{ran:?}"
+    );
+    assert_eq!(few, many, "requests to DynamoDB and to S3");
+    // What the table is; whether a day before has events, of which the third last is the first; the day; its calls.
+    assert_eq!(many[0], 1 + 2 * 16 + 16 + 2 * 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn with_a_log_too_a_day_is_read_by_queries_and_what_was_sealed_in_it_is_looked_up_around_it() {
+    let bench = Bench::new().await;
+    let midnight = midnight(&bench, 0);
+    older_call(&bench, &conversation(8), midnight - DAY * 6).await;
+    let mut log = Made::new(&bench, "archive-log", 1).await;
+    log.seal_all(&bench).await;
+    log.checkpoint_at(midnight - DAY / 24).await;
+    // Written before midnight, and sealed after it.
+    older_call(&bench, &conversation(9), midnight - DAY / 48).await;
+    let one = Recording::audio(recording(0), [call()]);
+    bench
+        .world
+        .genesys
+        .add(Conversation::new(conversation(0)).recording(one));
+    bench
+        .invoke(json!({"conversationId": conversation(0)}))
+        .await
+        .unwrap();
+    log.seal_all(&bench).await;
+    log.checkpoint().await;
+    let scans = bench.world.wire.count(Service::DynamoDb, "Scan");
+    let today = day(bench.clock.now());
+    let ran = log
+        .archivectl(&bench, &["verify", "--from", &today, "--to", &today, "--json"])
+        .await;
+    assert_eq!(ran.code(), Some(0), "{ran:?}");
+    let summary = ran.summary();
+    assert_eq!(
+        (&summary["conversations"], &summary["log"]["records"]),
+        (&json!(1), &json!(0))
+    );
+    assert!(
+        summary["log"]["leaves"].as_u64() > summary["events"].as_u64(),
+        "{summary}"
+    );
+    assert_eq!(bench.world.wire.count(Service::DynamoDb, "Scan"), scans);
 }

@@ -2,6 +2,7 @@
 
 mod edges;
 mod evidence;
+mod log;
 
 use std::collections::BTreeMap;
 
@@ -37,13 +38,15 @@ fn checks(ran: &Ran) -> BTreeMap<String, (String, String)> {
 }
 
 /// What is told of the evidence in the simulators, where nothing guards it.
-const UNGUARDED: [(&str, &str); 8] = [
+const UNGUARDED: [(&str, &str); 10] = [
     ("object_lock", "warning"),
     ("versioning", "warning"),
     ("bucket_policy", "warning"),
     ("encryption", "skipped"),
     ("audit_protection", "skipped"),
     ("ledger_protection", "skipped"),
+    ("log_protection", "warning"),
+    ("checkpoint", "warning"),
     ("log_retention", "skipped"),
     ("trail", "skipped"),
 ];
@@ -119,7 +122,7 @@ async fn a_sound_set_up_is_all_ok_and_is_left_as_it_was() {
     let ran = doctor(&bench, &letters, &["--webhook"]).await;
     assert_eq!(ran.code(), Some(0), "{ran:?}");
     assert!(
-        ran.stdout.contains("ok 24, warnings 3, problems 0"),
+        ran.stdout.contains("ok 25, warnings 5, problems 0"),
         "{}",
         ran.stdout
     );

@@ -2,7 +2,9 @@
 
 mod damage;
 mod foreign;
+mod invented;
 pub(super) mod made;
+mod records;
 pub(super) mod rewritten;
 
 use std::collections::BTreeSet;
@@ -14,6 +16,7 @@ use recording_archiver::aws::ledger::from_item;
 use recording_archiver::domain::audit::AuditEvent;
 use recording_archiver::seal::Entry;
 use recording_archiver::sim::AUDIT_TABLE;
+use recording_archiver::sim::wire::Service;
 use serde_json::{Map, Value, json};
 use tlog_tiles::tlog::{Hash, check_record, record_hash};
 
@@ -214,6 +217,37 @@ async fn audit_says_which_events_are_sealed() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn audit_holds_the_log_against_a_checkpoint_that_was_kept() {
+    let (bench, log) = sealed().await;
+    let mut other = Made::new(&bench, "another-log", 1).await;
+    other.seal(&[entry(1)]).await;
+    let (other, kept) = (other.checkpoint().await, log.files.file("kept"));
+    let newest = log
+        .keys()
+        .await
+        .into_iter()
+        .rfind(|key| key.starts_with("checkpoints/"));
+    std::fs::write(&kept, log.object(&newest.unwrap()).await).unwrap();
+    for (checkpoint, code) in [(&kept, 0), (&other, 1)] {
+        let arguments = ["audit", CONVERSATION, "--json", "--checkpoint", checkpoint];
+        let ran = log.archivectl(&bench, &arguments).await;
+        assert_eq!(ran.code(), Some(code), "{ran:?}");
+        let summary = ran.summary();
+        assert_eq!(summary["sealed"]["kept"], true);
+        let inconsistent = summary["findings"].to_string().contains("log_inconsistent");
+        assert_eq!(inconsistent, code == 1, "{ran:?}");
+    }
+    let arguments = ["audit", CONVERSATION, "--html", "-", "--checkpoint", &kept];
+    let page = log.archivectl(&bench, &arguments).await.stdout;
+    assert!(
+        page.contains("goes on from the checkpoint that was given"),
+        "{page}"
+    );
+    let ran = log.archivectl(&bench, &["audit", CONVERSATION, "--json"]).await;
+    assert_eq!(ran.summary()["sealed"]["kept"], false);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_a_log_verify_says_so_and_a_checkpoint_cannot_be_given() {
     let (bench, mut log) = sealed().await;
     let kept = log.checkpoint().await;
@@ -227,12 +261,20 @@ async fn without_a_log_verify_says_so_and_a_checkpoint_cannot_be_given() {
             .contains("no log is configured: nothing was held against a log"),
         "{ran:?}"
     );
-    let ran = without(&["verify", "--checkpoint", &kept]).await;
-    assert_eq!(ran.code(), Some(2), "{ran:?}");
+    for command in [&["verify"][..], &["audit", CONVERSATION]] {
+        let ran = without(&[command, &["--checkpoint", &kept]].concat()).await;
+        assert_eq!(ran.code(), Some(2), "{ran:?}");
+        assert!(
+            ran.stderr.contains("no log to hold the checkpoint against"),
+            "{ran:?}"
+        );
+    }
     let ran = without(&["log", "show"]).await;
     assert!(ran.stderr.contains("SEAL_BUCKET_NAME is not set"), "{ran:?}");
     let ran = without(&["audit", CONVERSATION, "--json"]).await;
     assert_eq!(ran.summary()["sealed"], Value::Null);
+    let ran = without(&["audit", CONVERSATION]).await;
+    assert!(ran.stdout.contains("no log is configured"), "{ran:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -289,19 +331,20 @@ async fn the_key_may_be_a_verifier_key_pem_or_der_and_another_one_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_proof_of_an_event_holds_by_its_id_and_by_its_hash() {
+async fn the_proof_of_an_event_holds_by_its_place_and_by_its_hash() {
     let (bench, log) = sealed().await;
     let events = bench.audit(CONVERSATION, RECORDING).await;
     let text = |event: &AuditEvent, name| event.text(name).unwrap().to_owned();
     let (hash, id) = (text(&events[1], "eventHash"), text(&events[1], "eventId"));
+    let scans = bench.world.wire.count(Service::DynamoDb, "Scan");
     let path = log.files.file("event.tlog-proof");
-    for event in [&hash, &id] {
+    for event in [&[&*hash][..], &[CONVERSATION, RECORDING, "2"]] {
         let ran = log
-            .archivectl(&bench, &["log", "prove", event, "--out", &path])
+            .archivectl(&bench, &[&["log", "prove", "--out", &path], event].concat())
             .await;
         assert_eq!(ran.code(), Some(0), "{ran:?}");
         let proof = std::fs::read_to_string(&path).unwrap();
-        let printed = log.archivectl(&bench, &["log", "prove", event]).await;
+        let printed = log.archivectl(&bench, &[&["log", "prove"], event].concat()).await;
         assert_eq!(printed.stdout, proof, "the same without a file");
         let (head, note) = proof.split_once("\n\n").unwrap();
         let mut lines = head.lines();
@@ -332,8 +375,21 @@ async fn the_proof_of_an_event_holds_by_its_id_and_by_its_hash() {
         (Some(1), true),
         "{ran:?}"
     );
-    let ran = log.archivectl(&bench, &["log", "prove", "no-event"]).await;
-    assert_eq!(ran.code(), Some(2), "{ran:?}");
+    assert_eq!(bench.world.wire.count(Service::DynamoDb, "Scan"), scans);
+    for (event, why) in [
+        (&[&*id][..], "is no eventHash"),
+        (
+            &[CONVERSATION, RECORDING],
+            "by conversation, recording and number",
+        ),
+        (&["no-id", RECORDING, "2"], "no-id"),
+        (&[CONVERSATION, RECORDING, "two"], "two is no number"),
+        (&[CONVERSATION, RECORDING, "99"], "the audit has no event 99"),
+        (&[CONVERSATION, "-", "1"], "recording -"),
+    ] {
+        let ran = log.archivectl(&bench, &[&["log", "prove"], event].concat()).await;
+        assert_eq!((ran.code(), ran.stderr.contains(why)), (Some(2), true), "{ran:?}");
+    }
 }
 
 fn sha256_of_nothing() -> String {

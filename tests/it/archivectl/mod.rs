@@ -1,5 +1,6 @@
 //! The operators' command line, as a process of its own against the simulators.
 
+mod apart;
 mod audit;
 mod backfill;
 mod contradicted;
@@ -12,6 +13,8 @@ mod files;
 mod find;
 mod foreign;
 mod general;
+mod get;
+mod import;
 mod log;
 mod manners;
 mod pages;

@@ -11,10 +11,12 @@ use std::collections::BTreeSet;
 
 use futures_util::{StreamExt as _, stream};
 use recording_archiver::sim::genesys::{Conversation, Recording};
+use recording_archiver::sim::wire::{Fault, Service};
 use serde_json::json;
 
 use super::archivectl;
 use super::log::rewritten;
+use crate::sealer::{deliver, sign};
 use crate::support::{Bench, CONVERSATION, call, invoke};
 use acts::Act;
 
@@ -140,6 +142,12 @@ const TABLE: [Tampering; 26] = [
 
 /// Returns an archive of two calls under a lock, in a bucket that keeps versions.
 async fn archive() -> Bench {
+    let bench = unsealed().await;
+    bench.seal_all().await;
+    bench
+}
+
+async fn unsealed() -> Bench {
     let bench = Bench::with_a_call().await;
     acts::keep_versions(&bench).await;
     let split = Recording::audio(SPLIT_RECORDING, [call(), call()]);
@@ -154,7 +162,23 @@ async fn archive() -> Bench {
         let summary = invoke(&handler, json!({"conversationId": conversation})).await;
         assert_eq!(summary.unwrap()["results"][0]["outcome"], "archived");
     }
-    bench.seal_all().await;
+    bench
+}
+
+/// Returns the same archive, and in it a call of an earlier day, so that its days are read by the audit's index.
+async fn indexed_archive() -> Bench {
+    let bench = unsealed().await;
+    let at = bench.clock.now() - acts::HOUR * 72;
+    acts::older_call(&bench, "c0000000-0000-4000-8000-000000000003", at).await;
+    // As if it had been written then: its events of before it was moved are sealed nowhere.
+    let (mut records, hashes) = (bench.streamed().await, bench.event_hashes().await);
+    records.retain(|record| {
+        let hash = record["dynamodb"]["NewImage"]["eventHash"]["S"].as_str();
+        hash.is_some_and(|hash| hashes.contains(&hash.parse().unwrap()))
+    });
+    let sealer = bench.sealer(&[]);
+    deliver(&sealer, &records).await.unwrap();
+    sign(&sealer).await.unwrap();
     bench
 }
 
@@ -176,7 +200,7 @@ fn the_day(bench: &Bench) -> [String; 4] {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_tampering_is_found_over_all_of_the_archive_and_over_its_day() {
-    let clean = archive().await;
+    let clean = indexed_archive().await;
     assert_eq!(found(&clean, &[]).await, BTreeSet::new());
     let mut missed = Vec::new();
     for Tampering {
@@ -185,15 +209,24 @@ async fn every_tampering_is_found_over_all_of_the_archive_and_over_its_day() {
         found: expected,
     } in TABLE
     {
-        let bench = archive().await;
+        let bench = indexed_archive().await;
         act()(&bench).await;
         let day = the_day(&bench);
         let day: Vec<_> = day.iter().map(String::as_str).collect();
-        for arguments in [&[][..], &day] {
+        for (arguments, by_index) in [(&[][..], false), (&day, true), (&day, false)] {
+            if !by_index {
+                // Whoever may not describe the table reads all of it.
+                let refused = Fault::status(400);
+                bench
+                    .world
+                    .wire
+                    .disturb_next(Service::DynamoDb, "DescribeTable", 1, refused);
+            }
             let codes = found(&bench, arguments).await;
+            bench.world.wire.calm();
             if !expected.iter().all(|code| codes.contains(*code)) {
                 missed.push(format!(
-                    "{name} {arguments:?}: {expected:?} expected, {codes:?} found"
+                    "{name} {arguments:?}, by index: {by_index}: {expected:?} expected, {codes:?} found"
                 ));
             }
         }

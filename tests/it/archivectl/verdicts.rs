@@ -1,12 +1,13 @@
 //! What `verify` and `audit` conclude of what they see, and what it costs them.
 
 use aws_sdk_dynamodb::types::AttributeValue;
+use jiff::SignedDuration;
 use recording_archiver::sim::genesys::{Conversation, Recording};
 use recording_archiver::sim::wire::{Fault, Service};
 use recording_archiver::sim::{BUCKET, LEDGER_TABLE};
 use serde_json::json;
 
-use super::tampering::acts::{HOUR, keep_versions, retime, rewrite};
+use super::tampering::acts::{HOUR, keep_versions, purge, retime, rewrite};
 use super::{Folder, archivectl, command, end, items, put, signal};
 use crate::support::{Bench, CONVERSATION, KEY, RECORDING, call, invoke};
 
@@ -75,22 +76,27 @@ async fn a_conversation_of_other_days_is_checked_once_however_many_objects_lead_
     );
 }
 
+/// Returns an archived call whose lock, as its audit tells, ended, or ends, so far from now.
+async fn locked(left: SignedDuration) -> Bench {
+    let bench = Bench::with_a_call().await;
+    keep_versions(&bench).await;
+    bench.archive().await;
+    let until = bench.clock.now() + left;
+    let until = until.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+    let head = rewrite(&bench, [CONVERSATION, RECORDING], |event| {
+        if event["action"] == "archive.stored" {
+            event.insert("lockMode".to_owned(), json!("GOVERNANCE"));
+            event.insert("retainUntil".to_owned(), json!(until));
+        }
+    });
+    continue_at(&bench, &head.await, &[]).await;
+    bench
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_deleted_after_its_lock_had_ended_has_expired_and_before_that_is_missing() {
     for (left, code, found) in [(-HOUR, 3, 0), (HOUR, 1, 2)] {
-        let bench = Bench::with_a_call().await;
-        keep_versions(&bench).await;
-        bench.archive().await;
-        let until = (bench.clock.now() + left)
-            .strftime("%Y-%m-%dT%H:%M:%SZ")
-            .to_string();
-        let head = rewrite(&bench, [CONVERSATION, RECORDING], |event| {
-            if event["action"] == "archive.stored" {
-                event.insert("lockMode".to_owned(), json!("GOVERNANCE"));
-                event.insert("retainUntil".to_owned(), json!(until));
-            }
-        });
-        continue_at(&bench, &head.await, &[]).await;
+        let bench = locked(left).await;
         let delete = bench.world.aws.s3().delete_object().bucket(BUCKET).key(KEY);
         delete.send().await.unwrap();
         let ran = archivectl(&bench, &["verify", "--json"]).await;
@@ -99,9 +105,10 @@ async fn what_was_deleted_after_its_lock_had_ended_has_expired_and_before_that_i
         let findings = items.iter().filter(|item| item["code"].is_string());
         assert_eq!(findings.count(), found, "{items:?}");
         let expired = items.iter().filter(|item| item["ending"] == "expired").count();
+        let figures = ran.summary();
         assert_eq!(
-            (expired == 1, &ran.summary()["gone"]),
-            (code == 3, &json!(expired)),
+            (expired == 1, &figures["gone"], &figures["untraced"]),
+            (code == 3, &json!(expired), &json!(0)),
             "{items:?}"
         );
         let folder = Folder::new();
@@ -109,7 +116,42 @@ async fn what_was_deleted_after_its_lock_had_ended_has_expired_and_before_that_i
         let ran = archivectl(&bench, &["audit", CONVERSATION, "--html", &page]).await;
         let page = std::fs::read_to_string(&page).unwrap();
         assert!(!page.contains("verdict good"), "nothing was read: {ran:?}");
-        assert_eq!(page.contains("have expired"), code == 3, "{page}");
+        assert_eq!(page.contains("1 file has expired"), code == 3, "{page}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nobody_says_of_what_left_no_version_when_it_was_deleted() {
+    for (left, marker, code) in [(-HOUR, false, 3), (-HOUR, true, 3), (HOUR, false, 1)] {
+        let bench = locked(left).await;
+        purge(&bench, KEY).await;
+        if marker {
+            let delete = bench.world.aws.s3().delete_object().bucket(BUCKET).key(KEY);
+            delete.send().await.unwrap();
+        }
+        let ran = archivectl(&bench, &["verify", "--json"]).await;
+        assert_eq!(ran.code(), Some(code), "{ran:?}");
+        let (items, figures) = (ran.items(), ran.summary());
+        if code == 1 {
+            assert_eq!(items[0]["code"], "object_missing", "{items:?}");
+            continue;
+        }
+        assert_eq!([&figures["gone"], &figures["untraced"]], [1, 1], "{figures}");
+        assert_eq!(items[0]["ending"], "untraced", "{items:?}");
+        let detail = items[0]["detail"].as_str().unwrap();
+        assert!(!detail.contains("deleted at"), "{detail}");
+        let ran = archivectl(&bench, &["verify"]).await;
+        assert!(
+            ran.stdout.contains("1 of them without a trace of when"),
+            "{ran:?}"
+        );
+        let ran = archivectl(&bench, &["audit", CONVERSATION, "--html", "-"]).await;
+        let page = ran.stdout;
+        assert!(
+            !page.contains("verdict good") && !page.contains("expired"),
+            "{page}"
+        );
+        assert!(page.contains("1 file is gone without a trace of when"), "{page}");
     }
 }
 

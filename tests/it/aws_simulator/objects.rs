@@ -1,8 +1,8 @@
 //! Objects in one piece.
 
 use aws_sdk_s3::primitives::{ByteStream, DateTime};
+use aws_sdk_s3::types::{ArchiveStatus, RestoreRequest, Tag, Tagging};
 use aws_sdk_s3::types::{ChecksumType, ObjectLockMode, ServerSideEncryption, StorageClass};
-use aws_sdk_s3::types::{Tag, Tagging};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use recording_archiver::sim::aws::{Aws, Storage};
@@ -386,4 +386,87 @@ async fn a_request_for_the_bucket_of_another_account_is_refused_and_does_nothing
         .expected_bucket_owner("999999999999");
     let refused = head.send().await.unwrap_err();
     assert_eq!(refused.raw_response().unwrap().status().as_u16(), 403);
+}
+
+/// Asks for a restore for so many days, and returns the error's code.
+async fn restore(s3: &aws_sdk_s3::Client, days: Option<i32>) -> Result<(), String> {
+    let request = RestoreRequest::builder().set_days(days).build();
+    let asked = s3
+        .restore_object()
+        .bucket(BUCKET)
+        .key(KEY)
+        .restore_request(request);
+    match asked.send().await {
+        Ok(_) => Ok(()),
+        refused => Err(code(refused)),
+    }
+}
+
+#[tokio::test]
+async fn an_object_in_cold_storage_is_read_once_it_is_restored() {
+    let (wire, aws, s3) = simulator().await;
+    put(&s3, b"RIFF").await;
+    let get = || s3.get_object().bucket(BUCKET).key(KEY).send();
+    for class in ["GLACIER", "DEEP_ARCHIVE"] {
+        assert!(aws.transition(BUCKET, KEY, class));
+        put(&s3, b"RIFF").await;
+        assert_eq!(
+            restore(&s3, Some(1)).await,
+            Err("InvalidObjectState".to_owned()),
+            "not cold"
+        );
+        assert!(aws.transition(BUCKET, KEY, class));
+        assert_eq!(code(get().await), "InvalidObjectState");
+        assert_eq!(head(&s3, KEY).await.restore(), None);
+        assert_eq!(restore(&s3, None).await, Err("MalformedXML".to_owned()));
+        assert_eq!(restore(&s3, Some(0)).await, Err("MalformedXML".to_owned()));
+        wire.forget();
+        assert_eq!(restore(&s3, Some(2)).await, Ok(()));
+        assert_eq!(wire.exchanges()[0].status, Some(202));
+        assert_eq!(head(&s3, KEY).await.restore(), Some("ongoing-request=\"true\""));
+        assert_eq!(
+            restore(&s3, Some(2)).await,
+            Err("RestoreAlreadyInProgress".to_owned())
+        );
+        assert_eq!(wire.exchanges()[2].status, Some(409));
+        assert_eq!(code(get().await), "InvalidObjectState");
+        assert!(aws.finish_restore(BUCKET, KEY));
+        let told = head(&s3, KEY).await.restore().unwrap().to_owned();
+        assert!(
+            told.starts_with("ongoing-request=\"false\", expiry-date=\""),
+            "{told}"
+        );
+        assert!(told.ends_with(" 00:00:00 GMT\""), "{told}");
+        assert_eq!(
+            get().await.unwrap().body.collect().await.unwrap().to_vec(),
+            b"RIFF"
+        );
+        wire.forget();
+        assert_eq!(restore(&s3, Some(9)).await, Ok(()), "for longer");
+        assert_eq!(wire.exchanges()[0].status, Some(200));
+        put(&s3, b"RIFF").await;
+    }
+}
+
+#[tokio::test]
+async fn from_an_archive_tier_an_object_moves_back_for_good_and_takes_no_days() {
+    let (_wire, aws, s3) = simulator().await;
+    put(&s3, b"RIFF").await;
+    for tier in [ArchiveStatus::ArchiveAccess, ArchiveStatus::DeepArchiveAccess] {
+        assert!(aws.transition(BUCKET, KEY, "INTELLIGENT_TIERING"));
+        assert!(aws.archive(BUCKET, KEY, tier.as_str()));
+        assert_eq!(head(&s3, KEY).await.archive_status(), Some(&tier));
+        let got = s3.get_object().bucket(BUCKET).key(KEY).send().await;
+        assert_eq!(code(got), "InvalidObjectState");
+        assert_eq!(restore(&s3, Some(1)).await, Err("MalformedXML".to_owned()));
+        assert_eq!(restore(&s3, None).await, Ok(()));
+        assert_eq!(
+            restore(&s3, None).await,
+            Err("RestoreAlreadyInProgress".to_owned())
+        );
+        assert!(aws.finish_restore(BUCKET, KEY));
+        let head = head(&s3, KEY).await;
+        assert_eq!((head.archive_status(), head.restore()), (None, None));
+        assert!(s3.get_object().bucket(BUCKET).key(KEY).send().await.is_ok());
+    }
 }

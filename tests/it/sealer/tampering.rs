@@ -7,7 +7,7 @@ use recording_archiver::sim::AUDIT_TABLE;
 use serde_json::{Value, json};
 
 use super::deliver;
-use crate::support::{Bench, CONVERSATION, RECORDING};
+use crate::support::{Bench, CONVERSATION, RECORDING, sha256};
 
 /// Returns the record that a leaf stands for.
 async fn record(bench: &Bench, entry: &Entry) -> Tampering {
@@ -107,10 +107,37 @@ async fn a_foreign_item_is_a_leaf_whatever_it_holds() {
     for (number, leaf) in leaves[1..].iter().enumerate() {
         let record = record(&bench, leaf).await;
         assert_eq!(record.event_name, "INSERT");
-        assert_eq!(record.key("eventId"), Some(&number.to_string()[..]));
+        assert_eq!(
+            record.keys["eventId"]["sha256"],
+            sha256(number.to_string().as_bytes())
+        );
         assert_eq!(record.before, None);
     }
     assert_eq!(tampering(&bench), [json!(5)]);
+}
+
+#[tokio::test]
+async fn a_record_holds_no_text_that_somebody_wrote_into_a_key_or_a_hash() {
+    const NAME: &str = "John Doe +49 170 1234567";
+    let bench = Bench::new().await;
+    let text = |text: &str| AttributeValue::S(text.to_owned());
+    for (conversation, event) in [(NAME, NAME), (CONVERSATION, NAME), (NAME, CONVERSATION)] {
+        let put = bench.world.aws.dynamodb().put_item().table_name(AUDIT_TABLE);
+        let put = put.item("interactionId", text(conversation));
+        let put = put.item("eventId", text(event)).item("eventHash", text(NAME));
+        put.send().await.unwrap();
+    }
+    let records = bench.streamed().await;
+    deliver(&bench.sealer(&[]), &records).await.unwrap();
+    let mut told = Vec::new();
+    for leaf in &bench.leaves().await[1..] {
+        let bytes = bench.log().get(&layout::record(leaf)).await.unwrap().unwrap();
+        let text = String::from_utf8(bytes).unwrap();
+        assert!(!text.contains("John"), "{text}");
+        told.push(record(&bench, leaf).await.keys["interactionId"].clone());
+    }
+    let hashed = json!({"sha256": sha256(NAME.as_bytes())});
+    assert_eq!(told, [hashed.clone(), json!({"S": CONVERSATION}), hashed]);
 }
 
 #[tokio::test]

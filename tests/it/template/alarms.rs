@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::collect;
 use crate::cloudformation::{Template, text};
@@ -134,13 +134,21 @@ fn matches(pattern: &Value, event: &Value) -> bool {
             name => matches(expected, &event[name]),
         }),
         Value::Array(allowed) => allowed.iter().any(|allowed| match allowed {
-            Value::Object(operator) => {
-                let prefix = operator["anything-but"]["prefix"].as_str().unwrap();
-                event.as_str().is_some_and(|found| !found.starts_with(prefix))
-            }
+            Value::Object(operator) => event.as_str().is_some_and(|found| operates(operator, found)),
             value => value == event,
         }),
         other => panic!("no pattern: {other}"),
+    }
+}
+
+/// Checks a text against an operator of a pattern.
+fn operates(operator: &Map<String, Value>, found: &str) -> bool {
+    let (name, of) = operator.iter().next().unwrap();
+    match name.as_str() {
+        "prefix" => found.starts_with(of.as_str().unwrap()),
+        "suffix" => found.ends_with(of.as_str().unwrap()),
+        "anything-but" => !operates(of.as_object().unwrap(), found),
+        other => panic!("the tests do not know {other}"),
     }
 }
 
@@ -154,6 +162,7 @@ fn ringing(event: &Value) -> Vec<&'static str> {
         "EvidenceBucketsChangedRule",
         "EvidenceKeysChangedRule",
         "EvidenceTablesChangedRule",
+        "SealerChangedRule",
     ];
     let rings = |rule: &&'static str| {
         assert!(stack.makes(rule) && !template.stack(&[]).makes(rule), "{rule}");
@@ -236,4 +245,53 @@ fn deletions_and_changes_of_rules_ring_and_nothing_else_does() {
         let expected: Vec<&str> = Some(rule).filter(|rule| !rule.is_empty()).into_iter().collect();
         assert_eq!(ringing(&event), expected, "{event}");
     }
+}
+
+#[test]
+fn whoever_stops_or_changes_the_sealer_rings() {
+    let function = |name: &str| json!({"functionName": name});
+    // The id of the mapping that SAM makes of the event AuditStream.
+    let mapping = |key: &str, id: &str| json!({key: id, "enabled": false});
+    let sealers = "SealerFunctionAuditStream";
+    for (name, parameters, rings) in [
+        ("UpdateEventSourceMapping20150331", mapping("uUID", sealers), true),
+        ("UpdateEventSourceMapping20150331", mapping("uuid", sealers), true),
+        ("DeleteEventSourceMapping20150331", mapping("uUID", sealers), true),
+        (
+            "DeleteEventSourceMapping20150331",
+            mapping("uUID", "another"),
+            false,
+        ),
+        ("UpdateFunctionCode20150331v2", function("SealerFunction"), true),
+        (
+            "UpdateFunctionConfiguration20150331v2",
+            function("arn:aws:lambda:us-east-1:123456789012:function:${SealerFunction}"),
+            true,
+        ),
+        (
+            "PutFunctionConcurrency20171031",
+            function("123456789012:function:${SealerFunction}"),
+            true,
+        ),
+        ("DeleteFunction20150331", function("SealerFunction"), true),
+        (
+            "UpdateFunctionCode20150331v2",
+            function("ArchiverFunction"),
+            false,
+        ),
+        ("GetFunction20150331v2", function("SealerFunction"), false),
+        ("Invoke", function("SealerFunction"), false),
+    ] {
+        let expected = if rings { &["SealerChangedRule"][..] } else { &[] };
+        assert_eq!(
+            ringing(&called("lambda", name, &parameters)),
+            expected,
+            "{name} {parameters}"
+        );
+    }
+    // Whatever CloudTrail calls the id, the answer names the function.
+    let mut event = called("lambda", "DeleteEventSourceMapping20150331", &json!({}));
+    assert_eq!(ringing(&event), [""; 0]);
+    event["detail"]["responseElements"] = json!({"functionArn": "SealerFunction.Arn", "state": "Deleting"});
+    assert_eq!(ringing(&event), ["SealerChangedRule"]);
 }

@@ -64,7 +64,7 @@ fn hold(resource: &str, below: &str, cases: &[Case]) {
 }
 
 #[test]
-fn the_audit_takes_new_events_of_its_writers_and_no_change_of_anybody() {
+fn the_audit_takes_puts_of_its_writers_in_transactions_and_no_change_in_place() {
     const CHANGES: [&str; 7] = [
         "dynamodb:UpdateItem",
         "dynamodb:DeleteItem",
@@ -115,6 +115,13 @@ fn the_audit_takes_new_events_of_its_writers_and_no_change_of_anybody() {
             ),
             ("OperatorRole", "dynamodb:Query", NOTHING, "allowed", "allowed"),
             ("SealerRole", "dynamodb:Scan", NOTHING, "allowed", "allowed"),
+            (
+                "SealerRole",
+                "dynamodb:Query",
+                NOTHING,
+                "not allowed",
+                "not allowed",
+            ),
             // Whoever deploys is never locked out of what an update does to a table.
             (
                 "administrator",
@@ -156,6 +163,50 @@ fn the_audit_takes_new_events_of_its_writers_and_no_change_of_anybody() {
                 "not allowed",
                 "not allowed",
             ),
+        ],
+    );
+}
+
+/// IAM does not know whether an item is there: a put is allowed over an event as much as beside it. Documents that say
+/// "append-only" of the policies alone would be wrong.
+#[test]
+fn a_writer_may_replace_an_event_and_set_tags_and_longer_locks() {
+    const OVER_AN_EVENT: &[(&str, &str)] = IN_TRANSACTION;
+    let put = "dynamodb:PutItem";
+    hold(
+        "AuditTable",
+        "",
+        &[
+            ("ArchiverRole", put, OVER_AN_EVENT, "allowed", "allowed"),
+            ("OperatorRole", put, OVER_AN_EVENT, "allowed", "allowed"),
+            ("break-glass", put, OVER_AN_EVENT, "DenyPutsOfOthers", "allowed"),
+        ],
+    );
+    let (tags, lock) = ("s3:PutObjectTagging", "s3:PutObjectRetention");
+    hold(
+        "ArchiveBucket",
+        "/recordings/c/r.wav",
+        &[
+            ("OperatorRole", tags, NOTHING, "allowed", "allowed"),
+            ("OperatorRole", lock, NOTHING, "allowed", "allowed"),
+            ("ArchiverRole", tags, NOTHING, "allowed", "allowed"),
+            ("ArchiverRole", lock, NOTHING, "allowed", "allowed"),
+        ],
+    );
+}
+
+#[test]
+fn no_role_of_the_stack_hands_the_sealer_records_of_its_own() {
+    let invoke = "lambda:InvokeFunction";
+    hold(
+        "SealerFunction",
+        "",
+        &[
+            ("ArchiverRole", invoke, NOTHING, "not allowed", "not allowed"),
+            ("OperatorRole", invoke, NOTHING, "not allowed", "not allowed"),
+            ("SealerRole", invoke, NOTHING, "not allowed", "not allowed"),
+            // Whoever deploys, for an import.
+            ("administrator", invoke, NOTHING, "allowed", "allowed"),
         ],
     );
 }
@@ -259,7 +310,7 @@ fn an_archived_object_is_neither_replaced_nor_removed() {
         "s3:DeleteObjectVersion",
         "s3:BypassGovernanceRetention",
     );
-    let (overwrites, deletes) = ("DenyOverwrites", "DenyDeletesOfVersions");
+    let (overwrites, deletes, hides) = ("DenyOverwrites", "DenyDeletesOfVersions", "DenyHidingOfObjects");
     hold(
         "ArchiveBucket",
         "/recordings/c/r.wav",
@@ -275,15 +326,11 @@ fn an_archived_object_is_neither_replaced_nor_removed() {
             ("OperatorRole", version, NOTHING, deletes, deletes),
             ("break-glass", version, NOTHING, deletes, "allowed"),
             ("break-glass", bypass, NOTHING, deletes, "allowed"),
-            // A delete marker hides an object and removes nothing; an event of S3 tells of it.
-            ("administrator", "s3:DeleteObject", NOTHING, "allowed", "allowed"),
-            (
-                "OperatorRole",
-                "s3:DeleteObject",
-                NOTHING,
-                "not allowed",
-                "not allowed",
-            ),
+            // A delete marker hides an object, and the lifecycle removes the hidden version once no lock holds it.
+            ("administrator", "s3:DeleteObject", NOTHING, "allowed", hides),
+            ("OperatorRole", "s3:DeleteObject", NOTHING, "not allowed", hides),
+            ("ArchiverRole", "s3:DeleteObject", NOTHING, "not allowed", hides),
+            ("break-glass", "s3:DeleteObject", NOTHING, "allowed", "allowed"),
             (
                 "OperatorRole",
                 "s3:GetObjectVersion",
@@ -316,7 +363,10 @@ fn an_archived_object_is_neither_replaced_nor_removed() {
     hold(
         "ArchiveBucket",
         test,
-        &[("administrator", version, NOTHING, "allowed", "allowed")],
+        &[
+            ("administrator", version, NOTHING, "allowed", "allowed"),
+            ("administrator", "s3:DeleteObject", NOTHING, "allowed", "allowed"),
+        ],
     );
 }
 

@@ -72,6 +72,7 @@ impl<'a> Account<'a> {
         match text(&self.template.0["Resources"][name]["Type"]).as_str() {
             "AWS::DynamoDB::Table" => format!("arn:aws:dynamodb:{here}:table/archive-{name}-1A2B3C4D"),
             "AWS::S3::Bucket" => format!("arn:aws:s3:::{name}"),
+            "AWS::Serverless::Function" => format!("arn:aws:lambda:{here}:function:archive-{name}-1A2B3C4D"),
             "AWS::IAM::Role" => format!("arn:aws:iam::{ACCOUNT}:role/archive-{name}-1A2B3C4D"),
             "AWS::KMS::Key" => format!("arn:aws:kms:{here}:key/{name}"),
             "AWS::SQS::Queue" => format!("arn:aws:sqs:{here}:archive-{name}-1A2B3C4D"),

@@ -163,13 +163,20 @@ async fn the_role_allows_exactly_the_calls_that_the_code_makes() {
     ]);
     assert_eq!(stack.refused(), None);
     let policies = stack.value(&template.resource("ArchiverRole")["Policies"]);
+    let (granted, for_lambda) = granted(policies.as_array().unwrap(), &FOR_LAMBDA);
+    assert_eq!(granted, asked);
+    assert_eq!(for_lambda, FOR_LAMBDA.map(str::to_owned).into());
+}
+
+/// Returns each action that policies grant, with its resource, and the names of the statements that are left aside.
+pub(super) fn granted(policies: &[Value], aside: &[&str]) -> (BTreeSet<(String, String)>, BTreeSet<String>) {
     let mut granted = BTreeSet::new();
-    let mut for_lambda = BTreeSet::new();
-    for statement in policies.as_array().unwrap().iter().flat_map(statements) {
+    let mut left = BTreeSet::new();
+    for statement in policies.iter().flat_map(statements) {
         let sid = text(&statement["Sid"]);
         assert_eq!(statement["Effect"], "Allow", "{sid}");
-        if FOR_LAMBDA.contains(&sid.as_str()) {
-            for_lambda.insert(sid);
+        if aside.contains(&sid.as_str()) {
+            left.insert(sid);
             continue;
         }
         for action in list(&statement["Action"]) {
@@ -181,8 +188,7 @@ async fn the_role_allows_exactly_the_calls_that_the_code_makes() {
             }
         }
     }
-    assert_eq!(granted, asked);
-    assert_eq!(for_lambda, FOR_LAMBDA.map(str::to_owned).into());
+    (granted, left)
 }
 
 #[test]

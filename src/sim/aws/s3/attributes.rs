@@ -32,6 +32,18 @@ pub(super) struct Attributes {
     pub(super) checksum_type: Option<String>,
     pub(super) part_count: Option<i32>,
     pub(super) version_id: Option<String>,
+    /// The tier in which S3 Intelligent-Tiering archived it.
+    pub(super) archive_tier: Option<String>,
+    pub(super) restore: Option<Restore>,
+}
+
+/// A restore that was asked for.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Restore {
+    /// It is under way.
+    pub(super) ongoing: bool,
+    /// The end of the temporary copy; none for an object that moves back for good.
+    pub(super) until: Option<Timestamp>,
 }
 
 /// The attributes named by a `PutObject` or `CreateMultipartUpload`, whose fields have the same names.

@@ -250,6 +250,25 @@ impl Disk {
         self.write_attributes(bucket, key, &attributes)
     }
 
+    /// Changes attributes of a version of an object; of the newest one without an id.
+    pub(super) fn change_version(
+        &self,
+        bucket: &str,
+        key: &str,
+        id: Option<&str>,
+        change: impl FnOnce(&mut Attributes) -> S3Result<()>,
+    ) -> S3Result<()> {
+        let Some(id) = id else {
+            return self.change(bucket, key, change);
+        };
+        let _alone = self.lock();
+        let versions = self.versions.of(&self.place(bucket, key))?;
+        let named = versions.into_iter().find(|version| version.id == id);
+        let version =
+            named.ok_or_else(|| s3_error!(NoSuchVersion, "The specified version does not exist."))?;
+        version.change(change)
+    }
+
     /// Begins to keep every version of the bucket's objects.
     pub(super) fn keep_versions(&self, bucket: &str) -> S3Result<()> {
         self.bucket(bucket)?;

@@ -13,6 +13,7 @@ mod macros;
 #[macro_use]
 mod attributes;
 mod checksum;
+pub(super) mod cold;
 mod completion;
 mod disk;
 mod listing;
@@ -76,6 +77,24 @@ impl Store {
         changed.is_ok()
     }
 
+    /// Moves an object of the class `INTELLIGENT_TIERING` into one of its archive tiers, as time does.
+    pub(super) fn archive(&self, bucket: &str, key: &str, tier: &str) -> bool {
+        let changed = self.disk.change(bucket, key, |attributes| {
+            attributes.archive_tier = Some(tier.to_owned());
+            Ok(())
+        });
+        changed.is_ok()
+    }
+
+    /// Ends the restore of an object that is under way. Returns whether there is such an object.
+    pub(super) fn finish_restore(&self, bucket: &str, key: &str) -> bool {
+        let changed = self.disk.change(bucket, key, |attributes| {
+            attributes.finish_restore();
+            Ok(())
+        });
+        changed.is_ok()
+    }
+
     pub(super) async fn uploads_in_progress(&self, bucket: &str) -> Vec<String> {
         let uploads = self.uploads.in_progress(bucket).await;
         uploads.iter().map(|upload| upload.key.clone()).collect()
@@ -126,6 +145,13 @@ impl S3 for Store {
 
     async fn get_object(&self, req: S3Request<GetObjectInput>) -> S3Result<S3Response<GetObjectOutput>> {
         objects::get(&self.disk, &req.input).await
+    }
+
+    async fn restore_object(
+        &self,
+        req: S3Request<RestoreObjectInput>,
+    ) -> S3Result<S3Response<RestoreObjectOutput>> {
+        cold::restore(&self.disk, &req.input)
     }
 
     async fn delete_object(

@@ -59,6 +59,8 @@ pub(super) fn head(disk: &Disk, input: &HeadObjectInput) -> S3Result<S3Response<
     let mut output = HeadObjectOutput {
         content_length: i64::try_from(stored.meta.len()).ok(),
         last_modified: Some(stored.meta.modified().map_err(internal)?.into()),
+        archive_status: stored.attributes.archive_status(),
+        restore: stored.attributes.restore_header()?,
         ..HeadObjectOutput::default()
     };
     if input.checksum_mode.is_some() {
@@ -72,6 +74,7 @@ pub(super) fn head(disk: &Disk, input: &HeadObjectInput) -> S3Result<S3Response<
 /// Answers `GetObject`: <https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html>
 pub(super) async fn get(disk: &Disk, input: &GetObjectInput) -> S3Result<S3Response<GetObjectOutput>> {
     let stored = disk.stored_version(&input.bucket, &input.key, input.version_id.as_deref())?;
+    stored.attributes.readable()?;
     let size = stored.meta.len();
     let range = input.range.as_ref().map(|range| range.check(size)).transpose()?;
     let wanted = range.clone().unwrap_or(0..size);
@@ -88,6 +91,7 @@ pub(super) async fn get(disk: &Disk, input: &GetObjectInput) -> S3Result<S3Respo
         tag_count: i32::try_from(stored.attributes.tags.len())
             .ok()
             .filter(|count| *count > 0),
+        restore: stored.attributes.restore_header()?,
         ..GetObjectOutput::default()
     };
     // The checksum is that of the whole object.

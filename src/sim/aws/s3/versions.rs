@@ -50,6 +50,13 @@ pub(super) struct Stored {
 }
 
 impl Version {
+    /// Changes its attributes.
+    pub(super) fn change(mut self, change: impl FnOnce(&mut Attributes) -> S3Result<()>) -> S3Result<()> {
+        change(&mut self.attributes)?;
+        let json = serde_json::to_vec_pretty(&self.attributes).map_err(internal)?;
+        fs::write(&self.described, json).map_err(internal)
+    }
+
     /// Opens its bytes.
     pub(super) fn open(self) -> S3Result<Stored> {
         let file = fs::File::open(&self.bytes).map_err(internal)?;

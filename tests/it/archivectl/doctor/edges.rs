@@ -1,7 +1,7 @@
 //! The reports and leftovers of `doctor` where a set-up is unusual or Ctrl-C comes.
 
-use recording_archiver::sim::SECRET;
 use recording_archiver::sim::wire::{Exchange, Fault, Gate, Service};
+use recording_archiver::sim::{BUCKET, SECRET};
 
 use super::{assert_problems, checks, doctor};
 use crate::archivectl::{command, end, signal};
@@ -157,7 +157,7 @@ async fn a_lock_that_the_bucket_cannot_keep_is_a_problem() {
         ),
     ] {
         bench.world.wire.disturb(move |asked| {
-            let lock = asked.service == Service::S3 && asked.target.contains("object-lock");
+            let lock = asked.target.contains("object-lock") && asked.target.contains(BUCKET);
             lock.then(|| answer.clone())
         });
         assert_problems(&bench, &lock, problems, &[]).await;

@@ -3,37 +3,45 @@
 use aws_sdk_dynamodb::types::{StreamSpecification, StreamViewType};
 use aws_sdk_s3::types::{BucketVersioningStatus, VersioningConfiguration};
 use recording_archiver::sim::wire::{Exchange, Fault};
-use recording_archiver::sim::{AUDIT_TABLE, BUCKET, LEDGER_TABLE};
+use recording_archiver::sim::{AUDIT_TABLE, BUCKET, LEDGER_TABLE, SEAL_BUCKET};
 use serde_json::{Value, json};
 
 use super::{checks, doctor, usual};
 use crate::cloudformation::Template;
 use crate::support::Bench;
 
-/// Returns a policy of the template, for the simulated bucket.
-fn policy(of: &str) -> String {
+/// Returns a policy of the template, for the simulated buckets.
+pub(super) fn policy(of: &str) -> String {
     let template = Template::read();
     let stack = template.stack(&[]);
     let resource = template.resource(of);
-    let document = if of == "ArchiveBucketPolicy" {
+    let document = if of.ends_with("BucketPolicy") {
         &resource["PolicyDocument"]
     } else {
         &resource["ResourcePolicy"]["PolicyDocument"]
     };
     let text = stack.value(document).to_string();
-    text.replace("${ArchiveBucket.Arn}", &format!("arn:aws:s3:::{BUCKET}"))
+    let text = text.replace("${ArchiveBucket.Arn}", &format!("arn:aws:s3:::{BUCKET}"));
+    text.replace("${SealBucket.Arn}", &format!("arn:aws:s3:::{SEAL_BUCKET}"))
 }
 
-async fn put_policy(bench: &Bench) {
+pub(super) async fn put_policy(bench: &Bench, bucket: &str, policy: String) {
     let s3 = bench.world.aws.s3();
-    let put = s3
-        .put_bucket_policy()
-        .bucket(BUCKET)
-        .policy(policy("ArchiveBucketPolicy"));
+    let put = s3.put_bucket_policy().bucket(bucket).policy(policy);
     put.send().await.unwrap();
 }
 
-fn answer(status: u16, kind: &str, body: &str) -> Fault {
+pub(super) async fn keep_versions(bench: &Bench, bucket: &str) {
+    let versions = VersioningConfiguration::builder().status(BucketVersioningStatus::Enabled);
+    let s3 = bench.world.aws.s3();
+    let put = s3.put_bucket_versioning().bucket(bucket);
+    put.versioning_configuration(versions.build())
+        .send()
+        .await
+        .unwrap();
+}
+
+pub(super) fn answer(status: u16, kind: &str, body: &str) -> Fault {
     Fault::Respond {
         status,
         headers: vec![("content-type".to_owned(), kind.to_owned())],
@@ -41,7 +49,7 @@ fn answer(status: u16, kind: &str, body: &str) -> Fault {
     }
 }
 
-fn refusal(status: u16, code: &str, message: &str) -> Fault {
+pub(super) fn refusal(status: u16, code: &str, message: &str) -> Fault {
     let body = format!("<Error><Code>{code}</Code><Message>{message}</Message></Error>");
     answer(status, "application/xml", &body)
 }
@@ -61,7 +69,7 @@ async fn the_probe_tells_a_policy_that_holds_from_one_that_does_not() {
     let (state, detail) = probed(&bench).await;
     assert_eq!(state, "problem", "{detail}");
     assert!(detail.contains("only its wrong checksum"), "{detail}");
-    put_policy(&bench).await;
+    put_policy(&bench, BUCKET, policy("ArchiveBucketPolicy")).await;
     let (state, detail) = probed(&bench).await;
     assert_eq!(state, "ok", "{detail}");
     // Anybody else's refusal proves nothing of the bucket.
@@ -100,11 +108,43 @@ async fn the_probe_tells_a_policy_that_holds_from_one_that_does_not() {
     );
 }
 
-/// Answers what the simulators have not, as a stack of the template would; `logs` says whether the trail does.
-fn guarded(bench: &Bench, trail: Value, logging: bool, days: Value) {
+/// What guards the evidence besides bucket and tables.
+#[derive(Clone)]
+struct Guards {
+    /// The policy of both tables.
+    policy: String,
+    trail: Value,
+    logging: bool,
+    /// What the trail selects, where it says that it does.
+    selectors: Value,
+    /// Days that log lines are kept.
+    days: i32,
+}
+
+impl Guards {
+    /// Those of a stack of the template.
+    fn of_template() -> Self {
+        Self {
+            // Says more than the ledger's, and all of that.
+            policy: policy("AuditTable"),
+            trail: json!({"Name": "all", "TrailARN": "arn:aws:cloudtrail:us-east-1:1:trail/all"}),
+            logging: true,
+            selectors: json!({}),
+            days: 365,
+        }
+    }
+}
+
+/// Answers what the simulators have not.
+fn guarded(bench: &Bench, guards: Guards) {
     let json = |body: &Value| answer(200, "application/x-amz-json-1.1", &body.to_string());
-    // Says more than the ledger's, and all of that.
-    let policy = policy("AuditTable");
+    let Guards {
+        policy,
+        trail,
+        logging,
+        selectors,
+        days,
+    } = guards;
     bench.world.wire.disturb(move |asked| {
         let target = asked.headers.get("x-amz-target");
         let operation = target.and_then(|target| target.split_once('.')).map(|(_, name)| name);
@@ -116,8 +156,7 @@ fn guarded(bench: &Bench, trail: Value, logging: bool, days: Value) {
             (Some("GetResourcePolicy"), _) => Some(json(&json!({"Policy": policy}))),
             (Some("DescribeTrails"), _) => Some(json(&json!({"trailList": [trail]}))),
             (Some("GetTrailStatus"), _) => Some(json(&json!({"IsLogging": logging}))),
-            (Some("GetEventSelectors"), _) => Some(json(&json!({"EventSelectors": [
-                {"IncludeManagementEvents": true, "ReadWriteType": "ReadOnly"}]}))),
+            (Some("GetEventSelectors"), _) => Some(json(&json!({"EventSelectors": [selectors]}))),
             (Some("DescribeLogGroups"), _) => Some(json(&json!({"logGroups": [
                 {"logGroupName": "/archiver", "retentionInDays": days}]}))),
             (_, "GetBucketEncryption") => Some(answer(
@@ -145,14 +184,8 @@ const LOCK: [(&str, &str); 3] = [
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn evidence_that_is_guarded_as_the_template_does_it_is_ok() {
     let bench = Bench::new().await;
-    put_policy(&bench).await;
-    let versions = VersioningConfiguration::builder().status(BucketVersioningStatus::Enabled);
-    let s3 = bench.world.aws.s3();
-    let put = s3.put_bucket_versioning().bucket(BUCKET);
-    put.versioning_configuration(versions.build())
-        .send()
-        .await
-        .unwrap();
+    put_policy(&bench, BUCKET, policy("ArchiveBucketPolicy")).await;
+    keep_versions(&bench, BUCKET).await;
     let dynamodb = bench.world.aws.dynamodb();
     for table in [AUDIT_TABLE, LEDGER_TABLE] {
         let update = dynamodb
@@ -161,8 +194,8 @@ async fn evidence_that_is_guarded_as_the_template_does_it_is_ok() {
             .deletion_protection_enabled(true);
         update.send().await.unwrap();
     }
-    let trail = json!({"Name": "all", "TrailARN": "arn:aws:cloudtrail:us-east-1:1:trail/all"});
-    guarded(&bench, trail.clone(), true, json!(365));
+    let guards = Guards::of_template();
+    guarded(&bench, guards.clone());
     let off = StreamSpecification::builder().stream_enabled(false).build();
     let update = dynamodb.update_table().table_name(AUDIT_TABLE);
     update.stream_specification(off.unwrap()).send().await.unwrap();
@@ -197,12 +230,24 @@ async fn evidence_that_is_guarded_as_the_template_does_it_is_ok() {
     let found = checks(&doctor(&bench, &LOCK, &["--json"]).await);
     assert_eq!(found["audit_protection"].0, "ok", "{found:?}");
 
-    // A trail that stands still, one that leaves management events out, and a log that forgets.
-    let mut chosen = trail.clone();
-    chosen["HasCustomEventSelectors"] = json!(true);
-    for (trail, logging) in [(trail, false), (chosen, true)] {
+    // A trail that stands still, some that leave out what the rules wait for, and a log that forgets.
+    let still = Guards {
+        logging: false,
+        ..guards.clone()
+    };
+    let choosing = |selectors: Value| {
+        let mut guards = guards.clone();
+        guards.trail["HasCustomEventSelectors"] = json!(true);
+        Guards { selectors, ..guards }
+    };
+    for guards in [
+        still,
+        choosing(json!({"IncludeManagementEvents": true, "ReadWriteType": "ReadOnly"})),
+        choosing(json!({"IncludeManagementEvents": true, "ReadWriteType": "All",
+            "ExcludeManagementEventSources": ["kms.amazonaws.com"]})),
+    ] {
         bench.world.wire.calm();
-        guarded(&bench, trail, logging, json!(30));
+        guarded(&bench, Guards { days: 30, ..guards });
         let ran = doctor(&bench, &LOCK, &["--json"]).await;
         assert_eq!(ran.code(), Some(1), "{ran:?}");
         let found = checks(&ran);
@@ -223,5 +268,45 @@ async fn evidence_that_nobody_guards_is_told() {
         let (state, detail) = &found[name];
         assert_eq!((state.as_str(), usual(name)), ("warning", "warning"), "{detail}");
         assert!(detail.contains(words), "{detail}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_policy_that_binds_nobody_guards_nothing() {
+    let bench = Bench::new().await;
+    let of = |actions: &str| {
+        let nobody = json!({"StringEquals": {"aws:PrincipalArn": "arn:aws:iam::1:role/nobody"}});
+        let deny = json!({"Effect": "Deny", "Principal": "*", "Action": actions, "Resource": "*", "Condition": nobody});
+        json!({ "Statement": [deny] }).to_string()
+    };
+    put_policy(&bench, BUCKET, of("s3:*")).await;
+    let policy = of("dynamodb:*");
+    guarded(
+        &bench,
+        Guards {
+            policy,
+            ..Guards::of_template()
+        },
+    );
+    let found = checks(&doctor(&bench, &LOCK, &["--json"]).await);
+    for (name, words) in [
+        (
+            "bucket_policy",
+            "does not refuse: puts without If-None-Match, deletes of versions, bypassing of locks, unencrypted transport",
+        ),
+        (
+            "audit_protection",
+            "a policy that refuses UpdateItem, DeleteItem, BatchWriteItem, PartiQLInsert, PartiQLUpdate, PartiQLDelete, \
+             UpdateTimeToLive, PutItem outside transactions, PutItem of others",
+        ),
+        (
+            "ledger_protection",
+            "a policy that refuses UpdateItem, DeleteItem, BatchWriteItem, PartiQLInsert, PartiQLUpdate, PartiQLDelete, \
+             UpdateTimeToLive",
+        ),
+    ] {
+        let (state, detail) = &found[name];
+        assert_eq!(state, "warning", "{name}: {detail}");
+        assert!(detail.contains(words), "{name}: {detail}");
     }
 }

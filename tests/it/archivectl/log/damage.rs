@@ -137,6 +137,51 @@ async fn a_checkpoint_that_is_not_the_beginning_of_the_newest_is_found() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_log_that_lost_its_end_or_all_of_it_is_found_by_a_kept_checkpoint_alone() {
+    let bench = Bench::new().await;
+    let log = log(&bench, BUCKET).await;
+    let kept = log.files.file("kept.checkpoint");
+    let keys = log.keys().await;
+    let newest = keys.iter().rfind(|key| key.starts_with("checkpoints/")).unwrap();
+    std::fs::write(&kept, log.object(newest).await).unwrap();
+    let run = async |arguments: &[&str]| {
+        let arguments = [&["log", "verify", "--json"], arguments].concat();
+        log.archivectl(&bench, &arguments).await
+    };
+    assert_eq!(run(&["--checkpoint", &kept]).await.code(), Some(0));
+    // What the last checkpoint brought: its batch, its tiles, itself.
+    for key in log.keys().await {
+        let of_the_end = [
+            "-00000000000000000701",
+            "batches/00000000000000000401",
+            "tile/0/001",
+            "tile/entries/001",
+        ];
+        let edges = ["tile/0/002.p/189", "tile/entries/002.p/189", "tile/1/000.p/2"];
+        if of_the_end.iter().any(|end| key.ends_with(end)) || edges.contains(&key.as_str()) {
+            log.purge(&key).await;
+        }
+    }
+    assert_eq!(
+        codes(&run(&[]).await),
+        only(&[]),
+        "nothing in the bucket remembers"
+    );
+    assert_eq!(
+        codes(&run(&["--checkpoint", &kept]).await),
+        only(&["log_inconsistent"])
+    );
+    for key in log.keys().await {
+        log.purge(&key).await;
+    }
+    assert_eq!(run(&[]).await.code(), Some(3));
+    assert_eq!(
+        codes(&run(&["--checkpoint", &kept]).await),
+        only(&["log_inconsistent"])
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn hours_without_a_checkpoint_are_listed() {
     let bench = Bench::new().await;
     let log = log(&bench, BUCKET).await;

@@ -117,7 +117,7 @@ impl Made {
     }
 
     /// Signs a checkpoint at `time`. Returns its key.
-    pub(super) async fn checkpoint_at(&mut self, time: Timestamp) -> String {
+    pub(in super::super) async fn checkpoint_at(&mut self, time: Timestamp) -> String {
         let waiting = std::mem::take(&mut self.waiting);
         for (key, bytes) in self.tree.grow(&waiting).unwrap() {
             // A tile that a checkpoint before this one needed, too, is there.

@@ -27,7 +27,7 @@ fn dice(seed: u64, place: u64) -> usize {
     usize::try_from(u64::from_be_bytes(bytes) >> 1).unwrap()
 }
 
-async fn all(bench: &Bench, table: &str) -> Vec<Item> {
+pub(super) async fn all(bench: &Bench, table: &str) -> Vec<Item> {
     let scan = bench.world.aws.dynamodb().scan().table_name(table);
     scan.into_paginator().items().send().try_collect().await.unwrap()
 }

@@ -12,13 +12,15 @@ use aws_sdk_s3::types::{
 };
 use jiff::{SignedDuration, Timestamp};
 use recording_archiver::aws::ledger::from_item;
+use recording_archiver::domain::audit::Shard;
+use recording_archiver::domain::days::day_of;
 use recording_archiver::sim::{AUDIT_TABLE, BUCKET, LEDGER_TABLE};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 
 use super::super::{Item, put};
 use super::{SPLIT, SPLIT_RECORDING};
-use crate::support::{Bench, CONVERSATION, KEY, RECORDING, call_bytes, sha256};
+use crate::support::{Bench, CONVERSATION, KEY, RECORDING, call_bytes, invoke, sha256};
 
 /// An act of tampering.
 pub(in super::super) type Act =
@@ -62,6 +64,26 @@ async fn record(bench: &Bench, conversation: &str, recording: &str) -> Item {
     })
 }
 
+/// Leaves a call that Genesys does not know, whose events are of this time and in the audit's index by days.
+pub(in super::super) async fn older_call(bench: &Bench, id: &str, at: Timestamp) {
+    invoke(&bench.handler(&[]), json!({"conversationId": id}))
+        .await
+        .unwrap();
+    let head = rewrite(bench, [id, "-"], |event| {
+        let (time, seq) = (
+            at.strftime("%Y-%m-%dT%H:%M:%S%.6fZ").to_string(),
+            event["seq"].as_u64().unwrap(),
+        );
+        event.insert("eventId".to_owned(), format!("{time}#-#{seq:06}").into());
+        event.insert("timestamp".to_owned(), time.into());
+        event.insert("day".to_owned(), Shard::of(id).on(day_of(at)).into());
+    })
+    .await;
+    let mut record = record(bench, id, "-").await;
+    record.insert("chainHead".to_owned(), text(&head));
+    put(bench, LEDGER_TABLE, record).await;
+}
+
 /// Changes attributes of the record of the first call.
 async fn edit(bench: &Bench, changes: &[(&str, AttributeValue)]) {
     let mut record = record(bench, CONVERSATION, RECORDING).await;
@@ -72,7 +94,7 @@ async fn edit(bench: &Bench, changes: &[(&str, AttributeValue)]) {
 }
 
 /// Deletes every version of an object, with the right to bypass its lock.
-async fn purge(bench: &Bench, key: &str) {
+pub(in super::super) async fn purge(bench: &Bench, key: &str) {
     let versions = s3(bench).list_object_versions().bucket(BUCKET).prefix(key);
     let versions = versions.send().await.unwrap();
     let ids = versions.versions().iter().map(|version| version.version_id());

@@ -1,0 +1,121 @@
+//! `archivectl get`: gets recordings out of the archive, into files.
+
+use std::path::PathBuf;
+
+use recording_archiver::domain::recording::ConversationId;
+use recording_archiver::ops::get::{Figures, Item, Request, Restoring, Written, get};
+use recording_archiver::ops::{Error, Event, Listener, Session, Verdict};
+
+use crate::args;
+use crate::out::Out;
+use crate::text::{BAD, DIM, GOOD, NOTE, Text};
+use crate::verify;
+use crate::words::{counted, exact_bytes};
+
+/// Get recordings out of the archive into files, and record who got them and why.
+///
+/// The audit event `recording.accessed` is written first: who (by STS), why, and which files. Then each file is read,
+/// and gets its name only if its bytes are those that the audit says were archived. A receipt lies beside it
+/// (.receipt.json): where it came from, its SHA-256, who got it, why and when, and the event. Nothing is replaced.
+///
+/// Where a file lies in cold storage, nothing is read. With --restore S3 is asked to restore it, which is recorded,
+/// too; the same command gets the files once that is done.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  # all recordings of a conversation, into a folder
+  archivectl get c0000000-0000-4000-8000-000000000001 --reason 'complaint 4711' --output case-4711/
+  # one of them
+  archivectl get c0000000-0000-4000-8000-000000000001 e0000000-0000-4000-8000-000000000101 --reason 'complaint 4711'
+  # from Glacier: ask for it, and some hours later run the same again
+  archivectl get c0000000-0000-4000-8000-000000000001 --reason 'complaint 4711' --restore
+
+Exit code 1: a file is not there or not what was archived, or the audit of a recording is broken; 3: nothing was \
+written yet, as a restore is under way.")]
+pub(crate) struct Args {
+    /// The conversation's id.
+    #[arg(value_name = "CONVERSATION", value_parser = args::conversation)]
+    conversation: ConversationId,
+    /// Only this recording of it, as archivectl audit names it.
+    #[arg(value_name = "RECORDING")]
+    recording: Option<String>,
+    /// Why: kept in the audit for good, so name a case and no party to the call.
+    #[arg(long, value_name = "TEXT", value_parser = args::reason)]
+    reason: String,
+    /// Into this folder, which is made if it ends with /, or into this file. Default: the current folder.
+    #[arg(long, short, value_name = "DIR|FILE")]
+    output: Option<PathBuf>,
+    /// Ask S3 to restore what lies in cold storage.
+    #[arg(long)]
+    restore: bool,
+    /// How many days a restored copy stays. From the archive tiers of S3 Intelligent-Tiering an object moves back for
+    /// good.
+    #[arg(long, value_name = "N", requires = "restore", default_value_t = 7, value_parser = clap::value_parser!(u16).range(1..=365))]
+    days: u16,
+}
+
+/// The variables that it cannot do without.
+pub(crate) const NEEDS: &[&str] = &["S3_BUCKET_NAME", "AUDIT_TABLE_NAME", "LEDGER_TABLE_NAME"];
+
+pub(crate) async fn run(args: &Args, session: &Session, out: &Out) -> Result<Verdict, Error> {
+    let request = Request {
+        conversation: args.conversation,
+        recording: args.recording.clone(),
+        reason: args.reason.clone(),
+        output: args.output.clone(),
+        restore: args.restore.then_some(args.days),
+    };
+    let progress = out.progress("get");
+    let show = |item: Item| out.item(&item, || text(&item));
+    let listener = |event: Event<Item>| progress.hear(event, show);
+    let ended = get(session, request, Listener::new(&listener)).await;
+    progress.finish();
+    let begun = ended.figures.files > 0 || !ended.figures.findings.is_empty();
+    out.ended(&ended, begun, || words(&ended.figures));
+    ended.end?;
+    Ok(ended.figures.verdict())
+}
+
+fn text(item: &Item) -> Text {
+    match item {
+        Item::Finding(finding) => verify::finding(finding),
+        Item::Written(written) => {
+            let Written { path, receipt } = &**written;
+            let size = exact_bytes(receipt.size_bytes);
+            let text = Text::styled(GOOD, "written").add(format!(" {} {size}", path.display()));
+            let text = text.line().add("  ").style(DIM, "SHA-256").add(" ");
+            text.add(format!("{}, as archived", receipt.sha256))
+        }
+        Item::Restoring(Restoring {
+            archive_key,
+            cold,
+            hours,
+            restore,
+            ..
+        }) => {
+            let asked = match *restore {
+                "requested" => "restore requested",
+                _ => "being restored",
+            };
+            Text::styled(NOTE, asked).add(format!(
+                " {archive_key} ({cold}): typically within {hours} hours of the request"
+            ))
+        }
+    }
+}
+
+fn words(figures: &Figures) -> Text {
+    if figures.restoring > 0 {
+        let files = counted(figures.restoring, "file is", "files are");
+        return Text::styled(NOTE, "nothing was read").add(format!(
+            ": {files} being restored; run the same command again when that is done"
+        ));
+    }
+    let files = counted(figures.files, "file", "files");
+    let recordings = counted(figures.recordings, "recording", "recordings");
+    let text = Text::new(format!("{files} of {recordings} written"));
+    match figures.findings.values().sum::<u64>() {
+        0 => text,
+        found => text.add(", ").style(BAD, counted(found, "finding", "findings")),
+    }
+}
