@@ -21,6 +21,7 @@ pub mod get;
 mod indexed;
 mod listing;
 pub mod log;
+pub mod play;
 pub mod reconcile;
 pub mod redrive;
 pub mod report;

@@ -232,7 +232,7 @@ impl Session {
     }
 
     /// Waits for Ctrl-C.
-    pub(super) async fn interruption(&self) {
+    pub async fn interruption(&self) {
         self.interrupt.pulled().await;
     }
 

@@ -1,17 +1,25 @@
 //! `archivectl find`: finds calls by who, where, when and how, years later.
 
+use std::cell::RefCell;
 use std::time::Duration;
 
+use clap::{CommandFactory as _, Parser};
+use futures_util::future::LocalBoxFuture;
+use jiff::Timestamp;
 use recording_archiver::domain::call::Facet;
 use recording_archiver::domain::number::Country;
 use recording_archiver::ops::find::{Figures, Hit, Party, Request, find};
-use recording_archiver::ops::{Error, Listener, Session, Verdict};
+use recording_archiver::ops::{Error, Event, Kind, Listener, Session, Verdict};
 use recording_archiver::redact::visible;
 
-use crate::args::{BEGAN, Days};
+use crate::args::{self, BEGAN, Days};
+use crate::get;
 use crate::out::Out;
+use crate::play;
+use crate::site::{self, Form, Found, Shown, SiteArgs};
 use crate::text::{DIM, NOTE, Text, width};
-use crate::words::{Zone, count, counted};
+use crate::usage;
+use crate::words::{Zone, clock, count, counted};
 
 /// Find calls by agent, queue, wrap-up code, division or number.
 ///
@@ -73,10 +81,63 @@ pub(crate) struct Args {
     /// Comma-separated values with a line of names first.
     #[arg(long, conflicts_with = "json")]
     csv: bool,
+    #[command(flatten)]
+    page: PageArgs,
 }
 
-/// The variables that it cannot do without.
-pub(crate) const NEEDS: &[&str] = &[];
+/// Arguments of the page.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "On a page")]
+struct PageArgs {
+    /// Search on a page of this machine, and listen to what is found, as archivectl play does.
+    #[arg(long, requires = "reason", conflicts_with = "csv")]
+    open: bool,
+    /// Why somebody listens: kept in the audit for good, so name a case and no party to the call.
+    #[arg(long, value_name = "TEXT", requires = "open", value_parser = args::reason)]
+    reason: Option<String>,
+    #[command(flatten)]
+    site: SiteArgs,
+}
+
+/// A search as a form names it.
+#[derive(Debug, Parser)]
+#[command(name = "archivectl find", color = clap::ColorChoice::Never)]
+struct Again {
+    #[command(flatten)]
+    args: Args,
+}
+
+impl Args {
+    /// Returns the variables that it cannot do without.
+    pub(crate) fn needs(&self) -> &'static [&'static str] {
+        if self.page.open { get::NEEDS } else { &[] }
+    }
+
+    /// Returns the search.
+    fn request(&self, now: Timestamp) -> Result<Request, Error> {
+        let lists = [
+            (Facet::Agent, &self.agent),
+            (Facet::Queue, &self.queue),
+            (Facet::Wrapup, &self.wrapup),
+            (Facet::Division, &self.division),
+        ];
+        let parties = lists
+            .into_iter()
+            .flat_map(|(facet, names)| names.iter().map(move |name| (facet, name.clone())));
+        Ok(Request {
+            range: self.days.required(now)?,
+            parties: parties.collect(),
+            number: self.number.clone(),
+            country: self.country,
+            direction: self.direction.clone(),
+            media: self.media.clone(),
+            shortest: self.min_duration,
+            longest: self.max_duration,
+            after: self.after.clone(),
+            most: usize::try_from(self.limit).unwrap_or(usize::MAX),
+        })
+    }
+}
 
 fn country(text: &str) -> Result<Country, String> {
     Country::parse(text).ok_or_else(|| format!("accepted: {}", Country::accepted()))
@@ -93,27 +154,10 @@ fn length(text: &str) -> Result<Duration, String> {
 }
 
 pub(crate) async fn run(args: &Args, session: &Session, out: &Out) -> Result<Verdict, Error> {
-    let lists = [
-        (Facet::Agent, &args.agent),
-        (Facet::Queue, &args.queue),
-        (Facet::Wrapup, &args.wrapup),
-        (Facet::Division, &args.division),
-    ];
-    let parties = lists
-        .into_iter()
-        .flat_map(|(facet, names)| names.iter().map(move |name| (facet, name.clone())));
-    let request = Request {
-        range: args.days.required(session.now())?,
-        parties: parties.collect(),
-        number: args.number.clone(),
-        country: args.country,
-        direction: args.direction.clone(),
-        media: args.media.clone(),
-        shortest: args.min_duration,
-        longest: args.max_duration,
-        after: args.after.clone(),
-        most: usize::try_from(args.limit).unwrap_or(usize::MAX),
-    };
+    if args.page.open {
+        return open(args, session, out).await;
+    }
+    let request = args.request(session.now())?;
     if args.csv {
         out.raw(CSV_HEADER.as_bytes());
     }
@@ -132,6 +176,69 @@ pub(crate) async fn run(args: &Args, session: &Session, out: &Out) -> Result<Ver
     }
     ended.end?;
     Ok(ended.figures.verdict())
+}
+
+/// Shows the search on a page.
+async fn open(args: &Args, session: &Session, out: &Out) -> Result<Verdict, Error> {
+    let search = |form: Form| -> LocalBoxFuture<'_, _> { Box::pin(again(form, session)) };
+    let shown = Shown::Search(&search, form(args, session.now()));
+    let reason = args.page.reason.as_deref().unwrap_or_default();
+    let figures = site::serve((session, out), &args.page.site, reason, shown).await?;
+    out.summary(&figures, || play::words(&figures));
+    Ok(figures.verdict())
+}
+
+/// Searches as the command line would with the fields of a form as its options.
+async fn again(form: Form, session: &Session) -> Result<Found, Error> {
+    let options = form
+        .into_iter()
+        .map(|(name, value)| format!("--{name}={}", value.trim()));
+    let options = std::iter::once("find".to_owned()).chain(options);
+    let read = Again::try_parse_from(options);
+    // How to use a command line helps nobody on a page.
+    let refused = |error| Error::new(Kind::Usage, usage::error(&error, &Again::command()).to_string());
+    let args = read.map_err(refused)?.args;
+    let hits = RefCell::new(Vec::new());
+    let listener = |event| {
+        if let Event::Item(hit) = event {
+            hits.borrow_mut().push(hit);
+        }
+    };
+    let ended = find(session, args.request(session.now())?, Listener::new(&listener)).await;
+    ended.end?;
+    Ok(Found {
+        hits: hits.into_inner(),
+        after: ended.figures.after,
+    })
+}
+
+/// Returns the fields that a form begins with.
+fn form(args: &Args, now: Timestamp) -> Form {
+    let seconds = |length: Option<Duration>| length.map(|length| format!("{}s", length.as_secs()));
+    let (from, to) = args.days.named(now);
+    let single = [
+        ("from", from),
+        ("to", to),
+        ("number", args.number.clone()),
+        ("country", args.country.map(|country| country.to_string())),
+        ("direction", args.direction.clone()),
+        ("media", args.media.clone()),
+        ("min-duration", seconds(args.min_duration)),
+        ("max-duration", seconds(args.max_duration)),
+        ("after", args.after.clone()),
+    ];
+    let single = single.into_iter().filter_map(|(name, value)| Some((name, value?)));
+    let several = [
+        ("agent", &args.agent),
+        ("queue", &args.queue),
+        ("wrapup", &args.wrapup),
+        ("division", &args.division),
+    ];
+    let several = several
+        .into_iter()
+        .flat_map(|(name, values)| values.iter().map(move |value| (name, value.clone())));
+    let fields = single.chain(several);
+    fields.map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
 /// Names people and places, as many as fit into so many columns; `-` where there are none.
@@ -166,13 +273,6 @@ fn lines(hit: &Hit, zone: &Zone, width: usize) -> Text {
     let text = Text::new(call).add(format!("{agents:column$}  {queues}"));
     let ids = format!("{} {}", hit.interaction_id, hit.recording_id);
     text.line().add("  ").style(DIM, ids)
-}
-
-/// Writes a length as hours, minutes and seconds.
-fn clock(millis: u64) -> String {
-    let seconds = millis / 1_000;
-    let (hours, minutes) = (seconds / 3_600, seconds / 60 % 60);
-    format!("{hours}:{minutes:02}:{:02}", seconds % 60)
 }
 
 fn words(figures: &Figures) -> Text {

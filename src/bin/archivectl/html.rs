@@ -67,6 +67,22 @@ fn content(heads: &[&str], rows: &[Vec<String>], cell: impl Fn(&str, &str) -> St
 /// Returns the whole page, which is about `subject` if that is named; `body` is HTML already. Its policy forbids the
 /// browser everything but this style, should markup get in nevertheless.
 pub(crate) fn page(title: &str, subject: &str, body: &str) -> String {
+    let style = hash(STYLE);
+    let policy = format!(
+        "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src '{style}'; \
+         base-uri 'none'; form-action 'none'\">\n"
+    );
+    let style = format!("<style>{STYLE}</style>\n");
+    document((title, subject), &policy, &style, body)
+}
+
+/// Returns the source of a style or script as a policy allows it.
+pub(crate) fn hash(source: &str) -> String {
+    format!("sha256-{}", BASE64.encode(Sha256::digest(source)))
+}
+
+/// Returns a document with this title, which is about the subject if that is named; the rest is HTML already.
+pub(crate) fn document((title, subject): (&str, &str), policy: &str, style: &str, body: &str) -> String {
     let (title, subject) = (escape(title), escape(subject));
     let heading = match subject.as_str() {
         "" => title.clone(),
@@ -74,13 +90,10 @@ pub(crate) fn page(title: &str, subject: &str, body: &str) -> String {
     };
     let title = format!("{title} {subject}");
     let title = title.trim_end();
-    let style = BASE64.encode(Sha256::digest(STYLE));
     format!(
-        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
-         <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'sha256-{style}'; \
-         base-uri 'none'; form-action 'none'\">\n\
+        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n{policy}\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>{title}</title>\n\
-         <style>{STYLE}</style>\n</head>\n<body>\n<main>\n<h1>{heading}</h1>\n{body}</main>\n</body>\n</html>\n"
+         {style}</head>\n<body>\n<main>\n<h1>{heading}</h1>\n{body}</main>\n</body>\n</html>\n"
     )
 }
 
@@ -100,7 +113,8 @@ pub(crate) fn write(path: &Path, page: &str) -> Result<(), Error> {
     })
 }
 
-const STYLE: &str = "
+/// The style of all pages.
+pub(crate) const STYLE: &str = "
 :root { color-scheme: light dark; --ink: #1c2430; --dim: #5d6878; --line: #d9dee6; --paper: #fff; --panel: #f5f7fa;
   --one: #2f6fd0; --two: #8fb6ee; --good: #1d7f4b; --warn: #a15c00; --bad: #b3261e; }
 @media (prefers-color-scheme: dark) { :root { --ink: #e6eaf0; --dim: #9aa6b6; --line: #343d4a; --paper: #14181e;

@@ -15,11 +15,13 @@ mod html;
 mod log;
 mod man;
 mod out;
+mod play;
 mod progress;
 mod proof;
 mod reconcile;
 mod redrive;
 mod report;
+mod site;
 mod text;
 mod usage;
 mod verify;
@@ -72,6 +74,7 @@ enum Command {
     Audit(audit::Args),
     Log(log::Args),
     Get(get::Args),
+    Play(play::Args),
     Erase(erase::Args),
     Doctor(doctor::Args),
     Report(report::Args),
@@ -149,10 +152,11 @@ async fn run(cli: &Cli, out: &Out, interrupt: Interrupt) -> Result<Verdict, Erro
         Command::Audit(_) => audit::NEEDS,
         Command::Log(args) => args.needs(),
         Command::Get(_) => get::NEEDS,
+        Command::Play(_) => play::NEEDS,
         Command::Erase(_) => erase::NEEDS,
         Command::Doctor(_) => doctor::NEEDS,
         Command::Report(_) => report::NEEDS,
-        Command::Find(_) => find::NEEDS,
+        Command::Find(args) => args.needs(),
         Command::Catalog(_) => catalog::NEEDS,
         Command::Completions { shell } => {
             let mut script = Vec::new();
@@ -175,6 +179,7 @@ async fn run(cli: &Cli, out: &Out, interrupt: Interrupt) -> Result<Verdict, Erro
         Command::Audit(args) => audit::run(args, &session, out).await,
         Command::Log(args) => log::run(args, &session, out).await,
         Command::Get(args) => get::run(args, &session, out).await,
+        Command::Play(args) => play::run(args, &session, out).await,
         Command::Erase(args) => erase::run(args, &session, out).await,
         Command::Doctor(args) => doctor::run(args, &session, out).await,
         Command::Report(args) => report::run(args, &session, out).await,

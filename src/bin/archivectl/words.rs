@@ -82,6 +82,13 @@ pub(crate) fn exact_bytes(number: u64) -> String {
     format!("{} ({} bytes)", bytes(number), count(number))
 }
 
+/// Writes a length as hours, minutes and seconds.
+pub(crate) fn clock(millis: u64) -> String {
+    let seconds = millis / 1_000;
+    let (hours, minutes) = (seconds / 3_600, seconds / 60 % 60);
+    format!("{hours}:{minutes:02}:{:02}", seconds % 60)
+}
+
 /// Writes milliseconds with the unit that fits.
 #[expect(clippy::cast_precision_loss, reason = "one digit after the point")]
 pub(crate) fn duration(millis: u64) -> String {
