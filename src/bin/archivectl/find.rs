@@ -220,7 +220,7 @@ fn form(args: &Args, now: Timestamp) -> Form {
         ("from", from),
         ("to", to),
         ("number", args.number.clone()),
-        ("country", args.country.map(|country| country.to_string())),
+        ("country", args.country.map(|country| country.code().to_owned())),
         ("direction", args.direction.clone()),
         ("media", args.media.clone()),
         ("min-duration", seconds(args.min_duration)),
