@@ -62,7 +62,7 @@ pub enum Action {
 
 impl Action {
     /// All of them: what reading knows.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::DownloadInitiated,
         Self::DownloadCompleted,
         Self::DownloadFailed,
