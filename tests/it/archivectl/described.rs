@@ -22,7 +22,7 @@ const OTHER: &str = "c0000000-0000-4000-8000-000000000002";
 const PLANTED: &str = "recordings/c0000000-0000-4000-8000-000000000001/call-2.json";
 
 /// Settles within the few minutes that the clocks of function and operator may be apart.
-const SOON: [(&str, &str); 2] = [("SETTLE_SECONDS", "10"), ("CALL_RECORD", "standard")];
+pub(super) const SOON: [(&str, &str); 2] = [("SETTLE_SECONDS", "10"), ("CALL_RECORD", "standard")];
 
 const LOCKED: [(&str, &str); 4] = [
     ("S3_OBJECT_LOCK_MODE", "GOVERNANCE"),

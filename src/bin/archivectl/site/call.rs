@@ -7,7 +7,7 @@ use hyper::{Response, StatusCode};
 use recording_archiver::domain::annotations::Annotation;
 use recording_archiver::domain::call::{CallRecord, CallRecording};
 use recording_archiver::domain::recording::ConversationId;
-use recording_archiver::ops::Error;
+use recording_archiver::ops::{Error, Kind};
 use recording_archiver::ops::custody::{self, Custody};
 use recording_archiver::ops::play::{Call, Check, Described, Track};
 
@@ -72,7 +72,11 @@ pub(super) fn failed(site: &Site<'_>, conversation: ConversationId, error: &Erro
         body.push_str(&format!("<p>{}</p>\n", escape(way_out)));
     }
     let subject = format!("of conversation {conversation}");
-    answer::page(StatusCode::OK, ("Recordings", &subject), &body)
+    let status = match error.kind() {
+        Kind::Usage => StatusCode::NOT_FOUND,
+        _ => StatusCode::BAD_GATEWAY,
+    };
+    answer::page(status, ("Recordings", &subject), &body)
 }
 
 /// Returns the page of a call.
@@ -278,6 +282,9 @@ fn player(
 ) -> String {
     let stored = &track.file.stored;
     let label = match (stored.channel, stored.part) {
+        // Field knowledge, not official text: docs/genesys.md, "Media".
+        (Some(0), _) => "Channel 0, as a rule the external party".to_owned(),
+        (Some(1), _) => "Channel 1, as a rule the internal party".to_owned(),
         (Some(channel), _) => format!("Channel {channel}"),
         (None, Some(part)) => format!("Part {part}"),
         (None, None) => "All channels".to_owned(),
