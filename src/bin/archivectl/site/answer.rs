@@ -71,7 +71,7 @@ pub(super) fn file(status: StatusCode, kind: &str, reading: Reading, quiet: Quie
     let chunks = stream::try_unfold((reading, quiet), |(mut reading, quiet)| async move {
         let bytes = reading.next().await?;
         quiet.end();
-        Ok(bytes.map(|bytes| (Frame::data(bytes), (reading, quiet))))
+        Ok::<_, Box<dyn Error + Send + Sync>>(bytes.map(|bytes| (Frame::data(bytes), (reading, quiet))))
     });
     with(status, kind, StreamBody::new(chunks).boxed_unsync())
 }

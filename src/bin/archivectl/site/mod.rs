@@ -116,7 +116,7 @@ fn broken(error: &std::io::Error) -> Error {
 async fn connection(site: &Site<'_>, stream: TcpStream) {
     let service = service_fn(|request: hyper::Request<Incoming>| {
         let answer = Box::pin(routes::answer(site, request));
-        async { Ok::<_, Infallible>(answer.await) }
+        async move { Ok::<_, Infallible>(answer.await) }
     });
     let mut server = http1::Builder::new();
     server.timer(TokioTimer::new()).header_read_timeout(PATIENCE);
