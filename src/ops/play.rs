@@ -123,6 +123,17 @@ impl Track {
         self.state.get()
     }
 
+    /// Returns whether its bytes have to be checked as a whole, and takes it that this begins now: once, and again after
+    /// it failed.
+    pub fn begin_check(&self) -> bool {
+        let mut check = self.state.check.lock().unwrap_or_else(PoisonError::into_inner);
+        let due = matches!(*check, Check::Pending | Check::Failed(_));
+        if due {
+            *check = Check::Running(0);
+        }
+        due
+    }
+
     /// Returns why it cannot be read now; `None`: it can.
     pub fn wait(&self) -> Option<String> {
         cold::wait(&self.file)
@@ -173,7 +184,7 @@ impl Track {
         Err(error)
     }
 
-    /// Reads all of it, unless that was begun before.
+    /// Reads all of it.
     async fn read(&self, storage: &Storage) -> Result<(), Error> {
         let mut fetched = self.open(storage, None).await?;
         let mut read = 0;
@@ -368,12 +379,8 @@ impl Call<'_> {
         })
     }
 
-    /// Reads all of a file, and holds it against the audit; begun once, and again after it failed.
+    /// Reads all of a file, and holds it against the audit. Comes after [`Track::begin_check`].
     pub async fn check(&self, track: &Track) {
-        match track.check() {
-            Check::Pending | Check::Failed(_) => track.state.set(Check::Running(0)),
-            Check::Running(_) | Check::Matches | Check::Differs(_) => return,
-        }
         let reading = track.read(&self.accessor.storage);
         let read = self.accessor.session.unless_interrupted(reading).await;
         if let (Err(error), Check::Running(_)) = (read, track.check()) {

@@ -139,16 +139,27 @@ impl Browser {
 
     /// Returns the URLs that were asked for since it began to listen.
     pub(crate) fn asked(&self) -> Vec<String> {
-        let asked = self.heard.iter().filter(|event| event["method"] == "Network.requestWillBeSent");
+        let asked = self
+            .heard
+            .iter()
+            .filter(|event| event["method"] == "Network.requestWillBeSent");
         let url = |event: &Value| event["params"]["request"]["url"].as_str().unwrap().to_owned();
         asked.map(url).collect()
     }
 
     /// Returns the complaints since it began to listen.
     pub(crate) fn complaints(&self) -> Vec<String> {
-        let complaints = ["Log.entryAdded", "Runtime.exceptionThrown", "Runtime.consoleAPICalled"];
+        let complaints = [
+            "Log.entryAdded",
+            "Runtime.exceptionThrown",
+            "Runtime.consoleAPICalled",
+        ];
         let complains = |event: &&Value| complaints.iter().any(|method| event["method"] == *method);
-        self.heard.iter().filter(complains).map(Value::to_string).collect()
+        self.heard
+            .iter()
+            .filter(complains)
+            .map(Value::to_string)
+            .collect()
     }
 
     /// Writes what is seen of the page into this file.
@@ -161,7 +172,8 @@ impl Browser {
 
     /// Opens a file in a window of this width, for a reader who prefers this scheme.
     pub(crate) async fn open(&mut self, file: &Path, width: u32, scheme: &str) {
-        self.visit(&format!("file://{}", file.display()), width, scheme).await;
+        self.visit(&format!("file://{}", file.display()), width, scheme)
+            .await;
     }
 
     /// Opens a URL in a window of this width, for a reader who prefers this scheme.
@@ -172,6 +184,23 @@ impl Browser {
         self.call("Emulation.setEmulatedMedia", features).await;
         self.call("Page.navigate", json!({"url": url})).await;
         while self.message().await["method"] != "Page.loadEventFired" {}
+    }
+
+    /// Follows a link that an expression clicks.
+    pub(crate) async fn follow(&mut self, click: &str) {
+        const LOADED: &str = "Page.loadEventFired";
+        let loaded = |browser: &Self| {
+            browser
+                .heard
+                .iter()
+                .filter(|event| event["method"] == LOADED)
+                .count()
+        };
+        let before = loaded(self);
+        self.evaluate(click).await;
+        while loaded(self) == before {
+            self.message().await;
+        }
     }
 
     /// Returns the value of an expression, or of what it promises.

@@ -160,6 +160,7 @@ fn what_archivectl_says_to_programs_is_on_the_page_and_nothing_else() {
     assert_eq!(on_page("receipt"), fields_of("ops/get.rs", "Receipt"));
     for (command, path, of) in [
         ("get", "ops/get.rs", "Figures"),
+        ("play", "ops/play.rs", "Figures"),
         ("log verify", "ops/log/verify.rs", "Figures"),
         ("log show", "ops/log/show.rs", "Shown"),
         ("log prove", "ops/log/prove.rs", "Proof"),

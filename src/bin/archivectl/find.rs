@@ -227,7 +227,9 @@ fn form(args: &Args, now: Timestamp) -> Form {
         ("max-duration", seconds(args.max_duration)),
         ("after", args.after.clone()),
     ];
-    let single = single.into_iter().filter_map(|(name, value)| Some((name, value?)));
+    let single = single
+        .into_iter()
+        .filter_map(|(name, value)| Some((name, value?)));
     let several = [
         ("agent", &args.agent),
         ("queue", &args.queue),

@@ -100,7 +100,10 @@ pub(crate) fn words(figures: &Figures) -> Text {
     let text = Text::new(format!("{played} listened to, {checked} checked and as archived"));
     let text = match figures.downloaded {
         0 => text,
-        downloaded => text.add(format!(", {} downloaded", counted(downloaded, "recording", "recordings"))),
+        downloaded => text.add(format!(
+            ", {} downloaded",
+            counted(downloaded, "recording", "recordings")
+        )),
     };
     match figures.findings.values().sum::<u64>() {
         0 => text,

@@ -48,6 +48,12 @@ impl Zone {
         zoned.strftime("%Y-%m-%d %H:%M").to_string()
     }
 
+    /// Writes a moment as people speak of it, to the second.
+    pub(crate) fn moment(&self, moment: Timestamp) -> String {
+        let zoned = moment.to_zoned_datetime(self.0.clone());
+        format!("{} {}", zoned.strftime("%Y-%m-%d %H:%M:%S"), self.name())
+    }
+
     fn write(&self, moment: Timestamp, form: &str) -> String {
         let zoned = moment.to_zoned_datetime(self.0.clone());
         let offset = if self.0 == TimeZone::UTC { "Z" } else { "%:z" };

@@ -12,7 +12,17 @@ use crate::work::Work;
 
 const AGENT: &str = "a0000000-0000-4000-8000-000000000001";
 const QUEUE: &str = "b0000000-0000-4000-8000-000000000001";
-const FIND: [&str; 6] = ["find", "--open", "--reason", "complaint 4711", "--from", "2026-01-01"];
+const DAY: &str = "2026-01-15";
+const FIND: [&str; 8] = [
+    "find",
+    "--open",
+    "--reason",
+    "complaint 4711",
+    "--from",
+    DAY,
+    "--to",
+    DAY,
+];
 
 /// Returns the archive of a settled call in which an agent and a queue of these names took part.
 async fn archive(agent: &str, queue: &str) -> Bench {
@@ -29,7 +39,9 @@ async fn archive(agent: &str, queue: &str) -> Bench {
     genesys.name(Thing::User, AGENT, agent, "active");
     genesys.name(Thing::Queue, QUEUE, queue, "active");
     let handler = bench.handler(&[SOON[0], SOON[1], ("RECORDING_CHANNELS", "split")]);
-    invoke(&handler, json!({"conversationId": CONVERSATION})).await.unwrap();
+    invoke(&handler, json!({"conversationId": CONVERSATION}))
+        .await
+        .unwrap();
     Work::of(&bench).run_dry(&handler).await;
     bench.world.wire.forget();
     bench
@@ -47,14 +59,35 @@ async fn a_form_finds_what_the_command_line_finds_and_each_play_has_the_reason()
     let bench = archive("Anna Example", "Claims").await;
     let page = Page::of(&bench, &FIND).await;
     let call = format!("/call/{CONVERSATION}#");
-    assert!(page.get("").await.text().await.unwrap().contains(&call), "found at once");
-    let found = [("from", "2026-01-01"), ("agent", "anna"), ("number", "030 123456"), ("country", "DE")];
+    assert!(
+        page.get("").await.text().await.unwrap().contains(&call),
+        "found at once"
+    );
+    let found = [
+        ("from", DAY),
+        ("to", DAY),
+        ("agent", "anna"),
+        ("number", "030 123456"),
+        ("country", "DE"),
+    ];
     let html = search(&page, &found).await;
-    assert!(html.contains(&call) && html.contains("Claims") && html.contains("value=\"030 123456\""), "{html}");
+    assert!(
+        html.contains(&call) && html.contains("Claims") && html.contains("value=\"030 123456\""),
+        "{html}"
+    );
     for (fields, told) in [
-        (&[("from", "2026-01-01"), ("direction", "outbound")][..], "No recording was found"),
-        (&[("from", "2026-01-01"), ("queue", "Nonsense")], "no queue named"),
-        (&[("from", "2026-01-01"), ("min-duration", "long")], "accepted"),
+        (
+            &[("from", DAY), ("to", DAY), ("direction", "outbound")][..],
+            "No recording was found",
+        ),
+        (
+            &[("from", DAY), ("to", DAY), ("queue", "Nonsense")],
+            "no queue named",
+        ),
+        (
+            &[("from", DAY), ("to", DAY), ("min-duration", "long")],
+            "accepted",
+        ),
         (&[("from", "yesteryear")], "accepted"),
         (&[], "Name the first day"),
     ] {
@@ -62,18 +95,44 @@ async fn a_form_finds_what_the_command_line_finds_and_each_play_has_the_reason()
         assert!(html.contains(told) && !html.contains(&call), "{told}: {html}");
         assert!(!html.contains("Usage:"), "{html}");
     }
-    let html = page.get(&format!("call/{CONVERSATION}")).await.text().await.unwrap();
-    for told in ["Anna Example", "Claims", "inbound", "pause (SecurePause)", "hold", "Back to the search"] {
+    let html = page
+        .get(&format!("call/{CONVERSATION}"))
+        .await
+        .text()
+        .await
+        .unwrap();
+    for told in [
+        "Anna Example",
+        "Claims",
+        "inbound",
+        "pause (SecurePause)",
+        "hold",
+        "Back to the search",
+    ] {
         assert!(html.contains(told), "{told}: {html}");
     }
-    assert!(!html.contains("+4930123456"), "nobody listened yet, and nothing is in the audit");
-    page.get(&format!("media/{CONVERSATION}/1")).await.bytes().await.unwrap();
+    assert!(
+        !html.contains("+4930123456"),
+        "nobody listened yet, and nothing is in the audit"
+    );
+    page.get(&format!("media/{CONVERSATION}/1"))
+        .await
+        .bytes()
+        .await
+        .unwrap();
     let events = bench.audit(CONVERSATION, ACCESSES).await;
     assert_eq!(events.len(), 1, "{events:?}");
-    assert_eq!((&events[0]["reason"], &events[0]["access"]), (&json!("complaint 4711"), &json!("played")));
+    assert_eq!(
+        (&events[0]["reason"], &events[0]["access"]),
+        (&json!("complaint 4711"), &json!("played"))
+    );
     assert_eq!(events[0]["files"].as_array().unwrap().len(), 2);
     let ran = page.close().await;
-    assert_eq!((ran.code(), &ran.summary()["played"]), (Some(0), &json!(1)), "{ran:?}");
+    assert_eq!(
+        (ran.code(), &ran.summary()["played"]),
+        (Some(0), &json!(1)),
+        "{ran:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -81,9 +140,23 @@ async fn names_and_forms_are_shown_and_never_obeyed() {
     let hostile = format!("<script>alert(1)</script>\"'\u{202e}gnp.{}", "x".repeat(10_000));
     let bench = archive(&hostile, "<img src=x onerror=alert(1)>").await;
     let page = Page::of(&bench, &FIND).await;
-    let form = search(&page, &[("from", "2026-01-01"), ("queue", "<img"), ("agent", &hostile[..60])]).await;
-    let nobody = search(&page, &[("from", "2026-01-01"), ("queue", &hostile)]).await;
-    let call = page.get(&format!("call/{CONVERSATION}")).await.text().await.unwrap();
+    let form = search(
+        &page,
+        &[
+            ("from", DAY),
+            ("to", DAY),
+            ("queue", "<img"),
+            ("agent", &hostile[..60]),
+        ],
+    )
+    .await;
+    let nobody = search(&page, &[("from", DAY), ("to", DAY), ("queue", &hostile)]).await;
+    let call = page
+        .get(&format!("call/{CONVERSATION}"))
+        .await
+        .text()
+        .await
+        .unwrap();
     assert!(form.contains("&lt;img src=x"), "{form}");
     for html in [form, nobody, call] {
         assert!(html.contains("&lt;script&gt;alert(1)"), "{html}");
@@ -106,10 +179,15 @@ async fn until(browser: &mut Browser, expression: &str) {
 async fn assert_hinders_nobody(browser: &mut Browser, what: &str, width: u32) {
     assert_eq!(browser.hindrances().await, [""; 0], "{what}");
     let reach = browser.evaluate("document.documentElement.scrollWidth").await;
-    assert!(reach.as_u64().is_some_and(|reach| reach <= width.into()), "{what} is {reach} wide");
+    assert!(
+        reach.as_u64().is_some_and(|reach| reach <= width.into()),
+        "{what} is {reach} wide"
+    );
     if let Some(folder) = std::env::var_os("PHOTOGRAPHS") {
         let name = what.replace(' ', "-") + ".png";
-        browser.photograph(&std::path::Path::new(&folder).join(name)).await;
+        browser
+            .photograph(&std::path::Path::new(&folder).join(name))
+            .await;
     }
 }
 
@@ -123,28 +201,62 @@ async fn a_call_is_found_heard_and_followed_by_keyboard() {
     let bench = archive("Anna Example", "Claims").await;
     let page = Page::of(&bench, &FIND).await;
     browser.listen().await;
-    for (width, scheme) in [(1280, SCHEMES[0]), (390, SCHEMES[1]), (390, SCHEMES[0]), (1280, SCHEMES[1])] {
+    for (width, scheme) in [
+        (1280, SCHEMES[0]),
+        (390, SCHEMES[1]),
+        (390, SCHEMES[0]),
+        (1280, SCHEMES[1]),
+    ] {
         browser.visit(&page.url, width, scheme).await;
         assert_hinders_nobody(&mut browser, &format!("search {width} {scheme}"), width).await;
         // Past the form to the first hit, and in.
-        browser.evaluate("document.querySelector('form .button').focus()").await;
+        browser
+            .evaluate("document.querySelector('form .button').focus()")
+            .await;
         browser.press("Tab", 9).await;
-        let hit = browser.evaluate("document.activeElement.closest('.hits') !== null").await;
+        let hit = browser
+            .evaluate("document.activeElement.closest('.hits') !== null")
+            .await;
         assert_eq!(hit, true);
-        browser.evaluate("document.activeElement.click()").await;
-        until(&mut browser, "document.getElementById('call') && document.readyState === 'complete'").await;
+        browser.follow("document.activeElement.click()").await;
         let events = bench.audit(CONVERSATION, ACCESSES).await;
-        assert_eq!(events.is_empty(), width == 1280 && scheme == "light", "opening a page is no listening");
+        assert_eq!(
+            events.is_empty(),
+            width == 1280 && scheme == "light",
+            "opening a page is no listening"
+        );
         browser.evaluate(&format!("{PLAYERS}[0].play()")).await;
-        until(&mut browser, &format!("{PLAYERS}.every(one => one.currentTime > 0.1 && one.duration > 4.4)")).await;
-        until(&mut browser, "document.querySelectorAll('.wave[data-drawn] .bars[d]').length === 4").await;
-        until(&mut browser, "[...document.querySelectorAll('.check')].every(one => one.className === 'check good')").await;
+        until(
+            &mut browser,
+            &format!("{PLAYERS}.every(one => one.currentTime > 0.1 && one.duration > 4.4)"),
+        )
+        .await;
+        until(
+            &mut browser,
+            "document.querySelectorAll('.wave[data-drawn] .bars[d]').length === 4",
+        )
+        .await;
+        until(
+            &mut browser,
+            "[...document.querySelectorAll('.check')].every(one => one.className === 'check good')",
+        )
+        .await;
         // A mark leads to its place, in both channels.
-        browser.evaluate("document.querySelector('.mark.hold[data-begin=\"3200\"]').focus()").await;
+        browser
+            .evaluate("document.querySelector('.mark.hold[data-begin=\"3200\"]').focus()")
+            .await;
         browser.press("Enter", 13).await;
-        until(&mut browser, &format!("{PLAYERS}.every(one => one.currentTime > 3.1)")).await;
+        until(
+            &mut browser,
+            &format!("{PLAYERS}.every(one => one.currentTime > 3.1)"),
+        )
+        .await;
         browser.evaluate(&format!("{PLAYERS}[1].pause()")).await;
-        until(&mut browser, &format!("{PLAYERS}.every(one => one.paused || one.ended)")).await;
+        until(
+            &mut browser,
+            &format!("{PLAYERS}.every(one => one.paused || one.ended)"),
+        )
+        .await;
         assert_hinders_nobody(&mut browser, &format!("call {width} {scheme}"), width).await;
     }
     assert_eq!(bench.audit(CONVERSATION, ACCESSES).await.len(), 1);
@@ -159,6 +271,8 @@ async fn a_call_is_found_heard_and_followed_by_keyboard() {
     assert_eq!(elsewhere, [""; 0]);
     let ran = page.close().await;
     assert_eq!(ran.code(), Some(0), "{ran:?}");
-    let gone: Value = browser.evaluate("fetch(location.href).then(() => 'there', () => 'gone')").await;
+    let gone: Value = browser
+        .evaluate("fetch(location.href).then(() => 'there', () => 'gone')")
+        .await;
     assert_eq!(gone, "gone");
 }

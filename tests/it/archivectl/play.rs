@@ -31,7 +31,9 @@ pub(super) struct Page {
 impl Page {
     /// Shows the page of a command.
     pub(super) async fn of(bench: &Bench, arguments: &[&str]) -> Self {
-        let mut child = command(bench, &[arguments, &["--json"]].concat()).spawn().unwrap();
+        let mut child = command(bench, &[arguments, &["--json"]].concat())
+            .spawn()
+            .unwrap();
         let mut from = BufReader::new(child.stdout.take().unwrap());
         let mut first = String::new();
         from.read_line(&mut first).await.unwrap();
@@ -77,7 +79,12 @@ impl Page {
     /// Returns what the page says of a file's bytes, once that is said.
     async fn checked(&self, number: usize) -> (String, String) {
         loop {
-            let state: Value = self.get(&format!("state/{CONVERSATION}")).await.json().await.unwrap();
+            let state: Value = self
+                .get(&format!("state/{CONVERSATION}"))
+                .await
+                .json()
+                .await
+                .unwrap();
             let file = &state["files"][number];
             let told = ["class", "text"].map(|name| file[name].as_str().unwrap().to_owned());
             if file["busy"] == false {
@@ -124,10 +131,11 @@ async fn put(bench: &Bench, bytes: Vec<u8>) {
     put.body(bytes.into()).send().await.unwrap();
 }
 
-/// Returns the operations since the archiving.
+/// Returns the operations since the archiving, of those that read objects only those that read the recording.
 fn operations(bench: &Bench) -> Vec<String> {
-    let exchanges = bench.world.wire.exchanges();
-    exchanges.into_iter().map(|call| call.operation).collect()
+    let exchanges = bench.world.wire.exchanges().into_iter();
+    let wanted = exchanges.filter(|call| call.operation != "GetObject" || call.target.contains(RECORDING));
+    wanted.map(|call| call.operation).collect()
 }
 
 fn header<'a>(headers: &'a HeaderMap, name: &str) -> &'a str {
@@ -140,7 +148,10 @@ async fn the_page_is_for_those_who_know_its_url_and_host() {
     let page = Page::play(&bench).await;
     let address: Vec<_> = page.url.split('/').collect();
     let (authority, token) = (address[2], address[3]);
-    assert!(authority.starts_with("127.0.0.1:") && token.len() == 64, "{address:?}");
+    assert!(
+        authority.starts_with("127.0.0.1:") && token.len() == 64,
+        "{address:?}"
+    );
     let base = format!("http://{authority}");
     let wrong = "0".repeat(64);
     for path in [
@@ -158,9 +169,18 @@ async fn the_page_is_for_those_who_know_its_url_and_host() {
         assert_eq!(answer.status(), StatusCode::NOT_FOUND, "{path}");
     }
     let port = authority.rsplit(':').next().unwrap();
-    for host in ["evil.example", "127.0.0.1", &format!("localhost:{port}"), &format!("evil.example:{port}")] {
+    for host in [
+        "evil.example",
+        "127.0.0.1",
+        &format!("localhost:{port}"),
+        &format!("evil.example:{port}"),
+    ] {
         let asked = page.http.get(&page.url).header("host", host);
-        assert_eq!(asked.send().await.unwrap().status(), StatusCode::FORBIDDEN, "{host}");
+        assert_eq!(
+            asked.send().await.unwrap().status(),
+            StatusCode::FORBIDDEN,
+            "{host}"
+        );
     }
     let post = page.http.post(page.at(&media(0))).send().await.unwrap();
     assert_eq!(post.status(), StatusCode::METHOD_NOT_ALLOWED);
@@ -170,7 +190,10 @@ async fn the_page_is_for_those_who_know_its_url_and_host() {
     assert_eq!(answer.status(), StatusCode::OK);
     let headers = answer.headers().clone();
     let policy = header(&headers, "content-security-policy");
-    assert!(policy.starts_with("default-src 'none'; ") && policy.contains("frame-ancestors 'none'"), "{policy}");
+    assert!(
+        policy.starts_with("default-src 'none'; ") && policy.contains("frame-ancestors 'none'"),
+        "{policy}"
+    );
     assert!(!policy.contains("unsafe") && !policy.contains("http"), "{policy}");
     for (name, value) in [
         ("cache-control", "no-store"),
@@ -210,8 +233,15 @@ async fn each_range_comes_once_the_audit_says_who_listens_and_why() {
     assert_eq!(header(head.headers(), "content-length"), size.to_string());
     let beyond = page.range(&path, &format!("bytes={size}-")).await;
     assert_eq!(beyond.status(), StatusCode::RANGE_NOT_SATISFIABLE);
-    assert_eq!(header(beyond.headers(), "content-range"), format!("bytes */{size}"));
-    assert_eq!(bench.audit(CONVERSATION, ACCESSES).await, [], "no byte was read yet");
+    assert_eq!(
+        header(beyond.headers(), "content-range"),
+        format!("bytes */{size}")
+    );
+    assert_eq!(
+        bench.audit(CONVERSATION, ACCESSES).await,
+        [],
+        "no byte was read yet"
+    );
 
     for (range, first, last) in [
         ("bytes=0-99".to_owned(), 0, 99),
@@ -221,7 +251,10 @@ async fn each_range_comes_once_the_audit_says_who_listens_and_why() {
     ] {
         let answer = page.range(&path, &range).await;
         assert_eq!(answer.status(), StatusCode::PARTIAL_CONTENT, "{range}");
-        assert_eq!(header(answer.headers(), "content-range"), format!("bytes {first}-{last}/{size}"));
+        assert_eq!(
+            header(answer.headers(), "content-range"),
+            format!("bytes {first}-{last}/{size}")
+        );
         assert_eq!(header(answer.headers(), "content-type"), "audio/wav");
         assert_eq!(answer.bytes().await.unwrap(), bytes[first..=last], "{range}");
     }
@@ -229,10 +262,16 @@ async fn each_range_comes_once_the_audit_says_who_listens_and_why() {
         let request = page.http.get(page.at(&path)).header(RANGE, "bytes=0-9");
         request.header("if-range", condition).send()
     };
-    assert_eq!(conditional(&tag).await.unwrap().status(), StatusCode::PARTIAL_CONTENT);
+    assert_eq!(
+        conditional(&tag).await.unwrap().status(),
+        StatusCode::PARTIAL_CONTENT
+    );
     assert_eq!(conditional("\"other\"").await.unwrap().status(), StatusCode::OK);
     let whole = page.range(&path, "bytes=0-1,5-6").await;
-    assert_eq!((whole.status(), whole.bytes().await.unwrap()), (StatusCode::OK, bytes.into()));
+    assert_eq!(
+        (whole.status(), whole.bytes().await.unwrap()),
+        (StatusCode::OK, bytes.into())
+    );
 
     let operations = operations(&bench);
     let place = |operation: &str| operations.iter().position(|one| one == operation).unwrap();
@@ -249,18 +288,29 @@ async fn each_range_comes_once_the_audit_says_who_listens_and_why() {
         assert_eq!(events[0][name], value);
     }
     assert_eq!(events[0]["actor"]["source"], "operator");
-    assert_eq!(events[0]["files"][0]["archiveKey"], format!("s3://{BUCKET}/{KEY}"));
+    assert_eq!(
+        events[0]["files"][0]["archiveKey"],
+        format!("s3://{BUCKET}/{KEY}")
+    );
     assert_eq!(items(&bench, LEDGER_TABLE).await, record);
-    let html = page.get(&format!("call/{CONVERSATION}")).await.text().await.unwrap();
+    let html = page
+        .get(&format!("call/{CONVERSATION}"))
+        .await
+        .text()
+        .await
+        .unwrap();
     assert!(html.contains("matches the audit") && html.contains("recording.accessed"));
     let ran = page.close().await;
     assert_eq!(ran.code(), Some(0), "{ran:?}");
-    assert_eq!((&ran.summary()["played"], &ran.summary()["checked"]), (&json!(1), &json!(1)));
+    assert_eq!(
+        (&ran.summary()["played"], &ran.summary()["checked"]),
+        (&json!(1), &json!(1))
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_browser_that_leaves_in_the_middle_of_a_range_breaks_nothing() {
-    let length = 24 * 1024 * 1024;
+    let length = 8 * 1024 * 1024;
     let bench = archive([Media::generated_wav(length, 1)], &[]).await;
     let page = Page::play(&bench).await;
     let authority = page.url.split('/').nth(2).unwrap();
@@ -314,11 +364,20 @@ async fn other_bytes_than_those_of_the_audit_are_never_called_checked_nor_downlo
         let played = page.get(&media(0)).await.status();
         assert_eq!(played == StatusCode::OK, code == "object_changed", "{played}");
         let (class, text) = page.checked(0).await;
-        assert!(class == "bad" && text.starts_with("NOT what was archived"), "{class} {text}");
+        assert!(
+            class == "bad" && text.starts_with("NOT what was archived"),
+            "{class} {text}"
+        );
         let kept = page.get(&format!("download/{CONVERSATION}/0")).await;
-        let whole = kept.error_for_status().map(Response::bytes);
-        assert!(!matches!(whole, Ok(bytes) if bytes.await.is_ok()), "{code}");
-        let html = page.get(&format!("call/{CONVERSATION}")).await.text().await.unwrap();
+        if let Ok(begun) = kept.error_for_status() {
+            assert!(begun.bytes().await.is_err(), "{code}");
+        }
+        let html = page
+            .get(&format!("call/{CONVERSATION}"))
+            .await
+            .text()
+            .await
+            .unwrap();
         assert!(html.contains(code), "{code}");
         let ran = page.close().await;
         assert_eq!(ran.code(), Some(1), "{ran:?}");
@@ -335,19 +394,31 @@ async fn a_download_is_checked_named_and_in_the_audit() {
     let handler = bench.handler(&[("RECORDING_MEDIA", "chat")]);
     assert_eq!(outcomes(&invoke(&handler, job()).await.unwrap()), ["archived"]);
     let page = Page::play(&bench).await;
-    let html = page.get(&format!("call/{CONVERSATION}")).await.text().await.unwrap();
+    let html = page
+        .get(&format!("call/{CONVERSATION}"))
+        .await
+        .text()
+        .await
+        .unwrap();
     assert!(html.contains("No browser plays this kind of file") && !html.contains("<audio"));
     let answer = page.get(&format!("download/{CONVERSATION}/0")).await;
     let named = header(answer.headers(), "content-disposition").to_owned();
     assert_eq!(named, format!("attachment; filename=\"{RECORDING}.zip\""));
-    assert_eq!(header(answer.headers(), "content-type"), "application/octet-stream");
+    assert_eq!(
+        header(answer.headers(), "content-type"),
+        "application/octet-stream"
+    );
     assert_eq!(answer.bytes().await.unwrap(), zip);
     assert_eq!(page.checked(0).await.0, "good");
     let events = bench.audit(CONVERSATION, ACCESSES).await;
     let told: Vec<_> = events.iter().map(|event| &event["access"]).collect();
     assert_eq!(told, ["downloaded"]);
     let ran = page.close().await;
-    assert_eq!((ran.code(), &ran.summary()["downloaded"]), (Some(0), &json!(1)), "{ran:?}");
+    assert_eq!(
+        (ran.code(), &ran.summary()["downloaded"]),
+        (Some(0), &json!(1)),
+        "{ran:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -362,14 +433,23 @@ async fn from_cold_storage_nothing_is_played_before_it_is_restored() {
     }
     // From a search, the page says the same.
     let search = Page::of(&bench, &["find", "--open", "--reason", REASON]).await;
-    let html = search.get(&format!("call/{CONVERSATION}")).await.text().await.unwrap();
+    let html = search
+        .get(&format!("call/{CONVERSATION}"))
+        .await
+        .text()
+        .await
+        .unwrap();
     assert!(html.contains("up to 5 hours") && html.contains("--restore") && !html.contains("<audio"));
     assert_eq!(search.get(&media(0)).await.status(), StatusCode::BAD_GATEWAY);
     assert_eq!(bench.audit(CONVERSATION, ACCESSES).await, []);
     assert_eq!(search.close().await.code(), Some(3));
 
     let ran = archivectl(&bench, &[&play[..], &["--restore"]].concat()).await;
-    assert_eq!((ran.code(), &ran.summary()["restoring"]), (Some(3), &json!(1)), "{ran:?}");
+    assert_eq!(
+        (ran.code(), &ran.summary()["restoring"]),
+        (Some(3), &json!(1)),
+        "{ran:?}"
+    );
     assert_eq!(ran.items()[0]["restore"], "requested");
     let operations = operations(&bench);
     assert!(!operations.contains(&"GetObject".to_owned()), "{operations:?}");

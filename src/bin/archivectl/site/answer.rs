@@ -36,7 +36,11 @@ static POLICY: LazyLock<String> = LazyLock::new(|| {
 
 /// Returns an answer without a body.
 pub(super) fn empty(status: StatusCode) -> Response<Body> {
-    with(status, "text/plain; charset=utf-8", Empty::new().map_err(Into::into).boxed_unsync())
+    with(
+        status,
+        "text/plain; charset=utf-8",
+        Empty::new().map_err(Into::into).boxed_unsync(),
+    )
 }
 
 /// Returns an answer of a line of plain text.

@@ -7,15 +7,15 @@ use hyper::{Response, StatusCode};
 use recording_archiver::domain::annotations::Annotation;
 use recording_archiver::domain::call::{CallRecord, CallRecording};
 use recording_archiver::domain::recording::ConversationId;
-use recording_archiver::ops::{Error, Kind};
 use recording_archiver::ops::custody::{self, Custody};
 use recording_archiver::ops::play::{Call, Check, Described, Track};
+use recording_archiver::ops::{Error, Kind};
 
 use super::answer::{self, Body};
 use super::state::Site;
 use crate::audit::page::custody;
 use crate::html::escape;
-use crate::words::{bytes, clock, exact_bytes};
+use crate::words::{bytes, clock, duration, exact_bytes};
 
 /// Most names of a kind that are shown.
 const MOST_NAMES: usize = 20;
@@ -37,23 +37,40 @@ const PLAYED: [(&str, &str, &str); 8] = [
 /// Returns the element and the type with which browsers play a file; without an element they play none of its kind.
 pub(super) fn media(track: &Track) -> (&'static str, &'static str) {
     let stored = &track.file.stored;
-    let ending = stored.archive_key.key.rsplit_once('.').map_or("", |(_, ending)| ending);
-    let kind = stored.stored_as.as_ref().map(|stored_as| &stored_as.kept.content_type);
+    let ending = stored
+        .archive_key
+        .key
+        .rsplit_once('.')
+        .map_or("", |(_, ending)| ending);
+    let kind = stored
+        .stored_as
+        .as_ref()
+        .map(|stored_as| &stored_as.kept.content_type);
     if ending.eq_ignore_ascii_case("webm") && kind.is_some_and(|kind| kind.starts_with("video/")) {
         return ("video", "video/webm");
     }
-    let known = PLAYED.iter().find(|(known, ..)| known.eq_ignore_ascii_case(ending));
-    known.map_or(("", "application/octet-stream"), |(_, element, kind)| (*element, *kind))
+    let known = PLAYED
+        .iter()
+        .find(|(known, ..)| known.eq_ignore_ascii_case(ending));
+    known.map_or(("", "application/octet-stream"), |(_, element, kind)| {
+        (*element, *kind)
+    })
 }
 
 /// Says what is known of a file's bytes as a whole: a class of the style, and words.
 pub(super) fn check(track: &Track) -> (&'static str, String) {
     let size = track.file.stored.size_bytes;
     match track.check() {
-        Check::Pending => ("dim", "SHA-256 not checked yet: playing the file begins it".to_owned()),
+        Check::Pending => (
+            "dim",
+            "SHA-256 not checked yet: playing the file begins it".to_owned(),
+        ),
         Check::Running(read) => {
             let share = u128::from(read) * 100 / u128::from(size.max(1));
-            ("dim", format!("SHA-256 of the whole file is being checked: {share} %"))
+            (
+                "dim",
+                format!("SHA-256 of the whole file is being checked: {share} %"),
+            )
         }
         Check::Matches => (
             "good",
@@ -120,7 +137,10 @@ pub(super) fn page(
 /// Returns the way back to the search, where there is one.
 fn back(site: &Site<'_>) -> String {
     match site.search {
-        Some(_) => format!("<p><a href=\"/{}/\">&larr; Back to the search</a></p>\n", site.token),
+        Some(_) => format!(
+            "<p><a href=\"/{}/\">&larr; Back to the search</a></p>\n",
+            site.token
+        ),
         None => String::new(),
     }
 }
@@ -143,7 +163,7 @@ fn facts(described: &Described, site: &Site<'_>) -> String {
     let length = facts.end.map(|end| end.duration_since(facts.start).as_millis());
     let length = length.and_then(|millis| u64::try_from(millis).ok());
     let mut rows = vec![
-        ("Began", site.zone.second(facts.start)),
+        ("Began", escape(site.zone.moment(facts.start))),
         ("Lasted", length.map_or_else(|| "-".to_owned(), clock)),
         ("Direction", escape(facts.direction.as_deref().unwrap_or("-"))),
     ];
@@ -165,7 +185,8 @@ fn facts(described: &Described, site: &Site<'_>) -> String {
         (_, true) => String::new(),
         (why, false) => format!(
             "<p class=\"verdict warn\">Genesys gave no details of the call{}.</p>\n",
-            why.as_ref().map_or_else(String::new, |why| format!(" ({})", escape(why)))
+            why.as_ref()
+                .map_or_else(String::new, |why| format!(" ({})", escape(why)))
         ),
     };
     format!("<dl class=\"facts\">\n{rows}</dl>\n{fault}")
@@ -200,16 +221,25 @@ fn section(
         return String::new();
     };
     let key = first.recording.recording_key();
-    let custody = described.audit.custodies.iter().find(|custody| custody.recording == key);
+    let custody = described
+        .audit
+        .custodies
+        .iter()
+        .find(|custody| custody.recording == key);
     let told = Told::of(described.record.as_ref(), custody, &key);
     let mut when = Vec::new();
-    when.extend(told.start.map(|start| site.zone.second(start)));
+    when.extend(told.start.map(|start| site.zone.moment(start)));
     when.extend(told.length.map(clock));
     when.extend(told.media.clone());
     let when = when.join(" · ");
-    let channels = tracks.len() > 1 && tracks.iter().all(|(_, track)| track.file.stored.channel.is_some());
+    let channels = tracks.len() > 1
+        && tracks
+            .iter()
+            .all(|(_, track)| track.file.stored.channel.is_some());
     let together = match channels {
-        true => "<p><label><input type=\"checkbox\" class=\"together\" checked> Play the channels together</label></p>\n",
+        true => {
+            "<p><label><input type=\"checkbox\" class=\"together\" checked> Play the channels together</label></p>\n"
+        }
         false => "",
     };
     let players: String = tracks
@@ -243,7 +273,9 @@ impl Told {
         let kept = custody.and_then(|custody| custody.record.as_ref());
         let start = told.and_then(|told| told.start);
         let end = told.and_then(|told| told.end);
-        let millis = start.zip(end).map(|(start, end)| end.duration_since(start).as_millis());
+        let millis = start
+            .zip(end)
+            .map(|(start, end)| end.duration_since(start).as_millis());
         let by_record = told.and_then(|told| told.annotations.clone());
         let omitted = match told {
             Some(told) => told.annotations_omitted,
@@ -267,7 +299,11 @@ impl Told {
             let begin = u64::try_from(begin).unwrap_or(0);
             let kind = annotation.kind.to_lowercase();
             let reason = annotation.reason.as_ref().map(|reason| format!(" ({reason})"));
-            Some((begin, end.saturating_sub(begin), kind + &reason.unwrap_or_default()))
+            Some((
+                begin,
+                end.saturating_sub(begin),
+                kind + &reason.unwrap_or_default(),
+            ))
         };
         annotations.filter_map(mark).collect()
     }
@@ -319,13 +355,17 @@ fn player(
         ),
     };
     let (class, check) = check(track);
-    let length = told.length.map_or_else(String::new, |millis| format!(" data-length=\"{millis}\""));
+    let length = told
+        .length
+        .map_or_else(String::new, |millis| format!(" data-length=\"{millis}\""));
     format!(
         "<div class=\"track\" data-number=\"{number}\" data-size=\"{}\" data-channel=\"{}\"{length}>{heading}{player}\
          <div class=\"below\"><p class=\"check {class}\" role=\"status\">{}</p>{download}</div>\n\
          <p class=\"dim hash\">SHA-256 in the audit <code>{}</code>, {}</p></div>\n",
         stored.size_bytes,
-        stored.channel.map_or_else(String::new, |channel| channel.to_string()),
+        stored
+            .channel
+            .map_or_else(String::new, |channel| channel.to_string()),
         escape(check),
         escape(&stored.sha256),
         exact_bytes(stored.size_bytes)
@@ -362,7 +402,7 @@ fn marks(told: &Told) -> String {
             "<li><button type=\"button\" class=\"mark {class}\" data-begin=\"{begin}\" data-length=\"{length}\">{} {}, {}</button></li>",
             clock(*begin),
             escape(kind),
-            clock(*length)
+            duration(*length)
         )
     };
     let items: String = marks.iter().map(mark).collect();

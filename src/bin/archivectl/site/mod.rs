@@ -98,7 +98,7 @@ pub(crate) async fn serve<'a>(
             Some(()) = work.next() => report(&site, out).await,
             () = session.interruption() => break,
             () = site.quiet.lasts(idle) => {
-                out.note("closed: nobody asked for anything for a while");
+                out.note(Text::new("closed: nobody asked for anything for a while"));
                 break;
             }
         }
@@ -109,7 +109,10 @@ pub(crate) async fn serve<'a>(
 }
 
 fn broken(error: &std::io::Error) -> Error {
-    Error::new(Kind::Output, format!("the page cannot be shown on 127.0.0.1: {error}"))
+    Error::new(
+        Kind::Output,
+        format!("the page cannot be shown on 127.0.0.1: {error}"),
+    )
 }
 
 /// Answers the requests of one connection. A browser that goes away in the middle of an answer breaks nothing.
@@ -145,10 +148,18 @@ fn announce(url: &str, out: &Out) {
     if out.is_json() || !std::io::stdout().is_terminal() {
         return;
     }
-    let opener = if cfg!(target_os = "macos") { "open" } else { "xdg-open" };
+    let opener = if cfg!(target_os = "macos") {
+        "open"
+    } else {
+        "xdg-open"
+    };
     let mut command = Command::new(opener);
-    command.arg(url).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    command
+        .arg(url)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
     if command.spawn().is_err() {
-        out.note("no browser was opened: open the page yourself");
+        out.note(Text::new("no browser was opened: open the page yourself"));
     }
 }

@@ -119,10 +119,10 @@ async fn of_file(
 }
 
 /// Answers with the bytes of a file for a player, and has the whole of it checked.
-async fn media(
-    site: &Site<'_>,
+async fn media<'a>(
+    site: &Site<'a>,
     request: &Request<Incoming>,
-    call: &Arc<Call<'_>>,
+    call: &Arc<Call<'a>>,
     track: &Arc<Track>,
 ) -> Response<Body> {
     let stored = &track.file.stored;
@@ -142,8 +142,10 @@ async fn media(
         &Method::HEAD => answer::empty(status),
         _ => match call.listen(track, range).await {
             Ok(reading) => {
-                // The receiver lives as long as the server.
-                let _ = site.jobs.send((call.clone(), track.clone()));
+                if track.begin_check() {
+                    // The receiver lives as long as the server.
+                    let _ = site.jobs.send((call.clone(), track.clone()));
+                }
                 answer::file(status, "", reading, site.quiet.clone())
             }
             Err(error) => return answer::text(StatusCode::BAD_GATEWAY, &error.to_string()),

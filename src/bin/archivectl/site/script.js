@@ -134,14 +134,16 @@
   tracks.forEach(track => {
     const {player, svg} = track;
     player.addEventListener("loadedmetadata", () => { stretches(track); place(track); decode(track); }, {once: true});
-    player.addEventListener("timeupdate", () => place(track));
+    const run = () => { place(track); if (!player.paused) requestAnimationFrame(run); };
     player.addEventListener("seeked", () => { place(track); follow(track); });
     player.addEventListener("play", () => {
+      run();
       follow(track);
       others(track).forEach(other => { if (other.player.paused) other.player.play().catch(() => {}); });
       ask();
     });
     player.addEventListener("pause", () => {
+      place(track);
       if (!player.ended) others(track).forEach(other => other.player.pause());
     });
     player.addEventListener("error", async () => {

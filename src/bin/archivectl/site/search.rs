@@ -7,7 +7,7 @@ use recording_archiver::ops::find::{Hit, Party};
 use super::answer::{self, Body};
 use super::state::{Form, Found, Search, Site};
 use crate::html::escape;
-use crate::words::{Zone, clock, counted};
+use crate::words::{clock, counted};
 
 /// The fields of the form: name, label, type and what stands in it as an example.
 const FIELDS: [(&str, &str, &str, &str); 10] = [
@@ -73,10 +73,15 @@ fn fields(form: &Form) -> String {
         if values.is_empty() {
             values.push(&none);
         }
+        let class = if example == "name or id" {
+            " class=\"wide\""
+        } else {
+            ""
+        };
         let required = if name == "from" { " required" } else { "" };
         for (_, value) in values {
             html.push_str(&format!(
-                "<label>{label} <input name=\"{name}\" type=\"{kind}\" value=\"{}\" placeholder=\"{example}\"{required}></label>\n",
+                "<label{class}>{label} <input name=\"{name}\" type=\"{kind}\" value=\"{}\" placeholder=\"{example}\"{required}></label>\n",
                 escape(value)
             ));
         }
@@ -106,9 +111,14 @@ fn results(site: &Site<'_>, found: Result<Found, Error>) -> String {
     let found = match found {
         Ok(found) => found,
         Err(error) => {
-            let way_out = error.way_out().map(|way_out| format!("<p>{}</p>\n", escape(way_out)));
+            let way_out = error
+                .way_out()
+                .map(|way_out| format!("<p>{}</p>\n", escape(way_out)));
             let way_out = way_out.unwrap_or_default();
-            return format!("<p class=\"verdict bad\" role=\"alert\">{}</p>\n{way_out}", escape(error));
+            return format!(
+                "<p class=\"verdict bad\" role=\"alert\">{}</p>\n{way_out}",
+                escape(error)
+            );
         }
     };
     if found.hits.is_empty() {
@@ -137,15 +147,11 @@ fn line(site: &Site<'_>, hit: &Hit) -> String {
         site.token,
         escape(&hit.interaction_id),
         escape(&hit.recording_id),
-        began(site.zone, hit),
+        escape(site.zone.moment(hit.start)),
         escape(direction),
         parties(&hit.agents),
         parties(&hit.queues)
     )
-}
-
-fn began(zone: &Zone, hit: &Hit) -> String {
-    escape(zone.second(hit.start))
 }
 
 /// Names some of those who took part.
@@ -154,7 +160,11 @@ fn parties(parties: &[Party]) -> String {
     const LONGEST: usize = 80;
     let names = parties.iter().take(MOST).map(|party| {
         let kept: String = party.shown().chars().take(LONGEST).collect();
-        let more = if kept.len() < party.shown().len() { "…" } else { "" };
+        let more = if kept.len() < party.shown().len() {
+            "…"
+        } else {
+            ""
+        };
         format!("{}{more}", escape(kept))
     });
     let names: Vec<_> = names.collect();

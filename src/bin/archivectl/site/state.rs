@@ -85,7 +85,10 @@ impl<'a> Site<'a> {
     /// Adds a call that is open.
     pub(super) async fn add(&self, conversation: ConversationId, call: Call<'a>) {
         let call = Arc::new(call);
-        self.calls.lock().await.insert(conversation, Opened { call, shown: 0 });
+        self.calls
+            .lock()
+            .await
+            .insert(conversation, Opened { call, shown: 0 });
     }
 
     /// Returns a call that is open, or opens it where calls are searched for.
