@@ -12,7 +12,7 @@ use recording_archiver::ops::find::{Figures, Hit, Party, Request, find};
 use recording_archiver::ops::{Error, Event, Kind, Listener, Session, Verdict};
 use recording_archiver::redact::visible;
 
-use crate::args::{self, BEGAN, Days};
+use crate::args::{self, BEGAN, Common, Days};
 use crate::get;
 use crate::out::Out;
 use crate::play;
@@ -103,6 +103,9 @@ struct PageArgs {
 #[derive(Debug, Parser)]
 #[command(name = "archivectl find", color = clap::ColorChoice::Never)]
 struct Again {
+    /// Known to the arguments below.
+    #[command(flatten)]
+    _common: Common,
     #[command(flatten)]
     args: Args,
 }

@@ -1,13 +1,13 @@
 //! Searching and listening in a real Chromium, and what of foreign texts gets there.
 
-use recording_archiver::sim::genesys::Thing;
+use recording_archiver::sim::genesys::{Annotation, Conversation, Mark, Media, Recording, Thing};
 use serde_json::{Value, json};
 
 use super::described::SOON;
-use super::play::{Page, two_channels};
+use super::play::Page;
 use crate::apart::ACCESSES;
 use crate::browser::{Browser, SCHEMES};
-use crate::support::{Bench, CONVERSATION, invoke};
+use crate::support::{Bench, CONVERSATION, RECORDING, invoke, project};
 use crate::work::Work;
 
 const AGENT: &str = "a0000000-0000-4000-8000-000000000001";
@@ -23,6 +23,20 @@ const FIND: [&str; 8] = [
     "--to",
     DAY,
 ];
+
+/// Returns a call in two channels with a pause and a hold.
+fn two_channels() -> Conversation {
+    let [one, other] = ["call-01-0.wav", "call-01-1.wav"].map(|name| {
+        let path = project().join("src/sim/media").join(name);
+        Media::bytes(std::fs::read(path).unwrap())
+    });
+    let recording = Recording::audio(RECORDING, [one, other]).annotated([
+        Annotation::new(Mark::Pause("SecurePause"), 1_500, 600),
+        Annotation::new(Mark::Hold, 3_200, 900),
+        Annotation::new(Mark::Hold, -224_572, 30_000),
+    ]);
+    Conversation::new(CONVERSATION).recording(recording)
+}
 
 /// Returns the archive of a settled call in which an agent and a queue of these names took part.
 async fn archive(agent: &str, queue: &str) -> Bench {

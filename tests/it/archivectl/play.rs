@@ -1,6 +1,6 @@
 //! The page on which people listen, as a browser sees it: who may ask, what comes, and what the audit says first.
 
-use recording_archiver::sim::genesys::{Annotation, Conversation, Kind, Mark, Media, Recording};
+use recording_archiver::sim::genesys::{Kind, Media, Recording};
 use recording_archiver::sim::wire::{Fault, Service};
 use recording_archiver::sim::{BUCKET, LEDGER_TABLE};
 use reqwest::header::{HeaderMap, RANGE};
@@ -489,18 +489,4 @@ async fn the_page_closes_by_itself_when_nobody_asks() {
         assert_eq!(ran.code(), Some(2), "{arguments:?} {ran:?}");
         assert!(ran.stderr.contains(told), "{told}: {}", ran.stderr);
     }
-}
-
-/// Returns a call in two channels with a pause and a hold.
-pub(super) fn two_channels() -> Conversation {
-    let [one, other] = ["call-01-0.wav", "call-01-1.wav"].map(|name| {
-        let path = project().join("src/sim/media").join(name);
-        Media::bytes(std::fs::read(path).unwrap())
-    });
-    let recording = Recording::audio(RECORDING, [one, other]).annotated([
-        Annotation::new(Mark::Pause("SecurePause"), 1_500, 600),
-        Annotation::new(Mark::Hold, 3_200, 900),
-        Annotation::new(Mark::Hold, -224_572, 30_000),
-    ]);
-    Conversation::new(CONVERSATION).recording(recording)
 }
