@@ -18,7 +18,7 @@ const FIELDS: [(&str, &str, &str, &str); 10] = [
     ("wrapup", "Wrap-up code", "text", "name or id"),
     ("division", "Division", "text", "name or id"),
     ("number", "Number", "text", "+4930123456"),
-    ("country", "Country of the number", "text", "DE"),
+    ("country", "Its country", "text", "DE"),
     ("min-duration", "At least", "text", "30s, 5m, 1h"),
     ("max-duration", "At most", "text", "30s, 5m, 1h"),
 ];
