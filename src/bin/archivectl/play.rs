@@ -1,5 +1,7 @@
 //! `archivectl play`: listens to recordings, on a page of this machine.
 
+use std::sync::Arc;
+
 use recording_archiver::domain::recording::ConversationId;
 use recording_archiver::ops::play::{Figures, Request, open, restore};
 use recording_archiver::ops::{Error, Session, Verdict};
@@ -83,7 +85,7 @@ async fn listen(args: &Args, request: &Request, session: &Session, out: &Out) ->
         }
         return Ok(figures);
     }
-    let shown = Shown::Call(args.conversation, call);
+    let shown = Shown::Call(args.conversation, Arc::new(call));
     site::serve((session, out), &args.site, &args.reason, shown).await
 }
 

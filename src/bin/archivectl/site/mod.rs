@@ -13,6 +13,7 @@ use std::io::IsTerminal as _;
 use std::net::Ipv4Addr;
 use std::pin::Pin;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
@@ -52,7 +53,7 @@ pub(crate) struct SiteArgs {
 /// What a page shows.
 pub(crate) enum Shown<'a> {
     /// One call.
-    Call(ConversationId, Call<'a>),
+    Call(ConversationId, Arc<Call<'a>>),
     /// A search, with the fields that it begins with.
     Search(&'a Search<'a>, Form),
 }

@@ -83,8 +83,7 @@ impl<'a> Site<'a> {
     }
 
     /// Adds a call that is open.
-    pub(super) async fn add(&self, conversation: ConversationId, call: Call<'a>) {
-        let call = Arc::new(call);
+    pub(super) async fn add(&self, conversation: ConversationId, call: Arc<Call<'a>>) {
         self.calls
             .lock()
             .await
