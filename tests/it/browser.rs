@@ -186,8 +186,8 @@ impl Browser {
         while self.message().await["method"] != "Page.loadEventFired" {}
     }
 
-    /// Follows a link that an expression clicks.
-    pub(crate) async fn follow(&mut self, click: &str) {
+    /// Follows the link that has the focus.
+    pub(crate) async fn follow(&mut self) {
         const LOADED: &str = "Page.loadEventFired";
         let loaded = |browser: &Self| {
             browser
@@ -197,7 +197,7 @@ impl Browser {
                 .count()
         };
         let before = loaded(self);
-        self.evaluate(click).await;
+        self.press("Enter", 13).await;
         while loaded(self) == before {
             self.message().await;
         }
@@ -211,10 +211,14 @@ impl Browser {
         got["result"]["value"].clone()
     }
 
-    /// Presses and releases a key that types nothing.
+    /// Presses and releases a key that types nothing, or Enter.
     pub(crate) async fn press(&mut self, key: &str, code: u32) {
         for kind in ["rawKeyDown", "keyUp"] {
-            let params = json!({"type": kind, "key": key, "code": key, "windowsVirtualKeyCode": code});
+            let mut params = json!({"type": kind, "key": key, "code": key, "windowsVirtualKeyCode": code});
+            if key == "Enter" && kind == "rawKeyDown" {
+                params["type"] = json!("keyDown");
+                params["text"] = json!("\r");
+            }
             self.call("Input.dispatchKeyEvent", params).await;
         }
     }

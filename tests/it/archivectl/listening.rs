@@ -232,7 +232,7 @@ async fn a_call_is_found_heard_and_followed_by_keyboard() {
             .evaluate("document.activeElement.closest('.hits') !== null")
             .await;
         assert_eq!(hit, true);
-        browser.follow("document.activeElement.click()").await;
+        browser.follow().await;
         let events = bench.audit(CONVERSATION, ACCESSES).await;
         assert_eq!(
             events.is_empty(),
@@ -255,22 +255,17 @@ async fn a_call_is_found_heard_and_followed_by_keyboard() {
             "[...document.querySelectorAll('.check')].every(one => one.className === 'check good')",
         )
         .await;
-        // A mark leads to its place, in both channels.
+        // Who pauses one channel pauses both, and a mark leads both to its place.
+        browser.evaluate(&format!("{PLAYERS}[1].pause()")).await;
+        until(&mut browser, &format!("{PLAYERS}.every(one => one.paused)")).await;
+        let before = format!("{PLAYERS}.every(one => one.currentTime < 3)");
+        assert_eq!(browser.evaluate(&before).await, true);
         browser
             .evaluate("document.querySelector('.mark.hold[data-begin=\"3200\"]').focus()")
             .await;
         browser.press("Enter", 13).await;
-        until(
-            &mut browser,
-            &format!("{PLAYERS}.every(one => one.currentTime > 3.1)"),
-        )
-        .await;
-        browser.evaluate(&format!("{PLAYERS}[1].pause()")).await;
-        until(
-            &mut browser,
-            &format!("{PLAYERS}.every(one => one.paused || one.ended)"),
-        )
-        .await;
+        let there = format!("{PLAYERS}.every(one => one.paused && Math.abs(one.currentTime - 3.2) < 0.05)");
+        until(&mut browser, &there).await;
         assert_hinders_nobody(&mut browser, &format!("call {width} {scheme}"), width).await;
     }
     assert_eq!(bench.audit(CONVERSATION, ACCESSES).await.len(), 1);

@@ -125,8 +125,10 @@ pub(super) fn page(
         }
         body.push_str(&section(site, conversation, described, &of_recording));
     }
-    body.push_str("<section class=\"custody\"><h2>Chain of custody</h2>\n<p class=\"dim\">As ledger and audit are now. \
-         Whether a file is as it was archived, its player says.</p>\n");
+    body.push_str(
+        "<section class=\"custody\"><h2>Chain of custody</h2>\n<p class=\"dim\">As ledger and audit are now. \
+         Whether a file is as it was archived, its player says.</p>\n",
+    );
     body.push_str(&custody(&described.audit, site.zone, "h3"));
     body.push_str("</section>\n");
     let state = format!("/{}/state/{conversation}", site.token);

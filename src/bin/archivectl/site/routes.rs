@@ -190,7 +190,10 @@ fn state(call: &Call<'_>) -> serde_json::Value {
     let tracks = call.tracks().iter();
     let files = tracks.map(|track| {
         let (class, text) = call::check(track);
-        json!({"class": class, "text": text, "busy": matches!(track.check(), Check::Running(_))})
+        let check = track.check();
+        let busy = matches!(check, Check::Running(_));
+        let done = matches!(check, Check::Matches | Check::Differs(_) | Check::Failed(_));
+        json!({"class": class, "text": text, "busy": busy, "done": done})
     });
     json!({"files": files.collect::<Vec<_>>()})
 }

@@ -27,7 +27,8 @@
       for (;;) {
         const state = await (await fetch(call.dataset.state)).json();
         show(state);
-        const busy = state.files.some(file => file.busy);
+        const due = track => !state.files[track.number].done && (!track.player.paused || track.player.currentTime > 0);
+        const busy = state.files.some(file => file.busy) || tracks.some(due);
         if (!busy && tracks.every(track => track.player.paused)) break;
         await new Promise(done => setTimeout(done, busy ? 300 : 15000));
       }
@@ -114,7 +115,7 @@
     path.append(clip);
     svg.prepend(path);
     return [{
-      player, svg, clip, recording,
+      player, svg, clip, recording, number: Number(box.dataset.number),
       size: Number(box.dataset.size), told: Number(box.dataset.length || 0) / 1000,
       bars: [...svg.querySelectorAll(".bars")], head: svg.querySelector(".head"),
       now: box.querySelector(".now"), end: box.querySelector(".end"), note: box.querySelector(".note"),
