@@ -3,6 +3,7 @@
 //! What the commands do is `recording_archiver::ops`; here are their arguments, and how figures and events look as
 //! text, JSON or a page. Results go to stdout, everything on the way there to stderr.
 
+mod accesses;
 mod args;
 mod audit;
 mod backfill;
@@ -72,6 +73,7 @@ enum Command {
     Audit(audit::Args),
     Log(log::Args),
     Get(get::Args),
+    Accesses(accesses::Args),
     Erase(erase::Args),
     Doctor(doctor::Args),
     Report(report::Args),
@@ -149,9 +151,10 @@ async fn run(cli: &Cli, out: &Out, interrupt: Interrupt) -> Result<Verdict, Erro
         Command::Audit(_) => audit::NEEDS,
         Command::Log(args) => args.needs(),
         Command::Get(_) => get::NEEDS,
+        Command::Accesses(_) => accesses::NEEDS,
         Command::Erase(_) => erase::NEEDS,
         Command::Doctor(_) => doctor::NEEDS,
-        Command::Report(_) => report::NEEDS,
+        Command::Report(args) => args.needs(),
         Command::Find(_) => find::NEEDS,
         Command::Catalog(_) => catalog::NEEDS,
         Command::Completions { shell } => {
@@ -175,6 +178,7 @@ async fn run(cli: &Cli, out: &Out, interrupt: Interrupt) -> Result<Verdict, Erro
         Command::Audit(args) => audit::run(args, &session, out).await,
         Command::Log(args) => log::run(args, &session, out).await,
         Command::Get(args) => get::run(args, &session, out).await,
+        Command::Accesses(args) => accesses::run(args, &session, out).await,
         Command::Erase(args) => erase::run(args, &session, out).await,
         Command::Doctor(args) => doctor::run(args, &session, out).await,
         Command::Report(args) => report::run(args, &session, out).await,

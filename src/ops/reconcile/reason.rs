@@ -88,6 +88,19 @@ impl Reason {
         }
     }
 
+    /// Returns whether all of its recordings that are known are archived.
+    pub fn is_archived(self) -> bool {
+        matches!(
+            self,
+            Self::Archived | Self::Settling | Self::Unsettled | Self::Undescribed | Self::Uncatalogued
+        )
+    }
+
+    /// Returns whether it may still be archived by itself.
+    pub fn is_early(self) -> bool {
+        matches!(self, Self::InProgress | Self::TooEarly)
+    }
+
     /// Returns whether somebody has to look into it.
     pub fn is_finding(self) -> bool {
         match self {

@@ -501,6 +501,40 @@ fn the_key_of_the_archive_cannot_be_lost_by_an_administrator() {
 }
 
 #[test]
+fn reads_are_written_down_where_that_is_switched_on_and_nobody_removes_their_log() {
+    let without = TEMPLATE.stack(PLAIN);
+    let with = [GUARDED, &[("ReadTrail", "on")]].concat();
+    for name in ["ReadsTrail", "ReadsBucket", "ReadsBucketPolicy"] {
+        assert!(
+            !without.makes(name) && TEMPLATE.stack(&with).makes(name),
+            "{name}"
+        );
+    }
+    let selector = &TEMPLATE.resource("ReadsTrail")["AdvancedEventSelectors"][0]["FieldSelectors"];
+    let fields: Vec<_> = selector.as_array().unwrap().iter().collect();
+    let of = |name: &str| fields.iter().find(|field| field["Field"] == name).unwrap();
+    assert_eq!(of("eventCategory")["Equals"], serde_json::json!(["Data"]));
+    let names = of("eventName")["Equals"].as_array().unwrap();
+    assert!(names.iter().any(|name| name == "GetObject"), "{names:?}");
+    let account = Account::new(&TEMPLATE, &with);
+    let file = format!(
+        "{}/AWSLogs/111122223333/CloudTrail/x.json.gz",
+        account.arn("ReadsBucket")
+    );
+    let denied = || Verdict::Denied("DenyDeletesOfReads".to_owned());
+    let operator = account.arn("OperatorRole");
+    for (by, action, expected) in [
+        (operator.as_str(), "s3:GetObject", Verdict::Allowed),
+        (operator.as_str(), "s3:PutObject", Verdict::NotAllowed),
+        (operator.as_str(), "s3:DeleteObject", denied()),
+        (ADMINISTRATOR, "s3:DeleteObjectVersion", denied()),
+    ] {
+        let request = Request::new(by, action, &file);
+        assert_eq!(account.decide(&request), expected, "{by} {action}");
+    }
+}
+
+#[test]
 fn operators_say_who_they_are_and_send_jobs() {
     let account = Account::new(&TEMPLATE, PLAIN);
     let assume = |by: &str| Request::new(by, "sts:AssumeRole", "");
