@@ -9,22 +9,22 @@ const BREAK_GLASS: &str = "arn:aws:iam::111122223333:role/BreakGlass";
 const PEOPLE: &str = "arn:aws:iam::111122223333:role/Recordings";
 
 /// A stack with operators and without a break-glass role, and one with both.
-const PLAIN: &[(&str, &str)] = &[("OperatorPrincipalArn", PEOPLE)];
-const GUARDED: &[(&str, &str)] = &[
+pub(super) const PLAIN: &[(&str, &str)] = &[("OperatorPrincipalArn", PEOPLE)];
+pub(super) const GUARDED: &[(&str, &str)] = &[
     ("OperatorPrincipalArn", PEOPLE),
     ("BreakGlassRoleArn", BREAK_GLASS),
 ];
 
 /// What a request has besides who, what and on what.
-const NOTHING: &[(&str, &str)] = &[];
-const IN_TRANSACTION: &[(&str, &str)] = &[("dynamodb:EnclosingOperation", "TransactWriteItems")];
+pub(super) const NOTHING: &[(&str, &str)] = &[];
+pub(super) const IN_TRANSACTION: &[(&str, &str)] = &[("dynamodb:EnclosingOperation", "TransactWriteItems")];
 const NEW_OBJECT: &[(&str, &str)] = &[("s3:ObjectCreationOperation", "true"), ("s3:if-none-match", "*")];
 const OVERWRITE: &[(&str, &str)] = &[("s3:ObjectCreationOperation", "true")];
 const PART: &[(&str, &str)] = &[("s3:ObjectCreationOperation", "false")];
 const VIA_S3: &[(&str, &str)] = &[("kms:ViaService", "s3.us-east-1.amazonaws.com")];
 
 /// The verdicts in the plain and in the guarded stack. A text is the `Sid` of the statement that denies.
-type Case = (
+pub(super) type Case = (
     &'static str,
     &'static str,
     &'static [(&'static str, &'static str)],
@@ -32,10 +32,10 @@ type Case = (
     &'static str,
 );
 
-static TEMPLATE: LazyLock<Template> = LazyLock::new(Template::read);
+pub(super) static TEMPLATE: LazyLock<Template> = LazyLock::new(Template::read);
 
 /// Decides each case on this resource, and a path below it, in both stacks.
-fn hold(resource: &str, below: &str, cases: &[Case]) {
+pub(super) fn hold(resource: &str, below: &str, cases: &[Case]) {
     for (parameters, guarded) in [(PLAIN, false), (GUARDED, true)] {
         let account = Account::new(&TEMPLATE, parameters);
         let on = format!("{}{below}", account.arn(resource));
@@ -260,50 +260,6 @@ fn the_ledger_is_put_anew_and_never_changed_in_place() {
 }
 
 #[test]
-fn the_catalog_is_written_in_batches_by_those_who_make_its_items() {
-    let batch = "dynamodb:BatchWriteItem";
-    let (changes, others) = ("DenyChangesToCatalog", "DenyBatchesOfOthers");
-    hold(
-        "CatalogTable",
-        "",
-        &[
-            ("ArchiverRole", batch, NOTHING, "allowed", "allowed"),
-            ("OperatorRole", batch, NOTHING, "allowed", "allowed"),
-            // Whoever erases takes the items away, too.
-            ("break-glass", batch, NOTHING, others, "allowed"),
-            ("administrator", batch, NOTHING, others, others),
-            ("SealerRole", batch, NOTHING, others, others),
-            ("OperatorRole", "dynamodb:Query", NOTHING, "allowed", "allowed"),
-            (
-                "ArchiverRole",
-                "dynamodb:Query",
-                NOTHING,
-                "not allowed",
-                "not allowed",
-            ),
-            (
-                "administrator",
-                "dynamodb:DeleteTable",
-                NOTHING,
-                "allowed",
-                "allowed",
-            ),
-        ],
-    );
-    for action in [
-        "dynamodb:PutItem",
-        "dynamodb:UpdateItem",
-        "dynamodb:DeleteItem",
-        "dynamodb:PartiQLDelete",
-        "dynamodb:UpdateTimeToLive",
-    ] {
-        for by in ["administrator", "break-glass", "OperatorRole", "ArchiverRole"] {
-            hold("CatalogTable", "", &[(by, action, NOTHING, changes, changes)]);
-        }
-    }
-}
-
-#[test]
 fn an_archived_object_is_neither_replaced_nor_removed() {
     let (put, version, bypass) = (
         "s3:PutObject",
@@ -498,40 +454,6 @@ fn the_key_of_the_archive_cannot_be_lost_by_an_administrator() {
             ("administrator", "kms:PutKeyPolicy", NOTHING, "allowed", "allowed"),
         ],
     );
-}
-
-#[test]
-fn reads_are_written_down_where_that_is_switched_on_and_nobody_removes_their_log() {
-    let without = TEMPLATE.stack(PLAIN);
-    let with = [GUARDED, &[("ReadTrail", "on")]].concat();
-    for name in ["ReadsTrail", "ReadsBucket", "ReadsBucketPolicy"] {
-        assert!(
-            !without.makes(name) && TEMPLATE.stack(&with).makes(name),
-            "{name}"
-        );
-    }
-    let selector = &TEMPLATE.resource("ReadsTrail")["AdvancedEventSelectors"][0]["FieldSelectors"];
-    let fields: Vec<_> = selector.as_array().unwrap().iter().collect();
-    let of = |name: &str| fields.iter().find(|field| field["Field"] == name).unwrap();
-    assert_eq!(of("eventCategory")["Equals"], serde_json::json!(["Data"]));
-    let names = of("eventName")["Equals"].as_array().unwrap();
-    assert!(names.iter().any(|name| name == "GetObject"), "{names:?}");
-    let account = Account::new(&TEMPLATE, &with);
-    let file = format!(
-        "{}/AWSLogs/111122223333/CloudTrail/x.json.gz",
-        account.arn("ReadsBucket")
-    );
-    let denied = || Verdict::Denied("DenyDeletesOfReads".to_owned());
-    let operator = account.arn("OperatorRole");
-    for (by, action, expected) in [
-        (operator.as_str(), "s3:GetObject", Verdict::Allowed),
-        (operator.as_str(), "s3:PutObject", Verdict::NotAllowed),
-        (operator.as_str(), "s3:DeleteObject", denied()),
-        (ADMINISTRATOR, "s3:DeleteObjectVersion", denied()),
-    ] {
-        let request = Request::new(by, action, &file);
-        assert_eq!(account.decide(&request), expected, "{by} {action}");
-    }
 }
 
 #[test]

@@ -29,9 +29,8 @@ use crate::words::{self, Zone, bytes, count, counted};
 Examples:
   # a page
   archivectl report --from 2026-03-01 --to 2026-03-31 --html march.html
-  # the same for a compliance officer: what Genesys recorded, the locks as they are now, and every id
-  archivectl report --from 2026-03-01 --to 2026-03-31 --genesys --locks --ids march.csv --organisation 'Example Ltd' \
-    --html march.html
+  # what Genesys recorded, and the locks as they are now
+  archivectl report --from 2026-03-01 --genesys --locks --html march.html
   # for programs
   archivectl report --from 2026-03-01 --to 2026-03-31 --json
 
@@ -280,35 +279,43 @@ mod tests {
                     "failed",
                     ["c0000000-0000-4000-8000-000000000001/-".to_owned()].into(),
                 )]),
-                months: vec![Month {
-                    month: "2026-03".to_owned(),
-                    files: 3,
-                    governance: 2,
-                    unlocked: 1,
-                    first_end: Some("2033-03-01T10:00:00Z".parse().unwrap()),
-                    last_end: Some("2033-03-02T10:00:00Z".parse().unwrap()),
-                    holds: Some(1),
-                    ..Month::default()
-                }],
-                genesys: Some(Compared {
-                    listed: 7,
-                    recorded: 5,
-                    archived: 3,
-                    waiting: 1,
-                    missing: 1,
-                    reasons: BTreeMap::from([
-                        (Reason::Archived, 3),
-                        (Reason::TooEarly, 1),
-                        (Reason::NeverSeen, 1),
-                    ]),
-                    conversations: BTreeMap::from([(
-                        "never_seen",
-                        ["c0000000-0000-4000-8000-000000000009".to_owned()].into(),
-                    )]),
-                    ..Compared::default()
-                }),
+                months: months(),
+                genesys: Some(compared()),
                 ..Figures::of(range)
             },
+        }
+    }
+
+    fn months() -> Vec<Month> {
+        vec![Month {
+            month: "2026-03".to_owned(),
+            files: 3,
+            governance: 2,
+            unlocked: 1,
+            first_end: Some("2033-03-01T10:00:00Z".parse().unwrap()),
+            last_end: Some("2033-03-02T10:00:00Z".parse().unwrap()),
+            holds: Some(1),
+            ..Month::default()
+        }]
+    }
+
+    fn compared() -> Compared {
+        Compared {
+            listed: 7,
+            recorded: 5,
+            archived: 3,
+            waiting: 1,
+            missing: 1,
+            reasons: BTreeMap::from([
+                (Reason::Archived, 3),
+                (Reason::TooEarly, 1),
+                (Reason::NeverSeen, 1),
+            ]),
+            conversations: BTreeMap::from([(
+                "never_seen",
+                ["c0000000-0000-4000-8000-000000000009".to_owned()].into(),
+            )]),
+            ..Compared::default()
         }
     }
 
