@@ -1,5 +1,5 @@
-//! The cost of the transparency log: proving a year of it with `archivectl log verify`, where a checkpoint was signed each
-//! half hour, and sealing batches.
+//! The cost of the transparency log: proving a year of it with `archivectl log verify`, where a checkpoint was signed
+//! each half hour, and sealing batches.
 
 use std::pin::pin;
 use std::process::Stdio;
