@@ -129,7 +129,7 @@ impl Genesys {
             let what = format!("names of {}", kind.as_str());
             match self.api.get(path, &query, &what, deadline).await {
                 Err(error) if error.kind() == ErrorKind::Forbidden => {
-                    denied.push((kind.as_str(), permission))
+                    denied.push((kind.as_str(), permission));
                 }
                 answer => allowed(answer)?,
             }

@@ -162,7 +162,8 @@ table + table { margin-top: 1rem; }
 table { border-collapse: collapse; width: 100%; font-size: .875rem; font-variant-numeric: tabular-nums; }
 th, td { text-align: left; vertical-align: top; padding: .3rem .6rem .3rem 0; border-bottom: 1px solid var(--line); }
 th { color: var(--dim); font-weight: 600; white-space: nowrap; }
-tbody th { color: inherit; font-weight: 400; white-space: normal; } .figures { text-align: right; padding-left: .6rem; }
+tbody th { color: inherit; font-weight: 400; white-space: normal; } th.figures { white-space: normal; }
+.figures { text-align: right; padding-left: .6rem; }
 caption { text-align: left; color: var(--dim); font-size: .875rem; padding: .3rem 0; }
 summary { color: var(--dim); font-size: .875rem; cursor: pointer; }
 code { font: .8125rem/1.4 ui-monospace, monospace; overflow-wrap: anywhere; }

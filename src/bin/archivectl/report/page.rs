@@ -180,7 +180,7 @@ fn months(figures: &Figures, zone: &Zone) -> String {
         figures_column(&ends[0]),
         figures_column(&ends[1]),
     ];
-    html.push_str(&table(
+    html.push_str(&cards(
         "Files of recordings by month of archiving",
         &columns,
         &rows,
