@@ -12,9 +12,9 @@ use crate::words::{Zone, count, counted};
 /// List who accessed recordings in some days, and why.
 ///
 /// Reads the chains of accesses, which archivectl writes before the first byte is read, and checks each of them. Where
-/// the stack has a trail of reads (its parameter ReadTrail), also the reads that CloudTrail wrote down and that no access
-/// explains: by another program, or by commands that read files to prove them. CloudTrail delivers within minutes as a
-/// rule, so the reads of the last hour may be missing.
+/// the stack has a trail of reads (its parameter ReadTrail), also the reads that CloudTrail wrote down and that no
+/// access explains: by another program, or by commands that read files to prove them. CloudTrail delivers within
+/// minutes as a rule, so the reads of the last hour may be missing.
 #[derive(Debug, clap::Args)]
 #[command(mut_arg("from", |from| from.help("First day (UTC) of the accesses: 2026-01-01, today, yesterday, or 7d (seven days ago)")), after_help = "\
 Examples:

@@ -65,8 +65,8 @@ pub(crate) fn table(caption: &str, columns: &[Column<'_>], rows: &[Vec<String>])
     )
 }
 
-/// Returns a table of long cells, which stand below each other with their heads on a narrow screen. Caption and heads are
-/// plain text, cells are HTML already.
+/// Returns a table of long cells, which stand below each other with their heads on a narrow screen. Caption and heads
+/// are plain text, cells are HTML already.
 pub(crate) fn cards(caption: &str, columns: &[Column<'_>], rows: &[Vec<String>]) -> String {
     let named = |column: Column<'_>| match column.head {
         "" => String::new(),

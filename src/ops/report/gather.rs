@@ -71,8 +71,8 @@ impl Gathered {
         }
     }
 
-    /// Adds one recording, by its audit, and by the locks of its files that S3 told. Returns what it is counted as; `None`
-    /// if it is not counted.
+    /// Adds one recording, by its audit, and by the locks of its files that S3 told. Returns what it is counted as;
+    /// `None` if it is not counted.
     pub(super) fn add(&mut self, custody: &Custody, locks: &Locks) -> Option<Behind> {
         if !self.span.holds(custody) {
             return None;

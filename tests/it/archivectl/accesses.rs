@@ -172,7 +172,8 @@ async fn a_read_is_explained_by_an_access_of_the_same_identity_to_the_same_objec
         (Some(0), counts(3, 1, 1, 0, 1)),
         "{ran:?}"
     );
-    // The thief, twice, one of them delivered twice; the operator before the access, and with another program elsewhere.
+    // The thief, twice, one of them delivered twice; the operator before the access, and with another program
+    // elsewhere.
     let twice = read(now, thief, KEY, cli);
     let records = [
         twice.clone(),
