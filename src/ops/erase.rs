@@ -1,8 +1,8 @@
 //! Deletes a conversation from the archive for good, on purpose, and leaves the evidence whole.
 //!
-//! The audit event comes first: it says who deletes what, and why. Only then are the items of the catalog removed, which
-//! are made of the call records, and then the objects are deleted, with all of their versions. A run that is cut off
-//! anywhere in between is finished by the next one.
+//! The audit event comes first: it says who deletes what, and why. Only then are the items of the catalog removed,
+//! which are made of the call records, and then the objects are deleted, with all of their versions. A run that is cut
+//! off anywhere in between is finished by the next one.
 
 use jiff::Timestamp;
 use serde::Serialize;

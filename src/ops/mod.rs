@@ -4,6 +4,7 @@
 //! page. A command that ends early returns an [`Error`], for Ctrl-C too, so that `?` carries it.
 
 pub mod access;
+pub mod accesses;
 pub mod audit;
 pub mod backfill;
 pub mod catalog;

@@ -11,7 +11,7 @@ use crate::aws;
 use crate::config::is_local;
 
 /// Outputs and parameters of the template, and the variable that each sets.
-const VARIABLES: [(&str, &str); 36] = [
+const VARIABLES: [(&str, &str); 37] = [
     ("SecretId", "GENESYS_SECRET_ID"),
     ("GenesysCloudRegion", "GENESYS_CLOUD_REGION"),
     ("GenesysApiBaseUrl", "GENESYS_API_BASE_URL"),
@@ -40,6 +40,7 @@ const VARIABLES: [(&str, &str); 36] = [
     ("SealKeyArn", "SEAL_KEY_ID"),
     ("SealOrigin", "SEAL_ORIGIN"),
     ("SealerFunctionName", "SEALER_FUNCTION_NAME"),
+    ("TrailBucketName", "TRAIL_BUCKET_NAME"),
     ("WebhookUrl", "WEBHOOK_URL"),
     ("WebhookSignature", "WEBHOOK_SIGNATURE"),
     ("WorkQueueUrl", "WORK_QUEUE_URL"),

@@ -1,6 +1,7 @@
 //! The template and the code agree, and what the template accepts the function accepts.
 
 mod alarms;
+mod besides;
 mod dependencies;
 mod evidence;
 mod iam;

@@ -9,6 +9,8 @@ mod checksum;
 mod erase;
 #[cfg(feature = "cli")]
 mod fetch;
+#[cfg(feature = "cli")]
+mod locks;
 mod object;
 mod parts;
 #[cfg(feature = "cli")]
@@ -43,6 +45,8 @@ use crate::telemetry::Counters;
 pub use call::CallObject;
 #[cfg(feature = "cli")]
 pub use fetch::{Cold, Fetched, Restore, Shelf};
+#[cfg(feature = "cli")]
+pub use locks::Lock;
 pub use object::Published;
 #[cfg(feature = "cli")]
 pub use probe::ConditionalWrites;

@@ -24,8 +24,8 @@ use crate::words::{Zone, clock, count, counted};
 /// Find calls by agent, queue, wrap-up code, division or number.
 ///
 /// Asks the catalog alone: neither Genesys nor the recordings are needed, whatever storage they lie in. Names may be in
-/// any case, and a part is enough where only one has it. Numbers are in the catalog as hashes, so they are found and not
-/// shown.
+/// any case, and a part is enough where only one has it. Numbers are in the catalog as hashes, so they are found and
+/// not shown.
 #[derive(Debug, clap::Args)]
 #[command(mut_arg("from", |from| from.help(BEGAN)), after_help = "\
 Examples:

@@ -3,6 +3,7 @@
 //! What the commands do is `recording_archiver::ops`; here are their arguments, and how figures and events look as
 //! text, JSON or a page. Results go to stdout, everything on the way there to stderr.
 
+mod accesses;
 mod args;
 mod audit;
 mod backfill;
@@ -75,6 +76,7 @@ enum Command {
     Log(log::Args),
     Get(get::Args),
     Play(play::Args),
+    Accesses(accesses::Args),
     Erase(erase::Args),
     Doctor(doctor::Args),
     Report(report::Args),
@@ -153,9 +155,10 @@ async fn run(cli: &Cli, out: &Out, interrupt: Interrupt) -> Result<Verdict, Erro
         Command::Log(args) => args.needs(),
         Command::Get(_) => get::NEEDS,
         Command::Play(_) => play::NEEDS,
+        Command::Accesses(_) => accesses::NEEDS,
         Command::Erase(_) => erase::NEEDS,
         Command::Doctor(_) => doctor::NEEDS,
-        Command::Report(_) => report::NEEDS,
+        Command::Report(args) => args.needs(),
         Command::Find(args) => args.needs(),
         Command::Catalog(_) => catalog::NEEDS,
         Command::Completions { shell } => {
@@ -180,6 +183,7 @@ async fn run(cli: &Cli, out: &Out, interrupt: Interrupt) -> Result<Verdict, Erro
         Command::Log(args) => log::run(args, &session, out).await,
         Command::Get(args) => get::run(args, &session, out).await,
         Command::Play(args) => play::run(args, &session, out).await,
+        Command::Accesses(args) => accesses::run(args, &session, out).await,
         Command::Erase(args) => erase::run(args, &session, out).await,
         Command::Doctor(args) => doctor::run(args, &session, out).await,
         Command::Report(args) => report::run(args, &session, out).await,

@@ -11,8 +11,8 @@ use crate::words::{Zone, count};
 /// Find what was recorded at Genesys and is not archived, with the reason, and what is archived and not at Genesys.
 ///
 /// Lists the conversations of the days as backfill does, and asks ledger and audit about each in which a recording was
-/// started. Where there is a catalog of calls, it is held against the archive, too. With --enqueue, what a job can fix goes
-/// to the work queue.
+/// started. Where there is a catalog of calls, it is held against the archive, too. With --enqueue, what a job can fix
+/// goes to the work queue.
 #[derive(Debug, clap::Args)]
 #[command(mut_arg("from", |from| from.help(BEGAN)), after_help = "\
 Examples:

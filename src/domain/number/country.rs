@@ -13,8 +13,8 @@ pub struct Country {
     pub(super) abroad: &'static str,
 }
 
-/// Code, `countryCode`, `nationalPrefix` and an `internationalPrefix` of each country in Google's libphonenumber 9.0.35,
-/// whose numbers in `libphonenumber.csv` the tests read by them.
+/// Code, `countryCode`, `nationalPrefix` and an `internationalPrefix` of each country in Google's libphonenumber
+/// 9.0.35, whose numbers in `libphonenumber.csv` the tests read by them.
 const COUNTRIES: [(&str, &str, &str, &str); 48] = [
     ("AE", "971", "0", "00"),
     ("AT", "43", "0", "00"),

@@ -207,7 +207,8 @@ impl Genesys {
         lock(&self.state).permissions.set(permission, denied);
     }
 
-    /// Gives a user, queue, wrap-up code or division this name, and users this state: `active`, `inactive` or `deleted`.
+    /// Gives a user, queue, wrap-up code or division this name, and users this state: `active`, `inactive` or
+    /// `deleted`.
     pub fn name(&self, thing: Thing, id: &str, name: &str, state: &'static str) {
         let names = &mut lock(&self.state).names;
         names.retain(|named| (named.thing, named.id.as_str()) != (thing, id));

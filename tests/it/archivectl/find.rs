@@ -302,13 +302,13 @@ async fn each_settled_call_is_found_by_its_facets_also_in_a_catalog_made_of_call
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn each_of_five_hundred_calls_is_found_by_its_facets_and_by_no_other() {
+async fn each_of_five_thousand_calls_is_found_by_its_facets_and_by_no_other() {
     let bench = Bench::new().await;
     let environment = bench.world.environment();
     let config = Config::from_lookup(|name| environment.get(name).cloned()).unwrap();
     let clients = Clients::new(&bench.world.aws.sdk_config(), &config);
     let catalog = Catalog::connect(&clients, &config).unwrap();
-    let calls: Vec<_> = (0..500).map(Call::new).collect();
+    let calls: Vec<_> = (0..5_000).map(Call::new).collect();
     let stop = Stop::default();
     for some in calls.chunks(16) {
         let deadline = Deadline::new(Duration::from_secs(600), &stop);

@@ -1,5 +1,6 @@
 //! The operators' command line, as a process of its own against the simulators.
 
+mod accesses;
 mod apart;
 mod audit;
 mod backfill;
@@ -42,7 +43,7 @@ use tokio::process::{Child, Command};
 use crate::support::{Bench, CONVERSATION};
 
 /// The commands that look at an archive.
-const COMMANDS: [&str; 9] = [
+const COMMANDS: [&str; 10] = [
     "backfill",
     "redrive",
     "reconcile",
@@ -50,6 +51,7 @@ const COMMANDS: [&str; 9] = [
     "audit",
     "doctor",
     "report",
+    "accesses",
     "find",
     "catalog",
 ];

@@ -6,7 +6,7 @@ use recording_archiver::ops::audit::Audit;
 use recording_archiver::ops::custody::{self, Custody};
 
 use super::told::{capitalised, files_read, not_archived, particulars, sealed, state, with_before};
-use crate::html::{self, cards, escape};
+use crate::html::{self, cards, escape, figures, texts};
 use crate::words::{Zone, exact_bytes};
 
 /// Returns the page for people.
@@ -109,7 +109,16 @@ fn section(audit: &Audit, custody: &Custody, zone: &Zone, rank: &str) -> String 
         })
         .collect();
     if !files.is_empty() {
-        html.push_str(&cards(&["Object", "Size", "SHA-256", "Read back"], &files));
+        html.push_str(&cards(
+            "Files",
+            &[
+                texts("Object"),
+                figures("Size"),
+                texts("SHA-256"),
+                texts("Read back"),
+            ],
+            &files,
+        ));
     }
     let counted = custody.record.as_ref().map(|record| record.seq);
     html.push_str(&events(audit, &custody.events, counted, zone));
@@ -148,7 +157,9 @@ fn events(audit: &Audit, events: &[AuditEvent], counted: Option<u64>, zone: &Zon
     if let Some(counted) = counted.filter(|counted| *counted > last) {
         rows.push(missing(last + 1, counted));
     }
-    cards(&["#", &format!("Time ({zone})"), "Event", ""], &rows)
+    let time = format!("Time ({zone})");
+    let columns = [texts("#"), texts(&time), texts("Event"), texts("")];
+    cards("Events in order of their chain", &columns, &rows)
 }
 
 fn event_row(audit: &Audit, event: &AuditEvent, before: Option<&AuditEvent>, zone: &Zone) -> Vec<String> {
