@@ -11,8 +11,8 @@ pub(super) enum Span {
     Beyond,
 }
 
-/// Reads what is wanted of a file of this `size` whose entity tag is `tag`. A range that is invalid, one of another unit,
-/// several ranges, and one of another file than this (`If-Range`) count as none, as they may.
+/// Reads what is wanted of a file of this `size` whose entity tag is `tag`. A range that is invalid, one of another
+/// unit, several ranges, and one of another file than this (`If-Range`) count as none, as they may.
 pub(super) fn span(range: Option<&str>, if_range: Option<&str>, tag: &str, size: u64) -> Span {
     if if_range.is_some_and(|condition| condition != tag) {
         return Span::Whole;
