@@ -123,8 +123,8 @@ impl Track {
         self.state.get()
     }
 
-    /// Returns whether its bytes have to be checked as a whole, and takes it that this begins now: once, and again after
-    /// it failed.
+    /// Returns whether its bytes have to be checked as a whole, and takes it that this begins now: once, and again
+    /// after it failed.
     pub fn begin_check(&self) -> bool {
         let mut check = self.state.check.lock().unwrap_or_else(PoisonError::into_inner);
         let due = matches!(*check, Check::Pending | Check::Failed(_));

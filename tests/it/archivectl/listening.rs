@@ -197,6 +197,7 @@ async fn assert_hinders_nobody(browser: &mut Browser, what: &str, width: u32) {
         reach.as_u64().is_some_and(|reach| reach <= width.into()),
         "{what} is {reach} wide"
     );
+    // docs/play.png is the upper part of one of these.
     if let Some(folder) = std::env::var_os("PHOTOGRAPHS") {
         let name = what.replace(' ', "-") + ".png";
         browser

@@ -63,8 +63,8 @@ fn same(one: &str, other: &str) -> bool {
     one.len() == other.len() && differences == 0
 }
 
-/// Remembers a search, and leads back to the page: so what was searched for stands in no URL, and going back to the page
-/// sends nothing again.
+/// Remembers a search, and leads back to the page: so what was searched for stands in no URL, and going back to the
+/// page sends nothing again.
 async fn sent(site: &Site<'_>, request: Request<Incoming>) -> Response<Body> {
     if site.search.is_none() {
         return answer::text(StatusCode::NOT_FOUND, "not found");
