@@ -13,8 +13,10 @@ use std::time::Duration;
 
 use reqwest::Url;
 
+use crate::domain::call::Extent;
 use crate::domain::format::{Channels, Format, MediaKind, RecordingApi};
 use crate::domain::key::KeyTemplate;
+use crate::domain::number::Country;
 use crate::retry::RetryPolicy;
 
 pub use hosts::{MediaHosts, is_local, is_public};
@@ -22,7 +24,7 @@ pub use sealing::{SEALING_VARIABLES, SealingConfig};
 pub use stating::{STATING_VARIABLES, StatingConfig};
 
 /// Every environment variable the function itself reads; the AWS SDK reads its own besides.
-pub const VARIABLES: [&str; 32] = [
+pub const VARIABLES: [&str; 36] = [
     "GENESYS_CLOUD_REGION",
     "GENESYS_API_BASE_URL",
     "GENESYS_LOGIN_BASE_URL",
@@ -39,11 +41,15 @@ pub const VARIABLES: [&str; 32] = [
     "S3_STORAGE_CLASS",
     "S3_OBJECT_LOCK_MODE",
     "S3_OBJECT_LOCK_DAYS",
+    "CALL_RECORD",
     "UPLOAD_PART_SIZE_MIB",
     "UPLOAD_CONCURRENCY",
     "RECORD_CONCURRENCY",
     "AUDIT_TABLE_NAME",
     "LEDGER_TABLE_NAME",
+    "CATALOG_TABLE_NAME",
+    "CATALOG_KEY_SECRET_ID",
+    "NUMBER_COUNTRY",
     "WEBHOOK_URL",
     "WEBHOOK_SIGNATURE",
     "WORK_QUEUE_URL",
@@ -66,6 +72,10 @@ pub struct Config {
     pub recording: RecordingConfig,
     /// Where recordings are stored.
     pub storage: StorageConfig,
+    /// `CALL_RECORD`: what is kept of a call beside its recordings.
+    pub call_record: Extent,
+    /// `CATALOG_*`: where calls are found; `None`: nowhere.
+    pub catalog: Option<CatalogConfig>,
     /// The tables of ledger and audit.
     pub tables: TableConfig,
     /// Where deferred jobs and exceptions go.
@@ -160,6 +170,17 @@ pub struct TableConfig {
     pub audit: String,
     /// `LEDGER_TABLE_NAME`.
     pub ledger: String,
+}
+
+/// The catalog of calls.
+#[derive(Debug, Clone)]
+pub struct CatalogConfig {
+    /// `CATALOG_TABLE_NAME`.
+    pub table: String,
+    /// `CATALOG_KEY_SECRET_ID`: name or ARN of the secret whose text is the key under which numbers are hashed.
+    pub key_secret_id: String,
+    /// `NUMBER_COUNTRY`: the country of numbers in national form.
+    pub country: Option<Country>,
 }
 
 /// The SQS queues.

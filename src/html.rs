@@ -24,48 +24,103 @@ pub fn escape(text: impl fmt::Display) -> String {
     escaped
 }
 
-/// Returns a table; heads and cells are HTML already.
-pub fn table(heads: &[&str], rows: &[Vec<String>]) -> String {
-    let cell = |_: &str, cell: &str| format!("<td>{cell}</td>");
+/// A column of a table.
+#[derive(Debug, Clone, Copy)]
+pub struct Column<'a> {
+    /// Its head, as HTML.
+    head: &'a str,
+    /// Its cells are figures, which stand at its right.
+    figures: bool,
+}
+
+/// Makes a column of texts; the head is HTML already.
+pub const fn texts(head: &str) -> Column<'_> {
+    Column { head, figures: false }
+}
+
+/// Makes a column of figures; the head is HTML already.
+pub const fn figures(head: &str) -> Column<'_> {
+    Column { head, figures: true }
+}
+
+impl Column<'_> {
+    fn class(self) -> &'static str {
+        match self.figures {
+            true => " class=\"figures\"",
+            false => "",
+        }
+    }
+
+    fn cell(self, tag: &str, attributes: &str, html: &str) -> String {
+        format!("<{tag}{}{attributes}>{html}</{tag}>", self.class())
+    }
+}
+
+/// Returns a table; caption, heads and cells are HTML already. The first cell of a row is its head.
+pub fn table(caption: &str, columns: &[Column<'_>], rows: &[Vec<String>]) -> String {
     format!(
-        "<div class=\"wide\" role=\"region\" aria-label=\"Table\" tabindex=\"0\"><table>{}</table></div>\n",
-        content(heads, rows, cell)
+        "<div class=\"wide\" role=\"region\" aria-label=\"{caption}\" tabindex=\"0\"><table>{}</table></div>\n",
+        content(caption, columns, rows, |_| String::new())
     )
 }
 
-/// Returns a table of long cells, which stand below each other with their heads on a narrow screen. Heads are plain
-/// text, cells are HTML already.
-pub fn cards(heads: &[&str], rows: &[Vec<String>]) -> String {
-    let cell = |head: &str, cell: &str| match head {
-        "" => format!("<td>{cell}</td>"),
-        head => format!("<td data-head=\"{head}\">{cell}</td>"),
+/// Returns a table of long cells, which stand below each other with their heads on a narrow screen. Caption and heads
+/// are plain text, cells are HTML already.
+pub fn cards(caption: &str, columns: &[Column<'_>], rows: &[Vec<String>]) -> String {
+    let named = |column: Column<'_>| match column.head {
+        "" => String::new(),
+        head => format!(" data-head=\"{head}\""),
     };
-    format!("<table class=\"cards\">{}</table>\n", content(heads, rows, cell))
+    format!(
+        "<table class=\"cards\">{}</table>\n",
+        content(caption, columns, rows, named)
+    )
 }
 
-fn content(heads: &[&str], rows: &[Vec<String>], cell: impl Fn(&str, &str) -> String) -> String {
-    let heads_html: String = heads
-        .iter()
-        .map(|head| match *head {
-            "" => "<td></td>".to_owned(),
-            head => format!("<th scope=\"col\">{head}</th>"),
-        })
-        .collect();
+fn content(
+    caption: &str,
+    columns: &[Column<'_>],
+    rows: &[Vec<String>],
+    named: impl Fn(Column<'_>) -> String,
+) -> String {
+    let head = |column: &Column<'_>| match column.head {
+        "" => "<td></td>".to_owned(),
+        head => column.cell("th", " scope=\"col\"", head),
+    };
+    let heads: String = columns.iter().map(head).collect();
     let row = |row: &Vec<String>| {
-        let cells: String = heads
-            .iter()
-            .zip(row)
-            .map(|(head, text)| cell(head, text))
+        let cells = columns.iter().zip(row).enumerate();
+        let cells: String = cells
+            .map(|(at, (column, html))| match at {
+                0 => column.cell("th", &format!(" scope=\"row\"{}", named(*column)), html),
+                _ => column.cell("td", &named(*column), html),
+            })
             .collect();
         format!("<tr>{cells}</tr>")
     };
     let rows: String = rows.iter().map(row).collect();
-    format!("<thead><tr>{heads_html}</tr></thead><tbody>{rows}</tbody>")
+    format!("<caption>{caption}</caption><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody>")
 }
 
 /// Returns the whole page, which is about `subject` if that is named; `body` is HTML already. Its policy forbids the
 /// browser everything but this style, should markup get in nevertheless.
 pub fn page(title: &str, subject: &str, body: &str) -> String {
+    let style = hash(STYLE);
+    let policy = format!(
+        "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src '{style}'; \
+         base-uri 'none'; form-action 'none'\">\n"
+    );
+    let style = format!("<style>{STYLE}</style>\n");
+    document((title, subject), &policy, &style, body)
+}
+
+/// Returns the source of a style or script as a policy allows it.
+pub fn hash(source: &str) -> String {
+    format!("sha256-{}", BASE64.encode(Sha256::digest(source)))
+}
+
+/// Returns a document with this title, which is about the subject if that is named; the rest is HTML already.
+pub fn document((title, subject): (&str, &str), policy: &str, style: &str, body: &str) -> String {
     let (title, subject) = (escape(title), escape(subject));
     let heading = match subject.as_str() {
         "" => title.clone(),
@@ -73,17 +128,15 @@ pub fn page(title: &str, subject: &str, body: &str) -> String {
     };
     let title = format!("{title} {subject}");
     let title = title.trim_end();
-    let style = BASE64.encode(Sha256::digest(STYLE));
     format!(
-        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
-         <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'sha256-{style}'; \
-         base-uri 'none'; form-action 'none'\">\n\
+        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n{policy}\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>{title}</title>\n\
-         <style>{STYLE}</style>\n</head>\n<body>\n<main>\n<h1>{heading}</h1>\n{body}</main>\n</body>\n</html>\n"
+         {style}</head>\n<body>\n<main>\n<h1>{heading}</h1>\n{body}</main>\n</body>\n</html>\n"
     )
 }
 
-const STYLE: &str = "
+/// The style of all pages.
+pub const STYLE: &str = "
 :root { color-scheme: light dark; --ink: #1c2430; --dim: #5d6878; --line: #d9dee6; --paper: #fff; --panel: #f5f7fa;
   --one: #2f6fd0; --two: #8fb6ee; --good: #1d7f4b; --warn: #a15c00; --bad: #b3261e; }
 @media (prefers-color-scheme: dark) { :root { --ink: #e6eaf0; --dim: #9aa6b6; --line: #343d4a; --paper: #14181e;
@@ -106,6 +159,10 @@ table + table { margin-top: 1rem; }
 table { border-collapse: collapse; width: 100%; font-size: .875rem; font-variant-numeric: tabular-nums; }
 th, td { text-align: left; vertical-align: top; padding: .3rem .6rem .3rem 0; border-bottom: 1px solid var(--line); }
 th { color: var(--dim); font-weight: 600; white-space: nowrap; }
+tbody th { color: inherit; font-weight: 400; white-space: normal; } th.figures { white-space: normal; }
+.figures { text-align: right; padding-left: .6rem; }
+caption { text-align: left; color: var(--dim); font-size: .875rem; padding: .3rem 0; }
+summary { color: var(--dim); font-size: .875rem; cursor: pointer; }
 code { font: .8125rem/1.4 ui-monospace, monospace; overflow-wrap: anywhere; }
 figure { margin: 0; }
 .share { display: inline-block; width: 8rem; height: .6rem; }
@@ -114,9 +171,9 @@ figure { margin: 0; }
 svg text { fill: var(--dim); font: 11px system-ui, sans-serif; }
 @media screen and (max-width: 40rem) { h1 { font-size: 1.35rem; } h1 small { font-size: .8rem; } th { white-space: normal; } .share { width: 4rem; }
   svg text { font-size: 20px; } .cards thead { display: none; }
-  .cards, .cards tbody, .cards tr, .cards td { display: block; }
-  .cards tr { border-bottom: 1px solid var(--line); padding: .4rem 0; } .cards td { border: 0; padding: 0; }
-  .cards td[data-head]::before { content: attr(data-head) ' '; color: var(--dim); } }
+  .cards, .cards caption, .cards tbody, .cards tr, .cards td, .cards tbody th { display: block; text-align: left; }
+  .cards tr { border-bottom: 1px solid var(--line); padding: .4rem 0; } .cards td, .cards tbody th { border: 0; padding: 0; }
+  .cards [data-head]::before { content: attr(data-head) ' '; color: var(--dim); } }
 @page { margin: 15mm; }
 @media print { :root { color-scheme: light; --ink: #000; --dim: #444; --line: #bbb; --paper: #fff; --panel: #f3f3f3; --one: #2f6fd0;
   --two: #8fb6ee; --good: #1d7f4b; --warn: #a15c00; --bad: #b3261e; }

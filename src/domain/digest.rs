@@ -20,6 +20,14 @@ pub struct Digest {
 }
 
 impl Digest {
+    /// Returns the digest of bytes that are in memory.
+    pub fn of(bytes: &[u8]) -> Self {
+        Self {
+            sha256: Sha256::digest(bytes).into(),
+            size: bytes.len() as u64,
+        }
+    }
+
     /// Returns the SHA-256 in lower-case hex.
     pub fn hex(&self) -> String {
         hex::encode(self.sha256)

@@ -120,7 +120,6 @@ impl KeyTemplate {
     }
 
     /// Returns the text that every key begins with.
-    #[cfg(feature = "cli")]
     pub fn prefix(&self) -> &str {
         match self.0.first() {
             Some(Piece::Text(text)) => text,

@@ -3,11 +3,13 @@
 
 pub mod annotations;
 pub mod audit;
+pub mod call;
 pub mod days;
 pub mod digest;
 pub mod format;
 pub mod job;
 pub mod key;
+pub mod number;
 pub mod outcome;
 pub mod record;
 pub mod recording;

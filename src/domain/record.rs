@@ -97,6 +97,16 @@ pub struct Record {
     /// Of a conversation: the unreadable entries of its list that were last sent to the exception queue.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unreadable: Option<String>,
+    /// Of a conversation: the call records that are about to become visible, or that an attempt which died may have
+    /// made visible. `files` are the visible ones.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub describing: Vec<ArchivedFile>,
+    /// Of a conversation: the archived recordings that the last call record names, sorted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub described: Vec<String>,
+    /// Of a conversation: `details` where the last call record holds the conversation's details, else `listing`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub described_by: Option<String>,
     /// Of a recording: the time at which Genesys was first found transcoding it, from which waiting for that is
     /// counted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -195,8 +205,39 @@ impl Record {
         self.lease_expires_at.min(latest)
     }
 
+    /// Returns whether a run may be about to make a call record of this conversation visible: it named one less than
+    /// the longest invocation ago.
+    pub fn is_being_described(&self, now_ms: i64) -> bool {
+        let since = now_ms.saturating_sub(self.updated_at.as_millisecond());
+        !self.describing.is_empty() && (-LONGEST_LEASE_MS..LONGEST_LEASE_MS).contains(&since)
+    }
+
     /// Returns whether a former run downloaded and stored this recording.
     pub fn is_archived(&self) -> bool {
         matches!(self.state, State::Archived | State::Notified)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_that_named_a_call_record_counts_for_as_long_as_it_may_live() {
+        let file = serde_json::json!({"archiveKey": "s3://calls/call.json", "sha256": "", "sizeBytes": 2,
+                                      "format": "json", "attemptId": Uuid::nil()});
+        let mut record: Record = serde_json::from_value(serde_json::json!({
+            "interactionId": "c", "recordingId": "-", "state": "settling", "leaseOwner": Uuid::nil(),
+            "leaseExpiresAt": 0, "attempts": 0, "chainHead": "", "seq": 1, "format": "wav",
+            "updatedAt": "2026-01-15T10:00:00Z", "describing": [file],
+        }))
+        .unwrap();
+        let at = |text: &str| text.parse::<Timestamp>().unwrap().as_millisecond();
+        assert!(record.is_being_described(at("2026-01-15T10:14:59Z")));
+        assert!(!record.is_being_described(at("2026-01-15T10:15:00Z")));
+        // Written by a wrong clock.
+        assert!(!record.is_being_described(at("2026-01-15T09:30:00Z")));
+        record.describing.clear();
+        assert!(!record.is_being_described(at("2026-01-15T10:01:00Z")));
     }
 }

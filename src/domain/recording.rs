@@ -188,6 +188,25 @@ impl From<ArchiveKey> for String {
     }
 }
 
+/// What an object in the archive is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ObjectKind {
+    /// A file of a recording.
+    Recording,
+    /// The call record of a conversation. Its tag keeps it out of transitions to colder storage.
+    CallRecord,
+}
+
+impl ObjectKind {
+    /// Returns the value of the tag `compliance`.
+    pub fn tag(self) -> &'static str {
+        match self {
+            Self::Recording => "archive",
+            Self::CallRecord => "call-record",
+        }
+    }
+}
+
 /// One file of an archived recording, as ledger, audit, webhook and summary name it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -249,18 +249,21 @@ impl Answer {
 
     /// Reads the body as JSON. An answer that is not what the API documents may be better next time.
     pub(super) fn json<T: DeserializeOwned>(&self, what: &str) -> Result<T, Error> {
-        serde_json::from_slice(&self.body).map_err(|error| {
-            if error.to_string().starts_with(TOO_MANY) {
-                return Error::transient(format!("Genesys' answer about {what} has {TOO_MANY}"));
-            }
-            let start = crate::redact::beginning(&self.body);
-            // Where, but not what: serde repeats what it found, and that may be a signed URL.
-            Error::transient(format!(
-                "Genesys' answer about {what} is not what the API documents at line {}, column {} (it starts with {start})",
-                error.line(),
-                error.column()
-            ))
-        })
+        serde_json::from_slice(&self.body).map_err(|error| self.unreadable(what, &error))
+    }
+
+    /// Says why the body cannot be read.
+    pub(super) fn unreadable(&self, what: &str, error: &serde_json::Error) -> Error {
+        if error.to_string().starts_with(TOO_MANY) {
+            return Error::transient(format!("Genesys' answer about {what} has {TOO_MANY}"));
+        }
+        let start = crate::redact::beginning(&self.body);
+        // Where, but not what: serde repeats what it found, and that may be a signed URL.
+        Error::transient(format!(
+            "Genesys' answer about {what} is not what the API documents at line {}, column {} (it starts with {start})",
+            error.line(),
+            error.column()
+        ))
     }
 }
 

@@ -6,6 +6,7 @@ use std::collections::{HashMap, HashSet};
 
 use jiff::Timestamp;
 use serde::Deserialize;
+use serde_json::value::RawValue;
 use tokio::sync::OnceCell;
 
 use super::api::{Api, LONGEST_DETAILS};
@@ -48,6 +49,8 @@ pub struct Conversation {
     pub snippet_recorded: bool,
     /// Segments without an end, in words: `wrapup of agent since 2026-01-15T10:20:30Z`.
     pub open: Vec<String>,
+    /// The JSON of its details as Genesys gave it; `None` in lists of days, which do not keep it.
+    pub given: Option<Box<str>>,
 }
 
 impl Conversation {
@@ -124,8 +127,9 @@ impl Details {
         let path = format!("{DETAILS}/{id}/details");
         match api.get_within(LONGEST_DETAILS, &path, &[], &what, deadline).await {
             Ok(answer) => {
-                let entry: Entry = answer.json(&what)?;
-                let known = conversation(entry).filter(|known| known.id == id);
+                let given: Box<RawValue> = answer.json(&what)?;
+                let known = keeping(&given).map_err(|error| answer.unreadable(&what, &error))?;
+                let known = known.filter(|known| known.id == id);
                 Ok(known.map(Box::new).map_or(Told::Unknown, Told::Known))
             }
             Err(error) if error.kind() == ErrorKind::Forbidden => Ok(Told::Denied),
@@ -139,7 +143,7 @@ impl Details {
 async fn bulk(api: &Api, due: &HashSet<ConversationId>, deadline: &Deadline) -> Result<Bulk, Error> {
     #[derive(Deserialize)]
     struct Answer {
-        conversations: Option<Bounded<Vec<Entry>>>,
+        conversations: Option<Bounded<Vec<Box<RawValue>>>>,
     }
     let what = format!("the details of {} conversations", due.len());
     let path = format!("{DETAILS}/details");
@@ -168,12 +172,12 @@ async fn bulk(api: &Api, due: &HashSet<ConversationId>, deadline: &Deadline) -> 
             return Ok(Bulk::Refused);
         };
         let Bounded(entries) = answer.conversations.unwrap_or_default();
-        known.extend(
-            entries
-                .into_iter()
-                .filter_map(conversation)
-                .map(|known| (known.id, known)),
-        );
+        for given in &entries {
+            let Ok(read) = keeping(given) else {
+                return Ok(Bulk::Refused);
+            };
+            known.extend(read.map(|known| (known.id, known)));
+        }
     }
     Ok(Bulk::Told(known))
 }
@@ -231,6 +235,15 @@ impl Segment {
     }
 }
 
+/// Reads an entry, and keeps it as it was given.
+fn keeping(given: &RawValue) -> Result<Option<Conversation>, serde_json::Error> {
+    let known = conversation(serde_json::from_str(given.get())?);
+    Ok(known.map(|known| Conversation {
+        given: Some(given.get().into()),
+        ..known
+    }))
+}
+
 /// Reads an entry; `None` without an id and a start that can be read.
 pub(super) fn conversation(entry: Entry) -> Option<Conversation> {
     let mut conversation = Conversation {
@@ -245,6 +258,7 @@ pub(super) fn conversation(entry: Entry) -> Option<Conversation> {
         screen_recorded: false,
         snippet_recorded: false,
         open: Vec::new(),
+        given: None,
     };
     // An end that cannot be read is an end.
     conversation.end = entry

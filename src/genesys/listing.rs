@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value};
 
 use crate::domain::annotations::Annotations;
+use crate::domain::call::Told;
 use crate::domain::format::{Format, MediaKind};
 use crate::domain::recording::RecordingId;
 use crate::error::{Error, ErrorKind};
@@ -37,6 +38,18 @@ pub struct Listed {
     pub end: Option<Timestamp>,
     /// The attributes for the audit: retention policy, region, dates.
     pub notes: Map<String, Value>,
+}
+
+impl Listed {
+    /// Returns what a call record says of it.
+    pub fn told(&self) -> Told {
+        Told {
+            recording_id: self.id.to_string(),
+            media: self.media.to_string(),
+            start: self.start,
+            end: self.end,
+        }
+    }
 }
 
 /// The availability of a recording for download.

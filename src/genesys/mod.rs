@@ -13,6 +13,7 @@ mod details;
 mod interactions;
 mod listing;
 mod media;
+mod names;
 mod orphans;
 #[cfg(feature = "cli")]
 mod probe;
@@ -24,6 +25,7 @@ use self::api::{Api, RECORDING_ACCESS};
 use crate::aws::secrets::Secrets;
 use crate::clock::Deadline;
 use crate::config::Config;
+use crate::domain::call::{CallRecord, Names};
 use crate::domain::format::{Channels, Format, RecordingApi};
 use crate::domain::job::Job;
 use crate::domain::recording::ConversationId;
@@ -47,6 +49,7 @@ pub struct Genesys {
     media: media::MediaClient,
     /// The warning about denied details appears once in the life of a container.
     details_denied: Once,
+    names: names::Known,
 }
 
 impl Genesys {
@@ -58,6 +61,7 @@ impl Genesys {
             channels: config.recording.channels,
             media: media::MediaClient::new(config)?,
             details_denied: Once::new(),
+            names: names::Known::default(),
         })
     }
 
@@ -125,6 +129,11 @@ impl Genesys {
             });
         }
         Ok(told)
+    }
+
+    /// Returns the names of the ids in a call. Each is asked for once in the life of a container.
+    pub async fn names(&self, call: &CallRecord, deadline: &Deadline) -> Result<Names, Error> {
+        self.names.of(&self.api, &call.facts(None), deadline).await
     }
 
     /// Describes the orphan recording that Genesys holds for a conversation, in a sentence for the person who gets the

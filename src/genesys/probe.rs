@@ -7,11 +7,12 @@ use serde_json::Map;
 
 use super::Genesys;
 use super::listing::{Availability, Listed};
+use super::names::Kind;
 use crate::clock::Deadline;
 use crate::domain::format::{Format, MediaKind};
 use crate::domain::job::Job;
 use crate::domain::recording::RecordingId;
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 
 /// A limit of the organisation.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -112,6 +113,28 @@ impl Genesys {
             .api
             .get(path, &[("pageSize", "1")], "orphan recordings", deadline);
         asked.await.map(drop)
+    }
+
+    /// Returns the kinds of names that the client may not ask for, each with the permission that it lacks. Asks for the
+    /// name of `nothing`, an id that does not exist.
+    pub async fn unnamed(
+        &self,
+        nothing: &str,
+        deadline: &Deadline,
+    ) -> Result<Vec<(&'static str, &'static str)>, Error> {
+        let mut denied = Vec::new();
+        for kind in Kind::ALL {
+            let (path, permission) = kind.list();
+            let query = [("pageSize", "1"), ("id", nothing)];
+            let what = format!("names of {}", kind.as_str());
+            match self.api.get(path, &query, &what, deadline).await {
+                Err(error) if error.kind() == ErrorKind::Forbidden => {
+                    denied.push((kind.as_str(), permission));
+                }
+                answer => allowed(answer)?,
+            }
+        }
+        Ok(denied)
     }
 
     /// Gets a token with the OAuth client of the secret.

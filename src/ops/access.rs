@@ -11,6 +11,7 @@ use super::{Error, Kind, Session};
 use crate::aws::ledger::Ledger;
 use crate::aws::storage::{Shelf, Storage};
 use crate::domain::audit::{Action, Actor, Apart, AuditEvent, Stored};
+use crate::domain::digest::Digest;
 use crate::domain::record::State;
 use crate::domain::recording::{ConversationId, RecordingRef};
 
@@ -19,6 +20,8 @@ use crate::domain::recording::{ConversationId, RecordingRef};
 pub enum Access {
     /// The bytes go into a file.
     Downloaded,
+    /// Somebody listens to them.
+    Played,
     /// S3 is asked to restore them from cold storage.
     RestoreRequested,
 }
@@ -28,6 +31,7 @@ impl Access {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Downloaded => "downloaded",
+            Self::Played => "played",
             Self::RestoreRequested => "restore_requested",
         }
     }
@@ -206,6 +210,23 @@ impl<'a> Accessor<'a> {
         let writing = self.ledger.append(&chain, &event, &self.actor, &deadline);
         self.session.unless_interrupted(writing).await
     }
+}
+
+/// Returns how the bytes differ from those that were archived.
+pub(super) fn difference(file: &WantedFile, read: Digest) -> Option<(Code, String)> {
+    let Digest { size, .. } = read;
+    let (stored, hex) = (&file.stored, read.hex());
+    if size != stored.size_bytes {
+        let detail = format!("{size} bytes were read, and {} were archived", stored.size_bytes);
+        return Some((Code::SizeDiffers, detail));
+    }
+    (hex != stored.sha256).then(|| {
+        let detail = format!(
+            "the SHA-256 of what was read is {hex}, and {} was archived",
+            stored.sha256
+        );
+        (Code::ObjectChanged, detail)
+    })
 }
 
 /// Makes the finding that an object is not there.

@@ -1,7 +1,8 @@
 //! Deletes a conversation from the archive for good, on purpose, and leaves the evidence whole.
 //!
-//! The audit event comes first: it says who deletes what, and why. Only then are the objects deleted, with all of their
-//! versions. A run that is cut off anywhere in between is finished by the next one.
+//! The audit event comes first: it says who deletes what, and why. Only then are the items of the catalog removed,
+//! which are made of the call records, and then the objects are deleted, with all of their versions. A run that is cut
+//! off anywhere in between is finished by the next one.
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -11,9 +12,12 @@ use super::session::PATIENCE;
 use super::{Error, Kind, Listener, Session};
 use crate::aws::ledger::{Ledger, Marking, Writer};
 use crate::aws::storage::{Storage, Version};
+use crate::catalog::{Catalog, Items};
 use crate::domain::audit::{Action, Actor, AuditEvent};
+use crate::domain::call::CallRecord;
 use crate::domain::record::{Record, State};
 use crate::domain::recording::{ArchiveKey, ConversationId, RecordingRef};
+use crate::error::ErrorKind;
 
 /// What erasing a conversation deletes.
 #[derive(Debug)]
@@ -22,6 +26,8 @@ pub struct Plan {
     pub conversation: ConversationId,
     /// The conversation as a whole, then its recordings.
     targets: Vec<Target>,
+    /// Its items in the catalog; `None` where none is configured.
+    items: Option<(Catalog, Items)>,
 }
 
 /// A recording, or the conversation as a whole.
@@ -64,6 +70,8 @@ pub struct Figures {
     pub objects: u64,
     /// Versions and delete markers of these.
     pub versions: u64,
+    /// Items of the catalog; `None` where none is configured.
+    pub items: Option<u64>,
 }
 
 impl Plan {
@@ -78,6 +86,7 @@ impl Plan {
             recordings: recordings.count() as u64,
             objects: files().filter(|file| !file.versions.is_empty()).count() as u64,
             versions: files().map(|file| file.versions.len() as u64).sum(),
+            items: self.items.as_ref().map(|(_, items)| items.len() as u64),
         }
     }
 }
@@ -86,17 +95,32 @@ impl Plan {
 /// is changed.
 pub async fn plan(session: &Session, conversation: ConversationId) -> Result<Plan, Error> {
     let (ledger, storage) = (session.ledger(), session.storage());
-    session
-        .unless_interrupted(planned(ledger, storage, conversation, session.now()))
-        .await
+    let catalog = Catalog::connect(&session.clients, &session.config);
+    let now = session.now();
+    let planned = async {
+        let targets = planned(ledger, &storage, conversation, now).await?;
+        let items = match catalog {
+            Some(catalog) => {
+                let items = items(&catalog, &storage, &targets).await?;
+                Some((catalog, items))
+            }
+            None => None,
+        };
+        Ok::<_, Error>(Plan {
+            conversation,
+            targets,
+            items,
+        })
+    };
+    session.unless_interrupted(planned).await
 }
 
 async fn planned(
     ledger: Ledger,
-    storage: Storage,
+    storage: &Storage,
     conversation: ConversationId,
     now: Timestamp,
-) -> Result<Plan, Error> {
+) -> Result<Vec<Target>, Error> {
     // Who accessed it stays on record.
     let Held {
         custodies, findings, ..
@@ -116,16 +140,40 @@ async fn planned(
         files: Vec::new(),
     }];
     for custody in custodies {
-        let target = target(conversation, custody, &storage, now).await?;
+        let target = target(conversation, custody, storage, now).await?;
         match target.recording.recording {
             None => targets[0] = target,
             Some(_) => targets.push(target),
         }
     }
-    Ok(Plan {
-        conversation,
-        targets,
-    })
+    Ok(targets)
+}
+
+/// Returns the items that the catalog has of a conversation. Its call records say which; where one cannot be read, all
+/// of the catalog is searched.
+async fn items(catalog: &Catalog, storage: &Storage, targets: &[Target]) -> Result<Items, Error> {
+    let is_marked = |target: &Target| target.record.as_ref().is_some_and(Record::is_erased);
+    let mut files = targets.iter().flat_map(|target| &target.files);
+    let is_done = targets.iter().all(is_marked) && files.all(|file| file.versions.is_empty());
+    // Objects are deleted last.
+    let Some(whole) = targets.first().filter(|_| !is_done) else {
+        return Ok(Items::default());
+    };
+    let mut calls = Vec::new();
+    for file in &whole.files {
+        let hash = file.event.sha256().unwrap_or_default();
+        let read = match storage.read_call(&file.place, hash).await {
+            Ok(bytes) => CallRecord::read(&bytes.unwrap_or_default()).ok(),
+            Err(error) if error.kind() == ErrorKind::HashMismatch => None,
+            Err(error) => return Err(error.into()),
+        };
+        let Some(call) = read else {
+            let conversation = whole.recording.conversation.to_string();
+            return Ok(catalog.search_items(&conversation).await?);
+        };
+        calls.push(call);
+    }
+    Ok(catalog.items(&calls).await?)
 }
 
 /// Looks up all objects that the events of a recording name.
@@ -147,7 +195,12 @@ async fn target(
         return Err(refused(message));
     }
     let mut files: Vec<Doomed> = Vec::new();
-    for event in custody.events {
+    // A run that died may have made call records visible that no event names.
+    let describing = custody.record.iter().flat_map(|record| &record.describing);
+    let describing: Vec<_> = describing
+        .map(|file| AuditEvent::new(Action::CallDescribed, State::Erased, &file.format).with_file(file))
+        .collect();
+    for event in custody.events.into_iter().chain(describing) {
         let place = event.archive_key().and_then(|key| ArchiveKey::parse(key).ok());
         let Some(place) = place.filter(|place| !files.iter().any(|file| file.place == *place)) else {
             continue;
@@ -196,17 +249,24 @@ pub async fn erase(
         session,
     };
     let figures = plan.figures();
+    let conversation = plan.conversation.to_string();
     listener.total(plan.targets.len() as u64);
     for target in &plan.targets {
         session.go_on()?;
         Box::pin(erasure.mark(target)).await?;
+    }
+    if let Some((catalog, items)) = plan.items {
+        let deadline = session.deadline(PATIENCE);
+        session
+            .unless_interrupted(catalog.remove(items, &deadline))
+            .await?;
     }
     for target in &plan.targets {
         for file in &target.files {
             session.go_on()?;
             Box::pin(erasure.delete(file)).await?;
             listener.item(Erased {
-                interaction_id: plan.conversation.to_string(),
+                interaction_id: conversation.clone(),
                 recording_id: target.recording.recording_key(),
                 archive_key: file.place.to_string(),
                 versions: file.versions.len() as u64,

@@ -129,6 +129,7 @@ mod tests {
             screen_recorded: false,
             snippet_recorded: false,
             open: Vec::new(),
+            given: None,
         };
         change(&mut conversation);
         filter.select(&conversation, &config.unwrap())

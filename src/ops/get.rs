@@ -1,7 +1,7 @@
 //! Gets recordings out of the archive: into files, each held against the audit, and with a receipt beside it.
 
-mod cold;
-mod target;
+pub(super) mod cold;
+pub(super) mod target;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::access::{Access, Accessor, Wanted, WantedFile, missing};
+use super::access::{Access, Accessor, Wanted, WantedFile, difference, missing};
 use super::finding::{Code, Finding};
 use super::{Ended, Error, Kind, Listener, Session, Verdict};
 use crate::aws::storage::Shelf;
@@ -162,7 +162,12 @@ impl Get<'_> {
         findings.into_iter().for_each(|finding| self.found(finding));
         let files = || wanted.iter().flat_map(|wanted| &wanted.files);
         if files().any(|file| file.shelf != Shelf::Ready) {
-            return self.restore(&accessor, &wanted, request.restore).await;
+            let restoring = &mut self.figures.restoring;
+            let tell = |file| {
+                *restoring += 1;
+                self.listener.item(Item::Restoring(file));
+            };
+            return cold::restore(&accessor, &wanted, request.restore, tell).await;
         }
         let targets = Targets::of(&wanted, request.output.as_deref())?;
         self.listener.total(files().count() as u64);
@@ -200,7 +205,7 @@ impl Get<'_> {
         if let Some((code, detail)) = difference(order.file, digest) {
             self.found(Finding {
                 code,
-                detail,
+                detail: detail + "; the file was not kept",
                 ..order.missing()
             });
             return Ok(());
@@ -258,7 +263,7 @@ impl Order<'_> {
         let mut tries = 1;
         'again: loop {
             partial.restart().map_err(failed)?;
-            let Some(mut fetched) = self.accessor.storage.fetch(place, version).await? else {
+            let Some(mut fetched) = self.accessor.storage.fetch(place, version, None).await? else {
                 return Ok(None);
             };
             let mut count = 0;
@@ -313,23 +318,6 @@ impl Order<'_> {
             .to_owned(),
         }
     }
-}
-
-/// Returns how the bytes differ from those that were archived.
-fn difference(file: &WantedFile, read: Digest) -> Option<(Code, String)> {
-    let Digest { size, .. } = read;
-    let (stored, hex) = (&file.stored, read.hex());
-    if size != stored.size_bytes {
-        let detail = format!("{size} bytes were read, and {} were archived", stored.size_bytes);
-        return Some((Code::SizeDiffers, detail + "; the file was not kept"));
-    }
-    (hex != stored.sha256).then(|| {
-        let detail = format!(
-            "the SHA-256 of what was read is {hex}, and {} was archived",
-            stored.sha256
-        );
-        (Code::ObjectChanged, detail + "; the file was not kept")
-    })
 }
 
 /// Makes the error of a file that cannot be written.

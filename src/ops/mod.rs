@@ -4,8 +4,10 @@
 //! page. A command that ends early returns an [`Error`], for Ctrl-C too, so that `?` carries it.
 
 pub mod access;
+pub mod accesses;
 pub mod audit;
 pub mod backfill;
+pub mod catalog;
 mod clock;
 mod credentials;
 pub mod doctor;
@@ -13,10 +15,12 @@ pub mod erase;
 mod error;
 pub mod files;
 pub mod filter;
+pub mod find;
 pub mod get;
 mod indexed;
 mod listing;
 pub mod log;
+pub mod play;
 pub mod reconcile;
 pub mod redrive;
 pub mod report;

@@ -60,6 +60,8 @@ pub struct Session {
     pub(super) dead_letter_queue: Option<String>,
     /// The transparency log, where one is named.
     pub(super) log: Settings,
+    /// The bucket of the trail of reads, where it is named.
+    pub(super) trail_bucket: Option<String>,
     /// The function's log group, where it is named.
     pub(super) log_group: Option<String>,
     /// The user of this machine, where it names one.
@@ -132,6 +134,7 @@ impl Session {
             clock: Clock::default(),
             dead_letter_queue: lookup("WORK_DEAD_LETTER_QUEUE_URL").filter(|url| !url.is_empty()),
             log: Settings::read(lookup),
+            trail_bucket: lookup("TRAIL_BUCKET_NAME").filter(|name| !name.is_empty()),
             log_group: lookup("LOG_GROUP_NAME").filter(|name| !name.is_empty()),
             user: lookup("USER").or_else(|| lookup("USERNAME")),
             endpoints: ENDPOINTS
@@ -160,6 +163,11 @@ impl Session {
             }
         };
         error.at(url)
+    }
+
+    /// Returns the name of the audit table.
+    pub fn audit_table(&self) -> &str {
+        &self.config.tables.audit
     }
 
     /// Returns the time here.
@@ -232,7 +240,7 @@ impl Session {
     }
 
     /// Waits for Ctrl-C.
-    pub(super) async fn interruption(&self) {
+    pub async fn interruption(&self) {
         self.interrupt.pulled().await;
     }
 

@@ -11,7 +11,7 @@ use crate::aws;
 use crate::config::is_local;
 
 /// Outputs and parameters of the template, and the variable that each sets.
-const VARIABLES: [(&str, &str); 32] = [
+const VARIABLES: [(&str, &str); 37] = [
     ("SecretId", "GENESYS_SECRET_ID"),
     ("GenesysCloudRegion", "GENESYS_CLOUD_REGION"),
     ("GenesysApiBaseUrl", "GENESYS_API_BASE_URL"),
@@ -32,10 +32,15 @@ const VARIABLES: [(&str, &str); 32] = [
     ("UploadConcurrency", "UPLOAD_CONCURRENCY"),
     ("AuditTableName", "AUDIT_TABLE_NAME"),
     ("LedgerTableName", "LEDGER_TABLE_NAME"),
+    ("CatalogTableName", "CATALOG_TABLE_NAME"),
+    ("CatalogKeySecretId", "CATALOG_KEY_SECRET_ID"),
+    ("CallRecord", "CALL_RECORD"),
+    ("NumberCountry", "NUMBER_COUNTRY"),
     ("SealBucketName", "SEAL_BUCKET_NAME"),
     ("SealKeyArn", "SEAL_KEY_ID"),
     ("SealOrigin", "SEAL_ORIGIN"),
     ("SealerFunctionName", "SEALER_FUNCTION_NAME"),
+    ("TrailBucketName", "TRAIL_BUCKET_NAME"),
     ("WebhookUrl", "WEBHOOK_URL"),
     ("WebhookSignature", "WEBHOOK_SIGNATURE"),
     ("WorkQueueUrl", "WORK_QUEUE_URL"),

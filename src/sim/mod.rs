@@ -19,8 +19,9 @@ use std::path::Path;
 use serde_json::json;
 
 pub use names::{
-    ACCOUNT_ID as ACCOUNT, AUDIT_TABLE, BUCKET, DEAD_LETTER_QUEUE, EXCEPTION_QUEUE, LEDGER_TABLE, ROLE_ID,
-    SEAL_BUCKET, SEAL_KEY, SEAL_ORIGIN, SEALER, SECRET, STATEMENT_QUEUE, WEBHOOK_SECRET, WORK_QUEUE,
+    ACCOUNT_ID as ACCOUNT, AUDIT_TABLE, BUCKET, CATALOG_KEY, CATALOG_SECRET, CATALOG_TABLE,
+    DEAD_LETTER_QUEUE, EXCEPTION_QUEUE, LEDGER_TABLE, ROLE_ID, SEAL_BUCKET, SEAL_KEY, SEAL_ORIGIN, SEALER,
+    SECRET, STATEMENT_QUEUE, WEBHOOK_SECRET, WORK_QUEUE,
 };
 pub use site::{Ports, Site};
 
@@ -74,6 +75,8 @@ impl World {
         aws.create_bucket(SEAL_BUCKET).await?;
         aws.create_signing_key(SEAL_KEY).await?;
         aws.create_tables(AUDIT_TABLE, LEDGER_TABLE).await?;
+        aws.create_catalog(CATALOG_TABLE).await?;
+        aws.put_secret(CATALOG_SECRET, CATALOG_KEY).await?;
         let (client_id, client_secret) = genesys.credentials();
         let secret =
             json!({"clientId": client_id, "clientSecret": client_secret, "webhookSecret": WEBHOOK_SECRET});

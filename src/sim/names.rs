@@ -25,6 +25,12 @@ pub const SEALER: &str = "recording-sealer";
 pub const AUDIT_TABLE: &str = "recording-audit";
 /// Name of the simulated ledger table.
 pub const LEDGER_TABLE: &str = "recording-ledger";
+/// Name of the simulated catalog's table.
+pub const CATALOG_TABLE: &str = "recording-catalog";
+/// Name of the secret with the catalog's key.
+pub const CATALOG_SECRET: &str = "catalog/key";
+/// The catalog's key.
+pub const CATALOG_KEY: &str = "simulated-catalog-key-of-64-letters-0123456789-0123456789-012345";
 /// Name of the simulated secret.
 pub const SECRET: &str = "genesys/archiver";
 /// Name of the work queue.

@@ -99,6 +99,8 @@ impl Site {
             ("S3_BUCKET_OWNER", own(names::ACCOUNT_ID)),
             ("AUDIT_TABLE_NAME", own(names::AUDIT_TABLE)),
             ("LEDGER_TABLE_NAME", own(names::LEDGER_TABLE)),
+            ("CATALOG_TABLE_NAME", own(names::CATALOG_TABLE)),
+            ("CATALOG_KEY_SECRET_ID", own(names::CATALOG_SECRET)),
             ("ARCHIVER_ROLE_ID", own(names::ROLE_ID)),
             ("SEAL_BUCKET_NAME", own(names::SEAL_BUCKET)),
             ("SEAL_KEY_ID", own(names::SEAL_KEY)),

@@ -1,10 +1,10 @@
 //! A statement as a page for an auditor.
 
 use super::reason::Class;
-use super::{Checked, Reason, Statement, Survey};
-use crate::html::{self, cards, escape, table};
+use super::{Checked, Open, Reason, Statement, Survey};
+use crate::html::{self, Column, cards, escape, figures as numbers, texts};
 
-/// Conversations that the page names; the document has all.
+/// Conversations that each table of the page names; the document has all.
 const NAMED: usize = 200;
 
 /// Returns the page of a statement whose document has this SHA-256.
@@ -37,20 +37,38 @@ pub(super) fn page(statement: &Statement, hash: &str) -> String {
     html::page("Completeness statement", &statement.day.to_string(), &body)
 }
 
+/// Writes a number.
+fn count(number: u64) -> String {
+    let digits = number.to_string();
+    let mut told = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            told.push(',');
+        }
+        told.push(digit);
+    }
+    told
+}
+
+/// Writes a number and what it counts.
+fn counted(number: u64, one: &str, more: &str) -> String {
+    let noun = if number == 1 { one } else { more };
+    format!("{} {noun}", count(number))
+}
+
 fn verdict(statement: &Statement) -> String {
     let figures = &statement.figures;
     let told = format!(
-        "{} conversations, {} with a recording: {} archived, {} filtered, {} erased",
-        figures.listed,
-        figures.recorded(),
-        figures.of(Reason::Archived),
-        figures.of(Reason::Filtered),
-        figures.of(Reason::Erased)
+        "{}, {} with a recording: {} archived, {} filtered, {} erased",
+        counted(figures.listed, "conversation", "conversations"),
+        count(figures.recorded()),
+        count(figures.of(Reason::Archived)),
+        count(figures.of(Reason::Filtered)),
+        count(figures.of(Reason::Erased))
     );
     if statement.clean {
         return format!("<p class=\"verdict good\">Complete: {told}. Nothing is missing.</p>\n");
     }
-    let waiting = figures.of(Reason::Waiting);
     let found = statement
         .survey
         .as_ref()
@@ -61,10 +79,22 @@ fn verdict(statement: &Statement) -> String {
         "warn"
     };
     format!(
-        "<p class=\"verdict {class}\">Not complete: {told}; {} not accounted for, {waiting} waited for, {} entries of \
-         Genesys' list unreadable.</p>\n",
-        figures.gaps, figures.unreadable
+        "<p class=\"verdict {class}\">Not complete: {told}; {} not accounted for, {} waited for, {} of Genesys' list \
+         unreadable.</p>\n",
+        count(figures.gaps),
+        count(figures.of(Reason::Waiting)),
+        counted(figures.unreadable, "entry", "entries")
     )
+}
+
+/// Returns the reason that a label of a statement names.
+fn reason(label: &str) -> Option<Reason> {
+    let name = label.split(':').next().unwrap_or_default();
+    Reason::ALL.into_iter().find(|reason| reason.as_str() == name)
+}
+
+fn class(label: &str) -> Class {
+    reason(label).map_or(Class::Gap, Reason::class)
 }
 
 fn figures(statement: &Statement) -> String {
@@ -72,27 +102,25 @@ fn figures(statement: &Statement) -> String {
     let mut rows = vec![
         vec![
             "listed by Genesys".to_owned(),
-            figures.listed.to_string(),
+            count(figures.listed),
             String::new(),
         ],
         vec![
             "without a recording".to_owned(),
-            figures.unrecorded.to_string(),
+            count(figures.unrecorded),
             "no recording was started".to_owned(),
         ],
     ];
-    for (label, count) in &figures.reasons {
-        let name = label.split(':').next().unwrap_or_default();
-        let reason = Reason::ALL.into_iter().find(|reason| reason.as_str() == name);
-        let class = match reason.map(Reason::class) {
-            Some(Class::Settled) => "good",
-            Some(Class::Pending) => "warn",
-            Some(Class::Gap) | None => "bad",
+    for (label, number) in &figures.reasons {
+        let colour = match class(label) {
+            Class::Settled => "good",
+            Class::Pending => "warn",
+            Class::Gap => "bad",
         };
         rows.push(vec![
-            format!("<span class=\"{class}\">{}</span>", escape(label)),
-            count.to_string(),
-            escape(reason.map_or("", Reason::meaning)),
+            format!("<span class=\"{colour}\">{}</span>", escape(label)),
+            count(*number),
+            escape(reason(label).map_or("", Reason::meaning)),
         ]);
     }
     let list = if statement.list_complete {
@@ -100,95 +128,106 @@ fn figures(statement: &Statement) -> String {
     } else {
         "Genesys' list was that of a query: the data of its analytics jobs did not cover the day yet."
     };
+    let columns = [texts("Reason"), numbers("Conversations"), texts("Meaning")];
     format!(
         "<h2>Every conversation of the day</h2>\n{}<p class=\"dim\">{list}</p>\n",
-        table(&["Reason", "Conversations", "Meaning"], &rows)
+        cards("Conversations by reason", &columns, &rows)
     )
 }
 
+/// Returns the conversations that are not accounted for, and below them those that are waited for.
 fn open(statement: &Statement) -> String {
-    if statement.open.is_empty() && statement.parts.is_empty() {
+    let (gaps, waiting): (Vec<_>, Vec<_>) = statement
+        .open
+        .iter()
+        .partition(|open| class(&open.reason) == Class::Gap);
+    let figures = &statement.figures;
+    let gaps = conversations("Not accounted for", figures.gaps, &gaps);
+    let waited = figures.of(Reason::Waiting);
+    gaps + &conversations("Waited for", waited, &waiting)
+}
+
+fn conversations(title: &str, all: u64, open: &[&Open]) -> String {
+    if all == 0 {
         return String::new();
     }
-    let rows = statement.open.iter().take(NAMED).map(|open| {
+    let rows = open.iter().take(NAMED).map(|open| {
         let details = open.recordings.iter().map(|one| {
-            let error = one.error.as_deref().unwrap_or_default();
-            escape(format!("{} {}: {error}", one.recording_id, one.state))
+            let error = one.error.as_deref().map(|error| format!(": {error}"));
+            let told = format!("{} {}{}", one.recording_id, one.state, error.unwrap_or_default());
+            escape(told)
         });
-        let deletion = open.delete_date.map_or_else(String::new, |at| format!("{at:.0}"));
+        let sent = if open.sent { ", a job was sent" } else { "" };
+        let deleted = open
+            .delete_date
+            .map(|at| format!(", deleted at Genesys at {at:.0}"));
         vec![
             format!("<code>{}</code>", escape(&open.interaction_id)),
             format!("<span class=\"fixed\">{:.0}</span>", open.start),
-            escape(&open.reason),
-            escape(if open.sent { "sent" } else { "" }),
-            escape(deletion),
+            escape(format!("{}{sent}{}", open.reason, deleted.unwrap_or_default())),
             details.collect::<Vec<_>>().join("<br>"),
         ]
     });
     let rows: Vec<_> = rows.collect();
-    let more: u64 = statement.parts.iter().map(|part| part.open).sum::<u64>()
-        + statement.open.len().saturating_sub(NAMED) as u64;
-    let more = match more {
+    let more = match all.saturating_sub(rows.len() as u64) {
         0 => String::new(),
-        more => format!("<p class=\"dim\">{more} more are named in the document and its parts.</p>\n"),
+        more => format!(
+            "<p class=\"dim\">{} named in the document and its parts.</p>\n",
+            counted(more, "more is", "more are")
+        ),
     };
-    let heads = [
-        "Conversation",
-        "Began",
-        "Reason",
-        "Job",
-        "Deleted at Genesys",
-        "Recordings",
-    ];
-    format!("<h2>Not accounted for</h2>\n{}{more}", cards(&heads, &rows))
+    let table = if rows.is_empty() {
+        String::new()
+    } else {
+        let columns = ["Conversation", "Began", "Reason", "Recordings"].map(texts);
+        cards(title, &columns, &rows)
+    };
+    format!("<h2>{title}: {}</h2>\n{table}{more}", count(all))
 }
 
 fn beside(survey: &Survey) -> String {
     let code = |text: &str| format!("<code>{}</code>", escape(text));
     let mut html = String::new();
-    let mut section = |title: &str, count: u64, heads: &[&str], rows: Vec<Vec<String>>| {
-        if count > 0 {
-            html.push_str(&format!("<h2>{title}: {count}</h2>\n{}", cards(heads, &rows)));
+    let mut section = |title: &str, number: u64, columns: &[Column<'_>], rows: Vec<Vec<String>>| {
+        if number > 0 {
+            let number = count(number);
+            html.push_str(&format!(
+                "<h2>{title}: {number}</h2>\n{}",
+                cards(title, columns, &rows)
+            ));
         }
     };
     let deletions = survey.deletions.iter().map(|deletion| {
         let at = format!("<span class=\"warn fixed\">{:.0}</span>", deletion.delete_date);
         vec![at, code(&deletion.interaction_id), code(&deletion.recording_id)]
     });
-    let heads = ["Deleted at", "Conversation", "Recording"];
+    let columns = ["Deleted at", "Conversation", "Recording"].map(texts);
     let title = "Not archived, and deleted by Genesys within 14 days";
-    section(title, survey.deletions_ahead, &heads, deletions.collect());
+    section(title, survey.deletions_ahead, &columns, deletions.collect());
     let late = survey.late.iter().map(|late| {
-        let at = late.created_at.map_or_else(String::new, |at| format!("{at:.0}"));
-        vec![escape(at), code(&late.interaction_id), code(&late.recording_id)]
+        let at = late
+            .created_at
+            .map_or_else(|| "not told".to_owned(), |at| format!("{at:.0}"));
+        let at = format!("<span class=\"fixed\">{}</span>", escape(at));
+        vec![at, code(&late.interaction_id), code(&late.recording_id)]
     });
-    let heads = ["Made at", "Conversation", "Recording"];
-    section(
-        "Appeared after their conversation was settled",
-        survey.late_recordings,
-        &heads,
-        late.collect(),
-    );
+    let columns = ["Made at", "Conversation", "Recording"].map(texts);
+    let title = "Appeared after their conversation was settled";
+    section(title, survey.late_recordings, &columns, late.collect());
     let orphans = survey.orphans.iter().map(|orphan| {
         let conversation = orphan.interaction_id.as_deref().unwrap_or("unknown");
-        vec![
-            code(&orphan.orphan_id),
-            code(conversation),
-            escape(&orphan.status),
-        ]
+        let (id, conversation) = (code(&orphan.orphan_id), code(conversation));
+        vec![id, conversation, escape(&orphan.status)]
     });
-    let heads = ["Orphan recording", "Conversation", "Status"];
-    section(
-        "Orphan recordings at Genesys",
-        survey.orphans_checked.read,
-        &heads,
-        orphans.collect(),
-    );
+    let columns = ["Orphan recording", "Conversation", "Status"].map(texts);
+    let title = "Orphan recordings at Genesys";
+    section(title, survey.orphans_checked.read, &columns, orphans.collect());
     let uploads = survey.failed_uploads.iter().map(|id| vec![code(&id.to_string())]);
+    let title = "Ids in Genesys' report of failed uploads";
     section(
-        "Ids in Genesys' report of failed uploads",
+        title,
         survey.uploads_checked.read,
-        &["Id"],
+        &[texts("Id")],
         uploads.collect(),
     );
     let checks = [
@@ -196,13 +235,16 @@ fn beside(survey: &Survey) -> String {
         ("orphan recordings", &survey.orphans_checked),
         ("failed uploads", &survey.uploads_checked),
     ];
-    let rows: Vec<_> = checks
-        .into_iter()
-        .map(|(what, checked)| check(what, checked))
-        .collect();
+    let rows = checks.into_iter().map(|(what, checked)| check(what, checked));
+    let columns = [
+        texts("What"),
+        texts("Checked"),
+        numbers("Entries read"),
+        texts("Why not"),
+    ];
     html.push_str(&format!(
         "<h2>What else was checked</h2>\n{}",
-        cards(&["What", "Checked", "Entries read", "Why not"], &rows)
+        cards("Other lists of Genesys", &columns, &rows.collect::<Vec<_>>())
     ));
     html
 }
@@ -216,7 +258,7 @@ fn check(what: &str, checked: &Checked) -> Vec<String> {
     vec![
         escape(what),
         format!("<span class=\"{class}\">{told}</span>"),
-        checked.read.to_string(),
+        count(checked.read),
         escape(checked.why.as_deref().unwrap_or_default()),
     ]
 }

@@ -202,7 +202,8 @@ pub(super) fn verdict(standing: Standing, evidence: &Evidence<'_>) -> Verdict {
     };
     let or_by_source = |reason: Reason| Verdict::from(by_source.unwrap_or(reason));
     match standing {
-        Standing::Archived => evidence.archived().into(),
+        // Whether it is also found by what it was about is `reconcile`'s to say.
+        Standing::Archived | Standing::Undescribed | Standing::Uncatalogued => evidence.archived().into(),
         Standing::Settling | Standing::InProgress | Standing::TooEarly
             if !evidence.ended && evidence.open =>
         {

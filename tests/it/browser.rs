@@ -4,6 +4,8 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
@@ -28,6 +30,8 @@ pub(crate) struct Browser {
     /// The page's session; none before there is one.
     session: Option<String>,
     axe: String,
+    /// The events since it began to listen to them.
+    heard: Vec<Value>,
     profile: PathBuf,
     _child: Child,
 }
@@ -80,6 +84,7 @@ impl Browser {
             last: 0,
             session: None,
             axe: std::fs::read_to_string(axe).unwrap(),
+            heard: Vec::new(),
             profile,
             _child: child,
         };
@@ -118,32 +123,102 @@ impl Browser {
         let mut text = Vec::new();
         self.from.read_until(0, &mut text).await.unwrap();
         assert_eq!(text.pop(), Some(0), "the browser went away");
-        serde_json::from_slice(&text).unwrap()
+        let message: Value = serde_json::from_slice(&text).unwrap();
+        if message["id"].is_null() {
+            self.heard.push(message.clone());
+        }
+        message
+    }
+
+    /// Begins to listen to requests, errors and what the console is told.
+    pub(crate) async fn listen(&mut self) {
+        for domain in ["Network", "Log", "Runtime"] {
+            self.call(&format!("{domain}.enable"), json!({})).await;
+        }
+    }
+
+    /// Returns the URLs that were asked for since it began to listen.
+    pub(crate) fn asked(&self) -> Vec<String> {
+        let asked = self
+            .heard
+            .iter()
+            .filter(|event| event["method"] == "Network.requestWillBeSent");
+        let url = |event: &Value| event["params"]["request"]["url"].as_str().unwrap().to_owned();
+        asked.map(url).collect()
+    }
+
+    /// Returns the complaints since it began to listen.
+    pub(crate) fn complaints(&self) -> Vec<String> {
+        let complaints = [
+            "Log.entryAdded",
+            "Runtime.exceptionThrown",
+            "Runtime.consoleAPICalled",
+        ];
+        let complains = |event: &&Value| complaints.iter().any(|method| event["method"] == *method);
+        self.heard
+            .iter()
+            .filter(complains)
+            .map(Value::to_string)
+            .collect()
+    }
+
+    /// Writes what is seen of the page into this file.
+    pub(crate) async fn photograph(&mut self, file: &Path) {
+        let whole = json!({"format": "png", "captureBeyondViewport": true});
+        let photo = self.call("Page.captureScreenshot", whole).await;
+        let bytes = BASE64.decode(photo["data"].as_str().unwrap()).unwrap();
+        std::fs::write(file, bytes).unwrap();
     }
 
     /// Opens a file in a window of this width, for a reader who prefers this scheme.
     pub(crate) async fn open(&mut self, file: &Path, width: u32, scheme: &str) {
+        self.visit(&format!("file://{}", file.display()), width, scheme)
+            .await;
+    }
+
+    /// Opens a URL in a window of this width, for a reader who prefers this scheme.
+    pub(crate) async fn visit(&mut self, url: &str, width: u32, scheme: &str) {
         let size = json!({"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": width < 600});
         self.call("Emulation.setDeviceMetricsOverride", size).await;
         let features = json!({"features": [{"name": "prefers-color-scheme", "value": scheme}]});
         self.call("Emulation.setEmulatedMedia", features).await;
-        let url = format!("file://{}", file.display());
         self.call("Page.navigate", json!({"url": url})).await;
         while self.message().await["method"] != "Page.loadEventFired" {}
     }
 
+    /// Follows the link that has the focus.
+    pub(crate) async fn follow(&mut self) {
+        const LOADED: &str = "Page.loadEventFired";
+        let loaded = |browser: &Self| {
+            browser
+                .heard
+                .iter()
+                .filter(|event| event["method"] == LOADED)
+                .count()
+        };
+        let before = loaded(self);
+        self.press("Enter", 13).await;
+        while loaded(self) == before {
+            self.message().await;
+        }
+    }
+
     /// Returns the value of an expression, or of what it promises.
     pub(crate) async fn evaluate(&mut self, expression: &str) -> Value {
-        let params = json!({"expression": expression, "returnByValue": true, "awaitPromise": true});
+        let params = json!({"expression": expression, "returnByValue": true, "awaitPromise": true, "userGesture": true});
         let got = self.call("Runtime.evaluate", params).await;
         assert!(got["exceptionDetails"].is_null(), "{expression}: {got}");
         got["result"]["value"].clone()
     }
 
-    /// Presses and releases a key that types nothing.
+    /// Presses and releases a key that types nothing, or Enter.
     pub(crate) async fn press(&mut self, key: &str, code: u32) {
         for kind in ["rawKeyDown", "keyUp"] {
-            let params = json!({"type": kind, "key": key, "code": key, "windowsVirtualKeyCode": code});
+            let mut params = json!({"type": kind, "key": key, "code": key, "windowsVirtualKeyCode": code});
+            if key == "Enter" && kind == "rawKeyDown" {
+                params["type"] = json!("keyDown");
+                params["text"] = json!("\r");
+            }
             self.call("Input.dispatchKeyEvent", params).await;
         }
     }

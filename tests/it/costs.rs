@@ -6,9 +6,10 @@ use std::time::Duration;
 use aws_sdk_dynamodb::types::AttributeValue;
 use recording_archiver::sim::genesys::{Media, Topic, event};
 use recording_archiver::sim::wire::Service;
-use recording_archiver::sim::{AUDIT_TABLE, LEDGER_TABLE};
+use recording_archiver::sim::{AUDIT_TABLE, CATALOG_TABLE, LEDGER_TABLE};
 use recording_archiver::trigger::handler::Handler;
 
+use crate::calls::DESCRIBING;
 use crate::support::{Bench, CONVERSATION, SETTLING, invoke, project, sqs};
 use crate::work::Work;
 
@@ -134,6 +135,78 @@ async fn the_costs_are_those_of_the_requests_that_are_made() {
     assert_eq!(besides.collect::<Vec<_>>(), settling);
 }
 
+/// What makes items longer in a stack of the template.
+const STACK: [(&str, &str); 3] = [
+    (
+        "S3_SSE_KMS_KEY_ID",
+        "arn:aws:kms:eu-central-1:123456789012:key/11111111-2222-4333-8444-555555555555",
+    ),
+    ("S3_OBJECT_LOCK_MODE", "GOVERNANCE"),
+    ("S3_OBJECT_LOCK_DAYS", "2557"),
+];
+
+/// A call that is settled, in the rows of the table that begins with `| counted besides |`.
+async fn described(configuration: &[(&str, &str)]) -> [usize; 5] {
+    let bench = Bench::with_a_call().await;
+    let handler = bench.handler(&[configuration, &STACK].concat());
+    end_event(&bench, &handler).await;
+    Work::of(&bench).run_dry(&handler).await;
+    let of = |service, operation| bench.world.wire.count(service, operation);
+    let whole = bench.record(CONVERSATION, "-").await.unwrap();
+    // The record is put twice for the call record and once more when the conversation settles, after it has grown.
+    let grown = match whole.files.is_empty() {
+        true => 0,
+        false => units(&bench, LEDGER_TABLE).await.into_iter().max().unwrap() - 1,
+    };
+    let length = |line: &serde_json::Value| line.to_string().len() + 1;
+    let bytes: usize = bench.lines.lock().unwrap().iter().map(length).sum();
+    let transactions = of(Service::DynamoDb, "TransactWriteItems");
+    let events: usize = units(&bench, AUDIT_TABLE).await.into_iter().sum();
+    [
+        of(Service::S3, "PutObject") + of(Service::S3, "GetObject") + of(Service::S3, "HeadObject"),
+        transactions + 3 * grown + events,
+        of(Service::DynamoDb, "Query"),
+        units(&bench, CATALOG_TABLE).await.into_iter().sum(),
+        bytes,
+    ]
+}
+
+/// Returns how many units each item of a table takes.
+async fn units(bench: &Bench, table: &str) -> Vec<usize> {
+    let scan = bench.world.aws.dynamodb().scan().table_name(table);
+    let items = scan.send().await.unwrap().items.unwrap_or_default();
+    let bytes = |item: &std::collections::HashMap<String, AttributeValue>| {
+        let bytes = item.iter().map(|(name, value)| name.len() + size(value));
+        bytes.sum::<usize>()
+    };
+    items.iter().map(|item| bytes(item).div_ceil(UNIT)).collect()
+}
+
+#[tokio::test]
+async fn a_call_record_costs_the_requests_that_the_page_multiplies() {
+    let without = described(&[SETTLING]).await;
+    let with = described(&DESCRIBING).await;
+    let mut besides: Vec<_> = with
+        .iter()
+        .zip(without)
+        .map(|(with, without)| with - without)
+        .collect();
+    // The hour, an agent, a wrap-up code, a division and a number; and three names, which are put once for all calls.
+    assert_eq!(besides[3], 5 + 3);
+    // A queue and a second number are usual, and not in this call.
+    besides[3] = 7;
+    besides[4] = besides[4].div_ceil(1000);
+    let page = std::fs::read_to_string(project().join("docs/deploy.md")).unwrap();
+    let table = page
+        .split("\n\n")
+        .find(|block| block.starts_with("| counted besides |"));
+    let rows = table.expect("a table of what is counted").lines().skip(2);
+    let told: Vec<usize> = rows
+        .map(|row| row.split('|').nth(2).unwrap().trim().parse().unwrap())
+        .collect();
+    assert_eq!(besides, told);
+}
+
 #[test]
 fn each_table_of_costs_adds_up() {
     let page = std::fs::read_to_string(project().join("docs/deploy.md")).unwrap();
@@ -143,7 +216,7 @@ fn each_table_of_costs_adds_up() {
             block.starts_with('|') && block.lines().next().unwrap().ends_with("| arithmetic | USD |")
         })
         .collect();
-    assert_eq!(tables.len(), 3);
+    assert_eq!(tables.len(), 4);
     for table in tables {
         let cents = |row: &str| {
             let usd = row.trim_end_matches(" |").rsplit("| ").next().unwrap();

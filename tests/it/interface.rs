@@ -153,10 +153,24 @@ fn what_archivectl_says_to_programs_is_on_the_page_and_nothing_else() {
     }
     assert_eq!(on_page("scope"), fields_of("ops/verify/scope.rs", "Scope"));
     assert_eq!(on_page("proven"), fields_of("ops/verify/check.rs", "Proven"));
+    for command in ["find", "catalog"] {
+        let column = format!("summary of {command}");
+        let fields = fields_of(&format!("ops/{command}.rs"), "Figures");
+        assert_eq!(on_page(&column), fields, "{command}");
+    }
     assert_eq!(on_page("log of verify"), fields_of("ops/verify/log.rs", "Sealed"));
-    assert_eq!(on_page("receipt"), fields_of("ops/get.rs", "Receipt"));
+    for (column, path, of) in [
+        ("receipt", "ops/get.rs", "Receipt"),
+        ("month of a report", "ops/report/months.rs", "Month"),
+        ("genesys of a report", "ops/report/compared.rs", "Compared"),
+        ("reads without an access", "ops/accesses/reads.rs", "Reads"),
+    ] {
+        assert_eq!(on_page(column), fields_of(path, of), "{column}");
+    }
     for (command, path, of) in [
         ("get", "ops/get.rs", "Figures"),
+        ("play", "ops/play.rs", "Figures"),
+        ("accesses", "ops/accesses.rs", "Figures"),
         ("log verify", "ops/log/verify.rs", "Figures"),
         ("log show", "ops/log/show.rs", "Shown"),
         ("log prove", "ops/log/prove.rs", "Proof"),

@@ -39,10 +39,15 @@ UNKNOWN_TO_MOTO = {
 NOT_UPDATED_BY_MOTO = ["AWS::DynamoDB::Table", "AWS::KMS::Key"]
 
 
-def expanded(template, parameters):
-    """The template as CloudFormation sees it after the SAM transform, less what moto does not know."""
+def expanded(template, parameters, catalog_key):
+    """The template as CloudFormation sees it after the SAM transform, less what moto does not know.
+
+    `catalog_key` stands in for the secret with the catalog's key.
+    """
     stack = Translator({}, Parser(), boto_session=boto3.Session()).translate(template, parameters)
     del stack["Outputs"]["DashboardUrl"]
+    stack["Resources"].pop("CatalogKey", None)
+    stack = json.loads(json.dumps(stack).replace(json.dumps({"Ref": "CatalogKey"}), json.dumps(catalog_key)))
     left_out = [name for name, resource in stack["Resources"].items() if resource["Type"] in UNKNOWN_TO_MOTO]
     for name in left_out:
         stand_in = UNKNOWN_TO_MOTO[stack["Resources"].pop(name)["Type"]]
@@ -67,7 +72,7 @@ def update_tables(dynamodb, cloudformation, stack, former):
     Leaves out of the update what moto's CloudFormation would lose by it.
     """
     for name, resource in stack["Resources"].items():
-        if resource["Type"] != "AWS::DynamoDB::Table":
+        if resource["Type"] != "AWS::DynamoDB::Table" or name not in former["Resources"]:
             continue
         wanted, had = resource["Properties"], former["Resources"][name]["Properties"]
         # A table with another key would be another table.
@@ -107,6 +112,7 @@ def main():
     # Its CloudFormation makes no secrets, either.
     secret = client("secretsmanager").create_secret(Name="genesys", SecretString=wanted["secret"])
     parameters["GenesysSecretArn"] = secret["ARN"]
+    catalog_key = client("secretsmanager").create_secret(Name="catalog-key", SecretString=64 * "k")["ARN"]
     # `sam deploy` uploads the package.
     package = BytesIO()
     with zipfile.ZipFile(package, "w") as archive:
@@ -123,9 +129,9 @@ def main():
 
     def deploy(how, text, former=None):
         template, given = read(text, parameters)
-        stack = expanded(template, given)
+        stack = expanded(template, given, catalog_key)
         if former:
-            update_tables(client("dynamodb"), cloudformation, stack, expanded(*read(former, parameters)))
+            update_tables(client("dynamodb"), cloudformation, stack, expanded(*read(former, parameters), catalog_key))
         how(
             StackName="archiver",
             TemplateBody=json.dumps(stack),

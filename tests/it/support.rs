@@ -107,6 +107,8 @@ impl Bench {
         environment.insert("UPLOAD_PART_SIZE_MIB", "5".to_owned());
         // Most tests are about one run; those about later ones ask for SETTLING.
         environment.insert("SETTLE_SECONDS", "0".to_owned());
+        // Those about call records ask for them; all others look at recordings alone.
+        environment.insert("CALL_RECORD", "off".to_owned());
         let mut config = Config::from_lookup(|name| {
             let changed = changes
                 .iter()

@@ -5,6 +5,7 @@
 
 use jiff::Timestamp;
 
+use super::super::describe::Draft;
 use super::super::endings::{Ending, lasting, missing, not_settled};
 use super::super::settling::{Next, View};
 use super::super::{Archiver, Run};
@@ -12,6 +13,7 @@ use super::{Seen, Taken};
 use crate::aws::ledger::{Found, Look};
 use crate::aws::queues::Delayed;
 use crate::domain::audit::{Action, AuditEvent};
+use crate::domain::call;
 use crate::domain::job::Job;
 use crate::domain::outcome::{Outcome, RecordingResult, Timings};
 use crate::domain::record::{Record, State};
@@ -29,6 +31,8 @@ enum End {
         look: Box<Look>,
         before: Option<Box<Record>>,
         next: Option<Box<Delayed>>,
+        /// The call record of a conversation that is settled.
+        draft: Option<Box<Draft>>,
         /// The outcome for the conversation as a whole, if there is one.
         outcome: Option<Outcome>,
     },
@@ -43,6 +47,14 @@ impl Concluded {
             End::Looked { next, .. } => next.as_deref(),
             End::Ended(ending) => ending.next.as_ref(),
         }
+    }
+
+    /// Adds the call record that is written before the look is recorded.
+    fn with(mut self, call: Option<Box<Draft>>) -> Self {
+        if let End::Looked { draft, .. } = &mut self.0 {
+            *draft = call;
+        }
+        self
     }
 }
 
@@ -72,14 +84,24 @@ impl Archiver {
             details =
                 asked.map_err(|error| RecordingResult::ended(run.conversation(), Outcome::Retry, error))?;
         }
-        let error = match view.next(details.as_ref()) {
+        let (next, draft) = match view.next(details.as_ref()) {
+            Next::Settled(proof) => {
+                let settled = (proof, details.as_ref());
+                self.begin_call(run, &view, settled, &seen.told).await?
+            }
+            next => (next, None),
+        };
+        let error = match next {
             Next::Again(delay) => {
                 let at = now.saturating_add(delay).unwrap_or(Timestamp::MAX);
                 let job = next_look(run, seen.number, at);
                 let next = Some(Delayed { job, delay });
                 return Ok(self.looked(run, seen, Conclusion::Again(at), next));
             }
-            Next::Settled(by) => return Ok(self.looked(run, seen, Conclusion::Settled(by), None)),
+            Next::Settled(by) => {
+                let settled = self.looked(run, seen, Conclusion::Settled(by), None);
+                return Ok(settled.with(draft));
+            }
             Next::Unrecorded => return Ok(self.looked(run, seen, Conclusion::Unrecorded, None)),
             Next::Defer => genesys::not_listed(run.job),
             Next::Open => self.still_open(run, details).await,
@@ -89,19 +111,52 @@ impl Archiver {
         Ok(self.ended(run, seen.found, error))
     }
 
+    /// Begins the call record of a conversation that is settled by `proof`. Another look follows where Genesys gives no
+    /// names now.
+    async fn begin_call(
+        &self,
+        run: Run<'_>,
+        view: &View<'_>,
+        settled: (&'static str, Option<&Told>),
+        told: &[call::Told],
+    ) -> Result<(Next, Option<Box<Draft>>), RecordingResult> {
+        let (proof, _) = settled;
+        match self.draft(run, settled, told, view.unnamed()).await {
+            Ok(draft) => Ok((Next::Settled(proof), draft.map(Box::new))),
+            Err(error) if error.kind() == ErrorKind::DeadlineNear => {
+                Err(RecordingResult::ended(run.conversation(), Outcome::Retry, error))
+            }
+            Err(error) => {
+                let error = error.redacted();
+                tracing::warn!(error, "no names for a call record; another look follows");
+                Ok((view.again(), None))
+            }
+        }
+    }
+
     /// Records a look whose next job was sent. Returns the result for the conversation as a
     /// whole, if there is one.
     pub async fn record_look(&self, run: Run<'_>, concluded: Concluded) -> Option<RecordingResult> {
-        let (look, before, outcome) = match concluded.0 {
+        let (look, mut before, outcome, draft) = match concluded.0 {
             End::Looked {
                 look,
                 before,
                 outcome,
+                draft,
                 next: _,
-            } => (look, before, outcome),
+            } => (look, before, outcome, draft),
             End::Ended(ending) => return Some(self.record_ending(run, *ending).await),
         };
         let conversation = run.conversation();
+        if let Some(draft) = draft {
+            match self.describe(run, *draft).await {
+                Ok(described) => before = described,
+                Err(error) if error.kind() == ErrorKind::ForeignObject => {
+                    return Some(self.conclude_unclaimed(run, conversation, error).await);
+                }
+                Err(error) => return Some(RecordingResult::ended(conversation, Outcome::Retry, error)),
+            }
+        }
         let recording = self.ledger.looked(run.writer(conversation), before, &look);
         if let Err(error) = recording.await {
             return Some(RecordingResult::ended(conversation, Outcome::Retry, error));
@@ -161,6 +216,7 @@ impl Archiver {
             look: Box::new(look),
             before: seen.before.map(Box::new),
             next: next.map(Box::new),
+            draft: None,
             outcome,
         })
     }

@@ -169,6 +169,7 @@ impl Say {
                 screen_recorded: false,
                 snippet_recorded: false,
                 open: Vec::new(),
+                given: None,
             }))
         };
         match self {

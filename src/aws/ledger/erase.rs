@@ -25,7 +25,8 @@ impl Ledger {
         entries: &[AuditEvent],
     ) -> Result<Marking, Error> {
         let now = self.clock.now_ms();
-        if seen.is_some_and(|record| record.lease_end(now) > now) {
+        let busy = |record: &Record| record.lease_end(now) > now || record.is_being_described(now);
+        if seen.is_some_and(busy) {
             return Ok(Marking::Busy);
         }
         let Some(first) = entries.first() else {
@@ -35,6 +36,7 @@ impl Ledger {
             state: State::Erased,
             lease_expires_at: 0,
             next_look_at: None,
+            describing: Vec::new(),
             ..self.next(&writer.target, seen, first)
         };
         let expect = seen.map_or(Expect::Absent, Expect::Unchanged);

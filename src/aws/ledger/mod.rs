@@ -4,6 +4,7 @@
 //! conditional on the record being exactly as this run last saw it, so a run that lost its lease cannot write.
 
 mod apart;
+mod call;
 #[cfg(feature = "cli")]
 mod erase;
 mod look;
@@ -30,6 +31,7 @@ use crate::error::Error;
 use crate::retry::RetryPolicy;
 use crate::telemetry::Lines;
 
+pub use call::Described;
 #[cfg(feature = "cli")]
 pub use erase::Marking;
 pub use look::{Found, Look, Note};

@@ -124,6 +124,9 @@ impl Ledger {
             since: None,
             kinds: Vec::new(),
             unreadable: None,
+            describing: Vec::new(),
+            described: Vec::new(),
+            described_by: None,
             transcoding_since: None,
         });
         if !next.is_archived() {

@@ -97,6 +97,8 @@ type Chunks = Pin<Box<dyn Stream<Item = Result<Bytes, ByteStreamError>> + Send>>
 pub struct Fetched {
     /// Its version; `None` where the bucket keeps none.
     pub version_id: Option<String>,
+    /// The length of the whole object, if S3 says it.
+    pub length: Option<u64>,
     place: ArchiveKey,
     chunks: Hashed<Chunks>,
 }
@@ -141,8 +143,13 @@ impl Storage {
         }
     }
 
-    /// Begins to read an object; `None` if it does not exist.
-    pub async fn fetch(&self, place: &ArchiveKey, version: Option<&str>) -> Result<Option<Fetched>, Error> {
+    /// Begins to read an object, or the bytes of it from the first to the last of `range`; `None` if it does not exist.
+    pub async fn fetch(
+        &self,
+        place: &ArchiveKey,
+        version: Option<&str>,
+        range: Option<(u64, u64)>,
+    ) -> Result<Option<Fetched>, Error> {
         let got = self
             .client
             .get_object()
@@ -150,6 +157,7 @@ impl Storage {
             .set_expected_bucket_owner(self.config.bucket_owner.clone())
             .key(&place.key)
             .set_version_id(version.map(str::to_owned))
+            .set_range(range.map(|(first, last)| format!("bytes={first}-{last}")))
             .send()
             .await;
         let got = match got {
@@ -162,12 +170,19 @@ impl Storage {
             }
             Err(error) => return Err(self.config.failed(&format!("reading {place}"), error)),
         };
+        // `bytes 0-99/1000`
+        let whole = got.content_range().and_then(|range| range.rsplit_once('/'));
+        let length = match whole {
+            Some((_, length)) => length.parse().ok(),
+            None => got.content_length().and_then(|length| u64::try_from(length).ok()),
+        };
         let chunks = stream::unfold(
             got.body,
             |mut body| async move { Some((body.next().await?, body)) },
         );
         Ok(Some(Fetched {
             version_id: got.version_id,
+            length,
             place: place.clone(),
             chunks: Hashed::new(Box::pin(chunks)),
         }))

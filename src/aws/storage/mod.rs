@@ -3,12 +3,15 @@
 //! A file of up to one part is one `PutObject` that S3 checks by SHA-256. A longer one is a multipart upload that S3
 //! checks by CRC64NVME over each part and over the whole. Neither ever replaces an object (`If-None-Match: *`).
 
+mod call;
 mod checksum;
 mod document;
 #[cfg(feature = "cli")]
 mod erase;
 #[cfg(feature = "cli")]
 mod fetch;
+#[cfg(feature = "cli")]
+mod locks;
 mod object;
 mod parts;
 #[cfg(feature = "cli")]
@@ -34,13 +37,18 @@ use uuid::Uuid;
 
 use crate::config::StorageConfig;
 use crate::domain::digest::Digest;
-use crate::domain::recording::{ArchiveKey, ArchivedFile, Kept, RecordingRef, StoreAnswer, StoredAs};
+use crate::domain::recording::{
+    ArchiveKey, ArchivedFile, Kept, ObjectKind, RecordingRef, StoreAnswer, StoredAs,
+};
 use crate::error::Error;
 use crate::telemetry::Counters;
 
+pub use call::CallObject;
 pub use document::Written;
 #[cfg(feature = "cli")]
 pub use fetch::{Cold, Fetched, Restore, Shelf};
+#[cfg(feature = "cli")]
+pub use locks::Lock;
 pub use object::Published;
 #[cfg(feature = "cli")]
 pub use probe::ConditionalWrites;
@@ -75,6 +83,8 @@ pub struct ObjectFacts {
     pub started: Timestamp,
     /// Start of the attempt.
     pub archived_at: Timestamp,
+    /// What it is.
+    pub kind: ObjectKind,
 }
 
 impl Storage {
@@ -148,7 +158,7 @@ impl Storage {
     /// Sets the tags of an object that is visible already.
     pub async fn tag(&self, file: &ArchivedFile) -> Result<(), Error> {
         let ArchiveKey { bucket, key } = &file.archive_key;
-        let tags = tags(&file.sha256)
+        let tags = tags(ObjectKind::Recording, &file.sha256)
             .into_iter()
             .map(|(key, value)| aws_sdk_s3::types::Tag::builder().key(key).value(value).build());
         let tags = tags
@@ -187,10 +197,10 @@ fn crc_base64(crc: u64) -> String {
     BASE64.encode(crc.to_be_bytes())
 }
 
-/// `compliance=archive` marks what this archiver wrote; the hash makes an object provable without any table.
-fn tags(sha256: &str) -> [(&'static str, String); 2] {
+/// `compliance` marks what this archiver wrote; the hash makes an object provable without any table.
+fn tags(kind: ObjectKind, sha256: &str) -> [(&'static str, String); 2] {
     [
-        ("compliance", "archive".to_owned()),
+        ("compliance", kind.tag().to_owned()),
         ("sha256", sha256.to_owned()),
     ]
 }
@@ -231,8 +241,13 @@ impl StorageConfig {
         self.kms_key_id.as_ref().map(|_| ServerSideEncryption::AwsKms)
     }
 
-    fn class(&self) -> Option<StorageClass> {
-        self.storage_class.as_deref().map(StorageClass::from)
+    /// Returns the storage class of an object. A call record is read long after its recordings went cold.
+    fn class(&self, kind: ObjectKind) -> Option<StorageClass> {
+        let configured = self
+            .storage_class
+            .as_deref()
+            .filter(|_| kind == ObjectKind::Recording);
+        configured.map(StorageClass::from)
     }
 
     fn lock_mode(&self) -> Option<ObjectLockMode> {
@@ -252,7 +267,7 @@ impl StorageConfig {
     /// Returns how an object is stored, as far as that is known before S3 answers.
     fn stored_as(&self, facts: &ObjectFacts, multipart: bool) -> StoredAs {
         let until = self.retain_until(facts);
-        let class = self.class().unwrap_or(StorageClass::Standard);
+        let class = self.class(facts.kind).unwrap_or(StorageClass::Standard);
         StoredAs {
             archived_at: facts.archived_at,
             multipart,

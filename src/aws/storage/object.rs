@@ -45,10 +45,10 @@ impl Object {
             .checksum_algorithm(ChecksumAlgorithm::Crc64Nvme)
             .checksum_type(ChecksumType::FullObject)
             .set_metadata(Some(facts.metadata(None)))
-            .tagging("compliance=archive")
+            .tagging(format!("compliance={}", facts.kind.tag()))
             .set_server_side_encryption(config.encryption())
             .set_ssekms_key_id(config.kms_key_id.clone())
-            .set_storage_class(config.class())
+            .set_storage_class(config.class(facts.kind))
             .set_object_lock_mode(config.lock_mode())
             .set_object_lock_retain_until_date(config.retain_until(facts))
             .send()
@@ -117,7 +117,7 @@ impl Object {
     /// Stores a file that is no longer than one part.
     pub(super) async fn put(&self, bytes: Bytes, digest: &Digest) -> Result<Published, Error> {
         let (config, facts) = (&self.storage.config, &self.facts);
-        let tags = tags(&digest.hex()).map(|(key, value)| format!("{key}={value}"));
+        let tags = tags(facts.kind, &digest.hex()).map(|(key, value)| format!("{key}={value}"));
         let put = self
             .storage
             .client
@@ -135,7 +135,7 @@ impl Object {
             .tagging(tags.join("&"))
             .set_server_side_encryption(config.encryption())
             .set_ssekms_key_id(config.kms_key_id.clone())
-            .set_storage_class(config.class())
+            .set_storage_class(config.class(facts.kind))
             .set_object_lock_mode(config.lock_mode())
             .set_object_lock_retain_until_date(config.retain_until(facts))
             .body(ByteStream::from(bytes))

@@ -133,6 +133,13 @@ impl Days {
         range.map(Some).map_err(|error| Error::new(Kind::Usage, error))
     }
 
+    /// Returns the first and the last day as they were given, as dates.
+    pub(crate) fn named(self, now: Timestamp) -> (Option<String>, Option<String>) {
+        let today = day_of(now);
+        let date = |day: Option<Day>| day.map(|day| day.date(today).to_string());
+        (date(self.from), date(self.to))
+    }
+
     /// Returns the range of a command that cannot do without.
     pub(crate) fn required(self, now: Timestamp) -> Result<Range, Error> {
         let missing = || Error::new(Kind::Usage, "which days?").remedy("give --from, and --to (see --help)");

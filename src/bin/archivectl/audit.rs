@@ -1,6 +1,6 @@
 //! `archivectl audit`: the chain of custody of one conversation, for people who have to show it.
 
-mod page;
+pub(crate) mod page;
 mod told;
 
 use std::path::PathBuf;

@@ -14,7 +14,8 @@ use crate::words::counted;
 /// Delete a conversation from the archive for good, and record who did it and why.
 ///
 /// The audit event `object.erased` is written first. Then every version of every object of the conversation is
-/// deleted, also where a lock in the mode GOVERNANCE holds it; the credentials in use need
+/// deleted, the call record's too, and its items in the catalog, also where a lock in the mode GOVERNANCE holds it; the
+/// credentials in use need
 /// s3:BypassGovernanceRetention and s3:DeleteObjectVersion, which the template's bucket allows nobody but
 /// BreakGlassRoleArn. A legal hold, and a lock in the mode COMPLIANCE, cannot be lifted this way: then nothing is
 /// erased. The chain of events stays whole, verify knows the erasure for what it is, and nothing of the conversation
@@ -95,8 +96,12 @@ fn text(erased: &Erased) -> Text {
 }
 
 fn words(figures: &Figures) -> String {
+    let items = match figures.items {
+        Some(items) => format!(", and {} of the catalog", counted(items, "item", "items")),
+        None => String::new(),
+    };
     format!(
-        "{} in {} of {}",
+        "{} in {} of {}{items}",
         counted(figures.versions, "version", "versions"),
         counted(figures.objects, "object", "objects"),
         counted(figures.recordings, "recording", "recordings")

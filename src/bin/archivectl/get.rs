@@ -86,22 +86,20 @@ fn text(item: &Item) -> Text {
             let text = text.line().add("  ").style(DIM, "SHA-256").add(" ");
             text.add(format!("{}, as archived", receipt.sha256))
         }
-        Item::Restoring(Restoring {
-            archive_key,
-            cold,
-            hours,
-            restore,
-            ..
-        }) => {
-            let asked = match *restore {
-                "requested" => "restore requested",
-                _ => "being restored",
-            };
-            Text::styled(NOTE, asked).add(format!(
-                " {archive_key} ({cold}): typically within {hours} hours of the request"
-            ))
-        }
+        Item::Restoring(file) => restoring(file),
     }
+}
+
+/// Says that a file is being restored.
+pub(crate) fn restoring(file: &Restoring) -> Text {
+    let asked = match file.restore {
+        "requested" => "restore requested",
+        _ => "being restored",
+    };
+    Text::styled(NOTE, asked).add(format!(
+        " {} ({}): typically within {} hours of the request",
+        file.archive_key, file.cold, file.hours
+    ))
 }
 
 fn words(figures: &Figures) -> Text {

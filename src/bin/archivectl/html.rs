@@ -2,7 +2,9 @@
 
 use std::path::Path;
 
-pub(crate) use recording_archiver::html::{cards, escape, page, table};
+pub(crate) use recording_archiver::html::{
+    STYLE, cards, document, escape, figures, hash, page, table, texts,
+};
 use recording_archiver::ops::{Error, Kind, files};
 
 /// Says whether a page goes to stdout.

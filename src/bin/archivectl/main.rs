@@ -3,21 +3,26 @@
 //! What the commands do is `recording_archiver::ops`; here are their arguments, and how figures and events look as
 //! text, JSON or a page. Results go to stdout, everything on the way there to stderr.
 
+mod accesses;
 mod args;
 mod audit;
 mod backfill;
+mod catalog;
 mod doctor;
 mod erase;
+mod find;
 mod get;
 mod html;
 mod log;
 mod man;
 mod out;
+mod play;
 mod progress;
 mod proof;
 mod reconcile;
 mod redrive;
 mod report;
+mod site;
 mod statement;
 mod text;
 mod usage;
@@ -71,10 +76,14 @@ enum Command {
     Audit(audit::Args),
     Log(log::Args),
     Get(get::Args),
+    Play(play::Args),
+    Accesses(accesses::Args),
     Erase(erase::Args),
     Doctor(doctor::Args),
     Report(report::Args),
     Statement(statement::Args),
+    Find(Box<find::Args>),
+    Catalog(catalog::Args),
     /// Print the completions of a shell, to be sourced by it.
     Completions {
         /// Which shell.
@@ -147,9 +156,13 @@ async fn run(cli: &Cli, out: &Out, interrupt: Interrupt) -> Result<Verdict, Erro
         Command::Audit(_) => audit::NEEDS,
         Command::Log(args) => args.needs(),
         Command::Get(_) => get::NEEDS,
+        Command::Play(_) => play::NEEDS,
+        Command::Accesses(_) => accesses::NEEDS,
         Command::Erase(_) => erase::NEEDS,
         Command::Doctor(_) => doctor::NEEDS,
-        Command::Report(_) => report::NEEDS,
+        Command::Report(args) => args.needs(),
+        Command::Find(args) => args.needs(),
+        Command::Catalog(_) => catalog::NEEDS,
         Command::Statement(_) => statement::NEEDS,
         Command::Completions { shell } => {
             let mut script = Vec::new();
@@ -172,10 +185,14 @@ async fn run(cli: &Cli, out: &Out, interrupt: Interrupt) -> Result<Verdict, Erro
         Command::Audit(args) => audit::run(args, &session, out).await,
         Command::Log(args) => log::run(args, &session, out).await,
         Command::Get(args) => get::run(args, &session, out).await,
+        Command::Play(args) => play::run(args, &session, out).await,
+        Command::Accesses(args) => accesses::run(args, &session, out).await,
         Command::Erase(args) => erase::run(args, &session, out).await,
         Command::Doctor(args) => doctor::run(args, &session, out).await,
         Command::Report(args) => report::run(args, &session, out).await,
         Command::Statement(args) => statement::run(args, &session, out).await,
+        Command::Find(args) => find::run(args, &session, out).await,
+        Command::Catalog(args) => catalog::run(args, &session, out).await,
         Command::Reconcile(args) => reconcile::run(args, &session, out).await,
         Command::Completions { .. } | Command::Man(_) => Ok(Verdict::Clean),
     };

@@ -11,7 +11,8 @@ use crate::words::{Zone, count};
 /// Find what was recorded at Genesys and is not archived, with the reason, and what is archived and not at Genesys.
 ///
 /// Lists the conversations of the days as backfill does, and asks ledger and audit about each in which a recording was
-/// started. With --enqueue, what a job can fix goes to the work queue.
+/// started. Where there is a catalog of calls, it is held against the archive, too. With --enqueue, what a job can fix
+/// goes to the work queue.
 #[derive(Debug, clap::Args)]
 #[command(mut_arg("from", |from| from.help(BEGAN)), after_help = "\
 Examples:
@@ -28,6 +29,10 @@ Reasons:
   unfinished            a run died, and no other came
   deferred              was not ready, and never came again
   unsettled             archived, but nobody looked whether more came up
+  undescribed           archived, but without a call record: archivectl find
+                        does not know it, and a job describes it
+  uncatalogued          archived and described, but not in the catalog:
+                        archivectl catalog rebuild puts it there; no job is sent
   nothing_found         settled without a recording, and analytics say that one
                         was started
   expired               gone at Genesys: cannot be archived any more
@@ -85,6 +90,7 @@ fn text(item: &Item, zone: &Zone) -> Text {
         Standing::Missing(reason) if reason.is_finding() => (BAD, reason.as_str()),
         Standing::Missing(reason) => (NOTE, reason.as_str()),
         Standing::NotListed(_) => (NOTE, "not_listed"),
+        Standing::OnlyCatalogued(_) => (BAD, "only_catalogued"),
     };
     let text = Text::styled(style, reason).add(format!(" {}  ", item.interaction_id));
     let mut text = text.style(DIM, format!("began {}", zone.second(item.start)));
@@ -121,6 +127,10 @@ fn words(figures: &Figures, enqueue: bool) -> Text {
     }
     for (number, what) in [
         (figures.not_listed, "archived, and not listed by Genesys any more"),
+        (
+            figures.only_catalogued,
+            "only_catalogued: in the catalog, and named by no call record",
+        ),
         (
             figures.unreadable,
             "entries of Genesys' lists have no id or start that can be read",
@@ -198,6 +208,7 @@ mod tests {
             unreadable: 1,
             reasons: BTreeMap::from([(Reason::Archived, 12_300), (Reason::NeverSeen, 29)]),
             not_listed: 2,
+            only_catalogued: 0,
             sent: 20,
             refused: 9,
             finished: true,

@@ -48,6 +48,12 @@ impl Zone {
         zoned.strftime("%Y-%m-%d %H:%M").to_string()
     }
 
+    /// Writes a moment as people speak of it, to the second.
+    pub(crate) fn moment(&self, moment: Timestamp) -> String {
+        let zoned = moment.to_zoned_datetime(self.0.clone());
+        format!("{} {}", zoned.strftime("%Y-%m-%d %H:%M:%S"), self.name())
+    }
+
     fn write(&self, moment: Timestamp, form: &str) -> String {
         let zoned = moment.to_zoned_datetime(self.0.clone());
         let offset = if self.0 == TimeZone::UTC { "Z" } else { "%:z" };
@@ -80,6 +86,13 @@ pub(crate) fn bytes(number: u64) -> String {
 /// Writes a number of bytes as evidence: to the byte.
 pub(crate) fn exact_bytes(number: u64) -> String {
     format!("{} ({} bytes)", bytes(number), count(number))
+}
+
+/// Writes a length as hours, minutes and seconds.
+pub(crate) fn clock(millis: u64) -> String {
+    let seconds = millis / 1_000;
+    let (hours, minutes) = (seconds / 3_600, seconds / 60 % 60);
+    format!("{hours}:{minutes:02}:{:02}", seconds % 60)
 }
 
 /// Writes milliseconds with the unit that fits.

@@ -80,6 +80,13 @@ impl Apart {
         }
     }
 
+    /// Returns whether an `eventId` is one of a chain of accesses.
+    pub fn is_access(event_id: &str) -> bool {
+        event_id
+            .rsplit_once('#')
+            .is_some_and(|(chain, _)| chain.ends_with(ACCESS))
+    }
+
     /// Returns the partition that the chain lies in.
     pub fn subject(&self) -> Subject {
         match self {
@@ -138,6 +145,7 @@ impl Action {
             | Self::ConversationListed
             | Self::ConversationSettled
             | Self::ConversationUnrecorded
+            | Self::CallDescribed
             | Self::ObjectErased => false,
         }
     }

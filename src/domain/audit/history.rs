@@ -5,13 +5,13 @@ use serde::Deserialize as _;
 use serde_json::Value;
 
 use super::{Action, AuditEvent};
-use crate::domain::recording::{ArchiveKey, ArchivedFile, StoredAs};
+use crate::domain::recording::{ArchiveKey, ArchivedFile, ObjectKind, StoredAs};
 use crate::domain::state::State;
 
 /// Largest difference between two clocks that is no finding: as long as the longest invocation of Lambda.
 const CLOCKS_APART: SignedDuration = SignedDuration::from_mins(15);
 
-/// A file that an event `archive.stored` names.
+/// A file that an event `archive.stored` or `call.described` names.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Stored {
     /// The place of the object.
@@ -30,6 +30,8 @@ pub struct Stored {
     pub at: Option<Timestamp>,
     /// What S3 keeps beside the bytes; `None`: not recorded then.
     pub stored_as: Option<StoredAs>,
+    /// What the object is, which its tag says.
+    pub kind: ObjectKind,
 }
 
 impl Stored {
@@ -45,6 +47,10 @@ impl Stored {
             part: event.number("part"),
             at: event.timestamp(),
             stored_as: StoredAs::deserialize(attributes).ok(),
+            kind: match event.action() {
+                Some(Action::CallDescribed) => ObjectKind::CallRecord,
+                _ => ObjectKind::Recording,
+            },
         })
     }
 
@@ -83,7 +89,7 @@ pub fn state(events: &[AuditEvent]) -> Option<State> {
 /// Returns the files that lie in S3, verified.
 pub fn stored(events: &[AuditEvent]) -> Vec<Stored> {
     let events = events.iter();
-    let events = events.filter(|event| event.action() == Some(Action::ArchiveStored));
+    let events = events.filter(|event| event.action().is_some_and(Action::stores));
     events.filter_map(Stored::of).collect()
 }
 

@@ -58,14 +58,52 @@ impl Doctor<'_> {
         let session = self.session;
         let dynamodb = &session.clients.dynamodb;
         let tables = &session.config.tables;
-        for (name, table, sort_key) in [
-            ("ledger_table", &tables.ledger, "recordingId"),
-            ("audit_table", &tables.audit, "eventId"),
+        let catalog = session.config.catalog.as_ref();
+        for (name, table, keys) in [
+            (
+                "ledger_table",
+                Some(&tables.ledger),
+                ["interactionId", "recordingId"],
+            ),
+            ("audit_table", Some(&tables.audit), ["interactionId", "eventId"]),
+            (
+                "catalog_table",
+                catalog.map(|catalog| &catalog.table),
+                ["facet", "at"],
+            ),
         ] {
             let fix = "check the table's name and region; grant dynamodb:DescribeTable; make it as template.yaml does";
-            let looked = self::table(dynamodb, table, ["interactionId", sort_key]);
+            let looked = async {
+                match table {
+                    Some(table) => self::table(dynamodb, table, keys).await,
+                    None => Ok(Said::warning(
+                        "CATALOG_TABLE_NAME is not set: archivectl find has nothing to search",
+                        "set it and CATALOG_KEY_SECRET_ID, or name the stack (--stack)",
+                    )),
+                }
+            };
             self.sheet.check(name, &["aws_credentials"], fix, looked).await?;
         }
+        self.catalog_key().await?;
+        self.queues().await
+    }
+
+    async fn catalog_key(&mut self) -> Result<(), Error> {
+        let Ok(catalog) = self.session.catalog() else {
+            return Ok(());
+        };
+        let fix = "check CATALOG_KEY_SECRET_ID; grant secretsmanager:GetSecretValue; a text of 32 characters or more, chosen \
+                   at random";
+        self.sheet
+            .check("catalog_key", &["aws_credentials"], fix, async {
+                catalog.reach_key().await?;
+                Ok(Said::ok("numbers can be hashed"))
+            })
+            .await
+    }
+
+    async fn queues(&mut self) -> Result<(), Error> {
+        let session = self.session;
         let sqs = &session.clients.sqs;
         let queues = &session.config.queues;
         for (name, url, lost) in [

@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use super::sheet::{PATIENCE, Said};
 use super::{Doctor, judge};
 use crate::aws::secrets::WebhookKeys;
+use crate::domain::call::Extent;
 use crate::domain::days::day_of;
 use crate::domain::format::RecordingApi;
 use crate::domain::job::Job;
@@ -29,7 +30,8 @@ impl Doctor<'_> {
         self.secret().await?;
         self.reach(&genesys).await?;
         self.recordings(&genesys).await?;
-        self.analytics().await
+        self.analytics().await?;
+        self.names(&genesys).await
     }
 
     async fn secret(&mut self) -> Result<(), Error> {
@@ -144,6 +146,34 @@ impl Doctor<'_> {
                 Ok(listed
                     .await
                     .map_or_else(warned, |_| Said::ok("conversations may be listed")))
+            })
+            .await
+    }
+
+    /// Checks the permissions for the names in call records.
+    async fn names(&mut self, genesys: &Genesys) -> Result<(), Error> {
+        let session = self.session;
+        let fix = "grant the OAuth client's role routing:queue:view and routing:wrapupCode:view, for all divisions that are \
+                   archived";
+        self.sheet
+            .check("names", &["token"], fix, async {
+                if session.config.call_record == Extent::Off {
+                    return Ok(Said::ok("not needed: no call records are kept (CALL_RECORD)"));
+                }
+                let denied = genesys.unnamed(NOWHERE, &session.deadline(PATIENCE)).await?;
+                if denied.is_empty() {
+                    return Ok(Said::ok(
+                        "users, queues, wrap-up codes and divisions may be named",
+                    ));
+                }
+                let denied = denied
+                    .iter()
+                    .map(|(kind, permission)| format!("{kind} ({permission})"));
+                let denied = denied.collect::<Vec<_>>().join(", ");
+                Ok(Said::warning(
+                    format!("call records hold ids without names of {denied}"),
+                    fix,
+                ))
             })
             .await
     }

@@ -2,7 +2,6 @@
 
 use serde::Serialize;
 
-use super::{Get, Item};
 use crate::aws::storage::{Cold, Restore, Shelf};
 use crate::ops::access::{Access, Accessor, Wanted, WantedFile};
 use crate::ops::{Error, Kind};
@@ -67,53 +66,64 @@ impl Retrieval {
 /// The days for which a price is told where nobody named any.
 const A_WEEK: u16 = 7;
 
-impl Get<'_> {
-    /// Asks S3 to restore what lies in cold storage, once the audit says so; or says what that takes.
-    pub(super) async fn restore(
-        &mut self,
-        accessor: &Accessor<'_>,
-        wanted: &[Wanted],
-        days: Option<u16>,
-    ) -> Result<(), Error> {
-        let all = wanted.iter().flat_map(|wanted| &wanted.files);
-        let unasked: Vec<_> = all.filter_map(cold).collect();
-        let days = match days {
-            None if !unasked.is_empty() => return Err(lies_cold(&unasked)),
-            days => days.unwrap_or(A_WEEK),
-        };
-        for Wanted { recording, files } in wanted {
-            let asked: Vec<_> = files.iter().filter(|file| cold(file).is_some()).collect();
-            if !asked.is_empty() {
-                accessor
-                    .record(*recording, &asked, Access::RestoreRequested)
-                    .await?;
-            }
-            for file in files {
-                let (cold, restore) = match file.shelf {
-                    Shelf::Ready => continue,
-                    Shelf::Restoring(cold) => (cold, Restore::InProgress),
-                    Shelf::Cold(cold) => {
-                        accessor.session.go_on()?;
-                        let place = &file.stored.archive_key;
-                        let asking = accessor.storage.restore(place, file.version_id(), cold, days);
-                        (cold, accessor.session.unless_interrupted(asking).await?)
-                    }
-                };
-                self.figures.restoring += 1;
-                self.listener.item(Item::Restoring(Restoring {
-                    recording_id: recording.recording_key(),
-                    archive_key: file.stored.archive_key.to_string(),
-                    size_bytes: file.stored.size_bytes,
-                    cold: cold.as_str(),
-                    restore: match restore {
-                        Restore::Requested => "requested",
-                        Restore::InProgress => "in_progress",
-                    },
-                    hours: Retrieval::of(cold).hours,
-                }));
-            }
+/// Asks S3 to restore what lies in cold storage, once the audit says so, and reports each file to `tell`; or says what
+/// that takes.
+pub(in crate::ops) async fn restore(
+    accessor: &Accessor<'_>,
+    wanted: &[Wanted],
+    days: Option<u16>,
+    mut tell: impl FnMut(Restoring),
+) -> Result<(), Error> {
+    let all = wanted.iter().flat_map(|wanted| &wanted.files);
+    let unasked: Vec<_> = all.filter_map(cold).collect();
+    let days = match days {
+        None if !unasked.is_empty() => return Err(lies_cold(&unasked)),
+        days => days.unwrap_or(A_WEEK),
+    };
+    for Wanted { recording, files } in wanted {
+        let asked: Vec<_> = files.iter().filter(|file| cold(file).is_some()).collect();
+        if !asked.is_empty() {
+            accessor
+                .record(*recording, &asked, Access::RestoreRequested)
+                .await?;
         }
-        Ok(())
+        for file in files {
+            let (cold, restore) = match file.shelf {
+                Shelf::Ready => continue,
+                Shelf::Restoring(cold) => (cold, Restore::InProgress),
+                Shelf::Cold(cold) => {
+                    accessor.session.go_on()?;
+                    let place = &file.stored.archive_key;
+                    let asking = accessor.storage.restore(place, file.version_id(), cold, days);
+                    (cold, accessor.session.unless_interrupted(asking).await?)
+                }
+            };
+            tell(Restoring {
+                recording_id: recording.recording_key(),
+                archive_key: file.stored.archive_key.to_string(),
+                size_bytes: file.stored.size_bytes,
+                cold: cold.as_str(),
+                restore: match restore {
+                    Restore::Requested => "requested",
+                    Restore::InProgress => "in_progress",
+                },
+                hours: Retrieval::of(cold).hours,
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Says why a file cannot be read now, and what it takes; `None`: it can be read.
+pub(in crate::ops) fn wait(file: &WantedFile) -> Option<String> {
+    match file.shelf {
+        Shelf::Ready => None,
+        Shelf::Cold(cold) => Some(lies_cold(&[(cold, file.stored.size_bytes)]).to_string()),
+        Shelf::Restoring(cold) => Some(format!(
+            "being restored from cold storage ({}): typically within {} hours of the request",
+            cold.as_str(),
+            Retrieval::of(cold).hours
+        )),
     }
 }
 

@@ -71,7 +71,7 @@ impl Targets {
 
 /// Returns the name of a file: the recording, its channel or part, and the extension of its key. Nothing else of the
 /// key is taken over, as folders and dots in it could lead elsewhere.
-fn name(recording: RecordingRef, file: &WantedFile) -> String {
+pub(in crate::ops) fn name(recording: RecordingRef, file: &WantedFile) -> String {
     let mut name = recording.recording_key().replace('#', "-");
     if let Some(number) = file.stored.part.or(file.stored.channel) {
         name.push_str(&format!("-{number}"));

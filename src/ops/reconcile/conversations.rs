@@ -88,6 +88,13 @@ impl Reconciliation<'_> {
                 (reason, causes) = (Reason::Archived, unknown);
             }
         }
+        if reason == Reason::Archived
+            && let Some(catalogued) = &mut self.catalogued
+            && let Some((lack, of)) = catalogued.lacks(conversation.id, custodies).await?
+        {
+            reason = lack;
+            causes.extend(of);
+        }
         self.session.go_on()?;
         let reason = reason.at_age(Age::of(conversation.start, self.session.now()));
         *self.figures.reasons.entry(reason).or_default() += 1;

@@ -1,5 +1,7 @@
-//! Compares the lists of Genesys with the archive: recordings that are not archived, and the reverse.
+//! Compares the lists of Genesys with the archive: recordings that are not archived, and the reverse. Compares the
+//! archive with the catalog of calls as well, in both directions.
 
+mod catalog;
 mod conversations;
 mod reverse;
 
@@ -8,6 +10,7 @@ use std::collections::{BTreeMap, HashSet};
 use jiff::Timestamp;
 use serde::Serialize;
 
+use self::catalog::Catalogued;
 use super::filter::Filter;
 use super::listing::{self, Listing};
 use super::sink::{Pace, Sink};
@@ -57,6 +60,8 @@ pub enum Standing {
     Missing(Reason),
     /// The conversation is archived, and Genesys does not list it.
     NotListed(NotListed),
+    /// The catalog has it, and no call record names it.
+    OnlyCatalogued(OnlyCatalogued),
 }
 
 /// The one reason of its kind.
@@ -65,6 +70,14 @@ pub enum NotListed {
     /// Its stable name.
     #[serde(rename = "not_listed")]
     NotListed,
+}
+
+/// The one reason of its kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub enum OnlyCatalogued {
+    /// Its stable name.
+    #[serde(rename = "only_catalogued")]
+    OnlyCatalogued,
 }
 
 /// A comparison in figures.
@@ -85,6 +98,8 @@ pub struct Figures {
     pub reasons: BTreeMap<Reason, u64>,
     /// Archived, and not listed by Genesys.
     pub not_listed: u64,
+    /// In the catalog, and named by no call record.
+    pub only_catalogued: u64,
     /// Sent to the work queue.
     pub sent: u64,
     /// Refused by it.
@@ -97,7 +112,7 @@ impl Figures {
     /// Counts the findings.
     pub fn findings(&self) -> u64 {
         let findings = self.reasons.iter().filter(|(reason, _)| reason.is_finding());
-        findings.map(|(_, count)| count).sum::<u64>() + self.unreadable + self.refused
+        findings.map(|(_, count)| count).sum::<u64>() + self.only_catalogued + self.unreadable + self.refused
     }
 
     /// Returns whether there are findings.
@@ -126,6 +141,7 @@ pub async fn reconcile(
         pace: Pace::new(request.rate),
         batch: Vec::new(),
         listed: HashSet::new(),
+        catalogued: None,
         figures: Figures::default(),
     };
     let end = reconciliation.all().await;
@@ -149,6 +165,8 @@ struct Reconciliation<'a> {
     batch: Vec<Job>,
     /// All conversations that Genesys lists.
     listed: HashSet<ConversationId>,
+    /// `None` where there is no catalog.
+    catalogued: Option<Catalogued>,
     figures: Figures,
 }
 
@@ -157,6 +175,7 @@ const LOOKUPS: usize = 16;
 
 impl Reconciliation<'_> {
     async fn all(&mut self) -> Result<(), Error> {
+        self.catalogued = Catalogued::read(self.session, self.request.range).await?;
         let mut listing = Listing::begin(self.session, self.request.range.days()).await?;
         while let Some((place, mut day)) = listing.next().await? {
             self.listener.at(place);
@@ -166,6 +185,7 @@ impl Reconciliation<'_> {
             self.listener.parts(place.before + 1, place.all);
         }
         self.flush().await?;
-        self.reverse().await
+        self.reverse().await?;
+        self.only_catalogued().await
     }
 }

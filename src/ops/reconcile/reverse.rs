@@ -1,9 +1,12 @@
 //! The conversations that are archived and not listed.
 
+use jiff::Timestamp;
+
 use super::{Item, LOOKUPS, NotListed, Reconciliation, Standing};
 use crate::domain::audit::Subject;
+use crate::domain::recording::ConversationId;
 use crate::ops::Error;
-use crate::ops::custody::{self, started};
+use crate::ops::custody::{self, Custody, started};
 use crate::ops::indexed::Indexed;
 use crate::ops::scan;
 use crate::ops::span::{Axis, Span};
@@ -29,6 +32,7 @@ impl Reconciliation<'_> {
                     Ok((id, held.custodies))
                 }
             };
+            let mut archived_here = Vec::new();
             scan::each(session, LOOKUPS, strangers.collect(), read, |(id, custodies)| {
                 let archived = custodies.iter().filter(|custody| custody.archived_at().is_some());
                 let start = archived.filter_map(|custody| started(&custody.events)).next();
@@ -41,9 +45,37 @@ impl Reconciliation<'_> {
                         reason: Standing::NotListed(NotListed::NotListed),
                         recordings: None,
                     });
+                    archived_here.push((id, start, custodies));
                 }
             })
             .await?;
+            for (id, start, custodies) in archived_here {
+                self.unfound(id, start, &custodies).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Reports a conversation that is not listed and not to be found in the catalog either. No job helps: Genesys knows
+    /// it no more.
+    async fn unfound(
+        &mut self,
+        id: ConversationId,
+        start: Timestamp,
+        custodies: &[Custody],
+    ) -> Result<(), Error> {
+        let Some(catalogued) = &mut self.catalogued else {
+            return Ok(());
+        };
+        let lacks = catalogued.lacks(id, custodies);
+        if let Some((reason, causes)) = self.session.unless_interrupted(lacks).await? {
+            *self.figures.reasons.entry(reason).or_default() += 1;
+            self.listener.item(Item {
+                interaction_id: id.to_string(),
+                start,
+                reason: Standing::Missing(reason),
+                recordings: Some(causes),
+            });
         }
         Ok(())
     }

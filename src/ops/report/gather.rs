@@ -5,7 +5,8 @@ use jiff::{SignedDuration, Timestamp};
 use std::collections::BTreeMap;
 
 use super::histogram::Histogram;
-use super::{Day, Deadline, Figures, LISTED, NAMED, NEAR, OTHER, OUTCOMES, Report};
+use super::months::{Locks, Months};
+use super::{Behind, Day, Deadline, Figures, LISTED, NAMED, NEAR, OTHER, OUTCOMES, Report};
 use crate::domain::audit::{Action, AuditEvent, is_live};
 use crate::domain::days::day_of;
 use crate::domain::outcome::{A_DAY, AN_HOUR};
@@ -24,6 +25,7 @@ pub(super) struct Gathered {
     latency: Histogram,
     /// From the start of a recording to its archive, in milliseconds.
     age: Histogram,
+    months: Months,
     figures: Figures,
 }
 
@@ -34,7 +36,8 @@ const LONGEST_REASON: usize = 160;
 const REASONS: usize = 200;
 
 impl Gathered {
-    pub(super) fn new(span: Span, now: Timestamp) -> Self {
+    /// Begins; `asked`: S3 is asked for the locks of files.
+    pub(super) fn new(span: Span, now: Timestamp, asked: bool) -> Self {
         let range = span.range;
         Self {
             span,
@@ -42,6 +45,7 @@ impl Gathered {
             days: range.days().map(|date| (date, (0, 0))).collect(),
             latency: Histogram::default(),
             age: Histogram::default(),
+            months: Months::new(now, asked),
             figures: Figures {
                 outcomes: OUTCOMES.into_iter().map(|outcome| (outcome, 0)).collect(),
                 ..Figures::of(range)
@@ -61,16 +65,18 @@ impl Gathered {
         self.figures.bytes = days.iter().map(|day| day.bytes).sum();
         self.figures.latency_ms = self.latency.lengths();
         self.figures.age_ms = self.age.lengths();
+        self.figures.months = self.months.finish();
         Report {
             days,
             figures: self.figures,
         }
     }
 
-    /// Adds one recording, by its audit.
-    pub(super) fn add(&mut self, custody: &Custody) {
+    /// Adds one recording, by its audit, and by the locks of its files that S3 told. Returns what it is counted as;
+    /// `None` if it is not counted.
+    pub(super) fn add(&mut self, custody: &Custody, locks: &Locks) -> Option<Behind> {
         if !self.span.holds(custody) {
-            return;
+            return None;
         }
         self.figures.chains += 1;
         self.figures.broken_chains += u64::from(!custody.findings.is_empty());
@@ -79,21 +85,39 @@ impl Gathered {
                 self.add_event(event);
             }
         }
-        let Some(state) = custody.state().filter(|_| !custody.superseded) else {
-            return;
+        let state = custody.state().filter(|_| !custody.superseded)?;
+        let (interaction_id, recording_id) = ids(&custody.events);
+        let mut behind = Behind {
+            interaction_id,
+            recording_id,
+            state: outcome(state),
+            archived_at: custody.archived_at(),
+            bytes: 0,
+            retain_until: None,
         };
-        *self.figures.outcomes.entry(outcome(state)).or_default() += 1;
+        *self.figures.outcomes.entry(behind.state).or_default() += 1;
         self.add_live(custody, state);
-        let Some(archived) = custody.archived_at() else {
-            self.add_deadline(state, &custody.events);
-            return;
+        let Some(archived) = behind.archived_at else {
+            let named = self.figures.recordings_by_state.entry(behind.state).or_default();
+            if named.len() < NAMED {
+                named.insert(format!("{}/{}", behind.interaction_id, behind.recording_id));
+            }
+            self.add_deadline(state, custody);
+            return Some(behind);
         };
+        let files = custody.files();
+        behind.bytes = files.iter().map(|file| file.size_bytes).sum();
         let (recordings, bytes) = self.days.entry(day_of(archived)).or_default();
         *recordings += 1;
-        *bytes += custody.files().iter().map(|file| file.size_bytes).sum::<u64>();
+        *bytes += behind.bytes;
+        for file in &files {
+            let end = self.months.add(archived, file, locks);
+            behind.retain_until = behind.retain_until.max(end);
+        }
         if let Some(start) = started(&custody.events) {
             self.age.add(millis(archived.duration_since(start)));
         }
+        Some(behind)
     }
 
     /// Adds a chain of events that are not about archiving.
@@ -135,6 +159,7 @@ impl Gathered {
             | Action::ConversationListed
             | Action::ConversationSettled
             | Action::ConversationUnrecorded
+            | Action::CallDescribed
             | Action::ObjectErased
             // Of a chain apart.
             | Action::RecordingAccessed
@@ -161,29 +186,33 @@ impl Gathered {
         }
     }
 
-    fn add_deadline(&mut self, state: State, events: &[AuditEvent]) {
+    fn add_deadline(&mut self, state: State, custody: &Custody) {
         let gone = matches!(state, State::Expired | State::Skipped | State::Erased);
-        let id = |name: &str| {
-            events
-                .last()
-                .and_then(|event| event.text(name))
-                .unwrap_or_default()
-                .to_owned()
-        };
-        let Some(at) = noted(events, "deleteDate").filter(|at| !gone && *at <= self.now + NEAR) else {
+        let at = noted(&custody.events, "deleteDate");
+        let Some(at) = at.filter(|at| !gone && *at <= self.now + NEAR) else {
             return;
         };
+        let (interaction_id, recording_id) = ids(&custody.events);
         let figures = &mut self.figures;
         figures.deadlines_near += 1;
         figures.deadlines.push(Deadline {
             delete_date: at,
-            interaction_id: id("interactionId"),
-            recording_id: id("recordingId"),
+            interaction_id,
+            recording_id,
             state: outcome(state),
         });
         figures.deadlines.sort();
         figures.deadlines.truncate(LISTED);
     }
+}
+
+/// Returns conversation and recording, as the last event names them.
+fn ids(events: &[AuditEvent]) -> (String, String) {
+    let id = |name: &str| {
+        let last = events.last().and_then(|event| event.text(name));
+        last.unwrap_or_default().to_owned()
+    };
+    (id("interactionId"), id("recordingId"))
 }
 
 fn outcome(state: State) -> &'static str {

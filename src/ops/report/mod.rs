@@ -1,7 +1,9 @@
-//! A span of days in figures: recordings, bytes, latencies, failures, deadlines.
+//! A span of days in figures: recordings, bytes, locks, latencies, failures, deadlines, and what Genesys recorded.
 
+mod compared;
 mod gather;
 mod histogram;
+mod months;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,8 +16,10 @@ use super::scan::{self, Portion};
 use super::span::{Axis, Span};
 use super::{Error, Listener, Session, Verdict, custody};
 use crate::domain::days::Range;
+pub use compared::Compared;
 use gather::Gathered;
 pub use histogram::Lengths;
+pub use months::Month;
 
 /// The names of the states in a report, in the order in which it shows them.
 pub const OUTCOMES: [&str; 7] = [
@@ -40,7 +44,7 @@ pub const DAY_OBJECTIVE: f64 = 99.9;
 /// Number of deadlines, and of reasons, that a report lists.
 pub const LISTED: usize = 25;
 
-/// Number of conversations that a report names for a reason.
+/// Number of conversations or recordings that a report names for a reason or a state.
 pub const NAMED: usize = 10;
 
 /// The name of all reasons beyond those that are counted separately.
@@ -48,6 +52,34 @@ pub const OTHER: &str = "other reasons";
 
 /// Number of conversations read at a time.
 const CONCURRENCY: usize = 8;
+
+/// A report, as it is asked for.
+#[derive(Debug, Clone, Copy)]
+pub struct Request {
+    /// The days.
+    pub range: Range,
+    /// Compare the conversations of these days with the lists of Genesys.
+    pub genesys: bool,
+    /// Ask S3 for lock and hold of each file as they are now.
+    pub locks: bool,
+}
+
+/// A recording behind the figures, or with `genesys` a conversation that is not archived.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Behind {
+    /// Its conversation.
+    pub interaction_id: String,
+    /// The recording; `-`: the conversation as a whole.
+    pub recording_id: String,
+    /// Its state as a report calls it, or why it is not archived.
+    pub state: &'static str,
+    /// When it was archived.
+    pub archived_at: Option<Timestamp>,
+    /// Bytes of its files.
+    pub bytes: u64,
+    /// When the last lock of its files ends, by the audit or with `locks` by S3.
+    pub retain_until: Option<Timestamp>,
+}
 
 /// A span of days in figures.
 #[derive(Debug)]
@@ -103,6 +135,12 @@ pub struct Figures {
     pub live_within_hour: u64,
     /// Those archived within 24 hours of the recording's end.
     pub live_within_day: u64,
+    /// The recordings behind each state but the archived ones, as `conversation/recording`, the first ones found.
+    pub recordings_by_state: BTreeMap<&'static str, BTreeSet<String>>,
+    /// Files by the month in which they were archived.
+    pub months: Vec<Month>,
+    /// The comparison with Genesys; null where it was not asked for.
+    pub genesys: Option<Compared>,
     /// From the claim to the verified object.
     pub latency_ms: Lengths,
     /// From the start of a recording to its archive.
@@ -135,6 +173,9 @@ impl Figures {
             live_recordings: 0,
             live_within_hour: 0,
             live_within_day: 0,
+            recordings_by_state: BTreeMap::new(),
+            months: Vec::new(),
+            genesys: None,
             latency_ms: Lengths::default(),
             age_ms: Lengths::default(),
             failures: BTreeMap::new(),
@@ -157,24 +198,31 @@ impl Figures {
         reasons
     }
 
-    /// Returns whether a chain is broken, or nothing was checked.
+    /// Returns whether a chain is broken or Genesys recorded what is not archived, or nothing was checked.
     pub fn verdict(&self) -> Verdict {
-        match (self.chains, self.broken_chains) {
-            (0, _) => Verdict::Nothing,
-            (_, 0) => Verdict::Clean,
+        let missing = self.genesys.as_ref().map_or(0, Compared::findings);
+        match (self.chains, self.broken_chains + missing) {
             (_, 1..) => Verdict::Findings,
+            (0, 0) => Verdict::Nothing,
+            (_, 0) => Verdict::Clean,
         }
     }
 }
 
-/// Reads both tables and makes the report. An interruption leaves no report: half of one would be wrong.
-pub async fn report(session: &Session, range: Range, listener: Listener<'_, ()>) -> Result<Report, Error> {
+/// Reads both tables and makes the report; each recording behind it is an item. An interruption leaves no report: half
+/// of one would be wrong.
+pub async fn report(
+    session: &Session,
+    request: Request,
+    listener: Listener<'_, Behind>,
+) -> Result<Report, Error> {
     let ledger = session.ledger();
+    let storage = request.locks.then(|| session.storage());
     let span = Span {
-        range,
+        range: request.range,
         axis: Axis::Archived,
     };
-    let mut gathered = Gathered::new(span, session.now());
+    let mut gathered = Gathered::new(span, session.now(), request.locks);
     let mut events = Indexed::new(session, &ledger, Some(span)).await?;
     if let Some(items) = events.items {
         listener.total(items);
@@ -186,15 +234,27 @@ pub async fn report(session: &Session, range: Range, listener: Listener<'_, ()>)
             listener.steps(page.scanned);
         }
         let read = |id| {
-            let ledger = ledger.clone();
-            async move { custody::of(&ledger, id).await }
+            let (ledger, storage) = (ledger.clone(), storage.clone());
+            async move {
+                let held = custody::of(&ledger, id).await?;
+                let locks = months::asked(storage.as_ref(), span, &held.custodies).await?;
+                Ok((held, locks))
+            }
         };
-        scan::each(session, CONCURRENCY, page.ids, read, |held| {
-            held.custodies.iter().for_each(|custody| gathered.add(custody));
+        scan::each(session, CONCURRENCY, page.ids, read, |(held, locks)| {
+            for custody in &held.custodies {
+                if let Some(behind) = gathered.add(custody, &locks) {
+                    listener.item(behind);
+                }
+            }
             held.apart.iter().for_each(|chain| gathered.add_apart(chain));
             listener.steps(portion.next());
         })
         .await?;
     }
-    Ok(gathered.finish())
+    let mut report = gathered.finish();
+    if request.genesys {
+        report.figures.genesys = Some(compared::with_genesys(session, request.range, listener).await?);
+    }
+    Ok(report)
 }

@@ -105,7 +105,7 @@ pub(super) fn of(stored: &Stored, versions: &[Version], now: Timestamp) -> Optio
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::recording::{ArchiveKey, Kept, StoreAnswer, StoredAs};
+    use crate::domain::recording::{ArchiveKey, Kept, ObjectKind, StoreAnswer, StoredAs};
 
     const EARLY: &str = "2026-06-01T00:00:00Z";
     const UNTIL: &str = "2027-01-01T00:00:00Z";
@@ -126,6 +126,7 @@ mod tests {
             channel: None,
             part: None,
             at: Some(at),
+            kind: ObjectKind::Recording,
             stored_as: Some(StoredAs {
                 archived_at: at,
                 multipart: false,

@@ -61,7 +61,7 @@ fn metadata(stored: &Stored, [conversation, recording]: [&str; 2]) -> Named {
 fn tags(stored: &Stored) -> Named {
     let mut values = BTreeMap::from([("sha256", stored.sha256.clone())]);
     if stored.stored_as.is_some() {
-        values.insert("compliance", "archive".to_owned());
+        values.insert("compliance", stored.kind.tag().to_owned());
     }
     Named {
         values,
@@ -248,7 +248,7 @@ mod tests {
     use super::*;
     use crate::aws::storage::Found;
     use crate::domain::digest::Digest;
-    use crate::domain::recording::{ArchiveKey, StoreAnswer, StoredAs};
+    use crate::domain::recording::{ArchiveKey, ObjectKind, StoreAnswer, StoredAs};
 
     const UNTIL: &str = "2027-01-01T00:00:00Z";
     const LATER: &str = "2030-01-01T00:00:00Z";
@@ -286,6 +286,7 @@ mod tests {
             channel: None,
             part: None,
             at: Some(moment("2026-01-01T00:00:00Z")),
+            kind: ObjectKind::Recording,
             stored_as,
         }
     }

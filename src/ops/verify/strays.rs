@@ -9,7 +9,7 @@ use super::check::{Checked, Checker, about, fingerprint};
 use super::{Portion, Verification};
 use crate::aws::storage::Label;
 use crate::domain::audit::{Action, Apart, AuditEvent};
-use crate::domain::recording::{ArchiveKey, ConversationId};
+use crate::domain::recording::{ArchiveKey, ArchivedFile, ConversationId};
 use crate::error::Error;
 use crate::ops::finding::{Code, Finding};
 use crate::ops::scan;
@@ -144,7 +144,7 @@ impl Checker {
             let names = |event: &&AuditEvent| event.archive_key() == Some(told.as_str());
             let named: Vec<_> = events.iter().copied().filter(names).collect();
             let mut actions = named.iter().filter_map(|event| event.action());
-            if actions.any(|action| action == Action::ArchiveStored) {
+            if actions.any(Action::stores) {
                 // The bucket says that it is of these days, and no event of these days led to it: its event has another
                 // time, or the index does not hold it.
                 checked.elsewhere = id.filter(|_| self.span.is_some());
@@ -160,11 +160,15 @@ impl Checker {
     async fn unrecorded(&self, place: &ArchiveKey, label: Label, named: &[&AuditEvent]) -> Option<Finding> {
         // An attempt announced it; the run is still at it, or died, and another one archived the recording elsewhere.
         let attempt = label.attempt_id.as_deref();
-        let announced = named.iter().find(|event| event.text("attemptId") == attempt);
+        let announced = match named.iter().find(|event| event.text("attemptId") == attempt) {
+            Some(event) => Ok(event.sha256().map(str::to_owned)),
+            None => self.announced_call(&label, place).await,
+        };
         let (code, detail) = match announced {
-            None => (Code::ObjectUnrecorded, "no audit event names it".to_owned()),
-            Some(event) => match self.read(place).await {
-                Ok(Some(found)) if event.sha256() != Some(&found.digest.hex()) => {
+            Err(error) => (Code::ObjectUnreadable, error.to_string()),
+            Ok(None) => (Code::ObjectUnrecorded, "no audit event names it".to_owned()),
+            Ok(Some(announced)) => match self.read(place).await {
+                Ok(Some(found)) if announced != found.digest.hex() => {
                     let detail = "it has other bytes than the attempt that announced it";
                     (Code::ObjectUnrecorded, detail.to_owned())
                 }
@@ -177,5 +181,20 @@ impl Checker {
             recording_id: label.recording_id,
             ..about(place, code, detail)
         })
+    }
+
+    /// Returns the SHA-256 of a call record that an attempt is about to make visible here, by the ledger. The run is
+    /// still at it, or died, and the conversation's next look adopts it.
+    async fn announced_call(&self, label: &Label, place: &ArchiveKey) -> Result<Option<String>, Error> {
+        let id = label.interaction_id.as_deref().map(ConversationId::parse);
+        let Some(Ok(id)) = id else { return Ok(None) };
+        let records = self.ledger.all_records(id).await?.records;
+        let kept = records.iter().filter(|record| !record.is_erased());
+        let mut named = kept.flat_map(|record| &record.describing);
+        let attempt = label.attempt_id.as_deref();
+        let same = |file: &&ArchivedFile| {
+            file.archive_key == *place && attempt == Some(&file.attempt_id.to_string())
+        };
+        Ok(named.find(same).map(|file| file.sha256.clone()))
     }
 }

@@ -289,37 +289,52 @@ impl Aws {
             .stream_view_type(StreamViewType::NewAndOldImages)
             .build()?;
         for (table, sort_key, stream) in [(audit, "eventId", Some(stream)), (ledger, "recordingId", None)] {
-            let mut request = self.dynamodb().create_table().table_name(table);
-            for (name, kind) in [("interactionId", KeyType::Hash), (sort_key, KeyType::Range)] {
-                let key = KeySchemaElement::builder()
-                    .attribute_name(name)
-                    .key_type(kind)
-                    .build()?;
-                let attribute = AttributeDefinition::builder()
-                    .attribute_name(name)
-                    .attribute_type(ScalarAttributeType::S);
-                request = request.key_schema(key).attribute_definitions(attribute.build()?);
-            }
-            if stream.is_some() {
-                let day = AttributeDefinition::builder()
-                    .attribute_name("day")
-                    .attribute_type(ScalarAttributeType::S);
-                request = request
-                    .attribute_definitions(day.build()?)
-                    .global_secondary_indexes(by_day()?);
-            }
-            match request
-                .billing_mode(BillingMode::PayPerRequest)
-                .set_stream_specification(stream)
-                .send()
-                .await
-                .map_err(Into::into)
-            {
-                Ok(_) | Err(aws_sdk_dynamodb::Error::ResourceInUseException(_)) => {}
-                Err(error) => return Err(error),
-            }
+            self.create_table(table, ["interactionId", sort_key], stream)
+                .await?;
         }
         Ok(())
+    }
+
+    /// Creates the table of the catalog of calls, unless an earlier run left it in the folder.
+    pub async fn create_catalog(&self, table: &str) -> Result<(), aws_sdk_dynamodb::Error> {
+        self.create_table(table, ["facet", "at"], None).await
+    }
+
+    async fn create_table(
+        &self,
+        table: &str,
+        keys: [&str; 2],
+        stream: Option<StreamSpecification>,
+    ) -> Result<(), aws_sdk_dynamodb::Error> {
+        let mut request = self.dynamodb().create_table().table_name(table);
+        for (name, kind) in keys.into_iter().zip([KeyType::Hash, KeyType::Range]) {
+            let key = KeySchemaElement::builder()
+                .attribute_name(name)
+                .key_type(kind)
+                .build()?;
+            let attribute = AttributeDefinition::builder()
+                .attribute_name(name)
+                .attribute_type(ScalarAttributeType::S);
+            request = request.key_schema(key).attribute_definitions(attribute.build()?);
+        }
+        if stream.is_some() {
+            let day = AttributeDefinition::builder()
+                .attribute_name("day")
+                .attribute_type(ScalarAttributeType::S);
+            request = request
+                .attribute_definitions(day.build()?)
+                .global_secondary_indexes(by_day()?);
+        }
+        match request
+            .billing_mode(BillingMode::PayPerRequest)
+            .set_stream_specification(stream)
+            .send()
+            .await
+            .map_err(Into::into)
+        {
+            Ok(_) | Err(aws_sdk_dynamodb::Error::ResourceInUseException(_)) => Ok(()),
+            Err(error) => Err(error),
+        }
     }
 
     /// Creates a queue and returns its URL, which is on this endpoint.

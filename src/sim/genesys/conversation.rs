@@ -1,6 +1,7 @@
 //! Conversations as a test describes them.
 
 use jiff::{SignedDuration, Timestamp};
+use serde_json::Value;
 
 use super::model::{Kind, default_start};
 use super::recording::Recording;
@@ -34,6 +35,8 @@ pub struct Conversation {
     pub screen_marked: Option<bool>,
     /// The same for a snippet, which an agent records on demand.
     pub snippet_marked: Option<bool>,
+    /// `participants` of its details; `None`: a customer and an agent.
+    pub participants: Option<Value>,
     /// The agent has not finished after-call work: there is no wrap-up yet, and analytics knows no end.
     pub acw_open: bool,
     /// Number of requests for its details that find it unknown to analytics.
@@ -64,6 +67,7 @@ impl Conversation {
             marked: None,
             screen_marked: None,
             snippet_marked: None,
+            participants: None,
             acw_open: false,
             details_absent_for: 0,
             details_open_for: 0,

@@ -19,6 +19,7 @@ mod limit;
 mod login;
 mod media;
 mod model;
+mod naming;
 mod orphan;
 mod permissions;
 mod recording;
@@ -39,6 +40,7 @@ use super::site::{Ports, Site};
 use super::wire::{Wire, bind_on};
 use limit::Limiter;
 use login::Login;
+use naming::Named;
 use permissions::Permissions;
 use signing::Signer;
 use state::{Shared, State, lock};
@@ -51,6 +53,7 @@ pub use format::Format;
 pub use interaction::{Interaction, Retention, Status};
 pub use media::{Delivery, Etag, Length, Media, Mishap, Redirect};
 pub use model::{FileState, Kind, TranscodingBody};
+pub use naming::Thing;
 pub use orphan::Orphan;
 pub use recording::Recording;
 
@@ -121,6 +124,7 @@ impl Genesys {
             uploads: state::Uploads::default(),
             least_retention: 0,
             permissions: Permissions::default(),
+            names: Named::usual(),
             topics: events::default_topics(),
         }));
         let tasks = [
@@ -203,6 +207,19 @@ impl Genesys {
     /// Takes a permission such as `recording:orphan:view` away, or gives it back.
     pub fn deny(&self, permission: &str, denied: bool) {
         lock(&self.state).permissions.set(permission, denied);
+    }
+
+    /// Gives a user, queue, wrap-up code or division this name, and users this state: `active`, `inactive` or
+    /// `deleted`.
+    pub fn name(&self, thing: Thing, id: &str, name: &str, state: &'static str) {
+        let names = &mut lock(&self.state).names;
+        names.retain(|named| (named.thing, named.id.as_str()) != (thing, id));
+        names.push(Named {
+            thing,
+            id: id.to_owned(),
+            name: name.to_owned(),
+            state,
+        });
     }
 
     /// Returns how many requests for the media of each recording, in each format anew, are answered 202.

@@ -12,6 +12,7 @@ use super::conversation::Conversation;
 use super::interaction::Interaction;
 use super::limit::Limiter;
 use super::login::Login;
+use super::naming::Named;
 use super::orphan::Orphan;
 use super::permissions::Permissions;
 use super::signing::Signer;
@@ -37,6 +38,7 @@ pub(super) struct State {
     /// The smallest threshold that the retention query takes.
     pub(super) least_retention: u32,
     pub(super) permissions: Permissions,
+    pub(super) names: Vec<Named>,
     /// Topics of events, and the ways on which each is delivered.
     pub(super) topics: Vec<(String, Vec<String>)>,
 }

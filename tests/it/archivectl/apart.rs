@@ -28,7 +28,7 @@ async fn archive() -> Bench {
 }
 
 /// Returns the items of a chain, in order.
-async fn items(bench: &Bench, [subject, recording]: [&str; 2]) -> Vec<Item> {
+pub(super) async fn items_of(bench: &Bench, [subject, recording]: [&str; 2]) -> Vec<Item> {
     let query = bench.world.aws.dynamodb().query().table_name(AUDIT_TABLE);
     let query = query
         .key_condition_expression("interactionId = :id")
@@ -75,7 +75,7 @@ const fn tampering(
 
 /// Changes an event and keeps its hash.
 async fn change(bench: &Bench, of: [&str; 2], place: usize) {
-    let mut event = items(bench, of).await.swap_remove(place);
+    let mut event = items_of(bench, of).await.swap_remove(place);
     event.insert("reason".to_owned(), AttributeValue::S("none".to_owned()));
     put(bench, AUDIT_TABLE, event).await;
 }
@@ -110,13 +110,13 @@ async fn counted(bench: &Bench, [subject, recording]: [&str; 2]) {
 const TABLE: [Tampering; 14] = [
     tampering(
         "an access removed",
-        act!(|bench| remove(bench, &items(bench, ACCESS).await[1]).await),
+        act!(|bench| remove(bench, &items_of(bench, ACCESS).await[1]).await),
         &["audit_broken"],
         &["audit_broken"],
     ),
     tampering(
         "the last access removed",
-        act!(|bench| remove(bench, &items(bench, ACCESS).await[2]).await),
+        act!(|bench| remove(bench, &items_of(bench, ACCESS).await[2]).await),
         &["sealed_event_missing"],
         // Nothing but the log knows how many there were.
         &[],
@@ -141,7 +141,7 @@ const TABLE: [Tampering; 14] = [
     tampering(
         "an access inserted between others",
         act!(|bench| {
-            let mut event = items(bench, ACCESS).await.swap_remove(1);
+            let mut event = items_of(bench, ACCESS).await.swap_remove(1);
             event.insert("eventId".to_owned(), AttributeValue::S(format!("{ACCESSES}#1a")));
             put(bench, AUDIT_TABLE, event).await;
         }),
@@ -186,7 +186,7 @@ const TABLE: [Tampering; 14] = [
     tampering(
         "an item that is no event",
         act!(|bench| {
-            let mut event = items(bench, ACCESS).await.swap_remove(2);
+            let mut event = items_of(bench, ACCESS).await.swap_remove(2);
             event.insert(
                 "reason".to_owned(),
                 AttributeValue::B(aws_sdk_dynamodb::primitives::Blob::new([1])),
@@ -210,7 +210,7 @@ const TABLE: [Tampering; 14] = [
     ),
     tampering(
         "an event of a statement removed",
-        act!(|bench| remove(bench, &items(bench, OF_DAY).await[0]).await),
+        act!(|bench| remove(bench, &items_of(bench, OF_DAY).await[0]).await),
         &["audit_broken"],
         &[],
     ),
@@ -362,7 +362,7 @@ async fn audit_shows_who_accessed_what_and_why_below_the_chain_of_custody() {
         "{page}"
     );
 
-    remove(&bench, &items(&bench, ACCESS).await[0]).await;
+    remove(&bench, &items_of(&bench, ACCESS).await[0]).await;
     let ran = archivectl(&bench, &["audit", CONVERSATION, "--json"]).await;
     assert_eq!(ran.code(), Some(1), "{ran:?}");
     assert_eq!(ran.summary()["accesses"][0]["whole"], false);
@@ -372,7 +372,7 @@ async fn audit_shows_who_accessed_what_and_why_below_the_chain_of_custody() {
 async fn an_access_and_a_statement_are_proven_by_the_log() {
     let bench = archive().await;
     for of in [ACCESS, OF_DAY] {
-        let event: Value = from_item(items(&bench, of).await.swap_remove(1)).unwrap();
+        let event: Value = from_item(items_of(&bench, of).await.swap_remove(1)).unwrap();
         let [hash, subject, recording] =
             ["eventHash", "interactionId", "recordingId"].map(|name| event[name].as_str().unwrap());
         for named in [&[hash][..], &[subject, recording, "2"]] {
@@ -416,7 +416,7 @@ async fn what_decides_about_archiving_pays_no_heed_to_chains_apart_whole_or_brok
     decided().await;
     reported(0).await;
     for of in [ACCESS, OF_DAY] {
-        remove(&bench, &items(&bench, of).await[0]).await;
+        remove(&bench, &items_of(&bench, of).await[0]).await;
     }
     decided().await;
     reported(2).await;
@@ -427,7 +427,7 @@ async fn what_decides_about_archiving_pays_no_heed_to_chains_apart_whole_or_brok
     .await;
     assert_eq!(erased.code(), Some(0), "{erased:?}");
     assert_eq!(
-        items(&bench, ACCESS).await.len(),
+        items_of(&bench, ACCESS).await.len(),
         1,
         "who accessed it stays on record"
     );

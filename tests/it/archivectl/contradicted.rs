@@ -37,6 +37,8 @@ pub(super) async fn run(bench: &Bench, command: &[&str], day: &str) -> Ran {
         &[command, &["--json", "--from", day, "--to", day]].concat(),
     )
     .env(SETTLING.0, SETTLING.1)
+    // As the bench's function.
+    .env("CALL_RECORD", "off")
     .spawn();
     super::end(settles.unwrap()).await
 }

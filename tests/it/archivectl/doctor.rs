@@ -106,7 +106,7 @@ async fn a_sound_set_up_is_all_ok_and_is_left_as_it_was() {
     let ran = doctor(&bench, &letters, &["--json"]).await;
     assert_eq!(ran.code(), Some(0), "{ran:?}");
     let checks = checks(&ran);
-    assert_eq!(checks.len(), 33, "{checks:?}");
+    assert_eq!(checks.len(), 36, "{checks:?}");
     for (name, (state, detail)) in &checks {
         let expected = if name == "dead_letter_queue" {
             "ok"
@@ -122,7 +122,7 @@ async fn a_sound_set_up_is_all_ok_and_is_left_as_it_was() {
     let ran = doctor(&bench, &letters, &["--webhook"]).await;
     assert_eq!(ran.code(), Some(0), "{ran:?}");
     assert!(
-        ran.stdout.contains("ok 22, warnings 5, problems 0"),
+        ran.stdout.contains("ok 25, warnings 5, problems 0"),
         "{}",
         ran.stdout
     );
@@ -220,6 +220,7 @@ async fn what_is_wrong_with_secret_and_genesys_is_told_where_it_is_wrong() {
         "read_recordings",
         "analytics_jobs",
         "analytics_query",
+        "names",
         "recording_view",
         "orphan_view",
         "other_permissions",
@@ -281,6 +282,27 @@ async fn what_is_wrong_with_secret_and_genesys_is_told_where_it_is_wrong() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn names_that_the_client_may_not_ask_for_are_told_with_their_permission() {
+    let bench = Bench::new().await;
+    for permission in ["routing:queue:view", "routing:queue:search"] {
+        bench.world.genesys.deny(permission, true);
+    }
+    let names = async |more: &[(&str, &str)]| {
+        let ran = doctor(&bench, more, &["--json"]).await;
+        let items = ran.items();
+        items.into_iter().find(|item| item["check"] == "names").unwrap()
+    };
+    let told = names(&[]).await;
+    assert_eq!(told["state"], "warning", "{told}");
+    assert_eq!(
+        told["detail"],
+        "call records hold ids without names of queues (routing:queue:view)"
+    );
+    let off = names(&[("CALL_RECORD", "off")]).await;
+    assert_eq!(off["state"], "ok", "{off}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_wrong_with_bucket_tables_and_queues_is_told_where_it_is_wrong() {
     let bench = Bench::new().await;
     let queue = bench.world.work_queue.replace("recording-work", "no-such-queue");
@@ -304,6 +326,20 @@ async fn what_is_wrong_with_bucket_tables_and_queues_is_told_where_it_is_wrong()
             "no-such-table",
             "audit_table",
             "no-such-table",
+            &[],
+        ),
+        (
+            "CATALOG_TABLE_NAME",
+            "no-such-table",
+            "catalog_table",
+            "no-such-table",
+            &[],
+        ),
+        (
+            "CATALOG_KEY_SECRET_ID",
+            "no/such/secret",
+            "catalog_key",
+            "no/such/secret",
             &[],
         ),
         ("WORK_QUEUE_URL", &queue, "work_queue", "no-such-queue", &[]),

@@ -82,6 +82,8 @@ async fn a_deployed_template_is_all_the_configuration_it_needs() {
         "KeyTemplate" => "recordings/{interactionId}/{recordingId}{channel}.{ext}".to_owned(),
         "AuditTableName" => environment["AUDIT_TABLE_NAME"].clone(),
         "LedgerTableName" => environment["LEDGER_TABLE_NAME"].clone(),
+        "CatalogTableName" => environment["CATALOG_TABLE_NAME"].clone(),
+        "CatalogKeySecretId" => environment["CATALOG_KEY_SECRET_ID"].clone(),
         "WorkQueueUrl" => environment["WORK_QUEUE_URL"].clone(),
         "WorkDeadLetterQueueUrl" => letters.clone(),
         "ExceptionQueueUrl" => environment["EXCEPTION_QUEUE_URL"].clone(),

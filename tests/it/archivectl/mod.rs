@@ -1,21 +1,26 @@
 //! The operators' command line, as a process of its own against the simulators.
 
+mod accesses;
 mod apart;
 mod audit;
 mod backfill;
 mod contradicted;
 mod days;
+mod described;
 mod doctor;
 mod document;
 mod erase;
 mod files;
+mod find;
 mod foreign;
 mod general;
 mod get;
 mod import;
+mod listening;
 mod log;
 mod manners;
 mod pages;
+mod play;
 mod proof;
 mod reconcile;
 mod redrive;
@@ -38,7 +43,7 @@ use tokio::process::{Child, Command};
 use crate::support::{Bench, CONVERSATION};
 
 /// The commands that look at an archive.
-const COMMANDS: [&str; 7] = [
+const COMMANDS: [&str; 10] = [
     "backfill",
     "redrive",
     "reconcile",
@@ -46,6 +51,9 @@ const COMMANDS: [&str; 7] = [
     "audit",
     "doctor",
     "report",
+    "accesses",
+    "find",
+    "catalog",
 ];
 
 /// Returns the command with these arguments and the configuration of `bench`, and nothing else from around it.

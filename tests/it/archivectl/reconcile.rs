@@ -15,14 +15,14 @@ use super::{Ran, archivectl, command, end, signal};
 use crate::support::{Bench, call, invoke};
 
 /// Two days of some weeks ago: of much older ones Genesys gives no recordings just so.
-static DAYS: LazyLock<[&str; 4]> = LazyLock::new(|| {
+pub(super) static DAYS: LazyLock<[&str; 4]> = LazyLock::new(|| {
     let day =
         |hours| -> &str { Box::leak(date(first() + SignedDuration::from_hours(hours)).into_boxed_str()) };
     ["--from", day(0), "--to", day(24)]
 });
 
 /// Returns the first moment of those days.
-fn first() -> Timestamp {
+pub(super) fn first() -> Timestamp {
     static FIRST: LazyLock<Timestamp> = LazyLock::new(|| {
         let weeks_ago = Timestamp::now() - SignedDuration::from_hours(60 * 24);
         format!("{}T00:00:00Z", date(weeks_ago)).parse().unwrap()
@@ -34,7 +34,7 @@ fn date(moment: Timestamp) -> String {
     moment.strftime("%Y-%m-%d").to_string()
 }
 
-fn conversation(number: usize) -> String {
+pub(super) fn conversation(number: usize) -> String {
     format!("c0000000-0000-4000-8000-{number:012x}")
 }
 
@@ -47,7 +47,7 @@ fn at(text: &str) -> Timestamp {
 }
 
 /// Returns a call of the first day, with a recording in this state.
-fn call_in(number: usize, state: FileState) -> Conversation {
+pub(super) fn call_in(number: usize, state: FileState) -> Conversation {
     let start = first() + SignedDuration::from_mins(8 * 60 + i64::try_from(number).unwrap());
     let mut conversation =
         Conversation::new(conversation(number)).lasting(start, SignedDuration::from_mins(5));

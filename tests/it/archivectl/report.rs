@@ -3,15 +3,18 @@
 use std::collections::BTreeSet;
 
 use aws_sdk_dynamodb::types::AttributeValue;
+use aws_sdk_s3::types::{ObjectLockLegalHold, ObjectLockLegalHoldStatus, ObjectLockRetention};
 use jiff::SignedDuration;
-use recording_archiver::sim::LEDGER_TABLE;
+use recording_archiver::domain::days::day_of;
 use recording_archiver::sim::genesys::{Conversation, FileState, Recording, Topic, event};
 use recording_archiver::sim::wire::{Fault, Service};
+use recording_archiver::sim::{BUCKET, LEDGER_TABLE};
 use serde_json::{Value, json};
 
-use super::tampering::acts::retime;
+use super::reconcile::{DAYS, call_in, first};
+use super::tampering::acts::{HOUR, keep_versions, retime};
 use super::{Folder, archivectl};
-use crate::support::{Bench, CONVERSATION, call, call_bytes, invoke, sqs};
+use crate::support::{Bench, CONVERSATION, KEY, call, call_bytes, invoke, sqs};
 
 const DAY: SignedDuration = SignedDuration::from_hours(24);
 
@@ -166,7 +169,11 @@ async fn the_report_page_is_one_file_with_charts_that_loads_nothing_and_runs_not
     for expected in [
         "Recordings archived per day",
         "Bytes archived per day",
-        "<title>Recording archive</title>",
+        &format!("<title>Recording archive audit table recording-audit, {yesterday} to {today}</title>"),
+        "<caption>Recordings archived per day</caption>",
+        "<th scope=\"row\"",
+        "<td class=\"figures\">",
+        "Genesys was not asked",
         "width=device-width",
         "@media print",
         "ARCHIVED at Genesys",
@@ -249,4 +256,157 @@ async fn service_levels_count_what_end_events_asked_for() {
     let expected = "33.3 % within an hour of the end of the call (objective 95 %), 66.6 % within 24 hours";
     let text = ran.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(text.contains(expected), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_report_says_what_genesys_recorded_and_names_what_is_behind_each_number() {
+    let bench = Bench::new().await;
+    let genesys = &bench.world.genesys;
+    genesys.set_data_availability(first() + DAY * 3);
+    genesys.set_job_looks(0);
+    for (number, state) in [
+        (1, FileState::Available),
+        (2, FileState::Available),
+        (3, FileState::Archived),
+        (4, FileState::Available),
+    ] {
+        genesys.add(call_in(number, state));
+    }
+    let handler = bench.handler(&[("MAX_ATTEMPTS", "1")]);
+    for number in 1..=3 {
+        let _ = invoke(&handler, json!({"conversationId": conversation(number)})).await;
+    }
+    // As if they had been archived on the day of their calls.
+    let ago = bench.clock.now().duration_since(first() + HOUR * 10);
+    for number in 1..=2 {
+        let (id, of) = (conversation(number), recording(number));
+        let head = retime(&bench, [&id, &of], |at, _| at - ago).await;
+        let update = bench.world.aws.dynamodb().update_item().table_name(LEDGER_TABLE);
+        let update = update
+            .key("interactionId", AttributeValue::S(id))
+            .key("recordingId", AttributeValue::S(of))
+            .update_expression("SET archivedAt = :at, chainHead = :head")
+            .expression_attribute_values(":head", AttributeValue::S(head))
+            .expression_attribute_values(":at", AttributeValue::S((bench.clock.now() - ago).to_string()));
+        update.send().await.unwrap();
+    }
+    let folder = Folder::new();
+    let (list, page) = (folder.file("ids.csv"), folder.file("report.html"));
+    let more = [
+        "--genesys",
+        "--ids",
+        &list,
+        "--html",
+        &page,
+        "--organisation",
+        "Example & Co",
+        "--json",
+    ];
+    let ran = archivectl(&bench, &[&["report"], &DAYS[..], &more].concat()).await;
+    assert_eq!(ran.code(), Some(1), "{ran:?}");
+    let compared = &ran.summary()["genesys"];
+    let told = ["recorded", "archived", "waiting", "missing"].map(|name| compared[name].as_u64().unwrap());
+    assert_eq!(told, [4, 2, 0, 2], "{compared}");
+    assert_eq!(
+        compared["conversations"],
+        json!({"failed": [conversation(3)], "never_seen": [conversation(4)]})
+    );
+    let lines = std::fs::read_to_string(&list).unwrap();
+    let states: Vec<_> = lines
+        .lines()
+        .map(|line| line.split(',').nth(2).unwrap())
+        .collect();
+    assert_eq!(states[0], "state");
+    for state in ["failed", "never_seen"] {
+        assert_eq!(states.iter().filter(|one| **one == state).count(), 1, "{lines}");
+    }
+    assert_eq!(
+        states.iter().filter(|one| **one == "archived").count(),
+        2,
+        "{lines}"
+    );
+    let page = std::fs::read_to_string(&page).unwrap();
+    for told in [
+        "<title>Recording archive Example &amp; Co, ",
+        "missing: 2",
+        &conversation(4),
+    ] {
+        assert!(page.contains(told), "{told}: {page}");
+    }
+    // Nothing is replaced.
+    let again = archivectl(&bench, &[&["report"], &DAYS[..], &["--ids", &list]].concat()).await;
+    assert_eq!(again.code(), Some(2), "{again:?}");
+    assert_eq!(std::fs::read_to_string(&list).unwrap(), lines);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn locks_and_holds_are_told_by_month_as_archived_or_as_they_are_now() {
+    let bench = Bench::with_a_call().await;
+    keep_versions(&bench).await;
+    let handler = bench.handler(&[
+        ("S3_OBJECT_LOCK_MODE", "GOVERNANCE"),
+        ("S3_OBJECT_LOCK_DAYS", "30"),
+    ]);
+    invoke(&handler, json!({"conversationId": CONVERSATION}))
+        .await
+        .unwrap();
+    let today = day_of(bench.clock.now()).to_string();
+    let months = async |more: &[&str]| {
+        let days = ["report", "--from", &today, "--to", &today, "--json"];
+        let ran = archivectl(&bench, &[&days, more].concat()).await;
+        assert_eq!(ran.code(), Some(0), "{ran:?}");
+        ran.summary()["months"].clone()
+    };
+    let then = months(&[]).await;
+    let [month] = then.as_array().unwrap().as_slice() else {
+        panic!("{then}")
+    };
+    assert_eq!(
+        (
+            &month["month"],
+            &month["files"],
+            &month["governance"],
+            &month["holds"]
+        ),
+        (&json!(today[..7]), &json!(1), &json!(1), &Value::Null)
+    );
+    assert!(
+        month["firstEnd"].is_string() && month["firstEnd"] == month["lastEnd"],
+        "{month}"
+    );
+    let hold = ObjectLockLegalHold::builder().status(ObjectLockLegalHoldStatus::On);
+    let put = bench
+        .world
+        .aws
+        .s3()
+        .put_object_legal_hold()
+        .bucket(BUCKET)
+        .key(KEY);
+    put.legal_hold(hold.build()).send().await.unwrap();
+    let now = months(&["--locks"]).await;
+    assert_eq!(
+        (&now[0]["governance"], &now[0]["holds"]),
+        (&json!(1), &json!(1)),
+        "{now}"
+    );
+    // Somebody lifts the lock: the audit still holds it, and S3 no more.
+    let lift = bench
+        .world
+        .aws
+        .s3()
+        .put_object_retention()
+        .bucket(BUCKET)
+        .key(KEY);
+    lift.bypass_governance_retention(true)
+        .retention(ObjectLockRetention::builder().build())
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(months(&[]).await, then);
+    let now = months(&["--locks"]).await;
+    assert_eq!(
+        (&now[0]["governance"], &now[0]["unlocked"]),
+        (&json!(0), &json!(1)),
+        "{now}"
+    );
 }

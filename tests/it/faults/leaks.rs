@@ -258,3 +258,35 @@ async fn whoever_asked_is_kept_as_given() {
             .all(|event| event["actor"]["requestedBy"] == "auditor@archive.example")
     );
 }
+
+/// A call record holds numbers and names; they stand there, and names in one attribute of the catalog.
+#[tokio::test]
+async fn a_described_call_lets_out_no_number_and_no_name() {
+    const NAME: &str = "Agent One";
+    let (log, _logging) = Log::start("trace");
+    let bench = Bench::with_a_call().await;
+    let handler = bench.handler(&crate::calls::DESCRIBING);
+    let answer = invoke(&handler, job()).await;
+    crate::work::Work::of(&bench).run_dry(&handler).await;
+    let call = bench.object(crate::calls::CALL).await.unwrap();
+    let text = String::from_utf8(call.bytes).unwrap();
+    assert!(text.contains(PEOPLE[0]) && text.contains(NAME), "{text}");
+    assert_none(&bench, &answer).await;
+    let lines = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    let mut texts = let_out(&bench, &answer).await;
+    texts.push(("the log", lines));
+    texts.push(("tags", format!("{:?}", call.tags)));
+    texts.push(("metadata", format!("{:?}", call.head.metadata())));
+    texts.push(("keys", bench.keys().await.join(" ")));
+    let scan = bench.world.aws.dynamodb().scan();
+    let scan = scan.table_name(recording_archiver::sim::CATALOG_TABLE);
+    for mut item in scan.send().await.unwrap().items.unwrap() {
+        item.remove("name");
+        texts.push(("the catalog", format!("{item:?}")));
+    }
+    for (place, text) in texts {
+        for secret in [NAME, PEOPLE[0], recording_archiver::sim::CATALOG_KEY] {
+            assert!(!text.contains(secret), "{secret} in {place}: {text}");
+        }
+    }
+}

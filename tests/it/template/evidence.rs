@@ -9,22 +9,22 @@ const BREAK_GLASS: &str = "arn:aws:iam::111122223333:role/BreakGlass";
 const PEOPLE: &str = "arn:aws:iam::111122223333:role/Recordings";
 
 /// A stack with operators and without a break-glass role, and one with both.
-const PLAIN: &[(&str, &str)] = &[("OperatorPrincipalArn", PEOPLE)];
-const GUARDED: &[(&str, &str)] = &[
+pub(super) const PLAIN: &[(&str, &str)] = &[("OperatorPrincipalArn", PEOPLE)];
+pub(super) const GUARDED: &[(&str, &str)] = &[
     ("OperatorPrincipalArn", PEOPLE),
     ("BreakGlassRoleArn", BREAK_GLASS),
 ];
 
 /// What a request has besides who, what and on what.
-const NOTHING: &[(&str, &str)] = &[];
-const IN_TRANSACTION: &[(&str, &str)] = &[("dynamodb:EnclosingOperation", "TransactWriteItems")];
+pub(super) const NOTHING: &[(&str, &str)] = &[];
+pub(super) const IN_TRANSACTION: &[(&str, &str)] = &[("dynamodb:EnclosingOperation", "TransactWriteItems")];
 const NEW_OBJECT: &[(&str, &str)] = &[("s3:ObjectCreationOperation", "true"), ("s3:if-none-match", "*")];
 const OVERWRITE: &[(&str, &str)] = &[("s3:ObjectCreationOperation", "true")];
 const PART: &[(&str, &str)] = &[("s3:ObjectCreationOperation", "false")];
 const VIA_S3: &[(&str, &str)] = &[("kms:ViaService", "s3.us-east-1.amazonaws.com")];
 
 /// The verdicts in the plain and in the guarded stack. A text is the `Sid` of the statement that denies.
-type Case = (
+pub(super) type Case = (
     &'static str,
     &'static str,
     &'static [(&'static str, &'static str)],
@@ -32,10 +32,10 @@ type Case = (
     &'static str,
 );
 
-static TEMPLATE: LazyLock<Template> = LazyLock::new(Template::read);
+pub(super) static TEMPLATE: LazyLock<Template> = LazyLock::new(Template::read);
 
 /// Decides each case on this resource, and a path below it, in both stacks.
-fn hold(resource: &str, below: &str, cases: &[Case]) {
+pub(super) fn hold(resource: &str, below: &str, cases: &[Case]) {
     for (parameters, guarded) in [(PLAIN, false), (GUARDED, true)] {
         let account = Account::new(&TEMPLATE, parameters);
         let on = format!("{}{below}", account.arn(resource));

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use recording_archiver::domain::number::Country;
+
 use super::config;
 use crate::cloudformation::{Template, text};
 use crate::support::project;
@@ -84,6 +86,13 @@ fn allowed_values(template: &Template, name: &str) -> Vec<String> {
         .iter()
         .map(text)
         .collect()
+}
+
+#[test]
+fn the_countries_of_the_template_are_those_of_the_function() {
+    let allowed = allowed_values(&Template::read(), "NumberCountry");
+    assert_eq!(allowed[0], "");
+    assert_eq!(allowed[1..].join(", "), Country::accepted());
 }
 
 #[test]

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::{SECRET, SECRET_KEY, collect};
 use crate::cloudformation::{Template, text};
 use crate::support::{Bench, PART, invoke, outcomes};
+use crate::work::Work;
 
 /// Runs the function so that it calls all of AWS that it ever calls: short, long, locked, adopted, refused and
 /// deferred.
@@ -36,7 +37,11 @@ async fn calls_of_the_code() -> Vec<Exchange> {
         .iter()
         .filter(|(name, _)| name.starts_with("S3_") && !name.starts_with("S3_BUCKET_"))
         .map(|(name, value)| (name.as_str(), value.as_str()))
-        .chain([("MAX_ATTEMPTS", "1"), ("SETTLE_SECONDS", "900")])
+        .chain([
+            ("MAX_ATTEMPTS", "1"),
+            ("SETTLE_SECONDS", "900"),
+            ("CALL_RECORD", "standard"),
+        ])
         .collect();
     let handler = bench.handler(&changes);
     for (n, outcome) in [
@@ -60,6 +65,11 @@ async fn calls_of_the_code() -> Vec<Exchange> {
     }
     // One is deferred, and the others are looked at again.
     assert_eq!((bench.exceptions().len(), bench.deferred().len()), (1, 5));
+    // Those that settle are described, and found by it.
+    let mut work = Work::of(&bench);
+    while bench.world.wire.count(Service::DynamoDb, "BatchWriteItem") == 0 {
+        assert!(work.deliver(&handler).await > 0, "no call was described");
+    }
     bench.world.wire.exchanges()
 }
 
@@ -107,6 +117,7 @@ fn asked_for(call: &Exchange, grants: &mut BTreeSet<(String, String)>) {
             grant("dynamodb:PutItem", "LedgerTable.Arn");
             grant("dynamodb:PutItem", AUDIT_TABLE);
         }
+        (Service::DynamoDb, "BatchWriteItem") => grant("dynamodb:BatchWriteItem", CATALOG_TABLE),
         (Service::DynamoDb, "Query") => grant("dynamodb:Query", "LedgerTable.Arn"),
         (Service::Sqs, "SendMessage") => {
             grant("sqs:SendMessage", "WorkQueue.Arn");
@@ -114,6 +125,7 @@ fn asked_for(call: &Exchange, grants: &mut BTreeSet<(String, String)>) {
         }
         (Service::SecretsManager, "GetSecretValue") => {
             grant("secretsmanager:GetSecretValue", SECRET);
+            grant("secretsmanager:GetSecretValue", "CatalogKey");
             grant("kms:Decrypt", SECRET_KEY);
         }
         other => panic!("nobody thought of the permission for {other:?}"),
@@ -123,6 +135,10 @@ fn asked_for(call: &Exchange, grants: &mut BTreeSet<(String, String)>) {
 /// The audit table by its name, as the role has it: the table's policy names the role.
 const AUDIT_TABLE: &str =
     "arn:${AWS::Partition}:dynamodb:${AWS::Region}:${AWS::AccountId}:table/${AWS::StackName}-AuditTable-*";
+
+/// The catalog's table, for the same reason.
+const CATALOG_TABLE: &str =
+    "arn:${AWS::Partition}:dynamodb:${AWS::Region}:${AWS::AccountId}:table/${AWS::StackName}-CatalogTable-*";
 
 /// Statements for what Lambda does in the function's name, and the function itself never does.
 const FOR_LAMBDA: [&str; 4] = [

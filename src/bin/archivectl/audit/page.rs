@@ -6,27 +6,32 @@ use recording_archiver::ops::audit::Audit;
 use recording_archiver::ops::custody::{self, Custody};
 
 use super::told::{capitalised, files_read, not_archived, particulars, sealed, state, with_before};
-use crate::html::{self, cards, escape};
+use crate::html::{self, cards, escape, figures, texts};
 use crate::words::{Zone, exact_bytes};
 
 /// Returns the page for people.
 pub(super) fn page(audit: &Audit, now: Timestamp, zone: &Zone) -> String {
-    let mut body = format!(
+    let body = format!(
         "<p class=\"dim\">Made by archivectl at {} from audit, ledger and files.</p>\n{}",
         zone.second(now),
-        verdict(audit)
+        custody(audit, zone, "h2")
     );
+    let subject = format!("of conversation {}", audit.conversation);
+    html::page("Chain of custody", &subject, &body)
+}
+
+/// Returns the chain of custody as a part of a page, with headings of this `rank`.
+pub(crate) fn custody(audit: &Audit, zone: &Zone, rank: &str) -> String {
+    let mut body = verdict(audit);
     for custody in &audit.custodies {
-        body.push_str(&section(audit, custody, zone));
+        body.push_str(&section(audit, custody, zone, rank));
     }
     for chain in &audit.accesses {
         let heading = escape(capitalised(&chain.name.to_string()));
-        body.push_str(&format!("<h2>{heading}</h2>\n"));
+        body.push_str(&format!("<{rank}>{heading}</{rank}>\n"));
         body.push_str(&events(audit, &chain.events, None, zone));
     }
-    body.push_str(HOW_TO_CHECK);
-    let subject = format!("of conversation {}", audit.conversation);
-    html::page("Chain of custody", &subject, &body)
+    body + &how_to_check(rank)
 }
 
 /// Returns the verdict of the page: green only where the files were read back, too.
@@ -81,9 +86,9 @@ fn proof(audit: &Audit, key: &str) -> String {
 }
 
 /// Returns the section of the page about one recording.
-fn section(audit: &Audit, custody: &Custody, zone: &Zone) -> String {
+fn section(audit: &Audit, custody: &Custody, zone: &Zone, rank: &str) -> String {
     let mut html = format!(
-        "<h2>{}: {}</h2>\n",
+        "<{rank}>{}: {}</{rank}>\n",
         escape(capitalised(&custody::named(&custody.recording))),
         escape(state(custody))
     );
@@ -104,7 +109,16 @@ fn section(audit: &Audit, custody: &Custody, zone: &Zone) -> String {
         })
         .collect();
     if !files.is_empty() {
-        html.push_str(&cards(&["Object", "Size", "SHA-256", "Read back"], &files));
+        html.push_str(&cards(
+            "Files",
+            &[
+                texts("Object"),
+                figures("Size"),
+                texts("SHA-256"),
+                texts("Read back"),
+            ],
+            &files,
+        ));
     }
     let counted = custody.record.as_ref().map(|record| record.seq);
     html.push_str(&events(audit, &custody.events, counted, zone));
@@ -143,7 +157,9 @@ fn events(audit: &Audit, events: &[AuditEvent], counted: Option<u64>, zone: &Zon
     if let Some(counted) = counted.filter(|counted| *counted > last) {
         rows.push(missing(last + 1, counted));
     }
-    cards(&["#", &format!("Time ({zone})"), "Event", ""], &rows)
+    let time = format!("Time ({zone})");
+    let columns = [texts("#"), texts(&time), texts("Event"), texts("")];
+    cards("Events in order of their chain", &columns, &rows)
 }
 
 fn event_row(audit: &Audit, event: &AuditEvent, before: Option<&AuditEvent>, zone: &Zone) -> Vec<String> {
@@ -167,8 +183,11 @@ fn event_row(audit: &Audit, event: &AuditEvent, before: Option<&AuditEvent>, zon
     ]
 }
 
-const HOW_TO_CHECK: &str = "<h2>How to check this yourself</h2>\n\
-<p>An object: download it and run <code>sha256sum</code>; the result is the SHA-256 above, and stands in the object's tag \
+fn how_to_check(rank: &str) -> String {
+    format!("<{rank}>How to check this yourself</{rank}>\n{HOW_TO_CHECK}")
+}
+
+const HOW_TO_CHECK: &str = "<p>An object: download it and run <code>sha256sum</code>; the result is the SHA-256 above, and stands in the object's tag \
 <code>sha256</code> too.</p>\n\
 <p>An event: take its item from the audit table, leave <code>eventHash</code> out, write the rest as JSON with sorted keys and \
 without spaces; the SHA-256 of that text is its <code>eventHash</code>, and stands as <code>prevEventHash</code> in the event \

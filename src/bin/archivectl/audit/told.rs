@@ -37,7 +37,7 @@ pub(super) fn files_read(audit: &Audit) -> String {
 /// Says what became of the files.
 fn files_alone(audit: &Audit) -> String {
     match &audit.proven {
-        None => "no file was read back (--no-read)".to_owned(),
+        None => "no file was read back".to_owned(),
         Some(proven) => {
             let read = match proven.len() {
                 0 if !audit.gone.is_empty() => "no file was read back".to_owned(),

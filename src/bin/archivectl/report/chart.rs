@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::html::escape;
+use crate::html::{escape, figures, table, texts};
 use crate::words::{bytes, count};
 
 const WIDTH: f64 = 720.0;
@@ -37,6 +37,14 @@ impl Unit {
         }
     }
 
+    /// Returns the head of a column of such values.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Count => "Number",
+            Self::Bytes => "Size",
+        }
+    }
+
     fn words(self, value: u64) -> String {
         match self {
             Self::Count => count(value),
@@ -45,20 +53,32 @@ impl Unit {
     }
 }
 
-/// Draws upright bars, one for each label.
+/// Draws upright bars, one for each label, with the figures in a table behind them. `what` says what they show.
+pub(super) fn bars(what: &str, label: &str, values: &[(String, u64)], unit: Unit) -> String {
+    let rows: Vec<_> = values
+        .iter()
+        .map(|(label, value)| vec![escape(label), escape(unit.words(*value))])
+        .collect();
+    let what = escape(what);
+    format!(
+        "<figure>{}<figcaption>{what}</figcaption></figure>\n<details><summary>Figures: {what}</summary>{}</details>\n",
+        picture(&what, values, unit),
+        table(&what, &[texts(label), figures(unit.name())], &rows)
+    )
+}
+
 #[expect(
     clippy::cast_precision_loss,
     reason = "a picture shows no more than three digits"
 )]
-pub(super) fn bars(what: &str, bars: &[(String, u64)], unit: Unit) -> String {
+fn picture(what: &str, bars: &[(String, u64)], unit: Unit) -> String {
     let most = bars.iter().map(|(_, value)| *value).max().unwrap_or_default();
     let (name, size) = unit.fitting(most);
     let top = round_up(most.div_ceil(size)) * size;
     let (width, height) = (WIDTH - LEFT, HEIGHT - TOP - BOTTOM);
     let slot = width / bars.len().max(1) as f64;
     let mut svg = format!(
-        "<figure class=\"wide\"><svg class=\"chart\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-label=\"{}\">\n",
-        escape(what)
+        "<div class=\"wide\"><svg class=\"chart\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-label=\"{what}\">\n"
     );
     for line in [0, 1, 2] {
         let value = top / 2 * line;
@@ -97,7 +117,7 @@ pub(super) fn bars(what: &str, bars: &[(String, u64)], unit: Unit) -> String {
             );
         }
     }
-    svg.push_str("</svg></figure>\n");
+    svg.push_str("</svg></div>");
     svg
 }
 
@@ -106,7 +126,7 @@ pub(super) fn bars(what: &str, bars: &[(String, u64)], unit: Unit) -> String {
     clippy::cast_precision_loss,
     reason = "a picture shows no more than three digits"
 )]
-pub(super) fn shares(heads: [&str; 3], rows: &[(String, u64)]) -> String {
+pub(super) fn shares(caption: &str, heads: [&str; 3], rows: &[(String, u64)]) -> String {
     let sum: u64 = rows.iter().map(|(_, value)| value).sum();
     let rows: Vec<_> = rows
         .iter()
@@ -120,7 +140,8 @@ pub(super) fn shares(heads: [&str; 3], rows: &[(String, u64)]) -> String {
             vec![escape(label), count(*value), bar]
         })
         .collect();
-    crate::html::table(&heads, &rows)
+    let [label, number, share] = heads;
+    table(caption, &[texts(label), figures(number), texts(share)], &rows)
 }
 
 /// Returns the next even number of one leading digit, so that half of it is a round number, too.
@@ -156,7 +177,7 @@ mod tests {
 
     #[test]
     fn a_chart_of_nothing_is_a_chart() {
-        assert!(bars("none", &[], Unit::Bytes).contains("</svg>"));
-        assert!(!shares(["a", "b", "c"], &[("x".to_owned(), 0)]).contains("NaN"));
+        assert!(bars("none", "day", &[], Unit::Bytes).contains("</svg>"));
+        assert!(!shares("none", ["a", "b", "c"], &[("x".to_owned(), 0)]).contains("NaN"));
     }
 }

@@ -2,13 +2,17 @@
 
 mod chart;
 mod level;
+mod listed;
 mod page;
 
 use std::path::PathBuf;
 
-use recording_archiver::ops::report::{Day, Figures, Lengths, NEAR, Report, report};
+use recording_archiver::ops::report::{
+    Behind, Compared, Day, Figures, Lengths, NEAR, Report, Request, report,
+};
 use recording_archiver::ops::{Error, Listener, Session, Verdict};
 
+use self::listed::List;
 use crate::args::{ARCHIVED, Days};
 use crate::html;
 use crate::out::Out;
@@ -18,42 +22,88 @@ use crate::words::{self, Zone, bytes, count, counted};
 /// Report what days brought: recordings and bytes, how they ended, how long it took, what failed, what is urgent.
 ///
 /// Counts what was archived in these days, and what is not archived and was last worked on in them. Reads ledger and
-/// audit, and checks each audit chain on the way; the objects are read back by `archivectl verify`.
+/// audit, and checks each audit chain on the way; the objects are read back by `archivectl verify`. What the archiver
+/// never saw is not in the audit: --genesys asks Genesys for the conversations that began in these days, as reconcile
+/// does.
 #[derive(Debug, clap::Args)]
 #[command(mut_arg("from", |from| from.help(ARCHIVED)), after_help = "\
 Examples:
   # a page
   archivectl report --from 2026-03-01 --to 2026-03-31 --html march.html
+  # what Genesys recorded, and the locks as they are now
+  archivectl report --from 2026-03-01 --genesys --locks --html march.html
   # for programs
   archivectl report --from 2026-03-01 --to 2026-03-31 --json
 
-Exit code 1: an audit chain is not whole.")]
+Exit code 1: an audit chain is not whole, or with --genesys something is missing.")]
 pub(crate) struct Args {
     #[command(flatten)]
     days: Days,
     /// Write a page for people into this file; - is stdout.
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
+    /// Name the organisation in the page's title. Default: the audit table's name.
+    #[arg(long, value_name = "NAME", requires = "html")]
+    organisation: Option<String>,
+    /// Compare with the lists of Genesys: what was recorded there, archived, and missing.
+    #[arg(long)]
+    genesys: bool,
+    /// Ask S3 for lock and legal hold of each file as they are now: a request for each.
+    #[arg(long)]
+    locks: bool,
+    /// Write a line for each recording behind the figures into this new file, as comma-separated values.
+    #[arg(long, value_name = "FILE")]
+    ids: Option<PathBuf>,
 }
 
 /// Number of reasons and deadlines in the text; the page and `--json` have more.
 const SHOWN: usize = 5;
 
-/// The variables that it cannot do without.
-pub(crate) const NEEDS: &[&str] = &["AUDIT_TABLE_NAME", "LEDGER_TABLE_NAME"];
+impl Args {
+    /// Returns the variables that it cannot do without.
+    pub(crate) fn needs(&self) -> &'static [&'static str] {
+        const ALL: &[&str] = &[
+            "AUDIT_TABLE_NAME",
+            "LEDGER_TABLE_NAME",
+            "S3_BUCKET_NAME",
+            "GENESYS_SECRET_ID",
+        ];
+        match (self.genesys, self.locks) {
+            (true, _) => ALL,
+            (false, true) => &ALL[..3],
+            (false, false) => &ALL[..2],
+        }
+    }
+}
 
 pub(crate) async fn run(args: &Args, session: &Session, out: &Out) -> Result<Verdict, Error> {
     let range = args.days.required(session.now())?;
     let progress = out.progress("report");
-    let listener = |event| progress.hear(event, |()| {});
-    let made = report(session, range, Listener::new(&listener)).await;
+    let request = Request {
+        range,
+        genesys: args.genesys,
+        locks: args.locks,
+    };
+    let list = args.ids.as_deref().map(List::begin).transpose()?;
+    let show = |behind: Behind| {
+        if let Some(list) = &list {
+            list.add(&behind);
+        }
+    };
+    let listener = |event| progress.hear(event, show);
+    let made = report(session, request, Listener::new(&listener)).await;
     progress.finish();
     if made.as_ref().is_err_and(Error::is_interruption) {
         out.note("interrupted: half a report says the wrong thing, so there is none".to_owned());
     }
     let made = made?;
+    if let Some(list) = list {
+        out.note(format!("written: {}", list.publish()?));
+    }
     if let Some(path) = &args.html {
-        let page = page::page(&made, session.now(), out.zone());
+        let table = || format!("audit table {}", session.audit_table());
+        let organisation = args.organisation.clone().unwrap_or_else(table);
+        let page = page::page(&made, &organisation, session.now(), out.zone());
         if html::is_stdout(path) {
             out.raw(page.as_bytes());
             return Ok(made.figures.verdict());
@@ -130,6 +180,9 @@ fn text(figures: &Figures, zone: &Zone) -> Text {
             NEAR.as_hours() / 24
         ));
     }
+    if let Some(compared) = &figures.genesys {
+        text = by_genesys(text.line(), compared);
+    }
     let (text, chains) = (text.line(), count(figures.chains));
     match figures.broken_chains {
         0 if figures.chains == 0 => text
@@ -142,6 +195,22 @@ fn text(figures: &Figures, zone: &Zone) -> Text {
                 format!("audit       {} of {chains} chains are not whole", count(broken)),
             )
             .add(": run archivectl verify"),
+    }
+}
+
+fn by_genesys(text: Text, compared: &Compared) -> Text {
+    let text = text.add(format!(
+        "Genesys     {} recorded, {} archived, {} not yet",
+        counted(compared.recorded, "conversation", "conversations"),
+        count(compared.archived),
+        count(compared.waiting)
+    ));
+    match compared.findings() {
+        0 => text.add(", none missing"),
+        _ => text
+            .add(", ")
+            .style(BAD, format!("{} missing", count(compared.missing)))
+            .add(": archivectl reconcile names each"),
     }
 }
 
@@ -161,7 +230,8 @@ mod tests {
     use std::collections::BTreeMap;
 
     use recording_archiver::domain::days::Range;
-    use recording_archiver::ops::report::Deadline;
+    use recording_archiver::ops::reconcile::Reason;
+    use recording_archiver::ops::report::{Deadline, Month};
 
     use super::*;
 
@@ -212,8 +282,47 @@ mod tests {
                 deadlines: (1..=7).map(deadline).collect(),
                 chains: 11,
                 broken_chains: 1,
+                recordings_by_state: BTreeMap::from([(
+                    "failed",
+                    ["c0000000-0000-4000-8000-000000000001/-".to_owned()].into(),
+                )]),
+                months: months(),
+                genesys: Some(compared()),
                 ..Figures::of(range)
             },
+        }
+    }
+
+    fn months() -> Vec<Month> {
+        vec![Month {
+            month: "2026-03".to_owned(),
+            files: 3,
+            governance: 2,
+            unlocked: 1,
+            first_end: Some("2033-03-01T10:00:00Z".parse().unwrap()),
+            last_end: Some("2033-03-02T10:00:00Z".parse().unwrap()),
+            holds: Some(1),
+            ..Month::default()
+        }]
+    }
+
+    fn compared() -> Compared {
+        Compared {
+            listed: 7,
+            recorded: 5,
+            archived: 3,
+            waiting: 1,
+            missing: 1,
+            reasons: BTreeMap::from([
+                (Reason::Archived, 3),
+                (Reason::TooEarly, 1),
+                (Reason::NeverSeen, 1),
+            ]),
+            conversations: BTreeMap::from([(
+                "never_seen",
+                ["c0000000-0000-4000-8000-000000000009".to_owned()].into(),
+            )]),
+            ..Compared::default()
         }
     }
 
@@ -226,7 +335,8 @@ mod tests {
             format!("{}\n{}", days.join("\n"), text(&made.figures, &utc).plain())
         );
         // The style is the same on each page.
-        let page = page::page(&made, "2026-03-03T10:00:00Z".parse().unwrap(), &utc);
+        let now = "2026-03-03T10:00:00Z".parse().unwrap();
+        let page = page::page(&made, "Example & Co", now, &utc);
         let (before, rest) = page.split_once("<meta http-equiv").unwrap();
         let (_, after) = rest.split_once("</style>").unwrap();
         insta::assert_snapshot!("page", format!("{before}{after}"));
@@ -237,7 +347,8 @@ mod tests {
         let mut nothing = report();
         (nothing.figures.chains, nothing.figures.broken_chains) = (0, 0);
         let utc = Zone::parse("UTC").unwrap();
-        let page = page::page(&nothing, "2026-03-03T10:00:00Z".parse().unwrap(), &utc);
+        let now = "2026-03-03T10:00:00Z".parse().unwrap();
+        let page = page::page(&nothing, "Example & Co", now, &utc);
         assert!(
             page.contains("nothing is proven") && !page.contains("all whole"),
             "{page}"

@@ -66,6 +66,9 @@ fn details(conversation: &Conversation, ended: bool) -> Value {
         "originatingDirection": conversation.direction,
         "participants": [customer(conversation, ended), agent(conversation, ended)],
     });
+    if let Some(participants) = &conversation.participants {
+        details["participants"] = participants.clone();
+    }
     if let Some(end) = conversation.end.filter(|_| ended && !conversation.acw_open) {
         details["conversationEnd"] = time(end).into();
     }

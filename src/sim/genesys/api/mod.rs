@@ -5,6 +5,7 @@ mod calls;
 mod conversations;
 mod details;
 mod interactions;
+mod names;
 mod organisation;
 mod orphans;
 mod token;
@@ -56,6 +57,10 @@ pub(super) fn router(shared: Shared) -> Router {
             "/organizations/limits/namespaces/{namespace}/defaults",
             get(organisation::default_limits),
         )
+        .route("/users", get(names::users))
+        .route("/routing/queues", get(names::queues))
+        .route("/routing/wrapupcodes", get(names::wrap_up_codes))
+        .route("/authorization/divisions", get(names::divisions))
         .route("/notifications/availabletopics", get(organisation::topics))
         .route("/recordings/interactions/{id}", get(interactions::interaction))
         .route(
@@ -112,6 +117,10 @@ pub(super) fn classify(parts: &Parts) -> Option<(Service, String)> {
         ["orphanrecordings", _] => "orphan",
         ["organizations", "limits", "namespaces", ..] => "limits",
         ["notifications", "availabletopics"] => "topics",
+        ["users"] => "users",
+        ["routing", "queues"] => "queues",
+        ["routing", "wrapupcodes"] => "wrapupcodes",
+        ["authorization", "divisions"] => "divisions",
         ["recordings", "interactions", _] => "interaction",
         ["recordings", "interactions", _, "download"] => "interaction-download",
         ["analytics", "conversations", "details", rest @ ..] => match rest {

@@ -1,0 +1,166 @@
+//! The page on which people listen: a server on loopback, which nobody else reaches and which ends with its reader.
+
+mod answer;
+mod call;
+mod quiet;
+mod range;
+mod routes;
+mod search;
+mod state;
+
+use std::convert::Infallible;
+use std::io::IsTerminal as _;
+use std::net::Ipv4Addr;
+use std::pin::Pin;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use jiff::SignedDuration;
+use recording_archiver::domain::recording::ConversationId;
+use recording_archiver::ops::play::{Call, Figures};
+use recording_archiver::ops::{Error, Kind, Session};
+use serde::Serialize;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc;
+
+use crate::args;
+use crate::out::Out;
+use crate::text::{HEAD, Text};
+use crate::verify;
+use state::Site;
+pub(crate) use state::{Form, Found, Search};
+
+/// Most connections and checks at a time.
+const MOST: usize = 64;
+/// Time in which a request has to come.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Arguments of every page.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct SiteArgs {
+    /// Close the page after this time without a request: 30s, 15m or 2h.
+    #[arg(long, value_name = "TIME", default_value = "30m", value_parser = args::span)]
+    close_after: SignedDuration,
+}
+
+/// What a page shows.
+pub(crate) enum Shown<'a> {
+    /// One call.
+    Call(ConversationId, Arc<Call<'a>>),
+    /// A search, with the fields that it begins with.
+    Search(&'a Search<'a>, Form),
+}
+
+/// Shows a page until Ctrl-C, or until nobody asked for anything for some time. Returns what became of the calls.
+pub(crate) async fn serve<'a>(
+    (session, out): (&'a Session, &'a Out),
+    args: &SiteArgs,
+    reason: &str,
+    shown: Shown<'a>,
+) -> Result<Figures, Error> {
+    let listening = async {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        let port = listener.local_addr()?.port();
+        Ok((listener, port))
+    };
+    let (listener, port) = listening.await.map_err(|error: std::io::Error| broken(&error))?;
+    let (jobs, mut ahead) = mpsc::unbounded_channel();
+    let authority = format!("{}:{port}", Ipv4Addr::LOCALHOST);
+    let mut site = Site::new((session, out.zone()), authority, reason, jobs);
+    let below = match shown {
+        Shown::Call(conversation, call) => {
+            site.add(conversation, call).await;
+            format!("call/{conversation}")
+        }
+        Shown::Search(search, form) => {
+            site.search = Some(search);
+            site.form = form.into();
+            String::new()
+        }
+    };
+    report(&site, out).await;
+    announce(&format!("http://{}/{}/{below}", site.authority, site.token), out);
+    let idle = args.close_after.unsigned_abs();
+    let mut work: FuturesUnordered<Pin<Box<dyn Future<Output = ()> + '_>>> = FuturesUnordered::new();
+    loop {
+        tokio::select! {
+            accepted = listener.accept(), if work.len() < MOST => {
+                let (stream, _) = accepted.map_err(|error| broken(&error))?;
+                work.push(Box::pin(connection(&site, stream)));
+            }
+            Some((call, track)) = ahead.recv() => work.push(Box::pin(async move { call.check(&track).await })),
+            Some(()) = work.next() => report(&site, out).await,
+            () = session.interruption() => break,
+            () = site.quiet.lasts(idle) => {
+                out.note(Text::new("closed: nobody asked for anything for a while"));
+                break;
+            }
+        }
+    }
+    drop(work);
+    report(&site, out).await;
+    Ok(site.figures().await)
+}
+
+fn broken(error: &std::io::Error) -> Error {
+    Error::new(
+        Kind::Output,
+        format!("the page cannot be shown on 127.0.0.1: {error}"),
+    )
+}
+
+/// Answers the requests of one connection. A browser that goes away in the middle of an answer breaks nothing.
+async fn connection(site: &Site<'_>, stream: TcpStream) {
+    let service = service_fn(|request: hyper::Request<Incoming>| {
+        let answer = Box::pin(routes::answer(site, request));
+        async move { Ok::<_, Infallible>(answer.await) }
+    });
+    let mut server = http1::Builder::new();
+    server.timer(TokioTimer::new()).header_read_timeout(PATIENCE);
+    // There is nobody to tell.
+    let _ = server.serve_connection(TokioIo::new(stream), service).await;
+}
+
+/// Reports the findings that are new.
+async fn report(site: &Site<'_>, out: &Out) {
+    for finding in site.fresh().await {
+        out.item(&finding, || verify::finding(&finding));
+    }
+}
+
+/// Says where the page is, and opens it for somebody at a terminal.
+fn announce(url: &str, out: &Out) {
+    #[derive(Serialize)]
+    struct Item<'a> {
+        url: &'a str,
+    }
+    out.item(&Item { url }, || {
+        Text::new("the page is at ")
+            .style(HEAD, url)
+            .add("; Ctrl-C closes it")
+    });
+    if out.is_json() || !std::io::stdout().is_terminal() {
+        return;
+    }
+    let opener = if cfg!(target_os = "macos") {
+        "open"
+    } else {
+        "xdg-open"
+    };
+    let mut command = Command::new(opener);
+    command
+        .arg(url)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    if command.spawn().is_err() {
+        out.note(Text::new("no browser was opened: open the page yourself"));
+    }
+}

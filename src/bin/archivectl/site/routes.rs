@@ -1,0 +1,199 @@
+//! From a request to its answer: first who may ask, then what for.
+
+use std::hint::black_box;
+use std::sync::Arc;
+
+use http_body_util::{BodyExt as _, Limited};
+use hyper::body::Incoming;
+use hyper::header::{self, HeaderName};
+use hyper::{Method, Request, Response, StatusCode};
+use recording_archiver::domain::recording::ConversationId;
+use recording_archiver::ops::play::{Call, Check, Track};
+use serde_json::json;
+
+use super::answer::{self, Body, set};
+use super::call;
+use super::range::{Span, span};
+use super::search;
+use super::state::Site;
+
+/// Longest form that is read, in bytes.
+const LONGEST_FORM: usize = 256 * 1024;
+
+/// Answers a request.
+pub(super) async fn answer(site: &Site<'_>, request: Request<Incoming>) -> Response<Body> {
+    // A page of another site whose name leads here has another host, and no way to learn the token.
+    let host = request.headers().get(header::HOST);
+    if host.is_none_or(|host| host.as_bytes() != site.authority.as_bytes()) {
+        return answer::text(StatusCode::FORBIDDEN, "this is not the host of the page");
+    }
+    let path = request.uri().path().to_owned();
+    let mut parts = path.split('/').skip(1);
+    if !parts.next().is_some_and(|token| same(token, &site.token)) {
+        return answer::text(StatusCode::NOT_FOUND, "not found");
+    }
+    site.quiet.end();
+    let parts: Vec<_> = parts.collect();
+    let read = matches!(*request.method(), Method::GET | Method::HEAD);
+    match *parts {
+        [""] if request.method() == Method::POST => sent(site, request).await,
+        _ if !read => {
+            let mut refused = answer::text(StatusCode::METHOD_NOT_ALLOWED, "not allowed");
+            set(&mut refused, header::ALLOW, "GET, HEAD");
+            refused
+        }
+        [""] => match site.search {
+            Some(find) => search::page(site, find).await,
+            None => answer::text(StatusCode::NOT_FOUND, "not found"),
+        },
+        ["call", conversation] => of_call(site, conversation).await,
+        [what, conversation, number] => of_file(site, &request, what, (conversation, number)).await,
+        ["state", conversation] => match open(site, conversation).await {
+            Some(call) => answer::json(&state(&call)),
+            None => answer::text(StatusCode::NOT_FOUND, "not found"),
+        },
+        _ => answer::text(StatusCode::NOT_FOUND, "not found"),
+    }
+}
+
+/// Compares two texts in a time that says nothing of where they differ.
+fn same(one: &str, other: &str) -> bool {
+    let pairs = one.bytes().zip(other.bytes());
+    let differences = pairs.fold(0, |found, (one, other)| black_box(found | (one ^ other)));
+    one.len() == other.len() && differences == 0
+}
+
+/// Remembers a search, and leads back to the page: so what was searched for stands in no URL, and going back to the
+/// page sends nothing again.
+async fn sent(site: &Site<'_>, request: Request<Incoming>) -> Response<Body> {
+    if site.search.is_none() {
+        return answer::text(StatusCode::NOT_FOUND, "not found");
+    }
+    let body = Limited::new(request.into_body(), LONGEST_FORM).collect().await;
+    let Ok(body) = body.map(http_body_util::Collected::to_bytes) else {
+        return answer::text(StatusCode::PAYLOAD_TOO_LARGE, "the form is too long");
+    };
+    let fields = url::form_urlencoded::parse(&body).into_owned();
+    search::remember(site, fields.collect());
+    let mut answer = answer::empty(StatusCode::SEE_OTHER);
+    set(&mut answer, header::LOCATION, &format!("/{}/", site.token));
+    answer
+}
+
+async fn open<'a>(site: &Site<'a>, conversation: &str) -> Option<Arc<Call<'a>>> {
+    let conversation = ConversationId::parse(conversation).ok()?;
+    site.call(conversation).await.ok()
+}
+
+async fn of_call(site: &Site<'_>, conversation: &str) -> Response<Body> {
+    let Ok(conversation) = ConversationId::parse(conversation) else {
+        return answer::text(StatusCode::NOT_FOUND, "not found");
+    };
+    let described = async {
+        let call = site.call(conversation).await?;
+        let described = call.describe().await?;
+        Ok(call::page(site, conversation, &call, &described))
+    };
+    match described.await {
+        Ok(page) => page,
+        Err(error) => call::failed(site, conversation, &error),
+    }
+}
+
+async fn of_file(
+    site: &Site<'_>,
+    request: &Request<Incoming>,
+    what: &str,
+    (conversation, number): (&str, &str),
+) -> Response<Body> {
+    let call = open(site, conversation).await;
+    let file = call.and_then(|call| {
+        let track = call.tracks().get(number.parse::<usize>().ok()?)?.clone();
+        Some((call, track))
+    });
+    match (what, file) {
+        ("media", Some((call, track))) => media(site, request, &call, &track).await,
+        ("download", Some((call, track))) => download(site, request, &call, &track).await,
+        _ => answer::text(StatusCode::NOT_FOUND, "not found"),
+    }
+}
+
+/// Answers with the bytes of a file for a player, and has the whole of it checked.
+async fn media<'a>(
+    site: &Site<'a>,
+    request: &Request<Incoming>,
+    call: &Arc<Call<'a>>,
+    track: &Arc<Track>,
+) -> Response<Body> {
+    let stored = &track.file.stored;
+    let (tag, size) = (format!("\"{}\"", stored.sha256), stored.size_bytes);
+    let value = |name: HeaderName| request.headers().get(name)?.to_str().ok();
+    let span = span(value(header::RANGE), value(header::IF_RANGE), &tag, size);
+    let (status, range, length) = match span {
+        Span::Whole => (StatusCode::OK, None, size),
+        Span::Part(first, last) => (StatusCode::PARTIAL_CONTENT, Some((first, last)), last - first + 1),
+        Span::Beyond => {
+            let mut refused = answer::empty(StatusCode::RANGE_NOT_SATISFIABLE);
+            set(&mut refused, header::CONTENT_RANGE, &format!("bytes */{size}"));
+            return refused;
+        }
+    };
+    let mut answer = match request.method() {
+        &Method::HEAD => answer::empty(status),
+        _ => match call.listen(track, range).await {
+            Ok(reading) => {
+                if track.begin_check() {
+                    // The receiver lives as long as the server.
+                    let _ = site.jobs.send((call.clone(), track.clone()));
+                }
+                answer::file(status, "", reading, site.quiet.clone())
+            }
+            Err(error) => return answer::text(StatusCode::BAD_GATEWAY, &error.to_string()),
+        },
+    };
+    set(&mut answer, header::CONTENT_TYPE, call::media(track).1);
+    set(&mut answer, header::ACCEPT_RANGES, "bytes");
+    set(&mut answer, header::ETAG, &tag);
+    set(&mut answer, header::CONTENT_LENGTH, &length.to_string());
+    if let Some((first, last)) = range {
+        let range = format!("bytes {first}-{last}/{size}");
+        set(&mut answer, header::CONTENT_RANGE, &range);
+    }
+    answer
+}
+
+/// Answers with a file to keep, whose last bytes only come if all of them are those that were archived.
+async fn download(
+    site: &Site<'_>,
+    request: &Request<Incoming>,
+    call: &Call<'_>,
+    track: &Arc<Track>,
+) -> Response<Body> {
+    const KIND: &str = "application/octet-stream";
+    let mut answer = match request.method() {
+        &Method::HEAD => answer::empty(StatusCode::OK),
+        _ => match call.download(track).await {
+            Ok(reading) => answer::file(StatusCode::OK, KIND, reading, site.quiet.clone()),
+            Err(error) => return answer::text(StatusCode::BAD_GATEWAY, &error.to_string()),
+        },
+    };
+    let length = track.file.stored.size_bytes.to_string();
+    let attachment = format!("attachment; filename=\"{}\"", track.name());
+    set(&mut answer, header::CONTENT_TYPE, KIND);
+    set(&mut answer, header::CONTENT_LENGTH, &length);
+    set(&mut answer, header::CONTENT_DISPOSITION, &attachment);
+    answer
+}
+
+/// Returns what is known of each file, in words.
+fn state(call: &Call<'_>) -> serde_json::Value {
+    let tracks = call.tracks().iter();
+    let files = tracks.map(|track| {
+        let (class, text) = call::check(track);
+        let check = track.check();
+        let busy = matches!(check, Check::Running(_));
+        let done = matches!(check, Check::Matches | Check::Differs(_) | Check::Failed(_));
+        json!({"class": class, "text": text, "busy": busy, "done": done})
+    });
+    json!({"files": files.collect::<Vec<_>>()})
+}

@@ -1,0 +1,135 @@
+//! What the page's server knows: who may ask, which calls are open, and what was searched for.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use futures_util::future::LocalBoxFuture;
+use recording_archiver::domain::recording::ConversationId;
+use recording_archiver::ops::find::Hit;
+use recording_archiver::ops::finding::Finding;
+use recording_archiver::ops::play::{self, Call, Figures, Request, Track};
+use recording_archiver::ops::{Error, Kind, Session};
+use tokio::sync::Mutex;
+use tokio::sync::mpsc::UnboundedSender;
+use uuid::Uuid;
+
+use super::quiet::Quiet;
+use crate::words::Zone;
+
+/// A search's fields as a form sends them: names and values.
+pub(crate) type Form = Vec<(String, String)>;
+
+/// Searches by a form.
+pub(crate) type Search<'a> = dyn Fn(Form) -> LocalBoxFuture<'a, Result<Found, Error>> + 'a;
+
+/// What a search found.
+#[derive(Debug)]
+pub(crate) struct Found {
+    /// Recordings.
+    pub(crate) hits: Vec<Hit>,
+    /// The mark after which the next ones begin; `None`: there are no more.
+    pub(crate) after: Option<String>,
+}
+
+/// A call that is open, and how many of its findings were shown.
+struct Opened<'a> {
+    call: Arc<Call<'a>>,
+    shown: usize,
+}
+
+/// A file that is to be checked as a whole.
+pub(super) type Job<'a> = (Arc<Call<'a>>, Arc<Track>);
+
+/// Everything that requests are answered from.
+pub(super) struct Site<'a> {
+    pub(super) session: &'a Session,
+    pub(super) zone: &'a Zone,
+    /// Host and port, as a browser names them.
+    pub(super) authority: String,
+    /// What a URL has to begin with.
+    pub(super) token: String,
+    pub(super) quiet: Quiet,
+    pub(super) jobs: UnboundedSender<Job<'a>>,
+    /// Why somebody listens.
+    pub(super) reason: String,
+    /// Where calls are found; `None`: only those are shown that are open.
+    pub(super) search: Option<&'a Search<'a>>,
+    /// The fields of the last search; none before the first.
+    pub(super) form: RefCell<Form>,
+    calls: Mutex<BTreeMap<ConversationId, Opened<'a>>>,
+}
+
+impl<'a> Site<'a> {
+    pub(super) fn new(
+        (session, zone): (&'a Session, &'a Zone),
+        authority: String,
+        reason: &str,
+        jobs: UnboundedSender<Job<'a>>,
+    ) -> Self {
+        Self {
+            session,
+            zone,
+            authority,
+            // 244 random bits.
+            token: format!("{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple()),
+            quiet: Quiet::new(),
+            jobs,
+            reason: reason.to_owned(),
+            search: None,
+            form: RefCell::default(),
+            calls: Mutex::default(),
+        }
+    }
+
+    /// Adds a call that is open.
+    pub(super) async fn add(&self, conversation: ConversationId, call: Arc<Call<'a>>) {
+        self.calls
+            .lock()
+            .await
+            .insert(conversation, Opened { call, shown: 0 });
+    }
+
+    /// Returns a call that is open, or opens it where calls are searched for.
+    pub(super) async fn call(&self, conversation: ConversationId) -> Result<Arc<Call<'a>>, Error> {
+        let mut calls = self.calls.lock().await;
+        if let Some(opened) = calls.get(&conversation) {
+            return Ok(opened.call.clone());
+        }
+        if self.search.is_none() {
+            return Err(Error::new(Kind::Usage, "another call was opened here"));
+        }
+        let request = Request {
+            conversation,
+            recording: None,
+            reason: self.reason.clone(),
+        };
+        let call = Arc::new(play::open(self.session, &request).await?);
+        let opened = Opened {
+            call: call.clone(),
+            shown: 0,
+        };
+        calls.insert(conversation, opened);
+        Ok(call)
+    }
+
+    /// Returns the findings that were not returned before.
+    pub(super) async fn fresh(&self) -> Vec<Finding> {
+        let mut fresh = Vec::new();
+        for opened in self.calls.lock().await.values_mut() {
+            let findings = opened.call.findings();
+            fresh.extend(findings.iter().skip(opened.shown).cloned());
+            opened.shown = findings.len();
+        }
+        fresh
+    }
+
+    /// Returns what became of the calls.
+    pub(super) async fn figures(&self) -> Figures {
+        let mut figures = Figures::default();
+        for opened in self.calls.lock().await.values() {
+            opened.call.count(&mut figures).await;
+        }
+        figures
+    }
+}

@@ -1,0 +1,370 @@
+//! Searches of the catalog for operators: the narrowest facet is read, page by page, and each of its items says whether
+//! the others hold too.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use futures_util::future::try_join_all;
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Span, Timestamp};
+
+use super::entry::{self, Entry, Key, Named, directory, moment, of_call, partition};
+use super::{Catalog, Item};
+use crate::aws::failed;
+use crate::clock::Deadline;
+use crate::domain::call::{CallRecord, Facet};
+use crate::domain::days::Range;
+use crate::domain::number::Number;
+use crate::error::Error;
+
+/// A value that calls must have.
+#[derive(Debug, Clone)]
+pub enum Wanted {
+    /// This agent, queue, wrap-up code or division, by id.
+    Id(Facet, String),
+    /// This number of a party.
+    Number(Number),
+}
+
+/// What calls must have beside the values of facets.
+#[derive(Debug, Clone, Default)]
+pub struct Filter {
+    /// `inbound` or `outbound`.
+    pub direction: Option<String>,
+    /// A kind of session, such as `voice`, or of recording, such as `audio`.
+    pub media: Option<String>,
+    /// The call lasted this long at least.
+    pub shortest: Option<Duration>,
+    /// The call lasted this long at most.
+    pub longest: Option<Duration>,
+}
+
+/// The recordings that were found.
+#[derive(Debug, Default)]
+pub struct Answer {
+    /// In order of the call's start.
+    pub entries: Vec<Entry>,
+    /// The mark after which a search for more begins; `None`: there are no more.
+    pub after: Option<String>,
+    /// Requests to DynamoDB.
+    pub requests: u64,
+}
+
+/// Items of a call.
+#[derive(Debug, Default)]
+pub struct Items(HashSet<Key>);
+
+impl Items {
+    /// Returns how many there are.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Returns whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+/// Items in a page.
+const PAGE: i32 = 1_000;
+
+/// A part of one partition.
+struct Page {
+    entries: Vec<Entry>,
+    /// There are more items after these.
+    more: bool,
+}
+
+/// One search.
+struct Search<'a> {
+    catalog: &'a Catalog,
+    wanted: &'a [(Facet, String)],
+    filter: &'a Filter,
+    range: Range,
+    most: usize,
+    answer: Answer,
+}
+
+impl Catalog {
+    /// Returns the first `most` recordings of calls that began on these days, have each wanted value and pass the
+    /// filter, after the mark of an earlier search.
+    pub async fn search(
+        &self,
+        range: Range,
+        wanted: &[Wanted],
+        filter: &Filter,
+        (after, most): (Option<&str>, usize),
+    ) -> Result<Answer, Error> {
+        let mut values = Vec::new();
+        for wanted in wanted {
+            values.push(match wanted {
+                Wanted::Id(facet, id) => (*facet, id.clone()),
+                Wanted::Number(number) => (Facet::Number, self.hashing().await?.number(number)),
+            });
+        }
+        let mut search = Search {
+            catalog: self,
+            wanted: &values,
+            filter,
+            range,
+            most,
+            answer: Answer::default(),
+        };
+        search.all(after).await?;
+        Ok(search.answer)
+    }
+
+    /// Returns all names of a facet's ids.
+    pub async fn names(&self, facet: Facet) -> Result<Vec<Named>, Error> {
+        let table = &self.config.table;
+        let items: Vec<Item> = self
+            .dynamodb
+            .query()
+            .table_name(table)
+            .key_condition_expression("facet = :facet")
+            .expression_attribute_values(":facet", AttributeValue::S(directory(facet)))
+            .into_paginator()
+            .items()
+            .send()
+            .collect::<Result<_, _>>()
+            .await
+            .map_err(|error| failed(&format!("reading names from the table {table}"), error))?;
+        items.into_iter().map(crate::aws::ledger::from_item).collect()
+    }
+
+    /// Returns a page of a partition, from one sort key to another.
+    async fn page(&self, facet: &str, from: &str, to: &str) -> Result<Page, Error> {
+        let table = &self.config.table;
+        let page = self
+            .dynamodb
+            .query()
+            .table_name(table)
+            .key_condition_expression("facet = :facet AND #at BETWEEN :from AND :to")
+            .expression_attribute_names("#at", "at")
+            .expression_attribute_values(":facet", AttributeValue::S(facet.to_owned()))
+            .expression_attribute_values(":from", AttributeValue::S(from.to_owned()))
+            .expression_attribute_values(":to", AttributeValue::S(to.to_owned()))
+            .limit(PAGE)
+            .send()
+            .await
+            .map_err(|error| failed(&format!("reading the catalog (table {table})"), error))?;
+        let entries = page.items.unwrap_or_default().into_iter();
+        Ok(Page {
+            entries: entries
+                .map(crate::aws::ledger::from_item)
+                .collect::<Result<_, _>>()?,
+            more: page.last_evaluated_key.is_some(),
+        })
+    }
+
+    /// Returns a page of the recordings whose calls began in the hour of `at`, after the mark of the last page, and
+    /// whether there are more.
+    pub async fn began(&self, at: Timestamp, after: Option<&str>) -> Result<(Vec<Entry>, bool), Error> {
+        let from = after.map_or_else(|| "0".to_owned(), |after| format!("{after}~"));
+        let page = self.page(&partition(Facet::Hour, "", at), &from, "~").await?;
+        Ok((page.entries, page.more))
+    }
+
+    /// Returns the items by hour of a call that began at `start`.
+    pub async fn of_call(&self, start: Timestamp, conversation: &str) -> Result<Vec<Entry>, Error> {
+        let (hour, call) = (partition(Facet::Hour, "", start), of_call(start, conversation));
+        let (mut from, to) = (call.clone(), format!("{call}~"));
+        let mut entries = Vec::new();
+        loop {
+            let page = self.page(&hour, &from, &to).await?;
+            entries.extend(page.entries);
+            match entries.last().filter(|_| page.more) {
+                Some(last) => from = format!("{}~", last.at),
+                None => return Ok(entries),
+            }
+        }
+    }
+
+    /// Returns all items of a conversation with these call records: those that are made of them, and those that were
+    /// made with another key or for another country.
+    pub async fn items(&self, calls: &[CallRecord]) -> Result<Items, Error> {
+        let mut keys = HashSet::new();
+        for call in calls {
+            let facts = call.facts(self.config.country);
+            let made = entry::of(call, &facts, self.hashing().await?);
+            keys.extend(made.iter().map(Entry::key));
+            let there = self.of_call(facts.start, &call.interaction_id).await?;
+            keys.extend(there.iter().flat_map(Entry::keys));
+        }
+        Ok(Items(keys))
+    }
+
+    /// Returns all items of a conversation whose call records cannot be read. Reads all of the table.
+    pub async fn search_items(&self, conversation: &str) -> Result<Items, Error> {
+        let table = &self.config.table;
+        let scan = self
+            .dynamodb
+            .scan()
+            .table_name(table)
+            .projection_expression("facet, #at")
+            .expression_attribute_names("#at", "at")
+            .filter_expression("interactionId = :id")
+            .expression_attribute_values(":id", AttributeValue::S(conversation.to_owned()));
+        let items: Vec<Item> = scan
+            .into_paginator()
+            .items()
+            .send()
+            .collect::<Result<_, _>>()
+            .await
+            .map_err(|error| failed(&format!("searching the catalog (table {table})"), error))?;
+        let text = |item: &Item, name: &str| Some(item.get(name)?.as_s().ok()?.clone());
+        let keys = items
+            .iter()
+            .filter_map(|item| Some((text(item, "facet")?, text(item, "at")?)));
+        Ok(Items(keys.collect()))
+    }
+
+    /// Removes items.
+    pub async fn remove(&self, items: Items, deadline: &Deadline) -> Result<(), Error> {
+        self.delete(items.0, deadline).await
+    }
+
+    /// Checks that the key of the hashes can be read.
+    pub async fn reach_key(&self) -> Result<(), Error> {
+        self.hashing().await.map(drop)
+    }
+
+    /// Checks whether a recording has an item in a partition.
+    async fn has(&self, facet: String, at: &str) -> Result<bool, Error> {
+        let table = &self.config.table;
+        let get = self.dynamodb.get_item().table_name(table);
+        let get = get.key("facet", AttributeValue::S(facet));
+        let get = get.key("at", AttributeValue::S(at.to_owned()));
+        let answer = get.send().await;
+        let answer =
+            answer.map_err(|error| failed(&format!("reading the catalog (table {table})"), error))?;
+        Ok(answer.item.is_some())
+    }
+}
+
+impl Search<'_> {
+    /// Reads month by month, or hour by hour where no value is wanted.
+    async fn all(&mut self, after: Option<&str>) -> Result<(), Error> {
+        let (mut start, end) = (self.range.start(), self.range.end());
+        if let Some(at) = after.and_then(|after| after.split('#').next()?.parse::<Timestamp>().ok()) {
+            start = start.max(at);
+        }
+        // A key begins with the moment and goes on, so that one that is just the moment stands before all of it.
+        let to = moment(end);
+        while start < end {
+            let begin = moment(start);
+            // No key goes on with this letter after a whole one.
+            let from = match after {
+                Some(after) if after >= begin.as_str() => format!("{after}~"),
+                _ => begin,
+            };
+            self.bucket(start, from, &to).await?;
+            if self.answer.after.is_some() {
+                return Ok(());
+            }
+            start = self.next(start);
+        }
+        Ok(())
+    }
+
+    /// Returns the beginning of the partitions after those of a moment.
+    fn next(&self, at: Timestamp) -> Timestamp {
+        let zoned = at.to_zoned_datetime(TimeZone::UTC);
+        let next = match self.wanted {
+            [] => at.checked_add(SignedDuration::from_hours(1)).map(|next| {
+                let past = next.as_second().rem_euclid(3_600);
+                Timestamp::from_second(next.as_second() - past).unwrap_or(Timestamp::MAX)
+            }),
+            _ => zoned
+                .first_of_month()
+                .and_then(|first| first.start_of_day())
+                .and_then(|first| first.checked_add(Span::new().months(1)))
+                .map(|next| next.timestamp()),
+        };
+        next.unwrap_or(Timestamp::MAX)
+    }
+
+    /// Reads the partitions that hold `start`.
+    async fn bucket(&mut self, start: Timestamp, mut from: String, to: &str) -> Result<(), Error> {
+        let keys: Vec<_> = match self.wanted {
+            [] => vec![partition(Facet::Hour, "", start)],
+            wanted => wanted
+                .iter()
+                .map(|(facet, value)| partition(*facet, value, start))
+                .collect(),
+        };
+        let pages = keys.iter().map(|key| self.catalog.page(key, &from, to));
+        let pages = try_join_all(pages).await?;
+        self.answer.requests += pages.len() as u64;
+        // The page that reaches furthest is of the narrowest facet.
+        let reach = |page: &Page| match page.entries.last() {
+            Some(last) if page.more => last.at.clone(),
+            _ => "~".to_owned(),
+        };
+        let narrowest = pages
+            .into_iter()
+            .enumerate()
+            .max_by_key(|(_, page)| (reach(page), std::cmp::Reverse(page.entries.len())));
+        let Some((narrowest, mut page)) = narrowest else {
+            return Ok(());
+        };
+        loop {
+            let more = page.more;
+            for entry in page.entries {
+                from = format!("{}~", entry.at);
+                if self.passes(&entry) && self.has_all(&entry, start).await? {
+                    if self.answer.entries.len() == self.most {
+                        let last = self.answer.entries.last();
+                        self.answer.after = last.map(|last| last.at.clone());
+                        return Ok(());
+                    }
+                    self.answer.entries.push(entry);
+                }
+            }
+            if !more {
+                return Ok(());
+            }
+            page = self.catalog.page(&keys[narrowest], &from, to).await?;
+            self.answer.requests += 1;
+        }
+    }
+
+    /// Checks whether a recording has each wanted value. Of a call with more values than its items carry, the catalog
+    /// is asked.
+    async fn has_all(&mut self, entry: &Entry, start: Timestamp) -> Result<bool, Error> {
+        for (facet, value) in self.wanted {
+            if entry.has(*facet, value) {
+                continue;
+            }
+            if !entry.cut {
+                return Ok(false);
+            }
+            self.answer.requests += 1;
+            let has = self.catalog.has(partition(*facet, value, start), &entry.at);
+            if !has.await? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    fn passes(&self, entry: &Entry) -> bool {
+        let filter = self.filter;
+        let is =
+            |wanted: &Option<String>, found: Option<&String>| wanted.is_none() || wanted.as_ref() == found;
+        let lasted = entry.end.map(|end| end.duration_since(entry.start));
+        let within = |bound: Option<Duration>, fits: fn(SignedDuration, SignedDuration) -> bool| {
+            bound.is_none_or(|bound| {
+                let bound = SignedDuration::try_from(bound).unwrap_or(SignedDuration::MAX);
+                lasted.is_some_and(|lasted| fits(lasted, bound))
+            })
+        };
+        let media = filter.media.as_ref();
+        is(&filter.direction, entry.direction.as_ref())
+            && media.is_none_or(|media| entry.media.contains(media))
+            && within(filter.shortest, |lasted, bound| lasted >= bound)
+            && within(filter.longest, |lasted, bound| lasted <= bound)
+    }
+}

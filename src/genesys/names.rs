@@ -1,0 +1,174 @@
+//! Names of users, queues, wrap-up codes and divisions, kept for the life of a container.
+//!
+//! They are asked for when a call is archived, as objects get renamed and deleted later.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+
+use serde::Deserialize;
+use tokio::sync::Mutex;
+
+use super::api::Api;
+use super::bounded::Bounded;
+use crate::clock::Deadline;
+use crate::domain::call::{Facts, Names};
+use crate::error::{Error, ErrorKind};
+
+/// A kind of thing with an id and a name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Kind {
+    Users,
+    Queues,
+    WrapUpCodes,
+    Divisions,
+}
+
+impl Kind {
+    pub(super) const ALL: [Self; 4] = [Self::Users, Self::Queues, Self::WrapUpCodes, Self::Divisions];
+
+    /// Returns the name of the kind in the call record.
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Users => "users",
+            Self::Queues => "queues",
+            Self::WrapUpCodes => "wrapUpCodes",
+            Self::Divisions => "divisions",
+        }
+    }
+
+    /// Returns the path of the list, and the permission that it needs.
+    pub(super) fn list(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Users => ("/api/v2/users", "none is documented"),
+            Self::Queues => ("/api/v2/routing/queues", "routing:queue:view"),
+            Self::WrapUpCodes => ("/api/v2/routing/wrapupcodes", "routing:wrapupCode:view"),
+            Self::Divisions => ("/api/v2/authorization/divisions", "none is documented"),
+        }
+    }
+}
+
+/// Ids in one request. The maximum is not documented; this many keep the URL below 2,000 characters.
+const MOST_IDS: usize = 40;
+/// Names that are kept. More than an organisation has; beyond it, all are asked for again.
+const MOST_KEPT: usize = 50_000;
+/// Longest name that is kept, in characters.
+const LONGEST_NAME: usize = 1_024;
+
+/// The names that were asked for so far.
+#[derive(Debug, Default)]
+pub(super) struct Known(Mutex<Kept>);
+
+#[derive(Debug, Default)]
+struct Kept {
+    /// `None`: Genesys knows no such thing.
+    names: HashMap<(Kind, String), Option<String>>,
+    denied: HashSet<Kind>,
+}
+
+#[derive(Deserialize)]
+struct Page {
+    entities: Option<Bounded<Vec<Entity>>>,
+}
+
+#[derive(Deserialize)]
+struct Entity {
+    id: Option<String>,
+    name: Option<String>,
+}
+
+impl Known {
+    /// Returns the names of the ids in a call. Ids of a kind that the OAuth client may not ask for have none, which is
+    /// logged once.
+    pub(super) async fn of(&self, api: &Api, facts: &Facts, deadline: &Deadline) -> Result<Names, Error> {
+        let mut kept = self.0.lock().await;
+        if kept.names.len() > MOST_KEPT {
+            kept.names.clear();
+        }
+        let mut names = Names::default();
+        for kind in Kind::ALL {
+            let ids = match kind {
+                Kind::Users => &facts.agents,
+                Kind::Queues => &facts.queues,
+                Kind::WrapUpCodes => &facts.wrapups,
+                Kind::Divisions => &facts.divisions,
+            };
+            if !kept.denied.contains(&kind) {
+                kept.ask(api, kind, ids, deadline).await?;
+            }
+            if kept.denied.contains(&kind) && !ids.is_empty() {
+                names
+                    .missing
+                    .insert(kind.as_str().to_owned(), "denied".to_owned());
+            }
+            let found = kept.found(kind, ids);
+            match kind {
+                Kind::Users => names.users = found,
+                Kind::Queues => names.queues = found,
+                Kind::WrapUpCodes => names.wrap_up_codes = found,
+                Kind::Divisions => names.divisions = found,
+            }
+        }
+        Ok(names)
+    }
+}
+
+impl Kept {
+    fn found(&self, kind: Kind, ids: &BTreeSet<String>) -> BTreeMap<String, String> {
+        let named = |id: &String| Some((id.clone(), self.names.get(&(kind, id.clone()))?.clone()?));
+        ids.iter().filter_map(named).collect()
+    }
+
+    /// Asks for the names that are not known yet.
+    async fn ask(
+        &mut self,
+        api: &Api,
+        kind: Kind,
+        ids: &BTreeSet<String>,
+        deadline: &Deadline,
+    ) -> Result<(), Error> {
+        let new = |id: &&String| !self.names.contains_key(&(kind, (*id).clone()));
+        let new: Vec<_> = ids.iter().filter(new).cloned().collect();
+        let (path, permission) = kind.list();
+        for ids in new.chunks(MOST_IDS) {
+            let size = MOST_IDS.to_string();
+            let mut query = vec![("pageSize", size.as_str())];
+            if kind == Kind::Users {
+                // The default leaves out former agents.
+                query.push(("state", "any"));
+            }
+            query.extend(ids.iter().map(|id| ("id", id.as_str())));
+            let what = format!("the names of {} {}", ids.len(), kind.as_str());
+            let answer = match api.get(path, &query, &what, deadline).await {
+                Ok(answer) => answer,
+                Err(error) if error.kind() == ErrorKind::Forbidden => {
+                    tracing::warn!(
+                        kind = kind.as_str(),
+                        permission,
+                        "Genesys answers 403 about names: call records hold ids without names. Grant the OAuth \
+                         client's role this permission"
+                    );
+                    self.denied.insert(kind);
+                    return Ok(());
+                }
+                Err(error) => return Err(error),
+            };
+            let Bounded(entities) = answer.json::<Page>(&what)?.entities.unwrap_or_default();
+            let named = entities
+                .into_iter()
+                .filter_map(|entity| Some((entity.id?, entity.name?)));
+            let named: HashMap<_, _> = named.collect();
+            for id in ids {
+                let name = named.get(id).map(|name| bounded(name));
+                self.names.insert((kind, id.clone()), name);
+            }
+        }
+        Ok(())
+    }
+}
+
+fn bounded(name: &str) -> String {
+    let mut kept: String = name.chars().take(LONGEST_NAME).collect();
+    if kept.len() < name.len() {
+        kept.push('…');
+    }
+    kept
+}

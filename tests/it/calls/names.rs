@@ -1,0 +1,99 @@
+//! Names of the ids in a call, as they were when it was archived.
+
+use recording_archiver::sim::genesys::{Conversation, Recording, Thing};
+use recording_archiver::sim::wire::{Fault, Service};
+use serde_json::{Value, json};
+
+use super::{CALL, DESCRIBING, read, settle_with};
+use crate::support::{Bench, CONVERSATION, call, invoke, job, sqs};
+use crate::work::Work;
+
+const AGENT: &str = "a0000000-0000-4000-8000-0000000000a1";
+const QUEUE: &str = "b0000000-0000-4000-8000-000000000001";
+
+async fn with_a_queue() -> Bench {
+    let bench = Bench::with_a_call().await;
+    bench.world.genesys.conversation(CONVERSATION, |conversation| {
+        conversation.queue = Some(QUEUE.to_owned());
+    });
+    bench
+}
+
+#[tokio::test]
+async fn former_agents_queues_wrap_up_codes_and_divisions_are_named() {
+    let bench = with_a_queue().await;
+    let genesys = &bench.world.genesys;
+    genesys.name(Thing::User, AGENT, "Anna Before", "deleted");
+    genesys.name(Thing::Queue, QUEUE, "Claims", "active");
+    settle_with(&bench, &[]).await;
+    let names = &read(&bench, CALL).await["names"];
+    assert_eq!(names["users"], json!({AGENT: "Anna Before"}));
+    assert_eq!(names["queues"], json!({QUEUE: "Claims"}));
+    assert_eq!(
+        names["wrapUpCodes"],
+        json!({"a0000000-0000-4000-8000-0000000000f1": "Done"})
+    );
+    assert_eq!(
+        names["divisions"],
+        json!({"d0000000-0000-4000-8000-000000000001": "Home"})
+    );
+}
+
+#[tokio::test]
+async fn ten_conversations_share_the_requests_for_their_names() {
+    let bench = Bench::new().await;
+    let id = |n: u32| format!("c0000000-0000-4000-8000-0000000001{n:02}");
+    for n in 0..10 {
+        let recording = Recording::audio(format!("e0000000-0000-4000-8000-0000000001{n:02}"), [call()]);
+        bench
+            .world
+            .genesys
+            .add(Conversation::new(id(n)).recording(recording));
+    }
+    let handler = bench.handler(&DESCRIBING);
+    let bodies = (0..10).map(|n| json!({"conversationId": id(n)}).to_string());
+    invoke(&handler, sqs(bodies)).await.unwrap();
+    bench.world.wire.forget();
+    Work::of(&bench).run_dry(&handler).await;
+    // Ten lists, one request for details, and three kinds of names.
+    assert_eq!(bench.genesys_requests(), 14);
+}
+
+#[tokio::test]
+async fn without_a_permission_the_record_holds_ids_and_says_so() {
+    let bench = with_a_queue().await;
+    bench.world.genesys.deny("routing:queue:view", true);
+    bench.world.genesys.deny("routing:queue:search", true);
+    settle_with(&bench, &[]).await;
+    let call = read(&bench, CALL).await;
+    assert_eq!(call["names"]["missing"], json!({"queues": "denied"}));
+    assert_eq!(call["names"]["queues"], Value::Null);
+    assert_eq!(call["names"]["users"], json!({AGENT: "Agent One"}));
+}
+
+#[tokio::test]
+async fn a_name_of_ten_kilobytes_is_cut_and_any_letter_is_kept() {
+    let bench = with_a_queue().await;
+    let long = "ש\u{202e}".repeat(2_500);
+    bench.world.genesys.name(Thing::User, AGENT, &long, "active");
+    settle_with(&bench, &[]).await;
+    let call = read(&bench, CALL).await;
+    let name = call["names"]["users"][AGENT].as_str().unwrap();
+    assert_eq!(name.chars().count(), 1_025);
+    assert!(name.starts_with("ש\u{202e}ש") && name.ends_with('…'));
+}
+
+#[tokio::test]
+async fn a_call_waits_for_names_until_the_readiness_deadline_and_then_goes_without() {
+    let bench = with_a_queue().await;
+    let handler = bench.handler(&DESCRIBING);
+    invoke(&handler, job()).await.unwrap();
+    let wire = &bench.world.wire;
+    wire.disturb_next(Service::Genesys, "users", 10_000, Fault::status(503));
+    let mut work = Work::of(&bench);
+    work.deliver(&handler).await;
+    assert!(bench.object(CALL).await.is_none(), "another look follows");
+    work.run_dry(&handler).await;
+    let call = read(&bench, CALL).await;
+    assert_eq!(call["names"]["missing"]["users"], "unavailable");
+}
