@@ -172,7 +172,7 @@ svg text { fill: var(--dim); font: 11px system-ui, sans-serif; }
 @media screen and (max-width: 40rem) { h1 { font-size: 1.35rem; } h1 small { font-size: .8rem; } th { white-space: normal; } .share { width: 4rem; }
   svg text { font-size: 20px; } .cards thead { display: none; }
   .cards, .cards caption, .cards tbody, .cards tr, .cards td, .cards tbody th { display: block; text-align: left; }
-  .cards tr { border-bottom: 1px solid var(--line); padding: .4rem 0; } .cards td, .cards tbody th { border: 0; padding: 0; }
+  .cards td:empty { display: none; } .cards tr { border-bottom: 1px solid var(--line); padding: .4rem 0; } .cards td, .cards tbody th { border: 0; padding: 0; }
   .cards [data-head]::before { content: attr(data-head) ' '; color: var(--dim); } }
 @page { margin: 15mm; }
 @media print { :root { color-scheme: light; --ink: #000; --dim: #444; --line: #bbb; --paper: #fff; --panel: #f3f3f3; --one: #2f6fd0;

@@ -298,8 +298,9 @@ fn reason(kind: ErrorKind) -> &'static str {
             "The recording is archived, but the webhook's receiver never accepted its notification. Fix the receiver, then replay the job."
         }
         ErrorKind::Expired => "The recording is gone at Genesys under its retention policy.",
-        // Never handed over: these are deferred, retried or skipped.
-        ErrorKind::FilteredOut
+        // Never handed over: these are deferred, retried or skipped, or a message lies in a queue already.
+        ErrorKind::DeadLetter
+        | ErrorKind::FilteredOut
         | ErrorKind::NotReady { .. }
         | ErrorKind::WebhookDown
         | ErrorKind::Busy { .. }

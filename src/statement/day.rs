@@ -113,6 +113,7 @@ impl Stater {
             listed,
             unrecorded,
             unreadable,
+            held,
             reasons,
             gaps,
             lost,
@@ -121,6 +122,7 @@ impl Stater {
         day.figures.listed += listed;
         day.figures.unrecorded += unrecorded;
         day.figures.unreadable += unreadable;
+        day.figures.held += held;
         day.figures.gaps += gaps;
         day.figures.lost += lost;
         for (reason, count) in reasons {
@@ -185,6 +187,7 @@ impl Stater {
         };
         let verdict = verdict(standing, &evidence);
         found.count(&verdict);
+        found.figures.held += u64::from(evidence.holds());
         if verdict.reason.class() == Class::Settled {
             return;
         }

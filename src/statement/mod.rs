@@ -105,6 +105,8 @@ pub struct Figures {
     pub unrecorded: u64,
     /// Entries of the list that cannot be read.
     pub unreadable: u64,
+    /// Those of which the archive holds a recording at least, whatever their reason.
+    pub held: u64,
     /// Those with a recording, by reason.
     pub reasons: BTreeMap<String, u64>,
     /// Those that somebody has to act on, or that are lost.
@@ -137,7 +139,7 @@ impl Figures {
     pub fn is_empty_day(&self) -> bool {
         let expected =
             self.recorded() - self.of(Reason::Filtered) - self.of(Reason::Erased) - self.of(Reason::Waiting);
-        expected > 0 && self.of(Reason::Archived) + self.of(Reason::SensitiveWithheld) == 0
+        expected > 0 && self.held == 0
     }
 }
 

@@ -232,6 +232,11 @@ impl Evidence<'_> {
         self.recordings().any(|custody| custody.state() == Some(state))
     }
 
+    /// Returns whether the archive holds a recording of it.
+    pub(super) fn holds(&self) -> bool {
+        self.state(State::Archived) || self.state(State::Notified)
+    }
+
     fn archived(&self) -> Reason {
         let cut = |event: &AuditEvent| {
             event
@@ -245,7 +250,7 @@ impl Evidence<'_> {
         });
         if withheld {
             Reason::SensitiveWithheld
-        } else if self.state(State::Erased) && !self.state(State::Archived) && !self.state(State::Notified) {
+        } else if self.state(State::Erased) && !self.holds() {
             Reason::Erased
         } else {
             Reason::Archived

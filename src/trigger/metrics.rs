@@ -45,6 +45,7 @@ enum Metric {
     StatementGaps,
     DaysWithoutArchive,
     DeletionsAhead,
+    OldDeadLetters,
 }
 
 impl Metric {
@@ -75,6 +76,7 @@ impl Metric {
             Self::StatementGaps => "StatementGaps",
             Self::DaysWithoutArchive => "DaysWithoutArchive",
             Self::DeletionsAhead => "DeletionsAhead",
+            Self::OldDeadLetters => "OldDeadLetters",
         }
     }
 
@@ -102,7 +104,8 @@ impl Metric {
             | Self::StatementsIssued
             | Self::StatementGaps
             | Self::DaysWithoutArchive
-            | Self::DeletionsAhead => "Count",
+            | Self::DeletionsAhead
+            | Self::OldDeadLetters => "Count",
         }
     }
 }
@@ -280,6 +283,13 @@ impl Stating {
         line.add(&[], &metrics);
         line.finish(timestamp_ms)
     }
+}
+
+/// Returns the line to print of dead letters that nobody sent again for 7 days.
+pub fn old_dead_letters(number: u64, timestamp_ms: i64) -> Value {
+    let mut line = Line::default();
+    line.add(&[], &[(Metric::OldDeadLetters, number.into())]);
+    line.finish(timestamp_ms)
 }
 
 /// Returns the metrics of the recordings of one outcome. One that none of them has a value for is left out.

@@ -3,6 +3,8 @@
 //! The schedule puts a message on the function's own queue; a run that does not end in time puts its state there. A
 //! message whose invocation died comes back, and repeats what that invocation did.
 
+mod dead_letters;
+
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -12,7 +14,9 @@ use serde_json::{Value, json};
 use tokio::runtime::Builder;
 
 use super::lambda::{remaining, with_causes};
-use super::metrics::Stating;
+use super::metrics::{self, Stating};
+use crate::archive::Archiver;
+use crate::aws::dead_letters::DeadLetters;
 use crate::aws::{self, Clients, failed};
 use crate::clock::{Clock, Deadline, Stop};
 use crate::config::StatingConfig;
@@ -122,6 +126,12 @@ impl StatingHandler {
             self.clock.clone(),
             self.lines.clone(),
         );
+        if request == Request::Begin {
+            let archiver = Archiver::connect(config.clone(), &self.clients, clock.clone(), lines.clone())?;
+            let letters = DeadLetters::new(self.clients.sqs.clone(), self.config.dead_letters.clone());
+            let old = dead_letters::record(letters, &archiver, &actor, deadline).await?;
+            lines.json(&metrics::old_dead_letters(old, clock.now_ms()));
+        }
         let stater = Stater::connect(config, &self.clients, clock, lines, actor)?;
         let state = match request {
             Request::Begin => deadline.in_time(stater.begin()).await?,

@@ -214,6 +214,8 @@ fn every_field_and_every_reason_of_a_statement_is_on_the_page_and_no_other() {
     let named: BTreeSet<String> = page("Statements", "statement").into_iter().collect();
     assert_eq!(named, fields_of(file, "Statement").into_iter().collect());
     assert_eq!(page("Statements", "survey"), fields_of(file, "Survey"));
+    let of_run = fields_of("statement/run.rs", "RunDocument");
+    assert_eq!(page("Statements", "run of statements"), of_run);
     let text = std::fs::read_to_string(project().join("docs/interface.md")).unwrap();
     for of in [
         "Figures",

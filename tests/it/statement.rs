@@ -1,8 +1,10 @@
 //! The completeness statement: every conversation of a day is archived or has its reason, whatever happens on the way.
 
 mod again;
+mod binary;
 mod days;
-mod gaps;
+mod dead;
+pub(crate) mod gaps;
 mod kill;
 pub(crate) mod made;
 mod survey;
@@ -78,6 +80,7 @@ impl Bench {
     /// Returns the statement's function as a new container would start it.
     pub(crate) fn statement(&self, changes: &[(&str, &str)]) -> StatingHandler {
         let mut environment = self.world.environment();
+        environment.insert("WORK_DEAD_LETTER_QUEUE_URL", self.world.dead_letter_queue.clone());
         environment.insert("SETTLE_SECONDS", "900".to_owned());
         let mut config = StatingConfig::from_lookup(|name| {
             let changed = changes.iter().find(|(key, _)| *key == name);

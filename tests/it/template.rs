@@ -54,7 +54,10 @@ fn the_statement_has_the_variables_that_it_reads_with_the_values_of_the_archiver
         .collect();
     assert_eq!(names, STATING_VARIABLES.into());
     let of_archiver = stack.environment();
-    for name in names.into_iter().filter(|name| *name != "STATEMENT_QUEUE_URL") {
+    let dead_letters = &variables["WORK_DEAD_LETTER_QUEUE_URL"];
+    assert_eq!(*dead_letters, json!({"Ref": "WorkDeadLetterQueue"}));
+    let own = ["STATEMENT_QUEUE_URL", "WORK_DEAD_LETTER_QUEUE_URL"];
+    for name in names.into_iter().filter(|name| !own.contains(name)) {
         let value = stack.value(&variables[name]);
         let value = (!value.is_null()).then(|| crate::cloudformation::text(&value));
         assert_eq!(value.as_ref(), of_archiver.get(name), "{name}");

@@ -7,7 +7,7 @@ use recording_archiver::statement::{Reason, Stated};
 use crate::args::{BEGAN, Day, Days, day};
 use crate::out::Out;
 use crate::text::{BAD, DIM, GOOD, NOTE, Text};
-use crate::words::count;
+use crate::words::{count, counted};
 
 /// Issue the completeness statement of days: each conversation with a recording is archived, or has one reason.
 ///
@@ -64,8 +64,8 @@ fn text(stated: &Stated) -> Text {
     let mut text = Text::new(format!("{}  ", issued.day))
         .style(style, told)
         .add(format!(
-            ": {} conversations, {} with a recording, {} archived",
-            count(figures.listed),
+            ": {}, {} with a recording, {} archived",
+            counted(figures.listed, "conversation", "conversations"),
             count(figures.recorded()),
             count(figures.of(Reason::Archived))
         ));
@@ -95,13 +95,12 @@ fn text(stated: &Stated) -> Text {
 
 fn words(figures: &Figures) -> Text {
     Text::new(format!(
-        "{} statements issued, {} of them complete; {} gaps, {} days without an archive, {} deletions ahead at Genesys, {} \
-         jobs sent",
-        count(figures.statements),
+        "{} issued, {} of them complete; {}, {} without an archive, {} ahead at Genesys, {} sent",
+        counted(figures.statements, "statement", "statements"),
         count(figures.clean),
-        count(figures.gaps),
-        count(figures.days_without_archive),
-        count(figures.deletions_ahead),
-        count(figures.sent)
+        counted(figures.gaps, "gap", "gaps"),
+        counted(figures.days_without_archive, "day", "days"),
+        counted(figures.deletions_ahead, "deletion", "deletions"),
+        counted(figures.sent, "job", "jobs")
     ))
 }

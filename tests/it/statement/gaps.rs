@@ -10,7 +10,7 @@ use recording_archiver::sim::genesys::{Conversation, FileState, Orphan, Recordin
 use recording_archiver::sim::wire::Service;
 use serde_json::json;
 
-use super::made::Made;
+use super::made::{Entry, Made};
 use super::{at, conversation, day, key, reasons, recorded, recording};
 use crate::archivectl::run_settling;
 use crate::support::{Bench, call};
@@ -176,6 +176,36 @@ pub(super) fn late(bench: &Bench, made: &mut Made, day: Date, number: usize) -> 
     id
 }
 
+/// Makes a day with one conversation of each kind of gap, one that came late, and one that is waited for.
+pub(crate) async fn with_gaps() -> Bench {
+    let bench = Bench::stated().await;
+    let mut made = Made::default();
+    let day = day(&bench, 0);
+    seed(&bench, &mut made, day, SEEDS);
+    late(&bench, &mut made, day, SEEDS + 900);
+    waiting(&bench, &mut made, day, SEEDS + 901);
+    made.write(&bench).await;
+    bench
+}
+
+/// Adds a conversation whose recording is archived, and whose next look is to come.
+fn waiting(bench: &Bench, made: &mut Made, day: Date, number: usize) {
+    bench.world.genesys.add(recorded(day, number));
+    let now = bench.clock.now();
+    made.stored(number, now - SignedDuration::from_hours(2), json!({}));
+    let entry = Entry {
+        number,
+        recording: None,
+        action: Action::ConversationListed,
+        state: State::Settling,
+        at: now - SignedDuration::from_hours(1),
+    };
+    let listed = [recording(number)];
+    let next = now + SignedDuration::from_hours(1);
+    let record = json!({"looks": 2, "recordings": listed, "listed": listed, "nextLookAt": next.to_string()});
+    made.entry(&entry, json!({}), record);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_gap_of_5000_conversations_is_named_with_its_reason_and_nothing_else_is() {
     let bench = Bench::stated().await;
@@ -273,7 +303,7 @@ async fn a_clean_day_is_one_line_of_green_with_its_figures() {
         (&statement["clean"], &statement["open"]),
         (&json!(true), &json!([]))
     );
-    let figures = json!({"listed": 4, "unrecorded": 1, "unreadable": 0, "reasons": {"archived": 3}, "gaps": 0,
+    let figures = json!({"listed": 4, "unrecorded": 1, "unreadable": 0, "held": 3, "reasons": {"archived": 3}, "gaps": 0,
         "lost": 0, "sent": 0});
     assert_eq!(statement["figures"], figures);
     let page = bench.object(&key(day, "1.html")).await.unwrap();
@@ -308,6 +338,39 @@ async fn a_day_of_which_nothing_is_archived_is_counted() {
         (&metrics["DaysWithoutArchive"], &metrics["StatementGaps"]),
         (&json!(1), &json!(4))
     );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_day_whose_recordings_are_archived_and_whose_conversations_wait_has_an_archive() {
+    let bench = Bench::stated().await;
+    let day = day(&bench, 0);
+    let mut made = Made::default();
+    waiting(&bench, &mut made, day, 1);
+    bench.world.genesys.add(recorded(day, 2));
+    made.write(&bench).await;
+    bench.issue().await;
+    let statement = bench.statement_of(day, 1).await;
+    let expected = [
+        (conversation(1), "waiting".to_owned()),
+        (conversation(2), "never_seen".to_owned()),
+    ];
+    assert_eq!(reasons(&statement), expected.into());
+    assert_eq!(statement["figures"]["held"], 1);
+    let metrics = bench.metrics().pop().unwrap();
+    assert_eq!(
+        (&metrics["DaysWithoutArchive"], &metrics["StatementGaps"]),
+        (&json!(0), &json!(1))
+    );
+    // Gaps have a table of their own, above what is waited for.
+    let page = bench.object(&key(day, "1.html")).await.unwrap();
+    let page = String::from_utf8(page.bytes).unwrap();
+    let (gaps, waiting) = page.split_once("<h2>Waited for: 1</h2>").unwrap();
+    let (_, gaps) = gaps.split_once("<h2>Not accounted for: 1</h2>").unwrap();
+    assert!(
+        gaps.contains(&conversation(2)) && !gaps.contains(&conversation(1)),
+        "{page}"
+    );
+    assert!(waiting.contains(&conversation(1)), "{page}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -15,7 +15,7 @@ use crate::cloudformation::{Template, text};
 use crate::support::{Bench, CONVERSATION, project, sqs};
 
 /// The metrics that the sealer writes, and those of the completeness statement.
-const OF_OTHERS: [&str; 7] = [
+const OF_OTHERS: [&str; 8] = [
     "AuditTampering",
     "CheckpointsSigned",
     "LeavesSealed",
@@ -23,6 +23,7 @@ const OF_OTHERS: [&str; 7] = [
     "StatementGaps",
     "DaysWithoutArchive",
     "DeletionsAhead",
+    "OldDeadLetters",
 ];
 
 #[tokio::test]

@@ -20,7 +20,6 @@ pub(super) const OLDEST: &str = "AWS/SQS ApproximateAgeOfOldestMessage WorkQueue
 pub(super) const NEW_CASES: &str = "AWS/SQS NumberOfMessagesSent ExceptionQueue.QueueName";
 pub(super) const CASE_AGE: &str = "AWS/SQS ApproximateAgeOfOldestMessage ExceptionQueue.QueueName";
 pub(super) const DEAD: &str = "AWS/SQS ApproximateNumberOfMessagesVisible WorkDeadLetterQueue.QueueName";
-pub(super) const DEAD_AGE: &str = "AWS/SQS ApproximateAgeOfOldestMessage WorkDeadLetterQueue.QueueName";
 pub(super) const ERRORS: &str = "AWS/Lambda Errors ArchiverFunction";
 pub(super) const THROTTLES: &str = "AWS/Lambda Throttles ArchiverFunction";
 pub(super) const ARCHIVED: &str = "RecordingArchiver RecordingsArchived";
@@ -43,6 +42,7 @@ pub(super) const ISSUED: &str = "RecordingArchiver StatementsIssued";
 pub(super) const GAPS: &str = "RecordingArchiver StatementGaps";
 pub(super) const EMPTY_DAYS: &str = "RecordingArchiver DaysWithoutArchive";
 pub(super) const DELETIONS: &str = "RecordingArchiver DeletionsAhead";
+pub(super) const OLD_DEAD: &str = "RecordingArchiver OldDeadLetters";
 
 /// The minute of the day at which the statement is issued.
 pub(super) const STATED: i64 = 5 * HOUR;
@@ -76,7 +76,13 @@ pub(super) fn ordinary(weeks: i64) -> Series {
             }
         }
         if minute % DAY == STATED {
-            for (name, value) in [(ISSUED, 1.0), (GAPS, 0.0), (EMPTY_DAYS, 0.0), (DELETIONS, 0.0)] {
+            for (name, value) in [
+                (ISSUED, 1.0),
+                (GAPS, 0.0),
+                (EMPTY_DAYS, 0.0),
+                (DELETIONS, 0.0),
+                (OLD_DEAD, 0.0),
+            ] {
                 series.add(name, minute, value);
             }
             series.add(LEAVES, minute + STEP, 1.0);
