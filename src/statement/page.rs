@@ -222,14 +222,16 @@ fn beside(survey: &Survey) -> String {
     let columns = ["Orphan recording", "Conversation", "Status"].map(texts);
     let title = "Orphan recordings at Genesys";
     section(title, survey.orphans_checked.read, &columns, orphans.collect());
-    let uploads = survey.failed_uploads.iter().map(|id| vec![code(&id.to_string())]);
-    let title = "Ids in Genesys' report of failed uploads";
-    section(
-        title,
-        survey.uploads_checked.read,
-        &[texts("Id")],
-        uploads.collect(),
-    );
+    if !survey.failed_uploads.is_empty() {
+        let ids = survey.failed_uploads.iter();
+        let ids: String = ids
+            .map(|id| format!("<li>{}</li>", code(&id.to_string())))
+            .collect();
+        html.push_str(&format!(
+            "<h2>Ids in Genesys' report of failed uploads: {}</h2>\n<ul>{ids}</ul>\n",
+            count(survey.uploads_checked.read)
+        ));
+    }
     let checks = [
         ("recordings that came late, and deletions ahead", &survey.kept),
         ("orphan recordings", &survey.orphans_checked),

@@ -94,7 +94,7 @@ async fn a_dead_letter_that_nobody_sends_again_for_a_week_is_a_failure_with_its_
     let handler = bench.handler(&[("SETTLE_SECONDS", "900")]);
     invoke(&handler, sqs([end.to_string()])).await.unwrap();
     let archived = bench.state_of(1, &recording(1)).await;
-    assert_eq!(archived, Some(State::Archived));
+    assert_eq!(archived, Some(State::Notified));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
