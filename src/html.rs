@@ -166,7 +166,7 @@ summary { color: var(--dim); font-size: .875rem; cursor: pointer; }
 code { font: .8125rem/1.4 ui-monospace, monospace; overflow-wrap: anywhere; }
 figure { margin: 0; }
 .share { display: inline-block; width: 8rem; height: .6rem; }
-.fixed { white-space: nowrap; }
+.fixed { white-space: nowrap; } .long { overflow-wrap: anywhere; }
 .chart { display: block; width: 100%; height: auto; }
 svg text { fill: var(--dim); font: 11px system-ui, sans-serif; }
 @media screen and (max-width: 40rem) { h1 { font-size: 1.35rem; } h1 small { font-size: .8rem; } th { white-space: normal; } .share { width: 4rem; }

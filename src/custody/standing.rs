@@ -175,6 +175,7 @@ impl Cause {
     }
 
     /// Makes the cause of an archived recording that nobody finds.
+    #[cfg(feature = "cli")]
     pub(crate) fn unfound(custody: &Custody, why: &str) -> Self {
         Self {
             recording: custody.recording.clone(),

@@ -1,7 +1,7 @@
 //! A statement as a page for an auditor.
 
 use super::reason::Class;
-use super::{Checked, Open, Reason, Statement, Survey};
+use super::{Checked, Open, OpenRecording, Reason, Statement, Survey};
 use crate::html::{self, Column, cards, escape, figures as numbers, texts};
 
 /// Conversations that each table of the page names; the document has all.
@@ -78,12 +78,17 @@ fn verdict(statement: &Statement) -> String {
     } else {
         "warn"
     };
+    let unreadable = match figures.unreadable {
+        0 => String::new(),
+        number => format!(
+            ", {} of Genesys' list unreadable",
+            counted(number, "entry", "entries")
+        ),
+    };
     format!(
-        "<p class=\"verdict {class}\">Not complete: {told}; {} not accounted for, {} waited for, {} of Genesys' list \
-         unreadable.</p>\n",
+        "<p class=\"verdict {class}\">Not complete: {told}; {} not accounted for, {} waited for{unreadable}.</p>\n",
         count(figures.gaps),
-        count(figures.of(Reason::Waiting)),
-        counted(figures.unreadable, "entry", "entries")
+        count(figures.of(Reason::Waiting))
     )
 }
 
@@ -152,11 +157,7 @@ fn conversations(title: &str, all: u64, open: &[&Open]) -> String {
         return String::new();
     }
     let rows = open.iter().take(NAMED).map(|open| {
-        let details = open.recordings.iter().map(|one| {
-            let error = one.error.as_deref().map(|error| format!(": {error}"));
-            let told = format!("{} {}{}", one.recording_id, one.state, error.unwrap_or_default());
-            escape(told)
-        });
+        let details = open.recordings.iter().map(told);
         let sent = if open.sent { ", a job was sent" } else { "" };
         let deleted = open
             .delete_date
@@ -183,6 +184,18 @@ fn conversations(title: &str, all: u64, open: &[&Open]) -> String {
         cards(title, &columns, &rows)
     };
     format!("<h2>{title}: {}</h2>\n{table}{more}", count(all))
+}
+
+/// Says how a recording stands that is not archived.
+fn told(one: &OpenRecording) -> String {
+    let recording = match one.recording_id.as_str() {
+        "-" => "the conversation as a whole",
+        recording => recording,
+    };
+    let error = one.error.as_deref().filter(|error| !error.is_empty());
+    let error = error.map(|error| format!(": {error}"));
+    let told = format!("{recording} {}{}", one.state, error.unwrap_or_default());
+    format!("<span class=\"long\">{}</span>", escape(told))
 }
 
 fn beside(survey: &Survey) -> String {

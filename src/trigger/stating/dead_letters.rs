@@ -1,4 +1,4 @@
-//! Dead letters that nobody sent again for a week: before SQS forgets them, ledger and audit say that their jobs failed.
+//! Dead letters that nobody sent again for a week: before SQS forgets them, their jobs become failures of the ledger.
 
 use futures_util::future::join_all;
 use jiff::SignedDuration;

@@ -184,6 +184,16 @@ pub(crate) async fn with_gaps() -> Bench {
     seed(&bench, &mut made, day, SEEDS);
     late(&bench, &mut made, day, SEEDS + 900);
     waiting(&bench, &mut made, day, SEEDS + 901);
+    // An error without a space at which it could be wrapped.
+    bench.world.genesys.add(recorded(day, SEEDS + 902));
+    let (when, error) = (at(day, 30), "x".repeat(180));
+    made.ended(
+        (SEEDS + 902, true),
+        Action::DownloadFailed,
+        State::Failed,
+        (when, &error),
+        "rejected",
+    );
     made.write(&bench).await;
     bench
 }
