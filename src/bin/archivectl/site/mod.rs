@@ -142,9 +142,8 @@ fn announce(url: &str, out: &Out) {
         url: &'a str,
     }
     out.item(&Item { url }, || {
-        Text::new("the page is at ")
-            .style(HEAD, url)
-            .add("; Ctrl-C closes it")
+        // Alone on its line, so that nothing is copied with it.
+        Text::new("the page, until Ctrl-C:").line().style(HEAD, url)
     });
     if out.is_json() || !std::io::stdout().is_terminal() {
         return;
