@@ -7,7 +7,6 @@ use serde::{Deserialize, Serialize};
 
 use super::hashing::Hashing;
 use crate::domain::call::{CallRecord, Facet, Facts};
-use crate::domain::recording::ConversationId;
 
 /// An item that finds a recording by one value of a facet. It carries the other values too, so that a search for
 /// several facets reads one of them.
@@ -153,6 +152,8 @@ pub(super) fn partition(facet: Facet, value: &str, start: Timestamp) -> String {
 #[cfg(feature = "cli")]
 /// Checks whether a text is a mark after which a search can go on: the sort key of an item.
 pub fn is_mark(text: &str) -> bool {
+    use crate::domain::recording::ConversationId;
+
     let mut parts = text.splitn(3, '#');
     let mut part = || parts.next().unwrap_or_default();
     let (at, conversation, recording) = (part(), part(), part());
