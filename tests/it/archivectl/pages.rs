@@ -1,4 +1,5 @@
-//! The pages of `audit`, `report` and statements in a real Chromium: for readers with screen readers, keyboards and telephones.
+//! The pages of `audit`, `report` and statements in a real Chromium: for readers with screen readers, keyboards and
+//! telephones.
 
 use std::path::Path;
 
