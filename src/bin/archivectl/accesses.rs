@@ -130,6 +130,10 @@ fn of_trail(text: Text, reads: &TrailFigures) -> Text {
         count(reads.refused)
     ));
     match reads.unrecorded {
+        0 if reads.files == 0 => text
+            .add(", ")
+            .style(NOTE, "so nothing shows whether other programs read"),
+        0 if reads.own_program > 0 => text.add(", none by a program of another name"),
         0 => text.add(", none past archivectl"),
         past => text
             .add(", ")
