@@ -1,7 +1,11 @@
 //! Searching and listening in a real Chromium, and what of foreign texts gets there.
 
 use recording_archiver::sim::genesys::{Annotation, Conversation, Mark, Media, Recording, Thing};
+use recording_archiver::sim::wire::{Fault, Gate, Service};
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::sync::mpsc;
 
 use super::described::SOON;
 use super::play::Page;
@@ -66,6 +70,36 @@ async fn search(page: &Page, fields: &[(&str, &str)]) -> String {
     let sent = page.post(fields).await;
     assert_eq!(sent.status(), 303);
     page.get("").await.text().await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_connection_that_ends_while_a_call_is_opened_holds_nothing_up() {
+    let bench = archive("Anna Example", "Claims").await;
+    let page = Page::of(&bench, &FIND).await;
+    let (gate, (asks, mut asked)) = (Gate::default(), mpsc::unbounded_channel());
+    let held = gate.clone();
+    bench.world.wire.disturb(move |exchange| {
+        let reads = exchange.service == Service::DynamoDb;
+        reads.then(|| {
+            let _ = asks.send(());
+            Fault::Hold(held.clone())
+        })
+    });
+    let meanwhile = async {
+        asked.recv().await.unwrap();
+        let host = page.url.split('/').nth(2).unwrap();
+        let mut other = TcpStream::connect(host).await.unwrap();
+        let request = format!("GET / HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+        other.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        other.read_to_string(&mut answer).await.unwrap();
+        gate.open();
+        answer
+    };
+    let path = format!("call/{CONVERSATION}");
+    let (call, other) = tokio::join!(page.get(&path), meanwhile);
+    assert!(other.starts_with("HTTP/1.1 404"), "{other}");
+    assert_eq!(call.status(), 200);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
