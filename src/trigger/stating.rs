@@ -7,13 +7,12 @@ mod dead_letters;
 
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
 
-use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
 use serde_json::{Value, json};
 use tokio::runtime::Builder;
 
-use super::lambda::{remaining, with_causes};
+use super::handler::Invocation;
+use super::lambda::{cannot_start, serve};
 use super::metrics::{self, Stating};
 use crate::archive::Archiver;
 use crate::aws::dead_letters::DeadLetters;
@@ -25,6 +24,9 @@ use crate::error::{Error, ErrorKind};
 use crate::statement::{Finished, Progress, State, Stater};
 use crate::telemetry::{self, Lines};
 
+/// The binary.
+const NAME: &str = "recording-statement";
+
 /// Answers invocations of the statement's function.
 #[derive(Debug)]
 pub struct StatingHandler {
@@ -33,17 +35,6 @@ pub struct StatingHandler {
     clock: Clock,
     lines: Lines,
     stop: Stop,
-}
-
-/// The runtime's facts about an invocation.
-#[derive(Debug, Clone)]
-pub struct Invocation {
-    /// Lambda's request id.
-    pub request_id: String,
-    /// Lambda's function version.
-    pub function_version: String,
-    /// Time until the invocation is cut off.
-    pub remaining: Duration,
 }
 
 /// What a message asks for.
@@ -178,14 +169,14 @@ pub fn main() -> ExitCode {
     crate::http::begin();
     match Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime.block_on(run()),
-        Err(error) => cannot_start(&error),
+        Err(error) => cannot_start(NAME, &error),
     }
 }
 
 async fn run() -> ExitCode {
     let config = match StatingConfig::from_lookup(|name| std::env::var(name).ok()) {
         Ok(config) => config,
-        Err(error) => return cannot_start(&error),
+        Err(error) => return cannot_start(NAME, &error),
     };
     telemetry::init(&config.archive.log_level);
     let clients = Clients::new(&aws::sdk_config().load().await, &config.archive);
@@ -195,36 +186,11 @@ async fn run() -> ExitCode {
         Clock::default(),
         Lines::stdout(),
     ));
-    let began = SystemTime::now();
-    let answer = |event: LambdaEvent<Value>| {
+    let answer = |payload: Value, invocation: Invocation| {
         let handler = handler.clone();
-        let invocation = Invocation {
-            remaining: remaining(event.context.deadline(), began, SystemTime::now()),
-            request_id: event.context.request_id.clone(),
-            function_version: event.context.env_config.version.clone(),
-        };
-        async move {
-            let answer = handler.handle(&event.payload, &invocation).await;
-            answer.map_err(|error| Diagnostic {
-                error_type: error.kind().code().to_owned(),
-                error_message: error.redacted(),
-            })
-        }
+        async move { handler.handle(&payload, &invocation).await }
     };
-    match lambda_runtime::run(service_fn(answer)).await {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            let error = with_causes(&*error);
-            eprintln!("recording-statement ends: the Lambda Runtime API does not answer ({error})");
-            ExitCode::FAILURE
-        }
-    }
-}
-
-/// Prints one message to stderr, which Lambda logs.
-fn cannot_start(error: &dyn std::error::Error) -> ExitCode {
-    eprintln!("recording-statement cannot start: {error}");
-    ExitCode::FAILURE
+    serve(NAME, answer).await
 }
 
 #[cfg(test)]

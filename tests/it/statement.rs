@@ -22,7 +22,8 @@ use recording_archiver::error::Error;
 use recording_archiver::sim::genesys::{Conversation, Recording};
 use recording_archiver::sim::wire::Fault;
 use recording_archiver::telemetry::Lines;
-use recording_archiver::trigger::stating::{Invocation, StatingHandler};
+use recording_archiver::trigger::handler::Invocation;
+use recording_archiver::trigger::stating::StatingHandler;
 use serde_json::{Value, json};
 
 use crate::support::{Bench, call};

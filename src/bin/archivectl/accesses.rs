@@ -106,10 +106,7 @@ fn words(figures: &Figures) -> Text {
     let accesses = counted(figures.accesses, "access", "accesses");
     let chains = counted(figures.chains, "chain", "chains");
     let text = Text::new(format!("{accesses} recorded; {chains} checked"));
-    let text = match figures.findings.values().sum::<u64>() {
-        0 => text,
-        found => text.add(", ").style(BAD, counted(found, "finding", "findings")),
-    };
+    let text = verify::with_findings(text, &figures.findings);
     match &figures.reads {
         None => text
             .line()

@@ -208,6 +208,39 @@ impl FilterArgs {
     }
 }
 
+/// What somebody wants to hear or to have, and why.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Access {
+    /// The conversation's id.
+    #[arg(value_name = "CONVERSATION", value_parser = conversation)]
+    pub(crate) conversation: ConversationId,
+    /// Only this recording of it, as archivectl audit names it.
+    #[arg(value_name = "RECORDING")]
+    pub(crate) recording: Option<String>,
+    /// Why: kept in the audit for good, so name a case and no party to the call.
+    #[arg(long, value_name = "TEXT", value_parser = reason)]
+    pub(crate) reason: String,
+}
+
+/// What to do about cold storage.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Cold {
+    /// Ask S3 to restore what lies in cold storage.
+    #[arg(long)]
+    restore: bool,
+    /// How many days a restored copy stays. From the archive tiers of S3 Intelligent-Tiering an object moves back for
+    /// good.
+    #[arg(long, value_name = "N", requires = "restore", default_value_t = 7, value_parser = clap::value_parser!(u16).range(1..=365))]
+    days: u16,
+}
+
+impl Cold {
+    /// Returns how many days restored copies stay; `None`: nothing is to be restored.
+    pub(crate) fn days(&self) -> Option<u16> {
+        self.restore.then_some(self.days)
+    }
+}
+
 /// Reads a conversation's id.
 pub(crate) fn conversation(text: &str) -> Result<ConversationId, String> {
     ConversationId::parse(text).map_err(|error| format!("it {error}"))

@@ -143,12 +143,7 @@ async fn a_form_finds_what_the_command_line_finds_and_each_play_has_the_reason()
         assert!(html.contains(told) && !html.contains(&call), "{told}: {html}");
         assert!(!html.contains("Usage:"), "{html}");
     }
-    let html = page
-        .get(&format!("call/{CONVERSATION}"))
-        .await
-        .text()
-        .await
-        .unwrap();
+    let html = page.call().await;
     for told in [
         "Anna Example",
         "Claims",
@@ -176,11 +171,7 @@ async fn a_form_finds_what_the_command_line_finds_and_each_play_has_the_reason()
     );
     assert_eq!(events[0]["files"].as_array().unwrap().len(), 2);
     let ran = page.close().await;
-    assert_eq!(
-        (ran.code(), &ran.summary()["played"]),
-        (Some(0), &json!(1)),
-        "{ran:?}"
-    );
+    ran.ended_with(0, "played", 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -199,12 +190,7 @@ async fn names_and_forms_are_shown_and_never_obeyed() {
     )
     .await;
     let nobody = search(&page, &[("from", DAY), ("to", DAY), ("queue", &hostile)]).await;
-    let call = page
-        .get(&format!("call/{CONVERSATION}"))
-        .await
-        .text()
-        .await
-        .unwrap();
+    let call = page.call().await;
     assert!(form.contains("&lt;img src=x"), "{form}");
     for html in [form, nobody, call] {
         assert!(html.contains("&lt;script&gt;alert(1)"), "{html}");

@@ -161,6 +161,12 @@ impl Ran {
         last["summary"].clone()
     }
 
+    /// Asserts the exit code, and a figure of the summary.
+    fn ended_with(&self, code: i32, figure: &str, count: u64) {
+        let seen = (self.code(), &self.summary()[figure]);
+        assert_eq!(seen, (Some(code), &Value::from(count)), "{self:?}");
+    }
+
     fn lines(&self) -> Vec<Value> {
         let parsed = self.stdout.lines().map(serde_json::from_str);
         parsed

@@ -161,17 +161,7 @@ async fn a_job_that_the_queue_refuses_is_not_taken_for_sent() {
     for number in 1..=2 {
         bench.world.genesys.add(recorded(day, number));
     }
-    let answer = json!({"Successful": [{"Id": "1", "MessageId": "m", "MD5OfMessageBody": ""}],
-                        "Failed": [{"Id": "0", "Code": "InternalError", "SenderFault": false}]});
-    let refusal = Fault::Respond {
-        status: 200,
-        headers: vec![("content-type".to_owned(), "application/x-amz-json-1.0".to_owned())],
-        body: answer.to_string().into_bytes(),
-    };
-    bench
-        .world
-        .wire
-        .disturb_next(Service::Sqs, "SendMessageBatch", 1, refusal);
+    bench.refuse_first_of_batch(1);
     let error = state_within(&bench.statement(&[]), &json!({}), LONG)
         .await
         .unwrap_err();
