@@ -1,4 +1,4 @@
-//! The dead-letter queue of the work queue: its messages are read, and stay.
+//! Queues whose messages wait for a person, dead letters and cases: they are read, and stay.
 
 use std::time::Duration;
 
@@ -31,16 +31,19 @@ pub struct DeadLetter {
 pub struct DeadLetters {
     client: Client,
     url: String,
+    /// The variable with the URL, for errors.
+    variable: &'static str,
     /// Receipt handles of the messages that are hidden.
     hidden: Vec<String>,
 }
 
 impl DeadLetters {
-    /// Begins a walk through the queue of this URL. Sends nothing.
-    pub fn new(client: Client, url: String) -> Self {
+    /// Begins a walk through the queue of this URL, which is that of an environment variable. Sends nothing.
+    pub fn new(client: Client, url: String, variable: &'static str) -> Self {
         Self {
             client,
             url,
+            variable,
             hidden: Vec::new(),
         }
     }
@@ -58,7 +61,7 @@ impl DeadLetters {
             .message_system_attribute_names(MessageSystemAttributeName::SentTimestamp)
             .send()
             .await
-            .map_err(|error| failed("reading dead letters (WORK_DEAD_LETTER_QUEUE_URL)", error))?;
+            .map_err(|error| failed(&format!("reading a queue ({})", self.variable), error))?;
         let messages = received.messages.unwrap_or_default().into_iter();
         let letters = messages.map(|mut message| {
             self.hidden.extend(message.receipt_handle.take());
@@ -78,6 +81,7 @@ impl DeadLetters {
 
     /// Shows all messages to others again.
     pub async fn show_again(self) -> Result<(), Error> {
+        let doing = format!("showing the messages of a queue again ({})", self.variable);
         for handles in self.hidden.chunks(BATCH) {
             let mut request = self.client.change_message_visibility_batch().queue_url(&self.url);
             for (at, handle) in handles.iter().enumerate() {
@@ -86,15 +90,10 @@ impl DeadLetters {
                     .receipt_handle(handle)
                     .visibility_timeout(0)
                     .build();
-                request = request.entries(entry.map_err(|error| {
-                    Error::transient("showing dead letters again (WORK_DEAD_LETTER_QUEUE_URL)")
-                        .caused_by(error)
-                })?);
+                let entry = entry.map_err(|error| Error::transient(doing.clone()).caused_by(error));
+                request = request.entries(entry?);
             }
-            request
-                .send()
-                .await
-                .map_err(|error| failed("showing dead letters again (WORK_DEAD_LETTER_QUEUE_URL)", error))?;
+            request.send().await.map_err(|error| failed(&doing, error))?;
         }
         Ok(())
     }

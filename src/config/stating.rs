@@ -5,7 +5,7 @@ use reqwest::Url;
 use super::{Config, ConfigError};
 
 /// Every environment variable that the statement's function reads: some of the archiver's, and its own queue.
-pub const STATING_VARIABLES: [&str; 20] = [
+pub const STATING_VARIABLES: [&str; 21] = [
     "GENESYS_CLOUD_REGION",
     "GENESYS_API_BASE_URL",
     "GENESYS_LOGIN_BASE_URL",
@@ -26,11 +26,14 @@ pub const STATING_VARIABLES: [&str; 20] = [
     "LOG_LEVEL",
     QUEUE,
     DEAD_LETTERS,
+    EXCEPTIONS,
 ];
 
 const QUEUE: &str = "STATEMENT_QUEUE_URL";
 
 const DEAD_LETTERS: &str = "WORK_DEAD_LETTER_QUEUE_URL";
+
+const EXCEPTIONS: &str = "EXCEPTION_QUEUE_URL";
 
 /// The configuration of the completeness statement.
 #[derive(Debug, Clone)]
@@ -41,12 +44,16 @@ pub struct StatingConfig {
     pub queue: String,
     /// `WORK_DEAD_LETTER_QUEUE_URL`: where messages lie that nothing delivers any more.
     pub dead_letters: String,
+    /// `EXCEPTION_QUEUE_URL`: where cases wait for a person. They are counted.
+    pub exceptions: String,
 }
 
 impl StatingConfig {
     /// Reads the configuration; `lookup` gives the value of an environment variable. Returns all problems in one error.
     pub fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
-        let archive = Config::from_lookup(|name| lookup(name).filter(|_| is_read(name)));
+        // No case is made here, so the queue of the cases is not the archiver's.
+        let archive =
+            Config::from_lookup(|name| lookup(name).filter(|_| is_read(name) && name != EXCEPTIONS));
         let mut problems = Vec::new();
         let mut queue = |name: &str| {
             let url = lookup(name).filter(|url| Url::parse(url).is_ok_and(|url| url.has_host()));
@@ -57,12 +64,13 @@ impl StatingConfig {
             }
             url.unwrap_or_default()
         };
-        let (queue, dead_letters) = (queue(QUEUE), queue(DEAD_LETTERS));
+        let (queue, dead_letters, exceptions) = (queue(QUEUE), queue(DEAD_LETTERS), queue(EXCEPTIONS));
         match archive {
             Ok(archive) if problems.is_empty() => Ok(Self {
                 archive,
                 queue,
                 dead_letters,
+                exceptions,
             }),
             archive => {
                 let others = archive.err().map(|ConfigError(problems)| problems);
@@ -95,6 +103,10 @@ mod tests {
             (
                 DEAD_LETTERS,
                 "https://sqs.eu-central-1.amazonaws.com/123456789012/dead",
+            ),
+            (
+                EXCEPTIONS,
+                "https://sqs.eu-central-1.amazonaws.com/123456789012/cases",
             ),
             // Not of this function.
             ("UPLOAD_PART_SIZE_MIB", "no number"),

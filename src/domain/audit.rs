@@ -61,11 +61,13 @@ pub enum Action {
     RecordingAccessed,
     /// A completeness statement lies in the bucket.
     StatementIssued,
+    /// The document of a run of statements lies in the bucket: the next run goes on from there.
+    StatementRun,
 }
 
 impl Action {
     /// All of them: what reading knows.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::DownloadInitiated,
         Self::DownloadCompleted,
         Self::DownloadFailed,
@@ -82,6 +84,7 @@ impl Action {
         Self::ObjectErased,
         Self::RecordingAccessed,
         Self::StatementIssued,
+        Self::StatementRun,
     ];
 
     /// Returns the value of the attribute `action`.
@@ -103,6 +106,7 @@ impl Action {
             Self::ObjectErased => "object.erased",
             Self::RecordingAccessed => "recording.accessed",
             Self::StatementIssued => "statement.issued",
+            Self::StatementRun => "statement.run",
         }
     }
 

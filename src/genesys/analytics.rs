@@ -76,8 +76,17 @@ pub struct Prepared {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 enum Pages {
-    Query { page: u32 },
-    Job { id: String, cursor: Option<String> },
+    Query {
+        page: u32,
+    },
+    /// The results of a job that may not be done; `None`: it is to be submitted.
+    Submitted {
+        id: Option<String>,
+    },
+    Job {
+        id: String,
+        cursor: Option<String>,
+    },
     End,
 }
 
@@ -131,14 +140,24 @@ impl Analytics {
         available_until: Timestamp,
         deadline: &Deadline,
     ) -> Result<Prepared, Error> {
+        let mut day = self.begin(date, available_until);
+        day.await_job(deadline).await?;
+        Ok(Prepared {
+            date,
+            pages: day.pages,
+        })
+    }
+
+    /// Begins with a day, and asks for nothing yet: its job runs when its first page is asked for. Where the time is up
+    /// before the job is done, [`Day::position`] names the job, so that the next process does not begin another.
+    pub fn begin(&self, date: Date, available_until: Timestamp) -> Day<'_> {
         let covered = start_of(date.saturating_add(jiff::Span::new().days(2))) <= available_until;
         let pages = if covered {
-            let id = self.finished_job(date, deadline).await?;
-            Pages::Job { id, cursor: None }
+            Pages::Submitted { id: None }
         } else {
             Pages::Query { page: 1 }
         };
-        Ok(Prepared { date, pages })
+        self.open(Prepared { date, pages })
     }
 
     /// Opens a day that was prepared.
@@ -163,13 +182,30 @@ impl Analytics {
         }
     }
 
-    /// Runs a job for the day and waits for it. One that fails is begun anew.
-    async fn finished_job(&self, date: Date, deadline: &Deadline) -> Result<String, Error> {
+    /// Submits a job for the day. Returns its id.
+    async fn submit_job(&self, date: Date, what: &str, deadline: &Deadline) -> Result<String, Error> {
         #[derive(Deserialize)]
         #[serde(rename_all = "camelCase")]
         struct Submitted {
             job_id: String,
         }
+        let body = json!({"interval": interval(date), "order": "asc", "orderBy": "conversationStart"});
+        let submitted: Submitted = self.api.post(JOBS, &body, what, deadline).await?.json(what)?;
+        // It goes into paths.
+        let id = uuid::Uuid::try_parse(&submitted.job_id).map_err(|_| {
+            Error::transient(format!("Genesys' answer about {what} names a job that is no id"))
+        })?;
+        Ok(id.to_string())
+    }
+
+    /// Waits for the job `id`, which is submitted first where there is none. One that fails is begun anew. `id` is that
+    /// of the last job, also where the time is up before it is done.
+    async fn finished_job(
+        &self,
+        date: Date,
+        id: &mut Option<String>,
+        deadline: &Deadline,
+    ) -> Result<String, Error> {
         #[derive(Deserialize)]
         #[serde(rename_all = "camelCase")]
         struct Status {
@@ -179,22 +215,21 @@ impl Analytics {
         let what = format!("the conversations of {date}");
         let mut retry = Retry::new(self.policy, deadline);
         'job: loop {
-            let body = json!({"interval": interval(date), "order": "asc", "orderBy": "conversationStart"});
-            let submitted: Submitted = self.api.post(JOBS, &body, &what, deadline).await?.json(&what)?;
-            // It goes into paths.
-            let id = uuid::Uuid::try_parse(&submitted.job_id).map_err(|_| {
-                Error::transient(format!("Genesys' answer about {what} names a job that is no id"))
-            })?;
+            let job = match id {
+                Some(id) => id.clone(),
+                None => id.insert(self.submit_job(date, &what, deadline).await?).clone(),
+            };
             let mut wait = Duration::from_secs(1);
             loop {
-                let path = format!("{JOBS}/{id}");
+                let path = format!("{JOBS}/{job}");
                 let status: Status = self.api.get(&path, &[], &what, deadline).await?.json(&what)?;
                 match status.state.as_str() {
-                    "FULFILLED" => return Ok(id.to_string()),
+                    "FULFILLED" => return Ok(job),
                     "FAILED" | "CANCELLED" | "EXPIRED" => {
                         let why = crate::redact::clip(status.error_message.as_deref().unwrap_or_default());
                         let state = &status.state;
                         let error = Error::transient(format!("Genesys' job for {what} ended {state} {why}"));
+                        *id = None;
                         retry.wait(error, None).await?;
                         continue 'job;
                     }
@@ -234,12 +269,22 @@ impl Day<'_> {
         self.seen = self.last.iter().copied().collect();
     }
 
+    /// Waits for the job of the day, where that is not done.
+    async fn await_job(&mut self, deadline: &Deadline) -> Result<(), Error> {
+        if let Pages::Submitted { id } = &mut self.pages {
+            let id = self.analytics.finished_job(self.date, id, deadline).await?;
+            self.pages = Pages::Job { id, cursor: None };
+        }
+        Ok(())
+    }
+
     /// Returns the next page; `None` after the last one. A page may be empty.
     pub async fn next_page(&mut self, deadline: &Deadline) -> Result<Option<Page>, Error> {
         let what = format!("the conversations of {}", self.date);
+        self.await_job(deadline).await?;
         let api = &self.analytics.api;
         let (entries, next) = match &self.pages {
-            Pages::End => return Ok(None),
+            Pages::End | Pages::Submitted { .. } => return Ok(None),
             Pages::Query { page } => {
                 let body = json!({"interval": interval(self.date), "order": "asc", "orderBy": "conversationStart",
                                   "paging": {"pageSize": QUERY_PAGE, "pageNumber": page}});
@@ -248,6 +293,10 @@ impl Day<'_> {
                 match answer.conversations {
                     Some(Bounded(entries)) if !entries.is_empty() => {
                         (entries, Pages::Query { page: page + 1 })
+                    }
+                    // The number of hits is approximate, but an answer that counts some and lists none at all is broken.
+                    _ if *page == 1 && answer.total_hits.is_some_and(|hits| hits > 0) => {
+                        return Err(Error::transient(format!("Genesys counts {what}, and lists none")));
                     }
                     // Past the last page there is no list. A page that is not full is no such sign.
                     _ => (Vec::new(), Pages::End),
@@ -265,6 +314,12 @@ impl Day<'_> {
                     },
                     None => Pages::End,
                 };
+                // Whether an empty page has a list is not documented. An answer without anything of a page is none.
+                if answer.conversations.is_none() && answer.data_availability_date.is_none() {
+                    return Err(Error::transient(format!(
+                        "Genesys' answer about {what} has no list"
+                    )));
+                }
                 (answer.conversations.unwrap_or_default().0, next)
             }
         };
@@ -313,7 +368,10 @@ fn interval(date: Date) -> String {
 
 /// The answer of both kinds of list. Every field may be missing.
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct Answer {
     conversations: Option<Bounded<Vec<Entry>>>,
     cursor: Option<String>,
+    total_hits: Option<u64>,
+    data_availability_date: Option<String>,
 }

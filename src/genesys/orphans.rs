@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::api::{Api, LONGEST_DETAILS};
 use super::bounded::Bounded;
 use crate::clock::Deadline;
+use crate::domain::format::MediaKind;
 use crate::domain::recording::ConversationId;
 use crate::error::{Error, ErrorKind};
 
@@ -28,6 +29,7 @@ struct Orphan {
     id: Option<String>,
     orphan_status: Option<String>,
     created_time: Option<String>,
+    media_type: Option<String>,
     recording: Option<Recording>,
 }
 
@@ -49,6 +51,23 @@ pub struct Named {
     pub status: String,
     /// When it was made.
     pub created_at: Option<Timestamp>,
+    /// `mediaType`: `CALL`, `CHAT`, `EMAIL` or `SCREEN`.
+    #[serde(default)]
+    pub media_type: Option<String>,
+}
+
+impl Named {
+    /// Returns whether it may be of one of these kinds. One of a kind that is not known may be of any.
+    pub fn may_be(&self, wanted: &[MediaKind]) -> bool {
+        let kind = match self.media_type.as_deref() {
+            Some("CALL") => MediaKind::Audio,
+            Some("SCREEN") => MediaKind::Screen,
+            Some("CHAT") => MediaKind::Chat,
+            Some("EMAIL") => MediaKind::Email,
+            _ => return true,
+        };
+        wanted.contains(&kind)
+    }
 }
 
 /// Returns the orphan recordings that Genesys lists, and whether it lists more. Those without a conversation are listed
@@ -120,6 +139,7 @@ impl Orphan {
             orphan_id: clip(&self.id),
             interaction_id: conversation.and_then(|id| Some(ConversationId::parse(id).ok()?.to_string())),
             status: clip(&self.orphan_status),
+            media_type: self.media_type.as_deref().map(crate::redact::clip),
             created_at: self.created_time.as_deref().and_then(|time| time.parse().ok()),
         }
     }

@@ -3,16 +3,17 @@
 use std::collections::HashSet;
 
 use futures_util::{StreamExt as _, TryStreamExt as _};
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 
 use super::reason::{Class, Evidence, Reason, Verdict, verdict};
-use super::state::Day;
-use super::survey::Known;
-use super::{Figures, Open, OpenRecording, Stater};
+use super::state::{Day, Walk};
+use super::survey::{Known, SOON};
+use super::{Deletion, Figures, Open, OpenRecording, Stater};
 use crate::clock::Deadline;
 use crate::custody::standing::{Cause, Patience, Reason as Standing, judge};
 use crate::custody::{self, Held, noted};
 use crate::domain::days::Age;
+use crate::domain::format::MediaKind;
 use crate::domain::job::Job;
 use crate::domain::recording::ConversationId;
 use crate::error::Error;
@@ -42,6 +43,8 @@ pub(super) enum Left {
 struct Before<'a> {
     /// What Genesys lists besides.
     known: &'a Known,
+    /// The conversations of which a recording came late.
+    late: HashSet<ConversationId>,
     /// The conversations for which a job was sent.
     sent: HashSet<ConversationId>,
 }
@@ -52,6 +55,7 @@ struct Found {
     figures: Figures,
     open: Vec<Open>,
     jobs: Vec<Job>,
+    deletions: Vec<Deletion>,
 }
 
 impl Stater {
@@ -59,19 +63,22 @@ impl Stater {
     pub(super) async fn read_day(
         &self,
         day: &mut Day,
+        walk: &mut Walk,
         known: &Known,
         deadline: &Deadline,
     ) -> Result<Left, Error> {
-        let before = Before {
+        let mut before = Before {
             known,
+            late: walk.late_conversations(),
             sent: deadline.in_time(self.sent_before(day)).await?,
         };
+        before.sent.extend(walk.sent_conversations());
         let mut list = self.open_day(day, deadline).await?;
         loop {
             if !deadline.allows_new_work() {
                 return Ok(Left::Midway);
             }
-            let page = match list.next_page(deadline).await {
+            let page = match deadline.in_time(list.next_page(deadline)).await {
                 Ok(page) => page,
                 // Genesys does not say for how long it keeps the results of a job. Without them the day begins anew.
                 Err(error) if day.position.is_some() && error.kind().is_not_found() => {
@@ -79,15 +86,22 @@ impl Stater {
                     list = self.open_day(day, deadline).await?;
                     continue;
                 }
-                Err(error) => return Err(error),
+                Err(error) => {
+                    // Its job goes on.
+                    day.position = Some(list.position());
+                    return Err(error);
+                }
             };
             let Some(page) = page else {
+                day.figures.orphans = known.orphans_of(day.date, &self.config.recording.media);
+                day.figures.gaps += day.figures.orphans;
                 day.read = true;
                 return Ok(Left::Read);
             };
             list.forget();
             let found = deadline.in_time(self.compare(page, day, &before)).await?;
-            self.take(day, found).await?;
+            before.sent.extend(found.jobs.iter().map(|job| job.conversation));
+            self.take(day, walk, found).await?;
             day.position = Some(list.position());
             if day.open.len() >= MOST_OPEN {
                 self.write_part(day).await?;
@@ -100,14 +114,18 @@ impl Stater {
             return Ok(self.analytics.resume(position));
         }
         let available = self.analytics.available_until(deadline).await?;
-        let list = self.analytics.day(day.date, available, deadline).await?;
+        let list = self.analytics.begin(day.date, available);
         day.complete = list.is_of_job();
         Ok(list)
     }
 
-    /// Sends the jobs of a page, and adds what it brought to its day.
-    async fn take(&self, day: &mut Day, found: Found) -> Result<(), Error> {
+    /// Sends the jobs of a page, and adds what it brought to its day and to the walk.
+    async fn take(&self, day: &mut Day, walk: &mut Walk, found: Found) -> Result<(), Error> {
         self.queues.send_all(&found.jobs).await?;
+        // What the tables know, where Genesys' own list was not read to its end.
+        if !walk.checked.complete {
+            found.deletions.into_iter().for_each(|one| walk.delete(one));
+        }
         day.figures.sent += found.jobs.len() as u64;
         let Figures {
             listed,
@@ -117,6 +135,8 @@ impl Stater {
             reasons,
             gaps,
             lost,
+            // Of the day as a whole.
+            orphans: _,
             sent: _,
         } = found.figures;
         day.figures.listed += listed;
@@ -140,7 +160,9 @@ impl Stater {
         let wanted = &self.config.recording.media;
         let mut asked = Vec::new();
         for conversation in page.conversations {
-            if wanted.iter().any(|kind| conversation.may_have(*kind)) {
+            let late = before.late.contains(&conversation.id);
+            let orphan = before.known.has_orphan(conversation.id, wanted);
+            if late || orphan || wanted.iter().any(|kind| conversation.may_have(*kind)) {
                 asked.push(conversation);
             } else if conversation.recorded || conversation.snippet_recorded || conversation.screen_recorded {
                 found.count(&Reason::Filtered.into());
@@ -178,12 +200,17 @@ impl Stater {
         let end = conversation.end.unwrap_or(now);
         let (standing, causes) = judge((&held.custodies, &held.findings), end, patience);
         let standing = standing.at_age(Age::of(conversation.start, now));
+        let wanted = &self.config.recording.media;
+        let started = conversation.recorded || conversation.snippet_recorded;
         let evidence = Evidence {
             custodies: &held.custodies,
             ended: conversation.end.is_some(),
             open: !conversation.open.is_empty(),
-            orphan: before.known.has_orphan(conversation.id),
+            orphan: before.known.has_orphan(conversation.id, wanted),
             upload_failed: before.known.has_failed_upload(conversation.id),
+            late: before.late.contains(&conversation.id),
+            started: (started && wanted.contains(&MediaKind::Audio))
+                || (conversation.screen_recorded && wanted.contains(&MediaKind::Screen)),
         };
         let verdict = verdict(standing, &evidence);
         found.count(&verdict);
@@ -199,28 +226,40 @@ impl Stater {
             job.recheck = self.config.settles();
             found.jobs.push(job);
         }
-        let deletes = held
-            .custodies
-            .iter()
-            .filter(|custody| custody.archived_at().is_none());
+        let deletes = first_deletion(held);
+        if let Some((recording, at)) = deletes.filter(|(_, at)| *at <= now + SOON) {
+            found.deletions.push(Deletion {
+                delete_date: at,
+                interaction_id: conversation.id.to_string(),
+                recording_id: recording.to_owned(),
+            });
+        }
         found.open.push(Open {
             interaction_id: conversation.id.to_string(),
             start: conversation.start,
             reason: verdict.label(),
-            delete_date: deletes
-                .filter_map(|custody| noted(&custody.events, "deleteDate"))
-                .min(),
+            delete_date: deletes.map(|(_, at)| at),
             sent: sends || was_sent,
             recordings: causes.into_iter().take(NAMED).map(OpenRecording::from).collect(),
         });
     }
 }
 
+/// Returns the recording that Genesys deletes first of those that are not archived, and when, as the tables know it.
+fn first_deletion(held: &Held) -> Option<(&str, Timestamp)> {
+    let left = held
+        .custodies
+        .iter()
+        .filter(|custody| custody.archived_at().is_none());
+    let deletes = left.filter_map(|one| Some((one.recording.as_str(), noted(&one.events, "deleteDate")?)));
+    deletes.min_by_key(|(_, at)| *at)
+}
+
 impl Found {
     fn count(&mut self, verdict: &Verdict) {
         *self.figures.reasons.entry(verdict.label()).or_default() += 1;
         self.figures.gaps += u64::from(verdict.reason.class() == Class::Gap);
-        self.figures.lost += u64::from(verdict.is_final());
+        self.figures.lost += u64::from(verdict.is_final);
     }
 }
 

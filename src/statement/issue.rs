@@ -1,4 +1,5 @@
-//! Issuing a statement: document and page are written once, then the audit names the hash.
+//! Issuing a statement: document and page are written once, then the audit names the hash. A document is believed only
+//! if it has the hash that the audit, or a document that is believed, names.
 //!
 //! A run that dies in between is repeated from the same state: it finds its own document by the run's id, and goes on
 //! from there. The document of another run under the same number is superseded.
@@ -12,8 +13,8 @@ use serde::de::DeserializeOwned;
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
-use super::state::{Day, Issued, Previous};
-use super::{Open, Part, Reference, SCHEMA, State, Statement, Stater, Survey, folder, page};
+use super::state::{Day, Issued, Previous, WalkFound};
+use super::{Open, Part, Reference, SCHEMA, State, Statement, Stater, Survey, Unchecked, folder, page};
 use crate::aws::storage::Written;
 use crate::clock::Deadline;
 use crate::domain::audit::{Action, Apart, AuditEvent, Subject};
@@ -24,84 +25,114 @@ fn digest(bytes: &[u8]) -> String {
     hex::encode(Sha256::digest(bytes))
 }
 
+/// The newest statement of a day, as the audit names it.
+pub(super) struct Newest {
+    number: u32,
+    document: Reference,
+    /// `None`: the bucket has no document of that hash.
+    pub(super) statement: Option<Statement>,
+}
+
+/// What of a run goes into each of its statements.
+pub(super) struct Besides {
+    /// What Genesys says besides, for the newest day.
+    pub(super) survey: Option<Survey>,
+    /// What Genesys did not answer.
+    pub(super) not_checked: Vec<Unchecked>,
+}
+
 impl Stater {
     fn folder_of(&self, day: Date) -> String {
         format!("{}{day}/", folder(&self.config))
     }
 
-    /// Returns the newest statement of a day, and its document.
-    pub(super) async fn newest(&self, day: Date) -> Result<Option<(Statement, Reference)>, Error> {
-        let folder = self.folder_of(day);
-        let keys = self.storage.documents(&folder, "").await?;
-        let number = |key: &String| {
-            key.strip_prefix(&folder)?
-                .strip_suffix(".json")?
-                .parse::<u32>()
-                .ok()
-        };
-        let Some(newest) = keys.iter().filter_map(number).max() else {
-            return Ok(None);
-        };
-        self.read(&format!("{folder}{newest}.json")).await
+    /// Returns the documents of a day that the audit names.
+    pub(super) async fn issued(&self, day: Date) -> Result<Vec<Reference>, Error> {
+        let events = self.ledger.events(Subject::Statement(day)).await?.events;
+        let documents = events.iter().filter_map(|event| {
+            Some(Reference {
+                archive_key: event.archive_key()?.to_owned(),
+                hash: event.text("hash")?.to_owned(),
+            })
+        });
+        Ok(documents.collect())
     }
 
-    async fn read(&self, key: &str) -> Result<Option<(Statement, Reference)>, Error> {
-        let Some(bytes) = self.storage.document(key).await? else {
+    /// Returns the newest statement of a day.
+    pub(super) async fn newest(&self, day: Date) -> Result<Option<Newest>, Error> {
+        let folder = self.storage.archive_key(&self.folder_of(day)).to_string();
+        let numbered = self.issued(day).await?.into_iter().filter_map(|document| {
+            let name = document.archive_key.strip_prefix(&folder)?;
+            Some((name.strip_suffix(".json")?.parse().ok()?, document))
+        });
+        let Some((number, document)) = numbered.max_by_key(|(number, _)| *number) else {
             return Ok(None);
         };
-        let reference = Reference {
-            archive_key: self.storage.archive_key(key).to_string(),
-            hash: digest(&bytes),
-        };
-        from_json(key, &bytes).map(|statement| Some((statement, reference)))
+        let statement = self.named(&document).await?;
+        Ok(Some(Newest {
+            number,
+            document,
+            statement,
+        }))
     }
 
-    /// Reads a document that a statement names.
-    async fn named<T: DeserializeOwned>(&self, document: &Reference) -> Result<T, Error> {
-        let key = document
-            .archive_key
-            .strip_prefix(&self.storage.archive_key("").to_string())
-            .unwrap_or(&document.archive_key);
-        let bytes = self.storage.document(key).await?.unwrap_or_default();
-        from_json(key, &bytes)
+    /// Reads a document whose hash is known. `None`: the bucket has none of this hash, or not in this form.
+    pub(super) async fn named<T: DeserializeOwned>(&self, document: &Reference) -> Result<Option<T>, Error> {
+        let Reference { archive_key, hash } = document;
+        let bucket = self.storage.archive_key("").to_string();
+        let key = archive_key.strip_prefix(&bucket).unwrap_or(archive_key);
+        let bytes = self.storage.document(key).await?;
+        let bytes = bytes.filter(|bytes| digest(bytes) == *hash);
+        let read = bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok());
+        if read.is_none() {
+            tracing::error!(
+                archive_key,
+                hash,
+                "a document of the statements is missing, or has another hash than was recorded"
+            );
+        }
+        Ok(read)
     }
 
     /// Returns the survey of a statement.
     pub(super) async fn survey_of(&self, document: &Reference) -> Result<Survey, Error> {
-        let statement: Statement = self.named(document).await?;
-        Ok(statement.survey.unwrap_or_default())
+        let statement: Option<Statement> = self.named(document).await?;
+        Ok(statement
+            .and_then(|statement| statement.survey)
+            .unwrap_or_default())
     }
 
-    /// Returns the conversations of a day for which the statements before this run sent a job.
-    pub(super) async fn sent_before(&self, day: &Day) -> Result<HashSet<ConversationId>, Error> {
-        let mut sent = HashSet::new();
-        let Some(previous) = &day.previous else {
-            return Ok(sent);
-        };
-        let mut take = |open: &[Open]| {
-            let ids = open.iter().filter(|open| open.sent);
-            sent.extend(ids.filter_map(|open| ConversationId::parse(&open.interaction_id).ok()));
-        };
-        let statement: Statement = self.named(&previous.document).await?;
-        take(&statement.open);
-        for part in &statement.parts {
-            take(&self.named::<Vec<Open>>(&part.document).await?);
+    /// Returns all conversations that a statement names.
+    pub(super) async fn open_of(&self, open: &[Open], parts: &[Part]) -> Result<Vec<Open>, Error> {
+        let mut all = open.to_vec();
+        for part in parts {
+            all.extend(self.named::<Vec<Open>>(&part.document).await?.unwrap_or_default());
         }
-        Ok(sent)
+        Ok(all)
+    }
+
+    /// Returns the conversations of a day for which a job was sent: by the statement before this run, and by the run.
+    pub(super) async fn sent_before(&self, day: &Day) -> Result<HashSet<ConversationId>, Error> {
+        let mut open = self.open_of(&day.open, &day.parts).await?;
+        if let Some(previous) = &day.previous
+            && let Some(statement) = self.named::<Statement>(&previous.document).await?
+        {
+            open.extend(self.open_of(&statement.open, &statement.parts).await?);
+        }
+        let sent = open.iter().filter(|open| open.sent);
+        Ok(sent
+            .filter_map(|open| ConversationId::parse(&open.interaction_id).ok())
+            .collect())
     }
 
     /// Returns what a new statement of a day has to know of the one before it.
     pub(super) async fn previous(&self, day: Date) -> Result<Option<Previous>, Error> {
         let newest = self.newest(day).await?;
-        Ok(newest.map(|(statement, document)| Previous {
-            number: statement.number,
-            document,
+        Ok(newest.map(|newest| Previous {
+            number: newest.number,
+            listed: newest.statement.map_or(0, |statement| statement.figures.listed),
+            document: newest.document,
         }))
-    }
-
-    pub(super) async fn write_json(&self, key: &str, value: &impl Serialize) -> Result<Written, Error> {
-        let bytes = to_json(value)?;
-        self.write(key, "application/json", bytes).await
     }
 
     async fn write(&self, key: &str, content_type: &str, bytes: Bytes) -> Result<Written, Error> {
@@ -109,20 +140,54 @@ impl Stater {
         self.storage.write_document(key, content_type, bytes, now).await
     }
 
+    /// Writes a document under a name of its own.
+    async fn write_new(&self, kind: &str, value: &impl Serialize) -> Result<Reference, Error> {
+        let bytes = to_json(value)?;
+        let hash = digest(&bytes);
+        let key = format!("{kind}-{}.json", Uuid::new_v4());
+        self.write(&key, "application/json", bytes).await?;
+        let archive_key = self.storage.archive_key(&key).to_string();
+        Ok(Reference { archive_key, hash })
+    }
+
+    /// Moves what a walk found from the state into a document of its own.
+    pub(super) async fn write_found(&self, state: &mut State) -> Result<(), Error> {
+        let found = WalkFound {
+            deletions: std::mem::take(&mut state.walk.deletions),
+            late: std::mem::take(&mut state.walk.late),
+        };
+        let document = self
+            .write_new(&format!("{}walks/found", folder(&self.config)), &found)
+            .await?;
+        state.walk.found = Some(document);
+        Ok(())
+    }
+
+    /// Takes back what [`Stater::write_found`] moved.
+    pub(super) async fn read_found(&self, state: &mut State) -> Result<(), Error> {
+        if let Some(document) = state.walk.found.take() {
+            let found: Option<WalkFound> = self.named(&document).await?;
+            let found = found.ok_or_else(|| {
+                Error::transient(format!(
+                    "{} is missing, or another document",
+                    document.archive_key
+                ))
+            })?;
+            (state.walk.deletions, state.walk.late) = (found.deletions, found.late);
+        }
+        Ok(())
+    }
+
     /// Moves the conversations of a day from memory into a document of their own.
     pub(super) async fn write_part(&self, day: &mut Day) -> Result<(), Error> {
         if day.open.is_empty() {
             return Ok(());
         }
-        let bytes = to_json(&day.open)?;
-        let hash = digest(&bytes);
-        let key = format!("{}part-{}.json", self.folder_of(day.date), Uuid::new_v4());
-        self.write(&key, "application/json", bytes).await?;
+        let document = self
+            .write_new(&format!("{}part", self.folder_of(day.date)), &day.open)
+            .await?;
         day.parts.push(Part {
-            document: Reference {
-                archive_key: self.storage.archive_key(&key).to_string(),
-                hash,
-            },
+            document,
             open: day.open.len() as u64,
         });
         day.open.clear();
@@ -134,33 +199,35 @@ impl Stater {
         &self,
         state: &State,
         at: usize,
-        survey: Option<Survey>,
+        besides: &Besides,
         deadline: &Deadline,
     ) -> Result<Issued, Error> {
         let day = &state.days[at];
         let mut previous = day
             .previous
             .as_ref()
-            .map(|previous| (previous.number, previous.document.clone()));
+            .map(|previous| (previous.number, Some(previous.document.clone())));
         let (statement, document) = loop {
-            let (number, supersedes) = match &previous {
-                Some((number, document)) => (number + 1, Some(document.clone())),
-                None => (1, None),
-            };
+            let (before, supersedes) = previous.unwrap_or_default();
+            let number = before + 1;
             let key = format!("{}{number}.json", self.folder_of(day.date));
-            let statement = self.statement(state, day, (number, supersedes), survey.clone());
+            let statement = self.statement(state, day, (number, supersedes.clone()), besides);
             let bytes = to_json(&statement)?;
             let hash = digest(&bytes);
             if self.write(&key, "application/json", bytes).await? == Written::New {
                 let archive_key = self.storage.archive_key(&key).to_string();
                 break (statement, Reference { archive_key, hash });
             }
-            match self.read(&key).await? {
+            let bytes = self.storage.document(&key).await?.unwrap_or_default();
+            let (hash, archive_key) = (digest(&bytes), self.storage.archive_key(&key).to_string());
+            let document = Reference { archive_key, hash };
+            previous = match serde_json::from_slice::<Statement>(&bytes) {
                 // Of this very run: it died before it could say so.
-                Some((statement, document)) if statement.run == state.run => break (statement, document),
-                Some((statement, document)) => previous = Some((statement.number, document)),
-                None => return Err(Error::transient(format!("{key} is neither free nor readable"))),
-            }
+                Ok(statement) if statement.run == state.run => break (statement, document),
+                Ok(statement) if statement.number == number => Some((number, Some(document))),
+                // Somebody else's: its number is skipped, and it is no statement that could be superseded.
+                _ => Some((number, supersedes)),
+            };
         };
         let page = page::page(&statement, &document.hash);
         let page_hash = digest(page.as_bytes());
@@ -174,6 +241,7 @@ impl Stater {
             clean: statement.clean,
             gaps: statement.figures.gaps,
             lost: statement.figures.lost,
+            not_checked: statement.not_checked,
         })
     }
 
@@ -182,8 +250,9 @@ impl Stater {
         state: &State,
         day: &Day,
         (number, supersedes): (u32, Option<Reference>),
-        survey: Option<Survey>,
+        besides: &Besides,
     ) -> Statement {
+        let survey = besides.survey.clone();
         let found = survey
             .as_ref()
             .is_some_and(|survey| survey.deletions_ahead + survey.late_recordings > 0);
@@ -194,13 +263,42 @@ impl Stater {
             supersedes,
             run: state.run,
             issued_at: self.clock.now(),
-            clean: day.figures.is_settled() && !found,
+            clean: day.complete && day.figures.is_settled() && !found,
             list_complete: day.complete,
+            not_checked: besides.not_checked.clone(),
             figures: day.figures.clone(),
             open: day.open.clone(),
             parts: day.parts.clone(),
             survey,
         }
+    }
+
+    /// Writes the document of a run that began on this day, and has the audit name it.
+    pub(super) async fn leave(
+        &self,
+        key: &str,
+        day: Date,
+        run: &impl Serialize,
+        deadline: &Deadline,
+    ) -> Result<(), Error> {
+        let bytes = to_json(run)?;
+        let document = Reference {
+            archive_key: self.storage.archive_key(key).to_string(),
+            hash: digest(&bytes),
+        };
+        // Written by this very run, if it is there already.
+        let _: Written = self.write(key, "application/json", bytes).await?;
+        if self.issued(day).await?.contains(&document) {
+            return Ok(());
+        }
+        let event = AuditEvent::apart(Action::StatementRun)
+            .with("archiveKey", document.archive_key.as_str())
+            .with("hash", document.hash.as_str());
+        let chain = Apart::Statement(day);
+        self.ledger
+            .append(&chain, &event, &self.actor, deadline)
+            .await
+            .map(drop)
     }
 
     /// Has the audit name the statement, unless it does.
@@ -211,9 +309,7 @@ impl Stater {
         page_hash: &str,
         deadline: &Deadline,
     ) -> Result<(), Error> {
-        let known = self.ledger.events(Subject::Statement(statement.day)).await?;
-        let mut keys = known.events.iter().filter_map(AuditEvent::archive_key);
-        if keys.any(|key| key == document.archive_key) {
+        if self.issued(statement.day).await?.contains(document) {
             return Ok(());
         }
         let event = AuditEvent::apart(Action::StatementIssued)
@@ -228,13 +324,6 @@ impl Stater {
             .await
             .map(drop)
     }
-}
-
-fn from_json<T: DeserializeOwned>(key: &str, bytes: &[u8]) -> Result<T, Error> {
-    let read = serde_json::from_slice(bytes);
-    read.map_err(|error| {
-        Error::transient(format!("{key} is missing, or no document of a statement")).caused_by(error)
-    })
 }
 
 fn to_json(value: &impl Serialize) -> Result<Bytes, Error> {

@@ -60,10 +60,13 @@ pub struct Statement {
     pub run: uuid::Uuid,
     /// When it was made.
     pub issued_at: Timestamp,
-    /// Every conversation is accounted for, and nothing else was found.
+    /// The list was complete, every conversation is accounted for, and nothing else was found.
     pub clean: bool,
     /// The list was complete at Genesys: that of an analytics job, not of a query.
     pub list_complete: bool,
+    /// What Genesys did not answer besides.
+    #[serde(default)]
+    pub not_checked: Vec<Unchecked>,
     /// The figures.
     pub figures: Figures,
     /// The conversations that are not accounted for.
@@ -107,9 +110,12 @@ pub struct Figures {
     pub unreadable: u64,
     /// Those of which the archive holds a recording at least, whatever their reason.
     pub held: u64,
+    /// Orphan recordings at Genesys that were made on the day, and whose conversation nobody knows.
+    #[serde(default)]
+    pub orphans: u64,
     /// Those with a recording, by reason.
     pub reasons: BTreeMap<String, u64>,
-    /// Those that somebody has to act on, or that are lost.
+    /// Those that somebody has to act on, or that are lost, and those orphans.
     pub gaps: u64,
     /// Those of the gaps that nobody can close any more.
     pub lost: u64,
@@ -132,7 +138,7 @@ impl Figures {
     pub fn is_settled(&self) -> bool {
         let settled = [Reason::Archived, Reason::Erased, Reason::Filtered];
         let settled: u64 = settled.into_iter().map(|reason| self.of(reason)).sum();
-        settled == self.recorded() && self.unreadable == 0
+        settled == self.recorded() && self.unreadable == 0 && self.orphans == 0
     }
 
     /// Returns whether there were recordings, and none of them is archived.
@@ -177,11 +183,11 @@ pub struct OpenRecording {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Survey {
-    /// Recordings without an archive that Genesys deletes within 14 days: the first ones.
+    /// Recordings without an archive that Genesys deletes within 14 days: the first 10,000.
     pub deletions: Vec<Deletion>,
     /// Their number.
     pub deletions_ahead: u64,
-    /// Recordings that Genesys keeps, of conversations that were archived without them: the first ones.
+    /// Recordings that Genesys keeps, of conversations that were archived without them.
     pub late: Vec<Late>,
     /// Their number.
     pub late_recordings: u64,
@@ -189,6 +195,9 @@ pub struct Survey {
     pub kept: Checked,
     /// Where the next run goes on with that list; `None`: at its beginning.
     pub kept_next: Option<String>,
+    /// When a run last came to its end.
+    #[serde(default)]
+    pub kept_ended: Option<Timestamp>,
     /// The orphan recordings.
     pub orphans: Vec<OrphanRecording>,
     /// How far Genesys' list of orphans was read.
@@ -197,6 +206,29 @@ pub struct Survey {
     pub failed_uploads: Vec<uuid::Uuid>,
     /// How far Genesys' report of failed uploads was read.
     pub uploads_checked: Checked,
+}
+
+/// A question that Genesys did not answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Unchecked {
+    /// Which recordings it keeps: whether some came late, and which it deletes soon.
+    Kept,
+    /// Which recordings are orphans.
+    Orphans,
+    /// Which uploads failed.
+    FailedUploads,
+}
+
+impl Unchecked {
+    /// Returns what is not known, for people.
+    pub fn meaning(self) -> &'static str {
+        match self {
+            Self::Kept => "recordings that came late",
+            Self::Orphans => "orphan recordings",
+            Self::FailedUploads => "failed uploads",
+        }
+    }
 }
 
 /// How far something was checked.
@@ -209,6 +241,13 @@ pub struct Checked {
     pub read: u64,
     /// Why it was not read to its end.
     pub why: Option<String>,
+}
+
+impl Checked {
+    /// Returns whether Genesys answered nothing of it.
+    fn is_refused(&self) -> bool {
+        !self.complete && self.read == 0
+    }
 }
 
 /// A recording that Genesys deletes soon, and that is not archived.
@@ -233,6 +272,9 @@ pub struct Late {
     pub recording_id: String,
     /// When it was made.
     pub created_at: Option<Timestamp>,
+    /// The day on which its conversation began, as far as its recordings tell.
+    #[serde(default)]
+    pub day: Option<Date>,
     /// A job was sent for its conversation, by this statement or by one before it.
     pub sent: bool,
 }

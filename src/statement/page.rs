@@ -67,7 +67,10 @@ fn verdict(statement: &Statement) -> String {
         count(figures.of(Reason::Erased))
     );
     if statement.clean {
-        return format!("<p class=\"verdict good\">Complete: {told}. Nothing is missing.</p>\n");
+        return match accounted(statement) {
+            None => format!("<p class=\"verdict good\">Complete: {told}. Nothing is missing.</p>\n"),
+            Some(but) => format!("<p class=\"verdict warn\">Complete: {told}. {but}.</p>\n"),
+        };
     }
     let found = statement
         .survey
@@ -85,11 +88,30 @@ fn verdict(statement: &Statement) -> String {
             counted(number, "entry", "entries")
         ),
     };
+    let early = if statement.list_complete {
+        ""
+    } else {
+        "; Genesys' list of the day may not be complete yet"
+    };
     format!(
-        "<p class=\"verdict {class}\">Not complete: {told}; {} not accounted for, {} waited for{unreadable}.</p>\n",
+        "<p class=\"verdict {class}\">Not complete: {told}; {} not accounted for, {} waited for{unreadable}{early}.</p>\n",
         count(figures.gaps),
         count(figures.of(Reason::Waiting))
     )
+}
+
+/// Returns what is to be said of a clean statement besides; `None`: that nothing is missing.
+fn accounted(statement: &Statement) -> Option<String> {
+    if statement.figures.listed == 0 {
+        return Some("Genesys lists no conversation of the day".to_owned());
+    }
+    let questions: Vec<&str> = statement
+        .not_checked
+        .iter()
+        .map(|question| question.meaning())
+        .collect();
+    let told = "Nothing that Genesys lists is missing; not checked";
+    (!questions.is_empty()).then(|| format!("{told}: {}", questions.join(", ")))
 }
 
 /// Returns the reason that a label of a statement names.
@@ -126,6 +148,14 @@ fn figures(statement: &Statement) -> String {
             format!("<span class=\"{colour}\">{}</span>", escape(label)),
             count(*number),
             escape(reason(label).map_or("", Reason::meaning)),
+        ]);
+    }
+    if figures.orphans > 0 {
+        rows.push(vec![
+            "<span class=\"bad\">orphan recordings</span>".to_owned(),
+            count(figures.orphans),
+            "made on the day, and Genesys does not know of which conversation: attach or delete them there"
+                .to_owned(),
         ]);
     }
     let list = if statement.list_complete {
@@ -170,13 +200,7 @@ fn conversations(title: &str, all: u64, open: &[&Open]) -> String {
         ]
     });
     let rows: Vec<_> = rows.collect();
-    let more = match all.saturating_sub(rows.len() as u64) {
-        0 => String::new(),
-        more => format!(
-            "<p class=\"dim\">{} named in the document and its parts.</p>\n",
-            counted(more, "more is", "more are")
-        ),
-    };
+    let more = more(all, rows.len(), "named in the document and its parts");
     let table = if rows.is_empty() {
         String::new()
     } else {
@@ -184,6 +208,17 @@ fn conversations(title: &str, all: u64, open: &[&Open]) -> String {
         cards(title, &columns, &rows)
     };
     format!("<h2>{title}: {}</h2>\n{table}{more}", count(all))
+}
+
+/// Says how many of `all` a table does not show, and where they are.
+fn more(all: u64, shown: usize, place: &str) -> String {
+    match all.saturating_sub(shown as u64) {
+        0 => String::new(),
+        more => format!(
+            "<p class=\"dim\">{} {place}.</p>\n",
+            counted(more, "more is", "more are")
+        ),
+    }
 }
 
 /// Says how a recording stands that is not archived.
@@ -203,21 +238,22 @@ fn beside(survey: &Survey) -> String {
     let mut html = String::new();
     let mut section = |title: &str, number: u64, columns: &[Column<'_>], rows: Vec<Vec<String>>| {
         if number > 0 {
+            let more = more(number, rows.len(), "named in the document");
             let number = count(number);
             html.push_str(&format!(
-                "<h2>{title}: {number}</h2>\n{}",
+                "<h2>{title}: {number}</h2>\n{}{more}",
                 cards(title, columns, &rows)
             ));
         }
     };
-    let deletions = survey.deletions.iter().map(|deletion| {
+    let deletions = survey.deletions.iter().take(NAMED).map(|deletion| {
         let at = format!("<span class=\"warn fixed\">{:.0}</span>", deletion.delete_date);
         vec![at, code(&deletion.interaction_id), code(&deletion.recording_id)]
     });
     let columns = ["Deleted at", "Conversation", "Recording"].map(texts);
     let title = "Not archived, and deleted by Genesys within 14 days";
     section(title, survey.deletions_ahead, &columns, deletions.collect());
-    let late = survey.late.iter().map(|late| {
+    let late = survey.late.iter().take(NAMED).map(|late| {
         let at = late
             .created_at
             .map_or_else(|| "not told".to_owned(), |at| format!("{at:.0}"));
@@ -227,7 +263,7 @@ fn beside(survey: &Survey) -> String {
     let columns = ["Made at", "Conversation", "Recording"].map(texts);
     let title = "Appeared after their conversation was settled";
     section(title, survey.late_recordings, &columns, late.collect());
-    let orphans = survey.orphans.iter().map(|orphan| {
+    let orphans = survey.orphans.iter().take(NAMED).map(|orphan| {
         let conversation = orphan.interaction_id.as_deref().unwrap_or("unknown");
         let (id, conversation) = (code(&orphan.orphan_id), code(conversation));
         vec![id, conversation, escape(&orphan.status)]
@@ -236,13 +272,18 @@ fn beside(survey: &Survey) -> String {
     let title = "Orphan recordings at Genesys";
     section(title, survey.orphans_checked.read, &columns, orphans.collect());
     if !survey.failed_uploads.is_empty() {
-        let ids = survey.failed_uploads.iter();
+        let ids = survey.failed_uploads.iter().take(NAMED);
         let ids: String = ids
             .map(|id| format!("<li>{}</li>", code(&id.to_string())))
             .collect();
         html.push_str(&format!(
-            "<h2>Ids in Genesys' report of failed uploads: {}</h2>\n<ul>{ids}</ul>\n",
-            count(survey.uploads_checked.read)
+            "<h2>Ids in Genesys' report of failed uploads: {}</h2>\n<ul>{ids}</ul>\n{}",
+            count(survey.uploads_checked.read),
+            more(
+                survey.uploads_checked.read,
+                NAMED,
+                "named in the document, up to 1,000"
+            )
         ));
     }
     let checks = [
@@ -250,7 +291,13 @@ fn beside(survey: &Survey) -> String {
         ("orphan recordings", &survey.orphans_checked),
         ("failed uploads", &survey.uploads_checked),
     ];
-    let rows = checks.into_iter().map(|(what, checked)| check(what, checked));
+    let mut rows: Vec<_> = checks
+        .into_iter()
+        .map(|(what, checked)| check(what, checked))
+        .collect();
+    if let Some(at) = survey.kept_ended.filter(|_| !survey.kept.complete) {
+        rows[0][3].push_str(&format!(" (a run last came to its end at {at:.0})"));
+    }
     let columns = [
         texts("What"),
         texts("Checked"),
@@ -259,7 +306,7 @@ fn beside(survey: &Survey) -> String {
     ];
     html.push_str(&format!(
         "<h2>What else was checked</h2>\n{}",
-        cards("Other lists of Genesys", &columns, &rows.collect::<Vec<_>>())
+        cards("Other lists of Genesys", &columns, &rows)
     ));
     html
 }

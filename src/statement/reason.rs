@@ -31,6 +31,8 @@ pub enum Reason {
     Expired,
     /// Settled without a recording, and Genesys says that one was started.
     NothingFound,
+    /// Archived, and Genesys keeps a recording that came up after the last look at it.
+    Late,
     /// Its job, or a look at it, is lost.
     Stalled,
     /// All listed recordings are archived, and no look found out whether there are more.
@@ -60,7 +62,7 @@ pub enum Class {
 
 impl Reason {
     /// All of them.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::Archived,
         Self::Erased,
         Self::Filtered,
@@ -72,6 +74,7 @@ impl Reason {
         Self::ColdAtSource,
         Self::Expired,
         Self::NothingFound,
+        Self::Late,
         Self::Stalled,
         Self::Unsettled,
         Self::Failed,
@@ -95,6 +98,7 @@ impl Reason {
             Self::ColdAtSource => "cold_at_source",
             Self::Expired => "expired",
             Self::NothingFound => "nothing_found",
+            Self::Late => "late",
             Self::Stalled => "stalled",
             Self::Unsettled => "unsettled",
             Self::Failed => "failed",
@@ -134,6 +138,9 @@ impl Reason {
             Self::NothingFound => {
                 "settled without a recording, and Genesys says that one was started: send it again"
             }
+            Self::Late => {
+                "archived, and a recording came up after the last look at it; a job was sent for it"
+            }
             Self::Stalled => "its job or a look at it is lost: see the dead letter queue, or send it again",
             Self::Unsettled => {
                 "archived, and no look found out whether there are more recordings: send it again"
@@ -152,6 +159,8 @@ impl Reason {
 pub(super) struct Verdict {
     pub(super) reason: Reason,
     code: Option<String>,
+    /// Nobody can change it any more.
+    pub(super) is_final: bool,
 }
 
 impl Verdict {
@@ -162,17 +171,15 @@ impl Verdict {
             None => self.reason.as_str().to_owned(),
         }
     }
-
-    /// Returns whether nobody can change it any more: what is gone at Genesys, or broken there.
-    pub(super) fn is_final(&self) -> bool {
-        let broken = self.code.as_deref() == Some(ErrorKind::BrokenAtSource.code());
-        self.reason == Reason::Expired || broken
-    }
 }
 
 impl From<Reason> for Verdict {
     fn from(reason: Reason) -> Self {
-        Self { reason, code: None }
+        Self {
+            reason,
+            code: None,
+            is_final: reason == Reason::Expired,
+        }
     }
 }
 
@@ -188,22 +195,20 @@ pub(super) struct Evidence<'a> {
     pub(super) orphan: bool,
     /// Genesys reports that an upload of it failed.
     pub(super) upload_failed: bool,
+    /// Genesys keeps a recording of it that came up after the last look at it.
+    pub(super) late: bool,
+    /// A recording of a wanted kind was started, by the flags of its sessions.
+    pub(super) started: bool,
 }
 
 /// Returns the reason of a conversation with this standing.
 pub(super) fn verdict(standing: Standing, evidence: &Evidence<'_>) -> Verdict {
     // Where Genesys itself says what became of the recording, that is the reason.
-    let by_source = if evidence.orphan {
-        Some(Reason::Orphaned)
-    } else if evidence.upload_failed {
-        Some(Reason::UploadFailed)
-    } else {
-        None
-    };
+    let by_source = evidence.by_source();
     let or_by_source = |reason: Reason| Verdict::from(by_source.unwrap_or(reason));
     match standing {
         // Whether it is also found by what it was about is `reconcile`'s to say.
-        Standing::Archived | Standing::Undescribed | Standing::Uncatalogued => evidence.archived().into(),
+        Standing::Archived | Standing::Undescribed | Standing::Uncatalogued => evidence.archived(by_source),
         Standing::Settling | Standing::InProgress | Standing::TooEarly
             if !evidence.ended && evidence.open =>
         {
@@ -212,7 +217,13 @@ pub(super) fn verdict(standing: Standing, evidence: &Evidence<'_>) -> Verdict {
         Standing::Settling | Standing::InProgress | Standing::TooEarly => Reason::Waiting.into(),
         Standing::Unsettled => Reason::Unsettled.into(),
         Standing::Expired => Reason::Expired.into(),
-        Standing::NothingFound if evidence.state(State::Skipped) => Reason::Filtered.into(),
+        Standing::NothingFound if evidence.late => Reason::Late.into(),
+        // What was listed is of another kind than what was started.
+        Standing::NothingFound
+            if by_source.is_none() && !evidence.started && evidence.state(State::Skipped) =>
+        {
+            Reason::Filtered.into()
+        }
         Standing::NothingFound => or_by_source(Reason::NothingFound),
         Standing::Deferred | Standing::Unfinished => Reason::Stalled.into(),
         Standing::Failed => evidence.failed(by_source),
@@ -237,7 +248,30 @@ impl Evidence<'_> {
         self.state(State::Archived) || self.state(State::Notified)
     }
 
-    fn archived(&self) -> Reason {
+    /// Returns what Genesys itself says became of a recording.
+    fn by_source(&self) -> Option<Reason> {
+        if self.orphan {
+            Some(Reason::Orphaned)
+        } else {
+            self.upload_failed.then_some(Reason::UploadFailed)
+        }
+    }
+
+    /// Returns the reason of a conversation whose recordings are archived, as far as they are known. What Genesys says
+    /// of another one makes it a gap: which of them the orphan or the failed upload was is not told. A report of failed
+    /// uploads keeps what was uploaded at the second attempt, so that one cannot be closed here.
+    fn archived(&self, by_source: Option<Reason>) -> Verdict {
+        let mut verdict = Verdict::from(match by_source {
+            _ if self.late => Reason::Late,
+            Some(reason) => reason,
+            None => self.kept(),
+        });
+        verdict.is_final |= verdict.reason == Reason::UploadFailed;
+        verdict
+    }
+
+    /// Returns how its recordings are kept.
+    fn kept(&self) -> Reason {
         let cut = |event: &AuditEvent| {
             event
                 .get("genesys")
@@ -280,6 +314,7 @@ impl Evidence<'_> {
             None => Verdict {
                 reason: Reason::Failed,
                 code: Some(code.to_owned()),
+                is_final: is(ErrorKind::BrokenAtSource),
             },
         }
     }
@@ -289,14 +324,37 @@ impl Evidence<'_> {
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_standing_has_one_reason_and_genesys_knows_better_why_nothing_came() {
-        let evidence = |orphan, upload_failed| Evidence {
+    /// Returns the evidence of a conversation that is over, of which nothing is known.
+    fn nothing() -> Evidence<'static> {
+        Evidence {
             custodies: &[],
             ended: true,
             open: false,
+            orphan: false,
+            upload_failed: false,
+            late: false,
+            started: true,
+        }
+    }
+
+    #[test]
+    fn a_recording_that_came_late_makes_its_conversation_a_gap_that_can_be_closed() {
+        for standing in [Standing::Archived, Standing::Undescribed, Standing::NothingFound] {
+            let evidence = Evidence {
+                late: true,
+                ..nothing()
+            };
+            let verdict = verdict(standing, &evidence);
+            assert_eq!((verdict.label().as_str(), verdict.is_final), ("late", false));
+        }
+    }
+
+    #[test]
+    fn a_standing_has_one_reason_and_genesys_knows_better_why_nothing_came() {
+        let evidence = |orphan, upload_failed| Evidence {
             orphan,
             upload_failed,
+            ..nothing()
         };
         for (standing, plain, orphan, upload) in [
             (Standing::NeverSeen, "never_seen", "orphaned", "upload_failed"),
@@ -312,7 +370,7 @@ mod tests {
                 "failed:unknown",
                 "failed:unknown",
             ),
-            (Standing::Archived, "archived", "archived", "archived"),
+            (Standing::Archived, "archived", "orphaned", "upload_failed"),
             (Standing::Expired, "expired", "expired", "expired"),
             (Standing::Settling, "waiting", "waiting", "waiting"),
             (Standing::Deferred, "stalled", "stalled", "stalled"),
@@ -330,11 +388,9 @@ mod tests {
     #[test]
     fn what_was_never_closed_is_open_and_what_goes_on_is_waited_for() {
         let evidence = |ended, open| Evidence {
-            custodies: &[],
             ended,
             open,
-            orphan: false,
-            upload_failed: false,
+            ..nothing()
         };
         let label = |ended, open| verdict(Standing::TooEarly, &evidence(ended, open)).label();
         assert_eq!(label(false, true), "after_call_work_open");

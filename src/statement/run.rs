@@ -1,14 +1,17 @@
 //! A run: which days are stated, and the way from their lists to their statements.
 
+use std::collections::BTreeSet;
+
 use jiff::civil::Date;
 use jiff::{Span, Timestamp};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::day::Left;
+use super::issue::Besides;
 use super::state::{Carried, Day, Issued, Walk};
-use super::{Deletion, Figures, Open, Reference, State, Stater, folder};
-use crate::aws::storage::Written;
+use super::survey::Known;
+use super::{Figures, Open, Reference, State, Stater, folder};
 use crate::clock::Deadline;
 use crate::domain::days::{Range, day_of, start_of};
 use crate::error::{Error, ErrorKind};
@@ -17,7 +20,8 @@ use crate::error::{Error, ErrorKind};
 /// `READINESS_DEADLINE_MINUTES` is longer.
 const COMPLETE_AFTER: i64 = 2;
 
-/// Days for which one that is not clean is stated anew by each run.
+/// Days for which one that is not clean is stated anew by each run. At this age a clean one is stated a last time: what
+/// was not over when it was stated, and so in no list, is by then.
 const STATED_AGAIN: i64 = 14;
 
 /// Most days of one run; the next one states the others.
@@ -37,8 +41,8 @@ pub enum Progress {
 pub struct Finished {
     /// Its statements.
     pub statements: Vec<Stated>,
-    /// Conversations that somebody has to act on or that are lost, of all days that are not clean, and recordings that
-    /// came late.
+    /// Conversations that somebody has to act on or that are lost, of all days that are not clean; recordings that came
+    /// late to other days; days that could not be read.
     pub gaps: u64,
     /// Days with recordings of which none is archived.
     pub empty_days: u64,
@@ -53,6 +57,8 @@ pub struct Stated {
     /// Where it is.
     #[serde(flatten)]
     pub issued: Issued,
+    /// Its list was complete at Genesys.
+    pub list_complete: bool,
     /// Its figures.
     pub figures: Figures,
     /// The conversations that are not accounted for, but for those in parts of the document.
@@ -80,9 +86,17 @@ impl Stated {
     fn of(day: Day) -> Option<Self> {
         Some(Self {
             issued: day.issued?,
+            list_complete: day.complete,
             figures: day.figures,
             open: day.open,
         })
+    }
+}
+
+impl Carried {
+    /// Returns the number of its gaps that somebody can close.
+    fn open(&self) -> u64 {
+        self.gaps.saturating_sub(self.lost)
     }
 }
 
@@ -123,6 +137,12 @@ impl Stater {
             let next = stated.map_or(newest, |stated| stated.saturating_add(Span::new().days(1)));
             if let Ok(missed) = Range::new(next, newest, now) {
                 dates.extend(missed.days());
+                for date in missed.days() {
+                    let once_more = days_before(date, STATED_AGAIN);
+                    if self.newest(once_more).await?.is_some() {
+                        dates.push(once_more);
+                    }
+                }
             }
             let open = last
                 .statements
@@ -144,6 +164,7 @@ impl Stater {
         }
         dates.sort_unstable();
         dates.dedup();
+        carried.retain(|carried: &Carried| dates.binary_search(&carried.day).is_err());
         let stated = dates.split_off(dates.len().saturating_sub(MOST_DAYS));
         let mut state = self.state(stated, surveyed, now).await?;
         state.carried = carried;
@@ -154,7 +175,10 @@ impl Stater {
 
     /// Begins a run of these days.
     pub async fn begin_days(&self, range: Range) -> Result<State, Error> {
-        self.state(range.days().collect(), None, self.clock.now()).await
+        let now = self.clock.now();
+        let last = self.last_run(now).await?;
+        let surveyed = last.and_then(|last| Some(last.statements.last()?.document.clone()));
+        self.state(range.days().collect(), surveyed, now).await
     }
 
     /// Returns the state of a run at its beginning. The statement with the survey before it is `surveyed`, else that of
@@ -177,6 +201,7 @@ impl Stater {
             days,
             carried: Vec::new(),
             left: Vec::new(),
+            unread: Vec::new(),
             scheduled: false,
             walk: Walk {
                 before,
@@ -190,98 +215,139 @@ impl Stater {
         // Longer ago than any run is missed without an alarm.
         let runs = self.runs();
         let after = format!("{runs}{}", days_before(day_of(now), 400));
-        let keys = self.storage.documents(&runs, &after).await?;
-        let Some(newest) = keys.last() else {
-            return Ok(None);
-        };
-        let document = self.storage.document(newest).await?.unwrap_or_default();
-        let read = serde_json::from_slice(&document);
-        read.map(Some).map_err(|error| {
-            Error::transient(format!(
-                "{newest} cannot be read, so it is unknown which days are open"
-            ))
-            .caused_by(error)
-        })
+        for key in self.storage.documents(&runs, &after).await?.iter().rev() {
+            let day = key
+                .strip_prefix(&runs)
+                .and_then(|name| name.get(..10)?.parse().ok());
+            let Some(day) = day else { continue };
+            // Whoever can write into the bucket could write one as well. Only the audit says which are a run's.
+            let archive_key = self.storage.archive_key(key).to_string();
+            let issued = self.issued(day).await?;
+            let Some(document) = issued.iter().find(|document| document.archive_key == archive_key) else {
+                continue;
+            };
+            // Without it, the run before it says which days are open: more of them than necessary.
+            if let Some(run) = self.named(document).await? {
+                return Ok(Some(run));
+            }
+        }
+        Ok(None)
     }
 
     /// Returns a day that is too old to be stated again, unless its newest statement is clean by now, or names only
     /// what nobody can close any more; and whether Genesys deletes one of its recordings soon.
     async fn still_open(&self, day: Date) -> Result<Option<(Carried, bool)>, Error> {
-        let Some((statement, _)) = self.newest(day).await? else {
+        let Some(newest) = self.newest(day).await? else {
             return Ok(None);
         };
+        let Some(statement) = newest.statement else {
+            // What it said is lost.
+            let (gaps, lost) = (1, 0);
+            return Ok(Some((Carried { day, gaps, lost }, false)));
+        };
         let figures = &statement.figures;
-        let undecided = figures.of(super::Reason::Waiting) > 0 || figures.unreadable > 0;
-        let open = !statement.clean && (figures.gaps > figures.lost || undecided);
-        let now = self.clock.now();
-        let ahead = now..now + super::survey::SOON;
-        let deletes = statement
-            .open
-            .iter()
-            .any(|open| open.delete_date.is_some_and(|at| ahead.contains(&at)));
+        // By now nothing is early any more.
+        let overdue = figures.of(super::Reason::Waiting) + figures.unreadable;
         let carried = Carried {
             day,
-            gaps: figures.gaps,
+            gaps: figures.gaps + overdue + u64::from(!statement.list_complete),
             lost: figures.lost,
         };
-        Ok(open.then_some((carried, deletes)))
+        if statement.clean || carried.open() == 0 {
+            return Ok(None);
+        }
+        let now = self.clock.now();
+        let ahead = now..now + super::survey::SOON;
+        let open = self.open_of(&statement.open, &statement.parts).await?;
+        let deletes = open
+            .iter()
+            .any(|open| open.delete_date.is_some_and(|at| ahead.contains(&at)));
+        Ok(Some((carried, deletes)))
     }
 
     /// Goes on with a run until its statements are issued, or until its time is up.
     pub async fn go(&self, mut state: State, deadline: &Deadline) -> Result<Progress, Error> {
+        self.read_found(&mut state).await?;
         let since = state.days.first().map_or(state.began, |day| start_of(day.date));
         let known = deadline.in_time(self.known(since, deadline)).await?;
-        for at in 0..state.days.len() {
-            if !state.days[at].read {
-                let left = self.read_day(&mut state.days[at], &known, deadline).await;
-                if or_midway(left)? == Left::Midway {
-                    return self.hand_over(state).await;
-                }
-                state.days[at].position = None;
-            }
-        }
         if or_midway(self.walk(&mut state, deadline).await)? == Left::Midway {
             return self.hand_over(state).await;
         }
-        self.add_deletions(&mut state);
+        self.add_late_days(&mut state).await?;
+        if self.read_days(&mut state, &known, deadline).await? == Left::Midway {
+            return self.hand_over(state).await;
+        }
         let newest = state.days.len().saturating_sub(1);
         for at in 0..state.days.len() {
-            let survey = (at == newest).then(|| state.walk.survey(&known));
+            let besides = Besides {
+                survey: (at == newest).then(|| state.walk.survey(&known)),
+                not_checked: state.walk.not_checked(&known),
+            };
             if state.days[at].issued.is_none() {
-                match deadline.in_time(self.issue(&state, at, survey, deadline)).await {
+                match deadline.in_time(self.issue(&state, at, &besides, deadline)).await {
                     Ok(issued) => state.days[at].issued = Some(issued),
                     Err(error) if is_late(&error) => return self.hand_over(state).await,
                     Err(error) => return Err(error),
                 }
             }
         }
-        self.finish(state).await.map(Progress::Finished)
+        self.finish(state, deadline).await.map(Progress::Finished)
     }
 
-    /// Adds what the tables know of deletions, where Genesys' own list was not read to its end.
-    fn add_deletions(&self, state: &mut State) {
-        if state.walk.checked.complete {
-            return;
+    /// Goes through the lists of all days. One that cannot be read is the next run's, and holds up no other, unless all
+    /// of them are such.
+    async fn read_days(&self, state: &mut State, known: &Known, deadline: &Deadline) -> Result<Left, Error> {
+        let mut at = 0;
+        while let Some(day) = state.days.get_mut(at) {
+            if !day.read {
+                match or_midway(self.read_day(day, &mut state.walk, known, deadline).await) {
+                    Ok(Left::Midway) => return Ok(Left::Midway),
+                    Ok(Left::Read) => day.position = None,
+                    Err(error) if !state.scheduled || state.days.len() == 1 => return Err(error),
+                    Err(error) => {
+                        let date = state.days.remove(at).date;
+                        let (code, text) = (error.kind().code(), error.redacted());
+                        tracing::error!(%date, code, error = text, "a day cannot be stated; the next run tries again");
+                        state.unread.push(date);
+                        continue;
+                    }
+                }
+            }
+            at += 1;
         }
-        let soon = self.clock.now() + super::survey::SOON;
-        let open = state.days.iter().flat_map(|day| &day.open);
-        let deletions = open.filter_map(|open| {
-            let recording = open.recordings.first();
-            Some(Deletion {
-                delete_date: open.delete_date.filter(|at| *at <= soon)?,
-                interaction_id: open.interaction_id.clone(),
-                recording_id: recording.map_or_else(|| "-".to_owned(), |one| one.recording_id.clone()),
-            })
-        });
-        for deletion in deletions.collect::<Vec<_>>() {
-            state.walk.delete(deletion);
+        Ok(Left::Read)
+    }
+
+    /// Has the schedule's run state the days to which a recording came late, too.
+    async fn add_late_days(&self, state: &mut State) -> Result<(), Error> {
+        let days: BTreeSet<Date> = state.walk.late.iter().filter_map(|late| late.day).collect();
+        let newest = state.days.last().map(|day| day.date);
+        for date in days
+            .into_iter()
+            .filter(|date| state.scheduled && Some(*date) < newest)
+        {
+            let there = state.days.iter().any(|day| day.date == date) || state.unread.contains(&date);
+            if there || state.left.contains(&date) {
+                continue;
+            }
+            if state.days.len() >= MOST_DAYS {
+                state.left.push(date);
+            } else {
+                let day = Day::new(date, self.previous(date).await?);
+                let at = state.days.partition_point(|day| day.date < date);
+                state.days.insert(at, day);
+            }
         }
+        Ok(())
     }
 
     /// Makes a state small enough for a message.
     async fn hand_over(&self, mut state: State) -> Result<Progress, Error> {
-        /// Conversations that stay in the state.
+        /// Conversations, and findings of the walk, that stay in the state.
         const MOST_OPEN: usize = 20;
+        if state.walk.late.len() + state.walk.deletions.len() > MOST_OPEN {
+            self.write_found(&mut state).await?;
+        }
         let mut open: usize = state.days.iter().map(|day| day.open.len()).sum();
         for day in &mut state.days {
             if open > MOST_OPEN {
@@ -293,7 +359,7 @@ impl Stater {
     }
 
     /// Leaves the next run what it needs, and sums up.
-    async fn finish(&self, state: State) -> Result<Finished, Error> {
+    async fn finish(&self, state: State, deadline: &Deadline) -> Result<Finished, Error> {
         if state.scheduled {
             let document = RunDocument {
                 schema: RUN_SCHEMA.to_owned(),
@@ -301,19 +367,21 @@ impl Stater {
                 began: state.began,
                 statements: state.days.iter().filter_map(|day| day.issued.clone()).collect(),
                 carried: state.carried.clone(),
-                left: state.left.clone(),
+                left: state.left.iter().chain(&state.unread).copied().collect(),
             };
             let key = format!("{}{:.0}-{}.json", self.runs(), state.began, state.run);
-            // Written by this very run, if it is there already.
-            let _: Written = self.write_json(&key, &document).await?;
+            self.leave(&key, day_of(state.began), &document, deadline).await?;
         }
-        let carried = state.carried.iter().map(|day| day.gaps - day.lost);
+        let stated: BTreeSet<Date> = state.days.iter().map(|day| day.date).collect();
+        let late = state.walk.late.iter();
+        let late = late.filter(|late| late.day.is_none_or(|day| !stated.contains(&day)));
+        let carried = state.carried.iter().map(Carried::open);
         let gaps = state
             .days
             .iter()
             .map(|day| day.figures.gaps + day.figures.unreadable);
         Ok(Finished {
-            gaps: gaps.chain(carried).sum::<u64>() + state.walk.late_recordings,
+            gaps: gaps.chain(carried).sum::<u64>() + (late.count() + state.unread.len()) as u64,
             empty_days: state.days.iter().filter(|day| day.figures.is_empty_day()).count() as u64,
             deletions: state.walk.deletions_ahead,
             statements: state.days.into_iter().filter_map(Stated::of).collect(),

@@ -5,7 +5,7 @@ use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{Checked, Deletion, Figures, Late, Open, Part, Reference};
+use super::{Checked, Deletion, Figures, Late, Open, Part, Reference, Unchecked};
 use crate::genesys::analytics::Position;
 
 /// A run of statements, as far as it got.
@@ -22,6 +22,8 @@ pub struct State {
     pub(super) carried: Vec<Carried>,
     /// Days that are too many for this run: the next one states them.
     pub(super) left: Vec<Date>,
+    /// Days that could not be read: the next run states them.
+    pub(super) unread: Vec<Date>,
     /// It is the run of the schedule: the next one goes on with its days.
     pub(super) scheduled: bool,
     /// The walk through what Genesys keeps.
@@ -54,6 +56,8 @@ pub(super) struct Day {
 pub(super) struct Previous {
     pub(super) number: u32,
     pub(super) document: Reference,
+    /// Conversations that it lists.
+    pub(super) listed: u64,
 }
 
 /// A statement that was issued.
@@ -73,6 +77,9 @@ pub struct Issued {
     pub gaps: u64,
     /// Those that nobody can close any more.
     pub lost: u64,
+    /// What Genesys did not answer besides.
+    #[serde(default)]
+    pub not_checked: Vec<Unchecked>,
 }
 
 /// A day that is not clean, and too old to be stated again by itself.
@@ -80,6 +87,7 @@ pub struct Issued {
 #[serde(rename_all = "camelCase")]
 pub(super) struct Carried {
     pub(super) day: Date,
+    /// Also what was waited for, or could not be read: it is too late for that.
     pub(super) gaps: u64,
     pub(super) lost: u64,
 }
@@ -97,11 +105,23 @@ pub(super) struct Walk {
     pub(super) cursor: Option<String>,
     pub(super) pages: u64,
     pub(super) ended: bool,
+    /// When a run last came to the end of the list.
+    pub(super) end_reached: Option<Timestamp>,
     pub(super) checked: Checked,
     pub(super) deletions: Vec<Deletion>,
     pub(super) deletions_ahead: u64,
     pub(super) late: Vec<Late>,
     pub(super) late_recordings: u64,
+    /// The document with `deletions` and `late`, which are too long for a message.
+    pub(super) found: Option<Reference>,
+}
+
+/// What a walk found, in a document of its own.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct WalkFound {
+    pub(super) deletions: Vec<Deletion>,
+    pub(super) late: Vec<Late>,
 }
 
 impl Day {

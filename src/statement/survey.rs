@@ -3,15 +3,17 @@
 use std::collections::{HashMap, HashSet};
 
 use futures_util::{StreamExt as _, TryStreamExt as _};
+use jiff::civil::Date;
 use jiff::{SignedDuration, Span, Timestamp};
 use uuid::Uuid;
 
 use super::day::Left;
 use super::state::{State, Walk};
-use super::{Checked, Deletion, Late, Stater, Survey};
+use super::{Checked, Deletion, Late, Stater, Survey, Unchecked};
 use crate::clock::Deadline;
-use crate::custody::{self, Custody};
+use crate::custody::{self, Custody, started};
 use crate::domain::days::{day_of, start_of};
+use crate::domain::format::MediaKind;
 use crate::domain::job::Job;
 use crate::domain::recording::{ConversationId, RecordingId};
 use crate::domain::state::State as Recorded;
@@ -25,8 +27,11 @@ pub(super) const SOON: SignedDuration = SignedDuration::from_hours(14 * 24);
 /// Recordings made this long before the newest day are looked up, whether or not they were archived.
 const RECENT: SignedDuration = SignedDuration::from_hours(14 * 24);
 
-/// Entries of each kind that a statement names; more are counted.
-const NAMED: usize = 100;
+/// Deletions and late recordings at which a run reads no further. All of them are named.
+const MOST_FOUND: usize = 10_000;
+
+/// Orphans and failed uploads that a statement names; more are counted.
+const NAMED: usize = 1_000;
 
 /// Pages of all recordings that are read at least.
 const LEAST_PAGES: u64 = 20;
@@ -42,14 +47,24 @@ const LOOKUPS: usize = 16;
 pub(super) struct Known {
     orphans: Vec<OrphanRecording>,
     orphans_checked: Checked,
-    with_orphan: HashSet<String>,
+    with_orphan: HashMap<String, Vec<OrphanRecording>>,
     failed_uploads: HashSet<Uuid>,
     uploads_checked: Checked,
 }
 
 impl Known {
-    pub(super) fn has_orphan(&self, id: ConversationId) -> bool {
-        self.with_orphan.contains(&id.to_string())
+    /// Returns whether Genesys holds a recording of these kinds as an orphan of a conversation.
+    pub(super) fn has_orphan(&self, id: ConversationId, wanted: &[MediaKind]) -> bool {
+        let orphans = self.with_orphan.get(&id.to_string());
+        orphans.is_some_and(|orphans| orphans.iter().any(|orphan| orphan.may_be(wanted)))
+    }
+
+    /// Returns the number of orphans of these kinds that were made on a day, and whose conversation nobody knows.
+    pub(super) fn orphans_of(&self, day: Date, wanted: &[MediaKind]) -> u64 {
+        let orphans = self.orphans.iter();
+        let unknown = orphans.filter(|orphan| orphan.interaction_id.is_none() && orphan.may_be(wanted));
+        let made = unknown.filter(|orphan| orphan.created_at.is_some_and(|at| day_of(at) == day));
+        made.count() as u64
     }
 
     pub(super) fn has_failed_upload(&self, id: ConversationId) -> bool {
@@ -85,10 +100,11 @@ impl Stater {
                     read: orphans.len() as u64,
                     why: more.then(|| "Genesys lists more orphans than are read".to_owned()),
                 };
-                known.with_orphan = orphans
-                    .iter()
-                    .filter_map(|orphan| orphan.interaction_id.clone())
-                    .collect();
+                for orphan in &orphans {
+                    if let Some(id) = orphan.interaction_id.clone() {
+                        known.with_orphan.entry(id).or_default().push(orphan.clone());
+                    }
+                }
                 known.orphans = orphans;
             }
             Err(error) => known.orphans_checked = unanswered(error)?,
@@ -114,20 +130,26 @@ impl Stater {
     }
 
     /// Goes through all recordings that Genesys keeps, as far as the budget of requests reaches: from where the run
-    /// before this one came to, or from the beginning of the list. Looks at what that run found again.
+    /// before this one came to, or from the beginning of the list. Looks at what that run found again. The budget goes by
+    /// the conversations of the statements before.
     pub(super) async fn walk(&self, state: &mut State, deadline: &Deadline) -> Result<Left, Error> {
+        if state.walk.ended {
+            return Ok(Left::Read);
+        }
         let survey = match &state.walk.before {
             Some(document) => deadline.in_time(self.survey_of(document)).await?,
             None => Survey::default(),
         };
         let before = Before::of(&survey, self.clock.now());
         if !state.walk.again {
+            state.walk.end_reached = survey.kept_ended;
             state.walk.resume(survey.kept_next);
             let again = self.look_up(&mut state.walk, &before.found, &before);
             deadline.in_time(again).await?;
             state.walk.again = true;
         }
-        let listed: u64 = state.days.iter().map(|day| day.figures.listed).sum();
+        let previous = state.days.iter().filter_map(|day| day.previous.as_ref());
+        let listed: u64 = previous.map(|previous| previous.listed).sum();
         let most = LEAST_PAGES.max(listed / LISTED_A_PAGE);
         let Some(newest) = state.days.last().map(|day| day.date) else {
             return Ok(Left::Read);
@@ -136,7 +158,8 @@ impl Stater {
             if !deadline.allows_new_work() {
                 return Ok(Left::Midway);
             }
-            if state.walk.pages == most {
+            let found = state.walk.late.len().max(state.walk.deletions.len());
+            if state.walk.pages >= most || found >= MOST_FOUND {
                 let read = state.walk.checked.read;
                 state.walk.end(Some(format!(
                     "Genesys keeps more than the {read} recordings that were read; the next run goes on from there"
@@ -173,6 +196,7 @@ impl Stater {
             state.walk.pages += 1;
             state.walk.cursor = page.next;
             if state.walk.cursor.is_none() {
+                state.walk.end_reached = Some(self.clock.now());
                 let began =
                     "the list was read from where the run before this one came to; the next run begins anew";
                 state.walk.end(state.walk.resumed.then(|| began.to_owned()));
@@ -230,10 +254,13 @@ impl Stater {
                     job.recheck = true;
                     jobs.insert(kept.conversation, job);
                 }
-                walk.late(Late {
+                let began = custodies.iter().filter_map(|custody| started(&custody.events));
+                walk.late_recordings += 1;
+                walk.late.push(Late {
                     interaction_id: kept.conversation.to_string(),
                     recording_id: id,
                     created_at: kept.created,
+                    day: began.chain(kept.created).min().map(day_of),
                     sent: sent || self.queues.can_defer(),
                 });
             }
@@ -321,22 +348,37 @@ impl Walk {
             .any(|late| late.sent && late.interaction_id == id)
     }
 
-    /// Adds a recording that is deleted soon, unless it is there.
+    /// Adds a recording that is deleted soon, unless it is there. The first ones are kept, in order.
     pub(super) fn delete(&mut self, deletion: Deletion) {
-        if self.deletions.contains(&deletion) {
-            return;
+        if let Err(at) = self.deletions.binary_search(&deletion) {
+            self.deletions_ahead += 1;
+            self.deletions.insert(at, deletion);
+            self.deletions.truncate(MOST_FOUND);
         }
-        self.deletions_ahead += 1;
-        self.deletions.push(deletion);
-        self.deletions.sort();
-        self.deletions.truncate(NAMED);
     }
 
-    fn late(&mut self, late: Late) {
-        self.late_recordings += 1;
-        if self.late.len() < NAMED {
-            self.late.push(late);
-        }
+    /// Returns the conversations of which a recording came late.
+    pub(super) fn late_conversations(&self) -> HashSet<ConversationId> {
+        let ids = self.late.iter();
+        ids.filter_map(|late| ConversationId::parse(&late.interaction_id).ok())
+            .collect()
+    }
+
+    /// Returns those of them for which a job was sent.
+    pub(super) fn sent_conversations(&self) -> impl Iterator<Item = ConversationId> {
+        let sent = self.late.iter().filter(|late| late.sent);
+        sent.filter_map(|late| ConversationId::parse(&late.interaction_id).ok())
+    }
+
+    /// Returns what Genesys did not answer, of it and of what is `known` beside it.
+    pub(super) fn not_checked(&self, known: &Known) -> Vec<Unchecked> {
+        let questions = [
+            (Unchecked::Kept, &self.checked),
+            (Unchecked::Orphans, &known.orphans_checked),
+            (Unchecked::FailedUploads, &known.uploads_checked),
+        ];
+        let refused = questions.into_iter().filter(|(_, checked)| checked.is_refused());
+        refused.map(|(question, _)| question).collect()
     }
 
     /// Returns what is to be stated of it, and of what is `known` beside it.
@@ -351,6 +393,7 @@ impl Walk {
             late_recordings: self.late_recordings,
             kept: self.checked.clone(),
             kept_next: self.cursor.clone(),
+            kept_ended: self.end_reached,
             orphans: known.orphans.iter().take(NAMED).cloned().collect(),
             orphans_checked: known.orphans_checked.clone(),
             failed_uploads: ids,

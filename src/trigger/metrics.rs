@@ -46,6 +46,7 @@ enum Metric {
     DaysWithoutArchive,
     DeletionsAhead,
     OldDeadLetters,
+    OldExceptions,
 }
 
 impl Metric {
@@ -77,6 +78,7 @@ impl Metric {
             Self::DaysWithoutArchive => "DaysWithoutArchive",
             Self::DeletionsAhead => "DeletionsAhead",
             Self::OldDeadLetters => "OldDeadLetters",
+            Self::OldExceptions => "OldExceptions",
         }
     }
 
@@ -105,7 +107,8 @@ impl Metric {
             | Self::StatementGaps
             | Self::DaysWithoutArchive
             | Self::DeletionsAhead
-            | Self::OldDeadLetters => "Count",
+            | Self::OldDeadLetters
+            | Self::OldExceptions => "Count",
         }
     }
 }
@@ -285,10 +288,14 @@ impl Stating {
     }
 }
 
-/// Returns the line to print of dead letters that nobody sent again for 7 days.
-pub fn old_dead_letters(number: u64, timestamp_ms: i64) -> Value {
+/// Returns the line to print of dead letters and cases that nobody touched for 7 days.
+pub fn old_messages(dead_letters: u64, exceptions: u64, timestamp_ms: i64) -> Value {
     let mut line = Line::default();
-    line.add(&[], &[(Metric::OldDeadLetters, number.into())]);
+    let metrics = [
+        (Metric::OldDeadLetters, dead_letters.into()),
+        (Metric::OldExceptions, exceptions.into()),
+    ];
+    line.add(&[], &metrics);
     line.finish(timestamp_ms)
 }
 

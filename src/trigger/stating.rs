@@ -119,9 +119,12 @@ impl StatingHandler {
         );
         if request == Request::Begin {
             let archiver = Archiver::connect(config.clone(), &self.clients, clock.clone(), lines.clone())?;
-            let letters = DeadLetters::new(self.clients.sqs.clone(), self.config.dead_letters.clone());
-            let old = dead_letters::record(letters, &archiver, &actor, deadline).await?;
-            lines.json(&metrics::old_dead_letters(old, clock.now_ms()));
+            let queue = |url: &str, name| DeadLetters::new(self.clients.sqs.clone(), url.to_owned(), name);
+            let letters = queue(&self.config.dead_letters, "WORK_DEAD_LETTER_QUEUE_URL");
+            let letters = dead_letters::record(letters, &archiver, &actor, deadline).await?;
+            let cases = queue(&self.config.exceptions, "EXCEPTION_QUEUE_URL");
+            let cases = dead_letters::old_cases(cases, &clock, deadline).await?;
+            lines.json(&metrics::old_messages(letters, cases, clock.now_ms()));
         }
         let stater = Stater::connect(config, &self.clients, clock, lines, actor)?;
         let state = match request {

@@ -2,6 +2,7 @@
 
 mod again;
 mod binary;
+mod clean;
 mod days;
 mod dead;
 pub(crate) mod gaps;

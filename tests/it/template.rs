@@ -56,6 +56,7 @@ fn the_statement_has_the_variables_that_it_reads_with_the_values_of_the_archiver
     let of_archiver = stack.environment();
     let dead_letters = &variables["WORK_DEAD_LETTER_QUEUE_URL"];
     assert_eq!(*dead_letters, json!({"Ref": "WorkDeadLetterQueue"}));
+    assert_eq!(variables["EXCEPTION_QUEUE_URL"], json!({"Ref": "ExceptionQueue"}));
     let own = ["STATEMENT_QUEUE_URL", "WORK_DEAD_LETTER_QUEUE_URL"];
     for name in names.into_iter().filter(|name| !own.contains(name)) {
         let value = stack.value(&variables[name]);

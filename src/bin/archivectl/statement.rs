@@ -56,10 +56,10 @@ pub(crate) async fn run(args: &Args, session: &Session, out: &Out) -> Result<Ver
 
 fn text(stated: &Stated) -> Text {
     let (issued, figures) = (&stated.issued, &stated.figures);
-    let (style, told) = if issued.clean {
-        (GOOD, "complete")
-    } else {
-        (BAD, "not complete")
+    let (style, told) = match (issued.clean, issued.not_checked.is_empty() && figures.listed > 0) {
+        (true, true) => (GOOD, "complete"),
+        (true, false) => (NOTE, "complete"),
+        (false, _) => (BAD, "not complete"),
     };
     let mut text = Text::new(format!("{}  ", issued.day))
         .style(style, told)
@@ -77,6 +77,27 @@ fn text(stated: &Stated) -> Text {
         text = text
             .line()
             .style(NOTE, format!("{:>9}  {reason}", count(*number)));
+    }
+    let besides = [
+        (
+            figures.orphans,
+            "orphan recordings of which nobody knows the conversation",
+        ),
+        (figures.unreadable, "entries of Genesys' list that cannot be read"),
+    ];
+    for (number, what) in besides.into_iter().filter(|(number, _)| *number > 0) {
+        text = text.line().style(NOTE, format!("{:>9}  {what}", count(number)));
+    }
+    if !stated.list_complete {
+        text = text
+            .line()
+            .style(NOTE, "  Genesys' list of the day may not be complete yet");
+    }
+    if !issued.not_checked.is_empty() {
+        let questions: Vec<&str> = issued.not_checked.iter().map(|one| one.meaning()).collect();
+        text = text
+            .line()
+            .style(NOTE, format!("  not checked: {}", questions.join(", ")));
     }
     for open in &stated.open {
         text = text

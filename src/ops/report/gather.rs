@@ -163,7 +163,8 @@ impl Gathered {
             | Action::ObjectErased
             // Of a chain apart.
             | Action::RecordingAccessed
-            | Action::StatementIssued => {}
+            | Action::StatementIssued
+            | Action::StatementRun => {}
         }
     }
 

@@ -1,16 +1,17 @@
-//! Dead letters that nobody sent again for a week: before SQS forgets them, their jobs become failures of the ledger.
+//! What nobody touched for a week. Dead letters: before SQS forgets them, their jobs become failures of the ledger. Cases:
+//! they are counted, as the ledger has them.
 
 use futures_util::future::join_all;
 use jiff::SignedDuration;
 
 use crate::archive::{Archiver, Run};
 use crate::aws::dead_letters::{DeadLetter, DeadLetters};
-use crate::clock::Deadline;
+use crate::clock::{Clock, Deadline};
 use crate::domain::audit::Actor;
 use crate::error::{Error, ErrorKind};
 use crate::trigger::event::{self, Request, Wanted};
 
-/// From this age on a dead letter is recorded. SQS forgets it after 14 days, some of which it spent in the work queue.
+/// From this age on a message is old. SQS forgets it after 14 days, some of which it spent in the work queue.
 const OLD: SignedDuration = SignedDuration::from_hours(7 * 24);
 
 /// Messages that a run reads at most.
@@ -36,16 +37,10 @@ async fn all(
     deadline: &Deadline,
 ) -> Result<u64, Error> {
     let (mut read, mut old) = (0, 0);
-    while read < MOST && deadline.allows_new_work() {
-        let batch = letters.next().await?;
-        if batch.is_empty() {
-            return Ok(old);
-        }
-        read += batch.len();
-        let now = archiver.clock().now();
-        let batch = batch.into_iter();
-        let due = batch.filter(|letter| now.duration_since(letter.sent) >= OLD);
-        let recorded = due.map(|letter| give_up(letter, archiver, actor.clone(), deadline));
+    while let Some(due) = next_old(letters, &mut read, archiver.clock(), deadline).await? {
+        let recorded = due
+            .into_iter()
+            .map(|letter| give_up(letter, archiver, actor.clone(), deadline));
         let recorded = join_all(recorded).await;
         old += recorded.len() as u64;
         // One of which an item cannot be read must not keep the statement of all others back.
@@ -58,8 +53,47 @@ async fn all(
             );
         }
     }
-    tracing::warn!(read, "not all dead letters were read");
     Ok(old)
+}
+
+/// Returns the number of cases of 7 days, which stay in their queue.
+pub(super) async fn old_cases(
+    mut cases: DeadLetters,
+    clock: &Clock,
+    deadline: &Deadline,
+) -> Result<u64, Error> {
+    let (mut read, mut old) = (0, 0);
+    let counted = loop {
+        match next_old(&mut cases, &mut read, clock, deadline).await {
+            Ok(Some(due)) => old += due.len() as u64,
+            Ok(None) => break Ok(old),
+            Err(error) => break Err(error),
+        }
+    };
+    cases.show_again().await?;
+    counted
+}
+
+/// Returns the old ones of the next messages, of which `read` were read before; `None`: there are no others, or a run
+/// reads no more.
+async fn next_old(
+    letters: &mut DeadLetters,
+    read: &mut usize,
+    clock: &Clock,
+    deadline: &Deadline,
+) -> Result<Option<Vec<DeadLetter>>, Error> {
+    if *read >= MOST || !deadline.allows_new_work() {
+        tracing::warn!(read, "not all messages of the queue were read");
+        return Ok(None);
+    }
+    let batch = letters.next().await?;
+    *read += batch.len();
+    let any = !batch.is_empty();
+    let now = clock.now();
+    let due = batch
+        .into_iter()
+        .filter(|letter| now.duration_since(letter.sent) >= OLD);
+    Ok(any.then(|| due.collect()))
 }
 
 /// Records what a dead letter asked for as failed. One that asks for nothing names nothing that could be recorded.

@@ -28,11 +28,12 @@ impl Bench {
 
     /// Returns how many of the statement's last dead letters were old.
     fn old(&self) -> u64 {
+        self.counted("OldDeadLetters")
+    }
+
+    fn counted(&self, name: &str) -> u64 {
         let metrics = self.metrics();
-        let last = metrics
-            .iter()
-            .rev()
-            .find_map(|line| line["OldDeadLetters"].as_u64());
+        let last = metrics.iter().rev().find_map(|line| line[name].as_u64());
         last.unwrap()
     }
 
@@ -149,4 +150,28 @@ async fn what_the_ledger_knows_better_stays() {
         ]
     );
     assert_eq!(bench.state_of(1, &recording(1)).await, Some(State::Archived));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_case_that_nobody_closes_is_counted_however_often_somebody_looks_at_it() {
+    let bench = Bench::stated().await;
+    let case = json!({"conversationId": conversation(1), "error": "x", "code": "forbidden"});
+    let send = bench.world.aws.sqs().send_message();
+    let send = send.queue_url(&bench.world.exception_queue);
+    send.message_body(case.to_string()).send().await.unwrap();
+    bench.pass(6);
+    bench.issue().await;
+    assert_eq!(bench.counted("OldExceptions"), 0);
+    for _ in 0..4 {
+        crate::archivectl::run(&bench, &["redrive", "--dry-run"]).await;
+    }
+    bench.pass(1);
+    bench.issue().await;
+    bench.issue().await;
+    let there = bench.world.aws.messages(&bench.world.exception_queue);
+    assert_eq!(
+        (bench.counted("OldExceptions"), there.len()),
+        (1, 1),
+        "and it stays"
+    );
 }

@@ -48,6 +48,12 @@ async fn a_threshold_of_zero_that_genesys_refuses_leaves_late_recordings_uncheck
         true,
         "unknown is not missing"
     );
+    // Nor is it green.
+    assert!(
+        page.contains("not checked: recordings that came late") && !page.contains("verdict good"),
+        "{page}"
+    );
+    assert_eq!(bench.statement_of(day, 1).await["notChecked"], json!(["kept"]));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -15,7 +15,7 @@ use crate::cloudformation::{Template, text};
 use crate::support::{Bench, CONVERSATION, project, sqs};
 
 /// The metrics that the sealer writes, and those of the completeness statement.
-const OF_OTHERS: [&str; 8] = [
+const OF_OTHERS: [&str; 9] = [
     "AuditTampering",
     "CheckpointsSigned",
     "LeavesSealed",
@@ -24,6 +24,7 @@ const OF_OTHERS: [&str; 8] = [
     "DaysWithoutArchive",
     "DeletionsAhead",
     "OldDeadLetters",
+    "OldExceptions",
 ];
 
 #[tokio::test]

@@ -179,6 +179,14 @@ impl<'a> Account<'a> {
                     let bucket = properties["Bucket"]["Ref"].as_str().unwrap();
                     (bucket, &properties["PolicyDocument"])
                 }
+                "AWS::SQS::QueuePolicy" => {
+                    let mut queues = properties["Queues"].as_array().unwrap().iter();
+                    let queue = queues.find_map(|queue| {
+                        let name = queue["Ref"].as_str().unwrap();
+                        (on == self.arn(name)).then_some(name)
+                    });
+                    (queue?, &properties["PolicyDocument"])
+                }
                 _ => return None,
             };
             let arn = self.arn(owner);

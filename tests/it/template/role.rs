@@ -311,9 +311,13 @@ fn asked_for_by_statement(call: &Exchange, grants: &mut BTreeSet<(String, String
             grant("dynamodb:Query", "AuditTable.Arn");
         }
         (Service::DynamoDb, "TransactWriteItems") => grant("dynamodb:PutItem", "AuditTable.Arn"),
-        (Service::Sqs, "ReceiveMessage") => grant("sqs:ReceiveMessage", "WorkDeadLetterQueue.Arn"),
+        (Service::Sqs, "ReceiveMessage") => {
+            grant("sqs:ReceiveMessage", "WorkDeadLetterQueue.Arn");
+            grant("sqs:ReceiveMessage", "ExceptionQueue.Arn");
+        }
         (Service::Sqs, "ChangeMessageVisibilityBatch") => {
             grant("sqs:ChangeMessageVisibility", "WorkDeadLetterQueue.Arn");
+            grant("sqs:ChangeMessageVisibility", "ExceptionQueue.Arn");
         }
         (Service::Sqs, "SendMessageBatch") => grant("sqs:SendMessage", "WorkQueue.Arn"),
         (Service::Sqs, "SendMessage") => grant("sqs:SendMessage", "StatementQueue.Arn"),

@@ -18,7 +18,6 @@ pub(super) const RULE: &str =
 pub(super) const RECEIVED: &str = "AWS/SQS NumberOfMessagesReceived WorkQueue.QueueName";
 pub(super) const OLDEST: &str = "AWS/SQS ApproximateAgeOfOldestMessage WorkQueue.QueueName";
 pub(super) const NEW_CASES: &str = "AWS/SQS NumberOfMessagesSent ExceptionQueue.QueueName";
-pub(super) const CASE_AGE: &str = "AWS/SQS ApproximateAgeOfOldestMessage ExceptionQueue.QueueName";
 pub(super) const DEAD: &str = "AWS/SQS ApproximateNumberOfMessagesVisible WorkDeadLetterQueue.QueueName";
 pub(super) const ERRORS: &str = "AWS/Lambda Errors ArchiverFunction";
 pub(super) const THROTTLES: &str = "AWS/Lambda Throttles ArchiverFunction";
@@ -43,6 +42,7 @@ pub(super) const GAPS: &str = "RecordingArchiver StatementGaps";
 pub(super) const EMPTY_DAYS: &str = "RecordingArchiver DaysWithoutArchive";
 pub(super) const DELETIONS: &str = "RecordingArchiver DeletionsAhead";
 pub(super) const OLD_DEAD: &str = "RecordingArchiver OldDeadLetters";
+pub(super) const OLD_CASES: &str = "RecordingArchiver OldExceptions";
 
 /// The minute of the day at which the statement is issued.
 pub(super) const STATED: i64 = 5 * HOUR;
@@ -82,6 +82,7 @@ pub(super) fn ordinary(weeks: i64) -> Series {
                 (EMPTY_DAYS, 0.0),
                 (DELETIONS, 0.0),
                 (OLD_DEAD, 0.0),
+                (OLD_CASES, 0.0),
             ] {
                 series.add(name, minute, value);
             }
