@@ -294,7 +294,7 @@ impl Day<'_> {
                     Some(Bounded(entries)) if !entries.is_empty() => {
                         (entries, Pages::Query { page: page + 1 })
                     }
-                    // The number of hits is approximate, but an answer that counts some and lists none at all is broken.
+                    // The number of hits is approximate, but an answer that counts some and lists none is broken.
                     _ if *page == 1 && answer.total_hits.is_some_and(|hits| hits > 0) => {
                         return Err(Error::transient(format!("Genesys counts {what}, and lists none")));
                     }

@@ -271,21 +271,30 @@ fn beside(survey: &Survey) -> String {
     let columns = ["Orphan recording", "Conversation", "Status"].map(texts);
     let title = "Orphan recordings at Genesys";
     section(title, survey.orphans_checked.read, &columns, orphans.collect());
-    if !survey.failed_uploads.is_empty() {
-        let ids = survey.failed_uploads.iter().take(NAMED);
-        let ids: String = ids
-            .map(|id| format!("<li>{}</li>", code(&id.to_string())))
-            .collect();
-        html.push_str(&format!(
-            "<h2>Ids in Genesys' report of failed uploads: {}</h2>\n<ul>{ids}</ul>\n{}",
-            count(survey.uploads_checked.read),
-            more(
-                survey.uploads_checked.read,
-                NAMED,
-                "named in the document, up to 1,000"
-            )
-        ));
+    html + &uploads(survey) + &checks(survey)
+}
+
+fn uploads(survey: &Survey) -> String {
+    if survey.failed_uploads.is_empty() {
+        return String::new();
     }
+    let ids = survey.failed_uploads.iter().take(NAMED);
+    let ids: String = ids
+        .map(|id| format!("<li><code>{}</code></li>", escape(id.to_string())))
+        .collect();
+    let all = survey.uploads_checked.read;
+    format!(
+        "<h2>Ids in Genesys' report of failed uploads: {}</h2>\n<ul>{ids}</ul>\n{}",
+        count(all),
+        more(
+            all,
+            survey.failed_uploads.len().min(NAMED),
+            "named in the document, up to 1,000"
+        )
+    )
+}
+
+fn checks(survey: &Survey) -> String {
     let checks = [
         ("recordings that came late, and deletions ahead", &survey.kept),
         ("orphan recordings", &survey.orphans_checked),
@@ -304,11 +313,10 @@ fn beside(survey: &Survey) -> String {
         numbers("Entries read"),
         texts("Why not"),
     ];
-    html.push_str(&format!(
+    format!(
         "<h2>What else was checked</h2>\n{}",
         cards("Other lists of Genesys", &columns, &rows)
-    ));
-    html
+    )
 }
 
 fn check(what: &str, checked: &Checked) -> Vec<String> {

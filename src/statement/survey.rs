@@ -89,6 +89,12 @@ fn unanswered(error: Error) -> Result<Checked, Error> {
     })
 }
 
+/// Returns whether a recording was made in the two weeks that end with this day.
+fn is_recent(kept: &KeptRecording, newest: Date) -> bool {
+    let end = start_of(newest.saturating_add(Span::new().days(1)));
+    kept.created.is_some_and(|at| (end - RECENT..end).contains(&at))
+}
+
 impl Stater {
     /// Asks Genesys for orphans and failed uploads since a moment. What it does not answer is noted.
     pub(super) async fn known(&self, since: Timestamp, deadline: &Deadline) -> Result<Known, Error> {
@@ -130,8 +136,8 @@ impl Stater {
     }
 
     /// Goes through all recordings that Genesys keeps, as far as the budget of requests reaches: from where the run
-    /// before this one came to, or from the beginning of the list. Looks at what that run found again. The budget goes by
-    /// the conversations of the statements before.
+    /// before this one came to, or from the beginning of the list. Looks at what that run found again. The budget goes
+    /// by the conversations of the statements before.
     pub(super) async fn walk(&self, state: &mut State, deadline: &Deadline) -> Result<Left, Error> {
         if state.walk.ended {
             return Ok(Left::Read);
@@ -179,14 +185,11 @@ impl Stater {
                     break;
                 }
             };
-            let end = start_of(newest.saturating_add(Span::new().days(1)));
-            let recent = end - RECENT..end;
-            let is_recent = |kept: &KeptRecording| kept.created.is_some_and(|at| recent.contains(&at));
             let read = page.recordings.len() as u64 + page.unreadable;
             let asked: Vec<_> = page
                 .recordings
                 .into_iter()
-                .filter(|kept| is_recent(kept) || self.is_soon(kept))
+                .filter(|kept| is_recent(kept, newest) || self.is_soon(kept))
                 .filter(|kept| !before.holds(kept))
                 .collect();
             deadline

@@ -121,9 +121,13 @@ impl StatingHandler {
             let archiver = Archiver::connect(config.clone(), &self.clients, clock.clone(), lines.clone())?;
             let queue = |url: &str, name| DeadLetters::new(self.clients.sqs.clone(), url.to_owned(), name);
             let letters = queue(&self.config.dead_letters, "WORK_DEAD_LETTER_QUEUE_URL");
-            let letters = dead_letters::record(letters, &archiver, &actor, deadline).await?;
             let cases = queue(&self.config.exceptions, "EXCEPTION_QUEUE_URL");
-            let cases = dead_letters::old_cases(cases, &clock, deadline).await?;
+            // Each is read to its end, so both finish before an error of one is looked at.
+            let (letters, cases) = tokio::join!(
+                dead_letters::record(letters, &archiver, &actor, deadline),
+                dead_letters::old_cases(cases, &clock, deadline)
+            );
+            let (letters, cases) = (letters?, cases?);
             lines.json(&metrics::old_messages(letters, cases, clock.now_ms()));
         }
         let stater = Stater::connect(config, &self.clients, clock, lines, actor)?;

@@ -1,5 +1,5 @@
-//! What nobody touched for a week. Dead letters: before SQS forgets them, their jobs become failures of the ledger. Cases:
-//! they are counted, as the ledger has them.
+//! What nobody touched for a week. Dead letters: before SQS forgets them, their jobs become failures of the ledger.
+//! Cases: they are counted, as the ledger has them.
 
 use futures_util::future::join_all;
 use jiff::SignedDuration;

@@ -1,7 +1,25 @@
-//! Who may do what with what stands beside the evidence: the catalog, and the log of reads.
+//! Who may do what with what stands beside the evidence: the catalog, the statements'
+//! queue, and the log of reads.
 
 use super::evidence::{GUARDED, NOTHING, PLAIN, TEMPLATE, hold};
 use super::iam::{ADMINISTRATOR, Account, Request, Verdict};
+
+#[test]
+fn the_statements_queue_takes_messages_of_its_schedule_and_of_the_statement_only() {
+    let (send, denied) = ("sqs:SendMessage", "DenyRunsOfOthers");
+    hold(
+        "StatementQueue",
+        "",
+        &[
+            ("StatementRole", send, NOTHING, "allowed", "allowed"),
+            ("StatementScheduleRole", send, NOTHING, "allowed", "allowed"),
+            ("ArchiverRole", send, NOTHING, denied, denied),
+            ("OperatorRole", send, NOTHING, denied, denied),
+            ("administrator", send, NOTHING, denied, denied),
+            ("break-glass", send, NOTHING, denied, denied),
+        ],
+    );
+}
 
 #[test]
 fn the_catalog_is_written_in_batches_by_those_who_make_its_items() {

@@ -64,23 +64,6 @@ pub(super) fn hold(resource: &str, below: &str, cases: &[Case]) {
 }
 
 #[test]
-fn the_statements_queue_takes_messages_of_its_schedule_and_of_the_statement_only() {
-    let (send, denied) = ("sqs:SendMessage", "DenyRunsOfOthers");
-    hold(
-        "StatementQueue",
-        "",
-        &[
-            ("StatementRole", send, NOTHING, "allowed", "allowed"),
-            ("StatementScheduleRole", send, NOTHING, "allowed", "allowed"),
-            ("ArchiverRole", send, NOTHING, denied, denied),
-            ("OperatorRole", send, NOTHING, denied, denied),
-            ("administrator", send, NOTHING, denied, denied),
-            ("break-glass", send, NOTHING, denied, denied),
-        ],
-    );
-}
-
-#[test]
 fn the_audit_takes_puts_of_its_writers_in_transactions_and_no_change_in_place() {
     const CHANGES: [&str; 7] = [
         "dynamodb:UpdateItem",
