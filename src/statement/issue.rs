@@ -253,6 +253,7 @@ impl Stater {
         besides: &Besides,
     ) -> Statement {
         let survey = besides.survey.clone();
+        let media = self.config.recording.media.iter();
         let found = survey
             .as_ref()
             .is_some_and(|survey| survey.deletions_ahead + survey.late_recordings > 0);
@@ -265,6 +266,7 @@ impl Stater {
             issued_at: self.clock.now(),
             clean: day.complete && day.figures.is_settled() && !found,
             list_complete: day.complete,
+            recording_media: media.map(|kind| kind.as_str().to_owned()).collect(),
             not_checked: besides.not_checked.clone(),
             figures: day.figures.clone(),
             open: day.open.clone(),

@@ -64,6 +64,9 @@ pub struct Statement {
     pub clean: bool,
     /// The list was complete at Genesys: that of an analytics job, not of a query.
     pub list_complete: bool,
+    /// The kinds of recordings that are archived: `RECORDING_MEDIA`.
+    #[serde(default)]
+    pub recording_media: Vec<String>,
     /// What Genesys did not answer besides.
     #[serde(default)]
     pub not_checked: Vec<Unchecked>,

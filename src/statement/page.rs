@@ -165,8 +165,9 @@ fn figures(statement: &Statement) -> String {
     };
     let columns = [texts("Reason"), numbers("Conversations"), texts("Meaning")];
     format!(
-        "<h2>Every conversation of the day</h2>\n{}<p class=\"dim\">{list}</p>\n",
-        cards("Conversations by reason", &columns, &rows)
+        "<h2>Every conversation of the day</h2>\n{}<p class=\"dim\">{list} Archived kinds of recordings: {}.</p>\n",
+        cards("Conversations by reason", &columns, &rows),
+        escape(statement.recording_media.join(", "))
     )
 }
 

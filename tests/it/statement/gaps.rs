@@ -325,6 +325,8 @@ async fn a_clean_day_is_one_line_of_green_with_its_figures() {
     let line = "<p class=\"verdict good\">Complete: 4 conversations, 3 with a recording: 3 archived, 0 filtered, 0 erased. \
                 Nothing is missing.</p>";
     assert!(page.contains(line), "{page}");
+    assert_eq!(statement["recordingMedia"], json!(["audio"]));
+    assert!(page.contains("Archived kinds of recordings: audio."), "{page}");
     assert!(
         !page.contains("class=\"verdict bad\"") && !page.contains("Not accounted for"),
         "{page}"
