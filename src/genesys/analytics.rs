@@ -63,6 +63,8 @@ pub struct Day<'a> {
     seen: HashSet<ConversationId>,
     /// The conversations of the last page.
     last: Vec<ConversationId>,
+    /// Its only answer had no list.
+    listless: bool,
 }
 
 /// A day whose first page can be asked for.
@@ -98,6 +100,13 @@ pub struct Position {
     pages: Pages,
     /// The conversations of the last page: the next one may overlap with it.
     last: Vec<ConversationId>,
+}
+
+impl Position {
+    /// Returns whether the job of the day is not done.
+    pub fn awaits_job(&self) -> bool {
+        matches!(self.pages, Pages::Submitted { .. })
+    }
 }
 
 impl Analytics {
@@ -168,6 +177,7 @@ impl Analytics {
             pages: prepared.pages,
             seen: HashSet::new(),
             last: Vec::new(),
+            listless: false,
         }
     }
 
@@ -179,6 +189,7 @@ impl Analytics {
             pages: position.pages,
             seen: position.last.iter().copied().collect(),
             last: position.last,
+            listless: false,
         }
     }
 
@@ -263,6 +274,11 @@ impl Day<'_> {
         !matches!(self.pages, Pages::Query { .. })
     }
 
+    /// Returns whether Genesys answered without a list, so that the day may be empty or not.
+    pub fn is_listless(&self) -> bool {
+        self.listless
+    }
+
     /// Forgets all pages but the last one: a day of any size takes the same memory. Pages that overlap follow one
     /// another.
     pub fn forget(&mut self) {
@@ -314,11 +330,15 @@ impl Day<'_> {
                     },
                     None => Pages::End,
                 };
-                // Whether an empty page has a list is not documented. An answer without anything of a page is none.
+                // Whether the answer about an empty day has a list is not documented. One without anything of a page is
+                // none, though; and behind the first page there is one.
                 if answer.conversations.is_none() && answer.data_availability_date.is_none() {
-                    return Err(Error::transient(format!(
-                        "Genesys' answer about {what} has no list"
-                    )));
+                    if cursor.is_some() {
+                        return Err(Error::transient(format!(
+                            "Genesys' answer about {what} has no list"
+                        )));
+                    }
+                    self.listless = true;
                 }
                 (answer.conversations.unwrap_or_default().0, next)
             }

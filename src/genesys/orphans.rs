@@ -13,6 +13,9 @@ use crate::domain::format::MediaKind;
 use crate::domain::recording::ConversationId;
 use crate::error::{Error, ErrorKind};
 
+/// Orphans without a conversation that Genesys lists at most.
+const MOST_UNKNOWN: usize = 500;
+
 /// Pages of 100 that are looked through for one conversation.
 const MOST_PAGES: u32 = 10;
 
@@ -76,13 +79,15 @@ pub(super) async fn all(api: &Api, deadline: &Deadline) -> Result<(Vec<Named>, b
     let mut named = BTreeSet::new();
     let mut more = false;
     for with_conversation in ["true", "false"] {
+        let mut listed = 0;
         for number in 1.. {
             let page = page(api, with_conversation, number, deadline).await?;
             let Bounded(entities) = page.entities.unwrap_or_default();
             let last = entities.is_empty() || page.page_count.is_none_or(|count| count <= number);
+            listed += entities.len();
             named.extend(entities.iter().map(Orphan::named));
             if last || number == MOST_PAGES {
-                more |= !last;
+                more |= !last || (with_conversation == "false" && listed >= MOST_UNKNOWN);
                 break;
             }
         }

@@ -44,6 +44,8 @@ pub struct KeptPage {
     pub recordings: Vec<KeptRecording>,
     /// Entries without.
     pub unreadable: u64,
+    /// The answer had a list, if only an empty one.
+    pub listed: bool,
     /// Where the next page begins; `None` after the last one.
     pub next: Option<String>,
 }
@@ -79,7 +81,10 @@ impl Genesys {
         );
         let answer: Answer = self.api.get(path, &query, what, deadline).await?.json(what)?;
         let moment = |text: Option<String>| text.and_then(|text| text.parse().ok());
-        let mut page = KeptPage::default();
+        let mut page = KeptPage {
+            listed: answer.entities.is_some(),
+            ..KeptPage::default()
+        };
         for entry in answer.entities.unwrap_or_default().0 {
             let ids = entry.conversation_id.zip(entry.recording_id);
             let ids = ids.and_then(|(conversation, recording)| {

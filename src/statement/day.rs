@@ -13,7 +13,6 @@ use crate::clock::Deadline;
 use crate::custody::standing::{Cause, Patience, Reason as Standing, judge};
 use crate::custody::{self, Held, noted};
 use crate::domain::days::Age;
-use crate::domain::format::MediaKind;
 use crate::domain::job::Job;
 use crate::domain::recording::ConversationId;
 use crate::error::Error;
@@ -56,6 +55,8 @@ struct Found {
     open: Vec<Open>,
     jobs: Vec<Job>,
     deletions: Vec<Deletion>,
+    orphans: u64,
+    late: HashSet<String>,
 }
 
 impl Stater {
@@ -93,9 +94,9 @@ impl Stater {
                 }
             };
             let Some(page) = page else {
-                day.figures.orphans = known.orphans_of(day.date, &self.config.recording.media);
-                day.figures.gaps += day.figures.orphans;
-                day.read = true;
+                day.complete &= !list.is_listless();
+                let orphans = known.orphans_of(day.date, &self.config.recording.media);
+                day.end(orphans);
                 return Ok(Left::Read);
             };
             list.forget();
@@ -126,6 +127,10 @@ impl Stater {
         if !walk.checked.complete {
             found.deletions.into_iter().for_each(|one| walk.delete(one));
         }
+        let late = walk.late.iter_mut();
+        late.filter(|late| found.late.contains(&late.interaction_id))
+            .for_each(|late| late.stated = true);
+        day.orphans_met += found.orphans;
         day.figures.sent += found.jobs.len() as u64;
         let Figures {
             listed,
@@ -137,6 +142,7 @@ impl Stater {
             lost,
             // Of the day as a whole.
             orphans: _,
+            vanished: _,
             sent: _,
         } = found.figures;
         day.figures.listed += listed;
@@ -201,7 +207,6 @@ impl Stater {
         let (standing, causes) = judge((&held.custodies, &held.findings), end, patience);
         let standing = standing.at_age(Age::of(conversation.start, now));
         let wanted = &self.config.recording.media;
-        let started = conversation.recorded || conversation.snippet_recorded;
         let evidence = Evidence {
             custodies: &held.custodies,
             ended: conversation.end.is_some(),
@@ -209,10 +214,13 @@ impl Stater {
             orphan: before.known.has_orphan(conversation.id, wanted),
             upload_failed: before.known.has_failed_upload(conversation.id),
             late: before.late.contains(&conversation.id),
-            started: (started && wanted.contains(&MediaKind::Audio))
-                || (conversation.screen_recorded && wanted.contains(&MediaKind::Screen)),
+            started: wanted.iter().any(|kind| conversation.may_have(*kind)),
         };
         let verdict = verdict(standing, &evidence);
+        found.orphans += before.known.orphans_with(conversation.id, day.date, wanted);
+        if evidence.late {
+            found.late.insert(conversation.id.to_string());
+        }
         found.count(&verdict);
         found.figures.held += u64::from(evidence.holds());
         if verdict.reason.class() == Class::Settled {
@@ -253,6 +261,24 @@ fn first_deletion(held: &Held) -> Option<(&str, Timestamp)> {
         .filter(|custody| custody.archived_at().is_none());
     let deletes = left.filter_map(|one| Some((one.recording.as_str(), noted(&one.events, "deleteDate")?)));
     deletes.min_by_key(|(_, at)| *at)
+}
+
+impl Day {
+    /// Ends the list of a day on which so many orphan recordings were made.
+    fn end(&mut self, orphans: u64) {
+        let figures = &mut self.figures;
+        figures.orphans = orphans.saturating_sub(self.orphans_met);
+        let listed = self.previous.as_ref().map_or(0, |previous| previous.listed);
+        if self.complete {
+            figures.vanished = listed.saturating_sub(figures.listed);
+        }
+        // What nobody lists any more nobody can look for: it rings while the day is stated again.
+        figures.lost += figures.vanished;
+        figures.gaps += figures.orphans + figures.vanished;
+        // What the statement before this one said is unknown.
+        figures.gaps += u64::from(self.previous.as_ref().is_some_and(|previous| previous.lost));
+        self.read = true;
+    }
 }
 
 impl Found {

@@ -14,7 +14,9 @@ use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
 use super::state::{Day, Issued, Previous, WalkFound};
-use super::{Open, Part, Reference, SCHEMA, State, Statement, Stater, Survey, Unchecked, folder, page};
+use super::{
+    Figures, Open, Part, Reference, SCHEMA, State, Statement, Stater, Survey, Unchecked, folder, page,
+};
 use crate::aws::storage::Written;
 use crate::clock::Deadline;
 use crate::domain::audit::{Action, Apart, AuditEvent, Subject};
@@ -23,6 +25,15 @@ use crate::error::Error;
 
 fn digest(bytes: &[u8]) -> String {
     hex::encode(Sha256::digest(bytes))
+}
+
+/// A document that the audit names.
+pub(super) struct Named {
+    pub(super) document: Reference,
+    /// The number of a statement.
+    number: Option<u32>,
+    /// It is a statement that is clean.
+    clean: bool,
 }
 
 /// The newest statement of a day, as the audit names it.
@@ -46,25 +57,45 @@ impl Stater {
         format!("{}{day}/", folder(&self.config))
     }
 
-    /// Returns the documents of a day that the audit names.
-    pub(super) async fn issued(&self, day: Date) -> Result<Vec<Reference>, Error> {
+    /// Returns the documents of a day that the audit names: statements, with their numbers and whether they are clean,
+    /// and runs.
+    pub(super) async fn issued(&self, day: Date) -> Result<Vec<Named>, Error> {
+        let folder = self.storage.archive_key(&self.folder_of(day)).to_string();
         let events = self.ledger.events(Subject::Statement(day)).await?.events;
         let documents = events.iter().filter_map(|event| {
-            Some(Reference {
-                archive_key: event.archive_key()?.to_owned(),
-                hash: event.text("hash")?.to_owned(),
+            let archive_key = event.archive_key()?.to_owned();
+            let name = archive_key.strip_prefix(&folder);
+            Some(Named {
+                number: name.and_then(|name| name.strip_suffix(".json")?.parse().ok()),
+                clean: event.get("clean").is_some_and(|clean| *clean == true),
+                document: Reference {
+                    archive_key,
+                    hash: event.text("hash")?.to_owned(),
+                },
             })
         });
         Ok(documents.collect())
     }
 
+    /// Returns whether the audit names a document of a day.
+    async fn names(&self, day: Date, document: &Reference) -> Result<bool, Error> {
+        let issued = self.issued(day).await?;
+        Ok(issued.iter().any(|named| named.document == *document))
+    }
+
+    /// Returns whether the newest statement of a day is clean; `None`: there is none.
+    pub(super) async fn is_clean(&self, day: Date) -> Result<Option<bool>, Error> {
+        let issued = self.issued(day).await?.into_iter();
+        let newest = issued
+            .filter(|named| named.number.is_some())
+            .max_by_key(|named| named.number);
+        Ok(newest.map(|named| named.clean))
+    }
+
     /// Returns the newest statement of a day.
     pub(super) async fn newest(&self, day: Date) -> Result<Option<Newest>, Error> {
-        let folder = self.storage.archive_key(&self.folder_of(day)).to_string();
-        let numbered = self.issued(day).await?.into_iter().filter_map(|document| {
-            let name = document.archive_key.strip_prefix(&folder)?;
-            Some((name.strip_suffix(".json")?.parse().ok()?, document))
-        });
+        let issued = self.issued(day).await?.into_iter();
+        let numbered = issued.filter_map(|named| Some((named.number?, named.document)));
         let Some((number, document)) = numbered.max_by_key(|(number, _)| *number) else {
             return Ok(None);
         };
@@ -94,35 +125,36 @@ impl Stater {
         Ok(read)
     }
 
-    /// Returns the survey of a statement.
-    pub(super) async fn survey_of(&self, document: &Reference) -> Result<Survey, Error> {
+    /// Returns the survey of a statement; `None`: the bucket does not have it any more.
+    pub(super) async fn survey_of(&self, document: &Reference) -> Result<Option<Survey>, Error> {
         let statement: Option<Statement> = self.named(document).await?;
-        Ok(statement
-            .and_then(|statement| statement.survey)
-            .unwrap_or_default())
+        Ok(statement.map(|statement| statement.survey.unwrap_or_default()))
     }
 
-    /// Returns all conversations that a statement names.
-    pub(super) async fn open_of(&self, open: &[Open], parts: &[Part]) -> Result<Vec<Open>, Error> {
-        let mut all = open.to_vec();
+    /// Calls `see` with the conversations of each of these documents, one document at a time.
+    pub(super) async fn each_part(&self, parts: &[Part], mut see: impl FnMut(&[Open])) -> Result<(), Error> {
         for part in parts {
-            all.extend(self.named::<Vec<Open>>(&part.document).await?.unwrap_or_default());
+            see(&self.named::<Vec<Open>>(&part.document).await?.unwrap_or_default());
         }
-        Ok(all)
+        Ok(())
     }
 
     /// Returns the conversations of a day for which a job was sent: by the statement before this run, and by the run.
     pub(super) async fn sent_before(&self, day: &Day) -> Result<HashSet<ConversationId>, Error> {
-        let mut open = self.open_of(&day.open, &day.parts).await?;
+        let mut sent = HashSet::new();
+        let mut take = |open: &[Open]| {
+            let ids = open.iter().filter(|open| open.sent);
+            sent.extend(ids.filter_map(|open| ConversationId::parse(&open.interaction_id).ok()));
+        };
+        take(&day.open);
+        self.each_part(&day.parts, &mut take).await?;
         if let Some(previous) = &day.previous
             && let Some(statement) = self.named::<Statement>(&previous.document).await?
         {
-            open.extend(self.open_of(&statement.open, &statement.parts).await?);
+            take(&statement.open);
+            self.each_part(&statement.parts, &mut take).await?;
         }
-        let sent = open.iter().filter(|open| open.sent);
-        Ok(sent
-            .filter_map(|open| ConversationId::parse(&open.interaction_id).ok())
-            .collect())
+        Ok(sent)
     }
 
     /// Returns what a new statement of a day has to know of the one before it.
@@ -130,8 +162,16 @@ impl Stater {
         let newest = self.newest(day).await?;
         Ok(newest.map(|newest| Previous {
             number: newest.number,
-            listed: newest.statement.map_or(0, |statement| statement.figures.listed),
             document: newest.document,
+            lost: newest.statement.is_none(),
+            listed: newest.statement.map_or(0, |statement| {
+                let Figures { listed, vanished, .. } = statement.figures;
+                if statement.list_complete {
+                    listed + vanished
+                } else {
+                    0
+                }
+            }),
         }))
     }
 
@@ -264,7 +304,7 @@ impl Stater {
             supersedes,
             run: state.run,
             issued_at: self.clock.now(),
-            clean: day.complete && day.figures.is_settled() && !found,
+            clean: day.complete && day.figures.is_settled() && day.figures.gaps == 0 && !found,
             list_complete: day.complete,
             recording_media: media.map(|kind| kind.as_str().to_owned()).collect(),
             not_checked: besides.not_checked.clone(),
@@ -290,7 +330,7 @@ impl Stater {
         };
         // Written by this very run, if it is there already.
         let _: Written = self.write(key, "application/json", bytes).await?;
-        if self.issued(day).await?.contains(&document) {
+        if self.names(day, &document).await? {
             return Ok(());
         }
         let event = AuditEvent::apart(Action::StatementRun)
@@ -311,7 +351,7 @@ impl Stater {
         page_hash: &str,
         deadline: &Deadline,
     ) -> Result<(), Error> {
-        if self.issued(statement.day).await?.contains(document) {
+        if self.names(statement.day, document).await? {
             return Ok(());
         }
         let event = AuditEvent::apart(Action::StatementIssued)

@@ -67,7 +67,7 @@ pub struct Statement {
     /// The kinds of recordings that are archived: `RECORDING_MEDIA`.
     #[serde(default)]
     pub recording_media: Vec<String>,
-    /// What Genesys did not answer besides.
+    /// What Genesys did not answer to its end besides.
     #[serde(default)]
     pub not_checked: Vec<Unchecked>,
     /// The figures.
@@ -113,12 +113,15 @@ pub struct Figures {
     pub unreadable: u64,
     /// Those of which the archive holds a recording at least, whatever their reason.
     pub held: u64,
-    /// Orphan recordings at Genesys that were made on the day, and whose conversation nobody knows.
+    /// Orphan recordings at Genesys that were made on the day, and whose conversation is not known, or not in the list.
     #[serde(default)]
     pub orphans: u64,
+    /// Conversations by which the list is shorter than that of a statement before it.
+    #[serde(default)]
+    pub vanished: u64,
     /// Those with a recording, by reason.
     pub reasons: BTreeMap<String, u64>,
-    /// Those that somebody has to act on, or that are lost, and those orphans.
+    /// Those that somebody has to act on, or that are lost, those orphans, and what vanished.
     pub gaps: u64,
     /// Those of the gaps that nobody can close any more.
     pub lost: u64,
@@ -141,7 +144,7 @@ impl Figures {
     pub fn is_settled(&self) -> bool {
         let settled = [Reason::Archived, Reason::Erased, Reason::Filtered];
         let settled: u64 = settled.into_iter().map(|reason| self.of(reason)).sum();
-        settled == self.recorded() && self.unreadable == 0 && self.orphans == 0
+        settled == self.recorded() && self.unreadable + self.orphans + self.vanished == 0
     }
 
     /// Returns whether there were recordings, and none of them is archived.
@@ -198,9 +201,12 @@ pub struct Survey {
     pub kept: Checked,
     /// Where the next run goes on with that list; `None`: at its beginning.
     pub kept_next: Option<String>,
-    /// When a run last came to its end.
+    /// When the pass through that list began that goes on there.
     #[serde(default)]
-    pub kept_ended: Option<Timestamp>,
+    pub kept_began: Option<Timestamp>,
+    /// When the last pass began that came to the end of the list: what Genesys kept then was looked at.
+    #[serde(default)]
+    pub kept_passed: Option<Timestamp>,
     /// The orphan recordings.
     pub orphans: Vec<OrphanRecording>,
     /// How far Genesys' list of orphans was read.
@@ -211,11 +217,12 @@ pub struct Survey {
     pub uploads_checked: Checked,
 }
 
-/// A question that Genesys did not answer.
+/// A question that Genesys did not answer to its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Unchecked {
-    /// Which recordings it keeps: whether some came late, and which it deletes soon.
+    /// Which recordings it keeps: whether some came late, and which it deletes soon. A pass through the list that took
+    /// several runs answers it for two weeks.
     Kept,
     /// Which recordings are orphans.
     Orphans,
@@ -246,13 +253,6 @@ pub struct Checked {
     pub why: Option<String>,
 }
 
-impl Checked {
-    /// Returns whether Genesys answered nothing of it.
-    fn is_refused(&self) -> bool {
-        !self.complete && self.read == 0
-    }
-}
-
 /// A recording that Genesys deletes soon, and that is not archived.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -280,6 +280,9 @@ pub struct Late {
     pub day: Option<Date>,
     /// A job was sent for its conversation, by this statement or by one before it.
     pub sent: bool,
+    /// Its conversation is in the list of a day of the run, and a gap there.
+    #[serde(default)]
+    pub stated: bool,
 }
 
 /// Makes statements. One for the life of a process.

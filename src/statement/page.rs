@@ -150,13 +150,22 @@ fn figures(statement: &Statement) -> String {
             escape(reason(label).map_or("", Reason::meaning)),
         ]);
     }
-    if figures.orphans > 0 {
-        rows.push(vec![
-            "<span class=\"bad\">orphan recordings</span>".to_owned(),
-            count(figures.orphans),
-            "made on the day, and Genesys does not know of which conversation: attach or delete them there"
-                .to_owned(),
-        ]);
+    for (number, what, meaning) in [
+        (
+            figures.orphans,
+            "orphan recordings",
+            "made on the day, of a conversation that is not known or not in the list: attach or delete them at Genesys",
+        ),
+        (
+            figures.vanished,
+            "vanished",
+            "listed by a statement before this one: were they deleted at Genesys, or hidden from the OAuth client?",
+        ),
+    ] {
+        if number > 0 {
+            let what = format!("<span class=\"bad\">{what}</span>");
+            rows.push(vec![what, count(number), meaning.to_owned()]);
+        }
     }
     let list = if statement.list_complete {
         "Genesys' list was that of an analytics job, whose data is complete for the day."
@@ -305,8 +314,10 @@ fn checks(survey: &Survey) -> String {
         .into_iter()
         .map(|(what, checked)| check(what, checked))
         .collect();
-    if let Some(at) = survey.kept_ended.filter(|_| !survey.kept.complete) {
-        rows[0][3].push_str(&format!(" (a run last came to its end at {at:.0})"));
+    if let Some(at) = survey.kept_passed.filter(|_| !survey.kept.complete) {
+        rows[0][3].push_str(&format!(
+            "; what Genesys kept at {at:.0} was looked at in several runs"
+        ));
     }
     let columns = [
         texts("What"),

@@ -1,9 +1,10 @@
 //! A run: which days are stated, and the way from their lists to their statements.
 
+use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
 use jiff::civil::Date;
-use jiff::{Span, Timestamp};
+use jiff::{SignedDuration, Span, Timestamp};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -15,6 +16,7 @@ use super::{Figures, Open, Reference, State, Stater, folder};
 use crate::clock::Deadline;
 use crate::domain::days::{Range, day_of, start_of};
 use crate::error::{Error, ErrorKind};
+use crate::genesys::analytics::Position;
 
 /// A day is stated by the schedule when it has been over for a whole day: by then what is not ready has failed, unless
 /// `READINESS_DEADLINE_MINUTES` is longer.
@@ -23,6 +25,9 @@ const COMPLETE_AFTER: i64 = 2;
 /// Days for which one that is not clean is stated anew by each run. At this age a clean one is stated a last time: what
 /// was not over when it was stated, and so in no list, is by then.
 const STATED_AGAIN: i64 = 14;
+
+/// Longest time that a run waits for one job of Genesys' analytics.
+const LONGEST_JOB: SignedDuration = SignedDuration::from_hours(6);
 
 /// Most days of one run; the next one states the others.
 const MOST_DAYS: usize = 31;
@@ -42,7 +47,7 @@ pub struct Finished {
     /// Its statements.
     pub statements: Vec<Stated>,
     /// Conversations that somebody has to act on or that are lost, of all days that are not clean; recordings that came
-    /// late to other days; days that could not be read.
+    /// late to other days; days that were too many or could not be read; a survey that is lost.
     pub gaps: u64,
     /// Days with recordings of which none is archived.
     pub empty_days: u64,
@@ -81,6 +86,20 @@ struct RunDocument {
 
 /// The name of its form.
 const RUN_SCHEMA: &str = "recording-archiver.statement-run/1";
+
+impl RunDocument {
+    /// Returns the statement with its survey.
+    fn survey(&self) -> Option<Reference> {
+        self.statements.last().map(|issued| issued.document.clone())
+    }
+
+    /// Returns the days that it left open.
+    fn open_days(&self) -> impl Iterator<Item = Date> {
+        let stated = self.statements.iter().filter(|issued| !issued.clean);
+        let stated = stated.map(|issued| issued.day);
+        stated.chain(self.carried.iter().map(|carried| carried.day))
+    }
+}
 
 impl Stated {
     fn of(day: Day) -> Option<Self> {
@@ -127,57 +146,78 @@ impl Stater {
         let now = self.clock.now();
         let newest = days_before(day_of(now), COMPLETE_AFTER);
         let last = self.last_run(now).await?;
-        let mut dates = vec![newest];
+        let surveyed = last.as_ref().and_then(RunDocument::survey);
+        let mut dates: BTreeSet<Date> = self.open_days(newest).await?.into_iter().collect();
+        let mut first = BTreeSet::from([newest]);
         let mut carried = Vec::new();
-        let mut surveyed = None;
         if let Some(last) = last {
-            surveyed = last.statements.last().map(|issued| issued.document.clone());
-            dates.extend(last.left);
-            let stated = last.statements.iter().map(|issued| issued.day).max();
-            let next = stated.map_or(newest, |stated| stated.saturating_add(Span::new().days(1)));
-            if let Ok(missed) = Range::new(next, newest, now) {
-                dates.extend(missed.days());
-                for date in missed.days() {
-                    let once_more = days_before(date, STATED_AGAIN);
-                    if self.newest(once_more).await?.is_some() {
-                        dates.push(once_more);
-                    }
+            dates.extend(self.missed(&last, newest).await?);
+            let old = last
+                .open_days()
+                .filter(|date| *date < days_before(newest, STATED_AGAIN));
+            for date in old {
+                match self.still_open(date).await? {
+                    // A day with a deletion ahead is stated again, whatever its age.
+                    Some((_, true)) => drop(dates.insert(date)),
+                    Some((still, false)) => carried.push(still),
+                    None => {}
                 }
             }
-            let open = last
-                .statements
-                .iter()
-                .filter(|issued| !issued.clean)
-                .map(|issued| issued.day);
-            for date in open.chain(last.carried.iter().map(|carried| carried.day)) {
-                if date >= days_before(newest, STATED_AGAIN) {
-                    dates.push(date);
-                } else if let Some((still, deletes)) = self.still_open(date).await? {
-                    // A day with a deletion ahead is stated again, whatever its age.
-                    if deletes {
-                        dates.push(date);
-                    } else {
-                        carried.push(still);
-                    }
+            first.extend(last.left);
+        }
+        dates.extend(&first);
+        carried.retain(|carried: &Carried| !dates.contains(&carried.day));
+        let mut stated: Vec<Date> = dates.into_iter().collect();
+        // Those that had to wait come first.
+        stated.sort_by_key(|date| (!first.contains(date), Reverse(*date)));
+        let mut left = stated.split_off(MOST_DAYS.min(stated.len()));
+        left.sort_unstable();
+        stated.sort_unstable();
+        let mut state = self.state(stated, surveyed, now).await?;
+        state.carried = carried;
+        state.left = left;
+        state.scheduled = true;
+        Ok(state)
+    }
+
+    /// Returns the days of the last two weeks whose newest statement is not clean, and those without one that follow a
+    /// day with one.
+    async fn open_days(&self, newest: Date) -> Result<Vec<Date>, Error> {
+        let mut open = Vec::new();
+        let mut begun = false;
+        for before in (0..=STATED_AGAIN).rev() {
+            let date = days_before(newest, before);
+            let clean = self.is_clean(date).await?;
+            begun |= clean.is_some();
+            if begun && clean != Some(true) {
+                open.push(date);
+            }
+        }
+        Ok(open)
+    }
+
+    /// Returns the days behind those of a run, and for each the one that is two weeks older, if that has a statement.
+    async fn missed(&self, last: &RunDocument, newest: Date) -> Result<Vec<Date>, Error> {
+        let stated = last.statements.iter().map(|issued| issued.day).max();
+        let next = stated.map_or(newest, |stated| stated.saturating_add(Span::new().days(1)));
+        let mut missed = Vec::new();
+        if let Ok(range) = Range::new(next, newest, self.clock.now()) {
+            for date in range.days() {
+                missed.push(date);
+                let once_more = days_before(date, STATED_AGAIN);
+                if self.is_clean(once_more).await?.is_some() {
+                    missed.push(once_more);
                 }
             }
         }
-        dates.sort_unstable();
-        dates.dedup();
-        carried.retain(|carried: &Carried| dates.binary_search(&carried.day).is_err());
-        let stated = dates.split_off(dates.len().saturating_sub(MOST_DAYS));
-        let mut state = self.state(stated, surveyed, now).await?;
-        state.carried = carried;
-        state.left = dates;
-        state.scheduled = true;
-        Ok(state)
+        Ok(missed)
     }
 
     /// Begins a run of these days.
     pub async fn begin_days(&self, range: Range) -> Result<State, Error> {
         let now = self.clock.now();
         let last = self.last_run(now).await?;
-        let surveyed = last.and_then(|last| Some(last.statements.last()?.document.clone()));
+        let surveyed = last.as_ref().and_then(RunDocument::survey);
         self.state(range.days().collect(), surveyed, now).await
     }
 
@@ -223,11 +263,12 @@ impl Stater {
             // Whoever can write into the bucket could write one as well. Only the audit says which are a run's.
             let archive_key = self.storage.archive_key(key).to_string();
             let issued = self.issued(day).await?;
-            let Some(document) = issued.iter().find(|document| document.archive_key == archive_key) else {
-                continue;
-            };
+            let named = issued
+                .iter()
+                .find(|named| named.document.archive_key == archive_key);
+            let Some(named) = named else { continue };
             // Without it, the run before it says which days are open: more of them than necessary.
-            if let Some(run) = self.named(document).await? {
+            if let Some(run) = self.named(&named.document).await? {
                 return Ok(Some(run));
             }
         }
@@ -237,11 +278,9 @@ impl Stater {
     /// Returns a day that is too old to be stated again, unless its newest statement is clean by now, or names only
     /// what nobody can close any more; and whether Genesys deletes one of its recordings soon.
     async fn still_open(&self, day: Date) -> Result<Option<(Carried, bool)>, Error> {
-        let Some(newest) = self.newest(day).await? else {
-            return Ok(None);
-        };
-        let Some(statement) = newest.statement else {
-            // What it said is lost.
+        let newest = self.newest(day).await?;
+        let Some(statement) = newest.and_then(|newest| newest.statement) else {
+            // What it said is lost, or even that there was one.
             let (gaps, lost) = (1, 0);
             return Ok(Some((Carried { day, gaps, lost }, false)));
         };
@@ -250,7 +289,7 @@ impl Stater {
         let overdue = figures.of(super::Reason::Waiting) + figures.unreadable;
         let carried = Carried {
             day,
-            gaps: figures.gaps + overdue + u64::from(!statement.list_complete),
+            gaps: figures.gaps + overdue + u64::from(!statement.list_complete && figures.listed > 0),
             lost: figures.lost,
         };
         if statement.clean || carried.open() == 0 {
@@ -258,10 +297,13 @@ impl Stater {
         }
         let now = self.clock.now();
         let ahead = now..now + super::survey::SOON;
-        let open = self.open_of(&statement.open, &statement.parts).await?;
-        let deletes = open
-            .iter()
-            .any(|open| open.delete_date.is_some_and(|at| ahead.contains(&at)));
+        let mut deletes = false;
+        let mut see = |open: &[Open]| {
+            let mut dates = open.iter().filter_map(|open| open.delete_date);
+            deletes |= dates.any(|at| ahead.contains(&at));
+        };
+        see(&statement.open);
+        self.each_part(&statement.parts, &mut see).await?;
         Ok(Some((carried, deletes)))
     }
 
@@ -273,7 +315,7 @@ impl Stater {
         if or_midway(self.walk(&mut state, deadline).await)? == Left::Midway {
             return self.hand_over(state).await;
         }
-        self.add_late_days(&mut state).await?;
+        self.add_late_days(&mut state, &known).await?;
         if self.read_days(&mut state, &known, deadline).await? == Left::Midway {
             return self.hand_over(state).await;
         }
@@ -281,7 +323,7 @@ impl Stater {
         for at in 0..state.days.len() {
             let besides = Besides {
                 survey: (at == newest).then(|| state.walk.survey(&known)),
-                not_checked: state.walk.not_checked(&known),
+                not_checked: state.walk.not_checked(&known, self.clock.now()),
             };
             if state.days[at].issued.is_none() {
                 match deadline.in_time(self.issue(&state, at, &besides, deadline)).await {
@@ -300,34 +342,51 @@ impl Stater {
         let mut at = 0;
         while let Some(day) = state.days.get_mut(at) {
             if !day.read {
-                match or_midway(self.read_day(day, &mut state.walk, known, deadline).await) {
-                    Ok(Left::Midway) => return Ok(Left::Midway),
+                let left = or_midway(self.read_day(day, &mut state.walk, known, deadline).await);
+                let awaits_job = day.position.as_ref().is_some_and(Position::awaits_job);
+                let endless = awaits_job && self.clock.now().duration_since(state.began) > LONGEST_JOB;
+                match left {
+                    Ok(Left::Midway) if !endless => return Ok(Left::Midway),
                     Ok(Left::Read) => day.position = None,
+                    Ok(Left::Midway) if state.days.len() == 1 => {
+                        return Err(Error::transient(
+                            "a job of Genesys' analytics takes longer than six hours",
+                        ));
+                    }
+                    // The next run begins another one.
+                    Ok(Left::Midway) => state.unread.push(state.days.remove(at).date),
                     Err(error) if !state.scheduled || state.days.len() == 1 => return Err(error),
                     Err(error) => {
                         let date = state.days.remove(at).date;
                         let (code, text) = (error.kind().code(), error.redacted());
                         tracing::error!(%date, code, error = text, "a day cannot be stated; the next run tries again");
                         state.unread.push(date);
-                        continue;
                     }
                 }
             }
-            at += 1;
+            at += usize::from(state.days.get(at).is_some_and(|day| day.read));
         }
         Ok(Left::Read)
     }
 
-    /// Has the schedule's run state the days to which a recording came late, too.
-    async fn add_late_days(&self, state: &mut State) -> Result<(), Error> {
-        let days: BTreeSet<Date> = state.walk.late.iter().filter_map(|late| late.day).collect();
+    /// Has the schedule's run state the days to which a recording came late, or an orphan after a clean statement. A
+    /// conversation may have begun on the day before its recording.
+    async fn add_late_days(&self, state: &mut State, known: &Known) -> Result<(), Error> {
+        let late = state.walk.late.iter().filter_map(|late| late.day);
+        let mut days: BTreeSet<Date> = late.flat_map(|day| [days_before(day, 1), day]).collect();
+        for date in known.days_of_orphans(&self.config.recording.media) {
+            if !days.contains(&date) && self.is_clean(date).await? == Some(true) {
+                days.insert(date);
+            }
+        }
         let newest = state.days.last().map(|day| day.date);
         for date in days
             .into_iter()
             .filter(|date| state.scheduled && Some(*date) < newest)
         {
             let there = state.days.iter().any(|day| day.date == date) || state.unread.contains(&date);
-            if there || state.left.contains(&date) {
+            // What was never stated is from before the stack.
+            if there || state.left.contains(&date) || self.is_clean(date).await?.is_none() {
                 continue;
             }
             if state.days.len() >= MOST_DAYS {
@@ -372,16 +431,15 @@ impl Stater {
             let key = format!("{}{:.0}-{}.json", self.runs(), state.began, state.run);
             self.leave(&key, day_of(state.began), &document, deadline).await?;
         }
-        let stated: BTreeSet<Date> = state.days.iter().map(|day| day.date).collect();
-        let late = state.walk.late.iter();
-        let late = late.filter(|late| late.day.is_none_or(|day| !stated.contains(&day)));
+        let late = state.walk.late.iter().filter(|late| !late.stated);
+        let unstated = state.left.len() + state.unread.len() + usize::from(state.walk.survey_lost);
         let carried = state.carried.iter().map(Carried::open);
         let gaps = state
             .days
             .iter()
             .map(|day| day.figures.gaps + day.figures.unreadable);
         Ok(Finished {
-            gaps: gaps.chain(carried).sum::<u64>() + (late.count() + state.unread.len()) as u64,
+            gaps: gaps.chain(carried).sum::<u64>() + (late.count() + unstated) as u64,
             empty_days: state.days.iter().filter(|day| day.figures.is_empty_day()).count() as u64,
             deletions: state.walk.deletions_ahead,
             statements: state.days.into_iter().filter_map(Stated::of).collect(),

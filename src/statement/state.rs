@@ -23,6 +23,7 @@ pub struct State {
     /// Days that are too many for this run: the next one states them.
     pub(super) left: Vec<Date>,
     /// Days that could not be read: the next run states them.
+    #[serde(default)]
     pub(super) unread: Vec<Date>,
     /// It is the run of the schedule: the next one goes on with its days.
     pub(super) scheduled: bool,
@@ -44,6 +45,9 @@ pub(super) struct Day {
     pub(super) figures: Figures,
     pub(super) open: Vec<Open>,
     pub(super) parts: Vec<Part>,
+    /// Orphan recordings made on the day whose conversations are in its list.
+    #[serde(default)]
+    pub(super) orphans_met: u64,
     /// The statement before this one.
     pub(super) previous: Option<Previous>,
     /// Its statement is in the bucket and in the audit.
@@ -56,8 +60,12 @@ pub(super) struct Day {
 pub(super) struct Previous {
     pub(super) number: u32,
     pub(super) document: Reference,
-    /// Conversations that it lists.
+    /// Conversations that it lists, or a statement before it, if that list was complete.
+    #[serde(default)]
     pub(super) listed: u64,
+    /// The bucket does not have its document any more.
+    #[serde(default)]
+    pub(super) lost: bool,
 }
 
 /// A statement that was issued.
@@ -105,14 +113,25 @@ pub(super) struct Walk {
     pub(super) cursor: Option<String>,
     pub(super) pages: u64,
     pub(super) ended: bool,
-    /// When a run last came to the end of the list.
-    pub(super) end_reached: Option<Timestamp>,
+    /// When this pass through the list began.
+    #[serde(default)]
+    pub(super) began: Option<Timestamp>,
+    /// When the last pass began that came to the end of the list.
+    #[serde(default)]
+    pub(super) passed: Option<Timestamp>,
+    /// The bucket does not have the document of the survey before this one any more.
+    #[serde(default)]
+    pub(super) survey_lost: bool,
     pub(super) checked: Checked,
+    /// Entries of the list that cannot be read.
+    #[serde(default)]
+    pub(super) unreadable: u64,
     pub(super) deletions: Vec<Deletion>,
     pub(super) deletions_ahead: u64,
     pub(super) late: Vec<Late>,
     pub(super) late_recordings: u64,
     /// The document with `deletions` and `late`, which are too long for a message.
+    #[serde(default)]
     pub(super) found: Option<Reference>,
 }
 
@@ -134,6 +153,7 @@ impl Day {
             figures: Figures::default(),
             open: Vec::new(),
             parts: Vec::new(),
+            orphans_met: 0,
             previous,
             issued: None,
         }

@@ -1,6 +1,6 @@
 //! What Genesys says beside its lists of conversations: orphans, failed uploads, and all recordings that it keeps.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use jiff::civil::Date;
@@ -59,17 +59,33 @@ impl Known {
         orphans.is_some_and(|orphans| orphans.iter().any(|orphan| orphan.may_be(wanted)))
     }
 
-    /// Returns the number of orphans of these kinds that were made on a day, and whose conversation nobody knows.
+    /// Returns the number of orphans of these kinds that were made on a day.
     pub(super) fn orphans_of(&self, day: Date, wanted: &[MediaKind]) -> u64 {
         let orphans = self.orphans.iter();
-        let unknown = orphans.filter(|orphan| orphan.interaction_id.is_none() && orphan.may_be(wanted));
-        let made = unknown.filter(|orphan| orphan.created_at.is_some_and(|at| day_of(at) == day));
-        made.count() as u64
+        orphans.filter(|orphan| is_of(orphan, day, wanted)).count() as u64
+    }
+
+    /// Returns the number of those of a conversation.
+    pub(super) fn orphans_with(&self, id: ConversationId, day: Date, wanted: &[MediaKind]) -> u64 {
+        let orphans = self.with_orphan.get(&id.to_string()).into_iter().flatten();
+        orphans.filter(|orphan| is_of(orphan, day, wanted)).count() as u64
+    }
+
+    /// Returns the days on which orphans of these kinds were made.
+    pub(super) fn days_of_orphans(&self, wanted: &[MediaKind]) -> BTreeSet<Date> {
+        let orphans = self.orphans.iter().filter(|orphan| orphan.may_be(wanted));
+        orphans
+            .filter_map(|orphan| Some(day_of(orphan.created_at?)))
+            .collect()
     }
 
     pub(super) fn has_failed_upload(&self, id: ConversationId) -> bool {
         Uuid::try_parse(&id.to_string()).is_ok_and(|id| self.failed_uploads.contains(&id))
     }
+}
+
+fn is_of(orphan: &OrphanRecording, day: Date, wanted: &[MediaKind]) -> bool {
+    orphan.may_be(wanted) && orphan.created_at.is_some_and(|at| day_of(at) == day)
 }
 
 /// Returns whether Genesys does not answer a question, however often it is asked.
@@ -142,18 +158,7 @@ impl Stater {
         if state.walk.ended {
             return Ok(Left::Read);
         }
-        let survey = match &state.walk.before {
-            Some(document) => deadline.in_time(self.survey_of(document)).await?,
-            None => Survey::default(),
-        };
-        let before = Before::of(&survey, self.clock.now());
-        if !state.walk.again {
-            state.walk.end_reached = survey.kept_ended;
-            state.walk.resume(survey.kept_next);
-            let again = self.look_up(&mut state.walk, &before.found, &before);
-            deadline.in_time(again).await?;
-            state.walk.again = true;
-        }
+        let before = self.begin_walk(&mut state.walk, deadline).await?;
         let previous = state.days.iter().filter_map(|day| day.previous.as_ref());
         let listed: u64 = previous.map(|previous| previous.listed).sum();
         let most = LEAST_PAGES.max(listed / LISTED_A_PAGE);
@@ -177,6 +182,7 @@ impl Stater {
                 // Genesys does not say for how long a cursor holds.
                 Err(error) if state.walk.resumed && state.walk.pages == 0 && is_refused(&error) => {
                     state.walk.resume(None);
+                    state.walk.began = Some(self.clock.now());
                     continue;
                 }
                 Err(error) => {
@@ -190,22 +196,42 @@ impl Stater {
                 .recordings
                 .into_iter()
                 .filter(|kept| is_recent(kept, newest) || self.is_soon(kept))
-                .filter(|kept| !before.holds(kept))
+                // What was named before was looked at again; its date may have come near since.
+                .filter(|kept| !before.holds(kept) || self.is_soon(kept))
                 .collect();
             deadline
                 .in_time(self.look_up(&mut state.walk, &asked, &before))
                 .await?;
             state.walk.checked.read += read;
+            state.walk.unreadable += page.unreadable;
             state.walk.pages += 1;
             state.walk.cursor = page.next;
             if state.walk.cursor.is_none() {
-                state.walk.end_reached = Some(self.clock.now());
-                let began =
-                    "the list was read from where the run before this one came to; the next run begins anew";
-                state.walk.end(state.walk.resumed.then(|| began.to_owned()));
+                state.walk.end_of_list(page.listed);
             }
         }
         Ok(Left::Read)
+    }
+
+    /// Reads what the run before this one found, and looks at that again. Returns it.
+    async fn begin_walk(&self, walk: &mut Walk, deadline: &Deadline) -> Result<Before, Error> {
+        let survey = match &walk.before {
+            Some(document) => deadline.in_time(self.survey_of(document)).await?,
+            None => Some(Survey::default()),
+        };
+        walk.survey_lost = survey.is_none();
+        let survey = survey.unwrap_or_default();
+        let before = Before::of(&survey, self.clock.now());
+        if !walk.again {
+            walk.passed = survey.kept_passed;
+            walk.began = survey.kept_began.filter(|_| survey.kept_next.is_some());
+            walk.began.get_or_insert(self.clock.now());
+            walk.resume(survey.kept_next);
+            let again = self.look_up(walk, &before.found, &before);
+            deadline.in_time(again).await?;
+            walk.again = true;
+        }
+        Ok(before)
     }
 
     fn is_soon(&self, kept: &KeptRecording) -> bool {
@@ -248,7 +274,8 @@ impl Stater {
                 custody.recording == "-"
                     && matches!(custody.state(), Some(Recorded::Settled | Recorded::Unrecorded))
             });
-            if known.is_none() && settled {
+            let named = walk.late.iter().any(|late| late.recording_id == id);
+            if known.is_none() && settled && !named {
                 let sent = before.sent.contains(&kept.conversation) || walk.has_sent(kept.conversation);
                 if !sent {
                     let mut job = Job::new(kept.conversation);
@@ -265,6 +292,7 @@ impl Stater {
                     created_at: kept.created,
                     day: began.chain(kept.created).min().map(day_of),
                     sent: sent || self.queues.can_defer(),
+                    stated: false,
                 });
             }
         }
@@ -337,6 +365,28 @@ impl Walk {
         self.checked.why = why;
     }
 
+    /// Ends at the end of Genesys' list.
+    fn end_of_list(&mut self, listed: bool) {
+        let why = if !listed || self.checked.read == 0 {
+            Some("Genesys lists no recording that it keeps".to_owned())
+        } else if self.unreadable > 0 {
+            let unreadable = self.unreadable;
+            Some(format!("{unreadable} entries of the list cannot be read"))
+        } else {
+            self.passed = self.began;
+            let began =
+                "the list was read from where the run before this one came to; the next run begins anew";
+            self.resumed.then(|| began.to_owned())
+        };
+        self.end(why);
+    }
+
+    /// Returns whether all that Genesys keeps was looked at within the last two weeks, in one pass or in several runs.
+    fn is_checked(&self, now: Timestamp) -> bool {
+        let recent = |began: Timestamp| now.duration_since(began) <= RECENT;
+        !self.survey_lost && (self.checked.complete || self.passed.is_some_and(recent))
+    }
+
     /// Goes to the place at which the walk begins.
     fn resume(&mut self, cursor: Option<String>) {
         self.resumed = cursor.is_some();
@@ -373,15 +423,15 @@ impl Walk {
         sent.filter_map(|late| ConversationId::parse(&late.interaction_id).ok())
     }
 
-    /// Returns what Genesys did not answer, of it and of what is `known` beside it.
-    pub(super) fn not_checked(&self, known: &Known) -> Vec<Unchecked> {
+    /// Returns what Genesys did not answer to its end, of it and of what is `known` beside it.
+    pub(super) fn not_checked(&self, known: &Known, now: Timestamp) -> Vec<Unchecked> {
         let questions = [
-            (Unchecked::Kept, &self.checked),
-            (Unchecked::Orphans, &known.orphans_checked),
-            (Unchecked::FailedUploads, &known.uploads_checked),
+            (Unchecked::Kept, self.is_checked(now)),
+            (Unchecked::Orphans, known.orphans_checked.complete),
+            (Unchecked::FailedUploads, known.uploads_checked.complete),
         ];
-        let refused = questions.into_iter().filter(|(_, checked)| checked.is_refused());
-        refused.map(|(question, _)| question).collect()
+        let open = questions.into_iter().filter(|(_, checked)| !checked);
+        open.map(|(question, _)| question).collect()
     }
 
     /// Returns what is to be stated of it, and of what is `known` beside it.
@@ -396,7 +446,8 @@ impl Walk {
             late_recordings: self.late_recordings,
             kept: self.checked.clone(),
             kept_next: self.cursor.clone(),
-            kept_ended: self.end_reached,
+            kept_began: self.began,
+            kept_passed: self.passed,
             orphans: known.orphans.iter().take(NAMED).cloned().collect(),
             orphans_checked: known.orphans_checked.clone(),
             failed_uploads: ids,

@@ -1,6 +1,7 @@
 //! The completeness statement: every conversation of a day is archived or has its reason, whatever happens on the way.
 
 mod again;
+mod believed;
 mod binary;
 mod clean;
 mod days;

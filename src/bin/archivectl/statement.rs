@@ -81,8 +81,9 @@ fn text(stated: &Stated) -> Text {
     let besides = [
         (
             figures.orphans,
-            "orphan recordings of which nobody knows the conversation",
+            "orphan recordings of no conversation in the list",
         ),
+        (figures.vanished, "listed before, and no more"),
         (figures.unreadable, "entries of Genesys' list that cannot be read"),
     ];
     for (number, what) in besides.into_iter().filter(|(number, _)| *number > 0) {

@@ -2,22 +2,20 @@
 
 use std::time::Duration;
 
-use aws_sdk_s3::primitives::ByteStream;
 use jiff::SignedDuration;
 use recording_archiver::domain::audit::Action;
 use recording_archiver::domain::record::State;
-use recording_archiver::sim::BUCKET;
 use recording_archiver::sim::genesys::{FileState, Orphan, Recording};
 use recording_archiver::sim::wire::{Fault, Service};
 use serde_json::{Value, json};
 
 use super::days::issued;
 use super::made::{Entry, Made};
-use super::{FOLDER, LONG, at, conversation, day, key, reasons, recorded, recording, state_within};
+use super::{LONG, at, conversation, day, key, reasons, recorded, recording, state_within};
 use crate::support::{Bench, call, invoke};
 
 /// Returns a day with these conversations, each of them archived.
-async fn archived(numbers: impl IntoIterator<Item = usize>) -> Bench {
+pub(super) async fn archived(numbers: impl IntoIterator<Item = usize>) -> Bench {
     let bench = Bench::stated().await;
     let mut made = Made::default();
     for number in numbers {
@@ -30,19 +28,11 @@ async fn archived(numbers: impl IntoIterator<Item = usize>) -> Bench {
 }
 
 /// Returns the statement of the newest day, of a new run.
-async fn stated(bench: &Bench) -> Value {
+pub(super) async fn stated(bench: &Bench) -> Value {
     let answer = bench.issue().await;
     let newest = answer["issued"].as_array().unwrap().last().unwrap();
     let number = usize::try_from(newest["number"].as_u64().unwrap()).unwrap();
     bench.statement_of(day(bench, 0), number).await
-}
-
-impl Bench {
-    async fn put_object(&self, key: &str, body: &str) {
-        let put = self.world.aws.s3().put_object().bucket(BUCKET).key(key);
-        let body = ByteStream::from(body.as_bytes().to_vec());
-        put.body(body).send().await.unwrap();
-    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -106,41 +96,180 @@ async fn a_recording_of_another_kind_does_not_stand_for_the_one_that_was_started
     assert_eq!(statement["figures"]["reasons"]["filtered"], 1);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_answer_without_a_list_is_no_empty_day() {
-    let bench = archived(1..=1).await;
-    let nothing = Fault::Respond {
+/// Returns an answer of Genesys.
+fn answer(body: &Value) -> Fault {
+    Fault::Respond {
         status: 200,
         headers: vec![("content-type".to_owned(), "application/json".to_owned())],
-        body: b"{}".to_vec(),
-    };
-    bench
-        .world
-        .wire
-        .disturb_next(Service::Genesys, "details-results", 1, nothing);
+        body: body.to_string().into_bytes(),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answer_without_a_list_is_no_end_of_a_day() {
+    let bench = archived(1..=1).await;
+    let (wire, genesys) = (&bench.world.wire, &bench.world.genesys);
+    let first = day(&bench, 0);
+    // Instead of the first page: the day may be empty.
+    wire.disturb_next(Service::Genesys, "details-results", 1, answer(&json!({})));
+    let statement = stated(&bench).await;
+    assert_eq!(
+        (&statement["clean"], &statement["listComplete"]),
+        (&json!(false), &json!(false))
+    );
+    assert_eq!(stated(&bench).await["clean"], true, "stated again");
+    // Behind it there is a list.
+    for number in 2..=600 {
+        let mut call = recorded(first, number);
+        call.recordings.clear();
+        genesys.add(call);
+    }
+    let mut pages = 0;
+    wire.disturb(move |exchange| {
+        pages += usize::from(exchange.operation == "details-results");
+        (pages == 2 && exchange.operation == "details-results").then(|| answer(&json!({})))
+    });
     let error = state_within(&bench.statement(&[]), &json!({}), LONG)
         .await
         .unwrap_err();
     assert!(error.to_string().contains("has no list"), "{error}");
-    assert_eq!(bench.keys().await, [""; 0]);
+    wire.calm();
     // A query that counts hits, and lists none.
-    bench
-        .world
-        .genesys
-        .set_data_availability(bench.clock.now() - SignedDuration::from_hours(48));
-    let hits = Fault::Respond {
-        status: 200,
-        headers: vec![("content-type".to_owned(), "application/json".to_owned())],
-        body: b"{\"totalHits\": 7}".to_vec(),
-    };
-    bench
-        .world
-        .wire
-        .disturb_next(Service::Genesys, "details-query", 1, hits);
+    genesys.set_data_availability(bench.clock.now() - SignedDuration::from_hours(48));
+    let hits = answer(&json!({"totalHits": 7}));
+    wire.disturb_next(Service::Genesys, "details-query", 1, hits);
     let error = state_within(&bench.statement(&[]), &json!({}), LONG)
         .await
         .unwrap_err();
     assert!(error.to_string().contains("lists none"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_list_that_is_shorter_than_before_closes_no_gap() {
+    let bench = archived(1..=2).await;
+    let first = day(&bench, 0);
+    bench.world.genesys.add(recorded(first, 3));
+    assert_eq!(stated(&bench).await["clean"], false);
+    // The client may not see it any more, or nobody knows why.
+    bench
+        .world
+        .genesys
+        .conversation(&conversation(3), |call| call.start = at(day(&bench, 40), 1));
+    for number in 2..=3 {
+        let statement = stated(&bench).await;
+        let figures = &statement["figures"];
+        assert_eq!(
+            (&figures["vanished"], &figures["gaps"], &statement["clean"]),
+            (&json!(1), &json!(1), &json!(false)),
+            "{number}"
+        );
+    }
+    let page = bench.object(&key(first, "3.html")).await.unwrap();
+    let page = String::from_utf8(page.bytes).unwrap();
+    assert!(page.contains("vanished</span>"), "{page}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_orphan_that_turns_up_later_opens_its_day_again() {
+    let bench = archived(1..=1).await;
+    let first = day(&bench, 0);
+    assert_eq!(stated(&bench).await["clean"], true);
+    bench.pass(20);
+    bench.issue().await;
+    bench.world.genesys.add_orphan(Orphan {
+        created: at(first, 1),
+        ..Orphan::of(conversation(77), recording(12))
+    });
+    let answer = bench.issue().await;
+    assert!(issued(&answer).contains(&format!("{first} 3")), "{answer}");
+    let statement = bench.statement_of(first, 3).await;
+    assert_eq!(
+        (&statement["clean"], &statement["figures"]["orphans"]),
+        (&json!(false), &json!(1))
+    );
+    // From then on it is counted, as its day is too old to be stated again.
+    assert!(!issued(&bench.issue().await).contains(&format!("{first} 4")));
+    let gaps = bench.metrics().pop().unwrap()["StatementGaps"].as_u64();
+    assert_eq!(gaps, Some(1));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_recording_made_after_midnight_opens_the_day_on_which_its_conversation_began() {
+    let bench = archived(1..=1).await;
+    let first = day(&bench, 0);
+    let mut made = Made::default();
+    let mut call = recorded(first, 2);
+    call.start = at(first, 15 * 60 + 50);
+    let end = call.start + SignedDuration::from_mins(30);
+    call.end = Some(end);
+    made.archived(2, end);
+    made.write(&bench).await;
+    bench.world.genesys.add(call.clone());
+    assert_eq!(stated(&bench).await["clean"], true);
+    let mut second = call.recordings[0].clone();
+    (second.id, second.start) = (recording(12), at(first, 16 * 60 + 5));
+    call.recordings.push(second);
+    bench.world.genesys.add(call);
+    bench.pass(2);
+    let answer = bench.issue().await;
+    assert!(issued(&answer).contains(&format!("{first} 2")), "{answer}");
+    let statement = bench.statement_of(first, 2).await;
+    let expected = (conversation(2), "late".to_owned());
+    assert_eq!(reasons(&statement), [expected].into());
+    let gaps = bench.metrics().pop().unwrap()["StatementGaps"].as_u64();
+    assert_eq!(gaps, Some(1));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_list_that_genesys_cuts_or_leaves_out_is_not_checked() {
+    let bench = archived(1..=1).await;
+    for number in 1..=500 {
+        bench
+            .world
+            .genesys
+            .add_orphan(Orphan::unknown(recording(1_000 + number)));
+    }
+    bench
+        .world
+        .wire
+        .disturb_next(Service::Genesys, "retention", 1, answer(&json!({})));
+    let statement = stated(&bench).await;
+    assert_eq!(statement["notChecked"], json!(["kept", "orphans"]));
+    let page = bench.object(&key(day(&bench, 0), "1.html")).await.unwrap();
+    assert!(!String::from_utf8(page.bytes).unwrap().contains("verdict good"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_job_of_analytics_that_never_ends_is_given_up() {
+    let bench = archived(1..=1).await;
+    bench.issue().await;
+    bench.pass(2);
+    bench.world.genesys.set_job_looks(1_000);
+    let until_job = async |body: &Value| {
+        let handler = std::sync::Arc::new(bench.statement(&[]));
+        let stopped = handler.clone();
+        bench.world.wire.disturb(move |exchange| {
+            (exchange.operation == "details-job").then(|| {
+                stopped.stop().pull();
+                Fault::Delay(Duration::from_millis(1))
+            })
+        });
+        let answer = state_within(&handler, body, LONG).await;
+        bench.world.wire.calm();
+        answer
+    };
+    assert_eq!(until_job(&json!({})).await.unwrap(), json!({"goesOn": true}));
+    bench.advance(Duration::from_secs(7 * 3_600));
+    // The first of its two days is the next run's, and the second is all that there is.
+    let error = until_job(&bench.handed_over())
+        .await
+        .map(|answer| answer["goesOn"] == true);
+    if let Ok(true) = error {
+        let error = until_job(&bench.handed_over()).await.unwrap_err();
+        assert!(error.to_string().contains("longer than six hours"), "{error}");
+    } else {
+        panic!("{error:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -276,48 +405,6 @@ async fn what_is_still_waited_for_after_two_weeks_is_a_gap() {
     assert_eq!(reasons(&statement), [expected].into());
     assert_eq!(gaps(15).await, Some(0), "stated a last time");
     assert_eq!(gaps(1).await, Some(1), "counted from then on");
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn documents_that_the_audit_does_not_name_are_not_believed() {
-    let bench = Bench::stated().await;
-    let first = day(&bench, 0);
-    bench.world.genesys.add(recorded(first, 1));
-    bench.issue().await;
-    let issued_first = bench.object(&key(first, "1.json")).await.unwrap();
-    bench.pass(1);
-    // A run that left nothing open, a statement that is clean, one that is none, and a run that is none.
-    let run = format!("{FOLDER}runs/{}T06:00:00Z-x.json", day(&bench, -2));
-    let clean = json!({"schema": "recording-archiver.statement-run/1", "run": uuid::Uuid::nil(), "began": at(first, 1),
-        "statements": [], "carried": [], "left": []});
-    bench.put_object(&run, &clean.to_string()).await;
-    bench
-        .put_object(&format!("{FOLDER}runs/2999-01-01T06:00:00Z-x.json"), "none")
-        .await;
-    bench.put_object(&key(first, "2.json"), "none").await;
-    bench.put_object(&key(first, "7.json"), "{\"number\": 7}").await;
-    let second = day(&bench, 0);
-    let answer = bench.issue().await;
-    assert_eq!(issued(&answer), [format!("{first} 3"), format!("{second} 1")]);
-    let statement = bench.statement_of(first, 3).await;
-    let hash = crate::support::sha256(&issued_first.bytes);
-    assert_eq!(statement["supersedes"]["hash"], hash.as_str());
-    assert_eq!(bench.jobs(), [conversation(1)], "sent once");
-
-    // What was issued is replaced by what says that all is well.
-    let mut forged = statement.clone();
-    (forged["clean"], forged["open"]) = (json!(true), json!([]));
-    forged["figures"]["gaps"] = json!(0);
-    bench.put_object(&key(first, "3.json"), &forged.to_string()).await;
-    bench.pass(30);
-    bench.issue().await;
-    bench.issue().await;
-    let gaps = bench.metrics().pop().unwrap()["StatementGaps"].as_u64();
-    assert_eq!(
-        gaps,
-        Some(1),
-        "what it said is lost, and nobody believes the other"
-    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

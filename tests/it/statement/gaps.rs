@@ -317,7 +317,7 @@ async fn a_clean_day_is_one_line_of_green_with_its_figures() {
         (&statement["clean"], &statement["open"]),
         (&json!(true), &json!([]))
     );
-    let figures = json!({"listed": 4, "unrecorded": 1, "unreadable": 0, "held": 3, "orphans": 0, "reasons": {"archived": 3}, "gaps": 0,
+    let figures = json!({"listed": 4, "unrecorded": 1, "unreadable": 0, "held": 3, "orphans": 0, "vanished": 0, "reasons": {"archived": 3}, "gaps": 0,
         "lost": 0, "sent": 0});
     assert_eq!(statement["figures"], figures);
     let page = bench.object(&key(day, "1.html")).await.unwrap();
