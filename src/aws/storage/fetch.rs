@@ -97,7 +97,7 @@ type Chunks = Pin<Box<dyn Stream<Item = Result<Bytes, ByteStreamError>> + Send>>
 #[derive(Debug)]
 pub enum Got {
     /// Its bytes.
-    Bytes(Fetched),
+    Bytes(Box<Fetched>),
     /// Another one than that of the tag lies there.
     Replaced,
     /// There is none.
@@ -209,13 +209,13 @@ impl Storage {
             got.body,
             |mut body| async move { Some((body.next().await?, body)) },
         );
-        Ok(Got::Bytes(Fetched {
+        Ok(Got::Bytes(Box::new(Fetched {
             tag: got.e_tag,
             version_id: got.version_id,
             length,
             place: place.clone(),
             chunks: Hashed::new(Box::pin(chunks)),
-        }))
+        })))
     }
 
     /// Asks S3 to restore an object by a standard retrieval: a copy for some `days`, or for good from an archive tier,

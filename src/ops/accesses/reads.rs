@@ -135,6 +135,7 @@ impl Search<'_> {
             explained: Explained::by(accesses),
             range: self.range,
             figures: TrailFigures::default(),
+            since: None,
             seen: HashSet::new(),
             groups: BTreeMap::new(),
         };
@@ -154,6 +155,9 @@ impl Search<'_> {
                 loop {
                     let listing = trail.files(&folder, day, from.take());
                     let page = session.unless_interrupted(listing).await?;
+                    if !page.keys.is_empty() {
+                        gathered.since = Some(gathered.since.map_or(day, |since| since.min(day)));
+                    }
                     for key in page.keys {
                         match session.unless_interrupted(trail.reads(&key)).await? {
                             Ok(reads) => {
@@ -176,7 +180,10 @@ impl Search<'_> {
                 }
             }
         }
-        let delivered = |access: &&Accessed| session.now().duration_since(access.at) > DELIVERED;
+        // Before its first file of these days, the trail may not have been on.
+        let seen = |access: &Accessed| gathered.since.is_some_and(|since| day_of(access.at) >= since);
+        let delivered =
+            |access: &&Accessed| seen(access) && session.now().duration_since(access.at) > DELIVERED;
         let unread = gathered.explained.unread();
         let unread = unread.into_iter().filter_map(|place| accesses.get(place));
         let unread = unread
@@ -207,6 +214,8 @@ struct Gathered {
     explained: Explained,
     range: Range,
     figures: TrailFigures,
+    /// The first of these days with a log file.
+    since: Option<Date>,
     /// CloudTrail delivers an event twice at times.
     seen: HashSet<uuid::Uuid>,
     groups: BTreeMap<Key, Reads>,

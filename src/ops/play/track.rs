@@ -161,7 +161,7 @@ impl Track {
                     detail: format!("it has {length} bytes, and {archived} were archived"),
                     ..self.missing()
                 },
-                _ if self.state.is_same(fetched.tag.as_ref()) => return Ok(fetched),
+                _ if self.state.is_same(fetched.tag.as_ref()) => return Ok(*fetched),
                 _ => replaced(),
             },
             Got::Replaced => replaced(),
