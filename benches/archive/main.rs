@@ -75,7 +75,7 @@ struct Wishes {
 impl Wishes {
     fn wants(&self, name: &str) -> bool {
         // Growth takes longer than all else, so a quick run leaves it out unless it is asked for. A million calls take
-        // longer still.
+        // gigabytes of the disk.
         match &self.only {
             Some(only) => only == name,
             None => name != "catalog" && !(self.quick && name == "growth"),
@@ -110,13 +110,6 @@ async fn main() -> ExitCode {
     ended(measure(&wishes).await)
 }
 
-/// Boxes an error for a stream, which cannot tell by itself what `?` makes of it.
-pub(crate) fn boxed(
-    error: impl Into<Box<dyn std::error::Error + Send + Sync>>,
-) -> Box<dyn std::error::Error + Send + Sync> {
-    error.into()
-}
-
 fn ended(result: Result<()>) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -136,9 +129,11 @@ pub(crate) fn folder() -> Result<PathBuf> {
 
 async fn measure(wishes: &Wishes) -> Result<()> {
     let mut bench = Bench {
-        binary: match &wishes.binary {
-            Some(binary) => binary.clone(),
-            None => function::build()?,
+        binary: match (&wishes.binary, wishes.only.as_deref()) {
+            (Some(binary), _) => binary.clone(),
+            // No function takes part.
+            (None, Some("catalog")) => PathBuf::new(),
+            (None, _) => function::build()?,
         },
         simulators: Simulators::start().await?,
         gib: if wishes.quick { 64 * MIB } else { 1024 * MIB },

@@ -11,7 +11,7 @@ use super::{Archiver, Run};
 use crate::aws::ledger::Described;
 use crate::aws::storage::{CallObject, ObjectFacts, Published};
 use crate::domain::audit::{Action, AuditEvent};
-use crate::domain::call::{self, CONTENT_TYPE, CallRecord, Extent, FORMAT, Names, Told};
+use crate::domain::call::{self, CONTENT_TYPE, CallRecord, Extent, FORMAT, Told};
 use crate::domain::record::Record;
 use crate::domain::recording::{ArchivedFile, ObjectKind};
 use crate::error::{Error, ErrorKind};
@@ -54,18 +54,15 @@ impl Archiver {
                 call = call.with_details(given, extent);
             }
             Some(genesys::Told::Denied) => call.details_missing = Some("denied".to_owned()),
+            Some(genesys::Told::TooLong) => call.details_missing = Some("too_long".to_owned()),
             Some(genesys::Told::Unknown) | None => call.details_missing = Some("unknown".to_owned()),
         }
         let asking = self.genesys.names(&call, run.deadline);
-        call.names = match run.deadline.in_time(asking).await {
-            Ok(names) => names,
-            Err(error) if error.kind() != ErrorKind::DeadlineNear && unnamed == Unnamed::Accepted => {
-                let error = error.redacted();
-                tracing::warn!(error, "no names for a call record; it says so");
-                Names::unavailable()
-            }
-            Err(error) => return Err(error),
-        };
+        let (names, failed) = run.deadline.in_time(asking).await?;
+        if let Some(error) = failed.filter(|_| unnamed == Unnamed::Waits) {
+            return Err(error);
+        }
+        call.names = names;
         let told = told.to_vec();
         Ok(Some(Draft { call, told }))
     }

@@ -171,7 +171,7 @@ impl View<'_> {
             Some(Told::Unknown) => self.settled_by_listing(self.is_late()),
             // Without a word about the end, a list that stays the same has to do. Patience costs nothing where the list
             // is empty, or where the permission may be there and the data is not.
-            Some(Told::Denied) => self.settled_by_listing(!self.is_empty() || self.is_late()),
+            Some(Told::Denied | Told::TooLong) => self.settled_by_listing(!self.is_empty() || self.is_late()),
         }
     }
 

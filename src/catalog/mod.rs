@@ -71,10 +71,9 @@ impl Catalog {
         earlier: &[CallRecord],
         deadline: &Deadline,
     ) -> Result<usize, Error> {
-        let facts = call.facts(self.config.country);
+        let (entries, names) = self.made(call).await?;
         let hashing = self.hashing().await?;
-        let entries = entry::of(call, &facts, hashing);
-        let new = self.new_names(entry::names(call, hashing)).await;
+        let new = self.new_names(names).await;
         let puts = entries
             .iter()
             .map(put::<Entry>)
@@ -91,6 +90,13 @@ impl Catalog {
         }
         self.delete(stale, deadline).await?;
         Ok(entries.len())
+    }
+
+    /// Returns the items of a call, and the names of the ids in them.
+    pub async fn made(&self, call: &CallRecord) -> Result<(Vec<Entry>, Vec<Named>), Error> {
+        let hashing = self.hashing().await?;
+        let entries = entry::of(call, &call.facts(self.config.country), hashing);
+        Ok((entries, entry::names(call, hashing)))
     }
 
     /// Returns the names that this container has not put yet.

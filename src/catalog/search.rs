@@ -69,12 +69,42 @@ impl Items {
 
 /// Items in a page.
 const PAGE: i32 = 1_000;
+/// Most months or hours whose first pages are read at the same time.
+const AHEAD: usize = 32;
 
 /// A part of one partition.
 struct Page {
     entries: Vec<Entry>,
     /// There are more items after these.
     more: bool,
+}
+
+/// Partitions of the same month or hour: one of each wanted value.
+struct Bucket {
+    start: Timestamp,
+    keys: Vec<String>,
+    /// The sort key to begin at.
+    from: String,
+}
+
+impl Bucket {
+    /// Returns the partitions that hold `start`, from there or from behind a mark.
+    fn new(wanted: &[(Facet, String)], start: Timestamp, after: Option<&str>) -> Self {
+        let begin = moment(start);
+        let of = |(facet, value): &(Facet, String)| partition(*facet, value, start);
+        Self {
+            start,
+            keys: match wanted {
+                [] => vec![partition(Facet::Hour, "", start)],
+                wanted => wanted.iter().map(of).collect(),
+            },
+            // No key goes on with this letter after a whole one.
+            from: match after {
+                Some(after) if after >= begin.as_str() => format!("{after}~"),
+                _ => begin,
+            },
+        }
+    }
 }
 
 /// One search.
@@ -196,6 +226,17 @@ impl Catalog {
         Ok(Items(keys))
     }
 
+    /// Returns the items of a call that its record does not lead to, as they were made for another country or with
+    /// another key; and how many of its numbers are left out, as they are in national form and no country is known.
+    pub async fn stale(&self, call: &CallRecord) -> Result<(Items, usize), Error> {
+        let facts = call.facts(self.config.country);
+        let Items(mut keys) = self.items(std::slice::from_ref(call)).await?;
+        for made in entry::of(call, &facts, self.hashing().await?) {
+            keys.remove(&made.key());
+        }
+        Ok((Items(keys), facts.national))
+    }
+
     /// Returns all items of a conversation whose call records cannot be read. Reads all of the table.
     pub async fn search_items(&self, conversation: &str) -> Result<Items, Error> {
         let table = &self.config.table;
@@ -245,7 +286,8 @@ impl Catalog {
 }
 
 impl Search<'_> {
-    /// Reads month by month, or hour by hour where no value is wanted.
+    /// Reads month by month, or hour by hour where no value is wanted. The first pages of the next ones are read at the
+    /// same time: of the more, the less was found so far.
     async fn all(&mut self, after: Option<&str>) -> Result<(), Error> {
         let (mut start, end) = (self.range.start(), self.range.end());
         if let Some(at) = after.and_then(|after| after.split('#').next()?.parse::<Timestamp>().ok()) {
@@ -253,18 +295,27 @@ impl Search<'_> {
         }
         // A key begins with the moment and goes on, so that one that is just the moment stands before all of it.
         let to = moment(end);
+        let mut ahead = 1;
         while start < end {
-            let begin = moment(start);
-            // No key goes on with this letter after a whole one.
-            let from = match after {
-                Some(after) if after >= begin.as_str() => format!("{after}~"),
-                _ => begin,
-            };
-            self.bucket(start, from, &to).await?;
-            if self.answer.after.is_some() {
-                return Ok(());
+            let next = |start: &Timestamp| Some(self.next(*start)).filter(|start| *start < end);
+            let starts: Vec<_> = std::iter::successors(Some(start), next).take(ahead).collect();
+            let buckets = starts.iter().map(|start| Bucket::new(self.wanted, *start, after));
+            let buckets: Vec<_> = buckets.collect();
+            let first = buckets
+                .iter()
+                .flat_map(|bucket| bucket.keys.iter().map(|key| (key, &bucket.from)));
+            let first = try_join_all(first.map(|(key, from)| self.catalog.page(key, from, &to))).await?;
+            self.answer.requests += first.len() as u64;
+            let mut first = first.into_iter();
+            for bucket in &buckets {
+                let pages = first.by_ref().take(bucket.keys.len()).collect();
+                self.bucket(bucket, pages, &to).await?;
+                if self.answer.after.is_some() {
+                    return Ok(());
+                }
             }
-            start = self.next(start);
+            start = starts.last().map_or(end, |last| self.next(*last));
+            ahead = (ahead * 2).min(AHEAD);
         }
         Ok(())
     }
@@ -286,18 +337,9 @@ impl Search<'_> {
         next.unwrap_or(Timestamp::MAX)
     }
 
-    /// Reads the partitions that hold `start`.
-    async fn bucket(&mut self, start: Timestamp, mut from: String, to: &str) -> Result<(), Error> {
-        let keys: Vec<_> = match self.wanted {
-            [] => vec![partition(Facet::Hour, "", start)],
-            wanted => wanted
-                .iter()
-                .map(|(facet, value)| partition(*facet, value, start))
-                .collect(),
-        };
-        let pages = keys.iter().map(|key| self.catalog.page(key, &from, to));
-        let pages = try_join_all(pages).await?;
-        self.answer.requests += pages.len() as u64;
+    /// Reads the partitions of a bucket, of which the first pages are there.
+    async fn bucket(&mut self, bucket: &Bucket, pages: Vec<Page>, to: &str) -> Result<(), Error> {
+        let mut from = bucket.from.clone();
         // The page that reaches furthest is of the narrowest facet.
         let reach = |page: &Page| match page.entries.last() {
             Some(last) if page.more => last.at.clone(),
@@ -314,7 +356,7 @@ impl Search<'_> {
             let more = page.more;
             for entry in page.entries {
                 from = format!("{}~", entry.at);
-                if self.passes(&entry) && self.has_all(&entry, start).await? {
+                if self.passes(&entry) && self.has_all(&entry, bucket.start).await? {
                     if self.answer.entries.len() == self.most {
                         let last = self.answer.entries.last();
                         self.answer.after = last.map(|last| last.at.clone());
@@ -326,7 +368,7 @@ impl Search<'_> {
             if !more {
                 return Ok(());
             }
-            page = self.catalog.page(&keys[narrowest], &from, to).await?;
+            page = self.catalog.page(&bucket.keys[narrowest], &from, to).await?;
             self.answer.requests += 1;
         }
     }

@@ -71,19 +71,6 @@ pub struct Names {
     pub missing: BTreeMap<String, String>,
 }
 
-impl Names {
-    /// Returns no names, as Genesys gives none now.
-    pub fn unavailable() -> Self {
-        let kinds = ["users", "queues", "wrapUpCodes", "divisions"];
-        Self {
-            missing: kinds
-                .map(|kind| (kind.to_owned(), "unavailable".to_owned()))
-                .into(),
-            ..Self::default()
-        }
-    }
-}
-
 /// A call record.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -101,7 +88,7 @@ pub struct CallRecord {
     /// The conversation's details as Genesys gave them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub details: Option<Value>,
-    /// Why there are no details: `denied` or `unknown`.
+    /// Why there are no details: `denied`, `too_long` or `unknown`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub details_missing: Option<String>,
     /// The names of the ids in the details.

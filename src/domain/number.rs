@@ -73,6 +73,11 @@ impl Number {
     /// Reads the address of a party as Genesys gives it: `tel:+4930123456`, `sip:1234@host`, or a number. `None` for an
     /// anonymous caller, the address of a user or a station, and a national number without a country.
     pub fn of_address(address: &str, country: Option<Country>) -> Option<Self> {
+        Self::in_address(address, country).ok()
+    }
+
+    /// Reads an address like [`Self::of_address`], and says why it holds no number.
+    pub fn in_address(address: &str, country: Option<Country>) -> Result<Self, NotANumber> {
         let scheme = ["tel:", "sip:", "sips:"]
             .iter()
             .find(|scheme| {
@@ -81,9 +86,12 @@ impl Number {
                     .is_some_and(|start| start.eq_ignore_ascii_case(scheme))
             })
             .map_or(0, |scheme| scheme.len());
-        let user = address[scheme..].split(['@', ';', '?']).next()?;
+        let user = address[scheme..]
+            .split(['@', ';', '?'])
+            .next()
+            .unwrap_or_default();
         let user = user.replace("%2B", "+").replace("%2b", "+");
-        Self::parse(&user, country).ok()
+        Self::parse(&user, country)
     }
 
     fn e164(digits: &str) -> Result<Self, NotANumber> {

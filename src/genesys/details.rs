@@ -77,6 +77,8 @@ pub enum Told {
     Unknown,
     /// The OAuth client may not ask.
     Denied,
+    /// They are longer than what is read.
+    TooLong,
 }
 
 /// The details of the conversations that one batch looks at: one request for all of them, made when the first of them
@@ -134,6 +136,10 @@ impl Details {
             }
             Err(error) if error.kind() == ErrorKind::Forbidden => Ok(Told::Denied),
             Err(error) if error.kind().is_not_found() => Ok(Told::Unknown),
+            Err(error) if error.is_too_long() => {
+                tracing::warn!(interaction_id = %id, "the details of a conversation are too long to be read");
+                Ok(Told::TooLong)
+            }
             Err(error) => Err(error),
         }
     }

@@ -131,8 +131,13 @@ impl Genesys {
         Ok(told)
     }
 
-    /// Returns the names of the ids in a call. Each is asked for once in the life of a container.
-    pub async fn names(&self, call: &CallRecord, deadline: &Deadline) -> Result<Names, Error> {
+    /// Returns the names of the ids in a call, and the error of a kind that Genesys gives none of now. Each is asked
+    /// for once in the life of a container.
+    pub async fn names(
+        &self,
+        call: &CallRecord,
+        deadline: &Deadline,
+    ) -> Result<(Names, Option<Error>), Error> {
         self.names.of(&self.api, &call.facts(None), deadline).await
     }
 

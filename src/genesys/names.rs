@@ -62,6 +62,8 @@ struct Kept {
     /// `None`: Genesys knows no such thing.
     names: HashMap<(Kind, String), Option<String>>,
     denied: HashSet<Kind>,
+    /// Kinds that Genesys gave no names of when it was last asked.
+    failing: HashSet<Kind>,
 }
 
 #[derive(Deserialize)]
@@ -76,14 +78,19 @@ struct Entity {
 }
 
 impl Known {
-    /// Returns the names of the ids in a call. Ids of a kind that the OAuth client may not ask for have none, which is
-    /// logged once.
-    pub(super) async fn of(&self, api: &Api, facts: &Facts, deadline: &Deadline) -> Result<Names, Error> {
+    /// Returns the names of the ids in a call, and the error of a kind that Genesys gives none of now. Ids of a kind
+    /// that the OAuth client may not ask for have none, which is logged once.
+    pub(super) async fn of(
+        &self,
+        api: &Api,
+        facts: &Facts,
+        deadline: &Deadline,
+    ) -> Result<(Names, Option<Error>), Error> {
         let mut kept = self.0.lock().await;
         if kept.names.len() > MOST_KEPT {
             kept.names.clear();
         }
-        let mut names = Names::default();
+        let (mut names, mut failed) = (Names::default(), None);
         for kind in Kind::ALL {
             let ids = match kind {
                 Kind::Users => &facts.agents,
@@ -91,8 +98,24 @@ impl Known {
                 Kind::WrapUpCodes => &facts.wrapups,
                 Kind::Divisions => &facts.divisions,
             };
-            if !kept.denied.contains(&kind) {
-                kept.ask(api, kind, ids, deadline).await?;
+            let asked = match kept.denied.contains(&kind) {
+                true => Ok(()),
+                false => kept.ask(api, kind, ids, deadline).await,
+            };
+            match asked {
+                Ok(()) => {
+                    kept.failing.remove(&kind);
+                }
+                Err(error) if error.kind() == ErrorKind::DeadlineNear => return Err(error),
+                Err(error) => {
+                    if kept.failing.insert(kind) {
+                        let error = error.redacted();
+                        tracing::warn!(kind = kind.as_str(), error, "Genesys gives no names of a kind");
+                    }
+                    let missing = (kind.as_str().to_owned(), "unavailable".to_owned());
+                    names.missing.extend([missing]);
+                    failed = Some(error);
+                }
             }
             if kept.denied.contains(&kind) && !ids.is_empty() {
                 names
@@ -107,7 +130,7 @@ impl Known {
                 Kind::Divisions => names.divisions = found,
             }
         }
-        Ok(names)
+        Ok((names, failed))
     }
 }
 

@@ -20,7 +20,7 @@ use crate::aws::trail::Trail;
 use crate::domain::audit::{Apart, AuditEvent};
 use crate::domain::days::Range;
 use crate::domain::recording::ArchiveKey;
-pub use reads::{NAMED, Reads, TrailFigures};
+pub use reads::{NAMED, Reads, TrailFigures, Untrailed};
 
 /// Number of conversations read at a time.
 const CONCURRENCY: usize = 8;
@@ -33,6 +33,8 @@ pub enum Item {
     Access(Accessed),
     /// Reads of somebody on a day, for which the audit holds no access.
     Reads(Reads),
+    /// An access of which the trail names no read.
+    Untrailed(Untrailed),
     /// A fault.
     Finding(Finding),
 }
@@ -82,9 +84,13 @@ pub struct Figures {
 }
 
 impl Figures {
-    /// Returns whether a chain is not whole, a log file cannot be read, or somebody read past `archivectl`.
+    /// Returns whether a chain is not whole, a log file cannot be read, or trail and audit differ: somebody read past
+    /// `archivectl`, or the trail names no read of an access.
     pub fn verdict(&self) -> Verdict {
-        let past = self.reads.as_ref().map_or(0, |reads| reads.unrecorded);
+        let past = self
+            .reads
+            .as_ref()
+            .map_or(0, |reads| reads.unrecorded + reads.untrailed);
         let seen = self.reads.as_ref().map_or(0, |reads| reads.reads);
         match (self.findings.is_empty() && past == 0, self.accesses + seen) {
             (false, _) => Verdict::Findings,
@@ -138,10 +144,13 @@ impl Search<'_> {
             return Ok(());
         };
         let trail = Trail::new(self.session.clients.s3.clone(), bucket);
-        let (figures, groups) = self.reads(&trail, &accesses).await?;
+        let (figures, groups, unread) = self.reads(&trail, &accesses).await?;
         self.figures.reads = Some(figures);
         for group in groups {
             self.listener.item(Item::Reads(group));
+        }
+        for access in unread {
+            self.listener.item(Item::Untrailed(access));
         }
         Ok(())
     }

@@ -1,13 +1,15 @@
 //! Builds the catalog again, from the audit and the call records that it names. Asks Genesys nothing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
 
 use super::finding::{Code, Finding};
-use super::scan::{Portion, Scan, each};
+use super::indexed::Indexed;
+use super::scan::{Portion, each};
+use super::span::{Axis, Span};
 use super::{Ended, Error, Listener, Session, Verdict};
 use crate::aws::ledger::Ledger;
 use crate::aws::storage::Storage;
@@ -15,6 +17,7 @@ use crate::catalog::Catalog;
 use crate::clock::{Deadline, Stop};
 use crate::domain::audit::{self, Action, AuditEvent, Stored, Subject};
 use crate::domain::call::CallRecord;
+use crate::domain::days::Range;
 use crate::domain::recording::{ConversationId, ObjectKind};
 
 /// A rebuild in figures.
@@ -27,8 +30,16 @@ pub struct Figures {
     pub described: u64,
     /// Those with an archived recording and without a call record; the catalog cannot find them.
     pub undescribed: u64,
+    /// The first of them by id.
+    pub undescribed_conversations: BTreeSet<String>,
+    /// Those without a call record, and at which the function still looks.
+    pub settling: u64,
     /// Items that were put.
     pub items: u64,
+    /// Items that were removed: they were made for another country, or with another key.
+    pub removed: u64,
+    /// Numbers that are left out: they are in national form, and no country is known.
+    pub national: u64,
     /// Findings by kind.
     pub findings: BTreeMap<Code, u64>,
     /// Everything was read.
@@ -36,9 +47,12 @@ pub struct Figures {
 }
 
 impl Figures {
-    /// Returns whether a call record was missing or changed.
+    /// Returns whether a call record was missing or changed, or a call has none.
     pub fn verdict(&self) -> Verdict {
-        match (self.findings.is_empty(), self.conversations) {
+        match (
+            self.findings.is_empty() && self.undescribed == 0,
+            self.conversations,
+        ) {
             (false, _) => Verdict::Findings,
             (true, 0) => Verdict::Nothing,
             (true, _) => Verdict::Clean,
@@ -46,6 +60,8 @@ impl Figures {
     }
 }
 
+/// Conversations without a call record that are named.
+const NAMED: usize = 10;
 /// Longest time that the items of one call may take.
 const PATIENCE: Duration = Duration::from_secs(600);
 
@@ -61,26 +77,34 @@ struct Rebuild {
 #[derive(Default)]
 struct Rebuilt {
     described: bool,
-    undescribed: bool,
+    undescribed: Option<ConversationId>,
+    settling: bool,
     items: usize,
+    removed: usize,
+    national: usize,
     findings: Vec<Finding>,
 }
 
-/// Puts the items of every call that has a record, and reports each call record that is missing or changed.
+/// Puts the items of every call that has a record, or of those of some days, and reports each call record that is
+/// missing or changed. To do it again changes nothing.
 pub async fn rebuild(
     session: &Session,
-    concurrency: usize,
+    (days, concurrency): (Option<Range>, usize),
     listener: Listener<'_, Finding>,
 ) -> Ended<Figures> {
     let mut figures = Figures::default();
-    let end = all(session, concurrency, listener, &mut figures).await;
+    let span = days.map(|range| Span {
+        range,
+        axis: Axis::Call,
+    });
+    let end = all(session, (span, concurrency), listener, &mut figures).await;
     figures.finished = end.is_ok();
     Ended { figures, end }
 }
 
 async fn all(
     session: &Session,
-    concurrency: usize,
+    (span, concurrency): (Option<Span>, usize),
     listener: Listener<'_, Finding>,
     figures: &mut Figures,
 ) -> Result<(), Error> {
@@ -90,11 +114,11 @@ async fn all(
         catalog: session.catalog()?,
         stop: Stop::default(),
     });
-    if let Some(items) = rebuild.ledger.audit_table().await.items {
+    let mut events = Indexed::new(session, &rebuild.ledger, span).await?;
+    if let Some(items) = events.items {
         listener.total(items);
     }
-    let mut events = Scan::new(&rebuild.ledger);
-    while let Some(page) = events.events(|_| true).await? {
+    while let Some(page) = events.next().await? {
         session.go_on()?;
         for keys in page.unreadable {
             report(Finding::unreadable_keys(keys), figures, listener);
@@ -112,8 +136,18 @@ async fn all(
         let take = |rebuilt: Rebuilt| {
             figures.conversations += 1;
             figures.described += u64::from(rebuilt.described);
-            figures.undescribed += u64::from(rebuilt.undescribed);
+            figures.settling += u64::from(rebuilt.settling);
+            if let Some(id) = rebuilt.undescribed {
+                figures.undescribed += 1;
+                let named = &mut figures.undescribed_conversations;
+                named.insert(id.to_string());
+                if named.len() > NAMED {
+                    named.pop_last();
+                }
+            }
             figures.items += rebuilt.items as u64;
+            figures.removed += rebuilt.removed as u64;
+            figures.national += rebuilt.national as u64;
             for finding in rebuilt.findings {
                 report(finding, figures, listener);
             }
@@ -143,8 +177,12 @@ impl Rebuild {
         let (described, recordings): (Vec<_>, Vec<_>) = audit::stored(&events)
             .into_iter()
             .partition(|stored| stored.kind == ObjectKind::CallRecord);
+        let without = described.is_empty() && !recordings.is_empty();
+        let is = |wanted| events.iter().any(|event| event.action() == Some(wanted));
+        let settling = is(Action::ConversationListed) && !is(Action::ConversationSettled);
         let mut rebuilt = Rebuilt {
-            undescribed: described.is_empty() && !recordings.is_empty(),
+            undescribed: Some(id).filter(|_| without && !settling),
+            settling: without && settling,
             ..Rebuilt::default()
         };
         let mut calls = Vec::new();
@@ -163,6 +201,11 @@ impl Rebuild {
         if let Some(last) = calls.pop() {
             let deadline = Deadline::new(PATIENCE, &self.stop);
             rebuilt.described = true;
+            // Before the item that names them is replaced.
+            let (stale, national) = self.catalog.stale(&last).await?;
+            rebuilt.removed = stale.len();
+            rebuilt.national = national;
+            self.catalog.remove(stale, &deadline).await?;
             rebuilt.items = self.catalog.put(&last, &calls, &deadline).await?;
         }
         Ok(rebuilt)

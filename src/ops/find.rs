@@ -111,6 +111,26 @@ impl Figures {
     }
 }
 
+/// Most days of a search by nothing but time, which takes 24 requests for each.
+pub const MOST_DAYS_OF_ALL: usize = 31;
+
+impl Request {
+    /// Refuses a search by nothing but time that would read thousands of hours.
+    fn bounded(&self) -> Result<(), Error> {
+        let named = !self.parties.is_empty() || self.number.is_some();
+        match self.range.days().count() {
+            days if named || days <= MOST_DAYS_OF_ALL => Ok(()),
+            days => Err(Error::usage(
+                format!(
+                    "a search of {days} days needs an agent, queue, wrap-up code, division or number: \
+                     by nothing but time it reads each hour"
+                ),
+                format!("name one, such as --queue NAME, or name {MOST_DAYS_OF_ALL} days at most"),
+            )),
+        }
+    }
+}
+
 /// Finds recordings of calls, and reports each.
 pub async fn find(session: &Session, request: Request, listener: Listener<'_, Hit>) -> Ended<Figures> {
     let mut figures = Figures::default();
@@ -127,6 +147,7 @@ async fn search(
     figures: &mut Figures,
 ) -> Result<(), Error> {
     let catalog = session.catalog()?;
+    request.bounded()?;
     let mut directory = Directory {
         catalog: &catalog,
         names: HashMap::new(),

@@ -12,7 +12,7 @@ use serde::Serialize;
 use super::access::{Access, Accessor, Wanted, WantedFile, difference, missing};
 use super::finding::{Code, Finding};
 use super::{Ended, Error, Kind, Listener, Session, Verdict};
-use crate::aws::storage::Shelf;
+use crate::aws::storage::{Got, Shelf};
 use crate::domain::audit::AuditEvent;
 use crate::domain::digest::Digest;
 use crate::domain::recording::{ConversationId, RecordingRef};
@@ -263,7 +263,8 @@ impl Order<'_> {
         let mut tries = 1;
         'again: loop {
             partial.restart().map_err(failed)?;
-            let Some(mut fetched) = self.accessor.storage.fetch(place, version, None).await? else {
+            let found = self.accessor.storage.fetch(place, version, None, None).await?;
+            let Got::Bytes(mut fetched) = found else {
                 return Ok(None);
             };
             let mut count = 0;

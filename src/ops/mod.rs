@@ -20,6 +20,7 @@ pub mod get;
 mod indexed;
 mod listing;
 pub mod log;
+mod looks;
 pub mod play;
 pub mod reconcile;
 pub mod redrive;

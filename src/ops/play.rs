@@ -1,21 +1,24 @@
 //! A call that somebody listens to: its files, range by range, and each held against the audit as a whole.
 
+mod track;
+
 use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use serde::Serialize;
 
-use super::access::{Access, Accessor, Wanted, WantedFile, difference, missing};
+use super::access::{Access, Accessor, Wanted, WantedFile};
 use super::audit::{Audit, audit};
 use super::finding::{Code, Finding};
 use super::get::cold::{self, Restoring};
-use super::get::target;
 use super::log::Outside;
 use super::{Error, Kind, Session, Verdict};
-use crate::aws::storage::{Fetched, Storage};
+use crate::aws::storage::{Fetched, Shelf};
 use crate::domain::call::CallRecord;
 use crate::domain::recording::{ConversationId, ObjectKind, RecordingRef};
+pub use track::{Check, Track};
 
 /// What somebody wants to listen to.
 #[derive(Debug, Clone)]
@@ -40,6 +43,8 @@ pub struct Figures {
     pub downloaded: u64,
     /// Files whose SHA-256 was checked as a whole, and is that of the audit.
     pub checked: u64,
+    /// Files that were listened to, and whose SHA-256 was not checked as a whole before the end.
+    pub unchecked: u64,
     /// Files that are being restored from cold storage.
     pub restoring: u64,
     /// Findings by kind.
@@ -54,149 +59,15 @@ impl Figures {
         }
     }
 
-    /// Returns whether there are findings, or nothing was listened to.
+    /// Returns whether there are findings, somebody listened to what was not checked, or nobody listened.
     pub fn verdict(&self) -> Verdict {
-        if !self.findings.is_empty() {
+        if !self.findings.is_empty() || self.unchecked > 0 {
             Verdict::Findings
         } else if self.played + self.downloaded == 0 {
             Verdict::Nothing
         } else {
             Verdict::Clean
         }
-    }
-}
-
-/// What is known of a file's bytes as a whole.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Check {
-    /// They were not read yet.
-    Pending,
-    /// So many of them were read.
-    Running(u64),
-    /// They are those that were archived.
-    Matches,
-    /// They are not those that were archived.
-    Differs(String),
-    /// They could not be read.
-    Failed(String),
-}
-
-/// A file of the call.
-#[derive(Debug)]
-pub struct Track {
-    /// Its recording.
-    pub recording: RecordingRef,
-    /// The file.
-    pub file: WantedFile,
-    state: Arc<State>,
-}
-
-/// What becomes of a file, as everybody who reads it finds out.
-#[derive(Debug)]
-struct State {
-    check: Mutex<Check>,
-    findings: Mutex<Vec<Finding>>,
-}
-
-impl State {
-    /// Notes what is known now; that the bytes were others once is not taken back.
-    fn set(&self, check: Check) {
-        let mut known = self.check.lock().unwrap_or_else(PoisonError::into_inner);
-        if !matches!(*known, Check::Differs(_)) {
-            *known = check;
-        }
-    }
-
-    fn get(&self) -> Check {
-        self.check.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    /// Adds a finding, unless one of its kind is there.
-    fn found(&self, finding: Finding) {
-        self.set(Check::Differs(finding.detail.clone()));
-        let mut findings = self.findings.lock().unwrap_or_else(PoisonError::into_inner);
-        if findings.iter().all(|known| known.code != finding.code) {
-            findings.push(finding);
-        }
-    }
-}
-
-impl Track {
-    /// Returns what is known of its bytes as a whole.
-    pub fn check(&self) -> Check {
-        self.state.get()
-    }
-
-    /// Returns whether its bytes have to be checked as a whole, and takes it that this begins now: once, and again
-    /// after it failed.
-    pub fn begin_check(&self) -> bool {
-        let mut check = self.state.check.lock().unwrap_or_else(PoisonError::into_inner);
-        let due = matches!(*check, Check::Pending | Check::Failed(_));
-        if due {
-            *check = Check::Running(0);
-        }
-        due
-    }
-
-    /// Returns why it cannot be read now; `None`: it can.
-    pub fn wait(&self) -> Option<String> {
-        cold::wait(&self.file)
-    }
-
-    /// Returns the name of the file that `get` would write.
-    pub fn name(&self) -> String {
-        target::name(self.recording, &self.file)
-    }
-
-    fn missing(&self) -> Finding {
-        let recording = self.recording.recording_key();
-        missing(self.recording.conversation, &recording, &self.file)
-    }
-
-    /// Opens its object. The bytes of an object of another length are not handed out.
-    async fn open(&self, storage: &Storage, range: Option<(u64, u64)>) -> Result<Fetched, Error> {
-        let (place, version) = (&self.file.stored.archive_key, self.file.version_id());
-        let archived = self.file.stored.size_bytes;
-        let finding = match storage.fetch(place, version, range).await? {
-            Some(fetched) => match fetched.length {
-                Some(length) if length != archived => Finding {
-                    code: Code::SizeDiffers,
-                    detail: format!("it has {length} bytes, and {archived} were archived"),
-                    ..self.missing()
-                },
-                _ => return Ok(fetched),
-            },
-            None => self.missing(),
-        };
-        let error = Error::new(Kind::Service, finding.detail.clone());
-        self.state.found(finding);
-        Err(error)
-    }
-
-    /// Says whether these bytes are those that were archived.
-    fn conclude(&self, fetched: Fetched) -> Result<(), Error> {
-        let Some((code, detail)) = difference(&self.file, fetched.finish()) else {
-            self.state.set(Check::Matches);
-            return Ok(());
-        };
-        let error = Error::new(Kind::Service, detail.clone());
-        self.state.found(Finding {
-            code,
-            detail,
-            ..self.missing()
-        });
-        Err(error)
-    }
-
-    /// Reads all of it.
-    async fn read(&self, storage: &Storage) -> Result<(), Error> {
-        let mut fetched = self.open(storage, None).await?;
-        let mut read = 0;
-        while let Some(bytes) = fetched.next().await? {
-            read += bytes.len() as u64;
-            self.state.set(Check::Running(read));
-        }
-        self.conclude(fetched)
     }
 }
 
@@ -226,14 +97,11 @@ pub struct Described {
 pub async fn open<'a>(session: &'a Session, request: &Request) -> Result<Call<'a>, Error> {
     let (accessor, wanted, findings) = look(session, request).await?;
     let file = |recording: RecordingRef, file: WantedFile| {
-        let state = State {
-            check: Mutex::new(Check::Pending),
-            findings: Mutex::default(),
-        };
         Arc::new(Track {
             recording,
+            shelf: Mutex::new(file.shelf),
             file,
-            state: Arc::new(state),
+            state: Arc::default(),
         })
     };
     let tracks = wanted.into_iter().flat_map(|wanted| {
@@ -250,7 +118,7 @@ pub async fn open<'a>(session: &'a Session, request: &Request) -> Result<Call<'a
 }
 
 /// Asks S3 to restore what of a call lies in cold storage, and reports each file to `tell`; or says what that takes.
-/// Without such a file, nothing is done.
+/// Without such a file, nothing is done; nor is, without `days`, where another file can be listened to now.
 pub async fn restore(
     session: &Session,
     request: &Request,
@@ -258,6 +126,10 @@ pub async fn restore(
     tell: impl FnMut(Restoring),
 ) -> Result<(), Error> {
     let (accessor, wanted, _) = look(session, request).await?;
+    let mut files = wanted.iter().flat_map(|wanted| &wanted.files);
+    if days.is_none() && files.any(|file| file.shelf == Shelf::Ready) {
+        return Ok(());
+    }
     cold::restore(&accessor, &wanted, days, tell).await
 }
 
@@ -305,12 +177,19 @@ impl Call<'_> {
         figures.played += of(Access::Played);
         figures.downloaded += of(Access::Downloaded);
         figures.checked += checked.count() as u64;
+        let unchecked = self.tracks.iter().filter(|track| track.is_unchecked());
+        figures.unchecked += unchecked.count() as u64;
         figures.count(&self.findings());
     }
 
-    /// Reads what is known of it: the custody as it is now, and the last call record.
+    /// Reads what is known of it: where its files lie and its custody as they are now, and the last call record.
     pub async fn describe(&self) -> Result<Described, Error> {
         let session = self.accessor.session;
+        for track in &self.tracks {
+            session
+                .unless_interrupted(track.look(&self.accessor.storage))
+                .await?;
+        }
         let audit = audit(session, self.conversation, &Outside::default(), false).await?;
         let whole = audit.custodies.iter().find(|custody| custody.recording == "-");
         let whole = whole.filter(|custody| custody.intact);
@@ -363,6 +242,10 @@ impl Call<'_> {
         range: Option<(u64, u64)>,
     ) -> Result<Reading, Error> {
         let begun = async {
+            self.accessor
+                .session
+                .unless_interrupted(track.look(&self.accessor.storage))
+                .await?;
             if let Some(wait) = track.wait() {
                 return Err(Error::new(Kind::Usage, wait));
             }
@@ -375,6 +258,9 @@ impl Call<'_> {
                 track.state.set(Check::Failed(error.to_string()));
             }
         })?;
+        if access == Access::Played {
+            track.state.heard.store(true, Ordering::Relaxed);
+        }
         Ok(Reading {
             track: track.clone(),
             fetched: Some(fetched),

@@ -8,7 +8,7 @@ use serde::Serialize;
 use tokio::time::Instant;
 
 use super::error::{Error, Kind};
-use super::{Session, clock};
+use super::{Session, clock, looks};
 use crate::archive::{Archiver, Run};
 pub(super) use crate::aws::queues::{BATCH, Delivery, send_batch};
 use crate::domain::audit::Actor;
@@ -178,7 +178,7 @@ async fn send(client: &Client, url: &str, jobs: &[Job]) -> Result<Vec<Delivery>,
     }
 }
 
-/// Archives one conversation and reports each of its recordings.
+/// Archives one conversation and reports each of its recordings; then looks at it, where conversations are settled.
 async fn archive(
     archiver: &Archiver,
     operator: &Actor,
@@ -209,7 +209,23 @@ async fn archive(
         Outcome::Expired => Done::Expired,
         Outcome::Deferred | Outcome::Settling | Outcome::Failed | Outcome::Retry => Done::Refused,
     };
-    results.iter().map(done).max().unwrap_or(Done::Taken)
+    let all = results.iter().map(done).max().unwrap_or(Done::Taken);
+    if all != Done::Taken || !archiver.settles(run.job) {
+        return all;
+    }
+    match looks::settle((session, archiver), (run.job, &actor, &deadline)).await {
+        Ok(()) => all,
+        Err(error) => {
+            report(Archived {
+                interaction_id: job.conversation.to_string(),
+                recording_id: "-".to_owned(),
+                outcome: Outcome::Retry.as_str(),
+                reason: Some(error.to_string()),
+                files: Vec::new(),
+            });
+            Done::Refused
+        }
+    }
 }
 
 impl Archived {

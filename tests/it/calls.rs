@@ -129,6 +129,28 @@ async fn without_permission_for_details_the_record_says_so() {
 }
 
 #[tokio::test]
+async fn details_that_are_too_long_to_be_read_are_not_waited_for() {
+    let bench = Bench::with_a_call().await;
+    let long = Fault::Respond {
+        status: 200,
+        headers: vec![("content-type".to_owned(), "application/json".to_owned())],
+        body: vec![b' '; 9 * 1024 * 1024],
+    };
+    bench
+        .world
+        .wire
+        .disturb_next(Service::Genesys, "details-one", 1_000, long);
+    settle_with(&bench, &[]).await;
+    let call = read(&bench, CALL).await;
+    assert_eq!(
+        (&call["detailsMissing"], &call["settledBy"]),
+        (&json!("too_long"), &json!("listing"))
+    );
+    let whole = bench.record(CONVERSATION, "-").await.unwrap();
+    assert!(whole.looks < 8, "{} looks", whole.looks);
+}
+
+#[tokio::test]
 async fn a_later_look_that_finds_more_writes_a_second_record_and_one_that_does_not_writes_none() {
     let bench = Bench::with_a_call().await;
     let handler = settle_with(&bench, &[]).await;

@@ -93,8 +93,21 @@ pub enum Restore {
 
 type Chunks = Pin<Box<dyn Stream<Item = Result<Bytes, ByteStreamError>> + Send>>;
 
+/// An object that was asked for.
+#[derive(Debug)]
+pub enum Got {
+    /// Its bytes.
+    Bytes(Box<Fetched>),
+    /// Another one than that of the tag lies there.
+    Replaced,
+    /// There is none.
+    Missing,
+}
+
 /// The bytes of an object on their way.
 pub struct Fetched {
+    /// The tag of its bytes (`ETag`).
+    pub tag: Option<String>,
     /// Its version; `None` where the bucket keeps none.
     pub version_id: Option<String>,
     /// The length of the whole object, if S3 says it.
@@ -155,13 +168,15 @@ impl Storage {
         }
     }
 
-    /// Begins to read an object, or the bytes of it from the first to the last of `range`; `None` if it does not exist.
+    /// Begins to read an object, or the bytes of it from the first to the last of `range`; with a `tag` only the object
+    /// with this one.
     pub async fn fetch(
         &self,
         place: &ArchiveKey,
         version: Option<&str>,
         range: Option<(u64, u64)>,
-    ) -> Result<Option<Fetched>, Error> {
+        tag: Option<&str>,
+    ) -> Result<Got, Error> {
         let got = self
             .client
             .get_object()
@@ -170,6 +185,7 @@ impl Storage {
             .key(&place.key)
             .set_version_id(version.map(str::to_owned))
             .set_range(range.map(|(first, last)| format!("bytes={first}-{last}")))
+            .set_if_match(tag.map(str::to_owned))
             .send()
             .await;
         let got = match got {
@@ -178,8 +194,9 @@ impl Storage {
                 if matches!(error.err(), GetObjectError::NoSuchKey(_))
                     || error.err().code() == Some("NoSuchVersion") =>
             {
-                return Ok(None);
+                return Ok(Got::Missing);
             }
+            Err(error) if error.code() == Some("PreconditionFailed") => return Ok(Got::Replaced),
             Err(error) => return Err(self.config.failed(&format!("reading {place}"), error)),
         };
         // `bytes 0-99/1000`
@@ -192,12 +209,13 @@ impl Storage {
             got.body,
             |mut body| async move { Some((body.next().await?, body)) },
         );
-        Ok(Some(Fetched {
+        Ok(Got::Bytes(Box::new(Fetched {
+            tag: got.e_tag,
             version_id: got.version_id,
             length,
             place: place.clone(),
             chunks: Hashed::new(Box::pin(chunks)),
-        }))
+        })))
     }
 
     /// Asks S3 to restore an object by a standard retrieval: a copy for some `days`, or for good from an archive tier,

@@ -46,7 +46,7 @@ use crate::telemetry::Counters;
 pub use call::CallObject;
 pub use document::Written;
 #[cfg(feature = "cli")]
-pub use fetch::{Cold, Fetched, Restore, Shelf};
+pub use fetch::{Cold, Fetched, Got, Restore, Shelf};
 #[cfg(feature = "cli")]
 pub use locks::Lock;
 pub use object::Published;

@@ -1,6 +1,8 @@
 //! `archivectl accesses`: who listened to recordings or downloaded them, and why.
 
-use recording_archiver::ops::accesses::{Accessed, Figures, Item, NAMED, Reads, TrailFigures, accesses};
+use recording_archiver::ops::accesses::{
+    Accessed, Figures, Item, NAMED, Reads, TrailFigures, Untrailed, accesses,
+};
 use recording_archiver::ops::{Error, Listener, Session, Verdict};
 
 use crate::args::Days;
@@ -24,8 +26,8 @@ Examples:
   archivectl accesses --from 2026-03-01 --to 2026-03-31 --json
 
 It needs to read only: dynamodb:Query on both tables, and with a trail s3:ListBucket and GetObject on its bucket.
-Exit code 1: a chain of accesses is not whole, a log file cannot be read, or somebody read past archivectl; 3: nobody \
-accessed anything.")]
+Exit code 1: a chain of accesses is not whole, a log file cannot be read, somebody read past archivectl, or the trail \
+names no read of an access that is older than an hour; 3: nobody accessed anything.")]
 pub(crate) struct Args {
     #[command(flatten)]
     days: Days,
@@ -51,6 +53,9 @@ fn text(item: &Item, zone: &Zone) -> Text {
     match item {
         Item::Access(access) => of_access(access, zone),
         Item::Reads(reads) => of_reads(reads, zone),
+        Item::Untrailed(Untrailed { untrailed }) => {
+            Text::styled(BAD, "no read in the trail").lines(&of_access(untrailed, zone))
+        }
         Item::Finding(finding) => verify::finding(finding),
     }
 }
@@ -126,6 +131,16 @@ fn of_trail(text: Text, reads: &TrailFigures) -> Text {
         count(reads.own_program),
         count(reads.refused)
     ));
+    let text = match reads.untrailed {
+        0 => text,
+        untrailed => text.add(", ").style(
+            BAD,
+            format!(
+                "{} of which it names no read",
+                counted(untrailed, "access", "accesses")
+            ),
+        ),
+    };
     match reads.unrecorded {
         0 if reads.files == 0 => text
             .add(", ")

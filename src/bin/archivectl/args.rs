@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use jiff::civil::Date;
 use jiff::{SignedDuration, Span, Timestamp};
 use recording_archiver::domain::days::{Range, day_of};
+use recording_archiver::domain::format::MediaKind;
 use recording_archiver::domain::job::is_plain;
 use recording_archiver::domain::recording::ConversationId;
 use recording_archiver::ops::filter::Filter;
@@ -129,6 +130,10 @@ impl Days {
         };
         let today = day_of(now);
         let last = self.to.unwrap_or(Day::Ago(1)).date(today);
+        if self.to.is_none() && first.date(today) == today {
+            let message = format!("--from {today} is today, and without --to the last day is yesterday");
+            return Err(Error::new(Kind::Usage, message).remedy("for today: --to today"));
+        }
         let range = Range::new(first.date(today), last, now);
         range.map(Some).map_err(|error| Error::new(Kind::Usage, error))
     }
@@ -241,6 +246,31 @@ impl Cold {
     }
 }
 
+/// Reads the name or the id of somebody or something.
+pub(crate) fn name(text: &str) -> Result<String, String> {
+    match text.trim() {
+        "" => Err("accepted: a name in any case, a part of one, or an id".to_owned()),
+        name => Ok(name.to_owned()),
+    }
+}
+
+/// Reads a kind of session or of recording, in any case.
+pub(crate) fn kind(text: &str) -> Result<String, String> {
+    let kind = text.trim().to_lowercase();
+    match kinds().any(|known| known == kind) {
+        true => Ok(kind),
+        false => Err(format!("accepted: {}", kinds().collect::<Vec<_>>().join(", "))),
+    }
+}
+
+/// Returns all kinds of sessions and of recordings, each once.
+pub(crate) fn kinds() -> impl Iterator<Item = &'static str> {
+    let recordings = MediaKind::ALL.into_iter().map(MediaKind::as_str);
+    MEDIA
+        .into_iter()
+        .chain(recordings.filter(|kind| !MEDIA.contains(kind)))
+}
+
 /// Reads a conversation's id.
 pub(crate) fn conversation(text: &str) -> Result<ConversationId, String> {
     ConversationId::parse(text).map_err(|error| format!("it {error}"))
@@ -349,7 +379,7 @@ mod tests {
         assert_eq!(range("2026-02-27", None), "2026-02-27 to 2026-03-01");
         assert_eq!(range("yesterday", Some("today")), "2026-03-01 to 2026-03-02");
         assert_eq!(range("7d", Some("1d")), "2026-02-23 to 2026-03-01");
-        assert!(range("today", None).contains("is after"));
+        assert!(range("today", None).contains("without --to the last day is yesterday"));
     }
 
     #[test]

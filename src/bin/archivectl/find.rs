@@ -43,16 +43,16 @@ pub(crate) struct Args {
     #[command(flatten)]
     days: Days,
     /// Only calls in which this user took part, by name or id.
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = args::name)]
     agent: Vec<String>,
     /// Only calls that went through this queue, by name or id.
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = args::name)]
     queue: Vec<String>,
     /// Only calls that ended with this wrap-up code, by name or id.
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = args::name)]
     wrapup: Vec<String>,
     /// Only calls of this division, by name or id.
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = args::name)]
     division: Vec<String>,
     /// Only calls from or to this number: +4930123456, an extension of up to 6 digits, or a national number with
     /// --country.
@@ -65,7 +65,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "DIRECTION", value_parser = ["inbound", "outbound"])]
     direction: Option<String>,
     /// Only recordings of this kind (audio, screen, ...), or of calls with a session of it (voice, ...).
-    #[arg(long, value_name = "KIND")]
+    #[arg(long, value_name = "KIND", value_parser = args::kind)]
     media: Option<String>,
     /// Only calls of at least this length: 90s, 5m or 1h.
     #[arg(long, value_name = "LENGTH", value_parser = length)]
@@ -125,6 +125,14 @@ impl Args {
             (Facet::Wrapup, &self.wrapup),
             (Facet::Division, &self.division),
         ];
+        if let (Some(least), Some(most)) = (self.min_duration, self.max_duration)
+            && least > most
+        {
+            let (least, most) = (least.as_secs(), most.as_secs());
+            let message =
+                format!("--min-duration {least}s is longer than --max-duration {most}s: no call is both");
+            return Err(Error::new(Kind::Usage, message).remedy("exchange them, or leave one out"));
+        }
         let parties = lists
             .into_iter()
             .flat_map(|(facet, names)| names.iter().map(move |name| (facet, name.clone())));
@@ -199,8 +207,13 @@ async fn open(args: &Args, session: &Session, out: &Out) -> Result<Verdict, Erro
 
 /// Searches as the command line would with the fields of a form as its options.
 async fn again(form: Form, session: &Session) -> Result<Found, Error> {
+    // A country alone says nothing, and a form may keep one.
+    let number = form
+        .iter()
+        .any(|(name, value)| name == "number" && !value.trim().is_empty());
     let options = form
         .into_iter()
+        .filter(|(name, _)| number || name != "country")
         .map(|(name, value)| format!("--{name}={}", value.trim()));
     let options = std::iter::once("find".to_owned()).chain(options);
     let read = Again::try_parse_from(options);
@@ -232,6 +245,7 @@ fn form(args: &Args, now: Timestamp) -> Form {
         ("country", args.country.map(|country| country.code().to_owned())),
         ("direction", args.direction.clone()),
         ("media", args.media.clone()),
+        ("limit", Some(args.limit.to_string())),
         ("min-duration", seconds(args.min_duration)),
         ("max-duration", seconds(args.max_duration)),
         ("after", args.after.clone()),

@@ -27,7 +27,8 @@ Examples:
   # from Glacier: ask for it, and some hours later run the same again
   archivectl play c0000000-0000-4000-8000-000000000001 --reason 'complaint 4711' --restore
 
-Exit code 1: a file is not there or not what was archived, or the audit of a recording is broken; 3: nobody listened, or \
+Exit code 1: a file is not there or not what was archived, or was played and not checked to its end, or the audit of a \
+recording is broken; 3: nobody listened, or \
 a restore is under way.")]
 pub(crate) struct Args {
     #[command(flatten)]
@@ -84,6 +85,13 @@ pub(crate) fn words(figures: &Figures) -> Text {
     let played = counted(figures.played, "recording", "recordings");
     let checked = counted(figures.checked, "file", "files");
     let text = Text::new(format!("{played} listened to, {checked} checked and as archived"));
+    let text = match figures.unchecked {
+        0 => text,
+        unchecked => text.add(format!(
+            ", {} not checked to the end: archivectl get or verify reads all",
+            counted(unchecked, "file", "files")
+        )),
+    };
     let text = match figures.downloaded {
         0 => text,
         downloaded => text.add(format!(

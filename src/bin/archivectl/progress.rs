@@ -122,11 +122,17 @@ async fn ticks(bar: ProgressBar, write: impl Fn(String)) {
     let mut ticks = tokio::time::interval_at(tokio::time::Instant::now() + EVERY, EVERY);
     loop {
         ticks.tick().await;
-        write(line(&bar));
+        if let Some(line) = line(&bar) {
+            write(line);
+        }
     }
 }
 
-fn line(bar: &ProgressBar) -> String {
+/// Returns how far it got; `None` as long as nothing is known of that.
+fn line(bar: &ProgressBar) -> Option<String> {
+    if bar.position() == 0 && bar.length().is_none() && bar.message().is_empty() {
+        return None;
+    }
     let mut line = format!("{}: {}", bar.prefix(), count(bar.position()));
     if let Some(total) = bar.length() {
         line.push_str(&format!(
@@ -139,7 +145,7 @@ fn line(bar: &ProgressBar) -> String {
     if !message.is_empty() {
         line.push_str(&format!(", {message}"));
     }
-    line
+    Some(line)
 }
 
 #[cfg(test)]
@@ -157,6 +163,19 @@ mod tests {
         let half_a_minute = tokio::time::timeout(Duration::from_secs(31), ticking);
         assert!(half_a_minute.await.is_err());
         assert_eq!(lines.into_inner(), ["reconcile: 0, 2026-01-05"; 6]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_command_that_counts_nothing_writes_no_lines() {
+        let progress = Progress::begin("find", true);
+        let lines = RefCell::new(Vec::new());
+        let ticking = ticks(progress.bar.clone(), |line| lines.borrow_mut().push(line));
+        assert!(
+            tokio::time::timeout(Duration::from_secs(31), ticking)
+                .await
+                .is_err()
+        );
+        assert_eq!(lines.into_inner(), [] as [String; 0]);
     }
 
     #[test]

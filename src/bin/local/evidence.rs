@@ -270,3 +270,42 @@ pub(crate) fn memory(process: u32, field: &str) -> Option<f64> {
     let kib: f64 = value.trim().strip_suffix(" kB")?.parse().ok()?;
     Some(kib / 1024.0)
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_call_record_has_its_own_tag_and_no_webhook() {
+        let world = World::temporary().await.unwrap();
+        let key = "recordings/c/call.json";
+        let sha256 = hex::encode(Sha256::digest(b"{}"));
+        let put = world.aws.s3().put_object().bucket("calls").key(key);
+        let put = put.tagging(format!("compliance=call-record&sha256={sha256}"));
+        put.body(b"{}".to_vec().into()).send().await.unwrap();
+        let place = format!("s3://calls/{key}");
+        let file = json!({"archiveKey": place, "sha256": sha256, "sizeBytes": 2,
+                          "format": call::FORMAT, "attemptId": uuid::Uuid::nil()});
+        let file: ArchivedFile = serde_json::from_value(file).unwrap();
+        let event = json!({"action": "call.described", "archiveKey": place, "hash": sha256});
+        let event: AuditEvent = serde_json::from_value(event).unwrap();
+        let broken = async |events: &[AuditEvent]| {
+            let mut evidence = Evidence::default();
+            of_file(&world, &file, events, &mut evidence).await.unwrap();
+            evidence.broken
+        };
+        assert_eq!(broken(std::slice::from_ref(&event)).await, [] as [String; 0]);
+        let unknown = broken(&[]).await;
+        assert_eq!(unknown, [format!("{place}: another SHA-256, or none, in audit")]);
+        std::fs::write(world.aws.object_path("calls", key), b"[]").unwrap();
+        let changed = broken(&[event]).await;
+        assert_eq!(
+            changed,
+            [format!(
+                "{place}: another SHA-256, or none, in ledger, audit, tag"
+            )]
+        );
+    }
+}

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::CallRecord;
-use crate::domain::number::{Country, Number};
+use crate::domain::number::{Country, NotANumber, Number};
 
 /// A property that calls are found by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -67,6 +67,8 @@ pub struct Facts {
     pub divisions: BTreeSet<String>,
     /// Numbers of parties.
     pub numbers: BTreeSet<Number>,
+    /// Number of addresses in national form that are left out, as no country is known.
+    pub national: usize,
     /// Number of values of these lists that are left out, as there are more than `MOST_VALUES`.
     pub left_out: usize,
 }
@@ -109,6 +111,7 @@ impl Facts {
             wrapups: BTreeSet::new(),
             divisions: BTreeSet::new(),
             numbers: BTreeSet::new(),
+            national: 0,
             left_out: 0,
         }
     }
@@ -135,19 +138,32 @@ impl Facts {
         for division in list(details, "divisionIds").iter().filter_map(Value::as_str) {
             add(&mut self.divisions, Some(division));
         }
+        let mut national = BTreeSet::new();
         for participant in list(details, "participants") {
             add(&mut self.agents, text(participant, "userId"));
             for session in list(participant, "sessions") {
-                self.session(session, country);
+                self.session(session, country, &mut national);
             }
         }
+        self.national = national.len();
     }
 
-    fn session(&mut self, session: &Value, country: Option<Country>) {
+    fn session<'a>(
+        &mut self,
+        session: &'a Value,
+        country: Option<Country>,
+        national: &mut BTreeSet<&'a str>,
+    ) {
         add(&mut self.media, text(session, "mediaType"));
-        for name in ["ani", "dnis", "sessionDnis"] {
-            let number = text(session, name).and_then(|text| Number::of_address(text, country));
-            self.numbers.extend(number);
+        for address in ["ani", "dnis", "sessionDnis"]
+            .iter()
+            .filter_map(|name| text(session, name))
+        {
+            match Number::in_address(address, country) {
+                Ok(number) => self.numbers.extend([number]),
+                Err(NotANumber::National) => national.extend([address]),
+                Err(NotANumber::Other) => {}
+            }
         }
         for segment in list(session, "segments") {
             add(&mut self.queues, text(segment, "queueId"));

@@ -65,35 +65,62 @@ pub struct TrailFigures {
     pub unrecorded: u64,
     /// Those that S3 refused.
     pub refused: u64,
+    /// Accesses that the audit holds, and of which no log file names a read.
+    pub untrailed: u64,
 }
+
+/// An access that the audit holds, and of which no log file names a read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Untrailed {
+    /// The access.
+    pub untrailed: Accessed,
+}
+
+/// Time in which CloudTrail delivers what it saw, as a rule in minutes.
+const DELIVERED: SignedDuration = SignedDuration::from_hours(1);
 
 /// What tells groups apart, in the order in which they are shown.
 type Key = (Date, String, String, String, Option<String>, Option<String>);
 
-/// The times of accesses, by identity and object.
+/// The accesses that may have led to reads: their times and places in the list, by identity and object.
 #[derive(Default)]
-struct Explained(HashMap<(String, String), Vec<Timestamp>>);
+struct Explained {
+    by: HashMap<(String, String), Vec<(Timestamp, usize)>>,
+    /// The places of those that led to a read.
+    read: HashSet<usize>,
+}
 
 impl Explained {
     fn by(accesses: &[Accessed]) -> Self {
         let mut explained = Self::default();
         // A restore reads nothing.
         let reading = |access: &&Accessed| access.access != Access::RestoreRequested.as_str();
-        for access in accesses.iter().filter(reading) {
+        for (place, access) in accesses.iter().enumerate().filter(|(_, access)| reading(access)) {
             let Some(by) = &access.by else { continue };
             for file in &access.files {
                 let key = (by.clone(), file.clone());
-                explained.0.entry(key).or_default().push(access.at);
+                explained.by.entry(key).or_default().push((access.at, place));
             }
         }
         explained
     }
 
     /// Returns whether the audit holds an access that led to this read: its clock is that of the reader's machine.
-    fn holds(&self, read: &ObjectRead) -> bool {
+    fn holds(&mut self, read: &ObjectRead) -> bool {
         let key = (read.by.clone(), read.place.to_string());
-        let led = |at: &Timestamp| !audit::is_ahead(*at, read.at) && read.at.duration_since(*at) <= LASTS;
-        self.0.get(&key).is_some_and(|times| times.iter().any(led))
+        let led = |at: Timestamp| !audit::is_ahead(at, read.at) && read.at.duration_since(at) <= LASTS;
+        let leading = self.by.get(&key).into_iter().flatten().filter(|(at, _)| led(*at));
+        let before = self.read.len();
+        let places: Vec<_> = leading.map(|(_, place)| *place).collect();
+        self.read.extend(&places);
+        self.read.len() > before || !places.is_empty()
+    }
+
+    /// Returns the places of accesses that led to no read.
+    fn unread(&self) -> Vec<usize> {
+        let all = self.by.values().flatten().map(|(_, place)| *place);
+        let unread: BTreeSet<_> = all.filter(|place| !self.read.contains(place)).collect();
+        unread.into_iter().collect()
     }
 }
 
@@ -103,11 +130,12 @@ impl Search<'_> {
         &mut self,
         trail: &Trail,
         accesses: &[Accessed],
-    ) -> Result<(TrailFigures, Vec<Reads>), Error> {
+    ) -> Result<(TrailFigures, Vec<Reads>, Vec<Untrailed>), Error> {
         let mut gathered = Gathered {
             explained: Explained::by(accesses),
             range: self.range,
             figures: TrailFigures::default(),
+            since: None,
             seen: HashSet::new(),
             groups: BTreeMap::new(),
         };
@@ -127,6 +155,9 @@ impl Search<'_> {
                 loop {
                     let listing = trail.files(&folder, day, from.take());
                     let page = session.unless_interrupted(listing).await?;
+                    if !page.keys.is_empty() {
+                        gathered.since = Some(gathered.since.map_or(day, |since| since.min(day)));
+                    }
                     for key in page.keys {
                         match session.unless_interrupted(trail.reads(&key)).await? {
                             Ok(reads) => {
@@ -149,7 +180,23 @@ impl Search<'_> {
                 }
             }
         }
-        Ok((gathered.figures, gathered.groups.into_values().collect()))
+        // Before its first file of these days, the trail may not have been on.
+        let seen = |access: &Accessed| gathered.since.is_some_and(|since| day_of(access.at) >= since);
+        let delivered =
+            |access: &&Accessed| seen(access) && session.now().duration_since(access.at) > DELIVERED;
+        let unread = gathered.explained.unread();
+        let unread = unread.into_iter().filter_map(|place| accesses.get(place));
+        let unread = unread
+            .filter(|access| self.range.holds(access.at))
+            .filter(delivered);
+        let unread: Vec<_> = unread
+            .map(|access| Untrailed {
+                untrailed: access.clone(),
+            })
+            .collect();
+        gathered.figures.untrailed = unread.len() as u64;
+        let groups = gathered.groups.into_values().collect();
+        Ok((gathered.figures, groups, unread))
     }
 }
 
@@ -167,6 +214,8 @@ struct Gathered {
     explained: Explained,
     range: Range,
     figures: TrailFigures,
+    /// The first of these days with a log file.
+    since: Option<Date>,
     /// CloudTrail delivers an event twice at times.
     seen: HashSet<uuid::Uuid>,
     groups: BTreeMap<Key, Reads>,
@@ -174,6 +223,8 @@ struct Gathered {
 
 impl Gathered {
     fn add(&mut self, read: ObjectRead) {
+        // Also where the read is of the day after.
+        let explained = self.explained.holds(&read);
         if !self.range.holds(read.at) || !self.seen.insert(read.id) {
             return;
         }
@@ -181,7 +232,7 @@ impl Gathered {
         let own_program = read.user_agent.contains(&format!("app/{APP_NAME}"));
         let count = if read.refused.is_some() {
             &mut self.figures.refused
-        } else if self.explained.holds(&read) {
+        } else if explained {
             self.figures.recorded += 1;
             return;
         } else if own_program {
@@ -220,5 +271,64 @@ impl Gathered {
         if group.objects.len() > NAMED {
             group.objects.pop_last();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::recording::ArchiveKey;
+
+    const ONE: &str = "s3://calls/recordings/c/one.wav";
+    const OTHER: &str = "s3://calls/recordings/c/other.wav";
+
+    fn access(at: Timestamp, access: Access, files: &[&str]) -> Accessed {
+        Accessed {
+            at,
+            interaction_id: "c".to_owned(),
+            recording_id: "e".to_owned(),
+            access: access.as_str().to_owned(),
+            by: Some("somebody".to_owned()),
+            requested_by: None,
+            reason: "case".to_owned(),
+            files: files.iter().map(|file| (*file).to_owned()).collect(),
+            event_id: "e!access#1".to_owned(),
+        }
+    }
+
+    fn read(at: Timestamp, by: &str, place: &str) -> ObjectRead {
+        ObjectRead {
+            id: uuid::Uuid::nil(),
+            at,
+            by: by.to_owned(),
+            source_identity: None,
+            place: ArchiveKey::try_from(place.to_owned()).unwrap(),
+            address: String::new(),
+            user_agent: String::new(),
+            refused: None,
+        }
+    }
+
+    #[test]
+    fn an_access_without_a_read_of_one_of_its_files_is_named() {
+        let at: Timestamp = "2026-03-01T10:00:00Z".parse().unwrap();
+        let accesses = [
+            access(at, Access::Played, &[ONE, OTHER]),
+            access(at, Access::Downloaded, &["s3://calls/recordings/c/third.wav"]),
+            access(at, Access::RestoreRequested, &[ONE]),
+        ];
+        let mut explained = Explained::by(&accesses);
+        assert_eq!(explained.unread(), [0, 1], "a restore reads nothing");
+        let minute = SignedDuration::from_mins(1);
+        for (at, by, place) in [
+            (at - minute * 60, "somebody", OTHER),
+            (at + minute, "somebody else", OTHER),
+            (at + LASTS + minute, "somebody", OTHER),
+        ] {
+            assert!(!explained.holds(&read(at, by, place)), "{at} {by}");
+            assert_eq!(explained.unread(), [0, 1]);
+        }
+        assert!(explained.holds(&read(at + minute, "somebody", OTHER)));
+        assert_eq!(explained.unread(), [1]);
     }
 }

@@ -84,8 +84,23 @@ impl Doctor<'_> {
             };
             self.sheet.check(name, &["aws_credentials"], fix, looked).await?;
         }
+        self.settling().await?;
         self.catalog_key().await?;
         self.queues().await
+    }
+
+    /// Warns where no conversation is settled, so that none is described.
+    async fn settling(&mut self) -> Result<(), Error> {
+        let config = &self.session.config;
+        let said = match config.settles() {
+            true => Said::ok("conversations are looked at until nothing more can come, and then described"),
+            false => Said::warning(
+                "no conversation is settled: recordings that appear later are missed, and archivectl find knows no call",
+                "set WORK_QUEUE_URL, SETTLE_SECONDS above 0 and GENESYS_RECORDING_API=conversations, or name the stack \
+                 (--stack)",
+            ),
+        };
+        self.sheet.check("settling", &[], "", async { Ok(said) }).await
     }
 
     async fn catalog_key(&mut self) -> Result<(), Error> {

@@ -115,8 +115,8 @@ pub(in crate::ops) async fn restore(
 }
 
 /// Says why a file cannot be read now, and what it takes; `None`: it can be read.
-pub(in crate::ops) fn wait(file: &WantedFile) -> Option<String> {
-    match file.shelf {
+pub(in crate::ops) fn wait(file: &WantedFile, shelf: Shelf) -> Option<String> {
+    match shelf {
         Shelf::Ready => None,
         Shelf::Cold(cold) => Some(lies_cold(&[(cold, file.stored.size_bytes)]).to_string()),
         Shelf::Restoring(cold) => Some(format!(

@@ -121,5 +121,7 @@ fn behind(item: Item) -> Option<Behind> {
         archived_at: None,
         bytes: 0,
         retain_until: None,
+        locks: BTreeSet::new(),
+        hold: None,
     })
 }

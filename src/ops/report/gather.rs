@@ -2,7 +2,7 @@
 
 use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::histogram::Histogram;
 use super::months::{Locks, Months};
@@ -94,6 +94,8 @@ impl Gathered {
             archived_at: custody.archived_at(),
             bytes: 0,
             retain_until: None,
+            locks: BTreeSet::new(),
+            hold: None,
         };
         *self.figures.outcomes.entry(behind.state).or_default() += 1;
         self.add_live(custody, state);
@@ -111,8 +113,17 @@ impl Gathered {
         *recordings += 1;
         *bytes += behind.bytes;
         for file in &files {
-            let end = self.months.add(archived, file, locks);
-            behind.retain_until = behind.retain_until.max(end);
+            let lock = self.months.add(archived, file, locks);
+            let mode = match &lock {
+                Some(lock) => lock.mode.as_deref().unwrap_or("none"),
+                None => "unknown",
+            };
+            behind.locks.insert(mode.to_owned());
+            if self.months.asked() {
+                let held = lock.as_ref().is_some_and(|lock| lock.legal_hold);
+                behind.hold = Some(behind.hold == Some(true) || held);
+            }
+            behind.retain_until = behind.retain_until.max(lock.and_then(|lock| lock.until));
         }
         if let Some(start) = started(&custody.events) {
             self.age.add(millis(archived.duration_since(start)));

@@ -79,6 +79,10 @@ pub struct Behind {
     pub bytes: u64,
     /// When the last lock of its files ends, by the audit or with `locks` by S3.
     pub retain_until: Option<Timestamp>,
+    /// The modes of their locks: `GOVERNANCE`, `COMPLIANCE`, `none` or `unknown`.
+    pub locks: BTreeSet<String>,
+    /// A legal hold is on one of them; `None`: S3 was not asked.
+    pub hold: Option<bool>,
 }
 
 /// A span of days in figures.

@@ -87,8 +87,8 @@ impl Months {
         }
     }
 
-    /// Adds a file that was archived at this time. Returns the end of its lock.
-    pub(super) fn add(&mut self, archived: Timestamp, file: &Stored, locks: &Locks) -> Option<Timestamp> {
+    /// Adds a file that was archived at this time. Returns its lock; `None`: not known.
+    pub(super) fn add(&mut self, archived: Timestamp, file: &Stored, locks: &Locks) -> Option<Lock> {
         let name = archived.strftime("%Y-%m").to_string();
         let month = self.months.entry(name.clone()).or_insert_with(|| Month {
             month: name,
@@ -117,11 +117,17 @@ impl Months {
         if let Some(holds) = &mut month.holds {
             *holds += u64::from(lock.legal_hold);
         }
-        let end = lock.until?;
-        month.over += u64::from(end <= self.now);
-        month.first_end = Some(month.first_end.map_or(end, |first| first.min(end)));
-        month.last_end = Some(month.last_end.map_or(end, |last| last.max(end)));
-        Some(end)
+        if let Some(end) = lock.until {
+            month.over += u64::from(end <= self.now);
+            month.first_end = Some(month.first_end.map_or(end, |first| first.min(end)));
+            month.last_end = Some(month.last_end.map_or(end, |last| last.max(end)));
+        }
+        Some(lock)
+    }
+
+    /// Returns whether S3 was asked.
+    pub(super) fn asked(&self) -> bool {
+        self.asked
     }
 
     pub(super) fn finish(self) -> Vec<Month> {

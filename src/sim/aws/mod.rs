@@ -98,6 +98,7 @@ struct Inner {
     /// The URL for everybody else.
     url: String,
     store: s3::Store,
+    tables: dynamodb::Tables,
     queues: Arc<queues::Queues>,
     topics: Arc<topics::Topics>,
     functions: Arc<functions::Functions>,
@@ -143,7 +144,7 @@ impl Aws {
         let store = s3::Store::open(folder)?;
         let (listener, address) = bind_on(site.bind, site.ports.aws).await?;
         let url = site.url(address.port());
-        let (dynamodb, tables) = match storage {
+        let (dynamodb, tables, serving) = match storage {
             Storage::Memory => dynamodb::start(None).await?,
             Storage::Folder => dynamodb::start(Some(&folder.join("dynamodb.sqlite"))).await?,
         };
@@ -167,10 +168,11 @@ impl Aws {
                 address: reachable(address),
                 url,
                 store,
+                tables,
                 queues,
                 topics,
                 functions,
-                tasks: [front, tables],
+                tasks: [front, serving],
                 temporary_folder,
             }),
         })
@@ -298,6 +300,11 @@ impl Aws {
     /// Creates the table of the catalog of calls, unless an earlier run left it in the folder.
     pub async fn create_catalog(&self, table: &str) -> Result<(), aws_sdk_dynamodb::Error> {
         self.create_table(table, ["facet", "at"], None).await
+    }
+
+    /// Puts items into a table, many at a time: not as requests, of which millions would take hours.
+    pub fn load(&self, table: &str, items: Vec<Value>) -> io::Result<()> {
+        self.inner.tables.load(table, items)
     }
 
     async fn create_table(

@@ -38,7 +38,9 @@ fn checks(ran: &Ran) -> BTreeMap<String, (String, String)> {
 }
 
 /// What is told of the evidence in the simulators, where nothing guards it.
-const UNGUARDED: [(&str, &str); 10] = [
+const UNGUARDED: [(&str, &str); 11] = [
+    // `SETTLE_SECONDS` is 0.
+    ("settling", "warning"),
     ("object_lock", "warning"),
     ("versioning", "warning"),
     ("bucket_policy", "warning"),
@@ -106,7 +108,7 @@ async fn a_sound_set_up_is_all_ok_and_is_left_as_it_was() {
     let ran = doctor(&bench, &letters, &["--json"]).await;
     assert_eq!(ran.code(), Some(0), "{ran:?}");
     let checks = checks(&ran);
-    assert_eq!(checks.len(), 36, "{checks:?}");
+    assert_eq!(checks.len(), 37, "{checks:?}");
     for (name, (state, detail)) in &checks {
         let expected = if name == "dead_letter_queue" {
             "ok"
@@ -119,10 +121,13 @@ async fn a_sound_set_up_is_all_ok_and_is_left_as_it_was() {
         bench.world.webhook.deliveries().is_empty(),
         "the receiver is told only if asked for"
     );
+    let settling = doctor(&bench, &[letters[0], ("SETTLE_SECONDS", "900")], &["--json"]).await;
+    assert_eq!(self::checks(&settling)["settling"].0, "ok");
+    assert!(checks["settling"].1.contains("archivectl find knows no call"));
     let ran = doctor(&bench, &letters, &["--webhook"]).await;
     assert_eq!(ran.code(), Some(0), "{ran:?}");
     assert!(
-        ran.stdout.contains("ok 25, warnings 5, problems 0"),
+        ran.stdout.contains("ok 25, warnings 6, problems 0"),
         "{}",
         ran.stdout
     );

@@ -1,13 +1,10 @@
 //! Calls are found by who, where, when and how, and by nothing else.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
-use futures_util::future::try_join_all;
 use jiff::{SignedDuration, Timestamp};
 use recording_archiver::aws::Clients;
 use recording_archiver::catalog::Catalog;
-use recording_archiver::clock::{Deadline, Stop};
 use recording_archiver::config::Config;
 use recording_archiver::domain::call::{CallRecord, Extent};
 use recording_archiver::domain::recording::ConversationId;
@@ -20,6 +17,9 @@ use super::{Ran, command, end};
 use crate::calls::DESCRIBING;
 use crate::support::{Bench, invoke, sqs};
 use crate::work::Work;
+
+/// Calls that the function settles by itself.
+const SETTLED: usize = 300;
 
 /// What one call is found by.
 struct Call {
@@ -281,7 +281,7 @@ fn assert_unasked(bench: &Bench, gone: &[Service]) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_settled_call_is_found_by_its_facets_also_in_a_catalog_made_of_call_records() {
-    let (bench, calls) = archive(60).await;
+    let (bench, calls) = archive(SETTLED).await;
     let gone = &[Service::Genesys, Service::Login, Service::S3];
     without(&bench, gone);
     assert_each_facet_finds_its_calls(&bench, CATALOG_TABLE, &calls).await;
@@ -294,10 +294,10 @@ async fn each_settled_call_is_found_by_its_facets_also_in_a_catalog_made_of_call
     rebuild.env("CATALOG_TABLE_NAME", "rebuilt");
     let ran = end(rebuild.spawn().unwrap()).await;
     assert_eq!(ran.code(), Some(0), "{ran:?}");
-    assert_eq!(ran.summary()["described"], 60);
+    assert_eq!(ran.summary()["described"], SETTLED);
     assert_unasked(&bench, gone);
     let filled = catalog(&bench, CATALOG_TABLE).await;
-    assert!(filled.len() > 400, "{}", filled.len());
+    assert!(filled.len() > 6 * SETTLED, "{}", filled.len());
     assert_eq!(filled, catalog(&bench, "rebuilt").await);
 }
 
@@ -309,13 +309,15 @@ async fn each_of_five_thousand_calls_is_found_by_its_facets_and_by_no_other() {
     let clients = Clients::new(&bench.world.aws.sdk_config(), &config);
     let catalog = Catalog::connect(&clients, &config).unwrap();
     let calls: Vec<_> = (0..5_000).map(Call::new).collect();
-    let stop = Stop::default();
-    for some in calls.chunks(16) {
-        let deadline = Deadline::new(Duration::from_secs(600), &stop);
-        let records: Vec<_> = some.iter().map(Call::record).collect();
-        let puts = records.iter().map(|call| catalog.put(call, &[], &deadline));
-        try_join_all(puts).await.unwrap();
+    let (mut items, mut names) = (Vec::new(), BTreeMap::new());
+    for call in &calls {
+        // As `Catalog::put` writes them.
+        let (entries, named) = catalog.made(&call.record()).await.unwrap();
+        items.extend(entries.iter().map(|entry| serde_json::to_value(entry).unwrap()));
+        names.extend(named.into_iter().map(|named| (named.at.clone(), named)));
     }
+    items.extend(names.values().map(|named| serde_json::to_value(named).unwrap()));
+    bench.world.aws.load(CATALOG_TABLE, items).unwrap();
     without(&bench, &[Service::Genesys, Service::Login, Service::S3]);
     assert_each_facet_finds_its_calls(&bench, CATALOG_TABLE, &calls).await;
 }

@@ -16,8 +16,8 @@ use crate::work::Work;
 
 const AGENT: &str = "a0000000-0000-4000-8000-000000000001";
 const QUEUE: &str = "b0000000-0000-4000-8000-000000000001";
-const DAY: &str = "2026-01-15";
-const FIND: [&str; 8] = [
+pub(super) const DAY: &str = "2026-01-15";
+pub(super) const FIND: [&str; 8] = [
     "find",
     "--open",
     "--reason",
@@ -43,7 +43,7 @@ fn two_channels() -> Conversation {
 }
 
 /// Returns the archive of a settled call in which an agent and a queue of these names took part.
-async fn archive(agent: &str, queue: &str) -> Bench {
+pub(super) async fn archive(agent: &str, queue: &str) -> Bench {
     let mut call = two_channels();
     let segment = json!({"segmentType": "interact", "queueId": QUEUE});
     let session = json!({"mediaType": "voice", "direction": "inbound", "recording": true, "ani": "tel:+4930123456",
@@ -66,7 +66,7 @@ async fn archive(agent: &str, queue: &str) -> Bench {
 }
 
 /// Fills the form in and sends it, and returns the page that answers.
-async fn search(page: &Page, fields: &[(&str, &str)]) -> String {
+pub(super) async fn search(page: &Page, fields: &[(&str, &str)]) -> String {
     let sent = page.post(fields).await;
     assert_eq!(sent.status(), 303);
     page.get("").await.text().await.unwrap()
@@ -163,6 +163,7 @@ async fn a_form_finds_what_the_command_line_finds_and_each_play_has_the_reason()
         .bytes()
         .await
         .unwrap();
+    assert_eq!(page.checked(1).await.0, "good");
     let events = bench.audit(CONVERSATION, ACCESSES).await;
     assert_eq!(events.len(), 1, "{events:?}");
     assert_eq!(

@@ -77,13 +77,13 @@ impl Page {
         self.http.post(self.at("")).form(fields).send().await.unwrap()
     }
 
-    async fn range(&self, path: &str, range: &str) -> Response {
+    pub(super) async fn range(&self, path: &str, range: &str) -> Response {
         let request = self.http.get(self.at(path)).header(RANGE, range);
         request.send().await.unwrap()
     }
 
     /// Returns what the page says of a file's bytes, once that is said.
-    async fn checked(&self, number: usize) -> (String, String) {
+    pub(super) async fn checked(&self, number: usize) -> (String, String) {
         loop {
             let state: Value = self
                 .get(&format!("state/{CONVERSATION}"))
@@ -119,12 +119,12 @@ impl Page {
     }
 }
 
-fn media(number: usize) -> String {
+pub(super) fn media(number: usize) -> String {
     format!("media/{CONVERSATION}/{number}")
 }
 
 /// Returns the archive of a recording with these files.
-async fn archive(channels: impl IntoIterator<Item = Media>, settings: &[(&str, &str)]) -> Bench {
+pub(super) async fn archive(channels: impl IntoIterator<Item = Media>, settings: &[(&str, &str)]) -> Bench {
     let bench = Bench::with_recording(Recording::audio(RECORDING, channels)).await;
     let handler = bench.handler(settings);
     assert_eq!(outcomes(&invoke(&handler, job()).await.unwrap()), ["archived"]);
@@ -132,7 +132,7 @@ async fn archive(channels: impl IntoIterator<Item = Media>, settings: &[(&str, &
     bench
 }
 
-async fn put(bench: &Bench, bytes: Vec<u8>) {
+pub(super) async fn put(bench: &Bench, bytes: Vec<u8>) {
     let put = bench.world.aws.s3().put_object().bucket(BUCKET).key(KEY);
     put.body(bytes.into()).send().await.unwrap();
 }
@@ -435,6 +435,7 @@ async fn from_cold_storage_nothing_is_played_before_it_is_restored() {
     assert!(bench.world.aws.finish_restore(BUCKET, KEY));
     let page = Page::play(&bench).await;
     assert_eq!(page.get(&media(0)).await.bytes().await.unwrap(), call_bytes());
+    assert_eq!(page.checked(0).await.0, "good");
     assert_eq!(page.close().await.code(), Some(0));
 }
 

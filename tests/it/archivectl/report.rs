@@ -317,6 +317,11 @@ async fn a_report_says_what_genesys_recorded_and_names_what_is_behind_each_numbe
         .map(|line| line.split(',').nth(2).unwrap())
         .collect();
     assert_eq!(states[0], "state");
+    let locked = lines.lines().filter(|line| line.contains(",archived,"));
+    assert!(
+        locked.clone().count() == 2 && locked.clone().all(|line| line.ends_with(",none,")),
+        "{lines}"
+    );
     for state in ["failed", "never_seen"] {
         assert_eq!(states.iter().filter(|one| **one == state).count(), 1, "{lines}");
     }

@@ -97,3 +97,15 @@ async fn a_call_waits_for_names_until_the_readiness_deadline_and_then_goes_witho
     let call = read(&bench, CALL).await;
     assert_eq!(call["names"]["missing"]["users"], "unavailable");
 }
+
+#[tokio::test]
+async fn a_kind_of_names_that_genesys_refuses_takes_no_other_names_away() {
+    let bench = with_a_queue().await;
+    let wire = &bench.world.wire;
+    wire.disturb_next(Service::Genesys, "users", 10_000, Fault::status(400));
+    settle_with(&bench, &[]).await;
+    let names = &read(&bench, CALL).await["names"];
+    assert_eq!(names["missing"], json!({"users": "unavailable"}));
+    assert_eq!(names["users"], Value::Null);
+    assert_eq!(names["divisions"].as_object().unwrap().len(), 1, "{names}");
+}

@@ -8,7 +8,7 @@ use recording_archiver::ops::files::Partial;
 use recording_archiver::ops::report::Behind;
 use recording_archiver::ops::{Error, Kind};
 
-const HEADER: &str = "interactionId,recordingId,state,archivedAt,bytes,retainUntil\r\n";
+const HEADER: &str = "interactionId,recordingId,state,archivedAt,bytes,retainUntil,lock,hold\r\n";
 
 /// A file that gets a line for each recording. Until it is published there is none.
 pub(super) struct List {
@@ -61,6 +61,17 @@ fn line(behind: &Behind) -> String {
         moment(behind.archived_at),
         behind.bytes.to_string(),
         moment(behind.retain_until),
+        behind
+            .locks
+            .iter()
+            .map(String::as_str)
+            .collect::<Vec<_>>()
+            .join("; "),
+        match behind.hold {
+            None => String::new(),
+            Some(true) => "on".to_owned(),
+            Some(false) => "off".to_owned(),
+        },
     ];
     let quoted = cells.map(|cell| match cell.contains([',', '"', '\r', '\n']) {
         true => format!("\"{}\"", cell.replace('"', "\"\"")),
@@ -93,10 +104,12 @@ mod tests {
             archived_at: Some("2026-03-01T10:20:30Z".parse().unwrap()),
             bytes: 7,
             retain_until: None,
+            locks: ["COMPLIANCE", "none"].map(str::to_owned).into(),
+            hold: Some(true),
         };
         assert_eq!(
             line(&behind),
-            "\"a,b\",\"\"\"x\"\"\n\",archived,2026-03-01T10:20:30Z,7,\r\n"
+            "\"a,b\",\"\"\"x\"\"\n\",archived,2026-03-01T10:20:30Z,7,,COMPLIANCE; none,on\r\n"
         );
     }
 }

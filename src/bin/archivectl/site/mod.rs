@@ -8,11 +8,14 @@ mod routes;
 mod search;
 mod state;
 
+use std::cell::Cell;
+use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::io::IsTerminal as _;
 use std::net::Ipv4Addr;
 use std::pin::Pin;
 use std::process::{Command, Stdio};
+use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,7 +31,7 @@ use recording_archiver::ops::play::{Call, Figures};
 use recording_archiver::ops::{Error, Kind, Session};
 use serde::Serialize;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 
 use crate::args;
 use crate::out::Out;
@@ -37,8 +40,8 @@ use crate::verify;
 use state::Site;
 pub(crate) use state::{Form, Found, Search};
 
-/// Most connections and checks at a time.
-const MOST: usize = 64;
+/// Most connections at a time over which nobody asked yet who knows the page's URL.
+const STRANGERS: usize = 64;
 /// Time in which a request has to come.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -89,11 +92,21 @@ pub(crate) async fn serve<'a>(
     announce(&format!("http://{}/{}/{below}", site.authority, site.token), out);
     let idle = args.close_after.unsigned_abs();
     let mut work: FuturesUnordered<Pin<Box<dyn Future<Output = ()> + '_>>> = FuturesUnordered::new();
+    let mut strangers = VecDeque::new();
     loop {
         tokio::select! {
-            accepted = listener.accept(), if work.len() < MOST => {
+            accepted = listener.accept() => {
                 let (stream, _) = accepted.map_err(|error| broken(&error))?;
-                work.push(Box::pin(connection(&site, stream)));
+                let stranger = Rc::<Stranger>::default();
+                // One that is known, or whose connection ended, is in nobody's way.
+                strangers.retain(|one: &Weak<Stranger>| one.upgrade().is_some_and(|one| !one.known.get()));
+                strangers.push_back(Rc::downgrade(&stranger));
+                if strangers.len() > STRANGERS
+                    && let Some(oldest) = strangers.pop_front().and_then(|oldest| oldest.upgrade())
+                {
+                    oldest.leave.notify_one();
+                }
+                work.push(Box::pin(connection(&site, stream, stranger)));
             }
             Some((call, track)) = ahead.recv() => work.push(Box::pin(async move { call.check(&track).await })),
             Some(()) = work.next() => report(&site, out),
@@ -116,16 +129,38 @@ fn broken(error: &std::io::Error) -> Error {
     )
 }
 
+/// The other end of a connection, until a request shows that it knows the page's URL.
+#[derive(Default)]
+struct Stranger {
+    known: Cell<bool>,
+    /// Others wait for its place.
+    leave: Notify,
+}
+
 /// Answers the requests of one connection. A browser that goes away in the middle of an answer breaks nothing.
-async fn connection(site: &Site<'_>, stream: TcpStream) {
+async fn connection(site: &Site<'_>, stream: TcpStream, stranger: Rc<Stranger>) {
     let service = service_fn(|request: hyper::Request<Incoming>| {
-        let answer = Box::pin(routes::answer(site, request));
-        async move { Ok::<_, Infallible>(answer.await) }
+        let refused = routes::refused(site, &request);
+        stranger.known.set(stranger.known.get() || refused.is_none());
+        async move {
+            match refused {
+                Some(refused) => Ok::<_, Infallible>(refused),
+                None => Ok(Box::pin(routes::answer(site, request)).await),
+            }
+        }
     });
     let mut server = http1::Builder::new();
     server.timer(TokioTimer::new()).header_read_timeout(PATIENCE);
-    // There is nobody to tell.
-    let _ = server.serve_connection(TokioIo::new(stream), service).await;
+    let mut serving = std::pin::pin!(server.serve_connection(TokioIo::new(stream), service));
+    tokio::select! {
+        // There is nobody to tell.
+        _ = &mut serving => {}
+        () = stranger.leave.notified() => {
+            if stranger.known.get() {
+                let _ = serving.await;
+            }
+        }
+    }
 }
 
 /// Reports the findings that are new.

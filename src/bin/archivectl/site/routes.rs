@@ -20,20 +20,28 @@ use super::state::Site;
 /// Longest form that is read, in bytes.
 const LONGEST_FORM: usize = 256 * 1024;
 
-/// Answers a request.
-pub(super) async fn answer(site: &Site<'_>, request: Request<Incoming>) -> Response<Body> {
+/// Returns the last answer of the connection to somebody who does not know the page's URL.
+pub(super) fn refused(site: &Site<'_>, request: &Request<Incoming>) -> Option<Response<Body>> {
     // A page of another site whose name leads here has another host, and no way to learn the token.
     let host = request.headers().get(header::HOST);
-    if host.is_none_or(|host| host.as_bytes() != site.authority.as_bytes()) {
-        return answer::text(StatusCode::FORBIDDEN, "this is not the host of the page");
-    }
-    let path = request.uri().path().to_owned();
-    let mut parts = path.split('/').skip(1);
-    if !parts.next().is_some_and(|token| same(token, &site.token)) {
-        return answer::text(StatusCode::NOT_FOUND, "not found");
-    }
+    let mut refused = if host.is_none_or(|host| host.as_bytes() != site.authority.as_bytes()) {
+        answer::text(StatusCode::FORBIDDEN, "this is not the host of the page")
+    } else {
+        let token = request.uri().path().split('/').nth(1);
+        if token.is_some_and(|token| same(token, &site.token)) {
+            return None;
+        }
+        answer::text(StatusCode::NOT_FOUND, "not found")
+    };
+    set(&mut refused, header::CONNECTION, "close");
+    Some(refused)
+}
+
+/// Answers a request of somebody who knows the page's URL.
+pub(super) async fn answer(site: &Site<'_>, request: Request<Incoming>) -> Response<Body> {
     site.quiet.end();
-    let parts: Vec<_> = parts.collect();
+    let path = request.uri().path().to_owned();
+    let parts: Vec<_> = path.split('/').skip(2).collect();
     let read = matches!(*request.method(), Method::GET | Method::HEAD);
     match *parts {
         [""] if request.method() == Method::POST => sent(site, request).await,

@@ -6,13 +6,14 @@ use recording_archiver::ops::find::{Hit, Party};
 
 use super::answer::{self, Body};
 use super::state::{Form, Found, Search, Site};
+use crate::args::kinds;
 use crate::html::escape;
 use crate::words::{clock, counted};
 
 /// The fields of the form: name, label, type and what stands in it as an example.
 const FIELDS: [(&str, &str, &str, &str); 10] = [
     ("from", "From (UTC)", "date", ""),
-    ("to", "To (UTC)", "date", ""),
+    ("to", "To (UTC), empty: yesterday", "date", ""),
     ("agent", "Agent", "text", "name or id"),
     ("queue", "Queue", "text", "name or id"),
     ("wrapup", "Wrap-up code", "text", "name or id"),
@@ -26,22 +27,17 @@ const FIELDS: [(&str, &str, &str, &str); 10] = [
 /// The field with the mark after which a search goes on.
 const AFTER: &str = "after";
 
+/// The field with the most recordings that are shown at a time.
+const LIMIT: &str = "limit";
+
 /// Most fields of a form that are read.
 const MOST_FIELDS: usize = 100;
 
-/// Remembers what a form holds: another search, or only the mark after which the last one goes on.
+/// Remembers what a form holds.
 pub(super) fn remember(site: &Site<'_>, mut fields: Form) {
     fields.retain(|(_, value)| !value.trim().is_empty());
     fields.truncate(MOST_FIELDS);
-    let mut form = site.form.borrow_mut();
-    if let [(name, _)] = fields.as_slice()
-        && name == AFTER
-    {
-        form.retain(|(name, _)| name != AFTER);
-        form.append(&mut fields);
-    } else {
-        *form = fields;
-    }
+    *site.form.borrow_mut() = fields;
 }
 
 /// Searches again, and returns the page.
@@ -49,7 +45,7 @@ pub(super) async fn page(site: &Site<'_>, find: &Search<'_>) -> Response<Body> {
     let form = site.form.borrow().clone();
     let asked = form.iter().any(|(name, _)| name == "from");
     let result = match asked {
-        true => results(site, find(form.clone()).await),
+        true => results(site, &form, find(form.clone()).await),
         false => "<p class=\"dim\">Name the first day, and what you know of the call.</p>\n".to_owned(),
     };
     let body = format!(
@@ -86,14 +82,12 @@ fn fields(form: &Form) -> String {
             ));
         }
     }
+    html.push_str(&hidden(form.iter().filter(|(name, _)| name == LIMIT)));
+    let kinds: Vec<_> = kinds().collect();
     let chosen = |name: &str, value: &str| form.iter().any(|(n, v)| n == name && v == value);
     for (name, label, values) in [
         ("direction", "Direction", &["inbound", "outbound"][..]),
-        (
-            "media",
-            "Media",
-            &["voice", "audio", "screen", "chat", "email", "message"],
-        ),
+        ("media", "Media", &kinds),
     ] {
         let options = values.iter().map(|value| {
             let selected = if chosen(name, value) { " selected" } else { "" };
@@ -107,17 +101,59 @@ fn fields(form: &Form) -> String {
     html
 }
 
-fn results(site: &Site<'_>, found: Result<Found, Error>) -> String {
+/// Returns fields that nobody sees.
+fn hidden<'a>(fields: impl Iterator<Item = &'a (String, String)>) -> String {
+    let field = |(name, value): &(String, String)| {
+        format!(
+            "<input type=\"hidden\" name=\"{}\" value=\"{}\">",
+            escape(name),
+            escape(value)
+        )
+    };
+    fields.map(field).collect()
+}
+
+/// Names the fields of the form in a text that names the options of the command.
+fn labelled(text: &str) -> String {
+    let of_page = [
+        ("direction", "Direction"),
+        ("media", "Media"),
+        (LIMIT, "Most recordings"),
+        (AFTER, "Mark"),
+    ];
+    let fields = FIELDS
+        .iter()
+        .map(|(name, label, ..)| (*name, *label))
+        .chain(of_page);
+    let mut text = text.to_owned();
+    for (name, label) in fields {
+        let option = format!("--{name}");
+        let label = label.split([',', '(']).next().unwrap_or(label).trim();
+        while let Some(at) = text.find(&option) {
+            let rest = &text[at + option.len()..];
+            // clap: '--from <DAY>'
+            let quoted = rest.starts_with(" <") && text[..at].ends_with('\'');
+            let (begin, end) = match rest.find(">'").filter(|_| quoted) {
+                Some(more) => (at - 1, at + option.len() + more + 2),
+                None => (at, at + option.len()),
+            };
+            text.replace_range(begin..end, &format!("“{label}”"));
+        }
+    }
+    text
+}
+
+fn results(site: &Site<'_>, form: &Form, found: Result<Found, Error>) -> String {
     let found = match found {
         Ok(found) => found,
         Err(error) => {
             let way_out = error
                 .way_out()
-                .map(|way_out| format!("<p>{}</p>\n", escape(way_out)));
+                .map(|way_out| format!("<p>{}</p>\n", escape(labelled(way_out))));
             let way_out = way_out.unwrap_or_default();
             return format!(
                 "<p class=\"verdict bad\" role=\"alert\">{}</p>\n{way_out}",
-                escape(error)
+                escape(labelled(&error.to_string()))
             );
         }
     };
@@ -128,9 +164,11 @@ fn results(site: &Site<'_>, found: Result<Found, Error>) -> String {
     let hits: String = found.hits.iter().map(|hit| line(site, hit)).collect();
     let more = found.after.map_or_else(String::new, |mark| {
         format!(
-            "<form method=\"post\" action=\"/{}/\"><input type=\"hidden\" name=\"{AFTER}\" value=\"{}\">\
+            "<form method=\"post\" action=\"/{}/\">{}<input type=\"hidden\" name=\"{AFTER}\" value=\"{}\">\
              <button type=\"submit\" class=\"button\">Show the next ones</button></form>\n",
             site.token,
+            // All of it: another search may have been sent since.
+            hidden(form.iter().filter(|(name, _)| name != AFTER)),
             escape(mark)
         )
     });

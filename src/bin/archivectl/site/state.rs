@@ -10,6 +10,7 @@ use recording_archiver::ops::find::Hit;
 use recording_archiver::ops::finding::Finding;
 use recording_archiver::ops::play::{self, Call, Figures, Request, Track};
 use recording_archiver::ops::{Error, Kind, Session};
+use recording_archiver::redact::people;
 use tokio::sync::mpsc::UnboundedSender;
 use uuid::Uuid;
 
@@ -75,7 +76,8 @@ impl<'a> Site<'a> {
             token: format!("{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple()),
             quiet: Quiet::new(),
             jobs,
-            reason: reason.to_owned(),
+            // As the audit keeps it.
+            reason: people(reason),
             search: None,
             form: RefCell::default(),
             calls: RefCell::default(),

@@ -74,6 +74,14 @@ pub(super) fn head(disk: &Disk, input: &HeadObjectInput) -> S3Result<S3Response<
 /// Answers `GetObject`: <https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html>
 pub(super) async fn get(disk: &Disk, input: &GetObjectInput) -> S3Result<S3Response<GetObjectOutput>> {
     let stored = disk.stored_version(&input.bucket, &input.key, input.version_id.as_deref())?;
+    let tag = ETag::Strong(stored.attributes.e_tag.clone());
+    let wants = |condition: &ETagCondition| condition.is_any() || condition.as_etag() == Some(&tag);
+    if !input.if_match.as_ref().is_none_or(wants) {
+        return Err(s3_error!(
+            PreconditionFailed,
+            "At least one of the pre-conditions you specified did not hold"
+        ));
+    }
     stored.attributes.readable()?;
     let size = stored.meta.len();
     let range = input.range.as_ref().map(|range| range.check(size)).transpose()?;

@@ -1,0 +1,66 @@
+//! Looks at a conversation whose recordings were archived on this machine, so that it is settled and described.
+
+use jiff::SignedDuration;
+
+use super::custody::{self, noted};
+use super::{Error, Session};
+use crate::archive::{Archiver, Looked, Run};
+use crate::aws::queues::Queues;
+use crate::clock::Deadline;
+use crate::domain::audit::Actor;
+use crate::domain::job::Job;
+use crate::domain::recording::ConversationId;
+use crate::genesys::Details;
+
+/// Looks that are taken right here, at most: two that list the same settle a conversation.
+const HERE: usize = 2;
+
+/// Takes a look at a conversation, as the function does: the next one is sent before this one counts. Of a conversation
+/// that ended longer ago than recordings are waited for, the next one is taken right here as well, and the function
+/// drops the one that was sent by its number.
+pub(super) async fn settle(
+    (session, archiver): (&Session, &Archiver),
+    (job, actor, deadline): (&Job, &Actor, &Deadline),
+) -> Result<(), Error> {
+    let queues = Queues::new(session.clients.sqs.clone(), session.config.queues.clone());
+    let looks = match is_long_over(session, job.conversation).await? {
+        true => HERE,
+        false => 1,
+    };
+    let mut job = job.clone();
+    for _ in 0..looks {
+        let mut this = job.clone();
+        let run = Run::new(&mut this, actor, deadline, session.now());
+        // Boxed, as the whole data path is in these futures.
+        let Looked { taken, .. } = Box::pin(archiver.look(run)).await;
+        let Some(taken) = taken else { return Ok(()) };
+        let details = Details::default();
+        let concluded = match Box::pin(archiver.conclude_look(run, taken, &details)).await {
+            Ok(concluded) => concluded,
+            Err(ended) => return ended.error.map_or(Ok(()), |error| Err(error.into())),
+        };
+        let next = concluded.next().cloned();
+        if let Some(next) = &next {
+            queues.send(next).await?;
+        }
+        let recorded = Box::pin(archiver.record_look(run, concluded)).await;
+        if let Some(error) = recorded.and_then(|result| result.error) {
+            return Err(error.into());
+        }
+        match next {
+            Some(next) => job = next.job,
+            None => return Ok(()),
+        }
+    }
+    Ok(())
+}
+
+/// Returns whether each recording of a conversation ended so long ago that no further one is waited for.
+async fn is_long_over(session: &Session, conversation: ConversationId) -> Result<bool, Error> {
+    let held = custody::of(&session.ledger(), conversation).await?;
+    let readiness = SignedDuration::try_from(session.config.limits.readiness).unwrap_or(SignedDuration::MAX);
+    let now = session.now();
+    let recordings = held.custodies.iter().filter(|custody| custody.recording != "-");
+    let mut ends = recordings.map(|custody| noted(&custody.events, "endTime"));
+    Ok(ends.all(|end| end.is_some_and(|end| now.duration_since(end) > readiness)))
+}

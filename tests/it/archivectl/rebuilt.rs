@@ -1,0 +1,153 @@
+//! The catalog made again: of some days, for another country, and what it leaves out.
+
+use jiff::SignedDuration;
+use recording_archiver::domain::record::State;
+use recording_archiver::sim::genesys::{Conversation, Media, Recording};
+use serde_json::{Value, json};
+
+use super::described::SOON;
+use super::{Folder, Ran, archivectl, command, end};
+use crate::calls::{CALL, DESCRIBING};
+use crate::support::{Bench, CONVERSATION, RECORDING, invoke};
+use crate::work::Work;
+
+/// Returns the archive of a settled call of 2026-01-15 from a number in national form.
+async fn archive() -> Bench {
+    let recording = Recording::audio(RECORDING, [Media::generated_wav(2_000, 1)]);
+    let mut call = Conversation::new(CONVERSATION).recording(recording);
+    let session = json!({"mediaType": "voice", "direction": "inbound", "recording": true, "ani": "tel:030123456",
+                         "segments": [{"segmentType": "interact", "segmentEnd": "2026-01-15T10:20:30Z"}]});
+    call.participants = Some(json!([{"purpose": "customer", "sessions": [session]}]));
+    let bench = Bench::with(call).await;
+    let handler = bench.handler(&SOON);
+    invoke(&handler, json!({"conversationId": CONVERSATION}))
+        .await
+        .unwrap();
+    Work::of(&bench).run_dry(&handler).await;
+    bench
+}
+
+/// Runs a command for a stack in a country.
+async fn run_in(bench: &Bench, country: &str, arguments: &[&str]) -> Ran {
+    let mut command = command(bench, &[arguments, &["--json"]].concat());
+    command.env("NUMBER_COUNTRY", country);
+    end(command.spawn().unwrap()).await
+}
+
+fn told(ran: &Ran, names: [&str; 4]) -> [Value; 4] {
+    names.map(|name| ran.summary()[name].clone())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rebuild_for_another_country_leaves_no_item_of_the_former_one() {
+    let bench = archive().await;
+    let names = ["described", "items", "removed", "national"];
+    let rebuild = ["catalog", "rebuild"];
+    let text = archivectl(&bench, &rebuild).await;
+    assert_eq!(text.code(), Some(0), "{text:?}");
+    assert!(
+        text.stdout
+            .contains("1 number in national form left out: set NUMBER_COUNTRY"),
+        "{text:?}"
+    );
+    let german = run_in(&bench, "DE", &rebuild).await;
+    let items = german.summary()["items"].as_u64().unwrap();
+    assert_eq!(told(&german, names), [json!(1), json!(items), json!(0), json!(0)]);
+    let austrian = run_in(&bench, "AT", &rebuild).await;
+    assert_eq!(
+        told(&austrian, names),
+        [json!(1), json!(items), json!(1), json!(0)]
+    );
+    for (number, code) in [("+4930123456", 3), ("+4330123456", 0)] {
+        let find = [
+            "find",
+            "--from",
+            "2026-01-15",
+            "--to",
+            "2026-01-15",
+            "--number",
+            number,
+        ];
+        let ran = archivectl(&bench, &find).await;
+        assert_eq!(ran.code(), Some(code), "{number}: {ran:?}");
+    }
+    // To do it again changes nothing.
+    let again = run_in(&bench, "AT", &rebuild).await;
+    assert_eq!(told(&again, names), [json!(1), json!(items), json!(0), json!(0)]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn days_of_calls_are_rebuilt_alone_and_a_call_without_a_record_is_no_success() {
+    let bench = archive().await;
+    for (from, to, described, code) in [
+        ("2026-01-14", "2026-01-16", 1, 0),
+        ("2026-01-10", "2026-01-11", 0, 3),
+    ] {
+        let ran = archivectl(
+            &bench,
+            &["catalog", "rebuild", "--json", "--from", from, "--to", to],
+        )
+        .await;
+        assert_eq!(ran.code(), Some(code), "{ran:?}");
+        assert_eq!(ran.summary()["described"], described);
+    }
+    let undescribed = Bench::with_a_call().await;
+    undescribed.archive().await;
+    let ran = archivectl(&undescribed, &["catalog", "rebuild", "--json"]).await;
+    assert_eq!(ran.code(), Some(1), "{ran:?}");
+    assert_eq!(
+        told(
+            &ran,
+            ["described", "undescribed", "settling", "undescribedConversations"]
+        ),
+        [json!(0), json!(1), json!(0), json!([CONVERSATION])]
+    );
+    let text = archivectl(&undescribed, &["catalog", "rebuild"]).await.stdout;
+    assert!(
+        text.contains("reconcile --enqueue") && text.contains(CONVERSATION),
+        "{text}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_backfill_on_this_machine_describes_what_it_archives() {
+    for (ended, state, looks) in [
+        ("2026-01-15T10:20:30Z", State::Settled, 2),
+        ("today", State::Settling, 1),
+    ] {
+        let bench = Bench::with_a_call().await;
+        if ended == "today" {
+            let start = bench.clock.now() - SignedDuration::from_hours(1);
+            bench.world.genesys.conversation(CONVERSATION, |conversation| {
+                let mut recording = Recording::audio(RECORDING, [Media::generated_wav(2_000, 1)]);
+                recording.start = start;
+                let moved = Conversation::new(CONVERSATION).lasting(start, SignedDuration::from_mins(5));
+                *conversation = moved.recording(recording);
+            });
+        }
+        let folder = Folder::new();
+        let list = folder.file("list.csv");
+        std::fs::write(&list, CONVERSATION).unwrap();
+        let mut backfill = command(&bench, &["backfill", "--local", "--ids", &list, "--json"]);
+        backfill.envs([("SETTLE_SECONDS", "900"), ("CALL_RECORD", "standard")]);
+        let ran = end(backfill.spawn().unwrap()).await;
+        assert_eq!(ran.code(), Some(0), "{ran:?}");
+        let whole = bench.record(CONVERSATION, "-").await.unwrap();
+        assert_eq!((whole.state, whole.looks), (state, looks), "{ended}");
+        assert_eq!(bench.object(CALL).await.is_some(), state == State::Settled);
+        // The function takes the look that is left, and drops the one that was taken.
+        Work::of(&bench).run_dry(&bench.handler(&DESCRIBING)).await;
+        let whole = bench.record(CONVERSATION, "-").await.unwrap();
+        assert_eq!((whole.state, whole.files.len()), (State::Settled, 1), "{ended}");
+        let day = whole_day(&bench).await;
+        let ran = archivectl(&bench, &["find", "--from", &day, "--to", &day, "--json"]).await;
+        assert_eq!(ran.summary()["found"], 1, "{ran:?}");
+    }
+}
+
+/// Returns the UTC day on which the call of [`CONVERSATION`] began.
+async fn whole_day(bench: &Bench) -> String {
+    let call = bench.object(CALL).await.unwrap().bytes;
+    let call: Value = serde_json::from_slice(&call).unwrap();
+    call["details"]["conversationStart"].as_str().unwrap()[..10].to_owned()
+}
