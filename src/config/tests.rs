@@ -334,6 +334,7 @@ fn every_bad_value_is_named_once_though_all_that_is_required_is_missing() {
         ("TRANSCODE_WAIT_SECONDS", "x"),
         ("MAX_ATTEMPTS", "x"),
         ("LOG_LEVEL", "x=y"),
+        ("ARCHIVER_ROLE_ID", "x"),
     ];
     let required = MINIMUM.map(|(name, _)| name);
     let anything = "S3_SSE_KMS_KEY_ID";

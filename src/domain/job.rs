@@ -35,7 +35,7 @@ pub struct Job {
     /// Look at the conversation again, even if it is settled.
     pub recheck: bool,
     /// Who asked first, as the job says.
-    pub origin: Option<Origin>,
+    pub origin: Option<Box<Origin>>,
 }
 
 /// The job as users and queues write it: docs/interface.md, "Job".
@@ -69,7 +69,7 @@ struct Wire {
     #[serde(skip_serializing_if = "Option::is_none")]
     recheck: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    origin: Option<Origin>,
+    origin: Option<Box<Origin>>,
 }
 
 /// Returns whether a text is fit for `requestedBy`: one line without characters that change how the audit is shown.

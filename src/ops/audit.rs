@@ -73,7 +73,8 @@ impl FileFigures {
     }
 }
 
-/// Reads both tables, checks each chain, holds it against the log, and reads with `read` every file that the audit names.
+/// Reads both tables, checks each chain, holds it against the log, and reads with `read` every file that the audit
+/// names.
 pub async fn audit(
     session: &Session,
     conversation: ConversationId,

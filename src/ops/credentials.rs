@@ -23,7 +23,8 @@ impl Session {
         signing.err().unwrap_or(error)
     }
 
-    /// Returns the actor of what this session writes: an operator, whom AWS names, and what the command says of who asked.
+    /// Returns the actor of what this session writes: an operator, whom AWS names, and what the command says of who
+    /// asked.
     pub(super) async fn operator(&self, requested_by: Option<String>) -> Actor {
         Actor {
             source: Source::Operator,

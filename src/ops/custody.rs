@@ -33,8 +33,8 @@ pub struct Custody {
     pub contradiction: Option<String>,
 }
 
-/// Reads the custody of each recording of a conversation, and the findings that belong to none of them. Where the tables
-/// agree, that takes one Query of each.
+/// Reads the custody of each recording of a conversation, and the findings that belong to none of them. Where the
+/// tables agree, that takes one Query of each.
 pub async fn of(ledger: &Ledger, id: ConversationId) -> Result<(Vec<Custody>, Vec<Finding>), Error> {
     let (known, audit) = futures_util::try_join!(ledger.all_records(id), ledger.events(id))?;
     if known == RecordPage::default() && audit == Events::default() {
@@ -157,8 +157,8 @@ impl Custody {
         custody
     }
 
-    /// Returns the findings about a chain whose items are all events and which verified to this `end`, and what of it is
-    /// a contradiction.
+    /// Returns the findings about a chain whose items are all events and which verified to this `end`, and what of it
+    /// is a contradiction.
     fn disagreements(
         &self,
         id: ConversationId,

@@ -2,9 +2,9 @@
 //! by a scan.
 //!
 //! Events of versions before the index have no `day`, so no Query finds them. The index holds every event that was
-//! written once all writers were of a later version, and the first event in it says when that was. An event in the index
-//! that is a whole day older than a span therefore shows that all of the span is in it: no function of before was still
-//! running then. Without such an event in the days before the span, all of the table is read.
+//! written once all writers were of a later version, and the first event in it says when that was. An event in the
+//! index that is a whole day older than a span therefore shows that all of the span is in it: no function of before was
+//! still running then. Without such an event in the days before the span, all of the table is read.
 
 use std::collections::{HashSet, VecDeque};
 

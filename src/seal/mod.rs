@@ -1,15 +1,16 @@
 //! The transparency log: one RFC 6962 Merkle tree over all audit events, in a bucket that only ever gains objects.
 //!
-//! Each leaf's entry is 32 bytes: an event's `eventHash`, or the SHA-256 of a record kept below `records/` ([`layout`]).
-//! The bucket is the only state; there is no head record that could be lost or rolled back:
+//! Each leaf's entry is 32 bytes: an event's `eventHash`, or the SHA-256 of a record kept below `records/`
+//! ([`layout`]). The bucket is the only state; there is no head record that could be lost or rolled back:
 //!
-//! | object | what it is |
-//! | --- | --- |
-//! | `batches/START` | entries in the order in which they were sealed, from the leaf START on ([`batch`]). Putting it is the one step that seals: the key can be taken once |
-//! | `tile/...` | hashes and entries as [C2SP tlog-tiles](https://c2sp.org/tlog-tiles), derived from the batches ([`tree`]) |
-//! | `checkpoints/TIME-SIZE` | a signed tree head as [C2SP tlog-checkpoint](https://c2sp.org/tlog-checkpoint) ([`checkpoint`]) |
-//! | `timestamps/TIME-SIZE.tsr` | the answer of a time-stamping authority about a checkpoint ([`outside`]) |
-//! | `records/HASH.json` | what a leaf stands for that is no event: the beginning of the log, a changed or removed item |
+//! - `batches/START`: entries in the order in which they were sealed, from the leaf START on ([`batch`]). Putting it is
+//!   the one step that seals, as its key can be taken once.
+//! - `tile/...`: hashes and entries as [C2SP tlog-tiles](https://c2sp.org/tlog-tiles), derived from the batches
+//!   ([`tree`]).
+//! - `checkpoints/TIME-SIZE`: a signed tree head as [C2SP tlog-checkpoint](https://c2sp.org/tlog-checkpoint)
+//!   ([`checkpoint`]).
+//! - `records/HASH.json`: what a leaf stands for that is no event: the beginning of the log, a changed or removed item.
+//! - `timestamps/TIME-SIZE.tsr`: what a time-stamping authority says of a checkpoint, where one is configured.
 
 pub mod batch;
 pub mod checkpoint;

@@ -1,7 +1,7 @@
 //! Those who get each checkpoint to keep it out of the account's reach: an SNS topic, and a time-stamping authority.
 //!
-//! Neither holds up sealing. A checkpoint that one of them did not get is not sent again: the next one covers all that it
-//! covered.
+//! Neither holds up sealing. A checkpoint that one of them did not get is not sent again: the next one covers all that
+//! it covered.
 
 use std::time::Duration;
 
@@ -68,8 +68,8 @@ impl Authority {
         Ok(Self { client, url })
     }
 
-    /// Has the signed note of a checkpoint time-stamped, and keeps the answer in the log's bucket. Checks that the answer
-    /// grants a time-stamp and names the note's hash; whoever uses it checks the authority's signature.
+    /// Has the signed note of a checkpoint time-stamped, and keeps the answer in the log's bucket. Checks that the
+    /// answer grants a time-stamp and names the note's hash; whoever uses it checks the authority's signature.
     pub async fn stamp(&self, log: &LogStore, checkpoint: &Checkpoint) -> Result<(), Error> {
         let host = self.url.host_str().unwrap_or_default();
         let refused = |why: String| Error::transient(format!("the time-stamping authority {host} {why}"));

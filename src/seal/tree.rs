@@ -99,7 +99,8 @@ pub fn unbundle(bytes: &[u8]) -> Option<Vec<Entry>> {
 }
 
 impl Tree {
-    /// Restores a tree of `size` leaves from the tiles of its [`edge`], by their keys, and checks that they give `root`.
+    /// Restores a tree of `size` leaves from the tiles of its [`edge`], by their keys, and checks that they give
+    /// `root`.
     pub fn restore(size: u64, root: Hash, tiles: &BTreeMap<String, Vec<u8>>) -> Result<Self, Fault> {
         let mut tree = Self {
             size,
@@ -168,10 +169,9 @@ impl Tree {
     /// Adds the bundles of entries that became full, and the partial one, to `objects`.
     fn bundles(&mut self, old: u64, entries: &[Entry], objects: &mut BTreeMap<String, Vec<u8>>) {
         self.entries.extend_from_slice(entries);
-        let mut number = old / WIDTH;
         let chunks = self.entries.chunks(1 << TILE_HEIGHT);
         let mut left = Vec::new();
-        for chunk in chunks {
+        for (number, chunk) in (old / WIDTH..).zip(chunks) {
             let width = u32::try_from(chunk.len()).unwrap_or_default();
             let tile = Tile::new(TILE_HEIGHT, 0, number, width, true);
             objects.insert(layout::tile(&tile), bundle(chunk));
@@ -179,7 +179,6 @@ impl Tree {
                 WIDTH => Vec::new(),
                 _ => chunk.to_vec(),
             };
-            number += 1;
         }
         self.entries = left;
     }

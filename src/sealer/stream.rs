@@ -70,7 +70,8 @@ pub struct Delivered {
 }
 
 impl Leaf {
-    /// Returns the leaf of a record, as Lambda hands it over. Never fails: a record that is none becomes a leaf as well.
+    /// Returns the leaf of a record, as Lambda hands it over. Never fails: a record that is none becomes a leaf as
+    /// well.
     pub fn of(record: &Value) -> Self {
         let intact = (record["eventName"] == "INSERT")
             .then(|| event(&record["dynamodb"]["NewImage"])?.intact_hash())

@@ -28,7 +28,7 @@ enum End {
     Looked {
         look: Box<Look>,
         before: Option<Box<Record>>,
-        next: Option<Delayed>,
+        next: Option<Box<Delayed>>,
         /// The outcome for the conversation as a whole, if there is one.
         outcome: Option<Outcome>,
     },
@@ -40,7 +40,7 @@ impl Concluded {
     /// Returns the job that has to be sent before the look is recorded.
     pub fn next(&self) -> Option<&Delayed> {
         match &self.0 {
-            End::Looked { next, .. } => next.as_ref(),
+            End::Looked { next, .. } => next.as_deref(),
             End::Ended(ending) => ending.next.as_ref(),
         }
     }
@@ -160,7 +160,7 @@ impl Archiver {
         Concluded(End::Looked {
             look: Box::new(look),
             before: seen.before.map(Box::new),
-            next,
+            next: next.map(Box::new),
             outcome,
         })
     }

@@ -17,9 +17,8 @@ use crate::words;
 /// Archive what was recorded before the archiver was there, or while it was not.
 ///
 /// Lists the conversations of the days given through Genesys' analytics, keeps those in which a recording was started,
-/// drops those that are settled (archived, and nothing more can come), by audit and ledger, and sends the rest to the work
-/// queue, where the function takes them.
-/// Or takes the ids from a list (--ids), or archives right here (--local).
+/// drops those that are settled (archived, and nothing more can come), by audit and ledger, and sends the rest to the
+/// work queue, where the function takes them. Or takes the ids from a list (--ids), or archives right here (--local).
 ///
 /// Whatever interrupts it, the same command goes on where it was: the checkpoint file knows what was sent.
 #[derive(Debug, clap::Args)]

@@ -1,5 +1,5 @@
-//! The proof of `verify --proof`: one JSON document, written as it comes, so that no number of objects fills the memory.
-//! Its form is `docs/proof.schema.json`.
+//! The proof of `verify --proof`: one JSON document, written as it comes, so that no number of objects fills the
+//! memory. Its form is `docs/proof.schema.json`.
 
 use std::cell::RefCell;
 use std::fs::{self, File, OpenOptions};

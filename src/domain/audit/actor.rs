@@ -125,7 +125,7 @@ pub struct Actor {
     pub identity: Option<String>,
     /// Who asked first, where the function sent the job itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub origin: Option<Origin>,
+    pub origin: Option<Box<Origin>>,
     /// The EventBridge event, as the message or the payload names it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub event_id: Option<String>,
@@ -134,7 +134,7 @@ pub struct Actor {
     pub requested_by: Option<String>,
     /// The `origin` of a job that somebody else than the function sent: a claim.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub claimed: Option<Origin>,
+    pub claimed: Option<Box<Origin>>,
 }
 
 impl Actor {
@@ -142,7 +142,7 @@ impl Actor {
     /// session of its own role can, else as a claim. Returns who asked first, for the jobs that the run sends.
     ///
     /// `own_role` is the id of the function's role; without it nothing is believed.
-    pub fn asked_first(&mut self, told: Option<Origin>, own_role: Option<&str>) -> Origin {
+    pub fn asked_first(&mut self, told: Option<Box<Origin>>, own_role: Option<&str>) -> Box<Origin> {
         // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_variables.html#principaltable
         let sender = self
             .sender_id
@@ -157,12 +157,12 @@ impl Actor {
             told => self.claimed = told,
         }
         let is_message = self.message_id.is_some();
-        Origin {
+        Box::new(Origin {
             source: self.source.clone(),
             request_id: Some(self.request_id.clone()).filter(|_| !is_message),
             message_id: self.message_id.clone(),
             event_id: self.event_id.clone(),
             sender_id: self.sender_id.clone(),
-        }
+        })
     }
 }

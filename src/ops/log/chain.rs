@@ -102,9 +102,9 @@ impl Chain {
         self.marks.iter().find(|mark| mark.time >= time).copied()
     }
 
-    /// Checks the checkpoints from the last one before `from` to the first one after `to`; all without these: signature,
-    /// consistency with the newest, and that no larger tree was signed long before a smaller one. Returns their number
-    /// and the findings.
+    /// Checks the checkpoints from the last one before `from` to the first one after `to`; all without these:
+    /// signature, consistency with the newest, and that no larger tree was signed long before a smaller one. Returns
+    /// their number and the findings.
     pub(in crate::ops) async fn check(
         &self,
         session: &Session,

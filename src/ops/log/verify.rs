@@ -161,7 +161,7 @@ impl Verification<'_> {
                         batches.push(batch);
                     }
                     Some(Ok(batch)) => {
-                        self.found(about(format!("it says that it starts at {}", batch.start)))
+                        self.found(about(format!("it says that it starts at {}", batch.start)));
                     }
                     Some(Err(wrong)) => self.found(about(wrong.to_string())),
                     None => self.found(about(

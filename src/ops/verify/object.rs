@@ -243,9 +243,9 @@ impl Comparison {
     }
 }
 
-/// Returns since when an object is lawfully gone: its lock, as archived, had ended when it was deleted, and no other bytes
-/// were put in its place. `versions` are those that are still there. Without a lock nothing says how long an object had
-/// to stay, so it never is.
+/// Returns since when an object is lawfully gone: its lock, as archived, had ended when it was deleted, and no other
+/// bytes were put in its place. `versions` are those that are still there. Without a lock nothing says how long an
+/// object had to stay, so it never is.
 pub(super) fn expired(stored: &Stored, versions: &[Version], now: Timestamp) -> Option<Timestamp> {
     let kept = &stored.stored_as.as_ref()?.kept;
     let until = kept.retain_until.filter(|until| *until <= now)?;

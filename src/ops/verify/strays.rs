@@ -88,7 +88,7 @@ impl Verification<'_> {
             async move { Ok(checker.stray(place).await) }
         };
         scan::each(self.session, self.concurrency, strays, ask, |stray| {
-            labelled.push(stray)
+            labelled.push(stray);
         })
         .await?;
         let mut groups: BTreeMap<Option<String>, Group> = BTreeMap::new();

@@ -41,9 +41,12 @@ async fn run(bench: &Bench, command: &[&str], day: &str) -> Ran {
     super::end(settles.unwrap()).await
 }
 
+/// A tampering, and what it is called.
+type Named = (&'static str, fn() -> Act);
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_the_ledger_hides_is_found_and_not_sent() {
-    let acts: [(&str, fn() -> Act); 4] = [
+    let acts: [Named; 4] = [
         ("T1", || acts::gone(None)),
         ("T2", || acts::gone(Some("expired"))),
         ("T2c", || acts::gone(Some("skipped"))),
