@@ -5,6 +5,7 @@
 
 use uuid::Uuid;
 
+use super::settling::BULK;
 use super::{Archiver, Run};
 use crate::aws::ledger::Described;
 use crate::aws::storage::{CallObject, ObjectFacts, Published};
@@ -52,6 +53,7 @@ impl Archiver {
                 call = call.with_details(given, extent);
             }
             Some(genesys::Told::Denied) => call.details_missing = Some("denied".to_owned()),
+            None if proof == BULK => call.details_missing = Some("not_asked".to_owned()),
             Some(genesys::Told::Unknown) | None => call.details_missing = Some("unknown".to_owned()),
         }
         let asking = self.genesys.names(&call, run.deadline);
@@ -118,6 +120,7 @@ impl Archiver {
             attempt: Uuid::new_v4(),
             content_type: CONTENT_TYPE.to_owned(),
             media_host: String::new(),
+            lane: None,
             started: call.facts(None).start,
             archived_at: self.clock.now(),
             kind: ObjectKind::CallRecord,

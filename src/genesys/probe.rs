@@ -170,6 +170,7 @@ impl Genesys {
             start: None,
             end: None,
             notes: Map::new(),
+            given: None,
         };
         allowed(self.open(job, &listed, format, deadline).await)
     }

@@ -10,7 +10,8 @@ use tracing::Span;
 use super::kept::{is_topic, unwrapped};
 use crate::config::Config;
 use crate::domain::audit::Source;
-use crate::domain::format::{MediaKind, RecordingApi};
+use crate::domain::bulk::BulkJob;
+use crate::domain::format::{Format, MediaKind, RecordingApi};
 use crate::domain::job::Job;
 use crate::domain::recording::ConversationId;
 use crate::error::{Error, ErrorKind};
@@ -23,6 +24,10 @@ pub struct Wanted<'a> {
     pub media: &'a [MediaKind],
     /// `GENESYS_RECORDING_API`: decides which fields of a job are valid.
     pub api: RecordingApi,
+    /// `RECORDING_FORMAT`: a batch download gives recordings as they were recorded only.
+    pub format: Format,
+    /// There is a `WORK_QUEUE_URL`, by which a batch download is asked about.
+    pub defers: bool,
 }
 
 impl<'a> Wanted<'a> {
@@ -31,6 +36,8 @@ impl<'a> Wanted<'a> {
         Self {
             media: &config.recording.media,
             api: config.genesys.api,
+            format: config.recording.format,
+            defers: config.queues.work.is_some(),
         }
     }
 }
@@ -101,6 +108,11 @@ pub enum Request {
         /// The id of the EventBridge event that asks.
         event_id: Option<String>,
     },
+    /// Archive many by a batch download.
+    Bulk {
+        /// The job.
+        job: BulkJob,
+    },
     /// Nothing: not the end of a conversation, or not of a wanted kind.
     Nothing {
         /// The reason.
@@ -115,7 +127,7 @@ impl Request {
             Self::Archive { job, .. } => {
                 tracing::error_span!("message", message_id, interaction_id = %job.conversation)
             }
-            Self::Nothing { .. } => tracing::error_span!("message", message_id),
+            Self::Bulk { .. } | Self::Nothing { .. } => tracing::error_span!("message", message_id),
         }
     }
 }
@@ -188,10 +200,36 @@ pub fn from_body(body: &str, wanted: &Wanted<'_>) -> Result<Request, Error> {
 }
 
 fn from_job(value: &Value, wanted: &Wanted<'_>) -> Result<Request, Error> {
+    if value.get("bulk").is_some() {
+        return from_bulk(value, wanted);
+    }
     Ok(Request::Archive {
         job: Job::parse(value, wanted.api)?,
         event_id: None,
     })
+}
+
+/// Reads a bulk job, if batch downloads fit the configuration.
+fn from_bulk(value: &Value, wanted: &Wanted<'_>) -> Result<Request, Error> {
+    let job = BulkJob::parse(value)?;
+    if wanted.api != RecordingApi::Conversations {
+        return Err(malformed(
+            "a bulk job needs GENESYS_RECORDING_API=conversations: batch downloads belong to the public API",
+        ));
+    }
+    if !wanted.defers {
+        return Err(malformed(
+            "a bulk job needs WORK_QUEUE_URL: its batch download is asked about by deferred messages",
+        ));
+    }
+    if wanted.format != Format::Original && !job.original {
+        let format = wanted.format;
+        return Err(malformed(format!(
+            "a bulk job needs RECORDING_FORMAT=original, which is {format}: a batch download gives recordings as they \
+             were recorded. Set that, or say \"format\": \"original\" in the job; else send jobs of one conversation"
+        )));
+    }
+    Ok(Request::Bulk { job })
 }
 
 fn malformed(message: impl Into<String>) -> Error {
@@ -307,6 +345,8 @@ mod tests {
         Wanted {
             media,
             api: RecordingApi::Conversations,
+            format: Format::Wav,
+            defers: true,
         }
     }
 

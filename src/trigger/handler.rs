@@ -73,7 +73,7 @@ impl Settled {
     }
 
     /// Leaves it to the trigger before there is any result.
-    fn retry(error: Error) -> Self {
+    pub(super) fn retry(error: Error) -> Self {
         Self::Retry {
             results: Vec::new(),
             error,
@@ -274,6 +274,7 @@ impl Handler {
     ) -> Settled {
         let (mut job, event_id) = match request {
             Request::Archive { job, event_id } => (job, event_id),
+            Request::Bulk { job } => return self.bulk(job, actor, deadline).await,
             Request::Nothing { why } => {
                 tracing::info!(why, "event ignored");
                 return Settled::Ignored;
@@ -313,7 +314,7 @@ fn by_conversation(messages: Vec<Message>) -> Vec<Vec<(usize, Message)>> {
     for (index, message) in messages.into_iter().enumerate() {
         let group = match &message.request {
             Ok(Request::Archive { job, .. }) => *group_of.entry(job.conversation).or_insert(groups.len()),
-            Ok(Request::Nothing { .. }) | Err(_) => groups.len(),
+            Ok(Request::Bulk { .. } | Request::Nothing { .. }) | Err(_) => groups.len(),
         };
         if group == groups.len() {
             groups.push(Vec::new());

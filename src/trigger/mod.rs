@@ -1,5 +1,6 @@
 //! The edge: what comes in, what goes back, what is counted.
 
+mod bulk;
 mod dispatch;
 pub mod event;
 pub mod handler;

@@ -34,7 +34,7 @@ pub(super) fn case(body: &str, config: &Config) -> Result<Case, String> {
     };
     let request = renewed(request, code);
     match event::from_body(&request, &Wanted::of(config)) {
-        Ok(Request::Archive { .. }) => Ok(Case {
+        Ok(Request::Archive { .. } | Request::Bulk { .. }) => Ok(Case {
             body: request,
             code: code.map(str::to_owned),
         }),
@@ -51,7 +51,8 @@ fn renewed(request: String, code: Option<&str>) -> String {
         return request;
     };
     let mut changed = false;
-    for field in ["firstSeen", "deferrals", "notBefore"] {
+    // Of a bulk job the batch download, whose results have expired.
+    for field in ["firstSeen", "deferrals", "notBefore", "batch"] {
         changed |= job.remove(field).is_some();
     }
     if code == Some(ErrorKind::AfterCallWorkOpen.code()) {

@@ -46,6 +46,7 @@ fn metadata(stored: &Stored, [conversation, recording]: [&str; 2]) -> Named {
     ]);
     if let Some(then) = &stored.stored_as {
         values.insert("archived-at", then.archived_at.to_string());
+        values.extend(then.lane.iter().map(|lane| ("lane", lane.clone())));
         if !then.multipart {
             values.insert("sha256", stored.sha256.clone());
             values.insert("size-bytes", stored.size_bytes.to_string());
