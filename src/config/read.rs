@@ -178,8 +178,11 @@ impl Env<'_> {
             |service: &str| domain.and_then(|domain| Url::parse(&format!("https://{service}.{domain}")).ok());
         let more = self.optional("GENESYS_MEDIA_HOSTS", MEDIA_HOSTS, hosts::media_hosts);
         let secret_id = self.required("GENESYS_SECRET_ID", "a Secrets Manager name or ARN", secret_name);
-        let bulk = "a Secrets Manager name or ARN, or none: batch downloads use the OAuth client of GENESYS_SECRET_ID";
-        let bulk_secret_id = self.optional("GENESYS_BULK_SECRET_ID", bulk, secret_name);
+        let bulk_secret_id = self.optional(
+            "GENESYS_BULK_SECRET_ID",
+            "a Secrets Manager name or ARN",
+            secret_name,
+        );
         let api_base = api_base.or_else(|| host("api"))?;
         Some(GenesysConfig {
             media_hosts: MediaHosts::new(&api_base, domain, more.unwrap_or_default()),
