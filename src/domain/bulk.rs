@@ -32,7 +32,7 @@ pub struct BulkJob {
     pub requested_by: Option<String>,
     /// The batch download that was submitted for it.
     pub batch: Option<Batch>,
-    /// Number of batch downloads that Genesys gave no answer about.
+    /// Number of batch downloads of which Genesys did not say what came.
     pub deferrals: u32,
     /// Who asked first, as the job says.
     pub origin: Option<Box<Origin>>,

@@ -110,7 +110,8 @@ fn read(answer: &Answer, what: &str) -> Result<Batched, Error> {
 }
 
 impl Batched {
-    /// Returns the recordings that came of an entry, with the times of its conversation. The error says what is missing.
+    /// Returns the recordings that came of an entry, with the times of its conversation. The error says what is
+    /// missing.
     pub fn of(&self, entry: &Entry) -> Result<Vec<Listed>, String> {
         let Some(given) = self.given.get(&entry.conversation) else {
             return Err("has no result".to_owned());

@@ -29,7 +29,7 @@ const MOST_POLLS: u32 = 7;
 /// Messages that one batch download may be worked off in.
 const MOST_MESSAGES: u32 = 2 * MOST_POLLS;
 
-/// Times that a batch download of which Genesys knows nothing is submitted again.
+/// Times that a batch download is submitted again, as Genesys does not say what came of it.
 const MOST_RESUBMISSIONS: u32 = 1;
 
 /// The end of one message of a bulk job, in the making.
@@ -99,44 +99,22 @@ impl Handler {
     /// Asks what came of a batch download, and archives that once there is no more to come.
     async fn poll(&self, running: Running<'_>, batch: &Batch) -> Ending {
         let job = running.job;
-        let batched = match self.archiver().poll(&batch.id, running.deadline).await {
-            Ok(batched) => batched,
-            Err(error) if error.disposition() == Disposition::Retry && !error.is_too_long() => {
-                return Ending::of(Err(error));
-            }
-            Err(error) if job.deferrals < MOST_RESUBMISSIONS && !error.is_too_long() => {
-                let text = error.redacted();
-                tracing::warn!(
-                    batch_id = batch.id,
-                    error = text,
-                    "batch download is submitted again"
-                );
-                let job = BulkJob {
-                    deferrals: job.deferrals + 1,
-                    ..job.clone()
-                };
-                let sent = self.go_on(&job, job.entries.clone(), None, FIRST_POLL).await;
-                return Ending::of(sent);
-            }
-            Err(error) => {
-                let why = format!("cannot be had: {error}");
-                let live = job.entries.iter().map(|entry| (entry, why.clone()));
-                return self.leave(running, &live.collect::<Vec<_>>()).await;
-            }
-        };
         let next = Batch {
             id: batch.id.clone(),
             polls: batch.polls.saturating_add(1),
         };
-        if !batched.complete && next.polls < MOST_POLLS {
+        let again = next.polls < MOST_POLLS;
+        let batched = match self.archiver().poll(&batch.id, running.deadline).await {
+            Ok(batched) => batched,
+            Err(error) => return self.not_told(running, next, error).await,
+        };
+        if !batched.complete && again {
             tracing::info!(
                 batch_id = batch.id,
                 polls = next.polls,
                 "batch download is in progress"
             );
-            let delay = FIRST_POLL.saturating_mul(1 << next.polls).min(LONGEST_POLL);
-            let sent = self.go_on(job, job.entries.clone(), Some(next), delay).await;
-            return Ending::of(sent);
+            return Ending::of(self.poll_later(job, next).await);
         }
         if batched.unreadable > 0 {
             let unreadable = batched.unreadable;
@@ -147,6 +125,31 @@ impl Handler {
             );
         }
         self.work_off(running, &batched, next).await
+    }
+
+    /// Decides what follows where Genesys does not say what came of a batch download: another poll, another batch
+    /// download, or the live lane.
+    async fn not_told(&self, running: Running<'_>, next: Batch, error: Error) -> Ending {
+        let job = running.job;
+        let (batch_id, text) = (&next.id, error.redacted());
+        let passing = error.disposition() == Disposition::Retry && !error.is_too_long();
+        // Sooner than SQS redelivers a message: the URLs of the results expire.
+        if passing && next.polls < MOST_POLLS {
+            tracing::warn!(batch_id, error = text, "batch download is asked about again");
+            return Ending::of(self.poll_later(job, next).await);
+        }
+        if !error.is_too_long() && job.deferrals < MOST_RESUBMISSIONS {
+            tracing::warn!(batch_id, error = text, "batch download is submitted again");
+            let again = BulkJob {
+                deferrals: job.deferrals + 1,
+                ..job.clone()
+            };
+            let entries = again.entries.clone();
+            return Ending::of(self.go_on(&again, entries, None, FIRST_POLL).await);
+        }
+        let why = format!("cannot be had: {error}");
+        let live = job.entries.iter().map(|entry| (entry, why.clone()));
+        self.leave(running, &live.collect::<Vec<_>>()).await
     }
 
     /// Archives the results of a batch download side by side, and sends on what is left when time is up.
@@ -218,6 +221,12 @@ impl Handler {
             ending.sent = ending.sent.and(sent);
         }
         ending
+    }
+
+    /// Sends the job of the next poll.
+    async fn poll_later(&self, job: &BulkJob, next: Batch) -> Result<(), Error> {
+        let delay = FIRST_POLL.saturating_mul(1 << next.polls).min(LONGEST_POLL);
+        self.go_on(job, job.entries.clone(), Some(next), delay).await
     }
 
     /// Sends the job of the next step.

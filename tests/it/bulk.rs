@@ -5,11 +5,11 @@ mod faults;
 
 use recording_archiver::domain::record::State;
 use recording_archiver::sim::genesys::{Conversation, InBatch, Kind, Media, Recording};
-use recording_archiver::sim::wire::Service;
+use recording_archiver::sim::wire::{Fault, Gate, Service};
 use recording_archiver::trigger::handler::Handler;
 use serde_json::{Value, json};
 
-use crate::support::{Bench, SETTLING, invoke, outcomes, sha256, sqs};
+use crate::support::{Bench, PART, SETTLING, invoke, outcomes, sha256, sqs};
 use crate::work::Work;
 
 /// The configuration that batch downloads need.
@@ -112,11 +112,7 @@ async fn a_hundred_calls_are_archived_and_settled_by_five_requests() {
     assert_eq!(invocations, 4, "submitted, found in progress twice, worked off");
     let requests = bench.genesys_requests();
     assert!(requests <= 5, "{requests} requests for 100 recordings");
-    assert_eq!(
-        live_jobs(&bench),
-        [json!(0); 0],
-        "nothing is left to the live lane"
-    );
+    assert!(live_jobs(&bench).is_empty(), "nothing is left to the live lane");
     assert!(bench.exceptions().is_empty());
     for n in 0..100 {
         let record = bench.record(&conversation(n), "-").await.unwrap();
@@ -210,6 +206,7 @@ async fn object_audit_and_call_record_say_by_which_lane_a_recording_came() {
     let told = &call["recordings"][0];
     assert_eq!(told["annotationsMissing"], "not_asked");
     assert_eq!((&told["start"], &told["end"]), (&json!(START), &json!(END)));
+    assert_eq!(bench.genesys_requests(), 4, "nobody asks for details or names");
 }
 
 #[tokio::test]
@@ -331,6 +328,47 @@ async fn a_configuration_that_transcodes_refuses_bulk_jobs_and_says_the_way_out(
     said["format"] = json!("original");
     work_off(&bench, &bench.handler(&[SETTLING]), &said).await;
     assert_archived(&bench, 0, &wav(0)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_more_results_than_configured_are_transferred_at_a_time() {
+    for (bytes, changes) in [
+        (1_000, [("BULK_CONCURRENCY", "2"), ("RECORD_CONCURRENCY", "4")]),
+        // Those of more than a part need more memory.
+        (
+            PART + 1_000,
+            [("BULK_CONCURRENCY", "5"), ("RECORD_CONCURRENCY", "2")],
+        ),
+    ] {
+        let bench = bench(5).await;
+        for n in 0..5 {
+            let call = Recording::audio(recording(n, 0), [Media::generated_wav(bytes, n as u64)]);
+            let known = Conversation::new(conversation(n)).recording(call);
+            bench.world.genesys.add(known);
+        }
+        let handler = bench.handler(&[&[ORIGINAL, SETTLING], &changes[..]].concat());
+        let poll = faults::last_poll(&bench, &handler, bulk(5)).await;
+        let (gate, wire) = (Gate::default(), bench.world.wire.clone());
+        wire.forget();
+        let (operation, short) = if bytes > PART {
+            ("CreateMultipartUpload", false)
+        } else {
+            ("media", true)
+        };
+        let service = if short { Service::Media } else { Service::S3 };
+        wire.disturb_next(service, operation, 9, Fault::Hold(gate.clone()));
+        let run = tokio::spawn(async move { invoke(&handler, poll).await });
+        wire.wait_until(|exchanges| exchanges.iter().filter(|e| e.operation == operation).count() >= 2)
+            .await;
+        let claims = wire.count(Service::DynamoDb, "TransactWriteItems");
+        assert!(claims <= if short { 2 } else { 5 }, "{claims} claims");
+        assert_eq!(wire.count(service, operation), 2);
+        gate.open();
+        run.await.unwrap().unwrap();
+        for n in 0..5 {
+            assert_eq!(state(&bench, n, "-").await, Some(State::Settled), "{n}");
+        }
+    }
 }
 
 #[tokio::test]

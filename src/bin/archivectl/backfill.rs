@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use indicatif::HumanDuration;
 use recording_archiver::domain::days::Age;
 use recording_archiver::ops::backfill::{
-    Counts, Estimate, Figures, Item, Request, Resumed, Source, backfill,
+    Bulk, Counts, Estimate, Figures, Item, Request, Resumed, Source, backfill,
 };
 use recording_archiver::ops::{Error, Kind, Listener, Session, Verdict};
 
@@ -28,6 +28,8 @@ Examples:
   archivectl backfill --from 2026-01-01 --to 2026-01-31 --dry-run
   # the same, sent
   archivectl backfill --from 2026-01-01 --to 2026-01-31
+  # a hundred by one batch download of Genesys, as they were recorded
+  archivectl backfill --from 2026-01-01 --to 2026-01-31 --bulk
   # from a list
   archivectl backfill --ids missing.csv
   # without queue and function
@@ -50,14 +52,21 @@ pub(crate) struct Args {
     /// Archive right here, without queue and function.
     #[arg(long)]
     local: bool,
+    /// By batch downloads of a hundred conversations, as they were recorded; needs RECORDING_FORMAT=original. What a batch
+    /// download does not give is archived one by one, and so are conversations that ended in the last 48 hours.
+    #[arg(long, conflicts_with_all = ["ids", "local"])]
+    bulk: bool,
+    /// With --bulk, where RECORDING_FORMAT is another one: these recordings come as they were recorded.
+    #[arg(long, value_name = "original", value_parser = ["original"], requires = "bulk")]
+    format: Option<String>,
     /// With --local: how many at a time.
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=10), requires = "local")]
     concurrency: u16,
     /// Only say what would be sent, how long it would take and what it would cost.
     #[arg(long)]
     dry_run: bool,
-    /// How many conversations a minute.
-    #[arg(long, value_name = "N", default_value = "50", value_parser = rate)]
+    /// How many conversations a minute. With --bulk 1500, unless it is given: 60 requests to Genesys.
+    #[arg(long, value_name = "N", default_value = "50", default_value_if("bulk", "true", "1500"), value_parser = rate)]
     rate: f64,
     /// The checkpoint file. Default: backfill-FIRST-LAST.checkpoint in this folder, or FILE.checkpoint beside a list.
     #[arg(long, value_name = "FILE")]
@@ -70,6 +79,9 @@ pub(crate) async fn run(args: &Args, session: &Session, out: &Out) -> Result<Ver
     let request = Request {
         source: args.source(session)?,
         local: args.local.then_some(args.concurrency.into()),
+        bulk: args.bulk.then_some(Bulk {
+            original: args.format.is_some(),
+        }),
         dry_run: args.dry_run,
         rate: args.rate,
         checkpoint: args.checkpoint.clone(),
@@ -301,6 +313,14 @@ fn counts(counts: &Counts, done: &str) -> String {
     words.collect::<Vec<_>>().join(", ")
 }
 
+/// Says what becomes of the requests in the bulk lane.
+fn by_bulk(estimate: &Estimate) -> String {
+    estimate.bulk_requests.map_or_else(String::new, |requests| {
+        let requests = words::count(requests);
+        format!(" one by one; {requests} by batch downloads, where these give everything")
+    })
+}
+
 fn estimated(estimate: &Estimate) -> Text {
     let time = HumanDuration(std::time::Duration::from_secs(estimate.seconds));
     let requests = words::count(estimate.genesys_requests);
@@ -309,6 +329,7 @@ fn estimated(estimate: &Estimate) -> Text {
         .add(format!("  {time} to send them, at the rate given"))
         .line()
         .add(format!("  {requests} requests to Genesys"))
+        .add(by_bulk(estimate))
         .line()
         .add(format!("  {:.2} USD to archive them", estimate.usd));
     // A list of ids says nothing about lengths.
@@ -404,6 +425,7 @@ mod tests {
         let dry = Figures {
             dry_run: true,
             estimate: Some(Estimate {
+                bulk_requests: None,
                 jobs: 9_999,
                 bytes: 95_990_400_000,
                 genesys_requests: 29_997,

@@ -60,7 +60,12 @@ impl Backfill<'_> {
             let lasted = conversation.end.map(|end| end.duration_since(conversation.start));
             let seconds = lasted.map_or(0, |lasted| lasted.as_secs().max(0).unsigned_abs());
             let key = key(&job);
-            wanted.push(Candidate { key, job, seconds });
+            wanted.push(Candidate {
+                key,
+                job,
+                seconds,
+                times: [Some(conversation.start), conversation.end],
+            });
         }
         wanted
     }

@@ -84,6 +84,11 @@ impl Backfill<'_> {
         if job.requested_by.is_none() {
             job.requested_by = Some(self.session.requester("backfill", "a list"));
         }
-        Some(Candidate { key, job, seconds: 0 })
+        Some(Candidate {
+            key,
+            job,
+            seconds: 0,
+            times: [None; 2],
+        })
     }
 }

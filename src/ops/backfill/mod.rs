@@ -11,14 +11,16 @@ mod send;
 use std::ops::Sub;
 use std::path::PathBuf;
 
+use jiff::Timestamp;
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
 use super::filter::Filter;
 use super::sink::{Archived, Pace, Sink};
-use super::{Ended, Error, Listener, Session, Verdict};
+use super::{Ended, Error, Kind, Listener, Session, Verdict};
 use crate::aws::ledger::Ledger;
 use crate::domain::days::{Age, Range};
+use crate::domain::format::{Format, RecordingApi};
 use crate::domain::job::Job;
 use checkpoint::{Checkpoint, Totals};
 pub use estimate::Estimate;
@@ -30,12 +32,21 @@ pub struct Request {
     pub source: Source,
     /// Archive on this machine, this many at a time, without queue and function.
     pub local: Option<usize>,
+    /// Send bulk jobs, which archive a hundred conversations by one batch download.
+    pub bulk: Option<Bulk>,
     /// Send nothing.
     pub dry_run: bool,
     /// Conversations a minute.
     pub rate: f64,
     /// The checkpoint file, if not the source's own.
     pub checkpoint: Option<PathBuf>,
+}
+
+/// Bulk jobs, as they are asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bulk {
+    /// The jobs themselves say that recordings come as they were recorded, whatever `RECORDING_FORMAT` says.
+    pub original: bool,
 }
 
 /// The conversations to archive.
@@ -217,6 +228,9 @@ pub async fn backfill(
     request: Request,
     listener: Listener<'_, Item>,
 ) -> Result<Ended<Figures>, Error> {
+    if let Some(bulk) = request.bulk {
+        bulk.fits(session)?;
+    }
     let sink = match (request.dry_run, request.local) {
         (true, _) => None,
         (_, Some(concurrency)) => Some(Sink::local(session, concurrency).await?),
@@ -244,6 +258,7 @@ pub async fn backfill(
         listener,
         ledger: session.ledger(),
         local: request.local.is_some(),
+        bulk: request.bulk,
         by_name: matches!(request.source, Source::List(_)),
         sink,
         sent_before: checkpoint.as_ref().map_or(0, Checkpoint::sent_before),
@@ -268,7 +283,7 @@ pub async fn backfill(
     };
     let estimate = request
         .dry_run
-        .then(|| Estimate::new(&backfill.totals, request.rate));
+        .then(|| Estimate::new(&backfill.totals, request.rate, request.bulk.is_some()));
     Ok(Ended {
         figures: backfill.figures(&end, estimate),
         end,
@@ -291,11 +306,32 @@ impl Request {
             }
         };
         let path = self.checkpoint.clone().or(own)?;
+        let lane = if self.bulk.is_some() { " --bulk" } else { "" };
         let place = match sink {
             Sink::Queue { url, .. } => format!(" to {url}"),
             Sink::Local { .. } => " --local".to_owned(),
         };
-        Some((path, arguments + &place))
+        Some((path, arguments + lane + &place))
+    }
+}
+
+impl Bulk {
+    /// Refuses a configuration for which the function would refuse the jobs.
+    fn fits(self, session: &Session) -> Result<(), Error> {
+        let config = &session.config;
+        if config.genesys.api != RecordingApi::Conversations {
+            let message = "a batch download needs GENESYS_RECORDING_API=conversations";
+            return Err(Error::new(Kind::Configuration, message).remedy("leave --bulk out"));
+        }
+        let format = config.recording.format;
+        if format == Format::Original || self.original {
+            return Ok(());
+        }
+        let message = format!(
+            "a batch download gives recordings as they were recorded, and RECORDING_FORMAT is {format}"
+        );
+        Err(Error::new(Kind::Configuration, message)
+            .remedy("set RECORDING_FORMAT=original, give --format original, or leave --bulk out"))
     }
 }
 
@@ -316,6 +352,8 @@ struct Candidate {
     key: String,
     job: Job,
     seconds: u64,
+    /// When the conversation began and ended, as far as that is known.
+    times: [Option<Timestamp>; 2],
 }
 
 struct Backfill<'a> {
@@ -324,6 +362,7 @@ struct Backfill<'a> {
     ledger: Ledger,
     /// Archive on this machine, also in a dry run.
     local: bool,
+    bulk: Option<Bulk>,
     /// A list names the conversations.
     by_name: bool,
     /// None in a dry run.

@@ -5,11 +5,12 @@ use futures_util::{StreamExt as _, TryStreamExt as _};
 use super::done::{Proof, concerns, is_archived};
 use super::{Backfill, Candidate, Item, LeftOut, Refused};
 use crate::aws::ledger::Ledger;
+use crate::domain::bulk::{BulkJob, Entry, MOST_ENTRIES};
 use crate::domain::job::Job;
 use crate::domain::record::Record;
 use crate::ops::custody::Held;
 use crate::ops::finding::Code;
-use crate::ops::sink::{BATCH, Done};
+use crate::ops::sink::{BATCH, Done, Sink};
 use crate::ops::{Error, custody};
 
 /// Number of conversations that the tables are asked about at a time.
@@ -107,7 +108,7 @@ impl Backfill<'_> {
             let (count, left) = match fate {
                 Fate::Due => {
                     self.batch.push(candidate);
-                    if self.batch.len() == BATCH {
+                    if self.batch.len() == self.most() {
                         self.flush().await?;
                     }
                     continue;
@@ -139,11 +140,8 @@ impl Backfill<'_> {
         if let Some(checkpoint) = &mut self.checkpoint {
             checkpoint.sending(keys.clone())?;
         }
-        let jobs: Vec<_> = batch.iter().map(|candidate| candidate.job.clone()).collect();
         // Not interrupted once begun: only the answer says which jobs arrived.
-        let listener = self.listener;
-        let report = |archived| listener.item(Item::Archived(archived));
-        let ends = sink.take(&jobs, self.session, &report).await?;
+        let ends = self.hand_in(sink, &batch).await?;
         if let Some(checkpoint) = &mut self.checkpoint {
             let arrived = keys
                 .into_iter()
@@ -165,6 +163,39 @@ impl Backfill<'_> {
         }
         // Jobs that Ctrl-C interrupted are left to the next run.
         if all { Ok(()) } else { self.session.go_on() }
+    }
+
+    /// Returns how many jobs are sent at once.
+    fn most(&self) -> usize {
+        match self.bulk {
+            Some(_) => MOST_ENTRIES,
+            None => BATCH,
+        }
+    }
+
+    /// Gives a batch to the sink: as jobs of their own, or all in a bulk job. Returns the end of each.
+    async fn hand_in(&self, sink: &Sink, batch: &[Candidate]) -> Result<Vec<Done>, Error> {
+        let Some(bulk) = self.bulk else {
+            let jobs: Vec<_> = batch.iter().map(|candidate| candidate.job.clone()).collect();
+            let listener = self.listener;
+            let report = |archived| listener.item(Item::Archived(archived));
+            return sink.take(&jobs, self.session, &report).await;
+        };
+        let entries = batch.iter().map(|candidate| Entry {
+            conversation: candidate.job.conversation,
+            recording: candidate.job.recording,
+            start: candidate.times[0],
+            end: candidate.times[1],
+        });
+        let job = BulkJob {
+            entries: entries.collect(),
+            original: bulk.original,
+            requested_by: batch.first().and_then(|first| first.job.requested_by.clone()),
+            batch: None,
+            deferrals: 0,
+            origin: None,
+        };
+        Ok(vec![sink.take_bulk(&job).await?; batch.len()])
     }
 
     fn count_sent(&mut self, candidate: &Candidate) {

@@ -296,6 +296,7 @@ mod tests {
     fn compared_with(then: Option<Kept>, kept: Kept, now: &str, named: &[&str]) -> (Vec<Code>, usize) {
         let at = moment("2026-01-01T00:00:00Z");
         let stored = stored(then.map(|kept| StoredAs {
+            lane: None,
             archived_at: at,
             multipart: true,
             kept,

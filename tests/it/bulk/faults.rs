@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use recording_archiver::domain::record::State;
 use recording_archiver::sim::genesys::{Conversation, FileState, InBatch, Mishap, Recording};
-use recording_archiver::sim::wire::{Exchange, Fault, Gate, Service};
+use recording_archiver::sim::wire::Exchange;
 use serde_json::{Value, json};
 
 use super::*;
@@ -109,7 +109,7 @@ async fn a_message_that_comes_twice_archives_nothing_twice() {
         let actions = bench.actions(&conversation(n), "-").await;
         assert_eq!(actions, ["conversation.listed", "conversation.settled"]);
     }
-    assert_eq!(live_jobs(&bench), [json!(0); 0]);
+    assert!(live_jobs(&bench).is_empty());
     assert_eq!(bench.world.webhook.deliveries().len(), 3);
 }
 
@@ -158,7 +158,7 @@ async fn at_the_deadline_what_is_left_goes_on_in_a_message_of_its_own() {
     let (next, delay) = bulk_jobs(&bench).pop().unwrap();
     assert_eq!(next["bulk"], json!([entry(3)]));
     assert_eq!((&next["batch"]["polls"], delay), (&json!(1), 0));
-    assert_eq!(live_jobs(&bench), [json!(0); 0]);
+    assert!(live_jobs(&bench).is_empty());
     for n in [0, 1, 2, 4] {
         assert_eq!(state(&bench, n, "-").await, Some(State::Settled), "{n}");
     }
@@ -224,7 +224,7 @@ async fn a_batch_of_another_client_is_submitted_again_by_the_client_for_batches(
         assert_archived(&bench, n, &wav(n)).await;
         assert_eq!(state(&bench, n, "-").await, Some(State::Settled));
     }
-    assert_eq!(live_jobs(&bench), [json!(0); 0]);
+    assert!(live_jobs(&bench).is_empty());
 }
 
 #[tokio::test]
@@ -243,6 +243,23 @@ async fn a_batch_that_genesys_lost_twice_is_left_to_the_live_lane() {
     assert_archived(&bench, 0, &wav(0)).await;
     let record = bench.record(&conversation(0), "-").await.unwrap();
     assert_eq!(record.settled_by.as_deref(), Some("details"));
+}
+
+#[tokio::test]
+async fn a_poll_that_fails_in_passing_is_repeated_by_a_message() {
+    let bench = bench(1).await;
+    let handler = handler(&bench);
+    let wire = &bench.world.wire;
+    let unavailable = recording_archiver::sim::genesys::failure(503, "service.unavailable");
+    let poll = last_poll(&bench, &handler, bulk(1)).await;
+    wire.disturb_next(Service::Genesys, "batch-job", 3, unavailable);
+    let answer = invoke(&handler, sqs([poll.to_string()])).await.unwrap();
+    assert_eq!(answer, json!({"batchItemFailures": []}));
+    let (next, delay) = bulk_jobs(&bench).pop().unwrap();
+    assert_eq!((&next["batch"]["polls"], delay), (&json!(1), 60));
+    invoke(&handler, next).await.unwrap();
+    assert_archived(&bench, 0, &wav(0)).await;
+    assert!(live_jobs(&bench).is_empty());
 }
 
 #[tokio::test]

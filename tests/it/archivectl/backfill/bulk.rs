@@ -1,0 +1,114 @@
+//! `archivectl backfill --bulk`: a hundred conversations in a message, archived by one batch download.
+
+use recording_archiver::domain::record::State;
+
+use super::*;
+use crate::support::SETTLING;
+use crate::work::Work;
+
+/// Returns the recording of a conversation.
+fn recording(number: usize) -> String {
+    format!("e0000000-0000-4000-8000-{number:012x}")
+}
+
+/// Runs it over the days, with these arguments as well.
+async fn backfill_bulk(bench: &Bench, arguments: &[&str]) -> Ran {
+    let folder = Folder::new();
+    let mut command = command(bench, &["backfill", "--bulk", "--json"]);
+    let command = command.args(DAYS).args(arguments).current_dir(folder.path());
+    end(command.spawn().unwrap()).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_conversations_of_some_days_are_archived_by_one_batch_download() {
+    let bench = three_days().await;
+    let due = [0x11, 0x12, 0x13, 0x14, 0x18];
+    for number in due {
+        bench.world.genesys.conversation(&id(number), |conversation| {
+            let recording = Recording::audio(recording(number), [call()]);
+            conversation.recordings.push(recording);
+        });
+    }
+    let ran = backfill_bulk(&bench, &["--format", "original"]).await;
+    assert_eq!(ran.code(), Some(0), "{ran:?}");
+    assert_eq!(ran.summary()["sent"], 5);
+    let jobs: Vec<_> = bench.deferred().into_iter().map(|(job, _)| job).collect();
+    let entries: Vec<_> = jobs
+        .iter()
+        .flat_map(|job| job["bulk"].as_array().unwrap())
+        .collect();
+    assert_eq!(entries.len(), 5);
+    let first = json!({"conversationId": id(0x11), "conversationStart": "2026-01-05T08:00:00Z",
+        "conversationEnd": "2026-01-05T08:05:00Z"});
+    assert_eq!(entries[0], &first);
+    let requester = jobs[0]["requestedBy"].as_str().unwrap();
+    assert!(
+        requester.starts_with("archivectl backfill of 2026-01-05"),
+        "{requester}"
+    );
+    bench.world.wire.forget();
+    let handler = bench.handler(&[SETTLING]);
+    Work::of(&bench).run_dry(&handler).await;
+    for number in due {
+        let archived = bench.record(&id(number), &recording(number)).await.unwrap();
+        assert_eq!(archived.state, State::Notified);
+        assert_eq!(archived.format, "original", "though the function's format is wav");
+        let whole = bench.record(&id(number), "-").await.unwrap();
+        assert_eq!(whole.settled_by.as_deref(), Some("bulk"));
+    }
+    assert_eq!(
+        bench.genesys_requests(),
+        4 * jobs.len(),
+        "nothing but batch downloads"
+    );
+    let mut again = command(
+        &bench,
+        &[
+            "backfill",
+            "--bulk",
+            "--format",
+            "original",
+            "--dry-run",
+            "--json",
+        ],
+    );
+    let again = again.args(DAYS).env("SETTLE_SECONDS", "900").spawn().unwrap();
+    assert_eq!(end(again).await.summary()["sent"], 0, "nothing is left to do");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_configuration_that_transcodes_is_refused_before_anything_is_sent() {
+    let bench = three_days().await;
+    let ran = backfill_bulk(&bench, &[]).await;
+    assert_eq!(ran.code(), Some(2), "{ran:?}");
+    for way_out in [
+        "RECORDING_FORMAT=original",
+        "--format original",
+        "RECORDING_FORMAT is wav",
+    ] {
+        assert!(ran.stderr.contains(way_out), "{way_out}: {}", ran.stderr);
+    }
+    assert!(bench.deferred().is_empty());
+    for arguments in [&["--local"][..], &["--format", "wav"]] {
+        assert_eq!(backfill_bulk(&bench, arguments).await.code(), Some(2));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_dry_run_shows_the_requests_of_both_lanes() {
+    let bench = three_days().await;
+    let ran = backfill_bulk(&bench, &["--format", "original", "--dry-run"]).await;
+    let estimate = &ran.summary()["estimate"];
+    assert_eq!(
+        (&estimate["genesysRequests"], &estimate["bulkRequests"]),
+        (&json!(21), &json!(4))
+    );
+    let mut dry = command(
+        &bench,
+        &["backfill", "--bulk", "--format", "original", "--dry-run"],
+    );
+    let ran = end(dry.args(DAYS).spawn().unwrap()).await;
+    let expected = "21 requests to Genesys one by one; 4 by batch downloads";
+    assert!(ran.stdout.contains(expected), "{}", ran.stdout);
+    assert!(bench.deferred().is_empty());
+}
