@@ -52,8 +52,8 @@ pub(crate) struct Args {
     /// Archive right here, without queue and function.
     #[arg(long)]
     local: bool,
-    /// By batch downloads of a hundred conversations, as they were recorded; needs RECORDING_FORMAT=original. What a batch
-    /// download does not give is archived one by one, and so are conversations that ended in the last 48 hours.
+    /// By batch downloads of a hundred conversations, as they were recorded; needs RECORDING_FORMAT=original. What a
+    /// batch download does not give is archived one by one, and so are conversations that ended in the last 48 hours.
     #[arg(long, conflicts_with_all = ["ids", "local"])]
     bulk: bool,
     /// With --bulk, where RECORDING_FORMAT is another one: these recordings come as they were recorded.
