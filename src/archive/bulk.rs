@@ -5,6 +5,7 @@
 
 use tokio::sync::SemaphorePermit;
 
+use super::endings::log_end;
 use super::{Archiver, AtHand, Run};
 use crate::clock::Deadline;
 use crate::domain::bulk::Entry;
@@ -132,10 +133,12 @@ impl Bulked {
     }
 }
 
-/// Says that the live lane has to archive what a batch download did not give.
+/// Says, also in the log, that the live lane has to archive what a batch download did not give.
 pub(crate) fn left_to_live(target: RecordingRef, why: &str) -> Error {
     let message = format!("{target} {why}: the live lane takes it from the batch download");
-    Error::new(ErrorKind::NotReady { after: None }, message)
+    let error = Error::new(ErrorKind::NotReady { after: None }, message);
+    log_end(target, Outcome::Deferred, &error);
+    error
 }
 
 /// Turns an error about bytes that a batch download gave into a passing one, where only Genesys can tell whether it is

@@ -48,8 +48,13 @@ async fn every_entry_ends_archived_or_as_a_named_case() {
     assert_eq!(state(&bench, 4, "-").await, Some(State::Unrecorded));
     let settled = bench.record(&conversation(1), "-").await.unwrap();
     assert_eq!(settled.settled_by.as_deref(), Some("details"), "by looks");
-    let messages = format!("{:?}", bench.deferred());
-    assert!(!messages.contains("Signature") && !messages.contains("anna@caller"));
+    let told = format!(
+        "{:?} {:?} {:?}",
+        bench.deferred(),
+        bench.exceptions(),
+        bench.lines.lock()
+    );
+    assert!(!told.contains("Signature") && !told.contains("anna@caller"));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
