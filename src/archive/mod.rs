@@ -220,7 +220,8 @@ impl Archiver {
             segment: run.job.segment,
         };
         let span = tracing::error_span!("recording", recording_id = target.recording_key());
-        self.attempt(run, target, listed).instrument(span).await
+        // Boxed, as the whole data path is in this one future, and the lanes and looks lead to it in several ways.
+        Box::pin(self.attempt(run, target, listed)).instrument(span).await
     }
 
     /// Claims one recording and sees it through: stored, then notified.

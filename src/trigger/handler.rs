@@ -274,7 +274,7 @@ impl Handler {
     ) -> Settled {
         let (mut job, event_id) = match request {
             Request::Archive { job, event_id } => (job, event_id),
-            Request::Bulk { job } => return self.bulk(job, actor, deadline).await,
+            Request::Bulk { job } => return Box::pin(self.bulk(job, actor, deadline)).await,
             Request::Nothing { why } => {
                 tracing::info!(why, "event ignored");
                 return Settled::Ignored;
