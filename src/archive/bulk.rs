@@ -9,6 +9,8 @@ use super::endings::log_end;
 use super::{Archiver, AtHand, Run};
 use crate::clock::Deadline;
 use crate::domain::bulk::Entry;
+use crate::domain::call::Told;
+use crate::domain::format::MediaKind;
 use crate::domain::outcome::{Outcome, RecordingResult};
 use crate::domain::recording::RecordingRef;
 use crate::error::{Error, ErrorKind};
@@ -47,7 +49,7 @@ impl Archiver {
             Ok(recordings) => recordings,
             Err(why) => return Bulked::live(target, Vec::new(), left_to_live(target, &why)),
         };
-        let told = recordings.iter().map(Listed::told).collect();
+        let told: Vec<Told> = recordings.iter().map(Listed::told).collect();
         let listing = Listing {
             recordings,
             unreadable: None,
@@ -73,6 +75,13 @@ impl Archiver {
         let Some(end) = end else {
             return Bulked::done(results);
         };
+        let lacks = |kind: &&MediaKind| {
+            self.wants(**kind) && told.iter().all(|one: &Told| one.media != kind.as_str())
+        };
+        if let Some(kind) = entry.kinds.iter().find(lacks) {
+            let why = format!("lacks a recording of the kind {kind}, which was started");
+            return Bulked::live(target, results, left_to_live(target, &why));
+        }
         if batched.unreadable > 0 {
             let why = "may have one of the unreadable results";
             return Bulked::live(target, results, left_to_live(target, why));

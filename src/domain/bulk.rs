@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::audit::Origin;
-use super::format::Format;
+use super::format::{Format, MediaKind};
 use super::job::{Job, LONGEST_REQUESTER, is_plain};
 use super::recording::{ConversationId, RecordingId};
 use crate::error::{Error, ErrorKind};
@@ -49,6 +49,8 @@ pub struct Entry {
     pub start: Option<Timestamp>,
     /// When the conversation ended.
     pub end: Option<Timestamp>,
+    /// The kinds of recordings that were started, as far as the sender knows.
+    pub kinds: Vec<MediaKind>,
 }
 
 /// A batch download at Genesys.
@@ -90,6 +92,8 @@ struct WireEntry {
     conversation_start: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     conversation_end: Option<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    kinds: Vec<String>,
 }
 
 impl BulkJob {
@@ -193,6 +197,7 @@ impl WireEntry {
             recording_id: entry.recording.map(|id| id.to_string()),
             conversation_start: entry.start.map(|time| time.to_string()),
             conversation_end: entry.end.map(|time| time.to_string()),
+            kinds: entry.kinds.iter().map(ToString::to_string).collect(),
         }
     }
 
@@ -207,6 +212,13 @@ impl WireEntry {
                 )
             })
         };
+        let kind = |text: &String| {
+            MediaKind::parse(text).ok_or_else(|| {
+                let (found, accepted) = (crate::redact::quote(text), "audio, screen, chat, email, message");
+                format!("entry {place} has the kind {found}; accepted: {accepted}")
+            })
+        };
+        let kinds = self.kinds.iter().map(kind).collect::<Result<_, _>>()?;
         let conversation = ConversationId::parse(&self.conversation_id);
         let recording = self.recording_id.map(|id| RecordingId::parse(&id)).transpose();
         let (start, end) = (
@@ -222,6 +234,7 @@ impl WireEntry {
             recording: recording.map_err(|error| format!("entry {place} has a recordingId that {error}"))?,
             start,
             end,
+            kinds,
         })
     }
 }
@@ -270,7 +283,7 @@ mod tests {
         let job = json!({
             "bulk": [
                 {"conversationId": ONE, "recordingId": RECORDING, "conversationStart": "2026-01-15T10:14:20Z",
-                 "conversationEnd": "2026-01-15T10:20:30Z"},
+                 "conversationEnd": "2026-01-15T10:20:30Z", "kinds": ["audio", "screen"]},
                 {"conversationId": ONE.replace('1', "2")},
             ],
             "format": "original", "requestedBy": "anna@example.com", "batch": {"id": "b-1", "polls": 2}, "deferrals": 1,
@@ -335,6 +348,10 @@ mod tests {
             &json!({"bulk": [{"conversationId": ONE, "conversationStart": "2026-01-15T10:20:31Z",
                              "conversationEnd": "2026-01-15T10:20:30Z"}]}),
             &["ends before it starts"],
+        );
+        refused(
+            &json!({"bulk": [{"conversationId": ONE, "kinds": ["voice"]}]}),
+            &["\"voice\"", "audio, screen"],
         );
         let whole = json!([{"conversationId": ONE}]);
         refused(&json!({"bulk": whole, "format": "wav"}), &["\"wav\"", "original"]);

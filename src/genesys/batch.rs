@@ -250,6 +250,7 @@ mod tests {
             recording: recording.map(|id| RecordingId::parse(id).unwrap()),
             start: None,
             end: None,
+            kinds: Vec::new(),
         }
     }
 

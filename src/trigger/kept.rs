@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use crate::domain::audit::Source;
 use crate::domain::bulk::is_batch_id;
-use crate::domain::format::Format;
+use crate::domain::format::{Format, MediaKind};
 use crate::domain::job::is_plain;
 use crate::error::Error;
 
@@ -87,6 +87,7 @@ const BULK: &[(&str, Shape)] = &[
             ("recordingId", Shape::Value(is_id)),
             ("conversationStart", Shape::Value(is_time)),
             ("conversationEnd", Shape::Value(is_time)),
+            ("kinds", Shape::Value(is_kinds)),
         ]),
     ),
     ("format", Shape::Value(is_format)),
@@ -222,6 +223,13 @@ fn is_media_type(value: &Value) -> bool {
 
 fn is_format(value: &Value) -> bool {
     holds(value, |text| Format::parse(text).is_some())
+}
+
+fn is_kinds(value: &Value) -> bool {
+    let known = |kind: &Value| holds(kind, |text| MediaKind::parse(text).is_some());
+    value
+        .as_array()
+        .is_some_and(|kinds| kinds.len() <= MediaKind::ALL.len() && kinds.iter().all(known))
 }
 
 fn is_batch(value: &Value) -> bool {

@@ -89,6 +89,7 @@ impl Backfill<'_> {
             job,
             seconds: 0,
             times: [None; 2],
+            kinds: Vec::new(),
         })
     }
 }

@@ -20,7 +20,7 @@ use super::sink::{Archived, Pace, Sink};
 use super::{Ended, Error, Kind, Listener, Session, Verdict};
 use crate::aws::ledger::Ledger;
 use crate::domain::days::{Age, Range};
-use crate::domain::format::{Format, RecordingApi};
+use crate::domain::format::{Format, MediaKind, RecordingApi};
 use crate::domain::job::Job;
 use checkpoint::{Checkpoint, Totals};
 pub use estimate::Estimate;
@@ -354,6 +354,8 @@ struct Candidate {
     seconds: u64,
     /// When the conversation began and ended, as far as that is known.
     times: [Option<Timestamp>; 2],
+    /// The kinds of recordings that were started in it.
+    kinds: Vec<MediaKind>,
 }
 
 struct Backfill<'a> {

@@ -186,6 +186,7 @@ impl Backfill<'_> {
             recording: candidate.job.recording,
             start: candidate.times[0],
             end: candidate.times[1],
+            kinds: candidate.kinds.clone(),
         });
         let job = BulkJob {
             entries: entries.collect(),

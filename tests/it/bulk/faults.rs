@@ -268,6 +268,23 @@ async fn a_poll_that_fails_in_passing_is_repeated_by_a_message() {
 }
 
 #[tokio::test]
+async fn a_kind_that_was_started_and_is_missing_is_looked_for_by_the_live_lane() {
+    let bench = bench(1).await;
+    let screen = Recording::screen(recording(0, 1), wav(1));
+    let genesys = &bench.world.genesys;
+    genesys.conversation(&conversation(0), |known| known.recordings.push(screen));
+    genesys.treat_in_batches(recording(0, 1), InBatch::LeftOut);
+    let mut job = bulk(1);
+    job["bulk"][0]["kinds"] = json!(["audio", "screen"]);
+    let media = ("RECORDING_MEDIA", "audio,screen");
+    work_off(&bench, &bench.handler(&[ORIGINAL, SETTLING, media]), &job).await;
+    assert_archived(&bench, 0, &wav(0)).await;
+    assert_eq!(state(&bench, 0, &recording(0, 1)).await, Some(State::Notified));
+    let whole = bench.record(&conversation(0), "-").await.unwrap();
+    assert_eq!(whole.settled_by.as_deref(), Some("details"));
+}
+
+#[tokio::test]
 async fn a_client_that_may_not_submit_leaves_all_to_the_live_lane() {
     let bench = bench(2).await;
     let refused = recording_archiver::sim::genesys::failure(403, "missing.permissions");

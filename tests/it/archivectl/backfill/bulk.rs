@@ -39,7 +39,7 @@ async fn the_conversations_of_some_days_are_archived_by_one_batch_download() {
         .collect();
     assert_eq!(entries.len(), 5);
     let first = json!({"conversationId": id(0x11), "conversationStart": "2026-01-05T08:00:00Z",
-        "conversationEnd": "2026-01-05T08:05:00Z"});
+        "conversationEnd": "2026-01-05T08:05:00Z", "kinds": ["audio"]});
     assert_eq!(entries[0], &first);
     let requester = jobs[0]["requestedBy"].as_str().unwrap();
     assert!(
