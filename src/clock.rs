@@ -75,6 +75,15 @@ impl Deadline {
         }
     }
 
+    /// Returns this deadline, or one that ends work `time` from now if that is earlier.
+    #[must_use]
+    pub fn within(&self, time: Duration) -> Self {
+        Self {
+            end: self.end.min(Instant::now() + time + self.margin),
+            ..self.clone()
+        }
+    }
+
     /// Returns the time until the sandbox may be frozen or killed, for which a lease is taken.
     pub fn remaining(&self) -> Duration {
         self.end.saturating_duration_since(Instant::now())
@@ -142,6 +151,20 @@ mod tests {
         assert_eq!(deadline.remaining(), Duration::from_secs(10));
         deadline.answer_due().await;
         assert_eq!(deadline.remaining(), Duration::from_secs(5));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_part_of_the_work_may_have_to_end_earlier_and_never_ends_later() {
+        let stop = Stop::default();
+        let deadline = Deadline::new(Duration::from_secs(900), &stop);
+        let part = deadline.within(Duration::from_secs(60));
+        assert_eq!(part.working_time(), Duration::from_secs(60));
+        assert_eq!(
+            deadline.within(Duration::from_secs(3_600)).working_time(),
+            deadline.working_time()
+        );
+        stop.pull();
+        assert_eq!(part.working_time(), Duration::ZERO);
     }
 
     #[tokio::test(start_paused = true)]

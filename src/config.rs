@@ -5,6 +5,7 @@
 mod hosts;
 mod read;
 mod sealing;
+mod stating;
 
 use std::fmt;
 use std::num::NonZeroUsize;
@@ -20,6 +21,7 @@ use crate::retry::RetryPolicy;
 
 pub use hosts::{MediaHosts, is_local, is_public};
 pub use sealing::{SEALING_VARIABLES, SealingConfig};
+pub use stating::{STATING_VARIABLES, StatingConfig};
 
 /// Every environment variable the function itself reads; the AWS SDK reads its own besides.
 pub const VARIABLES: [&str; 38] = [

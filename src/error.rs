@@ -42,6 +42,8 @@ pub enum ErrorKind {
     ForeignObject,
     /// Still deferred after more deferrals than any time limit allows.
     DeferralsExhausted,
+    /// The message of the job lies among the dead letters, and nobody sent it again for a week.
+    DeadLetter,
     /// Archived, but the webhook's receiver never accepted the notification.
     WebhookUndeliverable,
     /// Archived, but no key can sign the notification, which must be signed.
@@ -102,6 +104,7 @@ impl ErrorKind {
             | Self::HashMismatch
             | Self::ForeignObject
             | Self::DeferralsExhausted
+            | Self::DeadLetter
             | Self::WebhookUndeliverable
             | Self::WebhookUnsignable
             | Self::Expired
@@ -122,7 +125,7 @@ impl ErrorKind {
     }
 
     /// Every kind, without the values that some carry.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 25] = [
         Self::MalformedJob,
         Self::Forbidden,
         Self::UnknownConversation,
@@ -134,6 +137,7 @@ impl ErrorKind {
         Self::HashMismatch,
         Self::ForeignObject,
         Self::DeferralsExhausted,
+        Self::DeadLetter,
         Self::WebhookUndeliverable,
         Self::WebhookUnsignable,
         Self::Expired,
@@ -165,6 +169,7 @@ impl ErrorKind {
             Self::HashMismatch => "hash_mismatch",
             Self::ForeignObject => "foreign_object",
             Self::DeferralsExhausted => "deferrals_exhausted",
+            Self::DeadLetter => "dead_letter",
             Self::WebhookUndeliverable => "webhook_undeliverable",
             Self::WebhookUnsignable => "webhook_unsignable",
             Self::Expired => "expired",

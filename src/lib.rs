@@ -13,13 +13,14 @@
 //!
 //! | layer | modules | what they are |
 //! | --- | --- | --- |
-//! | 6 | main, bin/archivectl, bin/chaos, bin/local, bin/recording-sealer | the edges: arguments, terminals, pages |
+//! | 6 | main, bin/archivectl, bin/chaos, bin/local | the edges: arguments, terminals, pages |
+//! | 6 | bin/recording-sealer, bin/recording-statement | functions of their own |
 //! | 5 | ops | what operators ask for, as values and events |
 //! | 4 | trigger | payloads in, answers out, metrics |
-//! | 3 | archive, sealer | the use cases: to archive a recording, to seal an event |
+//! | 3 | archive, custody, sealer, statement | the use cases; what both tables hold of a conversation |
 //! | 2 | aws, catalog, genesys, seal, webhook | one outside system each; where calls are found; the transparency log |
 //! | 1 | config, http, retry | the environment as values; what HTTP clients share |
-//! | 0 | clock, domain, error, redact, telemetry | values, and what every layer needs |
+//! | 0 | clock, domain, error, html, redact, telemetry | values, and what every layer needs |
 //! | 0 | sim | beside the rest: imports only itself, so that a mistake made twice cannot cancel itself out |
 
 pub mod archive;
@@ -27,9 +28,11 @@ pub mod aws;
 pub mod catalog;
 pub mod clock;
 pub mod config;
+pub mod custody;
 pub mod domain;
 pub mod error;
 pub mod genesys;
+pub mod html;
 mod http;
 #[cfg(feature = "cli")]
 pub mod ops;
@@ -39,6 +42,7 @@ pub mod seal;
 pub mod sealer;
 #[cfg(feature = "sim")]
 pub mod sim;
+pub mod statement;
 pub mod telemetry;
 pub mod trigger;
 pub mod webhook;

@@ -218,7 +218,7 @@ impl<'a> Attempt<'a> {
         if error.kind() != ErrorKind::LeaseLost {
             let entry = self
                 .entry(action, state.unwrap_or(record.state))
-                .with_error(&error.to_string());
+                .with_failure(&error);
             // A key that still cannot sign is one event, however many jobs meet it.
             let known = error.kind() == ErrorKind::WebhookUnsignable
                 && record.webhook_error.as_deref() == entry.error();

@@ -3,6 +3,8 @@
 //! The ledger names the object before it appears, so that a run which dies in between is followed by one that adopts
 //! it. Only then the audit says `call.described`, and the conversation is settled.
 
+use std::ops::ControlFlow;
+
 use uuid::Uuid;
 
 use super::settling::BULK;
@@ -73,24 +75,42 @@ impl Archiver {
     /// Stores the call record of a conversation, unless the last one says as much. Returns the conversation's record as
     /// it is then; `None` if there is none.
     pub(super) async fn describe(&self, run: Run<'_>, draft: Draft) -> Result<Option<Box<Record>>, Error> {
-        let reading = self.ledger.records(run.job.conversation);
-        let records = run.deadline.in_time(reading).await?;
-        let Some(whole) = records.iter().find(|record| record.recording_id == "-") else {
-            return Ok(None);
-        };
-        let whole = Box::new(whole.clone());
-        let number = u32::try_from(whole.files.len()).unwrap_or(u32::MAX) + 1;
-        let call = draft.call.with_recordings(number, &records, &draft.told);
-        if whole.is_erased() || !adds(&call, &whole) {
-            return Ok(Some(whole));
+        loop {
+            let reading = self.ledger.records(run.job.conversation);
+            let records = run.deadline.in_time(reading).await?;
+            let Some(whole) = records.iter().find(|record| record.recording_id == "-") else {
+                return Ok(None);
+            };
+            let whole = Box::new(whole.clone());
+            let number = u32::try_from(whole.files.len()).unwrap_or(u32::MAX) + 1;
+            let call = draft.call.clone();
+            let call = call.with_recordings(number, &records, &draft.told);
+            if whole.is_erased() || !adds(&call, &whole) {
+                return Ok(Some(whole));
+            }
+            if let ControlFlow::Break(whole) = self.describe_as(run, call, whole).await? {
+                return Ok(Some(whole));
+            }
         }
+    }
+
+    /// Stores this call record, or adopts what an earlier attempt stored under its key. Goes on where that one says
+    /// less: what it lacks stands in the next.
+    async fn describe_as(
+        &self,
+        run: Run<'_>,
+        call: CallRecord,
+        whole: Box<Record>,
+    ) -> Result<ControlFlow<Box<Record>>, Error> {
+        let number = call.number;
+        let ours = (archived(&call), has(&call));
         let object = self.call_object(run, &call, &whole)?;
         let file = object.file(FORMAT);
         let writer = run.writer(run.conversation());
         let entry = AuditEvent::new(Action::CallDescribed, whole.state, FORMAT).with("number", number);
         let whole = self.ledger.describing(writer, whole, &file, &entry).await?;
         if whole.is_erased() {
-            return Ok(Some(whole));
+            return Ok(ControlFlow::Break(whole));
         }
         let file = self.publish_call(run, &object, file).await?;
         let call = self.as_stored(run, call, &file).await?;
@@ -99,12 +119,16 @@ impl Archiver {
             catalog.put(&call, earlier.as_slice(), run.deadline).await?;
         }
         let entry = entry.with_file(&file).with_stored_as(&file);
-        let by = has(&call);
-        let recordings = archived(&call);
+        let (recordings, by) = (archived(&call), has(&call));
+        let complete = (&recordings, by) == (&ours.0, ours.1);
         let described = Described { file, recordings, by };
         let record = self.ledger.described(writer, whole, &described, &entry).await?;
         tracing::info!(number, "described a call");
-        Ok(Some(record))
+        Ok(if complete {
+            ControlFlow::Break(record)
+        } else {
+            ControlFlow::Continue(())
+        })
     }
 
     /// Returns the object of a call record. One of the same bytes that an earlier attempt named is written as that

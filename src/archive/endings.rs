@@ -11,7 +11,7 @@ use crate::domain::audit::AuditEvent;
 use crate::domain::format::{MediaKind, RecordingApi};
 use crate::domain::job::{Job, LOOKS};
 use crate::domain::outcome::{Consequence, Outcome, RecordingResult, Timings, consequence};
-use crate::domain::record::Record;
+use crate::domain::record::{Record, State};
 use crate::domain::recording::{ConversationId, RecordingRef};
 use crate::error::{Disposition, Error, ErrorKind};
 use crate::genesys::Conversation;
@@ -80,7 +80,7 @@ impl Archiver {
                 sent,
                 found,
             };
-            let entry = self.entry(run.job, action, state).with_error(&error.to_string());
+            let entry = self.entry(run.job, action, state).with_failure(&error);
             (note, entry)
         });
         Ending {
@@ -89,6 +89,32 @@ impl Archiver {
             error,
             note,
             next,
+        }
+    }
+
+    /// Records that nobody works on the run's job any more, as the end of a run that claimed nothing: of its recording,
+    /// else of its conversation as a whole. Where a run got farther, or was at it within a day, that stays; and what a
+    /// conversation as a whole came to, its recordings say if the ledger knows any.
+    pub async fn give_up(&self, run: Run<'_>, error: Error) -> Result<(), Error> {
+        let records = self.ledger.records(run.job.conversation).await?;
+        let target = RecordingRef {
+            recording: run.job.recording,
+            segment: run.job.segment,
+            ..run.conversation()
+        };
+        let key = target.recording_key();
+        let known = records.iter().find(|record| record.recording_id == key);
+        let is_left = match known {
+            Some(record) => is_abandoned(record, self.clock.now()),
+            None => target.recording.is_some() || records.is_empty(),
+        };
+        if !is_left {
+            return Ok(());
+        }
+        let result = self.conclude_unclaimed(run, target, error).await;
+        match result.error {
+            Some(error) if result.outcome == Outcome::Retry => Err(error),
+            _ => Ok(()),
         }
     }
 
@@ -199,6 +225,26 @@ impl Archiver {
         let error = Error::new(ErrorKind::HashMismatch, message);
         log_end(result.target, Outcome::Failed, &error);
         result.but(Outcome::Failed, error)
+    }
+}
+
+/// Deferred jobs and looks write to their record more often: a look is never more than 6 hours away.
+const ABANDONED: SignedDuration = SignedDuration::from_hours(24);
+
+/// Returns whether a run left its work undone, and no other one is at it.
+fn is_abandoned(record: &Record, now: Timestamp) -> bool {
+    match record.state {
+        State::Claimed | State::Storing | State::Deferred | State::Settling => {
+            now.duration_since(record.updated_at) > ABANDONED
+        }
+        State::Archived
+        | State::Notified
+        | State::Skipped
+        | State::Failed
+        | State::Expired
+        | State::Settled
+        | State::Unrecorded
+        | State::Erased => false,
     }
 }
 

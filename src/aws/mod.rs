@@ -1,6 +1,7 @@
 //! AWS: the archive in S3, ledger and audit in DynamoDB, queues in SQS, the secret in Secrets Manager.
 
 pub mod audit;
+pub mod dead_letters;
 mod failure;
 #[cfg(feature = "cli")]
 pub mod functions;

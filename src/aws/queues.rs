@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use aws_sdk_sqs::Client;
+use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -127,6 +128,24 @@ impl Queues {
         Ok(())
     }
 
+    /// Puts jobs on the work queue, in batches, and fails unless it takes each. Without a work queue, sends nothing.
+    pub async fn send_all(&self, jobs: &[Job]) -> Result<(), Error> {
+        let Some(url) = &self.config.work else {
+            return Ok(());
+        };
+        for jobs in jobs.chunks(BATCH) {
+            let bodies: Vec<_> = jobs.iter().map(|job| job.to_json().to_string()).collect();
+            let sent = send_batch(&self.client, url, bodies.iter().map(String::as_str)).await?;
+            if sent.deliveries.contains(&Delivery::Refused) {
+                let why = sent.refusal.unwrap_or_default();
+                return Err(Error::transient(format!(
+                    "the work queue (WORK_QUEUE_URL) refused a job: {why}"
+                )));
+            }
+        }
+        Ok(())
+    }
+
     /// Hands a case over to people.
     pub async fn hand_over(&self, exception: &Exception<'_>) -> Result<(), Error> {
         let Some(url) = &self.config.exceptions else {
@@ -143,6 +162,61 @@ impl Queues {
             .map_err(|error| failed("sending to the exception queue (EXCEPTION_QUEUE_URL)", error))?;
         Ok(())
     }
+}
+
+/// The queue's answer to one message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Delivery {
+    /// The queue has it.
+    Accepted,
+    /// The queue does not have it.
+    Refused,
+}
+
+/// The queue's answer to a batch.
+#[derive(Debug)]
+pub struct Sent {
+    /// The answer to each message.
+    pub deliveries: Vec<Delivery>,
+    /// The reason given for the first message that it refused.
+    pub refusal: Option<String>,
+}
+
+/// Largest batch of messages that SQS takes.
+pub const BATCH: usize = 10;
+
+/// Sends up to [`BATCH`] messages, once.
+pub async fn send_batch<'b>(
+    client: &Client,
+    url: &str,
+    bodies: impl Iterator<Item = &'b str>,
+) -> Result<Sent, Error> {
+    let entry = |(at, body): (usize, &str)| {
+        SendMessageBatchRequestEntry::builder()
+            .id(at.to_string())
+            .message_body(body)
+            .build()
+    };
+    let entries = bodies.enumerate().map(entry).collect::<Result<Vec<_>, _>>();
+    let entries = entries.map_err(|error| Error::transient("building messages").caused_by(error))?;
+    let mut deliveries = vec![Delivery::Refused; entries.len()];
+    let answer = client
+        .send_message_batch()
+        .queue_url(url)
+        .set_entries(Some(entries))
+        .send()
+        .await
+        .map_err(|error| failed(&format!("sending to the work queue {url}"), error))?;
+    for sent in answer.successful() {
+        let at: Option<usize> = sent.id().parse().ok();
+        if let Some(delivery) = at.and_then(|at| deliveries.get_mut(at)) {
+            *delivery = Delivery::Accepted;
+        }
+    }
+    let refused = answer.failed().first();
+    let refusal =
+        refused.map(|refused| format!("{} {}", refused.code(), refused.message().unwrap_or_default()));
+    Ok(Sent { deliveries, refusal })
 }
 
 /// Returns the delay of the `deferrals`-th deferral: 30 s, 60 s, ... up to 900 s.
@@ -234,8 +308,9 @@ fn reason(kind: ErrorKind) -> &'static str {
             "The recording is archived, but the webhook's receiver never accepted its notification. Fix the receiver, then replay the job."
         }
         ErrorKind::Expired => "The recording is gone at Genesys under its retention policy.",
-        // Never handed over: these are deferred, retried or skipped.
-        ErrorKind::FilteredOut
+        // Never handed over: these are deferred, retried or skipped, or a message lies in a queue already.
+        ErrorKind::DeadLetter
+        | ErrorKind::FilteredOut
         | ErrorKind::NotReady { .. }
         | ErrorKind::WebhookDown
         | ErrorKind::Busy { .. }

@@ -90,7 +90,7 @@ impl Named {
 }
 
 /// Values of a list that each item carries.
-const MOST_CARRIED: usize = 40;
+pub const MOST_CARRIED: usize = 40;
 /// Items by value that a call has. Beyond it, its further recordings are found by the hour alone, and by the call's id
 /// beside those that are found.
 const MOST_ITEMS: usize = 10_000;
@@ -147,6 +147,18 @@ pub(super) fn partition(facet: Facet, value: &str, start: Timestamp) -> String {
         Facet::Hour => format!("{facet}#{}", start.strftime("%Y-%m-%dT%H")),
         _ => format!("{facet}#{value}#{}", start.strftime("%Y-%m")),
     }
+}
+
+#[cfg(feature = "cli")]
+/// Checks whether a text is a mark after which a search can go on: the sort key of an item.
+pub fn is_mark(text: &str) -> bool {
+    use crate::domain::recording::ConversationId;
+
+    let mut parts = text.splitn(3, '#');
+    let mut part = || parts.next().unwrap_or_default();
+    let (at, conversation, recording) = (part(), part(), part());
+    let spelled = at.parse().is_ok_and(|parsed| moment(parsed) == at);
+    spelled && ConversationId::parse(conversation).is_ok() && !recording.is_empty()
 }
 
 /// Returns how sort keys spell a moment.

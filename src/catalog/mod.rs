@@ -24,9 +24,9 @@ use crate::domain::call::CallRecord;
 use crate::error::Error;
 use crate::retry::{Retry, RetryPolicy};
 
+pub use entry::{Entry, MOST_CARRIED, Named};
 #[cfg(feature = "cli")]
-pub use entry::id;
-pub use entry::{Entry, Named};
+pub use entry::{id, is_mark};
 #[cfg(feature = "cli")]
 pub use search::{Answer, Filter, Items, Wanted};
 

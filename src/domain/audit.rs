@@ -18,11 +18,12 @@ use serde_json::{Map, Value};
 
 use super::recording::ArchivedFile;
 use super::state::State;
+use crate::error::Error;
 
 pub use actor::{Actor, Origin, Source};
 pub use apart::{Apart, Subject};
 pub use chain::{Chain, ChainBreak, Shard, verify};
-pub use history::{Stored, TimeFault, announces, archived_at, is_ahead, state, stored, time_fault};
+pub use history::{Stored, TimeFault, announces, archived_at, is_ahead, is_live, state, stored, time_fault};
 
 /// The kind of an event: the attribute `action`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,11 +59,13 @@ pub enum Action {
     ObjectErased,
     /// Somebody is about to read a recording, or asks S3 to restore it. Written before its first byte is read.
     RecordingAccessed,
+    /// A completeness statement lies in the bucket.
+    StatementIssued,
 }
 
 impl Action {
     /// All of them: what reading knows.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::DownloadInitiated,
         Self::DownloadCompleted,
         Self::DownloadFailed,
@@ -78,6 +81,7 @@ impl Action {
         Self::CallDescribed,
         Self::ObjectErased,
         Self::RecordingAccessed,
+        Self::StatementIssued,
     ];
 
     /// Returns the value of the attribute `action`.
@@ -98,6 +102,7 @@ impl Action {
             Self::CallDescribed => "call.described",
             Self::ObjectErased => "object.erased",
             Self::RecordingAccessed => "recording.accessed",
+            Self::StatementIssued => "statement.issued",
         }
     }
 
@@ -187,6 +192,13 @@ impl AuditEvent {
             .into_iter()
             .filter_map(|name| Some((name, other.get(name)?.clone())))
             .fold(self, |event, (name, value)| event.with(name, value))
+    }
+
+    /// Adds why it did not succeed: the code, and a text without addresses of people.
+    #[must_use]
+    pub fn with_failure(self, error: &Error) -> Self {
+        self.with("code", error.kind().code())
+            .with_error(&error.to_string())
     }
 
     /// Adds why it did not succeed, without addresses of people.

@@ -68,7 +68,16 @@ pub struct RecordingResult {
     pub timings: Timings,
     /// Its deferred job is sent already.
     pub sent: bool,
+    /// An end event asked for it first, whoever works on it now: what the service levels count.
+    pub live: bool,
 }
+
+/// The first service level: how long after the end of its conversation a recording that an end event asked for is
+/// archived at the latest.
+pub const AN_HOUR: Duration = Duration::from_secs(3_600);
+
+/// The second service level: see [`AN_HOUR`].
+pub const A_DAY: Duration = Duration::from_secs(24 * 3_600);
 
 /// The times that archiving took in a run, for capacity planning.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -91,6 +100,7 @@ impl RecordingResult {
             error: None,
             timings,
             sent: false,
+            live: false,
         }
     }
 
@@ -112,6 +122,7 @@ impl RecordingResult {
             error: Some(error),
             timings: Timings::default(),
             sent: false,
+            live: false,
         }
     }
 }

@@ -22,7 +22,8 @@ fn parse_uuid(text: &str) -> Result<Uuid, NotAnId> {
 }
 
 /// A Genesys conversation id ("interaction id" in the older wording).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct ConversationId(Uuid);
 
 impl ConversationId {

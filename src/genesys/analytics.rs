@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use jiff::civil::Date;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::api::Api;
@@ -61,6 +61,8 @@ pub struct Day<'a> {
     pages: Pages,
     /// Pages may overlap.
     seen: HashSet<ConversationId>,
+    /// The conversations of the last page.
+    last: Vec<ConversationId>,
 }
 
 /// A day whose first page can be asked for.
@@ -70,11 +72,23 @@ pub struct Prepared {
     pages: Pages,
 }
 
-#[derive(Debug)]
+/// The page of a day that is asked for next.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 enum Pages {
     Query { page: u32 },
     Job { id: String, cursor: Option<String> },
     End,
+}
+
+/// A place in a day's list, from which another process can go on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Position {
+    date: Date,
+    pages: Pages,
+    /// The conversations of the last page: the next one may overlap with it.
+    last: Vec<ConversationId>,
 }
 
 impl Analytics {
@@ -134,6 +148,18 @@ impl Analytics {
             date: prepared.date,
             pages: prepared.pages,
             seen: HashSet::new(),
+            last: Vec::new(),
+        }
+    }
+
+    /// Opens a day where another process left it. Genesys keeps the results of a job for an unknown time.
+    pub fn resume(&self, position: Position) -> Day<'_> {
+        Day {
+            analytics: self,
+            date: position.date,
+            pages: position.pages,
+            seen: position.last.iter().copied().collect(),
+            last: position.last,
         }
     }
 
@@ -188,6 +214,26 @@ impl Analytics {
 }
 
 impl Day<'_> {
+    /// Returns the place behind the pages that were returned.
+    pub fn position(&self) -> Position {
+        Position {
+            date: self.date,
+            pages: self.pages.clone(),
+            last: self.last.clone(),
+        }
+    }
+
+    /// Returns whether the list is that of a job, whose data is complete for the day.
+    pub fn is_of_job(&self) -> bool {
+        !matches!(self.pages, Pages::Query { .. })
+    }
+
+    /// Forgets all pages but the last one: a day of any size takes the same memory. Pages that overlap follow one
+    /// another.
+    pub fn forget(&mut self) {
+        self.seen = self.last.iter().copied().collect();
+    }
+
     /// Returns the next page; `None` after the last one. A page may be empty.
     pub async fn next_page(&mut self, deadline: &Deadline) -> Result<Option<Page>, Error> {
         let what = format!("the conversations of {}", self.date);
@@ -224,12 +270,14 @@ impl Day<'_> {
         };
         self.pages = next;
         let mut page = Page::default();
+        self.last.clear();
         for entry in entries {
             match details::conversation(entry) {
                 None => page.unreadable += 1,
                 Some(conversation) => {
                     // A job lists by activity: a conversation that began on another day belongs to that one.
                     let begun = day_of(conversation.start);
+                    self.last.push(conversation.id);
                     if begun == self.date && self.seen.insert(conversation.id) {
                         page.conversations.push(conversation);
                     }

@@ -178,6 +178,7 @@ fn notes(recording: &Recording) -> Map<String, Value> {
             &recording.original_recording_start_time,
         ),
         ("startTime", &recording.start_time),
+        ("endTime", &recording.end_time),
         ("mediaSubtype", &recording.media_subtype),
         ("sessionId", &recording.session_id),
     ]

@@ -196,6 +196,36 @@ impl MediaClient {
         }
     }
 
+    /// Reads a document of at most `longest` bytes from a signed URL, which hosts of media serve.
+    pub(super) async fn document(
+        &self,
+        signed: &SignedUrl,
+        longest: usize,
+        deadline: &Deadline,
+    ) -> Result<Vec<u8>, Error> {
+        let url = self.checked(signed)?;
+        let mut retry = Retry::new(self.policy, deadline);
+        loop {
+            let asking = async {
+                let response = self.http.get(url.clone()).send().await;
+                let response = response.map_err(|error| {
+                    Error::transient("asking the media host failed").caused_by(error.without_url())
+                })?;
+                if !response.status().is_success() {
+                    return Err(refusal(response.status()));
+                }
+                let read = http::read_within(response, longest).await;
+                read.map_err(|error| Error::transient("the document broke off").caused_by(error))
+            };
+            let error = match timeout(self.idle, asking).await {
+                Ok(Ok(body)) => return Ok(body),
+                Ok(Err(error)) => error,
+                Err(_) => Error::transient("the media host gave no answer"),
+            };
+            retry.wait(error, None).await?;
+        }
+    }
+
     /// Returns the URL, if its host may serve media and it can be sent byte for byte as it was signed.
     fn checked(&self, signed: &SignedUrl) -> Result<Url, Error> {
         let signed = signed.expose();

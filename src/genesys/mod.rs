@@ -4,7 +4,6 @@
 //! values of `listing`; `media` fetches what those name. Facts about the public one come from the official SDKs;
 //! whatever they leave open is taken either way.
 
-#[cfg(feature = "cli")]
 pub mod analytics;
 mod api;
 mod auth;
@@ -19,6 +18,7 @@ mod names;
 mod orphans;
 #[cfg(feature = "cli")]
 mod probe;
+pub mod survey;
 
 use std::sync::{Arc, Once};
 
@@ -39,6 +39,7 @@ pub use batch::Batched;
 pub use details::{Conversation, Details, Told};
 pub use listing::{Availability, Listed, Listing, Opened, Opening, Source};
 pub use media::Media;
+pub use orphans::Named as OrphanRecording;
 #[cfg(feature = "cli")]
 pub use probe::{Limit, Topic};
 

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::{Ended, Error, Kind, Listener, Session, Verdict};
-use crate::catalog::{self, Catalog, Entry, Filter, Named, Wanted};
+use crate::catalog::{self, Catalog, Entry, Filter, MOST_CARRIED, Named, Wanted};
 use crate::domain::call::Facet;
 use crate::domain::days::Range;
 use crate::domain::number::{Country, NotANumber, Number};
@@ -62,6 +62,15 @@ pub struct Hit {
     pub wrapups: Vec<Party>,
     /// Divisions that it belongs to.
     pub divisions: Vec<Party>,
+    /// A list of [`MOST_CARRIED`] is cut: the call record has the rest.
+    pub cut: bool,
+}
+
+impl Hit {
+    /// Returns whether the call has more of a kind than this list of it names.
+    pub fn goes_on(&self, list: &[Party]) -> bool {
+        self.cut && list.len() == MOST_CARRIED
+    }
 }
 
 /// An id, and its name at the time of the call; where Genesys gave none then, another name of the id.
@@ -252,6 +261,7 @@ impl Directory<'_> {
             recording_id: entry.recording_id,
             direction: entry.direction,
             media: entry.media,
+            cut: entry.cut,
         })
     }
 }

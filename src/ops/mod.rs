@@ -10,14 +10,12 @@ pub mod backfill;
 pub mod catalog;
 mod clock;
 mod credentials;
-pub mod custody;
 pub mod doctor;
 pub mod erase;
 mod error;
 pub mod files;
 pub mod filter;
 pub mod find;
-pub mod finding;
 pub mod get;
 mod indexed;
 mod listing;
@@ -31,9 +29,12 @@ mod session;
 pub mod sink;
 pub mod span;
 mod stack;
+pub mod statement;
 pub mod verify;
 
 use std::fmt;
+
+pub use crate::custody::{self, finding};
 
 pub use error::{Error, Kind};
 pub use session::{Interrupt, Session};

@@ -99,8 +99,12 @@ struct State {
 }
 
 impl State {
+    /// Notes what is known now; that the bytes were others once is not taken back.
     fn set(&self, check: Check) {
-        *self.check.lock().unwrap_or_else(PoisonError::into_inner) = check;
+        let mut known = self.check.lock().unwrap_or_else(PoisonError::into_inner);
+        if !matches!(*known, Check::Differs(_)) {
+            *known = check;
+        }
     }
 
     fn get(&self) -> Check {

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use aws_sdk_sqs::Client;
-use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
 use futures_util::StreamExt as _;
 use serde::Serialize;
 use tokio::time::Instant;
@@ -11,14 +10,11 @@ use tokio::time::Instant;
 use super::error::{Error, Kind};
 use super::{Session, clock};
 use crate::archive::{Archiver, Run};
-use crate::aws::failed;
+pub(super) use crate::aws::queues::{BATCH, Delivery, send_batch};
 use crate::domain::audit::Actor;
 use crate::domain::bulk::BulkJob;
 use crate::domain::job::Job;
 use crate::domain::outcome::{Outcome, RecordingResult};
-
-/// Largest batch of messages that SQS takes.
-pub(super) const BATCH: usize = 10;
 
 /// Longest run, as in Lambda.
 const RUN: Duration = Duration::from_secs(900);
@@ -89,15 +85,6 @@ impl Done {
             Delivery::Refused => Self::Refused,
         }
     }
-}
-
-/// The queue's answer to one message.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Delivery {
-    /// The queue has it.
-    Accepted,
-    /// The queue does not have it.
-    Refused,
 }
 
 /// A sink of jobs.
@@ -208,47 +195,6 @@ async fn send(client: &Client, url: &str, bodies: &[String]) -> Result<Vec<Deliv
         }
         Some(_) | None => Ok(deliveries),
     }
-}
-
-/// The queue's answer to a batch.
-pub(super) struct Sent {
-    /// The answer to each message.
-    pub(super) deliveries: Vec<Delivery>,
-    /// The reason given for the first message that it refused.
-    refusal: Option<String>,
-}
-
-/// Sends up to [`BATCH`] messages, once.
-pub(super) async fn send_batch<'b>(
-    client: &Client,
-    url: &str,
-    bodies: impl Iterator<Item = &'b str>,
-) -> Result<Sent, Error> {
-    let entry = |(at, body): (usize, &str)| {
-        SendMessageBatchRequestEntry::builder()
-            .id(at.to_string())
-            .message_body(body)
-            .build()
-    };
-    let entries = bodies.enumerate().map(entry).collect::<Result<Vec<_>, _>>()?;
-    let mut deliveries = vec![Delivery::Refused; entries.len()];
-    let answer = client
-        .send_message_batch()
-        .queue_url(url)
-        .set_entries(Some(entries))
-        .send()
-        .await
-        .map_err(|error| failed(&format!("sending to the work queue {url}"), error))?;
-    for sent in answer.successful() {
-        let at: Option<usize> = sent.id().parse().ok();
-        if let Some(delivery) = at.and_then(|at| deliveries.get_mut(at)) {
-            *delivery = Delivery::Accepted;
-        }
-    }
-    let refused = answer.failed().first();
-    let refusal =
-        refused.map(|refused| format!("{} {}", refused.code(), refused.message().unwrap_or_default()));
-    Ok(Sent { deliveries, refusal })
 }
 
 /// Archives one conversation and reports each of its recordings.

@@ -21,7 +21,7 @@ use serde_json::json;
 pub use names::{
     ACCOUNT_ID as ACCOUNT, AUDIT_TABLE, BUCKET, CATALOG_KEY, CATALOG_SECRET, CATALOG_TABLE,
     DEAD_LETTER_QUEUE, EXCEPTION_QUEUE, LEDGER_TABLE, ROLE_ID, SEAL_BUCKET, SEAL_KEY, SEAL_ORIGIN, SEALER,
-    SECRET, WEBHOOK_SECRET, WORK_QUEUE,
+    SECRET, STATEMENT_QUEUE, WEBHOOK_SECRET, WORK_QUEUE,
 };
 pub use site::{Ports, Site};
 
@@ -43,6 +43,8 @@ pub struct World {
     pub work_queue: String,
     /// URL of the exception queue.
     pub exception_queue: String,
+    /// URL of the queue of the completeness statement.
+    pub statement_queue: String,
     /// URL of the work queue's dead-letter queue.
     pub dead_letter_queue: String,
     site: Site,
@@ -84,6 +86,7 @@ impl World {
             .create_queue_with_dead_letters(WORK_QUEUE, DEAD_LETTER_QUEUE, MOST_RECEPTIONS)
             .await?;
         let exception_queue = aws.create_queue(EXCEPTION_QUEUE).await?;
+        let statement_queue = aws.create_queue(STATEMENT_QUEUE).await?;
         wire.forget();
         site.ports = Ports {
             genesys: port_of(&genesys.base_url()),
@@ -98,6 +101,7 @@ impl World {
             webhook,
             work_queue,
             exception_queue,
+            statement_queue,
             dead_letter_queue,
             site,
         })

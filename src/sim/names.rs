@@ -37,6 +37,8 @@ pub const SECRET: &str = "genesys/archiver";
 pub const WORK_QUEUE: &str = "recording-work";
 /// Name of the queue for what needs a person.
 pub const EXCEPTION_QUEUE: &str = "recording-exceptions";
+/// Name of the queue of the completeness statement.
+pub const STATEMENT_QUEUE: &str = "recording-statement";
 /// Name of the queue for what was received too often.
 pub const DEAD_LETTER_QUEUE: &str = "recording-dead-letters";
 /// Key of the webhook's signature.

@@ -109,6 +109,7 @@ impl Site {
             ("WEBHOOK_URL", format!("{}/hook", self.url(self.ports.webhook))),
             ("WORK_QUEUE_URL", self.queue_url(names::WORK_QUEUE)),
             ("EXCEPTION_QUEUE_URL", self.queue_url(names::EXCEPTION_QUEUE)),
+            ("STATEMENT_QUEUE_URL", self.queue_url(names::STATEMENT_QUEUE)),
         ])
     }
 

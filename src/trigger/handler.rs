@@ -21,6 +21,7 @@ use crate::aws::queues::{Handover, Queues};
 use crate::clock::{Clock, Deadline, Stop};
 use crate::config::Config;
 use crate::domain::audit::{Actor, Source};
+use crate::domain::job::Job;
 use crate::domain::outcome::{Outcome, RecordingResult};
 use crate::error::{Error, ErrorKind};
 use crate::genesys::Details;
@@ -70,6 +71,17 @@ impl Settled {
             Ok(()) => Self::Done(results),
             Err(error) => Self::Retry { results, error },
         }
+    }
+
+    /// Returns it with results that count for the service levels if an end event asked for them first.
+    fn asked_by(mut self, job: &Job) -> Self {
+        let event = job.origin.as_ref().and_then(|origin| origin.event_id.as_ref());
+        if let Self::Done(results) | Self::Retry { results, .. } = &mut self {
+            results
+                .iter_mut()
+                .for_each(|result| result.live = event.is_some());
+        }
+        self
     }
 
     /// Leaves it to the trigger before there is any result.
@@ -299,11 +311,11 @@ impl Handler {
         }
         let run = Run::new(&mut job, &actor, deadline, now);
         if self.archiver.settles(run.job) {
-            return self.look(run, details).await;
+            return self.look(run, details).await.asked_by(run.job);
         }
         let mut results = self.archiver.archive(run).await;
         let sent = self.dispatch(run.job, run.actor, &mut results).await;
-        Settled::of(results, sent)
+        Settled::of(results, sent).asked_by(run.job)
     }
 }
 

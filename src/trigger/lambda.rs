@@ -15,6 +15,9 @@ use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
 use serde_json::Value;
 use tokio::runtime::Builder;
 
+/// The binary.
+const NAME: &str = "recording-archiver";
+
 /// Lambda gives one virtual CPU for each 1,769 MB:
 /// <https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html>.
 const MEMORY_PER_CPU_MB: usize = 1_769;
@@ -41,7 +44,7 @@ pub fn main() -> ExitCode {
     };
     match runtime.enable_all().build() {
         Ok(runtime) => runtime.block_on(run()),
-        Err(error) => cannot_start(&error),
+        Err(error) => cannot_start(NAME, &error),
     }
 }
 
@@ -49,14 +52,14 @@ pub fn main() -> ExitCode {
 pub async fn run() -> ExitCode {
     let config = match Config::from_lookup(|name| std::env::var(name).ok()) {
         Ok(config) => config,
-        Err(error) => return cannot_start(&error),
+        Err(error) => return cannot_start(NAME, &error),
     };
     telemetry::init(&config.log_level);
     let clients = Clients::new(&aws::sdk_config().load().await, &config);
     let lines = Lines::stdout();
     let handler = match Handler::connect(config, &clients, Clock::default(), lines) {
         Ok(handler) => handler,
-        Err(error) => return cannot_start(&error),
+        Err(error) => return cannot_start(NAME, &error),
     };
     let process = Process {
         handler: Arc::new(handler),
@@ -81,8 +84,8 @@ struct Process {
 impl Process {
     async fn answer(&self, event: LambdaEvent<Value>) -> Result<Value, Diagnostic> {
         self.invocations.fetch_add(1, Ordering::Relaxed);
-        let remaining = remaining(event.context.deadline(), self.began, SystemTime::now());
-        answer(self.handler.clone(), event, remaining).await
+        let invocation = invocation(&event, self.began);
+        answer(self.handler.clone(), event.payload, invocation).await
     }
 
     /// Reports that the Runtime API does not answer: Lambda's never goes away, an emulator's does.
@@ -90,11 +93,9 @@ impl Process {
         let api = std::env::var("AWS_LAMBDA_RUNTIME_API").unwrap_or_default();
         let error = with_causes(error);
         match self.invocations.load(Ordering::Relaxed) {
-            0 => eprintln!(
-                "recording-archiver cannot start: the Lambda Runtime API at {api} does not answer ({error})"
-            ),
+            0 => eprintln!("{NAME} cannot start: the Lambda Runtime API at {api} does not answer ({error})"),
             count => eprintln!(
-                "recording-archiver ends: the Lambda Runtime API at {api} went away ({error}). Invocations answered, the \
+                "{NAME} ends: the Lambda Runtime API at {api} went away ({error}). Invocations answered, the \
                  last one perhaps without being heard: {count}. What is archived stays, and an event may be sent again"
             ),
         }
@@ -105,7 +106,7 @@ impl Process {
 /// Returns how much time an invocation has. An emulator may give no deadline of its own: cargo-lambda's names 600,000
 /// ms after 1970. A deadline that this process cannot have seen, as it passed longer ago than any invocation lasts,
 /// counts as "not given".
-pub(super) fn remaining(deadline: SystemTime, began: SystemTime, now: SystemTime) -> Duration {
+fn remaining(deadline: SystemTime, began: SystemTime, now: SystemTime) -> Duration {
     if deadline + LONGEST_INVOCATION < began {
         return LONGEST_INVOCATION;
     }
@@ -113,31 +114,58 @@ pub(super) fn remaining(deadline: SystemTime, began: SystemTime, now: SystemTime
 }
 
 /// Returns an error and what caused it, in one line.
-pub(super) fn with_causes(error: &dyn std::error::Error) -> String {
+fn with_causes(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(error.source(), |cause| cause.source());
     causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
 
-async fn answer(
-    handler: Arc<Handler>,
-    event: LambdaEvent<Value>,
-    remaining: Duration,
-) -> Result<Value, Diagnostic> {
-    let invocation = Invocation {
-        remaining,
-        request_id: event.context.request_id,
-        function_version: event.context.env_config.version.clone(),
+/// Serves the invocations of a function that waits most of the time, until the Runtime API ends. `name` is its
+/// binary's.
+pub(super) async fn serve<H: Future<Output = Result<Value, Error>>>(
+    name: &str,
+    handle: impl Fn(Value, Invocation) -> H,
+) -> ExitCode {
+    let began = SystemTime::now();
+    let answer = |event: LambdaEvent<Value>| {
+        let invocation = invocation(&event, began);
+        let handling = handle(event.payload, invocation);
+        async { handling.await.map_err(diagnostic) }
     };
+    match lambda_runtime::run(service_fn(answer)).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let error = with_causes(&*error);
+            eprintln!("{name} ends: the Lambda Runtime API does not answer ({error})");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Returns the runtime's facts about an invocation, in a process that began then.
+fn invocation(event: &LambdaEvent<Value>, began: SystemTime) -> Invocation {
+    Invocation {
+        remaining: remaining(event.context.deadline(), began, SystemTime::now()),
+        request_id: event.context.request_id.clone(),
+        function_version: event.context.env_config.version.clone(),
+    }
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "what map_err gives")]
+fn diagnostic(error: Error) -> Diagnostic {
+    Diagnostic {
+        error_type: error.kind().code().to_owned(),
+        error_message: error.redacted(),
+    }
+}
+
+async fn answer(handler: Arc<Handler>, payload: Value, invocation: Invocation) -> Result<Value, Diagnostic> {
     // As a task: the future that `main` blocks on runs beside the runtime's threads, and every chunk would change
     // threads.
-    let handling = tokio::spawn(async move { handler.handle(event.payload, &invocation).await });
+    let handling = tokio::spawn(async move { handler.handle(payload, &invocation).await });
     let handled = handling.await.unwrap_or_else(|panic| {
         Err(Error::new(ErrorKind::Panic, "handling the event panicked").caused_by(panic))
     });
-    handled.map_err(|error| Diagnostic {
-        error_type: error.kind().code().to_owned(),
-        error_message: error.redacted(),
-    })
+    handled.map_err(diagnostic)
 }
 
 /// Pulls the stop on SIGTERM. Lambda sends that only to functions with an extension, so the runtime crate registers
@@ -161,8 +189,8 @@ async fn stop_on_sigterm(handler: &Handler) {
 }
 
 /// Prints one message to stderr, which Lambda logs. The exit code fails the deployment's first invocation.
-fn cannot_start(error: &dyn std::error::Error) -> ExitCode {
-    eprintln!("recording-archiver cannot start: {error}");
+pub(super) fn cannot_start(name: &str, error: &dyn std::error::Error) -> ExitCode {
+    eprintln!("{name} cannot start: {error}");
     ExitCode::FAILURE
 }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
-use crate::domain::outcome::{Outcome, RecordingResult};
+use crate::domain::outcome::{A_DAY, AN_HOUR, Outcome, RecordingResult};
 use crate::telemetry::Counters;
 
 const NAMESPACE: &str = "RecordingArchiver";
@@ -23,7 +23,12 @@ enum Metric {
     DownloadLatency,
     ArchiveLatency,
     ArchiveAge,
+    LiveAge,
     // Of the invocation, without a dimension.
+    RecordingsArchived,
+    LiveRecordings,
+    LiveWithinHour,
+    LiveWithinDay,
     GenesysRequests,
     GenesysThrottled,
     WebhookFailures,
@@ -35,6 +40,12 @@ enum Metric {
     LeavesSealed,
     CheckpointsSigned,
     AuditTampering,
+    // Of the completeness statement.
+    StatementsIssued,
+    StatementGaps,
+    DaysWithoutArchive,
+    DeletionsAhead,
+    OldDeadLetters,
 }
 
 impl Metric {
@@ -46,6 +57,11 @@ impl Metric {
             Self::DownloadLatency => "DownloadLatency",
             Self::ArchiveLatency => "ArchiveLatency",
             Self::ArchiveAge => "ArchiveAge",
+            Self::LiveAge => "LiveAge",
+            Self::RecordingsArchived => "RecordingsArchived",
+            Self::LiveRecordings => "LiveRecordings",
+            Self::LiveWithinHour => "LiveWithinHour",
+            Self::LiveWithinDay => "LiveWithinDay",
             Self::GenesysRequests => "GenesysRequests",
             Self::GenesysThrottled => "GenesysThrottled",
             Self::WebhookFailures => "WebhookFailures",
@@ -56,6 +72,11 @@ impl Metric {
             Self::LeavesSealed => "LeavesSealed",
             Self::CheckpointsSigned => "CheckpointsSigned",
             Self::AuditTampering => "AuditTampering",
+            Self::StatementsIssued => "StatementsIssued",
+            Self::StatementGaps => "StatementGaps",
+            Self::DaysWithoutArchive => "DaysWithoutArchive",
+            Self::DeletionsAhead => "DeletionsAhead",
+            Self::OldDeadLetters => "OldDeadLetters",
         }
     }
 
@@ -64,8 +85,12 @@ impl Metric {
         match self {
             Self::BytesArchived => "Bytes",
             Self::DownloadLatency | Self::ArchiveLatency => "Milliseconds",
-            Self::ArchiveAge => "Seconds",
+            Self::ArchiveAge | Self::LiveAge => "Seconds",
             Self::Recordings
+            | Self::RecordingsArchived
+            | Self::LiveRecordings
+            | Self::LiveWithinHour
+            | Self::LiveWithinDay
             | Self::GenesysRequests
             | Self::GenesysThrottled
             | Self::WebhookFailures
@@ -75,7 +100,12 @@ impl Metric {
             | Self::BatchItemFailures
             | Self::LeavesSealed
             | Self::CheckpointsSigned
-            | Self::AuditTampering => "Count",
+            | Self::AuditTampering
+            | Self::StatementsIssued
+            | Self::StatementGaps
+            | Self::DaysWithoutArchive
+            | Self::DeletionsAhead
+            | Self::OldDeadLetters => "Count",
         }
     }
 }
@@ -88,10 +118,36 @@ const MOST_VALUES: usize = 100;
 pub struct Tally {
     outcomes: BTreeMap<Outcome, Vec<Figure>>,
     deferrals: u64,
+    archived: u64,
+    served: Served,
     /// Events that asked for nothing.
     pub ignored: u64,
     /// Messages that SQS is to redeliver.
     pub item_failures: u64,
+}
+
+/// What became of recordings that an end event asked for, once nothing more follows by itself.
+#[derive(Debug, Default)]
+struct Served {
+    ended: u64,
+    within_hour: u64,
+    within_day: u64,
+}
+
+impl Served {
+    /// Counts a result. One that was archived by an earlier run was counted by that run.
+    fn count(&mut self, result: &RecordingResult) {
+        let age = match result.outcome {
+            Outcome::Failed | Outcome::Expired => None,
+            _ => match result.timings.age {
+                Some(age) => Some(age),
+                None => return,
+            },
+        };
+        self.ended += 1;
+        self.within_hour += u64::from(age.is_some_and(|age| age <= AN_HOUR));
+        self.within_day += u64::from(age.is_some_and(|age| age <= A_DAY));
+    }
 }
 
 #[derive(Debug)]
@@ -100,6 +156,7 @@ struct Figure {
     download: Option<Duration>,
     archive: Option<Duration>,
     age: Option<Duration>,
+    live: bool,
 }
 
 impl Tally {
@@ -117,7 +174,12 @@ impl Tally {
             download: timings.download,
             archive: timings.archive,
             age: timings.age,
+            live: result.live,
         });
+        self.archived += u64::from(archived);
+        if result.live {
+            self.served.count(result);
+        }
         self.deferrals += u64::from(result.outcome == Outcome::Deferred);
     }
 
@@ -128,6 +190,7 @@ impl Tally {
             download: None,
             archive: None,
             age: None,
+            live: false,
         };
         self.outcomes.entry(outcome).or_default().push(nothing);
     }
@@ -154,6 +217,10 @@ impl Tally {
 
     fn of_invocation(&self, counters: &Counters) -> Vec<(Metric, Value)> {
         vec![
+            (Metric::RecordingsArchived, self.archived.into()),
+            (Metric::LiveRecordings, self.served.ended.into()),
+            (Metric::LiveWithinHour, self.served.within_hour.into()),
+            (Metric::LiveWithinDay, self.served.within_day.into()),
             (Metric::GenesysRequests, counters.genesys_requests.take().into()),
             (Metric::GenesysThrottled, counters.genesys_throttled.take().into()),
             (Metric::WebhookFailures, counters.webhook_failures.take().into()),
@@ -190,6 +257,41 @@ impl Sealing {
     }
 }
 
+/// What a run of the completeness statement found, over all of its days.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Stating {
+    /// Statements that were issued.
+    pub issued: u64,
+    /// Conversations that are neither archived nor accounted for, and what could not be checked.
+    pub gaps: u64,
+    /// Days with recorded conversations of which none is archived.
+    pub empty_days: u64,
+    /// Recordings without an archive that Genesys deletes soon.
+    pub deletions: u64,
+}
+
+impl Stating {
+    /// Returns the line to print.
+    pub fn line(&self, timestamp_ms: i64) -> Value {
+        let mut line = Line::default();
+        let metrics = [
+            (Metric::StatementsIssued, self.issued.into()),
+            (Metric::StatementGaps, self.gaps.into()),
+            (Metric::DaysWithoutArchive, self.empty_days.into()),
+            (Metric::DeletionsAhead, self.deletions.into()),
+        ];
+        line.add(&[], &metrics);
+        line.finish(timestamp_ms)
+    }
+}
+
+/// Returns the line to print of dead letters that nobody sent again for 7 days.
+pub fn old_dead_letters(number: u64, timestamp_ms: i64) -> Value {
+    let mut line = Line::default();
+    line.add(&[], &[(Metric::OldDeadLetters, number.into())]);
+    line.finish(timestamp_ms)
+}
+
 /// Returns the metrics of the recordings of one outcome. One that none of them has a value for is left out.
 fn by_outcome(figures: &[Figure]) -> Vec<(Metric, Value)> {
     let millis = |took: Duration| u64::try_from(took.as_millis()).ok();
@@ -206,6 +308,9 @@ fn by_outcome(figures: &[Figure]) -> Vec<(Metric, Value)> {
         }),
         list(Metric::ArchiveLatency, &|figure| figure.archive.and_then(millis)),
         list(Metric::ArchiveAge, &|figure| figure.age.map(|age| age.as_secs())),
+        list(Metric::LiveAge, &|figure| {
+            figure.age.filter(|_| figure.live).map(|age| age.as_secs())
+        }),
     ];
     let count = (Metric::Recordings, json!(figures.len()));
     std::iter::once(count)
@@ -269,7 +374,11 @@ mod tests {
             archive: Some(2 * second),
             age: Some(90 * second),
         };
-        tally.count(&result(Outcome::Archived, timings));
+        let live = RecordingResult {
+            live: true,
+            ..result(Outcome::Archived, timings)
+        };
+        tally.count(&live);
         let counters = Counters::default();
         counters.genesys_requests.add_one();
         let lines = tally.lines(&counters, 1);
@@ -278,6 +387,8 @@ mod tests {
             [json!({
                 "_aws": {"Timestamp": 1, "CloudWatchMetrics": [
                     {"Namespace": "RecordingArchiver", "Dimensions": [[]], "Metrics": [
+                        {"Name": "RecordingsArchived", "Unit": "Count"}, {"Name": "LiveRecordings", "Unit": "Count"},
+                        {"Name": "LiveWithinHour", "Unit": "Count"}, {"Name": "LiveWithinDay", "Unit": "Count"},
                         {"Name": "GenesysRequests", "Unit": "Count"}, {"Name": "GenesysThrottled", "Unit": "Count"},
                         {"Name": "WebhookFailures", "Unit": "Count"}, {"Name": "AbortFailures", "Unit": "Count"},
                         {"Name": "Deferrals", "Unit": "Count"}, {"Name": "EventsIgnored", "Unit": "Count"},
@@ -285,7 +396,9 @@ mod tests {
                     {"Namespace": "RecordingArchiver", "Dimensions": [["Outcome"]], "Metrics": [
                         {"Name": "Recordings", "Unit": "Count"}, {"Name": "BytesArchived", "Unit": "Bytes"},
                         {"Name": "DownloadLatency", "Unit": "Milliseconds"},
-                        {"Name": "ArchiveLatency", "Unit": "Milliseconds"}, {"Name": "ArchiveAge", "Unit": "Seconds"}]}]},
+                        {"Name": "ArchiveLatency", "Unit": "Milliseconds"}, {"Name": "ArchiveAge", "Unit": "Seconds"},
+                        {"Name": "LiveAge", "Unit": "Seconds"}]}]},
+                "RecordingsArchived": 1, "LiveRecordings": 1, "LiveWithinHour": 1, "LiveWithinDay": 1, "LiveAge": [90],
                 "Outcome": "archived", "Recordings": 1, "BytesArchived": [0], "DownloadLatency": [1000],
                 "ArchiveLatency": [2000], "ArchiveAge": [90], "GenesysRequests": 1, "GenesysThrottled": 0,
                 "WebhookFailures": 0, "AbortFailures": 0, "Deferrals": 0, "EventsIgnored": 0, "BatchItemFailures": 0
@@ -310,6 +423,52 @@ mod tests {
             (&lines[1]["Recordings"], &lines[1]["Deferrals"]),
             (&json!(1), &Value::Null)
         );
+    }
+
+    #[test]
+    fn service_levels_count_what_an_end_event_asked_for_and_what_ended_for_good() {
+        let archived = |hours: u64, live| {
+            let timings = Timings {
+                archive: Some(Duration::from_secs(1)),
+                age: Some(Duration::from_secs(hours * 3_600)),
+                ..Timings::default()
+            };
+            RecordingResult {
+                live,
+                ..result(Outcome::Archived, timings)
+            }
+        };
+        let other = |outcome| RecordingResult {
+            live: true,
+            ..result(outcome, Timings::default())
+        };
+        let mut tally = Tally::default();
+        for result in [
+            archived(1, true),
+            archived(2, true),
+            archived(24, true),
+            archived(25, true),
+            archived(50_000, false),
+            other(Outcome::Failed),
+            other(Outcome::Expired),
+            other(Outcome::AlreadyArchived),
+            other(Outcome::Deferred),
+            other(Outcome::Retry),
+            other(Outcome::Skipped),
+            other(Outcome::Settled),
+        ] {
+            tally.count(&result);
+        }
+        let lines = tally.lines(&Counters::default(), 1);
+        let figures = [
+            "RecordingsArchived",
+            "LiveRecordings",
+            "LiveWithinHour",
+            "LiveWithinDay",
+        ]
+        .map(|name| lines[0][name].as_u64().unwrap());
+        assert_eq!(figures, [5, 6, 1, 3]);
+        assert_eq!(lines[0]["LiveAge"], json!([3_600, 7_200, 86_400, 90_000]));
     }
 
     #[test]

@@ -9,3 +9,4 @@ pub mod lambda;
 mod looks;
 pub mod metrics;
 pub mod sealing;
+pub mod stating;

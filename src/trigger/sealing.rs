@@ -2,14 +2,14 @@
 
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use aws_config::SdkConfig;
-use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
 use serde_json::{Value, json};
 use tokio::runtime::Builder;
 
-use super::lambda::{remaining, with_causes};
+use super::handler::Invocation;
+use super::lambda::{cannot_start, serve};
 use super::metrics::Sealing;
 use crate::aws;
 use crate::aws::audit::AuditTable;
@@ -24,6 +24,9 @@ use crate::seal::store::LogStore;
 use crate::sealer::stream::Tampering;
 use crate::sealer::{Beginning, Sealer, When};
 use crate::telemetry::{self, Lines};
+
+/// The binary.
+const NAME: &str = "recording-sealer";
 
 /// Answers invocations of the sealer.
 #[derive(Debug)]
@@ -219,47 +222,26 @@ fn report(tampering: &Tampering) {
 pub fn main() -> ExitCode {
     match Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime.block_on(run()),
-        Err(error) => cannot_start(&error),
+        Err(error) => cannot_start(NAME, &error),
     }
 }
 
 async fn run() -> ExitCode {
     let config = match SealingConfig::from_lookup(|name| std::env::var(name).ok()) {
         Ok(config) => config,
-        Err(error) => return cannot_start(&error),
+        Err(error) => return cannot_start(NAME, &error),
     };
     telemetry::init(&config.log_level);
     let sdk = aws::sdk_config().load().await;
     let handler = match SealingHandler::connect(&config, &sdk, Clock::default(), Lines::stdout()) {
         Ok(handler) => Arc::new(handler),
-        Err(error) => return cannot_start(&error),
+        Err(error) => return cannot_start(NAME, &error),
     };
-    let began = SystemTime::now();
-    let answer = |event: LambdaEvent<Value>| {
+    let answer = |payload: Value, invocation: Invocation| {
         let handler = handler.clone();
-        let remaining = remaining(event.context.deadline(), began, SystemTime::now());
-        async move {
-            let answer = handler.handle(&event.payload, remaining).await;
-            answer.map_err(|error| Diagnostic {
-                error_type: error.kind().code().to_owned(),
-                error_message: error.redacted(),
-            })
-        }
+        async move { handler.handle(&payload, invocation.remaining).await }
     };
-    match lambda_runtime::run(service_fn(answer)).await {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            let error = with_causes(&*error);
-            eprintln!("recording-sealer ends: the Lambda Runtime API does not answer ({error})");
-            ExitCode::FAILURE
-        }
-    }
-}
-
-/// Prints one message to stderr, which Lambda logs.
-fn cannot_start(error: &dyn std::error::Error) -> ExitCode {
-    eprintln!("recording-sealer cannot start: {error}");
-    ExitCode::FAILURE
+    serve(NAME, answer).await
 }
 
 #[cfg(test)]

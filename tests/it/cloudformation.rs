@@ -8,6 +8,9 @@ use serde_json::{Map, Value, json};
 
 use crate::support::project;
 
+/// The ARN of a rule on a partner's bus ends with the names of bus and rule.
+const RULE_ARN: &str = "arn:aws:events:us-east-1:123456789012:rule/aws.partner/genesys.com/cloud/org/archive/ConversationEndRule";
+
 /// The template, short tags written out (`!Ref X` is `{"Ref": "X"}`).
 pub(crate) struct Template(pub(crate) Value);
 
@@ -172,6 +175,7 @@ impl Stack<'_> {
                 },
             },
             "Fn::GetAtt" if argument == "ArchiverRole.RoleId" => json!("AROAJQABLZS4A3QDU576Q"),
+            "Fn::GetAtt" if argument == "ConversationEndRule.Arn" => json!(RULE_ARN),
             "Fn::GetAtt" => argument.clone(),
             "Fn::If" => self.value(&argument[if self.condition(&argument[0]) { 1 } else { 2 }]),
             "Fn::Split" => text(&self.value(&argument[1]))
@@ -242,6 +246,7 @@ fn plain(yaml: &Yaml<'_>) -> Value {
         Yaml::Value(Scalar::Null) => Value::Null,
         Yaml::Value(Scalar::Boolean(value)) => json!(value),
         Yaml::Value(Scalar::Integer(value)) => json!(value),
+        Yaml::Value(Scalar::FloatingPoint(value)) => json!(value.into_inner()),
         Yaml::Value(Scalar::String(value)) => json!(value),
         Yaml::Sequence(items) => items.iter().map(plain).collect(),
         Yaml::Mapping(fields) => fields

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use recording_archiver::config::{SEALING_VARIABLES, VARIABLES};
+use recording_archiver::config::{SEALING_VARIABLES, STATING_VARIABLES, VARIABLES};
 use recording_archiver::domain::audit::Action;
 use serde_json::json;
 use syn::visit::Visit;
@@ -96,6 +96,8 @@ fn every_variable_is_on_the_page_and_no_other() {
     assert_eq!(page("Variables", "variable"), VARIABLES.map(str::to_owned).into());
     let sealing = page("Variables", "sealer's variable");
     assert_eq!(sealing, SEALING_VARIABLES.map(str::to_owned).into());
+    let stating = page("Variables", "statement's variable");
+    assert_eq!(stating, STATING_VARIABLES.map(str::to_owned).into());
 }
 
 #[test]
@@ -146,8 +148,8 @@ fn what_archivectl_says_to_programs_is_on_the_page_and_nothing_else() {
     let on_page = |column: &str| page("archivectl", column);
     for (column, path, of) in [
         ("error", "ops/error.rs", "Kind"),
-        ("finding", "ops/finding.rs", "Code"),
-        ("reason", "ops/reconcile/reason.rs", "Reason"),
+        ("finding", "custody/finding.rs", "Code"),
+        ("reason", "custody/standing.rs", "Reason"),
         ("state of a check", "ops/doctor/sheet.rs", "State"),
     ] {
         assert_eq!(on_page(column), texts_of(path, of, "as_str"), "{column}");
@@ -183,8 +185,18 @@ fn what_archivectl_says_to_programs_is_on_the_page_and_nothing_else() {
             "{command}"
         );
     }
-    for command in ["verify", "reconcile", "redrive", "report", "backfill"] {
-        let path = format!("ops/{command}/mod.rs");
+    for command in [
+        "verify",
+        "reconcile",
+        "redrive",
+        "report",
+        "statement",
+        "backfill",
+    ] {
+        let path = match command {
+            "statement" => "ops/statement.rs".to_owned(),
+            _ => format!("ops/{command}/mod.rs"),
+        };
         let mut fields = fields_of(&path, "Figures");
         if command == "backfill" {
             // The first stands for its own fields, and the second is for people only.
@@ -193,6 +205,37 @@ fn what_archivectl_says_to_programs_is_on_the_page_and_nothing_else() {
         }
         let column = format!("summary of {command}");
         assert_eq!(on_page(&column), fields, "{command}");
+    }
+}
+
+#[test]
+fn every_field_and_every_reason_of_a_statement_is_on_the_page_and_no_other() {
+    let reasons = texts_of("statement/reason.rs", "Reason", "as_str");
+    assert_eq!(page("Statements", "reason in a statement"), reasons);
+    // What stands in the second column names the fields of what lies within.
+    let file = "statement/mod.rs";
+    let named: BTreeSet<String> = page("Statements", "statement").into_iter().collect();
+    assert_eq!(named, fields_of(file, "Statement").into_iter().collect());
+    assert_eq!(page("Statements", "survey"), fields_of(file, "Survey"));
+    let of_run = fields_of("statement/run.rs", "RunDocument");
+    assert_eq!(page("Statements", "run of statements"), of_run);
+    let text = std::fs::read_to_string(project().join("docs/interface.md")).unwrap();
+    for of in [
+        "Figures",
+        "Open",
+        "OpenRecording",
+        "Part",
+        "Reference",
+        "Deletion",
+        "Late",
+        "Checked",
+    ] {
+        for field in fields_of(file, of)
+            .into_iter()
+            .filter(|field| field != "document")
+        {
+            assert!(text.contains(&format!("`{field}`")), "{of}: {field}");
+        }
     }
 }
 
@@ -218,6 +261,8 @@ async fn no_audit_event_has_an_attribute_that_is_not_on_the_page() {
     let other = [
         "access",
         "channel",
+        "clean",
+        "code",
         "error",
         "files",
         "formatFound",
@@ -226,6 +271,7 @@ async fn no_audit_event_has_an_attribute_that_is_not_on_the_page() {
         "lockMode",
         "multipart",
         "number",
+        "pageHash",
         "part",
         "partName",
         "reason",

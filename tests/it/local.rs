@@ -123,7 +123,7 @@ async fn every_url_handed_out_has_the_advertised_name() {
         .map(|(_, url)| url.clone())
         .chain([bench.world.genesys.media_base_url()])
         .collect();
-    assert_eq!(urls.len(), 7);
+    assert_eq!(urls.len(), 8);
     for url in urls {
         assert!(url.starts_with("http://localhost:"), "{url}");
     }

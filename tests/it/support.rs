@@ -15,7 +15,7 @@ use recording_archiver::domain::record::Record;
 use recording_archiver::error::Error;
 use recording_archiver::sim::aws::{ACCESS_KEY_ID, SECRET_ACCESS_KEY};
 use recording_archiver::sim::genesys::{Conversation, Media, Recording};
-use recording_archiver::sim::wire::Service;
+use recording_archiver::sim::wire::{Fault, Service};
 use recording_archiver::sim::{AUDIT_TABLE, BUCKET, LEDGER_TABLE, World};
 use recording_archiver::telemetry::Lines;
 use recording_archiver::trigger::handler::{Handler, Invocation};
@@ -57,6 +57,19 @@ pub(crate) struct Object {
 }
 
 impl Bench {
+    /// Lets the queue refuse the first message of so many batches that come.
+    pub(crate) fn refuse_first_of_batch(&self, times: usize) {
+        let answer = json!({"Successful": [{"Id": "1", "MessageId": "m", "MD5OfMessageBody": ""}],
+                            "Failed": [{"Id": "0", "Code": "InternalError", "SenderFault": false}]});
+        let refusal = Fault::Respond {
+            status: 200,
+            headers: vec![("content-type".to_owned(), "application/x-amz-json-1.0".to_owned())],
+            body: answer.to_string().into_bytes(),
+        };
+        let wire = &self.world.wire;
+        wire.disturb_next(Service::Sqs, "SendMessageBatch", times, refusal);
+    }
+
     pub(crate) async fn new() -> Self {
         let world = World::temporary().await.unwrap();
         Self {

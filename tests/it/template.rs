@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
-use recording_archiver::config::{Config, VARIABLES};
+use recording_archiver::config::{Config, STATING_VARIABLES, VARIABLES};
 use recording_archiver::sim::Site;
 use recording_archiver::sim::wire::{Exchange, Fault, Service};
 use serde_json::{Value, json};
@@ -39,6 +39,46 @@ fn the_template_sets_exactly_the_variables_that_the_function_reads() {
     let names: BTreeSet<&str> = variables.keys().map(String::as_str).collect();
     assert_eq!(names, VARIABLES.into_iter().chain([FOR_SAM_LOCAL]).collect());
     assert_eq!(variables[FOR_SAM_LOCAL], json!({"Ref": "AWS::NoValue"}));
+}
+
+#[test]
+fn the_statement_has_the_variables_that_it_reads_with_the_values_of_the_archiver() {
+    let template = Template::read();
+    let stack = template.stack(&[("S3ObjectLockMode", "GOVERNANCE")]);
+    let variables = &template.resource("StatementFunction")["Environment"]["Variables"];
+    let names: BTreeSet<&str> = variables
+        .as_object()
+        .unwrap()
+        .keys()
+        .map(String::as_str)
+        .collect();
+    assert_eq!(names, STATING_VARIABLES.into());
+    let of_archiver = stack.environment();
+    let dead_letters = &variables["WORK_DEAD_LETTER_QUEUE_URL"];
+    assert_eq!(*dead_letters, json!({"Ref": "WorkDeadLetterQueue"}));
+    let own = ["STATEMENT_QUEUE_URL", "WORK_DEAD_LETTER_QUEUE_URL"];
+    for name in names.into_iter().filter(|name| !own.contains(name)) {
+        let value = stack.value(&variables[name]);
+        let value = (!value.is_null()).then(|| crate::cloudformation::text(&value));
+        assert_eq!(value.as_ref(), of_archiver.get(name), "{name}");
+    }
+}
+
+#[test]
+fn the_schedule_begins_a_run_that_the_function_understands() {
+    let template = Template::read();
+    let target = &template.resource("StatementSchedule")["Target"];
+    assert_eq!(target["Arn"], json!({"Fn::GetAtt": "StatementQueue.Arn"}));
+    assert_eq!(target["Input"], "{}");
+    let event = &template.resource("StatementFunction")["Events"]["Run"]["Properties"];
+    assert_eq!(
+        (&event["Queue"], &event["BatchSize"]),
+        (&json!({"Fn::GetAtt": "StatementQueue.Arn"}), &json!(1))
+    );
+    // A message stays hidden for longer than its invocation lasts.
+    let seconds = |value: &Value| value.as_u64().unwrap();
+    let hidden = seconds(&template.resource("StatementQueue")["VisibilityTimeout"]);
+    assert!(hidden > seconds(&template.resource("StatementFunction")["Timeout"]));
 }
 
 #[test]

@@ -8,7 +8,6 @@ mod call;
 #[cfg(feature = "cli")]
 mod erase;
 mod look;
-#[cfg(feature = "cli")]
 mod read;
 mod write;
 
@@ -36,7 +35,6 @@ pub use call::Described;
 #[cfg(feature = "cli")]
 pub use erase::Marking;
 pub use look::{Found, Look, Note};
-#[cfg(feature = "cli")]
 pub use read::{BY_DAY, EventPage, Events, Mark, PageKey, RecordPage, TableFacts, UnreadableEvent};
 
 /// The answer to a claim. The caller has to handle each variant.

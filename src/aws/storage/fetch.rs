@@ -125,6 +125,18 @@ impl Fetched {
 impl Storage {
     /// Returns where the bytes of an object lie; `None` if it does not exist. Reads none of them.
     pub async fn shelf(&self, place: &ArchiveKey, version: Option<&str>) -> Result<Option<Shelf>, Error> {
+        let head = self.head(place, version, "looking for").await?;
+        Ok(head.as_ref().map(Shelf::of))
+    }
+
+    /// Returns what S3 says of an object without its bytes; `None` if it does not exist. An error begins with what is
+    /// `done`.
+    pub(super) async fn head(
+        &self,
+        place: &ArchiveKey,
+        version: Option<&str>,
+        done: &str,
+    ) -> Result<Option<HeadObjectOutput>, Error> {
         let head = self
             .client
             .head_object()
@@ -135,11 +147,11 @@ impl Storage {
             .send()
             .await;
         match head {
-            Ok(head) => Ok(Some(Shelf::of(&head))),
+            Ok(head) => Ok(Some(head)),
             Err(SdkError::ServiceError(error)) if matches!(error.err(), HeadObjectError::NotFound(_)) => {
                 Ok(None)
             }
-            Err(error) => Err(self.config.failed(&format!("looking for {place}"), error)),
+            Err(error) => Err(self.config.failed(&format!("{done} {place}"), error)),
         }
     }
 

@@ -1,7 +1,5 @@
 //! Asks S3 for the lock of an archived object as it is now.
 
-use aws_sdk_s3::error::SdkError;
-use aws_sdk_s3::operation::head_object::HeadObjectError;
 use aws_sdk_s3::types::ObjectLockLegalHoldStatus;
 use jiff::Timestamp;
 
@@ -30,23 +28,8 @@ impl Storage {
         version: Option<&str>,
         was_locked: bool,
     ) -> Result<Option<Lock>, Error> {
-        let head = self
-            .client
-            .head_object()
-            .bucket(&place.bucket)
-            .set_expected_bucket_owner(self.config.bucket_owner.clone())
-            .key(&place.key)
-            .set_version_id(version.map(str::to_owned))
-            .send()
-            .await;
-        let head = match head {
-            Ok(head) => head,
-            Err(SdkError::ServiceError(error)) if matches!(error.err(), HeadObjectError::NotFound(_)) => {
-                return Ok(None);
-            }
-            Err(error) => {
-                return Err(self.config.failed(&format!("reading the lock of {place}"), error));
-            }
+        let Some(head) = self.head(place, version, "reading the lock of").await? else {
+            return Ok(None);
         };
         let mode = head.object_lock_mode().map(|mode| mode.as_str().to_owned());
         if mode.is_none() && was_locked {

@@ -5,6 +5,7 @@
 
 mod call;
 mod checksum;
+mod document;
 #[cfg(feature = "cli")]
 mod erase;
 #[cfg(feature = "cli")]
@@ -43,6 +44,7 @@ use crate::error::Error;
 use crate::telemetry::Counters;
 
 pub use call::CallObject;
+pub use document::Written;
 #[cfg(feature = "cli")]
 pub use fetch::{Cold, Fetched, Restore, Shelf};
 #[cfg(feature = "cli")]

@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, HashMap};
 
 use aws_sdk_s3::error::{ProvideErrorMetadata as _, SdkError};
 use aws_sdk_s3::operation::get_object::{GetObjectError, GetObjectOutput};
-use aws_sdk_s3::operation::head_object::HeadObjectError;
 use aws_sdk_s3::operation::list_object_versions::ListObjectVersionsOutput;
 use aws_sdk_s3::primitives::DateTime;
 use aws_sdk_s3::types::{EncodingType, ObjectLockLegalHoldStatus, StorageClass};
@@ -228,23 +227,8 @@ impl Storage {
 
     /// Returns the ids in the metadata of the object under this key of the archive bucket; `None` if there is none.
     pub async fn label(&self, key: &str) -> Result<Option<Label>, Error> {
-        let head = self
-            .client
-            .head_object()
-            .bucket(&self.config.bucket)
-            .set_expected_bucket_owner(self.config.bucket_owner.clone())
-            .key(key)
-            .send()
-            .await;
-        match head {
-            Ok(head) => Ok(Some(Label::of(head.metadata()))),
-            Err(SdkError::ServiceError(error)) if matches!(error.err(), HeadObjectError::NotFound(_)) => {
-                Ok(None)
-            }
-            Err(error) => Err(self
-                .config
-                .failed(&format!("looking for {}", self.archive_key(key)), error)),
-        }
+        let head = self.head(&self.archive_key(key), None, "looking for").await?;
+        Ok(head.map(|head| Label::of(head.metadata())))
     }
 }
 

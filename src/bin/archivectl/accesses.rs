@@ -106,10 +106,7 @@ fn words(figures: &Figures) -> Text {
     let accesses = counted(figures.accesses, "access", "accesses");
     let chains = counted(figures.chains, "chain", "chains");
     let text = Text::new(format!("{accesses} recorded; {chains} checked"));
-    let text = match figures.findings.values().sum::<u64>() {
-        0 => text,
-        found => text.add(", ").style(BAD, counted(found, "finding", "findings")),
-    };
+    let text = verify::with_findings(text, &figures.findings);
     match &figures.reads {
         None => text
             .line()
@@ -130,6 +127,10 @@ fn of_trail(text: Text, reads: &TrailFigures) -> Text {
         count(reads.refused)
     ));
     match reads.unrecorded {
+        0 if reads.files == 0 => text
+            .add(", ")
+            .style(NOTE, "so nothing shows whether other programs read"),
+        0 if reads.own_program > 0 => text.add(", none by a program of another name"),
         0 => text.add(", none past archivectl"),
         past => text
             .add(", ")

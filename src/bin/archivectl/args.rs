@@ -58,7 +58,8 @@ pub(crate) struct Days {
 
 /// A day as people name it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Day {
+pub(crate) enum Day {
+    /// This one.
     On(Date),
     /// So many days ago.
     Ago(i64),
@@ -74,7 +75,7 @@ impl Day {
 }
 
 /// Reads a day.
-fn day(text: &str) -> Result<Day, String> {
+pub(crate) fn day(text: &str) -> Result<Day, String> {
     const ACCEPTED: &str = "accepted: a day such as 2026-01-05, today, yesterday, or 7d (seven days ago)";
     /// More than a century ago nothing was recorded.
     const MOST: i64 = 36_525;
@@ -113,6 +114,14 @@ fn day(text: &str) -> Result<Day, String> {
 }
 
 impl Days {
+    /// Makes the range of one day.
+    pub(crate) fn on(day: Day) -> Self {
+        Self {
+            from: Some(day),
+            to: Some(day),
+        }
+    }
+
     /// Returns the range, if there is one; `now` is the time of asking.
     pub(crate) fn range(self, now: Timestamp) -> Result<Option<Range>, Error> {
         let Some(first) = self.from else {
@@ -196,6 +205,39 @@ impl FilterArgs {
             min_duration,
             max_duration,
         }
+    }
+}
+
+/// What somebody wants to hear or to have, and why.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Access {
+    /// The conversation's id.
+    #[arg(value_name = "CONVERSATION", value_parser = conversation)]
+    pub(crate) conversation: ConversationId,
+    /// Only this recording of it, as archivectl audit names it.
+    #[arg(value_name = "RECORDING")]
+    pub(crate) recording: Option<String>,
+    /// Why: kept in the audit for good, so name a case and no party to the call.
+    #[arg(long, value_name = "TEXT", value_parser = reason)]
+    pub(crate) reason: String,
+}
+
+/// What to do about cold storage.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Cold {
+    /// Ask S3 to restore what lies in cold storage.
+    #[arg(long)]
+    restore: bool,
+    /// How many days a restored copy stays. From the archive tiers of S3 Intelligent-Tiering an object moves back for
+    /// good.
+    #[arg(long, value_name = "N", requires = "restore", default_value_t = 7, value_parser = clap::value_parser!(u16).range(1..=365))]
+    days: u16,
+}
+
+impl Cold {
+    /// Returns how many days restored copies stay; `None`: nothing is to be restored.
+    pub(crate) fn days(&self) -> Option<u16> {
+        self.restore.then_some(self.days)
     }
 }
 

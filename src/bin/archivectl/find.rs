@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::{CommandFactory as _, Parser};
 use futures_util::future::LocalBoxFuture;
 use jiff::Timestamp;
+use recording_archiver::catalog::is_mark;
 use recording_archiver::domain::call::Facet;
 use recording_archiver::domain::number::Country;
 use recording_archiver::ops::find::{Figures, Hit, Party, Request, find};
@@ -76,7 +77,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     limit: u32,
     /// Go on after the mark that an earlier search ended with.
-    #[arg(long, value_name = "MARK")]
+    #[arg(long, value_name = "MARK", value_parser = mark)]
     after: Option<String>,
     /// Comma-separated values with a line of names first.
     #[arg(long, conflicts_with = "json")]
@@ -144,6 +145,11 @@ impl Args {
 
 fn country(text: &str) -> Result<Country, String> {
     Country::parse(text).ok_or_else(|| format!("accepted: {}", Country::accepted()))
+}
+
+fn mark(text: &str) -> Result<String, String> {
+    let read = is_mark(text).then(|| text.to_owned());
+    read.ok_or_else(|| "accepted: the mark that an earlier search ended with, as a whole".to_owned())
 }
 
 fn length(text: &str) -> Result<Duration, String> {
@@ -246,12 +252,17 @@ fn form(args: &Args, now: Timestamp) -> Form {
     fields.map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
+/// Names those of a list of a call, with a last one that says that it goes on.
+fn names<'a>(hit: &Hit, parties: &'a [Party]) -> Vec<&'a str> {
+    let more = hit.goes_on(parties).then_some("…");
+    parties.iter().map(Party::shown).chain(more).collect()
+}
+
 /// Names people and places, as many as fit into so many columns; `-` where there are none.
-fn named(parties: &[Party], columns: usize) -> String {
-    if parties.is_empty() {
+fn named(names: &[&str], columns: usize) -> String {
+    if names.is_empty() {
         return "-".to_owned();
     }
-    let names: Vec<_> = parties.iter().map(Party::shown).collect();
     let names = visible(&names.join(", "));
     if names.chars().count() <= columns {
         return names;
@@ -273,7 +284,10 @@ fn lines(hit: &Hit, zone: &Zone, width: usize) -> Text {
     };
     let call = format!("{}  {length:>8}  {direction:3}  ", zone.second(hit.start));
     let room = width.saturating_sub(call.chars().count() + 2) / 2;
-    let (agents, queues) = (named(&hit.agents, room), named(&hit.queues, room));
+    let (agents, queues) = (
+        named(&names(hit, &hit.agents), room),
+        named(&names(hit, &hit.queues), room),
+    );
     let column = room.min(AGENTS);
     let text = Text::new(call).add(format!("{agents:column$}  {queues}"));
     let ids = format!("{} {}", hit.interaction_id, hit.recording_id);
@@ -299,10 +313,7 @@ const CSV_HEADER: &str =
 
 /// Writes a line of comma-separated values (RFC 4180).
 fn csv(hit: &Hit) -> String {
-    let names = |parties: &[Party]| {
-        let names: Vec<_> = parties.iter().map(Party::shown).collect();
-        names.join("; ")
-    };
+    let names = |parties| names(hit, parties).join("; ");
     let seconds = hit.duration_ms.map(|millis| (millis / 1_000).to_string());
     let fields = [
         hit.start.to_string(),
@@ -356,6 +367,7 @@ mod tests {
             )],
             wrapups: Vec::new(),
             divisions: Vec::new(),
+            cut: false,
         }
     }
 

@@ -2,13 +2,12 @@
 
 use std::path::PathBuf;
 
-use recording_archiver::domain::recording::ConversationId;
 use recording_archiver::ops::get::{Figures, Item, Request, Restoring, Written, get};
 use recording_archiver::ops::{Error, Event, Listener, Session, Verdict};
 
-use crate::args;
+use crate::args::{Access, Cold};
 use crate::out::Out;
-use crate::text::{BAD, DIM, GOOD, NOTE, Text};
+use crate::text::{DIM, GOOD, NOTE, Text};
 use crate::verify;
 use crate::words::{counted, exact_bytes};
 
@@ -33,25 +32,13 @@ Examples:
 Exit code 1: a file is not there or not what was archived, or the audit of a recording is broken; 3: nothing was \
 written yet, as a restore is under way.")]
 pub(crate) struct Args {
-    /// The conversation's id.
-    #[arg(value_name = "CONVERSATION", value_parser = args::conversation)]
-    conversation: ConversationId,
-    /// Only this recording of it, as archivectl audit names it.
-    #[arg(value_name = "RECORDING")]
-    recording: Option<String>,
-    /// Why: kept in the audit for good, so name a case and no party to the call.
-    #[arg(long, value_name = "TEXT", value_parser = args::reason)]
-    reason: String,
+    #[command(flatten)]
+    access: Access,
     /// Into this folder, which is made if it ends with /, or into this file. Default: the current folder.
     #[arg(long, short, value_name = "DIR|FILE")]
     output: Option<PathBuf>,
-    /// Ask S3 to restore what lies in cold storage.
-    #[arg(long)]
-    restore: bool,
-    /// How many days a restored copy stays. From the archive tiers of S3 Intelligent-Tiering an object moves back for
-    /// good.
-    #[arg(long, value_name = "N", requires = "restore", default_value_t = 7, value_parser = clap::value_parser!(u16).range(1..=365))]
-    days: u16,
+    #[command(flatten)]
+    cold: Cold,
 }
 
 /// The variables that it cannot do without.
@@ -59,11 +46,11 @@ pub(crate) const NEEDS: &[&str] = &["S3_BUCKET_NAME", "AUDIT_TABLE_NAME", "LEDGE
 
 pub(crate) async fn run(args: &Args, session: &Session, out: &Out) -> Result<Verdict, Error> {
     let request = Request {
-        conversation: args.conversation,
-        recording: args.recording.clone(),
-        reason: args.reason.clone(),
+        conversation: args.access.conversation,
+        recording: args.access.recording.clone(),
+        reason: args.access.reason.clone(),
         output: args.output.clone(),
-        restore: args.restore.then_some(args.days),
+        restore: args.cold.days(),
     };
     let progress = out.progress("get");
     let show = |item: Item| out.item(&item, || text(&item));
@@ -90,6 +77,14 @@ fn text(item: &Item) -> Text {
     }
 }
 
+/// Says that nothing was read yet, as so many files are being restored.
+pub(crate) fn waiting(files: u64) -> Text {
+    let files = counted(files, "file is", "files are");
+    Text::styled(NOTE, "nothing was read").add(format!(
+        ": {files} being restored; run the same command again when that is done"
+    ))
+}
+
 /// Says that a file is being restored.
 pub(crate) fn restoring(file: &Restoring) -> Text {
     let asked = match file.restore {
@@ -104,16 +99,10 @@ pub(crate) fn restoring(file: &Restoring) -> Text {
 
 fn words(figures: &Figures) -> Text {
     if figures.restoring > 0 {
-        let files = counted(figures.restoring, "file is", "files are");
-        return Text::styled(NOTE, "nothing was read").add(format!(
-            ": {files} being restored; run the same command again when that is done"
-        ));
+        return waiting(figures.restoring);
     }
     let files = counted(figures.files, "file", "files");
     let recordings = counted(figures.recordings, "recording", "recordings");
     let text = Text::new(format!("{files} of {recordings} written"));
-    match figures.findings.values().sum::<u64>() {
-        0 => text,
-        found => text.add(", ").style(BAD, counted(found, "finding", "findings")),
-    }
+    verify::with_findings(text, &figures.findings)
 }

@@ -23,6 +23,7 @@ mod reconcile;
 mod redrive;
 mod report;
 mod site;
+mod statement;
 mod text;
 mod usage;
 mod verify;
@@ -80,6 +81,7 @@ enum Command {
     Erase(erase::Args),
     Doctor(doctor::Args),
     Report(report::Args),
+    Statement(statement::Args),
     Find(Box<find::Args>),
     Catalog(catalog::Args),
     /// Print the completions of a shell, to be sourced by it.
@@ -161,6 +163,7 @@ async fn run(cli: &Cli, out: &Out, interrupt: Interrupt) -> Result<Verdict, Erro
         Command::Report(args) => args.needs(),
         Command::Find(args) => args.needs(),
         Command::Catalog(_) => catalog::NEEDS,
+        Command::Statement(_) => statement::NEEDS,
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(*shell, &mut Cli::command(), "archivectl", &mut script);
@@ -187,6 +190,7 @@ async fn run(cli: &Cli, out: &Out, interrupt: Interrupt) -> Result<Verdict, Erro
         Command::Erase(args) => erase::run(args, &session, out).await,
         Command::Doctor(args) => doctor::run(args, &session, out).await,
         Command::Report(args) => report::run(args, &session, out).await,
+        Command::Statement(args) => statement::run(args, &session, out).await,
         Command::Find(args) => find::run(args, &session, out).await,
         Command::Catalog(args) => catalog::run(args, &session, out).await,
         Command::Reconcile(args) => reconcile::run(args, &session, out).await,

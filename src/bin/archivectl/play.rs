@@ -2,15 +2,14 @@
 
 use std::sync::Arc;
 
-use recording_archiver::domain::recording::ConversationId;
 use recording_archiver::ops::play::{Figures, Request, open, restore};
 use recording_archiver::ops::{Error, Session, Verdict};
 
-use crate::args;
+use crate::args::{Access, Cold};
 use crate::get;
 use crate::out::Out;
 use crate::site::{self, Shown, SiteArgs};
-use crate::text::{BAD, NOTE, Text};
+use crate::text::Text;
 use crate::verify;
 use crate::words::counted;
 
@@ -31,22 +30,10 @@ Examples:
 Exit code 1: a file is not there or not what was archived, or the audit of a recording is broken; 3: nobody listened, or \
 a restore is under way.")]
 pub(crate) struct Args {
-    /// The conversation's id.
-    #[arg(value_name = "CONVERSATION", value_parser = args::conversation)]
-    conversation: ConversationId,
-    /// Only this recording of it, as archivectl audit names it.
-    #[arg(value_name = "RECORDING")]
-    recording: Option<String>,
-    /// Why: kept in the audit for good, so name a case and no party to the call.
-    #[arg(long, value_name = "TEXT", value_parser = args::reason)]
-    reason: String,
-    /// Ask S3 to restore what lies in cold storage.
-    #[arg(long)]
-    restore: bool,
-    /// How many days a restored copy stays. From the archive tiers of S3 Intelligent-Tiering an object moves back for
-    /// good.
-    #[arg(long, value_name = "N", requires = "restore", default_value_t = 7, value_parser = clap::value_parser!(u16).range(1..=365))]
-    days: u16,
+    #[command(flatten)]
+    access: Access,
+    #[command(flatten)]
+    cold: Cold,
     #[command(flatten)]
     site: SiteArgs,
 }
@@ -56,9 +43,9 @@ pub(crate) const NEEDS: &[&str] = get::NEEDS;
 
 pub(crate) async fn run(args: &Args, session: &Session, out: &Out) -> Result<Verdict, Error> {
     let request = Request {
-        conversation: args.conversation,
-        recording: args.recording.clone(),
-        reason: args.reason.clone(),
+        conversation: args.access.conversation,
+        recording: args.access.recording.clone(),
+        reason: args.access.reason.clone(),
     };
     let figures = listen(args, &request, session, out).await?;
     out.summary(&figures, || words(&figures));
@@ -67,7 +54,7 @@ pub(crate) async fn run(args: &Args, session: &Session, out: &Out) -> Result<Ver
 
 async fn listen(args: &Args, request: &Request, session: &Session, out: &Out) -> Result<Figures, Error> {
     let mut figures = Figures::default();
-    let days = args.restore.then_some(args.days);
+    let days = args.cold.days();
     restore(session, request, days, |file| {
         figures.restoring += 1;
         out.item(&file, || get::restoring(&file));
@@ -85,17 +72,14 @@ async fn listen(args: &Args, request: &Request, session: &Session, out: &Out) ->
         }
         return Ok(figures);
     }
-    let shown = Shown::Call(args.conversation, Arc::new(call));
-    site::serve((session, out), &args.site, &args.reason, shown).await
+    let shown = Shown::Call(args.access.conversation, Arc::new(call));
+    site::serve((session, out), &args.site, &args.access.reason, shown).await
 }
 
 /// Says what became of the calls that were open.
 pub(crate) fn words(figures: &Figures) -> Text {
     if figures.restoring > 0 {
-        let files = counted(figures.restoring, "file is", "files are");
-        return Text::styled(NOTE, "nothing was read").add(format!(
-            ": {files} being restored; run the same command again when that is done"
-        ));
+        return get::waiting(figures.restoring);
     }
     let played = counted(figures.played, "recording", "recordings");
     let checked = counted(figures.checked, "file", "files");
@@ -107,8 +91,5 @@ pub(crate) fn words(figures: &Figures) -> Text {
             counted(downloaded, "recording", "recordings")
         )),
     };
-    match figures.findings.values().sum::<u64>() {
-        0 => text,
-        found => text.add(", ").style(BAD, counted(found, "finding", "findings")),
-    }
+    verify::with_findings(text, &figures.findings)
 }

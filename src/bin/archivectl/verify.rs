@@ -1,9 +1,10 @@
 //! `archivectl verify`: proves that the archive is what it was, byte by byte and event by event.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use recording_archiver::domain::recording::ConversationId;
-use recording_archiver::ops::finding::Finding;
+use recording_archiver::ops::finding::{Code, Finding};
 use recording_archiver::ops::span::{Axis, Span};
 use recording_archiver::ops::verify::{Figures, Gone, Item, Proven, Request, Sample, Scope, Sealed, verify};
 use recording_archiver::ops::{Error, Listener, Session, Verdict};
@@ -117,6 +118,14 @@ pub(crate) async fn run(args: &Args, session: &Session, out: &Out) -> Result<Ver
         out.note(format!("proof written: {}, SHA-256 {sha256}", path.display()));
     }
     Ok(ended.figures.verdict())
+}
+
+/// Adds how many findings there are, if there are any.
+pub(crate) fn with_findings(text: Text, findings: &BTreeMap<Code, u64>) -> Text {
+    match findings.values().sum::<u64>() {
+        0 => text,
+        found => text.add(", ").style(BAD, counted(found, "finding", "findings")),
+    }
 }
 
 /// Shows a finding.

@@ -8,8 +8,9 @@ use std::path::{Path, PathBuf};
 use aws_sdk_dynamodb::types::AttributeValue;
 use recording_archiver::aws::ledger::from_item;
 use recording_archiver::domain::audit::{self, Action, AuditEvent};
+use recording_archiver::domain::call;
 use recording_archiver::domain::record::Record;
-use recording_archiver::domain::recording::{ArchiveKey, ArchivedFile};
+use recording_archiver::domain::recording::{ArchiveKey, ArchivedFile, ObjectKind};
 use recording_archiver::sim::{AUDIT_TABLE, LEDGER_TABLE, World};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
@@ -125,13 +126,19 @@ async fn of_file(
         let tag = tags.tag_set().iter().find(|tag| tag.key() == name);
         tag.map(|tag| tag.value().to_owned()).unwrap_or_default()
     };
+    let kind = match file.format == call::FORMAT && file.archive_key.key.ends_with(".json") {
+        true => ObjectKind::CallRecord,
+        false => ObjectKind::Recording,
+    };
     let (delivery, told) = delivered(world, &file.archive_key.to_string()).unwrap_or_default();
-    let witnesses = [
+    let mut witnesses = vec![
         ("ledger", file.sha256.clone()),
         ("audit", audited(events, &file.archive_key.to_string())),
         ("tag", tag("sha256")),
-        ("webhook", told),
     ];
+    if kind == ObjectKind::Recording {
+        witnesses.push(("webhook", told));
+    }
     let (agree, differ): (Vec<_>, Vec<_>) = witnesses.into_iter().partition(|(_, hash)| *hash == sha256);
     let names = |list: &[(&str, String)]| list.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
     let agreeing = names(&agree);
@@ -146,10 +153,11 @@ async fn of_file(
         );
         evidence.broken.push(broken);
     }
-    if bytes != file.size_bytes || tag("compliance") != "archive" {
+    if bytes != file.size_bytes || tag("compliance") != kind.tag() {
         let broken = format!(
-            "{}: size or the tag compliance=archive is wrong",
-            file.archive_key
+            "{}: size or the tag compliance={} is wrong",
+            file.archive_key,
+            kind.tag()
         );
         evidence.broken.push(broken);
     }
@@ -164,7 +172,11 @@ async fn of_file(
 /// Returns the hash in the audit event about storing this file; empty if there is none.
 fn audited(events: &[AuditEvent], archive_key: &str) -> String {
     let stored = events.iter().find(|event| {
-        event.action() == Some(Action::ArchiveStored) && event.archive_key() == Some(archive_key)
+        let storing = matches!(
+            event.action(),
+            Some(Action::ArchiveStored | Action::CallDescribed)
+        );
+        storing && event.archive_key() == Some(archive_key)
     });
     let hash = stored.and_then(AuditEvent::sha256);
     hash.unwrap_or_default().to_owned()

@@ -175,7 +175,7 @@ impl Stage<'_> {
             .broken
             .extend(evidence.broken.iter().map(|what| format!("{story}: {what}")));
         for file in evidence.files {
-            if total.example.is_none() {
+            if total.example.is_none() && file.path.extension().is_none_or(|end| end != "json") {
                 total.example = Some((file.conversation, file.path.clone()));
             }
             total.files.insert(file.path, file.bytes);

@@ -132,7 +132,7 @@ impl Action {
     /// Returns whether its events lie in chains apart.
     pub fn is_apart(self) -> bool {
         match self {
-            Self::RecordingAccessed => true,
+            Self::RecordingAccessed | Self::StatementIssued => true,
             Self::DownloadInitiated
             | Self::DownloadCompleted
             | Self::DownloadFailed

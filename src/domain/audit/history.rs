@@ -100,6 +100,15 @@ pub fn archived_at(events: &[AuditEvent]) -> Option<Timestamp> {
     stored.timestamp()
 }
 
+/// Returns whether an end event of Genesys asked for the recording first, whoever worked on it then.
+pub fn is_live(events: &[AuditEvent]) -> bool {
+    let first = events.iter().find_map(AuditEvent::actor);
+    first.is_some_and(|actor| {
+        let origin = actor.origin.as_ref();
+        actor.event_id.is_some() || origin.is_some_and(|origin| origin.event_id.is_some())
+    })
+}
+
 /// Returns whether an event announced this file before it became visible.
 pub fn announces(event: &AuditEvent, file: &ArchivedFile) -> bool {
     event.action() == Some(Action::DownloadCompleted)

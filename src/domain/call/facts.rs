@@ -67,7 +67,7 @@ pub struct Facts {
     pub divisions: BTreeSet<String>,
     /// Numbers of parties.
     pub numbers: BTreeSet<Number>,
-    /// Number of values of these lists that are left out, as there are more than [`MOST_VALUES`].
+    /// Number of values of these lists that are left out, as there are more than `MOST_VALUES`.
     pub left_out: usize,
 }
 

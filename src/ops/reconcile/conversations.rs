@@ -3,8 +3,8 @@
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use jiff::SignedDuration;
 
-use super::reason::{Patience, judge};
 use super::{Cause, Item, LOOKUPS, Reason, Reconciliation, Standing};
+use crate::custody::standing::{Patience, judge};
 use crate::domain::days::Age;
 use crate::domain::job::Job;
 use crate::domain::recording::ConversationId;

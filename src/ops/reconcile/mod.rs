@@ -3,7 +3,6 @@
 
 mod catalog;
 mod conversations;
-mod reason;
 mod reverse;
 
 use std::collections::{BTreeMap, HashSet};
@@ -17,11 +16,11 @@ use super::listing::{self, Listing};
 use super::sink::{Pace, Sink};
 use super::{Ended, Error, Listener, Session, Verdict};
 use crate::aws::ledger::Ledger;
+pub use crate::custody::standing::{Cause, Reason};
 use crate::domain::days::Range;
 use crate::domain::job::Job;
 use crate::domain::recording::ConversationId;
 use crate::genesys::Genesys;
-pub use reason::{Cause, Reason};
 
 /// A comparison, as it is asked for.
 #[derive(Debug)]

@@ -7,8 +7,9 @@ use std::collections::BTreeMap;
 use super::histogram::Histogram;
 use super::months::{Locks, Months};
 use super::{Behind, Day, Deadline, Figures, LISTED, NAMED, NEAR, OTHER, OUTCOMES, Report};
-use crate::domain::audit::{Action, AuditEvent};
+use crate::domain::audit::{Action, AuditEvent, is_live};
 use crate::domain::days::day_of;
+use crate::domain::outcome::{A_DAY, AN_HOUR};
 use crate::domain::record::State;
 use crate::ops::custody::{ApartChain, Custody, noted, started};
 use crate::ops::span::Span;
@@ -95,6 +96,7 @@ impl Gathered {
             retain_until: None,
         };
         *self.figures.outcomes.entry(behind.state).or_default() += 1;
+        self.add_live(custody, state);
         let Some(archived) = behind.archived_at else {
             let named = self.figures.recordings_by_state.entry(behind.state).or_default();
             if named.len() < NAMED {
@@ -160,7 +162,27 @@ impl Gathered {
             | Action::CallDescribed
             | Action::ObjectErased
             // Of a chain apart.
-            | Action::RecordingAccessed => {}
+            | Action::RecordingAccessed
+            | Action::StatementIssued => {}
+        }
+    }
+
+    /// Adds a recording to the service levels. One whose end is not noted is left out.
+    fn add_live(&mut self, custody: &Custody, state: State) {
+        let end = noted(&custody.events, "endTime");
+        let age = match custody.archived_at() {
+            None if !matches!(state, State::Failed | State::Expired) => return,
+            None => None,
+            Some(archived) => match end {
+                None => return,
+                Some(end) => Some(archived.duration_since(end)),
+            },
+        };
+        if is_live(&custody.events) {
+            let within = |level| age.is_some_and(|age| age.unsigned_abs() <= level || age.is_negative());
+            self.figures.live_recordings += 1;
+            self.figures.live_within_hour += u64::from(within(AN_HOUR));
+            self.figures.live_within_day += u64::from(within(A_DAY));
         }
     }
 

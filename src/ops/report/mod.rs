@@ -35,6 +35,12 @@ pub const OUTCOMES: [&str; 7] = [
 /// The time ahead within which a deletion at Genesys is reported.
 pub const NEAR: SignedDuration = SignedDuration::from_hours(30 * 24);
 
+/// The objective of the service level of an hour, in percent.
+pub const HOUR_OBJECTIVE: f64 = 95.0;
+
+/// The objective of the service level of 24 hours, in percent.
+pub const DAY_OBJECTIVE: f64 = 99.9;
+
 /// Number of deadlines, and of reasons, that a report lists.
 pub const LISTED: usize = 25;
 
@@ -123,6 +129,12 @@ pub struct Figures {
     pub bytes: u64,
     /// Recordings by state: [`OUTCOMES`].
     pub outcomes: BTreeMap<&'static str, u64>,
+    /// Recordings that an end event asked for, and that are archived, failed or expired.
+    pub live_recordings: u64,
+    /// Those archived within an hour of the recording's end.
+    pub live_within_hour: u64,
+    /// Those archived within 24 hours of the recording's end.
+    pub live_within_day: u64,
     /// The recordings behind each state but the archived ones, as `conversation/recording`, the first ones found.
     pub recordings_by_state: BTreeMap<&'static str, BTreeSet<String>>,
     /// Files by the month in which they were archived.
@@ -158,6 +170,9 @@ impl Figures {
             recordings: 0,
             bytes: 0,
             outcomes: BTreeMap::new(),
+            live_recordings: 0,
+            live_within_hour: 0,
+            live_within_day: 0,
             recordings_by_state: BTreeMap::new(),
             months: Vec::new(),
             genesys: None,

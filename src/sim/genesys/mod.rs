@@ -125,6 +125,8 @@ impl Genesys {
             interactions: BTreeMap::new(),
             transcoding: 1,
             orphans: BTreeMap::new(),
+            uploads: state::Uploads::default(),
+            least_retention: 0,
             permissions: Permissions::default(),
             names: Named::usual(),
             topics: events::default_topics(),
@@ -254,6 +256,21 @@ impl Genesys {
     pub fn treat_in_batches(&self, recording: impl Into<String>, treatment: InBatch) {
         let mut state = lock(&self.state);
         state.batches.treated.insert(recording.into(), treatment);
+    }
+
+    /// Has the upload of a conversation's recordings fail, as reports say from now on.
+    pub fn fail_upload(&self, conversation: impl Into<String>) {
+        lock(&self.state).uploads.failed.push(conversation.into());
+    }
+
+    /// Sets the number of looks that find a report about uploads unfinished.
+    pub fn set_upload_report_looks(&self, looks: usize) {
+        lock(&self.state).uploads.looks = looks;
+    }
+
+    /// Sets the smallest threshold that the retention query takes. That it takes 0 is not verified.
+    pub fn set_least_retention(&self, days: u32) {
+        lock(&self.state).least_retention = days;
     }
 
     /// Adds an orphan recording, in the place of one with the same id.

@@ -36,10 +36,24 @@ pub(super) struct State {
     /// Number of requests for the media of a recording, in each format anew, that are answered 202.
     pub(super) transcoding: usize,
     pub(super) orphans: BTreeMap<String, Orphan>,
+    pub(super) uploads: Uploads,
+    /// The smallest threshold that the retention query takes.
+    pub(super) least_retention: u32,
     pub(super) permissions: Permissions,
     pub(super) names: Vec<Named>,
     /// Topics of events, and the ways on which each is delivered.
     pub(super) topics: Vec<(String, Vec<String>)>,
+}
+
+/// Recordings that did not get to Genesys' store, and the reports about them.
+#[derive(Debug, Default)]
+pub(super) struct Uploads {
+    /// Conversations of the recordings that failed.
+    pub(super) failed: Vec<String>,
+    /// Number of looks that find a new report unfinished.
+    pub(super) looks: usize,
+    /// Number of further looks that find a report unfinished.
+    pub(super) reports: BTreeMap<String, usize>,
 }
 
 impl State {

@@ -218,6 +218,9 @@ async fn a_log_file_that_cannot_be_read_is_a_finding_and_an_empty_trail_none() {
         (Some(0), &json!(0)),
         "{ran:?}"
     );
+    let text = with_trail(&bench, &[]).await.stdout;
+    assert!(text.contains("nothing shows whether other"), "{text}");
+    assert!(!text.contains("none past archivectl"), "{text}");
     put(&bench, bench.clock.now(), b"{}".to_vec()).await;
     let ran = with_trail(&bench, &["--json"]).await;
     assert_eq!(ran.code(), Some(1), "{ran:?}");

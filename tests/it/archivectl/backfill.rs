@@ -247,17 +247,7 @@ async fn what_the_queue_refuses_is_a_finding_and_is_sent_by_the_next_run() {
     let folder = Folder::new();
     let checkpoint = folder.file("x.checkpoint");
     // All but the first of the first day, twice.
-    let answer = json!({"Successful": [{"Id": "1", "MessageId": "m", "MD5OfMessageBody": ""}],
-                        "Failed": [{"Id": "0", "Code": "InternalError", "SenderFault": false}]});
-    let refusal = Fault::Respond {
-        status: 200,
-        headers: vec![("content-type".to_owned(), "application/x-amz-json-1.0".to_owned())],
-        body: answer.to_string().into_bytes(),
-    };
-    bench
-        .world
-        .wire
-        .disturb_next(Service::Sqs, "SendMessageBatch", 2, refusal);
+    bench.refuse_first_of_batch(2);
     let run = || backfill(&bench, &checkpoint);
     let ran = run().await;
     assert_eq!(ran.code(), Some(1), "{ran:?}");

@@ -359,6 +359,27 @@ async fn a_conference_of_500_participants_is_kept_whole_and_found_by_each() {
     }
     let arguments = ["--agent", &agent(499), "--agent", &agent(500)];
     assert_eq!(found(&bench, CATALOG_TABLE, &arguments).await, BTreeSet::new());
+    // Of 500 agents 40 are shown, which is said.
+    let item = &find(&bench, CATALOG_TABLE, &["--json", "--agent", &agent(0)])
+        .await
+        .items()[0];
+    assert_eq!(item["agents"].as_array().unwrap().len(), 40);
+    assert_eq!(item["cut"], true);
+    let csv = find(&bench, CATALOG_TABLE, &["--csv", "--agent", &agent(0)])
+        .await
+        .stdout;
+    assert_eq!(csv.matches("; …,").count(), 1, "of the agents alone: {csv}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_mark_that_no_search_ended_with_is_refused_before_anything_is_written() {
+    let bench = Bench::new().await;
+    let bare = "2026-01-15T10:14:20Z";
+    for mark in ["zzz", "0", bare] {
+        let ran = find(&bench, CATALOG_TABLE, &["--csv", "--after", mark]).await;
+        assert_eq!((ran.code(), ran.stdout.as_str()), (Some(2), ""), "{ran:?}");
+        assert!(ran.stderr.contains(&format!("'{mark}'")), "{ran:?}");
+    }
 }
 
 /// Returns the items of a catalog, by their keys.

@@ -1,7 +1,11 @@
 //! Searching and listening in a real Chromium, and what of foreign texts gets there.
 
 use recording_archiver::sim::genesys::{Annotation, Conversation, Mark, Media, Recording, Thing};
+use recording_archiver::sim::wire::{Fault, Gate, Service};
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::sync::mpsc;
 
 use super::described::SOON;
 use super::play::Page;
@@ -69,6 +73,36 @@ async fn search(page: &Page, fields: &[(&str, &str)]) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_connection_that_ends_while_a_call_is_opened_holds_nothing_up() {
+    let bench = archive("Anna Example", "Claims").await;
+    let page = Page::of(&bench, &FIND).await;
+    let (gate, (asks, mut asked)) = (Gate::default(), mpsc::unbounded_channel());
+    let held = gate.clone();
+    bench.world.wire.disturb(move |exchange| {
+        let reads = exchange.service == Service::DynamoDb;
+        reads.then(|| {
+            let _ = asks.send(());
+            Fault::Hold(held.clone())
+        })
+    });
+    let meanwhile = async {
+        asked.recv().await.unwrap();
+        let host = page.url.split('/').nth(2).unwrap();
+        let mut other = TcpStream::connect(host).await.unwrap();
+        let request = format!("GET / HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+        other.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        other.read_to_string(&mut answer).await.unwrap();
+        gate.open();
+        answer
+    };
+    let path = format!("call/{CONVERSATION}");
+    let (call, other) = tokio::join!(page.get(&path), meanwhile);
+    assert!(other.starts_with("HTTP/1.1 404"), "{other}");
+    assert_eq!(call.status(), 200);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_form_finds_what_the_command_line_finds_and_each_play_has_the_reason() {
     let bench = archive("Anna Example", "Claims").await;
     let page = Page::of(&bench, &FIND).await;
@@ -109,12 +143,7 @@ async fn a_form_finds_what_the_command_line_finds_and_each_play_has_the_reason()
         assert!(html.contains(told) && !html.contains(&call), "{told}: {html}");
         assert!(!html.contains("Usage:"), "{html}");
     }
-    let html = page
-        .get(&format!("call/{CONVERSATION}"))
-        .await
-        .text()
-        .await
-        .unwrap();
+    let html = page.call().await;
     for told in [
         "Anna Example",
         "Claims",
@@ -142,11 +171,7 @@ async fn a_form_finds_what_the_command_line_finds_and_each_play_has_the_reason()
     );
     assert_eq!(events[0]["files"].as_array().unwrap().len(), 2);
     let ran = page.close().await;
-    assert_eq!(
-        (ran.code(), &ran.summary()["played"]),
-        (Some(0), &json!(1)),
-        "{ran:?}"
-    );
+    ran.ended_with(0, "played", 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -165,12 +190,7 @@ async fn names_and_forms_are_shown_and_never_obeyed() {
     )
     .await;
     let nobody = search(&page, &[("from", DAY), ("to", DAY), ("queue", &hostile)]).await;
-    let call = page
-        .get(&format!("call/{CONVERSATION}"))
-        .await
-        .text()
-        .await
-        .unwrap();
+    let call = page.call().await;
     assert!(form.contains("&lt;img src=x"), "{form}");
     for html in [form, nobody, call] {
         assert!(html.contains("&lt;script&gt;alert(1)"), "{html}");

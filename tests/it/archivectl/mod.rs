@@ -74,6 +74,17 @@ fn command(bench: &Bench, arguments: &[&str]) -> Command {
     command
 }
 
+/// Runs it to its end, for tests elsewhere.
+pub(crate) async fn run(bench: &Bench, arguments: &[&str]) -> Ran {
+    archivectl(bench, arguments).await
+}
+
+/// Runs it with the settings of a stack that settles conversations.
+pub(crate) async fn run_settling(bench: &Bench, arguments: &[&str]) -> Ran {
+    let mut command = command(bench, arguments);
+    end(command.env("SETTLE_SECONDS", "900").spawn().unwrap()).await
+}
+
 /// Runs it to its end.
 async fn archivectl(bench: &Bench, arguments: &[&str]) -> Ran {
     end(command(bench, arguments).spawn().unwrap()).await
@@ -124,7 +135,7 @@ impl Drop for Folder {
 
 /// The end of a run, and its output.
 #[derive(Debug)]
-struct Ran {
+pub(crate) struct Ran {
     status: ExitStatus,
     stdout: String,
     stderr: String,
@@ -132,7 +143,7 @@ struct Ran {
 
 impl Ran {
     /// Returns the exit code; `None`: killed.
-    fn code(&self) -> Option<i32> {
+    pub(crate) fn code(&self) -> Option<i32> {
         self.status.code()
     }
 
@@ -144,10 +155,16 @@ impl Ran {
     }
 
     /// Returns the last line of `--json`.
-    fn summary(&self) -> Value {
+    pub(crate) fn summary(&self) -> Value {
         let last = self.lines().pop().unwrap_or_default();
         assert!(last["summary"].is_object(), "{self:?}");
         last["summary"].clone()
+    }
+
+    /// Asserts the exit code, and a figure of the summary.
+    fn ended_with(&self, code: i32, figure: &str, count: u64) {
+        let seen = (self.code(), &self.summary()[figure]);
+        assert_eq!(seen, (Some(code), &Value::from(count)), "{self:?}");
     }
 
     fn lines(&self) -> Vec<Value> {

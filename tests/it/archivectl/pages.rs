@@ -1,4 +1,5 @@
-//! The pages of `audit` and `report` in a real Chromium: for readers with screen readers, keyboards and telephones.
+//! The pages of `audit`, `report` and statements in a real Chromium: for readers with screen readers, keyboards and
+//! telephones.
 
 use std::path::Path;
 
@@ -9,6 +10,8 @@ use serde_json::{Value, json};
 
 use super::{Folder, archivectl, items, remove};
 use crate::browser::{Browser, SCHEMES};
+use crate::statement::gaps::with_gaps;
+use crate::statement::{day, key};
 use crate::support::{Bench, CONVERSATION, call, invoke};
 
 /// Widths of a desk's screen and of a telephone's, in pixels.
@@ -59,7 +62,8 @@ async fn the_pages_hinder_nobody() {
     };
     let folder = Folder::new();
     let mut hindrances = Vec::new();
-    for page in pages(&folder).await {
+    let pages = [pages(&folder).await, statements(&folder).await].concat();
+    for page in pages {
         for width in WIDTHS {
             for scheme in SCHEMES {
                 browser.open(Path::new(&page), width, scheme).await;
@@ -77,6 +81,21 @@ async fn the_pages_hinder_nobody() {
         }
     }
     assert_eq!(hindrances, Vec::<String>::new(), "{hindrances:#?}");
+}
+
+/// Makes the pages of statements: of a clean day, and of one with all that can stand in a statement.
+async fn statements(folder: &Folder) -> Vec<String> {
+    let mut made = Vec::new();
+    let mut keep = async |bench: &Bench, name: &str| {
+        bench.issue().await;
+        let page = bench.object(&key(day(bench, 0), "1.html")).await.unwrap();
+        let path = folder.file(name);
+        std::fs::write(&path, page.bytes).unwrap();
+        made.push(path);
+    };
+    keep(&Bench::stated().await, "statement-clean.html").await;
+    keep(&with_gaps().await, "statement-open.html").await;
+    made
 }
 
 /// Elements that a reader has to scroll sideways, as paths of numbers.

@@ -66,6 +66,12 @@ impl Page {
         self.http.get(self.at(path)).send().await.unwrap()
     }
 
+    /// Returns the page of [`CONVERSATION`].
+    pub(super) async fn call(&self) -> String {
+        let answer = self.get(&format!("call/{CONVERSATION}")).await;
+        answer.text().await.unwrap()
+    }
+
     /// Sends the form of a search.
     pub(super) async fn post(&self, fields: &[(&str, &str)]) -> Response {
         self.http.post(self.at("")).form(fields).send().await.unwrap()
@@ -293,12 +299,7 @@ async fn each_range_comes_once_the_audit_says_who_listens_and_why() {
         format!("s3://{BUCKET}/{KEY}")
     );
     assert_eq!(items(&bench, LEDGER_TABLE).await, record);
-    let html = page
-        .get(&format!("call/{CONVERSATION}"))
-        .await
-        .text()
-        .await
-        .unwrap();
+    let html = page.call().await;
     assert!(html.contains("matches the audit") && html.contains("recording.accessed"));
     let ran = page.close().await;
     assert_eq!(ran.code(), Some(0), "{ran:?}");
@@ -373,12 +374,7 @@ async fn other_bytes_than_those_of_the_audit_are_never_called_checked_nor_downlo
         if let Ok(begun) = kept.send().await.and_then(Response::error_for_status) {
             assert!(begun.bytes().await.is_err(), "{code}");
         }
-        let html = page
-            .get(&format!("call/{CONVERSATION}"))
-            .await
-            .text()
-            .await
-            .unwrap();
+        let html = page.call().await;
         assert!(html.contains(code), "{code}");
         let ran = page.close().await;
         assert_eq!(ran.code(), Some(1), "{ran:?}");
@@ -395,12 +391,7 @@ async fn a_download_is_checked_named_and_in_the_audit() {
     let handler = bench.handler(&[("RECORDING_MEDIA", "chat")]);
     assert_eq!(outcomes(&invoke(&handler, job()).await.unwrap()), ["archived"]);
     let page = Page::play(&bench).await;
-    let html = page
-        .get(&format!("call/{CONVERSATION}"))
-        .await
-        .text()
-        .await
-        .unwrap();
+    let html = page.call().await;
     assert!(html.contains("No browser plays this kind of file") && !html.contains("<audio"));
     let answer = page.get(&format!("download/{CONVERSATION}/0")).await;
     let named = header(answer.headers(), "content-disposition").to_owned();
@@ -415,11 +406,7 @@ async fn a_download_is_checked_named_and_in_the_audit() {
     let told: Vec<_> = events.iter().map(|event| &event["access"]).collect();
     assert_eq!(told, ["downloaded"]);
     let ran = page.close().await;
-    assert_eq!(
-        (ran.code(), &ran.summary()["downloaded"]),
-        (Some(0), &json!(1)),
-        "{ran:?}"
-    );
+    ran.ended_with(0, "downloaded", 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -434,23 +421,14 @@ async fn from_cold_storage_nothing_is_played_before_it_is_restored() {
     }
     // From a search, the page says the same.
     let search = Page::of(&bench, &["find", "--open", "--reason", REASON]).await;
-    let html = search
-        .get(&format!("call/{CONVERSATION}"))
-        .await
-        .text()
-        .await
-        .unwrap();
+    let html = search.call().await;
     assert!(html.contains("up to 5 hours") && html.contains("--restore") && !html.contains("<audio"));
     assert_eq!(search.get(&media(0)).await.status(), StatusCode::BAD_GATEWAY);
     assert_eq!(bench.audit(CONVERSATION, ACCESSES).await, []);
     assert_eq!(search.close().await.code(), Some(3));
 
     let ran = archivectl(&bench, &[&play[..], &["--restore"]].concat()).await;
-    assert_eq!(
-        (ran.code(), &ran.summary()["restoring"]),
-        (Some(3), &json!(1)),
-        "{ran:?}"
-    );
+    ran.ended_with(3, "restoring", 1);
     assert_eq!(ran.items()[0]["restore"], "requested");
     let operations = operations(&bench);
     assert!(!operations.contains(&"GetObject".to_owned()), "{operations:?}");

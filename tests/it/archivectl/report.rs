@@ -6,7 +6,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use aws_sdk_s3::types::{ObjectLockLegalHold, ObjectLockLegalHoldStatus, ObjectLockRetention};
 use jiff::SignedDuration;
 use recording_archiver::domain::days::day_of;
-use recording_archiver::sim::genesys::{Conversation, FileState, Recording};
+use recording_archiver::sim::genesys::{Conversation, FileState, Recording, Topic, event};
 use recording_archiver::sim::wire::{Fault, Service};
 use recording_archiver::sim::{BUCKET, LEDGER_TABLE};
 use serde_json::{Value, json};
@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use super::reconcile::{DAYS, call_in, first};
 use super::tampering::acts::{HOUR, keep_versions, retime};
 use super::{Folder, archivectl};
-use crate::support::{Bench, CONVERSATION, KEY, call, call_bytes, invoke};
+use crate::support::{Bench, CONVERSATION, KEY, call, call_bytes, invoke, sqs};
 
 const DAY: SignedDuration = SignedDuration::from_hours(24);
 
@@ -214,6 +214,48 @@ async fn the_report_page_is_one_file_with_charts_that_loads_nothing_and_runs_not
     assert_eq!(ran.code(), Some(1), "{ran:?}");
     let page = std::fs::read_to_string(&path).unwrap();
     assert!(page.contains("audit chains are not whole"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn service_levels_count_what_end_events_asked_for() {
+    let bench = Bench::new().await;
+    let now = bench.clock.now();
+    let states = [
+        FileState::Available,
+        FileState::Available,
+        FileState::Archived,
+        FileState::Available,
+    ];
+    for (at, state) in states.into_iter().enumerate() {
+        let mut one = Recording::audio(recording(at + 1), [call()]).state(state);
+        one.duration = Some(SignedDuration::from_mins(5));
+        // The second one ended two hours ago.
+        one.start = now - SignedDuration::from_mins(if at == 1 { 125 } else { 5 });
+        bench
+            .world
+            .genesys
+            .add(Conversation::new(conversation(at + 1)).recording(one));
+    }
+    let events = (1..=3).map(|at| event(Topic::CustomerEnd, &conversation(at), now).to_string());
+    bench.invoke(sqs(events)).await.unwrap();
+    // Nobody's event: a backfill.
+    bench
+        .invoke(json!({"conversationId": conversation(4)}))
+        .await
+        .unwrap();
+    let [yesterday, today] = days(&bench);
+    let range = ["report", "--from", &yesterday, "--to", &today];
+    let ran = archivectl(&bench, &[&range[..], &["--json"]].concat()).await;
+    let summary = ran.summary();
+    let levels = ["liveRecordings", "liveWithinHour", "liveWithinDay"].map(|name| summary[name].clone());
+    assert_eq!(
+        (&summary["recordings"], levels),
+        (&json!(3), [json!(3), json!(1), json!(2)])
+    );
+    let ran = archivectl(&bench, &range).await;
+    let expected = "33.3 % within an hour of the end of the call (objective 95 %), 66.6 % within 24 hours";
+    let text = ran.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(text.contains(expected), "{text}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -6,12 +6,12 @@ use std::sync::Arc;
 use aws_sdk_dynamodb::types::AttributeValue;
 use recording_archiver::domain::record::State;
 use recording_archiver::sim::CATALOG_TABLE;
-use recording_archiver::sim::genesys::Thing;
+use recording_archiver::sim::genesys::{Recording, Thing};
 use serde_json::Value;
 
-use super::{CALL, DESCRIBING};
+use super::{CALL, DESCRIBING, LATER};
 use crate::kill::{LEASE, MOMENTS, kill};
-use crate::support::{Bench, CONVERSATION, invoke_for, job, sha256, sqs};
+use crate::support::{Bench, CONVERSATION, RECORDING, call, invoke_for, job, sha256, sqs};
 use crate::work::Work;
 
 const CONFIGURATION: &[(&str, &str)] = &DESCRIBING;
@@ -28,8 +28,8 @@ async fn before_the_last_look() -> (Arc<Bench>, Value) {
     (bench, look)
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_call_is_described_once_wherever_the_function_dies() {
+/// Returns the number of requests of the last look.
+async fn effects() -> usize {
     let (bench, look) = before_the_last_look().await;
     bench.world.wire.forget();
     let handler = bench.handler(CONFIGURATION);
@@ -38,6 +38,42 @@ async fn a_call_is_described_once_wherever_the_function_dies() {
         .unwrap();
     let effects = bench.world.wire.exchanges().len();
     assert!(effects >= 10, "{effects}");
+    effects
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_recording_that_comes_between_a_death_and_the_next_run_is_described_as_well() {
+    let effects = effects().await;
+    let mut described = 0;
+    for k in 1..=effects {
+        for moment in MOMENTS {
+            let (bench, look) = before_the_last_look().await;
+            assert!(kill(&bench, CONFIGURATION, sqs([look.to_string()]), k, moment).await);
+            bench.world.genesys.conversation(CONVERSATION, |conversation| {
+                conversation.recordings.push(Recording::audio(LATER, [call()]));
+            });
+            let handler = bench.handler(CONFIGURATION);
+            let mut work = Work::of(&bench);
+            work.send(&look);
+            work.run_dry(&handler).await;
+            let story = format!("killed {moment:?} effect {k} of {effects}");
+            let whole = bench.record(CONVERSATION, "-").await.expect(&story);
+            assert_eq!(whole.state, State::Settled, "{story}");
+            // Settled before it died, the conversation is not looked at again.
+            if bench.record(CONVERSATION, LATER).await.is_some() {
+                let both = BTreeSet::from([RECORDING, LATER]);
+                let named = whole.described.iter().map(String::as_str);
+                assert_eq!(named.collect::<BTreeSet<_>>(), both, "{story}");
+                described += 1;
+            }
+        }
+    }
+    assert!(described > effects, "{described} of {effects}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_call_is_described_once_wherever_the_function_dies() {
+    let effects = effects().await;
     for k in 1..=effects {
         for moment in MOMENTS {
             for renamed in [false, true] {

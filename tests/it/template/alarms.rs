@@ -1,21 +1,38 @@
 //! Alarms and dashboard name metrics that the function writes.
 
+mod evaluator;
+mod gameday;
+mod rings;
+mod weeks;
+
 use std::collections::BTreeSet;
 
+use recording_archiver::ops::report::{DAY_OBJECTIVE, HOUR_OBJECTIVE};
 use serde_json::{Map, Value, json};
 
 use super::collect;
 use crate::cloudformation::{Template, text};
-use crate::support::{Bench, project};
+use crate::support::{Bench, CONVERSATION, project, sqs};
 
-/// The metrics that the sealer writes.
-const OF_SEALER: [&str; 3] = ["AuditTampering", "CheckpointsSigned", "LeavesSealed"];
+/// The metrics that the sealer writes, and those of the completeness statement.
+const OF_OTHERS: [&str; 8] = [
+    "AuditTampering",
+    "CheckpointsSigned",
+    "LeavesSealed",
+    "StatementsIssued",
+    "StatementGaps",
+    "DaysWithoutArchive",
+    "DeletionsAhead",
+    "OldDeadLetters",
+];
 
 #[tokio::test]
 async fn alarms_and_dashboard_name_only_metrics_that_the_function_writes() {
-    // One archived recording: the line of an invocation with everything in it.
+    // One archived recording that an end event asked for: the line of an invocation with everything in it.
     let bench = Bench::with_a_call().await;
-    bench.archive().await;
+    let event = json!({"detail-type": "v2.detail.events.conversation.{id}.customer.end", "id": "evt",
+        "detail": {"eventBody": {"conversationId": CONVERSATION}}});
+    bench.invoke(sqs([event.to_string()])).await.unwrap();
     let mut written = BTreeSet::new();
     for directive in bench
         .metrics()
@@ -69,7 +86,7 @@ async fn alarms_and_dashboard_name_only_metrics_that_the_function_writes() {
             watched.insert((text(&metric[0]), text(&metric[1]), dimensions.to_string()));
         }
     }
-    for name in OF_SEALER {
+    for name in OF_OTHERS {
         assert!(
             watched.remove(&("RecordingArchiver".to_owned(), name.to_owned(), "[]".to_owned())),
             "nobody looks at {name}"
@@ -245,6 +262,36 @@ fn deletions_and_changes_of_rules_ring_and_nothing_else_does() {
         let expected: Vec<&str> = Some(rule).filter(|rule| !rule.is_empty()).into_iter().collect();
         assert_eq!(ringing(&event), expected, "{event}");
     }
+}
+
+#[test]
+fn the_alarms_have_the_objectives_of_the_report_and_the_costs_count_them() {
+    let template = Template::read();
+    for (level, objective) in [("Hour", HOUR_OBJECTIVE), ("Day", DAY_OBJECTIVE)] {
+        for (speed, rate) in [("Fast", 14.4), ("Slow", 6.0)] {
+            let name = format!("{level}Level{speed}BurnAlarm");
+            let threshold = template.resource(&name)["Threshold"].as_f64().unwrap();
+            assert!(
+                (threshold - (100.0 - objective) * rate).abs() < 1e-9,
+                "{name}: {threshold}"
+            );
+        }
+    }
+    let watched: usize = template
+        .of_type("AWS::CloudWatch::Alarm")
+        .into_iter()
+        .map(|name| {
+            let mut metrics = Vec::new();
+            collect(template.resource(name), "MetricStat", &mut metrics);
+            metrics.len().max(1)
+        })
+        .sum();
+    let page = std::fs::read_to_string(project().join("docs/deploy.md")).unwrap();
+    let row = format!(
+        "| alarms | {watched} metrics watched x 0.10 | {:.2} |",
+        watched as f64 * 0.1
+    );
+    assert!(page.contains(&row), "{row}");
 }
 
 #[test]

@@ -80,6 +80,7 @@ fn the_audit_takes_puts_of_its_writers_in_transactions_and_no_change_in_place() 
         "ArchiverRole",
         "OperatorRole",
         "SealerRole",
+        "StatementRole",
     ] {
         for action in CHANGES {
             for context in [NOTHING, IN_TRANSACTION] {
@@ -104,6 +105,8 @@ fn the_audit_takes_puts_of_its_writers_in_transactions_and_no_change_in_place() 
             ("administrator", put, IN_TRANSACTION, others, others),
             ("administrator", put, NOTHING, plain, plain),
             ("SealerRole", put, IN_TRANSACTION, others, others),
+            ("StatementRole", put, IN_TRANSACTION, "allowed", "allowed"),
+            ("StatementRole", put, NOTHING, plain, plain),
             ("break-glass", put, IN_TRANSACTION, others, "allowed"),
             ("break-glass", put, NOTHING, plain, plain),
             (

@@ -285,3 +285,128 @@ fn every_statement_says_why_and_none_is_for_everything() {
     }
     assert!(seen.contains("AppendAudit"), "{seen:?}");
 }
+
+/// Adds the permissions that AWS asks for, for a call of the statement.
+fn asked_for_by_statement(call: &Exchange, grants: &mut BTreeSet<(String, String)>) {
+    let mut grant = |action: &str, resource: &str| {
+        grants.insert((action.to_owned(), resource.to_owned()));
+    };
+    let objects = "arn:${AWS::Partition}:s3:::ArchiveBucket/statements/${AuditTable}/*";
+    match (call.service, call.operation.as_str()) {
+        (Service::Login | Service::Genesys | Service::Media, _) => {}
+        (Service::S3, "ListObjectsV2") => grant("s3:ListBucket", "arn:${AWS::Partition}:s3:::ArchiveBucket"),
+        (Service::S3, "GetObject") => {
+            grant("s3:GetObject", objects);
+            grant("kms:Decrypt", "ArchiveKey.Arn");
+        }
+        (Service::S3, "PutObject") => {
+            grant("s3:PutObject", objects);
+            assert!(call.headers.contains_key("x-amz-object-lock-mode"));
+            grant("s3:PutObjectRetention", objects);
+            assert!(
+                call.headers
+                    .contains_key("x-amz-server-side-encryption-aws-kms-key-id")
+            );
+            grant("kms:GenerateDataKey", "ArchiveKey.Arn");
+        }
+        (Service::DynamoDb, "Query") => {
+            grant("dynamodb:Query", "LedgerTable.Arn");
+            grant("dynamodb:Query", "AuditTable.Arn");
+        }
+        (Service::DynamoDb, "TransactWriteItems") => grant("dynamodb:PutItem", "AuditTable.Arn"),
+        (Service::Sqs, "ReceiveMessage") => grant("sqs:ReceiveMessage", "WorkDeadLetterQueue.Arn"),
+        (Service::Sqs, "ChangeMessageVisibilityBatch") => {
+            grant("sqs:ChangeMessageVisibility", "WorkDeadLetterQueue.Arn");
+        }
+        (Service::Sqs, "SendMessageBatch") => grant("sqs:SendMessage", "WorkQueue.Arn"),
+        (Service::Sqs, "SendMessage") => grant("sqs:SendMessage", "StatementQueue.Arn"),
+        (Service::SecretsManager, "GetSecretValue") => {
+            grant("secretsmanager:GetSecretValue", SECRET);
+            grant("kms:Decrypt", SECRET_KEY);
+        }
+        other => panic!("nobody thought of the permission for {other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn the_statements_role_allows_exactly_the_calls_that_its_code_makes() {
+    let bench = Bench::stated().await;
+    let failing = crate::statement::conversation(900);
+    bench.bury(&json!({"conversationId": failing})).await;
+    bench.pass(8);
+    let day = crate::statement::day(&bench, 0);
+    for number in 1..=600 {
+        let mut call = crate::statement::recorded(day, number);
+        if number > 1 {
+            call.recordings.clear();
+        }
+        bench.world.genesys.add(call);
+    }
+    let template = Template::read();
+    let stack = template.stack(&[
+        ("S3ObjectLockMode", "GOVERNANCE"),
+        ("S3ObjectLockDays", "1"),
+        ("GenesysSecretArn", SECRET),
+        ("GenesysSecretKmsKeyArn", SECRET_KEY),
+    ]);
+    let variables = stack.value(&template.resource("StatementFunction")["Environment"]["Variables"]);
+    let of_s3 = variables.as_object().unwrap().iter();
+    let of_s3 = of_s3.filter(|(name, value)| {
+        name.starts_with("S3_") && !name.starts_with("S3_BUCKET_") && !value.is_null()
+    });
+    let changes: Vec<(&str, String)> = of_s3.map(|(name, value)| (name.as_str(), text(value))).collect();
+    let changes: Vec<(&str, &str)> = changes
+        .iter()
+        .map(|(name, value)| (*name, value.as_str()))
+        .collect();
+    let handler = bench.statement(&changes);
+    bench.world.wire.forget();
+    // One that ends, one after it that has to read what that one left, and one whose time is up.
+    for _ in 0..2 {
+        crate::statement::state_within(&handler, &json!({}), crate::statement::LONG)
+            .await
+            .unwrap();
+    }
+    let goes_on = bench.state_until_page(&json!({}), &changes, 2).await;
+    assert_eq!(goes_on["goesOn"], true);
+    let mut asked = BTreeSet::new();
+    for call in bench.world.wire.exchanges() {
+        asked_for_by_statement(&call, &mut asked);
+    }
+    // The transaction of a dead letter puts into both tables.
+    if bench.record(&failing, "-").await.is_some() {
+        asked.insert(("dynamodb:PutItem".to_owned(), "LedgerTable.Arn".to_owned()));
+    }
+    let mut granted = BTreeSet::new();
+    let role = stack.value(&template.resource("StatementRole")["Policies"]);
+    let audits = stack.value(&json!([template.resource("StatementAuditsPolicy")]));
+    for statement in [&role, &audits]
+        .into_iter()
+        .flat_map(|list| list.as_array().unwrap())
+        .flat_map(statements)
+    {
+        for action in list(&statement["Action"]) {
+            for resource in list(&statement["Resource"]) {
+                granted.insert((action.clone(), resource));
+            }
+        }
+    }
+    // What Lambda does in the function's name.
+    for action in [
+        "sqs:ReceiveMessage",
+        "sqs:DeleteMessage",
+        "sqs:GetQueueAttributes",
+    ] {
+        assert!(
+            granted.remove(&(action.to_owned(), "StatementQueue.Arn".to_owned())),
+            "{action}"
+        );
+    }
+    for action in ["logs:CreateLogStream", "logs:PutLogEvents"] {
+        assert!(
+            granted.remove(&(action.to_owned(), "StatementLogGroup.Arn".to_owned())),
+            "{action}"
+        );
+    }
+    assert_eq!(granted, asked);
+}

@@ -1,6 +1,7 @@
 //! `archivectl report`: what a span of days brought, for people who do not read logs.
 
 mod chart;
+mod level;
 mod listed;
 mod page;
 
@@ -143,6 +144,9 @@ fn text(figures: &Figures, zone: &Zone) -> Text {
             text = text.line().add(format!("{name:<10}  ")).hang().add(told);
         }
     }
+    if let Some(told) = level::service(figures) {
+        text = text.line().add("service     ").hang().add(told);
+    }
     if figures.deferrals > 0 {
         text = text.line().add(format!(
             "deferred    {}",
@@ -260,6 +264,9 @@ mod tests {
                 recordings: 3,
                 bytes: 105_660_000,
                 outcomes: BTreeMap::from([("archived", 3), ("failed", 1), ("waiting", 7), ("skipped", 0)]),
+                live_recordings: 3,
+                live_within_hour: 2,
+                live_within_day: 3,
                 latency_ms: lengths.clone(),
                 age_ms: lengths,
                 failed_conversations: BTreeMap::from([(

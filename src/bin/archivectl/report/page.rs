@@ -8,6 +8,7 @@ use recording_archiver::ops::report::{
 };
 
 use super::chart::{self, Unit};
+use super::level;
 use crate::html::{self, cards, escape, figures as figures_column, table, texts};
 use crate::words::{Zone, bytes, count, counted, duration};
 
@@ -259,8 +260,11 @@ fn lengths(figures: &Figures) -> String {
         figures_column("longest"),
     ];
     format!(
-        "<h2>How long it took</h2>\n{}<p class=\"dim\">Percentiles are exact to within 5 %.</p>\n",
-        table("How long it took", &columns, &rows)
+        "<h2>How long it took</h2>\n{}<p class=\"dim\">Percentiles are exact to within 5 %.</p>\n{}",
+        table("How long it took", &columns, &rows),
+        level::service(figures)
+            .map(|told| format!("<p>Service level: {}.</p>\n", escape(told)))
+            .unwrap_or_default()
     )
 }
 

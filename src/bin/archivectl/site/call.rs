@@ -350,7 +350,7 @@ fn player(
     let player = match element {
         "" => "<p class=\"verdict warn\">No browser plays this kind of file: download it.</p>\n".to_owned(),
         element => format!(
-            "{}<{element} class=\"player\" controls preload=\"none\" src=\"{}\" type=\"{kind}\" aria-label=\"{label} of \
+            "{}<{element} class=\"player\" controls controlslist=\"nodownload\" preload=\"none\" src=\"{}\" type=\"{kind}\" aria-label=\"{label} of \
              recording {}\"></{element}>\n",
             wave(&label, element),
             at("media"),

@@ -76,7 +76,7 @@ pub(crate) async fn serve<'a>(
     let mut site = Site::new((session, out.zone()), authority, reason, jobs);
     let below = match shown {
         Shown::Call(conversation, call) => {
-            site.add(conversation, call).await;
+            site.add(conversation, call);
             format!("call/{conversation}")
         }
         Shown::Search(search, form) => {
@@ -85,7 +85,7 @@ pub(crate) async fn serve<'a>(
             String::new()
         }
     };
-    report(&site, out).await;
+    report(&site, out);
     announce(&format!("http://{}/{}/{below}", site.authority, site.token), out);
     let idle = args.close_after.unsigned_abs();
     let mut work: FuturesUnordered<Pin<Box<dyn Future<Output = ()> + '_>>> = FuturesUnordered::new();
@@ -96,7 +96,7 @@ pub(crate) async fn serve<'a>(
                 work.push(Box::pin(connection(&site, stream)));
             }
             Some((call, track)) = ahead.recv() => work.push(Box::pin(async move { call.check(&track).await })),
-            Some(()) = work.next() => report(&site, out).await,
+            Some(()) = work.next() => report(&site, out),
             () = session.interruption() => break,
             () = site.quiet.lasts(idle) => {
                 out.note(Text::new("closed: nobody asked for anything for a while"));
@@ -105,7 +105,7 @@ pub(crate) async fn serve<'a>(
         }
     }
     drop(work);
-    report(&site, out).await;
+    report(&site, out);
     Ok(site.figures().await)
 }
 
@@ -129,8 +129,8 @@ async fn connection(site: &Site<'_>, stream: TcpStream) {
 }
 
 /// Reports the findings that are new.
-async fn report(site: &Site<'_>, out: &Out) {
-    for finding in site.fresh().await {
+fn report(site: &Site<'_>, out: &Out) {
+    for finding in site.fresh() {
         out.item(&finding, || verify::finding(&finding));
     }
 }
@@ -142,9 +142,8 @@ fn announce(url: &str, out: &Out) {
         url: &'a str,
     }
     out.item(&Item { url }, || {
-        Text::new("the page is at ")
-            .style(HEAD, url)
-            .add("; Ctrl-C closes it")
+        // Alone on its line, so that nothing is copied with it.
+        Text::new("the page, until Ctrl-C:").line().style(HEAD, url)
     });
     if out.is_json() || !std::io::stdout().is_terminal() {
         return;

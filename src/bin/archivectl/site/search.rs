@@ -149,13 +149,13 @@ fn line(site: &Site<'_>, hit: &Hit) -> String {
         escape(&hit.recording_id),
         escape(site.zone.moment(hit.start)),
         escape(direction),
-        parties(&hit.agents),
-        parties(&hit.queues)
+        parties(hit, &hit.agents),
+        parties(hit, &hit.queues)
     )
 }
 
 /// Names some of those who took part.
-fn parties(parties: &[Party]) -> String {
+fn parties(hit: &Hit, parties: &[Party]) -> String {
     const MOST: usize = 5;
     const LONGEST: usize = 80;
     let names = parties.iter().take(MOST).map(|party| {
@@ -171,6 +171,9 @@ fn parties(parties: &[Party]) -> String {
     match (parties.len(), parties.len().saturating_sub(MOST)) {
         (0, _) => "-".to_owned(),
         (_, 0) => names.join(", "),
-        (_, more) => format!("{}, and {more} more", names.join(", ")),
+        (_, more) => {
+            let least = if hit.goes_on(parties) { "at least " } else { "" };
+            format!("{}, and {least}{more} more", names.join(", "))
+        }
     }
 }

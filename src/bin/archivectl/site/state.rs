@@ -10,7 +10,6 @@ use recording_archiver::ops::find::Hit;
 use recording_archiver::ops::finding::Finding;
 use recording_archiver::ops::play::{self, Call, Figures, Request, Track};
 use recording_archiver::ops::{Error, Kind, Session};
-use tokio::sync::Mutex;
 use tokio::sync::mpsc::UnboundedSender;
 use uuid::Uuid;
 
@@ -57,7 +56,8 @@ pub(super) struct Site<'a> {
     pub(super) search: Option<&'a Search<'a>>,
     /// The fields of the last search; none before the first.
     pub(super) form: RefCell<Form>,
-    calls: Mutex<BTreeMap<ConversationId, Opened<'a>>>,
+    /// Never borrowed while something is awaited.
+    calls: RefCell<BTreeMap<ConversationId, Opened<'a>>>,
 }
 
 impl<'a> Site<'a> {
@@ -78,23 +78,23 @@ impl<'a> Site<'a> {
             reason: reason.to_owned(),
             search: None,
             form: RefCell::default(),
-            calls: Mutex::default(),
+            calls: RefCell::default(),
         }
     }
 
     /// Adds a call that is open.
-    pub(super) async fn add(&self, conversation: ConversationId, call: Arc<Call<'a>>) {
+    pub(super) fn add(&self, conversation: ConversationId, call: Arc<Call<'a>>) {
         self.calls
-            .lock()
-            .await
+            .borrow_mut()
             .insert(conversation, Opened { call, shown: 0 });
     }
 
     /// Returns a call that is open, or opens it where calls are searched for.
     pub(super) async fn call(&self, conversation: ConversationId) -> Result<Arc<Call<'a>>, Error> {
-        let mut calls = self.calls.lock().await;
-        if let Some(opened) = calls.get(&conversation) {
-            return Ok(opened.call.clone());
+        let known = |opened: &Opened<'a>| opened.call.clone();
+        let open = self.calls.borrow().get(&conversation).map(known);
+        if let Some(call) = open {
+            return Ok(call);
         }
         if self.search.is_none() {
             return Err(Error::new(Kind::Usage, "another call was opened here"));
@@ -105,18 +105,16 @@ impl<'a> Site<'a> {
             reason: self.reason.clone(),
         };
         let call = Arc::new(play::open(self.session, &request).await?);
-        let opened = Opened {
-            call: call.clone(),
-            shown: 0,
-        };
-        calls.insert(conversation, opened);
-        Ok(call)
+        // Another request may have opened it meanwhile.
+        let mut calls = self.calls.borrow_mut();
+        let opened = calls.entry(conversation).or_insert(Opened { call, shown: 0 });
+        Ok(opened.call.clone())
     }
 
     /// Returns the findings that were not returned before.
-    pub(super) async fn fresh(&self) -> Vec<Finding> {
+    pub(super) fn fresh(&self) -> Vec<Finding> {
         let mut fresh = Vec::new();
-        for opened in self.calls.lock().await.values_mut() {
+        for opened in self.calls.borrow_mut().values_mut() {
             let findings = opened.call.findings();
             fresh.extend(findings.iter().skip(opened.shown).cloned());
             opened.shown = findings.len();
@@ -127,8 +125,14 @@ impl<'a> Site<'a> {
     /// Returns what became of the calls.
     pub(super) async fn figures(&self) -> Figures {
         let mut figures = Figures::default();
-        for opened in self.calls.lock().await.values() {
-            opened.call.count(&mut figures).await;
+        let calls: Vec<_> = self
+            .calls
+            .borrow()
+            .values()
+            .map(|opened| opened.call.clone())
+            .collect();
+        for call in calls {
+            call.count(&mut figures).await;
         }
         figures
     }

@@ -44,11 +44,13 @@ impl Policies {
         let policy: Value = serde_json::from_str(&policy).unwrap_or_default();
         let object = format!("arn:aws:s3:::{bucket}/{key}");
         let denies = |statement: &Value| {
-            let below = statement["Resource"].as_str().and_then(|on| on.strip_suffix('*'));
+            let one = std::slice::from_ref(&statement["Resource"]);
+            let resources = statement["Resource"].as_array().map_or(one, Vec::as_slice);
+            let mut below = resources.iter().filter_map(|on| on.as_str()?.strip_suffix('*'));
             statement["Effect"] == "Deny"
                 && statement["Action"] == "s3:PutObject"
                 && statement["Condition"]["Null"]["s3:if-none-match"] == "true"
-                && below.is_some_and(|prefix| object.starts_with(prefix))
+                && below.any(|prefix| object.starts_with(prefix))
         };
         let statements = policy["Statement"].as_array().into_iter().flatten();
         if statements.into_iter().any(denies) {

@@ -50,7 +50,17 @@ fn looked_at(conversation: &mut Conversation) -> Option<Value> {
         return None;
     }
     let ended = looks >= conversation.details_absent_for + conversation.details_open_for;
-    Some(details(conversation, ended))
+    let mut details = details(conversation, ended);
+    // `AnalyticsConversationWithoutAttributes`: only the jobs give attributes of participants.
+    let participants = details["participants"].as_array_mut();
+    for participant in participants
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_object_mut)
+    {
+        participant.remove("attributes");
+    }
+    Some(details)
 }
 
 /// Returns one entry of a list, as far as an archiver looks at it.

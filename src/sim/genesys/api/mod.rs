@@ -10,6 +10,7 @@ mod names;
 mod organisation;
 mod orphans;
 mod token;
+mod uploads;
 
 use axum::Router;
 use axum::extract::{Request, State};
@@ -49,6 +50,8 @@ pub(super) fn router(shared: Shared) -> Router {
         .route("/recording/batchrequests", post(batch::submit))
         .route("/recording/batchrequests/{job}", get(batch::job))
         .route("/recordings/retention/query", get(organisation::retention))
+        .route("/recording/uploads/reports", post(uploads::request))
+        .route("/recording/uploads/reports/{id}", get(uploads::one))
         .route("/orphanrecordings", get(orphans::list))
         .route("/orphanrecordings/{id}", get(orphans::one))
         .route(
@@ -115,6 +118,8 @@ pub(super) fn classify(parts: &Parts) -> Option<(Service, String)> {
         ["recording", "batchrequests"] => "batch-submit",
         ["recording", "batchrequests", _] => "batch-job",
         ["recordings", "retention", "query"] => "retention",
+        ["recording", "uploads", "reports"] => "upload-report-request",
+        ["recording", "uploads", "reports", _] => "upload-report",
         ["orphanrecordings"] => "orphans",
         ["orphanrecordings", _] => "orphan",
         ["organizations", "limits", "namespaces", ..] => "limits",
@@ -177,9 +182,12 @@ async fn correlate(request: Request, next: Next) -> Response {
     response
 }
 
-/// Returns the router of the media host: every path is a signed URL, or unknown.
+/// Returns the router of the media host: every path is a signed URL of a recording or of a report, or unknown.
 pub(super) fn media_router(shared: Shared) -> Router {
-    Router::new().fallback(media).with_state(shared)
+    Router::new()
+        .route("/uploadreports/{id}", get(uploads::document))
+        .fallback(media)
+        .with_state(shared)
 }
 
 /// Returns the name under which the wire records requests to the media host.

@@ -97,6 +97,9 @@ pub(super) async fn retention(State(shared): State<Shared>, Query(parameters): P
     let begin = usize::try_from(number("cursor")?.unwrap_or(0)).unwrap_or(usize::MAX);
     let state = lock(&shared);
     state.permissions.any(&["recording:recording:view"])?;
+    if days < state.least_retention {
+        return Err(ApiError::bad_value("retentionThresholdDays"));
+    }
     let now = i64::try_from(state.now().as_millis()).unwrap_or(i64::MAX);
     let now = Timestamp::from_millisecond(now).unwrap_or(Timestamp::MAX);
     let kept_since = now.saturating_sub(SignedDuration::from_hours(24 * i64::from(days)));

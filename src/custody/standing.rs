@@ -3,13 +3,13 @@
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
+use super::finding::{Code, Finding};
+use super::{Custody, last_error};
 use crate::archive::OVERDUE;
 use crate::domain::audit::AuditEvent;
 use crate::domain::days::Age;
 use crate::domain::record::{Record, State};
 use crate::domain::recording::RecordingId;
-use crate::ops::custody::{Custody, last_error};
-use crate::ops::finding::{Code, Finding};
 
 /// The standing of a conversation, from the best to the worst.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -76,7 +76,7 @@ impl Reason {
 
     /// Returns the reason for a conversation of this age. An old recording that Genesys withholds is not lost, and
     /// the run that failed or never came is not the cause.
-    pub(super) fn at_age(self, age: Age) -> Self {
+    pub fn at_age(self, age: Age) -> Self {
         let withheld = matches!(
             self,
             Self::Failed | Self::NeverSeen | Self::Deferred | Self::NothingFound
@@ -121,7 +121,7 @@ impl Reason {
     }
 
     /// Returns whether a job may fix it. A job would go by the ledger.
-    pub(super) fn can_be_sent(self) -> bool {
+    pub fn can_be_sent(self) -> bool {
         let no_job_helps = matches!(
             self,
             Self::Uncatalogued | Self::Expired | Self::OlderThan5Years | Self::Contradicted
@@ -149,7 +149,7 @@ pub struct Cause {
 
 impl Cause {
     /// Makes the cause of a recording that Genesys lists and no run ever saw.
-    pub(super) fn never_seen(id: RecordingId) -> Self {
+    pub fn never_seen(id: RecordingId) -> Self {
         Self {
             recording: id.to_string(),
             state: Reason::NeverSeen.as_str(),
@@ -175,7 +175,8 @@ impl Cause {
     }
 
     /// Makes the cause of an archived recording that nobody finds.
-    pub(super) fn unfound(custody: &Custody, why: &str) -> Self {
+    #[cfg(feature = "cli")]
+    pub(crate) fn unfound(custody: &Custody, why: &str) -> Self {
         Self {
             recording: custody.recording.clone(),
             state: custody.state().map_or(UNREADABLE, State::as_str),
@@ -232,12 +233,13 @@ impl Cause {
 
 /// The times by which it is decided whether a conversation is late.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Patience {
-    pub(super) now: Timestamp,
+pub struct Patience {
+    /// The time here.
+    pub now: Timestamp,
     /// Longest time that a recording may take to become ready.
-    pub(super) readiness: SignedDuration,
+    pub readiness: SignedDuration,
     /// The function looks at conversations until they are settled.
-    pub(super) settles: bool,
+    pub settles: bool,
 }
 
 impl Patience {
@@ -274,7 +276,7 @@ impl Patience {
 /// Returns the standing of a conversation that was over at `end` and in which, according to analytics, a wanted
 /// recording was started. State and times are those of the audit: where the ledger has others, that is the standing.
 /// `findings` belong to none of its recordings.
-pub(super) fn judge(
+pub fn judge(
     (custodies, findings): (&[Custody], &[Finding]),
     end: Timestamp,
     patience: Patience,

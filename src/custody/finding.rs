@@ -221,7 +221,7 @@ impl Finding {
     }
 
     /// Makes a finding about the transparency log, or about one of its objects (`s3://bucket/key`).
-    pub(super) fn of_log(code: Code, object: Option<String>, detail: impl Into<String>) -> Self {
+    pub fn of_log(code: Code, object: Option<String>, detail: impl Into<String>) -> Self {
         Self {
             code,
             interaction_id: None,

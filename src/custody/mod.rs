@@ -3,16 +3,18 @@
 //! archiving lie in chains apart, of which the ledger knows nothing.
 
 mod apart;
+pub mod finding;
+pub mod standing;
 
 use std::collections::BTreeMap;
 
-use super::finding::{Code, Finding};
 use crate::aws::ledger::{Events, Ledger, RecordPage, UnreadableEvent};
 use crate::domain::audit::{self, Apart, AuditEvent, Chain, ChainBreak, Stored, Subject};
 use crate::domain::record::{Record, State};
 use crate::domain::recording::{ArchiveKey, ArchivedFile};
 use crate::error::Error;
 pub use apart::ApartChain;
+use finding::{Code, Finding};
 use jiff::Timestamp;
 
 /// All that ledger and audit hold of a conversation, or of another subject of the audit.
@@ -342,7 +344,7 @@ const UNEXPECTED: &str = ", not the expected ";
 
 /// Returns the error of a recording that failed because its bytes were not those which its job expected. A job
 /// without the expected SHA-256 would archive them unseen.
-pub(super) fn unexpected(record: Option<&Record>, events: &[AuditEvent]) -> Option<String> {
+pub fn unexpected(record: Option<&Record>, events: &[AuditEvent]) -> Option<String> {
     record.filter(|record| record.state == State::Failed)?;
     let error = last_error(events)?;
     error.contains(UNEXPECTED).then(|| error.to_owned())

@@ -2,9 +2,9 @@
 
 use jiff::Timestamp;
 
+use super::finding::{Code, Finding};
 use crate::aws::ledger::Events;
 use crate::domain::audit::{self, Apart, AuditEvent};
-use crate::ops::finding::{Code, Finding};
 
 /// A chain of events that are not about archiving. No record of the ledger says where such a chain ends, so events that
 /// are missing at its end are found by the transparency log alone.

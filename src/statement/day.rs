@@ -1,0 +1,235 @@
+//! A day: each conversation that Genesys lists is held against both tables.
+
+use std::collections::HashSet;
+
+use futures_util::{StreamExt as _, TryStreamExt as _};
+use jiff::SignedDuration;
+
+use super::reason::{Class, Evidence, Reason, Verdict, verdict};
+use super::state::Day;
+use super::survey::Known;
+use super::{Figures, Open, OpenRecording, Stater};
+use crate::clock::Deadline;
+use crate::custody::standing::{Cause, Patience, Reason as Standing, judge};
+use crate::custody::{self, Held, noted};
+use crate::domain::days::Age;
+use crate::domain::job::Job;
+use crate::domain::recording::ConversationId;
+use crate::error::Error;
+use crate::genesys::Conversation;
+use crate::genesys::analytics::{self, Page};
+
+/// Number of conversations that the tables are asked about at a time.
+const LOOKUPS: usize = 16;
+
+/// Conversations that are kept in memory; a document of its own takes more. The state of a run names these documents,
+/// so they must not be many.
+const MOST_OPEN: usize = 10_000;
+
+/// Recordings of a conversation that are named, and the length of their errors.
+const NAMED: usize = 5;
+
+/// How a day was left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Left {
+    /// Its list was read to the end.
+    Read,
+    /// There is no time for another page.
+    Midway,
+}
+
+/// What is known before a page is read.
+struct Before<'a> {
+    /// What Genesys lists besides.
+    known: &'a Known,
+    /// The conversations for which a job was sent.
+    sent: HashSet<ConversationId>,
+}
+
+/// What a page of the list brought.
+#[derive(Default)]
+struct Found {
+    figures: Figures,
+    open: Vec<Open>,
+    jobs: Vec<Job>,
+}
+
+impl Stater {
+    /// Goes through a day from where it was left. A page counts as a whole or not at all.
+    pub(super) async fn read_day(
+        &self,
+        day: &mut Day,
+        known: &Known,
+        deadline: &Deadline,
+    ) -> Result<Left, Error> {
+        let before = Before {
+            known,
+            sent: deadline.in_time(self.sent_before(day)).await?,
+        };
+        let mut list = self.open_day(day, deadline).await?;
+        loop {
+            if !deadline.allows_new_work() {
+                return Ok(Left::Midway);
+            }
+            let page = match list.next_page(deadline).await {
+                Ok(page) => page,
+                // Genesys does not say for how long it keeps the results of a job. Without them the day begins anew.
+                Err(error) if day.position.is_some() && error.kind().is_not_found() => {
+                    *day = Day::new(day.date, day.previous.take());
+                    list = self.open_day(day, deadline).await?;
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
+            let Some(page) = page else {
+                day.read = true;
+                return Ok(Left::Read);
+            };
+            list.forget();
+            let found = deadline.in_time(self.compare(page, day, &before)).await?;
+            self.take(day, found).await?;
+            day.position = Some(list.position());
+            if day.open.len() >= MOST_OPEN {
+                self.write_part(day).await?;
+            }
+        }
+    }
+
+    async fn open_day(&self, day: &mut Day, deadline: &Deadline) -> Result<analytics::Day<'_>, Error> {
+        if let Some(position) = day.position.clone() {
+            return Ok(self.analytics.resume(position));
+        }
+        let available = self.analytics.available_until(deadline).await?;
+        let list = self.analytics.day(day.date, available, deadline).await?;
+        day.complete = list.is_of_job();
+        Ok(list)
+    }
+
+    /// Sends the jobs of a page, and adds what it brought to its day.
+    async fn take(&self, day: &mut Day, found: Found) -> Result<(), Error> {
+        self.queues.send_all(&found.jobs).await?;
+        day.figures.sent += found.jobs.len() as u64;
+        let Figures {
+            listed,
+            unrecorded,
+            unreadable,
+            held,
+            reasons,
+            gaps,
+            lost,
+            sent: _,
+        } = found.figures;
+        day.figures.listed += listed;
+        day.figures.unrecorded += unrecorded;
+        day.figures.unreadable += unreadable;
+        day.figures.held += held;
+        day.figures.gaps += gaps;
+        day.figures.lost += lost;
+        for (reason, count) in reasons {
+            *day.figures.reasons.entry(reason).or_default() += count;
+        }
+        day.open.extend(found.open);
+        Ok(())
+    }
+
+    /// Asks the tables about each conversation of a page that was recorded.
+    async fn compare(&self, page: Page, day: &Day, before: &Before<'_>) -> Result<Found, Error> {
+        let mut found = Found::default();
+        found.figures.unreadable = page.unreadable as u64;
+        found.figures.listed = page.conversations.len() as u64;
+        let wanted = &self.config.recording.media;
+        let mut asked = Vec::new();
+        for conversation in page.conversations {
+            if wanted.iter().any(|kind| conversation.may_have(*kind)) {
+                asked.push(conversation);
+            } else if conversation.recorded || conversation.snippet_recorded || conversation.screen_recorded {
+                found.count(&Reason::Filtered.into());
+            } else {
+                found.figures.unrecorded += 1;
+            }
+        }
+        let lookups = asked.into_iter().map(|conversation| async move {
+            let held = custody::of(&self.ledger, conversation.id).await?;
+            Ok::<_, Error>((conversation, held))
+        });
+        let lookups = futures_util::stream::iter(lookups).buffered(LOOKUPS);
+        let looked_up: Vec<_> = lookups.try_collect().await?;
+        for (conversation, held) in &looked_up {
+            self.add(&mut found, conversation, held, (day, before));
+        }
+        Ok(found)
+    }
+
+    /// Finds the reason of a conversation, and adds it.
+    fn add(
+        &self,
+        found: &mut Found,
+        conversation: &Conversation,
+        held: &Held,
+        (day, before): (&Day, &Before<'_>),
+    ) {
+        let now = self.clock.now();
+        let readiness = SignedDuration::try_from(self.config.limits.readiness).unwrap_or(SignedDuration::MAX);
+        let patience = Patience {
+            now,
+            readiness,
+            settles: self.config.settles(),
+        };
+        let end = conversation.end.unwrap_or(now);
+        let (standing, causes) = judge((&held.custodies, &held.findings), end, patience);
+        let standing = standing.at_age(Age::of(conversation.start, now));
+        let evidence = Evidence {
+            custodies: &held.custodies,
+            ended: conversation.end.is_some(),
+            open: !conversation.open.is_empty(),
+            orphan: before.known.has_orphan(conversation.id),
+            upload_failed: before.known.has_failed_upload(conversation.id),
+        };
+        let verdict = verdict(standing, &evidence);
+        found.count(&verdict);
+        found.figures.held += u64::from(evidence.holds());
+        if verdict.reason.class() == Class::Settled {
+            return;
+        }
+        let was_sent = before.sent.contains(&conversation.id);
+        let sends = standing == Standing::NeverSeen && !was_sent && self.queues.can_defer();
+        if sends {
+            let mut job = Job::new(conversation.id);
+            job.requested_by = Some(format!("completeness statement of {}", day.date));
+            job.recheck = self.config.settles();
+            found.jobs.push(job);
+        }
+        let deletes = held
+            .custodies
+            .iter()
+            .filter(|custody| custody.archived_at().is_none());
+        found.open.push(Open {
+            interaction_id: conversation.id.to_string(),
+            start: conversation.start,
+            reason: verdict.label(),
+            delete_date: deletes
+                .filter_map(|custody| noted(&custody.events, "deleteDate"))
+                .min(),
+            sent: sends || was_sent,
+            recordings: causes.into_iter().take(NAMED).map(OpenRecording::from).collect(),
+        });
+    }
+}
+
+impl Found {
+    fn count(&mut self, verdict: &Verdict) {
+        *self.figures.reasons.entry(verdict.label()).or_default() += 1;
+        self.figures.gaps += u64::from(verdict.reason.class() == Class::Gap);
+        self.figures.lost += u64::from(verdict.is_final());
+    }
+}
+
+impl From<Cause> for OpenRecording {
+    fn from(cause: Cause) -> Self {
+        Self {
+            recording_id: cause.recording,
+            state: cause.state.to_owned(),
+            error: cause.error.map(|error| crate::redact::clip(&error)),
+        }
+    }
+}
