@@ -10,7 +10,6 @@ use super::{Archiver, AtHand, Run};
 use crate::clock::Deadline;
 use crate::domain::bulk::Entry;
 use crate::domain::call::Told;
-use crate::domain::format::MediaKind;
 use crate::domain::outcome::{Outcome, RecordingResult};
 use crate::domain::recording::RecordingRef;
 use crate::error::{Error, ErrorKind};
@@ -25,6 +24,8 @@ pub struct Bulked {
     pub left: bool,
     /// The live lane has to look at a conversation that is settled.
     pub recheck: bool,
+    /// Another batch download is to give the entry.
+    pub again: bool,
 }
 
 impl Archiver {
@@ -39,15 +40,23 @@ impl Archiver {
     }
 
     /// Archives what a batch download gave of an entry, and settles its conversation where that is all of it. Whatever
-    /// it did not give, or could not be archived now, is deferred to the live lane.
-    pub async fn archive_given(&self, run: Run<'_>, entry: &Entry, batched: &Batched) -> Bulked {
+    /// failed is deferred to another batch download, where one may follow (`second`), and to the live lane like
+    /// everything else that this one did not give.
+    pub async fn archive_given(
+        &self,
+        run: Run<'_>,
+        entry: &Entry,
+        batched: &Batched,
+        second: bool,
+    ) -> Bulked {
         let target = RecordingRef {
             recording: entry.recording,
             ..run.conversation()
         };
         let recordings = match batched.of(entry) {
             Ok(recordings) => recordings,
-            Err(why) => return Bulked::live(target, Vec::new(), left_to_live(target, &why)),
+            Err(lack) if lack.again && second => return Bulked::again(target, Vec::new(), &lack.why),
+            Err(lack) => return Bulked::live(target, Vec::new(), left_to_live(target, &lack.why)),
         };
         let told: Vec<Told> = recordings.iter().map(Listed::told).collect();
         let listing = Listing {
@@ -67,6 +76,9 @@ impl Archiver {
             let failed = results.swap_remove(failed);
             let why = failed.error.map_or_else(String::new, |error| error.to_string());
             let why = format!("could not be archived: {why}");
+            if second {
+                return Bulked::again(target, results, &why);
+            }
             return Bulked::live(target, results, left_to_live(target, &why));
         }
         let end = entry
@@ -75,11 +87,7 @@ impl Archiver {
         let Some(end) = end else {
             return Bulked::done(results);
         };
-        let lacks = |kind: &&MediaKind| {
-            self.wants(**kind) && told.iter().all(|one: &Told| one.media != kind.as_str())
-        };
-        if let Some(kind) = entry.kinds.iter().find(lacks) {
-            let why = format!("lacks a recording of the kind {kind}, which was started");
+        if let Some(why) = self.lacks(entry, &told) {
             return Bulked::live(target, results, left_to_live(target, &why));
         }
         if batched.unreadable > 0 {
@@ -97,6 +105,22 @@ impl Archiver {
                 ..Bulked::live(target, results, left_to_live(target, why))
             },
         }
+    }
+
+    /// Says which recordings are missing of those that were started, if any is: a batch download leaves sensitive ones
+    /// out without a word.
+    fn lacks(&self, entry: &Entry, told: &[Told]) -> Option<String> {
+        entry
+            .kinds
+            .iter()
+            .filter(|kind| self.wants(**kind))
+            .find_map(|kind| {
+                let started = entry.kinds.iter().filter(|other| *other == kind).count();
+                let given = told.iter().filter(|one| one.media == kind.as_str()).count();
+                let text =
+                    format!("has {given} recordings of the kind {kind}, of which {started} were started");
+                (given < started).then_some(text)
+            })
     }
 
     /// Waits for the right to transfer what a batch download gave.
@@ -123,6 +147,7 @@ impl Bulked {
             results,
             left: false,
             recheck: false,
+            again: false,
         }
     }
 
@@ -140,11 +165,26 @@ impl Bulked {
         results.push(RecordingResult::ended(target, Outcome::Deferred, error));
         Self::done(results)
     }
+
+    /// Makes the end of an entry that another batch download is to give.
+    fn again(target: RecordingRef, results: Vec<RecordingResult>, why: &str) -> Self {
+        let message = format!("{target} {why}: another batch download is to give it");
+        let mut ended = Self::live(target, results, waits(target, message));
+        for result in &mut ended.results {
+            result.sent |= result.outcome == Outcome::Deferred;
+        }
+        Self { again: true, ..ended }
+    }
 }
 
 /// Says, also in the log, that the live lane has to archive what a batch download did not give.
 pub(crate) fn left_to_live(target: RecordingRef, why: &str) -> Error {
     let message = format!("{target} {why}: the live lane takes it from the batch download");
+    waits(target, message)
+}
+
+/// Says, also in the log, why a recording is deferred.
+fn waits(target: RecordingRef, message: String) -> Error {
     let error = Error::new(ErrorKind::NotReady { after: None }, message);
     log_end(target, Outcome::Deferred, &error);
     error

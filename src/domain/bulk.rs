@@ -14,6 +14,9 @@ use crate::error::{Error, ErrorKind};
 /// Most entries of a job: those that a batch download takes.
 pub const MOST_ENTRIES: usize = 100;
 
+/// Most kinds of an entry: one for each recording that was started.
+pub const MOST_KINDS: usize = 16;
+
 /// A conversation that ended longer ago than this is settled without a look. Genesys' own exports see a recording
 /// within that time.
 pub const OVER_FOR: SignedDuration = SignedDuration::from_hours(48);
@@ -32,14 +35,14 @@ pub struct BulkJob {
     pub requested_by: Option<String>,
     /// The batch download that was submitted for it.
     pub batch: Option<Batch>,
-    /// Number of batch downloads of which Genesys did not say what came.
+    /// Number of batch downloads before this one, which Genesys lost or which did not give the entries.
     pub deferrals: u32,
     /// Who asked first, as the job says.
     pub origin: Option<Box<Origin>>,
 }
 
 /// One recording, or all of a conversation.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
     /// The conversation.
     pub conversation: ConversationId,
@@ -49,8 +52,21 @@ pub struct Entry {
     pub start: Option<Timestamp>,
     /// When the conversation ended.
     pub end: Option<Timestamp>,
-    /// The kinds of recordings that were started, as far as the sender knows.
+    /// The kind of each recording that was started, as far as the sender knows.
     pub kinds: Vec<MediaKind>,
+    /// Who asked for it, where that is not who asked for the job.
+    pub asked: Option<Asked>,
+}
+
+/// Who asked for an entry of a job that gathers those of several.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Asked {
+    /// The person or system that asked, in its own words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requested_by: Option<String>,
+    /// Who asked first.
+    pub origin: Box<Origin>,
 }
 
 /// A batch download at Genesys.
@@ -94,6 +110,8 @@ struct WireEntry {
     conversation_end: Option<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     kinds: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    asked: Option<Asked>,
 }
 
 impl BulkJob {
@@ -124,13 +142,48 @@ impl BulkJob {
 
     /// Returns the job of the live lane that asks for the same as an entry. Its bytes are those of a batch download.
     pub fn live(&self, entry: &Entry) -> Job {
+        let (requested_by, origin) = match &entry.asked {
+            Some(asked) => (&asked.requested_by, Some(asked.origin.clone())),
+            None => (&self.requested_by, self.origin.clone()),
+        };
         Job {
             recording: entry.recording,
             format: Some(Format::Original),
-            requested_by: self.requested_by.clone(),
-            origin: self.origin.clone(),
+            requested_by: requested_by.clone(),
+            origin,
             ..Job::new(entry.conversation)
         }
+    }
+
+    /// Says whether it waits for a second batch download, which may be that of other jobs as well.
+    pub fn is_second(&self) -> bool {
+        self.batch.is_none() && self.deferrals > 0
+    }
+
+    /// Takes over the entries of another job that waits for a second batch download, each with who asked for it.
+    /// Returns whether one batch download gives all of them.
+    pub fn gather(&mut self, other: &Self) -> bool {
+        let fits = self.entries.len() + other.entries.len() <= MOST_ENTRIES;
+        let Some(origin) = other
+            .origin
+            .as_ref()
+            .filter(|_| fits && self.original == other.original)
+        else {
+            return false;
+        };
+        let entries = other.entries.iter().cloned().map(|entry| Entry {
+            asked: entry.asked.or_else(|| {
+                Some(Asked {
+                    requested_by: other.requested_by.clone(),
+                    origin: origin.clone(),
+                })
+            }),
+            ..entry
+        });
+        self.entries.extend(entries);
+        self.entries = distinct(std::mem::take(&mut self.entries));
+        self.deferrals = self.deferrals.max(other.deferrals);
+        true
     }
 }
 
@@ -158,19 +211,9 @@ impl Wire {
         if count == 0 || count > MOST_ENTRIES {
             return Err(format!("bulk has {count} entries; accepted: 1 to {MOST_ENTRIES}"));
         }
-        if let Some(who) = self.requested_by.as_deref().filter(|who| !is_plain(who)) {
-            return Err(format!(
-                "requestedBy must be up to {LONGEST_REQUESTER} characters without control characters, line ends and \
-                 marks that turn the direction of writing, but is {}",
-                crate::redact::quote(who)
-            ));
-        }
-        let origin = self.origin.as_ref();
-        if let Some(text) = origin.and_then(|origin| origin.texts().find(|text| !is_plain(text))) {
-            return Err(format!(
-                "origin must have texts of up to {LONGEST_REQUESTER} characters, as requestedBy, but has {}",
-                crate::redact::quote(text)
-            ));
+        people(self.requested_by.as_deref(), self.origin.as_deref())?;
+        for asked in self.bulk.iter().filter_map(|entry| entry.asked.as_ref()) {
+            people(asked.requested_by.as_deref(), Some(&asked.origin))?;
         }
         if let Some(batch) = self.batch.as_ref().filter(|batch| !is_batch_id(&batch.id)) {
             let found = crate::redact::quote(&batch.id);
@@ -190,6 +233,24 @@ impl Wire {
     }
 }
 
+/// Checks the texts that say who asked.
+fn people(requested_by: Option<&str>, origin: Option<&Origin>) -> Result<(), String> {
+    if let Some(who) = requested_by.filter(|who| !is_plain(who)) {
+        return Err(format!(
+            "requestedBy must be up to {LONGEST_REQUESTER} characters without control characters, line ends and \
+             marks that turn the direction of writing, but is {}",
+            crate::redact::quote(who)
+        ));
+    }
+    if let Some(text) = origin.and_then(|origin| origin.texts().find(|text| !is_plain(text))) {
+        return Err(format!(
+            "origin must have texts of up to {LONGEST_REQUESTER} characters, as requestedBy, but has {}",
+            crate::redact::quote(text)
+        ));
+    }
+    Ok(())
+}
+
 impl WireEntry {
     fn of(entry: &Entry) -> Self {
         Self {
@@ -198,6 +259,7 @@ impl WireEntry {
             conversation_start: entry.start.map(|time| time.to_string()),
             conversation_end: entry.end.map(|time| time.to_string()),
             kinds: entry.kinds.iter().map(ToString::to_string).collect(),
+            asked: entry.asked.clone(),
         }
     }
 
@@ -218,7 +280,13 @@ impl WireEntry {
                 format!("entry {place} has the kind {found}; accepted: {accepted}")
             })
         };
-        let kinds = self.kinds.iter().map(kind).collect::<Result<_, _>>()?;
+        let kinds = self.kinds.iter().map(kind).collect::<Result<Vec<_>, _>>()?;
+        if kinds.len() > MOST_KINDS {
+            let count = kinds.len();
+            return Err(format!(
+                "entry {place} has {count} kinds; accepted: up to {MOST_KINDS}"
+            ));
+        }
         let conversation = ConversationId::parse(&self.conversation_id);
         let recording = self.recording_id.map(|id| RecordingId::parse(&id)).transpose();
         let (start, end) = (
@@ -235,6 +303,7 @@ impl WireEntry {
             start,
             end,
             kinds,
+            asked: self.asked,
         })
     }
 }
@@ -284,7 +353,8 @@ mod tests {
             "bulk": [
                 {"conversationId": ONE, "recordingId": RECORDING, "conversationStart": "2026-01-15T10:14:20Z",
                  "conversationEnd": "2026-01-15T10:20:30Z", "kinds": ["audio", "screen"]},
-                {"conversationId": ONE.replace('1', "2")},
+                {"conversationId": ONE.replace('1', "2"),
+                 "asked": {"requestedBy": "ben", "origin": {"source": "sqs", "messageId": "m-2"}}},
             ],
             "format": "original", "requestedBy": "anna@example.com", "batch": {"id": "b-1", "polls": 2}, "deferrals": 1,
         });
@@ -321,6 +391,38 @@ mod tests {
     }
 
     #[test]
+    fn gathered_entries_keep_who_asked_for_each() {
+        let job = |n: usize, count: usize| {
+            let entry = |k: usize| json!({"conversationId": format!("c0000000-0000-4000-8000-{n:06}{k:06}")});
+            let entries: Vec<_> = (0..count).map(entry).collect();
+            let job = json!({"bulk": entries, "requestedBy": format!("p{n}"), "deferrals": 1,
+                "origin": {"source": "sqs", "messageId": format!("m-{n}")}});
+            BulkJob::parse(&job).unwrap()
+        };
+        let mut one = job(1, 2);
+        assert!(one.is_second() && one.gather(&job(2, 2)) && one.gather(&job(1, 2)));
+        assert_eq!(one.entries.len(), 4, "each once");
+        let asked: Vec<_> = one.entries.iter().map(|entry| one.live(entry)).collect();
+        let asked = asked.iter().map(|live| {
+            let origin = live.origin.as_ref().unwrap();
+            (live.requested_by.as_deref(), origin.message_id.as_deref())
+        });
+        let [one_asked, other] = [(Some("p1"), Some("m-1")), (Some("p2"), Some("m-2"))];
+        assert_eq!(asked.collect::<Vec<_>>(), [one_asked, one_asked, other, other]);
+        assert!(!one.gather(&job(3, 97)), "more than a batch download takes");
+        let original = BulkJob {
+            original: true,
+            ..job(3, 1)
+        };
+        assert!(!one.gather(&original));
+        assert_eq!(
+            BulkJob::parse(&one.to_json()).unwrap(),
+            one,
+            "it survives the queue"
+        );
+    }
+
+    #[test]
     fn every_fault_is_named() {
         let entry = json!({"conversationId": ONE});
         refused(&json!({"bulk": []}), &["bulk has 0 entries", "1 to 100"]);
@@ -352,6 +454,15 @@ mod tests {
         refused(
             &json!({"bulk": [{"conversationId": ONE, "kinds": ["voice"]}]}),
             &["\"voice\"", "audio, screen"],
+        );
+        refused(
+            &json!({"bulk": [{"conversationId": ONE, "kinds": vec!["audio"; 17]}]}),
+            &["17 kinds"],
+        );
+        let asked = json!({"requestedBy": "a\nb", "origin": {"source": "sqs"}});
+        refused(
+            &json!({"bulk": [{"conversationId": ONE, "asked": asked}]}),
+            &["requestedBy"],
         );
         let whole = json!([{"conversationId": ONE}]);
         refused(&json!({"bulk": whole, "format": "wav"}), &["\"wav\"", "original"]);

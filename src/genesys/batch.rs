@@ -31,9 +31,36 @@ pub struct Batched {
 /// The results of one conversation.
 #[derive(Debug, Default)]
 struct OfConversation {
-    recordings: BTreeMap<RecordingId, Result<Files, String>>,
+    recordings: BTreeMap<RecordingId, Result<Files, Lack>>,
     /// Why the conversation as a whole has no result.
-    error: Option<String>,
+    error: Option<Lack>,
+}
+
+/// The reason why a batch download did not give an entry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lack {
+    /// In words.
+    pub why: String,
+    /// Another batch download may give it.
+    pub again: bool,
+}
+
+impl Lack {
+    /// Makes the reason of what failed, perhaps in passing.
+    fn failed(why: impl Into<String>) -> Self {
+        Self {
+            why: why.into(),
+            again: true,
+        }
+    }
+
+    /// Makes the reason of what no batch download gives.
+    fn lasting(why: impl Into<String>) -> Self {
+        Self {
+            why: why.into(),
+            again: false,
+        }
+    }
 }
 
 /// The files of a recording.
@@ -112,16 +139,17 @@ fn read(answer: &Answer, what: &str) -> Result<Batched, Error> {
 impl Batched {
     /// Returns the recordings that came of an entry, with the times of its conversation. The error says what is
     /// missing.
-    pub fn of(&self, entry: &Entry) -> Result<Vec<Listed>, String> {
+    pub fn of(&self, entry: &Entry) -> Result<Vec<Listed>, Lack> {
         let Some(given) = self.given.get(&entry.conversation) else {
-            return Err("has no result".to_owned());
+            return Err(Lack::lasting("has no result"));
         };
         let wanted = |id: &RecordingId| entry.recording.is_none_or(|wanted| wanted == *id);
         let mut listed = Vec::new();
         for (id, files) in given.recordings.iter().filter(|(id, _)| wanted(id)) {
-            let files = files
-                .as_ref()
-                .map_err(|why| format!("{why} for recording {id}"))?;
+            let files = files.as_ref().map_err(|lack| Lack {
+                why: format!("{} for recording {id}", lack.why),
+                ..lack.clone()
+            })?;
             listed.push(files.listed(*id, entry.start, entry.end));
         }
         let error = given
@@ -129,8 +157,8 @@ impl Batched {
             .as_ref()
             .filter(|_| entry.recording.is_none() || listed.is_empty());
         match error {
-            Some(why) => Err(why.clone()),
-            None if listed.is_empty() => Err("has no result".to_owned()),
+            Some(lack) => Err(lack.clone()),
+            None if listed.is_empty() => Err(Lack::lasting("has no result")),
             None => Ok(listed),
         }
     }
@@ -146,7 +174,7 @@ impl Batched {
         let of = self.given.entry(conversation).or_default();
         match (recording, file) {
             (None, file) => {
-                let unnamed = || "has a result without a recording".to_owned();
+                let unnamed = || Lack::lasting("has a result without a recording");
                 of.error = Some(file.err().unwrap_or_else(unnamed));
             }
             (Some(id), Err(why)) => {
@@ -170,13 +198,16 @@ impl Batched {
 
 impl Entity {
     /// Returns kind and URL of the file. The error says why the live lane has to get it.
-    fn file(&self) -> Result<(MediaKind, SignedUrl), String> {
+    fn file(&self) -> Result<(MediaKind, SignedUrl), Lack> {
         if let Some(text) = self.error_msg.as_deref().filter(|text| !text.is_empty()) {
-            return Err(format!("has the error {}", crate::redact::quote(text)));
+            return Err(Lack::failed(format!(
+                "has the error {}",
+                crate::redact::quote(text)
+            )));
         }
         let url = self.result_url.clone().filter(|url| !url.is_empty());
         let Some(url) = url else {
-            return Err("has a result without a URL".to_owned());
+            return Err(Lack::failed("has a result without a URL"));
         };
         let content_type = self
             .content_type
@@ -185,7 +216,7 @@ impl Entity {
             .to_ascii_lowercase();
         // Chats, e-mails and messages come as transcripts; the live lane gets all of them, with their attachments.
         if content_type.contains("json") || content_type.starts_with("text/") {
-            return Err("has a transcript".to_owned());
+            return Err(Lack::lasting("has a transcript"));
         }
         let screen = content_type.starts_with("video/") || content_type.contains("screen");
         let media = if screen {
@@ -251,6 +282,7 @@ mod tests {
             start: None,
             end: None,
             kinds: Vec::new(),
+            asked: None,
         }
     }
 
@@ -285,25 +317,26 @@ mod tests {
 
     #[test]
     fn each_result_that_is_no_file_of_a_known_kind_is_named() {
-        for (fields, why) in [
-            (json!({"errorMsg": "Recording is archived"}), "archived"),
-            (json!({"resultUrl": null}), "without a URL"),
-            (json!({"contentType": "application/json"}), "a transcript"),
-            (json!({"recordingId": null}), "without a recording"),
-            (json!({"recordingId": null, "errorMsg": "Not found"}), "Not found"),
+        for (fields, why, again) in [
+            (json!({"errorMsg": "Recording is archived"}), "archived", true),
+            (json!({"resultUrl": null}), "without a URL", true),
+            (json!({"contentType": "application/json"}), "a transcript", false),
+            (json!({"recordingId": null}), "without a recording", false),
+            (
+                json!({"recordingId": null, "errorMsg": "Not found"}),
+                "Not found",
+                true,
+            ),
         ] {
             let told = batched(json!([result(fields)])).of(&entry(None)).unwrap_err();
-            assert!(told.contains(why) && !told.contains("LEAKED"), "{told}");
+            assert!(told.why.contains(why) && !told.why.contains("LEAKED"), "{told:?}");
+            assert_eq!(told.again, again, "{told:?}");
         }
-        assert!(
-            batched(json!([]))
-                .of(&entry(None))
-                .unwrap_err()
-                .contains("no result")
-        );
+        let none = Lack::lasting("has no result");
+        assert_eq!(batched(json!([])).of(&entry(None)).unwrap_err(), none);
         let other = "e0000000-0000-4000-8000-000000000102";
         let told = batched(json!([result(json!({}))])).of(&entry(Some(other)));
-        assert!(told.unwrap_err().contains("no result"));
+        assert_eq!(told.unwrap_err(), none);
     }
 
     #[test]

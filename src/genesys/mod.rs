@@ -35,7 +35,7 @@ use crate::error::{Error, ErrorKind};
 use crate::retry::Retry;
 use crate::telemetry::Counters;
 
-pub use batch::Batched;
+pub use batch::{Batched, Lack};
 pub use details::{Conversation, Details, Told};
 pub use listing::{Availability, Listed, Listing, Opened, Opening, Source};
 pub use media::Media;

@@ -2,14 +2,16 @@
 //! left. The state of a job travels in its message; what is archived is in the ledger, so that a message that comes
 //! twice does nothing twice.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use jiff::Timestamp;
 
 use super::handler::{Handler, Settled};
 use crate::archive::{Bulked, Run, left_to_live};
 use crate::clock::Deadline;
-use crate::domain::audit::Actor;
+use crate::domain::audit::{Actor, is_own};
 use crate::domain::bulk::{Batch, BulkJob, Entry};
 use crate::domain::outcome::{Outcome, RecordingResult};
 use crate::domain::recording::RecordingRef;
@@ -29,8 +31,12 @@ const MOST_POLLS: u32 = 7;
 /// Messages that one batch download may be worked off in.
 const MOST_MESSAGES: u32 = 2 * MOST_POLLS;
 
-/// Times that a batch download is submitted again, as Genesys does not say what came of it.
+/// Times that a batch download is submitted again: Genesys does not say what came of it, or it did not give an entry.
 const MOST_RESUBMISSIONS: u32 = 1;
+
+/// What a batch download did not give waits for the next quarter of an hour: the entries of all jobs come back at the
+/// same time then, and one batch download gives those of many.
+const GATHERED_EVERY: i64 = 900;
 
 /// The end of one message of a bulk job, in the making.
 struct Ending {
@@ -51,6 +57,9 @@ impl Handler {
     pub(super) async fn bulk(&self, mut job: BulkJob, mut actor: Actor, deadline: &Deadline) -> Settled {
         actor.requested_by.clone_from(&job.requested_by);
         let own_role = self.archiver().config().role_id.as_deref();
+        if !is_own(actor.sender_id.as_deref(), own_role) {
+            job.entries.iter_mut().for_each(|entry| entry.asked = None);
+        }
         job.origin = Some(actor.asked_first(job.origin.take(), own_role));
         if !deadline.allows_new_work() {
             let error = Error::new(ErrorKind::DeadlineNear, "no time left to begin a batch download");
@@ -160,12 +169,16 @@ impl Handler {
             .iter()
             .map(|entry| self.entry(running, entry, batched));
         let mut ending = Ending::of(Ok(()));
-        let mut left = Vec::new();
+        let (mut left, mut again) = (Vec::new(), Vec::new());
         for (entry, ended) in job.entries.iter().zip(join_all(entries).await) {
             ending.results.extend(ended.results);
             left.extend(ended.left.then(|| entry.clone()));
+            again.extend(ended.again.then(|| entry.clone()));
             // One message is redelivered for whatever could not be sent; the ledger knows the rest.
             ending.sent = ending.sent.and(ended.sent);
+        }
+        if !again.is_empty() && ending.sent.is_ok() {
+            ending.sent = self.submit_later(job, again).await;
         }
         if left.is_empty() || ending.sent.is_err() {
             return ending;
@@ -190,16 +203,24 @@ impl Handler {
     /// Archives what a batch download gave of an entry, and sends each result where it has to go.
     async fn entry(&self, running: Running<'_>, entry: &Entry, batched: &Batched) -> EntryEnd {
         let mut job = running.job.live(entry);
+        let actor = running.actor_for(entry);
         let now = self.archiver().clock().now();
-        let run = Run::new(&mut job, running.actor, running.deadline, now);
+        let run = Run::new(&mut job, &actor, running.deadline, now);
+        let second = running.job.deferrals < MOST_RESUBMISSIONS;
         let Bulked {
             mut results,
             left,
             recheck,
-        } = self.archiver().archive_given(run, entry, batched).await;
+            again,
+        } = self.archiver().archive_given(run, entry, batched, second).await;
         job.recheck = recheck;
-        let sent = self.dispatch(&job, running.actor, &mut results).await;
-        EntryEnd { results, left, sent }
+        let sent = self.dispatch(&job, &actor, &mut results).await;
+        EntryEnd {
+            results,
+            left,
+            again,
+            sent,
+        }
     }
 
     /// Sends each entry as the live lane's job.
@@ -212,7 +233,7 @@ impl Handler {
             };
             let error = left_to_live(target, why);
             let mut results = vec![RecordingResult::ended(target, Outcome::Deferred, error)];
-            let sent = self.dispatch(&job, running.actor, &mut results).await;
+            let sent = self.dispatch(&job, &running.actor_for(entry), &mut results).await;
             (results, sent)
         });
         let mut ending = Ending::of(Ok(()));
@@ -227,6 +248,16 @@ impl Handler {
     async fn poll_later(&self, job: &BulkJob, next: Batch) -> Result<(), Error> {
         let delay = FIRST_POLL.saturating_mul(1 << next.polls).min(LONGEST_POLL);
         self.go_on(job, job.entries.clone(), Some(next), delay).await
+    }
+
+    /// Sends the job of a second batch download, for what the first one did not give.
+    async fn submit_later(&self, job: &BulkJob, entries: Vec<Entry>) -> Result<(), Error> {
+        let again = BulkJob {
+            deferrals: job.deferrals.saturating_add(1),
+            ..job.clone()
+        };
+        let delay = until_gathered(self.archiver().clock().now());
+        self.go_on(&again, entries, None, delay).await
     }
 
     /// Sends the job of the next step.
@@ -246,6 +277,26 @@ impl Handler {
     }
 }
 
+impl<'a> Running<'a> {
+    /// Returns who asked for an entry.
+    fn actor_for(&self, entry: &Entry) -> Cow<'a, Actor> {
+        match &entry.asked {
+            None => Cow::Borrowed(self.actor),
+            Some(asked) => Cow::Owned(Actor {
+                requested_by: asked.requested_by.clone(),
+                origin: Some(asked.origin.clone()),
+                ..self.actor.clone()
+            }),
+        }
+    }
+}
+
+/// Returns the time until the next quarter of an hour.
+fn until_gathered(now: Timestamp) -> Duration {
+    let past = now.as_second().rem_euclid(GATHERED_EVERY);
+    Duration::from_secs((GATHERED_EVERY - past).unsigned_abs())
+}
+
 /// Why an entry is none for a batch download.
 const YOUNG: &str = "has no conversationEnd that is 48 hours ago";
 
@@ -253,6 +304,7 @@ const YOUNG: &str = "has no conversationEnd that is 48 hours ago";
 struct EntryEnd {
     results: Vec<RecordingResult>,
     left: bool,
+    again: bool,
     sent: Result<(), Error>,
 }
 

@@ -69,6 +69,8 @@ pub struct Message {
     pub body: String,
     /// The request in its body.
     pub request: Result<Request, Error>,
+    /// The place of the message of its batch that took the entries of its bulk job over.
+    pub into: Option<usize>,
 }
 
 impl Message {
@@ -85,6 +87,7 @@ impl Message {
             queue_arn: sqs.event_source_arn,
             body: sqs.body.unwrap_or_default(),
             request,
+            into: None,
         }
     }
 

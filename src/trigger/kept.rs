@@ -7,7 +7,7 @@ use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
 use crate::domain::audit::Source;
-use crate::domain::bulk::is_batch_id;
+use crate::domain::bulk::{MOST_KINDS, is_batch_id};
 use crate::domain::format::{Format, MediaKind};
 use crate::domain::job::is_plain;
 use crate::error::Error;
@@ -78,6 +78,12 @@ const ORIGIN: &[(&str, Shape)] = &[
     ("eventId", Shape::Value(is_id)),
 ];
 
+/// Who asked for an entry of a bulk job.
+const ASKED: &[(&str, Shape)] = &[
+    ("requestedBy", Shape::Value(is_requester)),
+    ("origin", Shape::Fields(ORIGIN)),
+];
+
 /// A bulk job.
 const BULK: &[(&str, Shape)] = &[
     (
@@ -88,6 +94,7 @@ const BULK: &[(&str, Shape)] = &[
             ("conversationStart", Shape::Value(is_time)),
             ("conversationEnd", Shape::Value(is_time)),
             ("kinds", Shape::Value(is_kinds)),
+            ("asked", Shape::Fields(ASKED)),
         ]),
     ),
     ("format", Shape::Value(is_format)),
@@ -229,7 +236,7 @@ fn is_kinds(value: &Value) -> bool {
     let known = |kind: &Value| holds(kind, |text| MediaKind::parse(text).is_some());
     value
         .as_array()
-        .is_some_and(|kinds| kinds.len() <= MediaKind::ALL.len() && kinds.iter().all(known))
+        .is_some_and(|kinds| kinds.len() <= MOST_KINDS && kinds.iter().all(known))
 }
 
 fn is_batch(value: &Value) -> bool {

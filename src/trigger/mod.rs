@@ -3,6 +3,7 @@
 mod bulk;
 mod dispatch;
 pub mod event;
+mod gather;
 pub mod handler;
 mod kept;
 pub mod lambda;

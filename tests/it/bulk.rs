@@ -1,5 +1,6 @@
 //! The bulk lane: a batch download gives the recordings of many conversations, and the live lane whatever it does not.
 
+mod again;
 mod crash;
 mod faults;
 

@@ -170,6 +170,7 @@ impl Say {
                 recorded,
                 screen_recorded: false,
                 snippet_recorded: false,
+                started: Vec::new(),
                 open: Vec::new(),
                 given: None,
             }))

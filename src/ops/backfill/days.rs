@@ -5,8 +5,8 @@ use jiff::civil::Date;
 
 use super::done::key;
 use super::{Backfill, Candidate, Counts, Day, Item};
+use crate::domain::bulk::MOST_KINDS;
 use crate::domain::days::Range;
-use crate::domain::format::MediaKind;
 use crate::domain::job::Job;
 use crate::genesys::analytics::Page;
 use crate::ops::Error;
@@ -61,17 +61,12 @@ impl Backfill<'_> {
             let lasted = conversation.end.map(|end| end.duration_since(conversation.start));
             let seconds = lasted.map_or(0, |lasted| lasted.as_secs().max(0).unsigned_abs());
             let key = key(&job);
-            // Of the others, details do not say whether they are recorded.
-            let started = [MediaKind::Audio, MediaKind::Screen];
             wanted.push(Candidate {
                 key,
                 job,
                 seconds,
                 times: [Some(conversation.start), conversation.end],
-                kinds: started
-                    .into_iter()
-                    .filter(|kind| conversation.may_have(*kind))
-                    .collect(),
+                kinds: conversation.started.into_iter().take(MOST_KINDS).collect(),
             });
         }
         wanted

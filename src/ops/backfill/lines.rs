@@ -54,7 +54,8 @@ impl Backfill<'_> {
         if let Some(lines) = count_lines(path) {
             self.listener.total(lines);
         }
-        let mut list = List::new(BufReader::new(file), self.session.config.genesys.api);
+        let api = self.session.config.genesys.api;
+        let mut list = List::new(BufReader::new(file), api, self.bulk.is_some());
         let mut seen = HashSet::new();
         let mut candidates = Vec::new();
         while let Some(line) = list.next().map_err(|error| failed(path, &error))? {

@@ -6,6 +6,7 @@ mod done;
 mod estimate;
 mod lines;
 mod list;
+mod rate;
 mod send;
 
 use std::ops::Sub;
@@ -22,8 +23,10 @@ use crate::aws::ledger::Ledger;
 use crate::domain::days::{Age, Range};
 use crate::domain::format::{Format, MediaKind, RecordingApi};
 use crate::domain::job::Job;
+use crate::genesys::Genesys;
 use checkpoint::{Checkpoint, Totals};
-pub use estimate::Estimate;
+pub use estimate::{Estimate, Lane};
+pub use rate::Rate;
 
 /// A backfill, as it is asked for.
 #[derive(Debug)]
@@ -36,8 +39,8 @@ pub struct Request {
     pub bulk: Option<Bulk>,
     /// Send nothing.
     pub dry_run: bool,
-    /// Conversations a minute.
-    pub rate: f64,
+    /// The pace.
+    pub rate: Rate,
     /// The checkpoint file, if not the source's own.
     pub checkpoint: Option<PathBuf>,
 }
@@ -253,8 +256,10 @@ pub async fn backfill(
     {
         listener.item(Item::Aged(age));
     }
+    let rate = request.rate.per_minute(session, request.bulk.is_some()).await?;
     let mut backfill = Backfill {
         session,
+        genesys: request.bulk.map(|_| session.genesys()).transpose()?,
         listener,
         ledger: session.ledger(),
         local: request.local.is_some(),
@@ -269,7 +274,7 @@ pub async fn backfill(
         findings: Findings::default(),
         batch: Vec::new(),
         sent: Vec::new(),
-        pace: Pace::new(request.rate),
+        pace: Pace::new(rate),
         settled: true,
     };
     let end = match (&request.source, list) {
@@ -283,7 +288,7 @@ pub async fn backfill(
     };
     let estimate = request
         .dry_run
-        .then(|| Estimate::new(&backfill.totals, request.rate, request.bulk.is_some()));
+        .then(|| Estimate::new(&backfill.totals, rate, request.bulk.is_some()));
     Ok(Ended {
         figures: backfill.figures(&end, estimate),
         end,
@@ -354,13 +359,15 @@ struct Candidate {
     seconds: u64,
     /// When the conversation began and ended, as far as that is known.
     times: [Option<Timestamp>; 2],
-    /// The kinds of recordings that were started in it.
+    /// The kind of each recording that was started in it.
     kinds: Vec<MediaKind>,
 }
 
 struct Backfill<'a> {
     session: &'a Session,
     listener: Listener<'a, Item>,
+    /// Asked about the conversations of a list, for bulk jobs.
+    genesys: Option<Genesys>,
     ledger: Ledger,
     /// Archive on this machine, also in a dry run.
     local: bool,

@@ -5,11 +5,13 @@ use futures_util::{StreamExt as _, TryStreamExt as _};
 use super::done::{Proof, concerns, is_archived};
 use super::{Backfill, Candidate, Item, LeftOut, Refused};
 use crate::aws::ledger::Ledger;
-use crate::domain::bulk::{BulkJob, Entry, MOST_ENTRIES};
+use crate::domain::bulk::{BulkJob, Entry, MOST_ENTRIES, MOST_KINDS};
 use crate::domain::job::Job;
 use crate::domain::record::Record;
+use crate::genesys::{Details, Told};
 use crate::ops::custody::Held;
 use crate::ops::finding::Code;
+use crate::ops::session::PATIENCE;
 use crate::ops::sink::{BATCH, Done, Sink};
 use crate::ops::{Error, custody};
 
@@ -127,9 +129,13 @@ impl Backfill<'_> {
 
     /// Sends the batch at the pace that was asked for.
     pub(super) async fn flush(&mut self) -> Result<(), Error> {
-        let batch = std::mem::take(&mut self.batch);
+        let mut batch = std::mem::take(&mut self.batch);
         if batch.is_empty() {
             return Ok(());
+        }
+        if self.bulk.is_some() {
+            let described = self.describe(&mut batch);
+            self.session.unless_interrupted(described).await?;
         }
         let Some(sink) = &self.sink else {
             batch.iter().for_each(|candidate| self.count_sent(candidate));
@@ -165,6 +171,24 @@ impl Backfill<'_> {
         if all { Ok(()) } else { self.session.go_on() }
     }
 
+    /// Asks Genesys' analytics when conversations of a list began and ended, and what was recorded of them. Those of
+    /// which they say nothing are left as they are: the function takes them one by one.
+    async fn describe(&self, batch: &mut [Candidate]) -> Result<(), Error> {
+        let unknown = |candidate: &&mut Candidate| candidate.times[1].is_none();
+        let ids = batch.iter().filter(|candidate| candidate.times[1].is_none());
+        let details = Details::of(ids.map(|candidate| candidate.job.conversation));
+        let deadline = self.session.deadline(PATIENCE);
+        for candidate in batch.iter_mut().filter(unknown) {
+            let Some(genesys) = &self.genesys else { break };
+            let id = candidate.job.conversation;
+            if let Told::Known(known) = genesys.details(&details, id, &deadline).await? {
+                candidate.times = [Some(known.start), known.end];
+                candidate.kinds = known.started.into_iter().take(MOST_KINDS).collect();
+            }
+        }
+        Ok(())
+    }
+
     /// Returns how many jobs are sent at once.
     fn most(&self) -> usize {
         match self.bulk {
@@ -187,6 +211,7 @@ impl Backfill<'_> {
             start: candidate.times[0],
             end: candidate.times[1],
             kinds: candidate.kinds.clone(),
+            asked: None,
         });
         let job = BulkJob {
             entries: entries.collect(),

@@ -19,6 +19,8 @@ use crate::sim::hmac::hmac_sha256;
 pub enum InBatch {
     /// Its result is an error with this text.
     Fails(String),
+    /// The same in the next batch download alone.
+    FailsOnce(String),
     /// It has no result, as if it were sensitive and the client may not see such recordings.
     LeftOut,
     /// It has one result for each of its channels.
@@ -119,7 +121,7 @@ impl Batches {
 
     /// Returns what comes of one item. The texts of errors are not known, only that there are some.
     fn found(
-        &self,
+        &mut self,
         item: &Item,
         conversation: Option<&mut Conversation>,
         permissions: &Permissions,
@@ -138,18 +140,24 @@ impl Batches {
         let shown = recordings
             .into_iter()
             .filter(|recording| permissions.show(recording));
-        shown
-            .flat_map(|recording| self.results(&item.conversation, recording))
-            .collect()
+        let mut found = Vec::new();
+        for recording in shown {
+            found.extend(self.results(&item.conversation, recording));
+        }
+        found
     }
 
     /// Returns the results of one recording.
-    fn results(&self, conversation: &str, recording: &Recording) -> Vec<Found> {
+    fn results(&mut self, conversation: &str, recording: &Recording) -> Vec<Found> {
         let fails = |text: &str| vec![error(conversation, Some(&recording.id), text)];
-        let treated = self.treated.get(&recording.id);
-        match treated {
+        let treated = self.treated.get(&recording.id).cloned();
+        match &treated {
             Some(InBatch::LeftOut) => return Vec::new(),
             Some(InBatch::Fails(text)) => return fails(text),
+            Some(InBatch::FailsOnce(text)) => {
+                self.treated.remove(&recording.id);
+                return fails(text);
+            }
             Some(InBatch::PerChannel) | None => {}
         }
         match recording.current_state() {

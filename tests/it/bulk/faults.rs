@@ -75,7 +75,7 @@ async fn a_batch_that_never_completes_is_left_to_the_live_lane_after_seven_polls
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_result_whose_url_has_expired_is_left_to_the_live_lane() {
+async fn a_result_whose_url_has_expired_comes_by_a_second_batch_download() {
     let bench = bench(6).await;
     let handler = handler(&bench);
     let mut work = Work::of(&bench);
@@ -86,18 +86,13 @@ async fn a_result_whose_url_has_expired_is_left_to_the_live_lane() {
     }
     bench.world.genesys.expire_urls();
     work.run_dry(&handler).await;
-    let mut lanes = Vec::new();
     for n in 0..6 {
         assert_archived(&bench, n, &wav(n)).await;
         let record = bench.record(&conversation(n), "-").await.unwrap();
-        lanes.push(record.settled_by.unwrap());
+        assert_eq!(record.settled_by.as_deref(), Some("bulk"));
     }
-    assert_eq!(
-        lanes.iter().filter(|lane| *lane == "bulk").count(),
-        4,
-        "{lanes:?}"
-    );
-    assert!(bench.exceptions().is_empty());
+    assert_eq!(bench.world.wire.count(Service::Genesys, "batch-submit"), 2);
+    assert!(live_jobs(&bench).is_empty() && bench.exceptions().is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -300,6 +295,22 @@ async fn a_kind_that_was_started_and_is_missing_is_looked_for_by_the_live_lane()
     assert_eq!(state(&bench, 0, &recording(0, 1)).await, Some(State::Notified));
     let whole = bench.record(&conversation(0), "-").await.unwrap();
     assert_eq!(whole.settled_by.as_deref(), Some("details"));
+}
+
+#[tokio::test]
+async fn a_second_recording_of_a_kind_that_is_left_out_is_looked_for_by_the_live_lane() {
+    let bench = bench(1).await;
+    let consult = Recording::audio(recording(0, 1), [wav(1)]);
+    let genesys = &bench.world.genesys;
+    genesys.conversation(&conversation(0), |known| known.recordings.push(consult));
+    genesys.treat_in_batches(recording(0, 1), InBatch::LeftOut);
+    let mut job = bulk(1);
+    job["bulk"][0]["kinds"] = json!(["audio", "audio"]);
+    work_off(&bench, &handler(&bench), &job).await;
+    assert_archived(&bench, 0, &wav(0)).await;
+    assert_eq!(state(&bench, 0, &recording(0, 1)).await, Some(State::Notified));
+    let whole = bench.record(&conversation(0), "-").await.unwrap();
+    assert_eq!(whole.recordings, [recording(0, 0), recording(0, 1)]);
 }
 
 #[tokio::test]

@@ -99,16 +99,82 @@ async fn a_dry_run_shows_the_requests_of_both_lanes() {
     let bench = three_days().await;
     let ran = backfill_bulk(&bench, &["--format", "original", "--dry-run"]).await;
     let estimate = &ran.summary()["estimate"];
+    let bulk = &estimate["bulk"];
     assert_eq!(
-        (&estimate["genesysRequests"], &estimate["bulkRequests"]),
-        (&json!(21), &json!(4))
+        (&estimate["genesysRequests"], &bulk["genesysRequests"]),
+        (&json!(21), &json!(1))
     );
+    assert_eq!((&estimate["seconds"], &bulk["seconds"]), (&json!(6), &json!(0)));
+    assert_eq!(bulk["bytes"], 5 * 300 * 4_000);
+    assert!(bulk["usd"].as_f64() < estimate["usd"].as_f64(), "{estimate}");
     let mut dry = command(
         &bench,
         &["backfill", "--bulk", "--format", "original", "--dry-run"],
     );
     let ran = end(dry.args(DAYS).spawn().unwrap()).await;
-    let expected = "21 requests to Genesys one by one; 4 by batch downloads";
-    assert!(ran.stdout.contains(expected), "{}", ran.stdout);
+    let words: Vec<_> = ran.stdout.split_whitespace().collect();
+    for row in [["requests", "21", "1"], ["by", "one", "by"]] {
+        assert!(words.windows(3).any(|three| three == row), "{}", ran.stdout);
+    }
     assert!(bench.deferred().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_list_is_sent_with_what_analytics_know_of_its_conversations() {
+    let bench = three_days().await;
+    for number in [0x11, 0x13] {
+        bench.world.genesys.conversation(&id(number), |conversation| {
+            for call in 0..2 {
+                let id = recording(number * 0x100 + call);
+                conversation
+                    .recordings
+                    .push(Recording::audio(id, [super::call()]));
+            }
+        });
+    }
+    let folder = Folder::new();
+    let list = folder.path().join("list.csv");
+    let hash = "0".repeat(64);
+    let lines = [id(0x11), id(0x13), id(0x99), format!("{},,{hash}", id(0x14))];
+    std::fs::write(&list, lines.join("\n")).unwrap();
+    let list = list.to_str().unwrap();
+    let arguments = [
+        "backfill", "--bulk", "--format", "original", "--json", "--ids", list,
+    ];
+    let ran = end(command(&bench, &arguments).spawn().unwrap()).await;
+    assert_eq!(ran.code(), Some(1), "{ran:?}");
+    let bad = ran.items().into_iter().find(|item| item["line"] == 4).unwrap();
+    assert!(bad["error"].as_str().unwrap().contains("without --bulk"), "{bad}");
+    let sent = bench.deferred();
+    let entries = sent[0].0["bulk"].as_array().unwrap();
+    assert_eq!(
+        entries[0],
+        json!({"conversationId": id(0x11), "conversationStart": "2026-01-05T08:00:00Z",
+            "conversationEnd": "2026-01-05T08:05:00Z", "kinds": ["audio", "audio"]})
+    );
+    assert_eq!(
+        entries[2],
+        json!({"conversationId": id(0x99)}),
+        "which nobody knows"
+    );
+    let asked = bench.world.wire.count(Service::Genesys, "details");
+    assert!((1..=2).contains(&asked), "{asked} requests for three");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rate_may_be_a_share_of_what_genesys_allows() {
+    let bench = three_days().await;
+    let seconds = async |arguments: &[&str]| {
+        let mut dry = command(&bench, &["backfill", "--dry-run", "--json"]);
+        let ran = end(dry.args(DAYS).args(arguments).spawn().unwrap()).await;
+        let estimate = ran.summary()["estimate"].clone();
+        estimate["seconds"].as_u64().unwrap()
+    };
+    // 3 of 300 requests a minute, of which each conversation takes 4.1.
+    assert_eq!(seconds(&["--rate", "1%"]).await, 300, "but one a minute at least");
+    let faster = seconds(&["--rate", "5%"]).await;
+    assert!((81..=82).contains(&faster), "{faster}");
+    assert_eq!(bench.world.wire.count(Service::Genesys, "limits"), 2);
+    let mut wrong = command(&bench, &["backfill", "--rate", "101%"]);
+    assert_eq!(end(wrong.args(DAYS).spawn().unwrap()).await.code(), Some(2));
 }
