@@ -22,8 +22,7 @@ const NAMESPACES: [&str; 3] = ["platform.api", "recording", "analytics.data.extr
 const BATCHES: &str = "check GENESYS_BULK_SECRET_ID: a secret with clientId and clientSecret of an OAuth client of the same \
      organisation; grant secretsmanager:GetSecretValue on it";
 
-/// Minutes for which the URLs of a batch download are valid, unless the organisation says otherwise. A job is polled for
-/// less than that.
+/// Minutes for which the URLs of a batch download are valid, unless the organisation says otherwise. Polls end before.
 const URL_MINUTES: u32 = 60;
 
 /// The ends of conversations that the function understands.

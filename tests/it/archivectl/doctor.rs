@@ -107,7 +107,7 @@ async fn a_sound_set_up_is_all_ok_and_is_left_as_it_was() {
     let ran = doctor(&bench, &letters, &["--json"]).await;
     assert_eq!(ran.code(), Some(0), "{ran:?}");
     let checks = checks(&ran);
-    assert_eq!(checks.len(), 36, "{checks:?}");
+    assert_eq!(checks.len(), 37, "{checks:?}");
     for (name, (state, detail)) in &checks {
         let expected = if name == "dead_letter_queue" {
             "ok"
@@ -123,7 +123,7 @@ async fn a_sound_set_up_is_all_ok_and_is_left_as_it_was() {
     let ran = doctor(&bench, &letters, &["--webhook"]).await;
     assert_eq!(ran.code(), Some(0), "{ran:?}");
     assert!(
-        ran.stdout.contains("ok 25, warnings 5, problems 0"),
+        ran.stdout.contains("ok 26, warnings 5, problems 0"),
         "{}",
         ran.stdout
     );
