@@ -24,12 +24,13 @@ pub use sealing::{SEALING_VARIABLES, SealingConfig};
 pub use stating::{STATING_VARIABLES, StatingConfig};
 
 /// Every environment variable the function itself reads; the AWS SDK reads its own besides.
-pub const VARIABLES: [&str; 36] = [
+pub const VARIABLES: [&str; 38] = [
     "GENESYS_CLOUD_REGION",
     "GENESYS_API_BASE_URL",
     "GENESYS_LOGIN_BASE_URL",
     "GENESYS_MEDIA_HOSTS",
     "GENESYS_SECRET_ID",
+    "GENESYS_BULK_SECRET_ID",
     "GENESYS_RECORDING_API",
     "RECORDING_FORMAT",
     "RECORDING_CHANNELS",
@@ -45,6 +46,7 @@ pub const VARIABLES: [&str; 36] = [
     "UPLOAD_PART_SIZE_MIB",
     "UPLOAD_CONCURRENCY",
     "RECORD_CONCURRENCY",
+    "BULK_CONCURRENCY",
     "AUDIT_TABLE_NAME",
     "LEDGER_TABLE_NAME",
     "CATALOG_TABLE_NAME",
@@ -116,6 +118,8 @@ pub struct GenesysConfig {
     pub media_hosts: MediaHosts,
     /// `GENESYS_SECRET_ID`: name or ARN of the Secrets Manager secret.
     pub secret_id: String,
+    /// `GENESYS_BULK_SECRET_ID`: the secret of an OAuth client of its own for batch downloads.
+    pub bulk_secret_id: Option<String>,
     /// `GENESYS_RECORDING_API`.
     pub api: RecordingApi,
 }
@@ -201,6 +205,8 @@ pub const AWS_ATTEMPT_TIMEOUT: Duration = Duration::from_secs(60);
 pub struct LimitConfig {
     /// `RECORD_CONCURRENCY`: recordings transferred at a time.
     pub record_concurrency: NonZeroUsize,
+    /// `BULK_CONCURRENCY`: results of batch downloads transferred at a time.
+    pub bulk_concurrency: NonZeroUsize,
     /// `READINESS_DEADLINE_MINUTES`.
     pub readiness: Duration,
     /// `SETTLE_SECONDS`: from a conversation's first look to its second; zero turns settling off.

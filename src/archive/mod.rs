@@ -2,9 +2,11 @@
 //! there is no other way into the archive.
 //!
 //! `attempt` and `transfer` are what a run does with a recording that it has claimed, `endings` is what needs no claim,
-//! and `look` repeats the listing until a conversation is settled.
+//! and `look` repeats the listing until a conversation is settled. `bulk` is what a batch download has at hand instead
+//! of a list.
 
 mod attempt;
+mod bulk;
 mod describe;
 mod endings;
 mod look;
@@ -19,8 +21,10 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use tracing::Instrument as _;
 
 use self::attempt::Attempt;
+pub use self::bulk::Bulked;
+pub(crate) use self::bulk::left_to_live;
 pub(crate) use self::endings::asked;
-pub use self::look::{Concluded, Looked, Taken};
+pub use self::look::{AtHand, Concluded, Looked, Taken};
 pub use self::settling::OVERDUE;
 use crate::aws::Clients;
 use crate::aws::ledger::{Goal, Ledger, Writer};
@@ -53,6 +57,8 @@ pub struct Archiver {
     catalog: Option<Catalog>,
     /// One for each recording that may be transferred at a time. They limit the memory of a batch.
     slots: Semaphore,
+    /// The same for results of batch downloads, of up to one part each.
+    bulk_slots: Semaphore,
     counters: Arc<Counters>,
 }
 
@@ -117,9 +123,14 @@ impl Archiver {
     pub fn connect(config: Config, clients: &Clients, clock: Clock, lines: Lines) -> Result<Self, Error> {
         let counters = Arc::new(Counters::default());
         let secrets = clients.secrets(&config, clock.clone());
+        let mut genesys = Genesys::new(&config, secrets.clone(), counters.clone())?;
+        if let Some(secrets) = clients.bulk_secrets(&config, clock.clone()) {
+            genesys = genesys.with_bulk(&config, secrets, counters.clone())?;
+        }
         Ok(Self {
-            webhook: Webhook::new(&config, secrets.clone(), clock.clone(), counters.clone())?,
-            genesys: Genesys::new(&config, secrets, counters.clone())?,
+            webhook: Webhook::new(&config, secrets, clock.clone(), counters.clone())?,
+            genesys,
+            bulk_slots: Semaphore::new(config.limits.bulk_concurrency.get()),
             slots: Semaphore::new(config.limits.record_concurrency.get()),
             policy: config.limits.retry_policy(),
             ledger: clients.ledger(&config, clock.clone(), lines),
@@ -209,17 +220,24 @@ impl Archiver {
             segment: run.job.segment,
         };
         let span = tracing::error_span!("recording", recording_id = target.recording_key());
-        self.attempt(run, target, listed).instrument(span).await
+        // Boxed, as the whole data path is in this one future, and the lanes and looks lead to it in several ways.
+        Box::pin(self.attempt(run, target, listed)).instrument(span).await
     }
 
     /// Claims one recording and sees it through: stored, then notified.
     async fn attempt(&self, run: Run<'_>, target: RecordingRef, listed: Option<Listed>) -> RecordingResult {
+        let given = listed.as_ref().is_some_and(|listed| listed.given.is_some());
+        let _slot = match self.bulk_slot(run, given).await {
+            Ok(slot) => slot,
+            Err(error) => return RecordingResult::ended(target, Outcome::Retry, error),
+        };
         let mut attempt = match Attempt::claim(self, run, target, listed.as_ref()).await {
             Ok(attempt) => attempt,
             Err(ended) => return ended,
         };
         match attempt.store(listed).await {
             Ok(()) => attempt.notify().await,
+            Err(error) if given => attempt.conclude(bulk::passing(error)).await,
             Err(error) => attempt.conclude(error).await,
         }
     }

@@ -24,6 +24,9 @@ pub(super) enum Plan {
     Take(u32),
 }
 
+/// The proof that a conversation is settled whose recordings came by a batch download, two days after its end.
+pub(super) const BULK: &str = "bulk";
+
 /// A look that is overdue by this much never comes: its message is lost, or lies among the dead letters.
 pub const OVERDUE: SignedDuration = SignedDuration::from_hours(1);
 
@@ -45,10 +48,10 @@ pub(super) fn plan(job: &Job, ended: Option<Timestamp>, record: Option<&Record>,
     }
 }
 
-/// Checks whether a conversation was settled on its list alone, before it `ended`.
+/// Checks whether a conversation was settled without a word of Genesys about its end, before it `ended`.
 fn is_outdated(record: &Record, ended: Option<Timestamp>) -> bool {
     let known = record.since.unwrap_or(record.updated_at);
-    record.settled_by.as_deref() == Some("listing")
+    matches!(record.settled_by.as_deref(), Some("listing" | BULK))
         && record.state == State::Settled
         && ended.is_some_and(|ended| ended > known)
 }

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use super::attempt::Attempt;
 use crate::aws::storage::{ObjectFacts, Prepared, Published, Upload};
 use crate::domain::audit::Action;
+use crate::domain::bulk::LANE;
 use crate::domain::digest::{Digest, Hashed};
 use crate::domain::format::{FileType, file_type};
 use crate::domain::key::KeyParts;
@@ -65,12 +66,17 @@ impl<'a> Attempt<'a> {
     /// Asks Genesys for the media, and for the right to transfer it. The first request starts the transcoding and is
     /// practically always answered "not yet", so it is repeated within the run, as long as `TRANSCODE_WAIT_SECONDS`
     /// allows; a recording that waits holds no slot.
-    async fn open(&mut self, listed: &Listed) -> Result<(Opened, SemaphorePermit<'a>), Error> {
+    ///
+    /// What a batch download gave has its slot already.
+    async fn open(&mut self, listed: &Listed) -> Result<(Opened, Option<SemaphorePermit<'a>>), Error> {
         let (archiver, run) = (self.archiver, self.run);
         let limits = &archiver.config.limits;
         let mut waits = Waits::new(limits.transcode_first, limits.transcode_wait);
         loop {
-            let slot = run.deadline.in_time(archiver.slot()).await?;
+            let slot = match listed.given {
+                None => Some(run.deadline.in_time(archiver.slot()).await?),
+                Some(_) => None,
+            };
             let opening = archiver.genesys.open(run.job, listed, self.format, run.deadline);
             let after = match run.deadline.in_time(opening).await? {
                 Opening::Ready(opened) => return Ok((opened, slot)),
@@ -132,6 +138,7 @@ impl<'a> Attempt<'a> {
         let deadline = self.run.deadline;
         let fetching = self.archiver.genesys.fetch(source, deadline, retry);
         let media = deadline.in_time(fetching).await?;
+        let _slot = self.slot_of_batch(source, media.length).await?;
         let declared = media.content_type.as_deref();
         let named = file_type(source.format, source.media, &media.head, declared);
         let facts = self.facts(source, start, &named, &media.host);
@@ -148,6 +155,22 @@ impl<'a> Attempt<'a> {
                 Err(error)
             }
         }
+    }
+
+    /// Waits for the right to send a result of a batch download in parts. Results of up to one part take no more
+    /// memory than that, so there are `BULK_CONCURRENCY` of them at a time; longer ones count like all others.
+    async fn slot_of_batch(
+        &self,
+        source: &Source,
+        length: Option<u64>,
+    ) -> Result<Option<SemaphorePermit<'a>>, Error> {
+        let part = self.archiver.config.storage.part_size as u64;
+        let short = length.is_some_and(|length| length <= part);
+        if !source.batch || short {
+            return Ok(None);
+        }
+        let waiting = self.archiver.slot();
+        self.run.deadline.in_time(waiting).await.map(Some)
     }
 
     /// Returns what the object of a file says of itself.
@@ -174,6 +197,7 @@ impl<'a> Attempt<'a> {
             attempt: self.lease.attempt(),
             content_type: named.content_type.clone(),
             media_host: media_host.to_owned(),
+            lane: source.batch.then_some(LANE),
             started,
             archived_at: now,
             kind: ObjectKind::Recording,

@@ -93,7 +93,14 @@ impl Clients {
     /// Returns the secret, which is read when it is needed.
     pub fn secrets(&self, config: &Config, clock: Clock) -> Arc<Secrets> {
         let id = config.genesys.secret_id.clone();
-        Arc::new(Secrets::new(self.secrets.clone(), id, clock))
+        Arc::new(Secrets::new(self.secrets.clone(), id, "GENESYS_SECRET_ID", clock))
+    }
+
+    /// Returns the secret of the OAuth client for batch downloads, if that is another one.
+    pub fn bulk_secrets(&self, config: &Config, clock: Clock) -> Option<Arc<Secrets>> {
+        let id = config.genesys.bulk_secret_id.clone()?;
+        let secrets = Secrets::new(self.secrets.clone(), id, "GENESYS_BULK_SECRET_ID", clock);
+        Some(Arc::new(secrets))
     }
 
     /// Returns the work queue and the exception queue.

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use super::failure::failed;
 use crate::config::QueueConfig;
 use crate::domain::audit::Actor;
+use crate::domain::bulk::BulkJob;
 use crate::domain::job::Job;
 use crate::error::{Error, ErrorKind};
 
@@ -101,16 +102,25 @@ impl Queues {
     /// Puts a job on the work queue, delayed as long as it waits or as long as SQS allows. SQS counts whole seconds:
     /// the delay is rounded up, or a job would come back early again and again.
     pub async fn send(&self, delayed: &Delayed) -> Result<(), Error> {
+        self.send_job(&delayed.job.to_json(), delayed.delay).await
+    }
+
+    /// Puts a bulk job on the work queue in the same way.
+    pub async fn send_bulk(&self, job: &BulkJob, delay: Duration) -> Result<(), Error> {
+        self.send_job(&job.to_json(), delay).await
+    }
+
+    async fn send_job(&self, job: &Value, delay: Duration) -> Result<(), Error> {
         let Some(url) = &self.config.work else {
             return Err(Error::transient(
                 "a job has to wait, but WORK_QUEUE_URL is not set",
             ));
         };
-        let delay = delayed.delay.min(LONGEST_DELAY).as_millis().div_ceil(1000);
+        let delay = delay.min(LONGEST_DELAY).as_millis().div_ceil(1000);
         self.client
             .send_message()
             .queue_url(url)
-            .message_body(delayed.job.to_json().to_string())
+            .message_body(job.to_string())
             .delay_seconds(i32::try_from(delay).unwrap_or(900))
             .send()
             .await

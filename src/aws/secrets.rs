@@ -34,6 +34,8 @@ pub struct Credentials {
 pub struct Secrets {
     client: Client,
     secret_id: String,
+    /// The variable that names it, for errors.
+    variable: &'static str,
     clock: Clock,
     cached: Mutex<Option<Cached>>,
 }
@@ -51,13 +53,19 @@ const FRESH: SignedDuration = SignedDuration::from_mins(5);
 
 impl Secrets {
     /// Makes a cache over one secret, given by name or ARN.
-    pub fn new(client: Client, secret_id: String, clock: Clock) -> Self {
+    pub fn new(client: Client, secret_id: String, variable: &'static str, clock: Clock) -> Self {
         Self {
             client,
             secret_id,
+            variable,
             clock,
             cached: Mutex::new(None),
         }
+    }
+
+    /// Returns the variable that names the secret.
+    pub fn variable(&self) -> &'static str {
+        self.variable
     }
 
     /// Returns the credentials, not older than five minutes; older ones while Secrets Manager gives none.
@@ -138,7 +146,7 @@ impl Secrets {
             .secret_id(id)
             .send()
             .await
-            .map_err(|error| failed(&format!("reading the secret {id} (GENESYS_SECRET_ID)"), error))?;
+            .map_err(|error| failed(&format!("reading the secret {id} ({})", self.variable), error))?;
         let text = answer
             .secret_string()
             .ok_or_else(|| Error::transient(format!("the secret {id} is binary; it must be JSON text")))?;

@@ -178,12 +178,18 @@ impl Env<'_> {
             |service: &str| domain.and_then(|domain| Url::parse(&format!("https://{service}.{domain}")).ok());
         let more = self.optional("GENESYS_MEDIA_HOSTS", MEDIA_HOSTS, hosts::media_hosts);
         let secret_id = self.required("GENESYS_SECRET_ID", "a Secrets Manager name or ARN", secret_name);
+        let bulk_secret_id = self.optional(
+            "GENESYS_BULK_SECRET_ID",
+            "a Secrets Manager name or ARN",
+            secret_name,
+        );
         let api_base = api_base.or_else(|| host("api"))?;
         Some(GenesysConfig {
             media_hosts: MediaHosts::new(&api_base, domain, more.unwrap_or_default()),
             api_base,
             login_base: login_base.or_else(|| host("login"))?,
             secret_id: secret_id?,
+            bulk_secret_id,
             api: api?,
             region,
         })
@@ -338,6 +344,7 @@ impl Env<'_> {
 
     fn limits(&mut self) -> Option<LimitConfig> {
         let records = self.number("RECORD_CONCURRENCY", 4, 1..=64);
+        let bulk = self.number("BULK_CONCURRENCY", 8, 1..=64);
         let readiness = self.number("READINESS_DEADLINE_MINUTES", 1440, 1..=43_200);
         let settle = self.number("SETTLE_SECONDS", 900, 0..=21_600);
         let unrecorded_after = self.number("UNRECORDED_AFTER_MINUTES", 60, 1..=720);
@@ -345,6 +352,7 @@ impl Env<'_> {
         let attempts = self.number("MAX_ATTEMPTS", 3, 1..=20);
         Some(LimitConfig {
             record_concurrency: NonZeroUsize::new(usize::try_from(records?).ok()?)?,
+            bulk_concurrency: NonZeroUsize::new(usize::try_from(bulk?).ok()?)?,
             readiness: Duration::from_secs(readiness? * 60),
             settle: Duration::from_secs(settle?),
             unrecorded_after: Duration::from_secs(unrecorded_after? * 60),

@@ -240,6 +240,7 @@ fn bad_values_are_named_with_what_was_found_and_what_is_accepted() {
     refused("UPLOAD_PART_SIZE_MIB", "4", &["from 5 to 512"]);
     refused("UPLOAD_CONCURRENCY", "0", &["from 1 to 64"]);
     refused("RECORD_CONCURRENCY", "many", &["\"many\""]);
+    refused("BULK_CONCURRENCY", "0", &["from 1 to 64"]);
     refused("WEBHOOK_URL", "http://example.com/hook", &["https"]);
     refused("WORK_QUEUE_URL", "work", &["URL of an SQS queue"]);
     refused("READINESS_DEADLINE_MINUTES", "-1", &["whole number"]);
@@ -328,6 +329,8 @@ fn every_bad_value_is_named_once_though_all_that_is_required_is_missing() {
         ("UPLOAD_PART_SIZE_MIB", "x"),
         ("UPLOAD_CONCURRENCY", "x"),
         ("RECORD_CONCURRENCY", "x"),
+        ("BULK_CONCURRENCY", "x"),
+        ("GENESYS_BULK_SECRET_ID", "a b"),
         ("WEBHOOK_URL", "x"),
         ("WEBHOOK_SIGNATURE", "x"),
         ("WORK_QUEUE_URL", "x"),

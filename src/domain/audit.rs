@@ -20,7 +20,7 @@ use super::recording::ArchivedFile;
 use super::state::State;
 use crate::error::Error;
 
-pub use actor::{Actor, Origin, Source};
+pub use actor::{Actor, Origin, Source, is_own};
 pub use apart::{Apart, Subject};
 pub use chain::{Chain, ChainBreak, Shard, verify};
 pub use history::{Stored, TimeFault, announces, archived_at, is_ahead, is_live, state, stored, time_fault};

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::annotations::Annotation;
+use super::bulk::LANE;
 use super::record::Record;
 use super::recording::{ArchiveKey, ArchivedFile, ConversationId};
 use super::state::State;
@@ -83,12 +84,13 @@ pub struct CallRecord {
     pub interaction_id: String,
     /// 1 for the first record of the conversation.
     pub number: u32,
-    /// The proof that nothing more can come: `details` or `listing`.
+    /// The proof that nothing more can come: `details`, `listing` or `bulk`.
     pub settled_by: String,
     /// The conversation's details as Genesys gave them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub details: Option<Value>,
-    /// Why there are no details: `denied`, `too_long` or `unknown`.
+    /// Why there are no details: `denied`, `too_long`, `unknown`, or `not_asked` where a batch download gave the
+    /// recordings.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub details_missing: Option<String>,
     /// The names of the ids in the details.
@@ -126,6 +128,10 @@ pub struct CallRecording {
     /// Number of pauses and holds that are left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub annotations_omitted: Option<usize>,
+    /// Why there are no pauses and holds: `not_asked`, as a batch download gave the files. Its start and end are then
+    /// those of the conversation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub annotations_missing: Option<String>,
 }
 
 /// A file of a recording, as the call record names it.
@@ -274,10 +280,21 @@ impl CallRecording {
                 true => record.files.iter().map(CallFile::of).collect(),
                 false => Vec::new(),
             },
+            annotations_missing: (annotations.is_none() && is_of_batch(record))
+                .then(|| "not_asked".to_owned()),
             annotations,
             annotations_omitted: omitted,
         }
     }
+}
+
+/// Checks whether a batch download gave the files of a recording.
+fn is_of_batch(record: &Record) -> bool {
+    let lanes = record
+        .files
+        .iter()
+        .map(|file| file.stored_as.as_ref()?.lane.as_deref());
+    lanes.into_iter().any(|lane| lane == Some(LANE))
 }
 
 impl CallFile {

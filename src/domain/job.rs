@@ -78,7 +78,7 @@ pub fn is_plain(text: &str) -> bool {
 }
 
 /// Longest `requestedBy`; it is kept as given in every audit event.
-const LONGEST_REQUESTER: usize = 256;
+pub(super) const LONGEST_REQUESTER: usize = 256;
 
 /// The numbers of looks that a job may ask for. The first look has none, and none follows the last.
 pub const LOOKS: std::ops::RangeInclusive<u32> = 2..=5_000;

@@ -3,6 +3,7 @@
 
 pub mod annotations;
 pub mod audit;
+pub mod bulk;
 pub mod call;
 pub mod days;
 pub mod digest;

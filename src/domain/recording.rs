@@ -254,6 +254,9 @@ pub struct StoredAs {
     /// It was sent in parts, before its digest was known, so the metadata does not name that.
     #[serde(default, skip_serializing_if = "is_false")]
     pub multipart: bool,
+    /// The metadata `lane`: `bulk` where a batch download gave the bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lane: Option<String>,
     /// What S3 was told to keep, and what it answered.
     #[serde(flatten)]
     pub kept: Kept,

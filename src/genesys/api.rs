@@ -242,6 +242,16 @@ pub(super) fn bearer(request: RequestBuilder, token: &Token) -> RequestBuilder {
 const LONGEST_ERROR: usize = 64 * 1024;
 
 impl Answer {
+    /// Returns an answer of this body, for the tests of other modules.
+    #[cfg(test)]
+    pub(super) fn of(body: String) -> Self {
+        Self {
+            status: StatusCode::OK,
+            retry_after: None,
+            body: body.into_bytes(),
+        }
+    }
+
     /// Says whether there is nothing to read: 202 answers come empty or as `null`.
     pub(super) fn is_blank(&self) -> bool {
         matches!(self.body.trim_ascii(), b"" | b"null")
@@ -255,7 +265,7 @@ impl Answer {
     /// Says why the body cannot be read.
     pub(super) fn unreadable(&self, what: &str, error: &serde_json::Error) -> Error {
         if error.to_string().starts_with(TOO_MANY) {
-            return Error::transient(format!("Genesys' answer about {what} has {TOO_MANY}"));
+            return Error::transient(format!("Genesys' answer about {what} has {TOO_MANY}")).too_long();
         }
         let start = crate::redact::beginning(&self.body);
         // Where, but not what: serde repeats what it found, and that may be a signed URL.

@@ -114,9 +114,10 @@ impl Tokens {
                 match self.request(&fresh, deadline).await? {
                     Answer::Granted(granted) => granted,
                     Answer::InvalidClient(why) => {
+                        let variable = self.secrets.variable();
                         return Err(Error::transient(format!(
                             "Genesys refuses the OAuth client ({why}): check clientId and clientSecret in the secret \
-                             GENESYS_SECRET_ID, and that GENESYS_CLOUD_REGION is the organisation's"
+                             {variable}, and that GENESYS_CLOUD_REGION is the organisation's"
                         )));
                     }
                 }

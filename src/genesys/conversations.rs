@@ -116,6 +116,7 @@ fn listed(recording: Recording) -> Result<Listed, String> {
         start: recording.start(),
         end: recording.end(),
         notes: notes(&recording),
+        given: None,
     })
 }
 
@@ -276,6 +277,7 @@ fn opened(recording: Recording, media: MediaKind, format: Format) -> Option<Open
             media,
             part,
             part_name: other_name.map(|_| crate::redact::clip(&name)),
+            batch: false,
             location: Location::Signed(SignedUrl::new(uri)),
         }
     };

@@ -47,6 +47,9 @@ pub struct Conversation {
     pub screen_recorded: bool,
     /// An agent recorded a snippet. Genesys reports these apart from recordings of the whole call.
     pub snippet_recorded: bool,
+    /// The kind of each recording that was started: audio of each connection, at whichever of its ends, and of each
+    /// snippet; a screen of each participant.
+    pub started: Vec<MediaKind>,
     /// Segments without an end, in words: `wrapup of agent since 2026-01-15T10:20:30Z`.
     pub open: Vec<String>,
     /// The JSON of its details as Genesys gave it; `None` in lists of days, which do not keep it.
@@ -211,6 +214,9 @@ struct Participant {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Session {
+    session_id: Option<String>,
+    /// The session at the other end of its connection.
+    peer_id: Option<String>,
     media_type: Option<String>,
     direction: Option<String>,
     recording: Option<bool>,
@@ -263,6 +269,7 @@ pub(super) fn conversation(entry: Entry) -> Option<Conversation> {
         recorded: false,
         screen_recorded: false,
         snippet_recorded: false,
+        started: Vec::new(),
         open: Vec::new(),
         given: None,
     };
@@ -270,12 +277,25 @@ pub(super) fn conversation(entry: Entry) -> Option<Conversation> {
     conversation.end = entry
         .conversation_end
         .map(|end| end.parse().unwrap_or(conversation.start));
+    let mut ends = HashSet::new();
     for participant in entry.participants.unwrap_or_default().0 {
         let purpose = participant.purpose.as_deref();
-        conversation.screen_recorded |= participant.screen_recording == Some(true);
+        if participant.screen_recording == Some(true) {
+            conversation.screen_recorded = true;
+            conversation.started.push(MediaKind::Screen);
+        }
         for session in participant.sessions.unwrap_or_default().0 {
-            conversation.recorded |= session.recording == Some(true);
-            conversation.snippet_recorded |= session.snippet_recording == Some(true);
+            if session.snippet_recording == Some(true) {
+                conversation.snippet_recorded = true;
+                conversation.started.push(MediaKind::Audio);
+            }
+            if session.recording == Some(true) {
+                conversation.recorded = true;
+                let known = [session.session_id, session.peer_id].into_iter().flatten();
+                // Both are noted, whichever end comes first.
+                let met = known.fold(false, |met, id| !ends.insert(id) | met);
+                conversation.started.extend((!met).then_some(MediaKind::Audio));
+            }
             conversation.media_types.extend(session.media_type);
             conversation.directions.extend(session.direction);
             for segment in session.segments.unwrap_or_default().0 {
@@ -314,6 +334,24 @@ mod tests {
             conversation.may_have(MediaKind::Audio),
             "a snippet is a recording"
         );
+    }
+
+    #[test]
+    fn each_connection_that_was_recorded_counts_once_whichever_end_says_so() {
+        let session = |id: &str, peer: &str| json!({"sessionId": id, "peerId": peer, "recording": true});
+        let of = |sessions: serde_json::Value| {
+            let call = json!({"conversationId": "c0000000-0000-4000-8000-000000000001",
+                "conversationStart": "2026-01-15T10:14:20Z", "participants": [{"sessions": sessions}]});
+            read(call).unwrap().started.len()
+        };
+        let [caller, agent, other] = [session("a", "b"), session("b", "a"), session("c", "a")];
+        assert_eq!(of(json!([caller])), 1);
+        assert_eq!(of(json!([caller, agent, other])), 1, "transferred");
+        assert_eq!(of(json!([other, agent, caller])), 1);
+        let consult = [session("d", "e"), session("e", "d")];
+        assert_eq!(of(json!([agent, consult[0], caller, consult[1]])), 2);
+        assert_eq!(of(json!([{"recording": true}, {"recording": true}])), 2, "no ids");
+        assert_eq!(of(json!([{"sessionId": "a", "recording": false}])), 0);
     }
 
     #[test]

@@ -73,6 +73,7 @@ pub(super) async fn list(
         start: None,
         end: None,
         notes,
+        given: None,
     };
     Ok(Listing {
         recordings: vec![listed],
@@ -119,6 +120,7 @@ pub(super) fn open(job: &Job, format: Format) -> Opened {
         media: MediaKind::Audio,
         part: None,
         part_name: None,
+        batch: false,
         location,
     };
     Opened {

@@ -38,6 +38,8 @@ pub struct Listed {
     pub end: Option<Timestamp>,
     /// The attributes for the audit: retention policy, region, dates.
     pub notes: Map<String, Value>,
+    /// Its files, where a batch download gave them: nobody has to ask for its media.
+    pub given: Option<Vec<Source>>,
 }
 
 impl Listed {
@@ -87,7 +89,7 @@ pub struct Opened {
 }
 
 /// The source of the bytes of one file.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Source {
     /// `None` for the only file of a recording.
     pub channel: Option<u32>,
@@ -99,11 +101,13 @@ pub struct Source {
     pub part: Option<u32>,
     /// Genesys' name of that part, where that is not its number.
     pub part_name: Option<String>,
+    /// A batch download gave it.
+    pub batch: bool,
     pub(super) location: Location,
 }
 
 /// The address of one file's bytes.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) enum Location {
     /// A signed URL: a secret in itself, fetched without the token.
     Signed(SignedUrl),
@@ -116,6 +120,7 @@ pub(super) enum Location {
 }
 
 /// A signed media URL. Anybody who has it can download the recording, so `Debug` does not show it.
+#[derive(Clone)]
 pub(super) struct SignedUrl(String);
 
 impl SignedUrl {

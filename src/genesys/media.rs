@@ -44,6 +44,8 @@ pub struct Media<'a> {
     pub content_type: Option<String>,
     /// The first bytes, which the stream gives too.
     pub head: Bytes,
+    /// Its length in bytes, as far as the host announced it.
+    pub length: Option<u64>,
     /// The host that sent it, after all redirects.
     pub host: String,
     stream: BoxStream<'a, Result<Bytes, Error>>,
@@ -110,8 +112,9 @@ impl MediaClient {
         let content_type = content_type(headers);
         let host = response.url().host_str().unwrap_or_default().to_owned();
         check_headers(response.status(), headers, content_type.as_deref(), source.media)?;
+        let length = content_length(headers);
         let mut download = Download {
-            total: content_length(headers),
+            total: length,
             e_tag: strong_e_tag(headers),
             received: 0,
             head: Bytes::new(),
@@ -131,6 +134,7 @@ impl MediaClient {
         Ok(Media {
             content_type,
             head,
+            length,
             host,
             stream: first.chain(rest).boxed(),
         })

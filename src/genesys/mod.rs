@@ -7,6 +7,7 @@
 pub mod analytics;
 mod api;
 mod auth;
+mod batch;
 mod bounded;
 mod conversations;
 mod details;
@@ -25,6 +26,7 @@ use self::api::{Api, RECORDING_ACCESS};
 use crate::aws::secrets::Secrets;
 use crate::clock::Deadline;
 use crate::config::Config;
+use crate::domain::bulk::Entry;
 use crate::domain::call::{CallRecord, Names};
 use crate::domain::format::{Channels, Format, RecordingApi};
 use crate::domain::job::Job;
@@ -33,6 +35,7 @@ use crate::error::{Error, ErrorKind};
 use crate::retry::Retry;
 use crate::telemetry::Counters;
 
+pub use batch::{Batched, Lack};
 pub use details::{Conversation, Details, Told};
 pub use listing::{Availability, Listed, Listing, Opened, Opening, Source};
 pub use media::Media;
@@ -44,6 +47,8 @@ pub use probe::{Limit, Topic};
 #[derive(Debug)]
 pub struct Genesys {
     api: Api,
+    /// The same organisation as another OAuth client sees it, which submits and polls batch downloads.
+    bulk: Option<Api>,
     variant: RecordingApi,
     channels: Channels,
     media: media::MediaClient,
@@ -57,12 +62,36 @@ impl Genesys {
     pub fn new(config: &Config, secrets: Arc<Secrets>, counters: Arc<Counters>) -> Result<Self, Error> {
         Ok(Self {
             api: Api::new(config, secrets, counters, RECORDING_ACCESS)?,
+            bulk: None,
             variant: config.genesys.api,
             channels: config.recording.channels,
             media: media::MediaClient::new(config)?,
             details_denied: Once::new(),
             names: names::Known::default(),
         })
+    }
+
+    /// Asks for batch downloads as the OAuth client of another secret, with a limit of requests of its own.
+    pub fn with_bulk(
+        self,
+        config: &Config,
+        secrets: Arc<Secrets>,
+        counters: Arc<Counters>,
+    ) -> Result<Self, Error> {
+        Ok(Self {
+            bulk: Some(Api::new(config, secrets, counters, RECORDING_ACCESS)?),
+            ..self
+        })
+    }
+
+    /// Submits a batch download of up to 100 entries. Returns its id.
+    pub async fn submit(&self, entries: &[Entry], deadline: &Deadline) -> Result<String, Error> {
+        batch::submit(self.bulk.as_ref().unwrap_or(&self.api), entries, deadline).await
+    }
+
+    /// Asks what came of a batch download that this client submitted.
+    pub async fn poll(&self, id: &str, deadline: &Deadline) -> Result<Batched, Error> {
+        batch::poll(self.bulk.as_ref().unwrap_or(&self.api), id, deadline).await
     }
 
     /// Returns all recordings that Genesys lists for a conversation, which may be none.
@@ -89,7 +118,7 @@ impl Genesys {
         Ok(listing)
     }
 
-    /// Asks for the media of one recording.
+    /// Asks for the media of one recording, unless a batch download gave it.
     pub async fn open(
         &self,
         job: &Job,
@@ -97,6 +126,14 @@ impl Genesys {
         format: Format,
         deadline: &Deadline,
     ) -> Result<Opening, Error> {
+        if let Some(sources) = &listed.given {
+            return Ok(Opening::Ready(Opened {
+                sources: sources.clone(),
+                start: None,
+                notes: listed.notes.clone(),
+                annotations: None,
+            }));
+        }
         match self.variant {
             RecordingApi::Conversations => {
                 let asked = conversations::Asked {

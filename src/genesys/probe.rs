@@ -142,6 +142,26 @@ impl Genesys {
         self.api.log_in(deadline).await
     }
 
+    /// Gets a token with the OAuth client that asks for batch downloads.
+    pub async fn log_in_for_batches(&self, deadline: &Deadline) -> Result<(), Error> {
+        self.bulk.as_ref().unwrap_or(&self.api).log_in(deadline).await
+    }
+
+    /// Returns for how many minutes the URLs of a batch download are valid; `None` if Genesys does not say.
+    pub async fn batch_url_minutes(&self, deadline: &Deadline) -> Result<Option<u32>, Error> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Settings {
+            recording_batch_download_url_ttl: Option<u32>,
+        }
+        let what = "the recording settings";
+        let answer = self
+            .api
+            .get("/api/v2/recording/settings", &[], what, deadline)
+            .await?;
+        Ok(answer.json::<Settings>(what)?.recording_batch_download_url_ttl)
+    }
+
     /// Returns the time at Genesys, to the second; `None` if its answer has none.
     pub async fn time(&self) -> Result<Option<Timestamp>, Error> {
         let headers = self.api.headers().await?;
@@ -170,6 +190,7 @@ impl Genesys {
             start: None,
             end: None,
             notes: Map::new(),
+            given: None,
         };
         allowed(self.open(job, &listed, format, deadline).await)
     }

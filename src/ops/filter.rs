@@ -128,6 +128,7 @@ mod tests {
             recorded: true,
             screen_recorded: false,
             snippet_recorded: false,
+            started: Vec::new(),
             open: Vec::new(),
             given: None,
         };

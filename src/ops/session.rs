@@ -201,7 +201,11 @@ impl Session {
 
     /// Connects to Genesys' recordings.
     pub(super) fn genesys(&self) -> Result<Genesys, Error> {
-        Ok(Genesys::new(&self.config, self.secrets(), Arc::default())?)
+        let genesys = Genesys::new(&self.config, self.secrets(), Arc::default())?;
+        match self.clients.bulk_secrets(&self.config, self.clock.clone()) {
+            Some(secrets) => Ok(genesys.with_bulk(&self.config, secrets, Arc::default())?),
+            None => Ok(genesys),
+        }
     }
 
     /// Connects to ledger and audit, to be read.

@@ -12,6 +12,7 @@ use super::{Session, clock, looks};
 use crate::archive::{Archiver, Run};
 pub(super) use crate::aws::queues::{BATCH, Delivery, send_batch};
 use crate::domain::audit::Actor;
+use crate::domain::bulk::BulkJob;
 use crate::domain::job::Job;
 use crate::domain::outcome::{Outcome, RecordingResult};
 
@@ -44,7 +45,7 @@ impl Pace {
 
     /// Counts `count` conversations as sent.
     pub(super) fn spend(&mut self, count: usize) {
-        #[expect(clippy::cast_precision_loss, reason = "at most ten")]
+        #[expect(clippy::cast_precision_loss, reason = "at most a hundred")]
         let share = Duration::from_secs_f64(count as f64 / self.per_minute * 60.0);
         self.next = self.next.max(Instant::now()) + share;
     }
@@ -75,6 +76,15 @@ pub(super) enum Done {
     Expired,
     /// To be retried.
     Refused,
+}
+
+impl Done {
+    fn of(delivery: Delivery) -> Self {
+        match delivery {
+            Delivery::Accepted => Self::Taken,
+            Delivery::Refused => Self::Refused,
+        }
+    }
 }
 
 /// A sink of jobs.
@@ -114,6 +124,19 @@ impl Sink {
         })
     }
 
+    /// Takes a bulk job. Returns its end; the archive itself takes none, as a batch download is polled by messages.
+    pub(super) async fn take_bulk(&self, job: &BulkJob) -> Result<Done, Error> {
+        let Self::Queue { client, url } = self else {
+            return Ok(Done::Refused);
+        };
+        let deliveries = send(client, url, &[job.to_json().to_string()]).await?;
+        Ok(deliveries
+            .into_iter()
+            .map(Done::of)
+            .max()
+            .unwrap_or(Done::Refused))
+    }
+
     /// Takes up to [`BATCH`] jobs. Returns the end of each.
     pub(super) async fn take(
         &self,
@@ -123,12 +146,9 @@ impl Sink {
     ) -> Result<Vec<Done>, Error> {
         match self {
             Self::Queue { client, url } => {
-                let deliveries = send(client, url, jobs).await?;
-                let done = |delivery| match delivery {
-                    Delivery::Accepted => Done::Taken,
-                    Delivery::Refused => Done::Refused,
-                };
-                Ok(deliveries.into_iter().map(done).collect())
+                let bodies: Vec<_> = jobs.iter().map(|job| job.to_json().to_string()).collect();
+                let deliveries = send(client, url, &bodies).await?;
+                Ok(deliveries.into_iter().map(Done::of).collect())
             }
             Self::Local {
                 archiver,
@@ -153,8 +173,7 @@ impl Sink {
 }
 
 /// Sends the jobs, and those that SQS refuses a second time.
-async fn send(client: &Client, url: &str, jobs: &[Job]) -> Result<Vec<Delivery>, Error> {
-    let bodies: Vec<_> = jobs.iter().map(|job| job.to_json().to_string()).collect();
+async fn send(client: &Client, url: &str, bodies: &[String]) -> Result<Vec<Delivery>, Error> {
     let mut deliveries = vec![Delivery::Refused; bodies.len()];
     let mut refusal = None;
     for _ in 0..2 {

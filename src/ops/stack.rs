@@ -11,8 +11,9 @@ use crate::aws;
 use crate::config::is_local;
 
 /// Outputs and parameters of the template, and the variable that each sets.
-const VARIABLES: [(&str, &str); 37] = [
+const VARIABLES: [(&str, &str); 38] = [
     ("SecretId", "GENESYS_SECRET_ID"),
+    ("GenesysBulkSecretArn", "GENESYS_BULK_SECRET_ID"),
     ("GenesysCloudRegion", "GENESYS_CLOUD_REGION"),
     ("GenesysApiBaseUrl", "GENESYS_API_BASE_URL"),
     ("GenesysLoginBaseUrl", "GENESYS_LOGIN_BASE_URL"),

@@ -13,6 +13,7 @@ use tokio::task::JoinSet;
 use tracing::Instrument as _;
 
 use super::event::{self, Incoming, Message, Request, Wanted};
+use super::gather::gather;
 use super::kept;
 use super::metrics::Tally;
 use crate::archive::{Archiver, Run};
@@ -84,8 +85,18 @@ impl Settled {
         self
     }
 
+    /// Returns the end of a message whose entries this one took over.
+    fn shared(&self) -> Self {
+        match self {
+            Self::Retry { .. } => {
+                Self::retry(Error::transient("the message that took its entries over failed"))
+            }
+            Self::Done(_) | Self::Ignored | Self::HandedOver => Self::Done(Vec::new()),
+        }
+    }
+
     /// Leaves it to the trigger before there is any result.
-    fn retry(error: Error) -> Self {
+    pub(super) fn retry(error: Error) -> Self {
         Self::Retry {
             results: Vec::new(),
             error,
@@ -184,11 +195,12 @@ impl Handler {
     /// the order of the batch.
     async fn batch(
         &self,
-        messages: Vec<Message>,
+        mut messages: Vec<Message>,
         actor: Actor,
         deadline: &Deadline,
         tally: &mut Tally,
     ) -> Value {
+        gather(&mut messages, self.archiver.config().role_id.as_deref());
         let ids: Vec<String> = messages
             .iter()
             .map(|message| message.id.clone().unwrap_or_default())
@@ -201,11 +213,16 @@ impl Handler {
             let (handler, actor, deadline, details) =
                 (self.clone(), actor.clone(), deadline.clone(), details.clone());
             let work = async move {
-                let mut settled = Vec::new();
+                let mut settled: Vec<(usize, Settled)> = Vec::new();
                 for (index, message) in group {
                     let span = message.span();
-                    let work = handler.message(message, actor.clone(), &deadline, &details);
-                    let done = contained(work.boxed(), &deadline).instrument(span.clone()).await;
+                    let done = match settled.first().filter(|_| message.into.is_some()) {
+                        Some((_, first)) => first.shared(),
+                        None => {
+                            let work = handler.message(message, actor.clone(), &deadline, &details);
+                            contained(work.boxed(), &deadline).instrument(span.clone()).await
+                        }
+                    };
                     if let Settled::Retry { error, .. } = &done {
                         span.in_scope(|| log_left(error));
                     }
@@ -286,6 +303,7 @@ impl Handler {
     ) -> Settled {
         let (mut job, event_id) = match request {
             Request::Archive { job, event_id } => (job, event_id),
+            Request::Bulk { job } => return Box::pin(self.bulk(job, actor, deadline)).await,
             Request::Nothing { why } => {
                 tracing::info!(why, "event ignored");
                 return Settled::Ignored;
@@ -321,12 +339,16 @@ impl Handler {
 /// Groups messages by conversation, each with its place in the batch.
 fn by_conversation(messages: Vec<Message>) -> Vec<Vec<(usize, Message)>> {
     let mut groups: Vec<Vec<(usize, Message)>> = Vec::new();
-    let mut group_of = HashMap::new();
+    let (mut group_of, mut group_at) = (HashMap::new(), Vec::new());
     for (index, message) in messages.into_iter().enumerate() {
-        let group = match &message.request {
-            Ok(Request::Archive { job, .. }) => *group_of.entry(job.conversation).or_insert(groups.len()),
-            Ok(Request::Nothing { .. }) | Err(_) => groups.len(),
+        let group = match (message.into, &message.request) {
+            (Some(into), _) => group_at[into],
+            (None, Ok(Request::Archive { job, .. })) => {
+                *group_of.entry(job.conversation).or_insert(groups.len())
+            }
+            (None, Ok(Request::Bulk { .. } | Request::Nothing { .. }) | Err(_)) => groups.len(),
         };
+        group_at.push(group);
         if group == groups.len() {
             groups.push(Vec::new());
         }

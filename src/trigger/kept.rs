@@ -7,7 +7,8 @@ use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
 use crate::domain::audit::Source;
-use crate::domain::format::Format;
+use crate::domain::bulk::{MOST_KINDS, is_batch_id};
+use crate::domain::format::{Format, MediaKind};
 use crate::domain::job::is_plain;
 use crate::error::Error;
 
@@ -25,6 +26,7 @@ pub(super) struct Kept {
 /// The accepted content of a field.
 enum Shape {
     Value(fn(&Value) -> bool),
+    List(&'static [(&'static str, Shape)]),
     Fields(&'static [(&'static str, Shape)]),
 }
 
@@ -66,15 +68,43 @@ const JOB: &[(&str, Shape)] = &[
     ("recheck", Shape::Value(Value::is_boolean)),
     ("firstSeen", Shape::Value(is_time)),
     ("notBefore", Shape::Value(is_time)),
+    ("origin", Shape::Fields(ORIGIN)),
+];
+
+const ORIGIN: &[(&str, Shape)] = &[
+    ("source", Shape::Value(is_source)),
+    ("requestId", Shape::Value(is_id)),
+    ("messageId", Shape::Value(is_id)),
+    ("eventId", Shape::Value(is_id)),
+];
+
+/// Who asked for an entry of a bulk job.
+const ASKED: &[(&str, Shape)] = &[
+    ("requestedBy", Shape::Value(is_requester)),
+    ("origin", Shape::Fields(ORIGIN)),
+];
+
+/// A bulk job.
+const BULK: &[(&str, Shape)] = &[
     (
-        "origin",
-        Shape::Fields(&[
-            ("source", Shape::Value(is_source)),
-            ("requestId", Shape::Value(is_id)),
-            ("messageId", Shape::Value(is_id)),
-            ("eventId", Shape::Value(is_id)),
+        "bulk",
+        Shape::List(&[
+            ("conversationId", Shape::Value(is_id)),
+            ("recordingId", Shape::Value(is_id)),
+            ("conversationStart", Shape::Value(is_time)),
+            ("conversationEnd", Shape::Value(is_time)),
+            ("kinds", Shape::Value(is_kinds)),
+            ("asked", Shape::Fields(ASKED)),
         ]),
     ),
+    ("format", Shape::Value(is_format)),
+    ("requestedBy", Shape::Value(is_requester)),
+    (
+        "batch",
+        Shape::Fields(&[("id", Shape::Value(is_batch)), ("polls", Shape::Value(is_count))]),
+    ),
+    ("deferrals", Shape::Value(is_count)),
+    ("origin", Shape::Fields(ORIGIN)),
 ];
 
 /// Returns the payload of a failed asynchronous invocation, if `value` is Lambda's record of one, else `value`. Such a
@@ -92,9 +122,13 @@ pub(super) fn unwrapped(mut value: Value) -> Value {
 pub(super) fn kept(text: &str) -> Kept {
     match serde_json::from_str(text).map(unwrapped) {
         Ok(Value::Object(fields)) => {
-            let is_event = fields.contains_key("detail-type");
+            let shape = match ["detail-type", "bulk"].map(|name| fields.contains_key(name)) {
+                [true, _] => EVENT,
+                [false, true] => BULK,
+                [false, false] => JOB,
+            };
             let mut dropped = 0;
-            let body = of_shape(fields, if is_event { EVENT } else { JOB }, &mut dropped);
+            let body = of_shape(fields, shape, &mut dropped);
             let event_id = body.get("id").and_then(Value::as_str).map(str::to_owned);
             Kept {
                 body: json!(Value::Object(body).to_string()),
@@ -112,7 +146,7 @@ pub(super) fn kept(text: &str) -> Kept {
 
 /// Returns the error about a body without the values that it quotes.
 pub(super) fn about(error: &Error) -> Error {
-    let is_name = |name: &str| JOB.iter().any(|(known, _)| *known == name);
+    let is_name = |name: &str| JOB.iter().chain(BULK).any(|(known, _)| *known == name);
     Error::new(error.kind(), crate::redact::unquoted(&error.to_string(), is_name))
 }
 
@@ -123,6 +157,16 @@ fn of_shape(fields: Map<String, Value>, shape: &[(&str, Shape)], dropped: &mut u
         match (known, value) {
             (Some((_, Shape::Fields(shape))), Value::Object(fields)) => {
                 kept.insert(name, Value::Object(of_shape(fields, shape, dropped)));
+            }
+            (Some((_, Shape::List(shape))), Value::Array(entries)) => {
+                let entries = entries.into_iter().filter_map(|entry| match entry {
+                    Value::Object(fields) => Some(Value::Object(of_shape(fields, shape, dropped))),
+                    _ => {
+                        *dropped += 1;
+                        None
+                    }
+                });
+                kept.insert(name, entries.collect());
             }
             (Some((_, Shape::Value(fits))), value) if fits(&value) => {
                 kept.insert(name, value);
@@ -186,6 +230,17 @@ fn is_media_type(value: &Value) -> bool {
 
 fn is_format(value: &Value) -> bool {
     holds(value, |text| Format::parse(text).is_some())
+}
+
+fn is_kinds(value: &Value) -> bool {
+    let known = |kind: &Value| holds(kind, |text| MediaKind::parse(text).is_some());
+    value
+        .as_array()
+        .is_some_and(|kinds| kinds.len() <= MOST_KINDS && kinds.iter().all(known))
+}
+
+fn is_batch(value: &Value) -> bool {
+    holds(value, is_batch_id)
 }
 
 fn is_sha256(value: &Value) -> bool {

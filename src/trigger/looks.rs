@@ -27,7 +27,7 @@ impl Handler {
                 let due = job.look.is_some() && job.not_before.is_none_or(|time| time <= now);
                 (due && self.archiver().settles(job)).then_some(job.conversation)
             }
-            Ok(Request::Nothing { .. }) | Err(_) => None,
+            Ok(Request::Bulk { .. } | Request::Nothing { .. }) | Err(_) => None,
         });
         Details::of(due)
     }

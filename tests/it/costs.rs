@@ -4,10 +4,11 @@
 use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use recording_archiver::sim::genesys::{Media, Topic, event};
+use recording_archiver::sim::genesys::{Conversation, Media, Recording, Topic, event};
 use recording_archiver::sim::wire::Service;
 use recording_archiver::sim::{AUDIT_TABLE, CATALOG_TABLE, LEDGER_TABLE};
 use recording_archiver::trigger::handler::Handler;
+use serde_json::json;
 
 use crate::calls::DESCRIBING;
 use crate::support::{Bench, CONVERSATION, SETTLING, invoke, project, sqs};
@@ -110,10 +111,59 @@ fn size(value: &AttributeValue) -> usize {
     }
 }
 
+/// Archives so many short calls by one batch download, and counts.
+async fn counted_in_bulk(calls: usize) -> [usize; 6] {
+    let bench = Bench::new().await;
+    let id = |kind: char, n: usize| format!("{kind}0000000-0000-4000-8000-{n:012}");
+    for n in 0..calls {
+        let call = Recording::audio(id('e', n), [Media::generated_wav(1_000, n as u64)]);
+        bench
+            .world
+            .genesys
+            .add(Conversation::new(id('c', n)).recording(call));
+    }
+    let (start, end) = ("2026-01-15T10:14:20Z", "2026-01-15T10:21:00Z");
+    let entry = |n| json!({"conversationId": id('c', n), "conversationStart": start, "conversationEnd": end});
+    let handler = bench.handler(&[("RECORDING_FORMAT", "original"), SETTLING]);
+    let mut work = Work::of(&bench);
+    work.send(&json!({"bulk": (0..calls).map(entry).collect::<Vec<_>>()}));
+    work.run_dry(&handler).await;
+    let count = |service, operation| bench.world.wire.count(service, operation);
+    let size = |line: &serde_json::Value| line.to_string().len() + 1;
+    let bytes: usize = bench.lines.lock().unwrap().iter().map(size).sum();
+    [
+        count(Service::S3, "PutObject"),
+        count(Service::DynamoDb, "TransactWriteItems") + units_of_events(&bench).await,
+        count(Service::DynamoDb, "Query") + count(Service::DynamoDb, "GetItem"),
+        count(Service::Sqs, "SendMessage"),
+        bench.genesys_requests(),
+        bytes / 1000,
+    ]
+}
+
+#[tokio::test]
+async fn the_bulk_lane_costs_the_requests_that_the_page_multiplies() {
+    let (one, five) = (counted_in_bulk(1).await, counted_in_bulk(5).await);
+    let each: Vec<_> = one.iter().zip(five).map(|(one, five)| (five - one) / 4).collect();
+    // Lines of the log grow with ids and times; the rest is exact.
+    let batch: Vec<_> = one
+        .iter()
+        .zip(&each)
+        .map(|(one, each)| one.saturating_sub(*each))
+        .collect();
+    let (recording, besides) = columns("| counted by batch download |");
+    assert_eq!((each, batch), (recording, besides));
+}
+
 /// Returns the columns of numbers in the table of docs/deploy.md that begins with `| counted |`.
 fn on_the_page() -> (Vec<usize>, Vec<usize>) {
+    columns("| counted |")
+}
+
+/// Returns the two columns of numbers in a table of docs/deploy.md.
+fn columns(heading: &str) -> (Vec<usize>, Vec<usize>) {
     let page = std::fs::read_to_string(project().join("docs/deploy.md")).unwrap();
-    let table = page.split("\n\n").find(|block| block.starts_with("| counted |"));
+    let table = page.split("\n\n").find(|block| block.starts_with(heading));
     let rows = table.expect("a table of what is counted").lines().skip(2);
     rows.map(|row| {
         let cells: Vec<&str> = row.split('|').map(str::trim).collect();
@@ -208,6 +258,29 @@ async fn a_call_record_costs_the_requests_that_the_page_multiplies() {
 }
 
 #[test]
+fn seven_years_of_storage_cost_bytes_times_prices() {
+    const MONTHS: f64 = 7.0 * 12.0;
+    const PRICES: [f64; 5] = [0.023, 0.0125, 0.004, 0.0036, 0.000_99];
+    let page = std::fs::read_to_string(project().join("docs/deploy.md")).unwrap();
+    let table = page
+        .split("\n\n")
+        .find(|block| block.starts_with("| kept for seven years |"));
+    let rows: Vec<_> = table.unwrap().lines().skip(2).collect();
+    assert_eq!(rows.len(), 5);
+    for row in rows {
+        let cells: Vec<&str> = row.split('|').map(str::trim).collect();
+        let number = |cell: &str| cell.parse::<f64>().unwrap();
+        let kilobits = number(cells[2]);
+        // 100,000 recordings of 5 minutes.
+        let gigabytes = kilobits * 1e3 / 8.0 * 300.0 * 1e5 / 1e9;
+        assert_eq!(number(cells[3]), gigabytes, "{row}");
+        for (cell, price) in cells[4..].iter().zip(PRICES) {
+            assert_eq!(*cell, format!("{:.2}", gigabytes * price * MONTHS), "{row}");
+        }
+    }
+}
+
+#[test]
 fn each_table_of_costs_adds_up() {
     let page = std::fs::read_to_string(project().join("docs/deploy.md")).unwrap();
     let tables: Vec<&str> = page
@@ -216,7 +289,7 @@ fn each_table_of_costs_adds_up() {
             block.starts_with('|') && block.lines().next().unwrap().ends_with("| arithmetic | USD |")
         })
         .collect();
-    assert_eq!(tables.len(), 4);
+    assert_eq!(tables.len(), 5);
     for table in tables {
         let cents = |row: &str| {
             let usd = row.trim_end_matches(" |").rsplit("| ").next().unwrap();

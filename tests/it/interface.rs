@@ -103,6 +103,9 @@ fn every_variable_is_on_the_page_and_no_other() {
 #[test]
 fn every_field_of_a_job_is_on_the_page_and_no_other() {
     assert_eq!(page("Job", "field"), fields_of("domain/job.rs", "Wire"));
+    let bulk = |column, of| assert_eq!(page("Bulk job", column), fields_of("domain/bulk.rs", of));
+    bulk("field of a bulk job", "Wire");
+    bulk("field of an entry", "WireEntry");
 }
 
 #[test]
@@ -264,6 +267,7 @@ async fn no_audit_event_has_an_attribute_that_is_not_on_the_page() {
         "files",
         "formatFound",
         "kmsKeyId",
+        "lane",
         "lockMode",
         "multipart",
         "number",

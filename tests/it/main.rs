@@ -9,6 +9,7 @@ mod bad_input;
 mod binary;
 mod bounds;
 mod browser;
+mod bulk;
 mod calls;
 mod cloudformation;
 mod concurrency;

@@ -15,6 +15,9 @@ static DOCUMENT: LazyLock<Value> = LazyLock::new(|| {
         "MediaResult",
         "ErrorBody",
         "RecordingSettings",
+        "BatchDownloadJobSubmissionResult",
+        "BatchDownloadJobStatusResult",
+        "BatchDownloadJobResult",
     ] {
         document["components"]["schemas"][name]["additionalProperties"] = json!(false);
     }

@@ -2,6 +2,7 @@
 
 mod analytics;
 mod api;
+mod batch;
 mod events;
 mod interactions;
 mod login;

@@ -168,6 +168,7 @@ async fn a_message_stays_hidden_for_longer_than_its_lease_can_last() {
 }
 
 const SECRET: &str = "arn:aws:secretsmanager:us-east-1:123456789012:secret:genesys-AbCdEf";
+const BULK_SECRET: &str = "arn:aws:secretsmanager:us-east-1:123456789012:secret:bulk-AbCdEf";
 const SECRET_KEY: &str = "arn:aws:kms:us-east-1:123456789012:key/11111111-2222-4333-8444-555555555555";
 
 /// Collects all values under `name`, at any depth.

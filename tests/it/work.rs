@@ -101,10 +101,16 @@ impl<'a> Work<'a> {
         let now = self.bench.clock.now();
         let sent = self.bench.deferred();
         for (body, delay) in &sent[self.seen..] {
-            let due = now + jiff::SignedDuration::from_secs(*delay);
+            let due = whole_second(now + jiff::SignedDuration::from_secs(*delay));
             self.waiting.push((due, body.to_string()));
         }
         self.seen = sent.len();
         self.waiting.sort_by_key(|(due, _)| *due);
     }
+}
+
+/// Returns the second in which a message comes: SQS counts whole ones.
+fn whole_second(time: Timestamp) -> Timestamp {
+    let beyond = i64::from(time.subsec_nanosecond() > 0);
+    Timestamp::from_second(time.as_second() + beyond).unwrap()
 }

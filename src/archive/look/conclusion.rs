@@ -50,7 +50,7 @@ impl Concluded {
     }
 
     /// Adds the call record that is written before the look is recorded.
-    fn with(mut self, call: Option<Box<Draft>>) -> Self {
+    pub(super) fn with(mut self, call: Option<Box<Draft>>) -> Self {
         if let End::Looked { draft, .. } = &mut self.0 {
             *draft = call;
         }
@@ -196,7 +196,13 @@ impl Archiver {
         }
     }
 
-    fn looked(&self, run: Run<'_>, seen: Seen, conclusion: Conclusion, next: Option<Delayed>) -> Concluded {
+    pub(super) fn looked(
+        &self,
+        run: Run<'_>,
+        seen: Seen,
+        conclusion: Conclusion,
+        next: Option<Delayed>,
+    ) -> Concluded {
         let state = conclusion.state();
         let entry = conclusion.describe(&seen, self.entry(run.job, conclusion.action(), state));
         let look = Look {
@@ -260,7 +266,7 @@ fn next_look(run: Run<'_>, number: u32, at: Timestamp) -> Job {
 
 /// The outcome of a look that counts.
 #[derive(Clone, Copy)]
-enum Conclusion {
+pub(super) enum Conclusion {
     Again(Timestamp),
     Settled(&'static str),
     Unrecorded,

@@ -79,6 +79,9 @@ pub struct ObjectFacts {
     pub content_type: String,
     /// The host that its bytes come from; ledger and audit say it, the object does not.
     pub media_host: String,
+    /// The lane by which it came, if that is not the live one. Without pauses and holds, and with the times of the
+    /// conversation, as nobody asked for those of the recording.
+    pub lane: Option<&'static str>,
     /// Start of the recording, where the retention of Object Lock counts from.
     pub started: Timestamp,
     /// Start of the attempt.
@@ -191,6 +194,7 @@ const DAY: i64 = 86_400;
 const ATTEMPT_ID: &str = "attempt-id";
 const INTERACTION_ID: &str = "interaction-id";
 const RECORDING_ID: &str = "recording-id";
+const LANE: &str = "lane";
 
 /// Encodes a CRC64NVME as S3 wants it: its 8 bytes, most significant first, in base64.
 fn crc_base64(crc: u64) -> String {
@@ -215,7 +219,8 @@ impl ObjectFacts {
             ("archived-at", self.archived_at.to_string()),
             (ATTEMPT_ID, self.attempt.to_string()),
         ];
-        let all = always.into_iter().chain(known.into_iter().flatten());
+        let lane = self.lane.map(|lane| (LANE, lane.to_owned()));
+        let all = always.into_iter().chain(lane).chain(known.into_iter().flatten());
         all.map(|(name, value)| (name.to_owned(), value)).collect()
     }
 }
@@ -271,6 +276,7 @@ impl StorageConfig {
         StoredAs {
             archived_at: facts.archived_at,
             multipart,
+            lane: facts.lane.map(str::to_owned),
             kept: Kept {
                 content_type: facts.content_type.clone(),
                 storage_class: class.as_str().to_owned(),

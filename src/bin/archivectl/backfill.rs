@@ -2,17 +2,20 @@
 
 use std::path::PathBuf;
 
-use indicatif::HumanDuration;
 use recording_archiver::domain::days::Age;
 use recording_archiver::ops::backfill::{
-    Counts, Estimate, Figures, Item, Request, Resumed, Source, backfill,
+    Bulk, Counts, Figures, Item, Rate, Request, Resumed, Source, backfill,
 };
 use recording_archiver::ops::{Error, Kind, Listener, Session, Verdict};
 
-use crate::args::{BEGAN, Days, FilterArgs, rate};
+use crate::args::{self, BEGAN, Days, FilterArgs};
 use crate::out::Out;
 use crate::text::{BAD, NOTE, Text};
 use crate::words;
+
+mod estimated;
+
+use estimated::estimated;
 
 /// Archive what was recorded before the archiver was there, or while it was not.
 ///
@@ -28,6 +31,10 @@ Examples:
   archivectl backfill --from 2026-01-01 --to 2026-01-31 --dry-run
   # the same, sent
   archivectl backfill --from 2026-01-01 --to 2026-01-31
+  # a hundred by one batch download of Genesys, as they were recorded
+  archivectl backfill --from 2026-01-01 --to 2026-01-31 --bulk
+  # with a quarter of the requests that Genesys allows
+  archivectl backfill --from 2026-01-01 --to 2026-01-31 --bulk --rate 25%
   # from a list
   archivectl backfill --ids missing.csv
   # without queue and function
@@ -50,15 +57,23 @@ pub(crate) struct Args {
     /// Archive right here, without queue and function.
     #[arg(long)]
     local: bool,
+    /// By batch downloads of a hundred conversations, as they were recorded; needs RECORDING_FORMAT=original. What a
+    /// batch download does not give is archived one by one, and so are conversations that ended in the last 48 hours.
+    #[arg(long, conflicts_with = "local")]
+    bulk: bool,
+    /// With --bulk, where RECORDING_FORMAT is another one: these recordings come as they were recorded.
+    #[arg(long, value_name = "original", value_parser = ["original"], requires = "bulk")]
+    format: Option<String>,
     /// With --local: how many at a time.
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=10), requires = "local")]
     concurrency: u16,
     /// Only say what would be sent, how long it would take and what it would cost.
     #[arg(long)]
     dry_run: bool,
-    /// How many conversations a minute.
-    #[arg(long, value_name = "N", default_value = "50", value_parser = rate)]
-    rate: f64,
+    /// How many conversations a minute, or the share of the requests that Genesys allows the OAuth client, such as 25%.
+    /// With --bulk 1500, unless it is given: some 75 requests to Genesys.
+    #[arg(long, value_name = "N", default_value = "50", default_value_if("bulk", "true", "1500"), value_parser = rate)]
+    rate: Rate,
     /// The checkpoint file. Default: backfill-FIRST-LAST.checkpoint in this folder, or FILE.checkpoint beside a list.
     #[arg(long, value_name = "FILE")]
     checkpoint: Option<PathBuf>,
@@ -70,6 +85,9 @@ pub(crate) async fn run(args: &Args, session: &Session, out: &Out) -> Result<Ver
     let request = Request {
         source: args.source(session)?,
         local: args.local.then_some(args.concurrency.into()),
+        bulk: args.bulk.then_some(Bulk {
+            original: args.format.is_some(),
+        }),
         dry_run: args.dry_run,
         rate: args.rate,
         checkpoint: args.checkpoint.clone(),
@@ -105,9 +123,11 @@ impl Args {
         ];
         match (self.local, &self.ids) {
             (true, _) => ALL,
-            // Only the days come from Genesys.
-            (false, Some(_)) => &["AUDIT_TABLE_NAME", "LEDGER_TABLE_NAME"],
-            (false, None) => &["GENESYS_SECRET_ID", "AUDIT_TABLE_NAME", "LEDGER_TABLE_NAME"],
+            // Only the days come from Genesys, and for batch downloads when a conversation was, and its limits.
+            (false, Some(_)) if !self.bulk && !matches!(self.rate, Rate::Share(_)) => {
+                &["AUDIT_TABLE_NAME", "LEDGER_TABLE_NAME"]
+            }
+            (false, _) => &["GENESYS_SECRET_ID", "AUDIT_TABLE_NAME", "LEDGER_TABLE_NAME"],
         }
     }
 
@@ -132,6 +152,16 @@ impl Args {
             _ => "sent",
         }
     }
+}
+
+/// Reads a number of conversations a minute, or a share of the requests that Genesys allows.
+fn rate(text: &str) -> Result<Rate, String> {
+    if text.ends_with('%') {
+        return args::percent(text).map(Rate::Share);
+    }
+    args::rate(text)
+        .map(Rate::PerMinute)
+        .map_err(|accepted| format!("{accepted}, or a share such as 25%"))
 }
 
 /// Says what to know before recordings of this age are asked for.
@@ -301,35 +331,9 @@ fn counts(counts: &Counts, done: &str) -> String {
     words.collect::<Vec<_>>().join(", ")
 }
 
-fn estimated(estimate: &Estimate) -> Text {
-    let time = HumanDuration(std::time::Duration::from_secs(estimate.seconds));
-    let requests = words::count(estimate.genesys_requests);
-    let text = Text::new("estimated, with the assumptions of docs/deploy.md:")
-        .line()
-        .add(format!("  {time} to send them, at the rate given"))
-        .line()
-        .add(format!("  {requests} requests to Genesys"))
-        .line()
-        .add(format!("  {:.2} USD to archive them", estimate.usd));
-    // A list of ids says nothing about lengths.
-    if estimate.bytes == 0 {
-        return text;
-    }
-    let bytes = words::bytes(estimate.bytes);
-    text.line()
-        .add(format!(
-            "  {bytes} as WAV in stereo, by the length of the conversations"
-        ))
-        .line()
-        .add(format!(
-            "  {:.2} USD a month to keep them in S3 Standard",
-            estimate.usd_per_month
-        ))
-}
-
 #[cfg(test)]
 mod tests {
-    use recording_archiver::ops::backfill::{BadLine, Day, Refused};
+    use recording_archiver::ops::backfill::{BadLine, Day, Estimate, Lane, Refused};
     use recording_archiver::ops::sink::Archived;
 
     use super::*;
@@ -405,11 +409,14 @@ mod tests {
             dry_run: true,
             estimate: Some(Estimate {
                 jobs: 9_999,
-                bytes: 95_990_400_000,
-                genesys_requests: 29_997,
-                seconds: 11_998,
-                usd: 0.717,
-                usd_per_month: 2.207,
+                live: Lane {
+                    bytes: 95_990_400_000,
+                    genesys_requests: 29_997,
+                    seconds: 11_998,
+                    usd: 0.717,
+                    usd_per_month: 2.207,
+                },
+                bulk: None,
             }),
             ..figures()
         };

@@ -81,8 +81,8 @@ async fn run(plan: Plan) -> Result<bool> {
     let faults: Vec<_> = faults.map(|(kind, count)| format!("{kind} {count}")).collect();
     println!("  faults: {}", faults.join(", "));
     println!(
-        "  settled: {} conversations, with {} looks",
-        verdict.settled, verdict.looks
+        "  settled: {} conversations ({} by batch downloads), with {} looks",
+        verdict.settled, verdict.by_bulk, verdict.looks
     );
     println!(
         "  lost {}, duplicated {}, corrupt {}",

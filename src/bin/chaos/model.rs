@@ -19,6 +19,8 @@ pub(crate) struct Verdict {
     pub(crate) files: usize,
     /// Conversations that are settled.
     pub(crate) settled: usize,
+    /// Conversations among them that batch downloads settled.
+    pub(crate) by_bulk: usize,
     /// Looks that this took.
     pub(crate) looks: u32,
     pub(crate) lost: Vec<String>,
@@ -92,6 +94,10 @@ pub(crate) async fn judge(stage: &Stage) -> Result<Verdict> {
         check_story(record, &story, &mut verdict);
     }
     check_settled(stage, &records, &mut events, &mut verdict);
+    // Call records.
+    let wholes = records.iter().filter(|((_, recording), _)| recording == "-");
+    let described = wholes.flat_map(|(_, record)| &record.files);
+    named.extend(described.map(|file| file.archive_key.key.clone()));
     for key in keys(stage).await?.difference(&named) {
         verdict
             .duplicated
@@ -125,6 +131,7 @@ fn check_settled(
         };
         verdict.settled += 1;
         verdict.looks += record.looks;
+        verdict.by_bulk += usize::from(record.settled_by.as_deref() == Some("bulk"));
         if !record.recordings.iter().eq(recordings.iter().copied()) {
             verdict.lost.push(format!(
                 "{conversation} is settled with {:?}, not {recordings:?}",

@@ -9,9 +9,10 @@ chaos [--seed N] [--recordings M] [--workers W] [--seconds S]
 Archives M recordings (200) with W containers (4) that share one queue, on simulators in this process. For S seconds (20),
 and until there was a fault for every second recording and a crash for every tenth (0.1 s more for each recording at most),
 a storm rages: requests are cut, hang, are refused, are carried out without an answer, or come late; media breaks off,
-stalls, turns into error pages or changes; messages come twice; containers are killed; recordings turn up late. Then the
-storm ends, the queue is worked off until every conversation is settled, and every recording is held against what the
-source ever served of it.
+stalls, turns into error pages or changes; messages come twice; containers are killed; recordings turn up late. Half of
+the conversations are history that bulk jobs ask for, some of it together with an event: batch downloads answer with
+errors, leave recordings out, never complete, or their URLs expire. Then the storm ends, the queue is worked off until
+every conversation is settled, and every recording is held against what the source ever served of it.
 
 The seed (1) decides about all of that. Nothing leaves this machine, and the run ends by itself. Exit code 1: something
 was lost, stored twice or corrupt, or the storm did too little; the report says what, and which seed it was.";

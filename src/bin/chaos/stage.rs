@@ -6,8 +6,10 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use recording_archiver::clock::Clock;
 use recording_archiver::sim::World;
-use recording_archiver::sim::genesys::{Conversation, Media, Recording, Topic, TranscodingBody, event};
-use serde_json::json;
+use recording_archiver::sim::genesys::{
+    Conversation, InBatch, Media, Recording, Topic, TranscodingBody, event,
+};
+use serde_json::{Value, json};
 
 use crate::plan::Plan;
 use crate::queue::Queue;
@@ -18,6 +20,9 @@ pub(crate) type Result<T> = std::result::Result<T, Box<dyn std::error::Error + S
 
 /// Time that the calm may last before a message still in the queue counts as lost.
 const PATIENCE: Duration = Duration::from_secs(180);
+
+/// Most entries of a bulk job.
+const MOST_ENTRIES: usize = 100;
 
 /// A part of an upload, and so the length from which on a file is several.
 const PART: u64 = 5 * 1024 * 1024;
@@ -37,39 +42,34 @@ impl Stage {
     pub(crate) async fn set(plan: &Plan, dice: &mut fastrand::Rng) -> Result<Self> {
         let world = World::temporary().await?;
         world.genesys.set_rate_limit(u32::MAX);
-        let calm_from = Instant::now() + Duration::from_secs(plan.seconds);
-        let at_last = calm_from + Duration::from_millis(100) * u32::try_from(plan.recordings)?;
-        let weather = Weather::over(plan.recordings, calm_from, at_last);
-        let mut truth = BTreeMap::new();
-        let mut bodies = Vec::new();
-        while truth.len() < plan.recordings {
-            let id = uuid(dice);
-            let mut conversation = Conversation::new(id.clone()).empty_for(dice.usize(..2));
-            for number in 0..dice.usize(1..4).min(plan.recordings - truth.len()) {
-                let recording = uuid(dice);
-                let mut files = Vec::new();
-                for _ in 0..dice.usize(1..3) {
-                    files.push(file(&weather, dice));
-                }
-                let channels = files.iter().map(|served| served[0].clone());
-                let mut source = Recording::audio(recording.clone(), channels)
-                    .transcoding(dice.usize(..2), TranscodingBody::Empty);
-                // Some turn up only when somebody looks again.
-                if number > 0 && dice.u32(..2) == 0 {
-                    source = source.appears_after(1);
-                }
-                conversation = conversation.recording(source);
-                if dice.u32(..3) == 0 {
-                    bodies.push(json!({"conversationId": id, "recordingId": recording}).to_string());
-                }
-                truth.insert((id.clone(), recording), files);
-            }
-            for _ in 0..dice.usize(1..4) {
-                bodies.push(event(Topic::CustomerEnd, &id, Timestamp::now()).to_string());
-            }
+        let weather = Weather::over(plan.recordings);
+        let mut cast = Cast::default();
+        while cast.truth.len() < plan.recordings {
+            let left = plan.recordings - cast.truth.len();
+            // Every second conversation is history, which bulk jobs ask for.
+            let conversation = cast.conversation(&world, &weather, left, dice.bool(), dice);
             world.genesys.add(conversation);
         }
+        let Cast {
+            truth,
+            mut bodies,
+            entries,
+        } = cast;
+        world.genesys.set_batch_polls(1);
+        let mut entries = entries.as_slice();
+        let mut stuck = 0;
+        while !entries.is_empty() {
+            let job;
+            (job, entries) = entries.split_at(dice.usize(1..=MOST_ENTRIES).min(entries.len()));
+            let job = json!({"bulk": job, "format": "original"}).to_string();
+            bodies.extend(std::iter::repeat_n(job, dice.usize(1..3)));
+            stuck += usize::from(dice.u32(..10) == 0);
+        }
+        world.genesys.stick_batches(stuck);
         dice.shuffle(&mut bodies);
+        let calm_from = Instant::now() + Duration::from_secs(plan.seconds);
+        let at_last = calm_from + Duration::from_millis(100) * u32::try_from(plan.recordings)?;
+        let weather = weather.until(calm_from, at_last);
         weather.disturb(&world.wire, dice.fork());
         Ok(Self {
             world,
@@ -81,9 +81,99 @@ impl Stage {
     }
 }
 
+/// The conversations of a run, in the making.
+#[derive(Default)]
+struct Cast {
+    truth: BTreeMap<(String, String), Vec<Vec<Media>>>,
+    /// The messages that ask for them one by one.
+    bodies: Vec<String>,
+    /// The entries of bulk jobs.
+    entries: Vec<Value>,
+}
+
+impl Cast {
+    /// Adds a conversation of up to `left` recordings, and what asks for it.
+    fn conversation(
+        &mut self,
+        world: &World,
+        weather: &Weather,
+        left: usize,
+        history: bool,
+        dice: &mut fastrand::Rng,
+    ) -> Conversation {
+        let id = uuid(dice);
+        let mut conversation = Conversation::new(id.clone());
+        if !history {
+            conversation = conversation.empty_for(dice.usize(..2));
+        }
+        let count = dice.usize(1..4).min(left);
+        for number in 0..count {
+            let recording = uuid(dice);
+            let files: Vec<_> = (0..dice.usize(1..3))
+                .map(|_| file(weather, history, dice))
+                .collect();
+            let channels = files.iter().map(|served| served[0].clone());
+            let mut source = Recording::audio(recording.clone(), channels)
+                .transcoding(dice.usize(..2), TranscodingBody::Empty);
+            if history {
+                treat(world, weather, &recording, files.len(), dice);
+            } else if number > 0 && dice.u32(..2) == 0 {
+                // Some turn up only when somebody looks again.
+                source = source.appears_after(1);
+            }
+            conversation = conversation.recording(source);
+            if !history && dice.u32(..3) == 0 {
+                self.bodies
+                    .push(json!({"conversationId": id, "recordingId": recording}).to_string());
+            }
+            self.truth.insert((id.clone(), recording), files);
+        }
+        if history {
+            self.entries.push(entry(&conversation, count));
+        }
+        // Some of the history is asked for by an event as well, at the same time.
+        let events = if history && dice.u32(..4) > 0 {
+            0
+        } else {
+            dice.usize(1..4)
+        };
+        for _ in 0..events {
+            self.bodies
+                .push(event(Topic::CustomerEnd, &id, Timestamp::now()).to_string());
+        }
+        conversation
+    }
+}
+
+/// Returns the entry of a bulk job, with the kinds of so many recordings.
+fn entry(conversation: &Conversation, recordings: usize) -> Value {
+    json!({
+        "conversationId": conversation.id,
+        "conversationStart": conversation.start.to_string(),
+        "conversationEnd": conversation.end.map(|end| end.to_string()),
+        "kinds": vec!["audio"; recordings],
+    })
+}
+
+/// Says what batch downloads give of a recording: one result for each of its channels, an error, or nothing at all.
+fn treat(world: &World, weather: &Weather, recording: &str, channels: usize, dice: &mut fastrand::Rng) {
+    let (fault, treatment) = match dice.u32(..20) {
+        0 => (Some("batch leaves out"), InBatch::LeftOut),
+        1 => (Some("batch error"), InBatch::Fails("Internal error".to_owned())),
+        2 | 3 if channels == 1 => (
+            Some("batch error once"),
+            InBatch::FailsOnce("Internal error".to_owned()),
+        ),
+        _ => (None, InBatch::PerChannel),
+    };
+    fault.into_iter().for_each(|kind| weather.count(kind));
+    world.genesys.treat_in_batches(recording, treatment);
+}
+
 /// Returns one file with its mishaps, and each version of it that the source will serve.
-fn file(weather: &Weather, dice: &mut fastrand::Rng) -> Vec<Media> {
-    let length = match dice.u32(..12) {
+fn file(weather: &Weather, history: bool, dice: &mut fastrand::Rng) -> Vec<Media> {
+    // Of history there is much, as it was recorded: small.
+    let length = match dice.u32(..if history { 100 } else { 12 }) {
         0 => PART + dice.u64(..PART),
         1 => 2 * PART,
         _ => dice.u64(100..200_000),

@@ -26,14 +26,21 @@ pub(crate) struct Weather {
 }
 
 impl Weather {
-    /// Makes a storm over so many recordings: a fault for every second of them at least, and a crash for every tenth.
-    pub(crate) fn over(recordings: usize, end: Instant, at_last: Instant) -> Self {
+    /// Makes a storm over so many recordings, which does not rage yet: a fault for every second of them at least, and a
+    /// crash for every tenth.
+    pub(crate) fn over(recordings: usize) -> Self {
+        let now = Instant::now();
         Self {
-            end,
-            at_last,
+            end: now,
+            at_last: now,
             enough: (recordings / 2, recordings / 10),
             counts: Arc::default(),
         }
+    }
+
+    /// Has it rage until `end`, and on until it did enough, but no longer than `at_last`.
+    pub(crate) fn until(self, end: Instant, at_last: Instant) -> Self {
+        Self { end, at_last, ..self }
     }
 
     pub(crate) fn rages(&self) -> bool {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use recording_archiver::aws::Clients;
 use recording_archiver::config::Config;
+use recording_archiver::sim::ROLE_ID;
 use recording_archiver::telemetry::Lines;
 use recording_archiver::trigger::handler::{Handler, Invocation};
 use serde_json::{Value, json};
@@ -96,6 +97,10 @@ pub(crate) fn work(stage: &Stage, mut dice: fastrand::Rng) {
             stage.weather.count("duplicate");
             again.push(batch[0].clone());
         }
+        if rages && dice.u32(..40) == 0 {
+            stage.weather.count("URLs expire");
+            stage.world.genesys.expire_urls();
+        }
         // Once in a while a sandbox was frozen: leases run out while their holders work. A receiver of webhooks takes
         // signatures of the next five minutes, so all of it is not to be more.
         if rages
@@ -110,7 +115,10 @@ pub(crate) fn work(stage: &Stage, mut dice: fastrand::Rng) {
 }
 
 fn event(batch: &[String]) -> Value {
-    let record = |(n, body): (usize, &String)| json!({"messageId": n.to_string(), "body": body, "eventSource": "aws:sqs"});
+    let record = |(n, body): (usize, &String)| {
+        json!({"messageId": n.to_string(), "body": body, "eventSource": "aws:sqs",
+            "attributes": {"SenderId": format!("{ROLE_ID}:recording-archiver")}})
+    };
     json!({"Records": batch.iter().enumerate().map(record).collect::<Vec<_>>()})
 }
 

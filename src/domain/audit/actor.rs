@@ -143,14 +143,8 @@ impl Actor {
     ///
     /// `own_role` is the id of the function's role; without it nothing is believed.
     pub fn asked_first(&mut self, told: Option<Box<Origin>>, own_role: Option<&str>) -> Box<Origin> {
-        // https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_variables.html#principaltable
-        let sender = self
-            .sender_id
-            .as_deref()
-            .and_then(|sender| sender.split_once(':'));
-        let own = sender.is_some_and(|(role, _session)| Some(role) == own_role);
         match told {
-            Some(told) if own => {
+            Some(told) if is_own(self.sender_id.as_deref(), own_role) => {
                 self.origin = Some(told.clone());
                 return told;
             }
@@ -165,4 +159,11 @@ impl Actor {
             sender_id: self.sender_id.clone(),
         })
     }
+}
+
+/// Says whether a session of the function's own role sent a message, by what SQS says of its sender.
+/// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_variables.html#principaltable>
+pub fn is_own(sender_id: Option<&str>, own_role: Option<&str>) -> bool {
+    let sender = sender_id.and_then(|sender| sender.split_once(':'));
+    sender.is_some_and(|(role, _session)| Some(role) == own_role)
 }

@@ -11,17 +11,41 @@ const BYTES_PER_SECOND: u64 = 32_000;
 /// starts the transcoding); then, to settle it, the list again and a tenth of a request for details.
 const REQUEST_TENTHS_EACH: u64 = 41;
 
-/// USD to archive one and to keep a GB for a month in S3 Standard: docs/deploy.md, "What 100,000 recordings cost".
+/// The same as it was recorded, in Opus of 16 kbit/s a channel: an eighth of WAV. A trunk of PCMU gives half of WAV.
+const ORIGINAL_BYTES_PER_SECOND: u64 = 4_000;
+
+/// Hundredths of requests to Genesys for a recording by batch downloads, with 2 errors in a hundred:
+/// docs/performance.md, "Requests to Genesys".
+const BULK_REQUEST_HUNDREDTHS_EACH: u64 = 5;
+
+/// Conversations a minute that the live lane is sent, unless `--rate` says otherwise.
+const LIVE_RATE: f64 = 50.0;
+
+/// USD to archive one, by either lane, and to keep a GB for a month in S3 Standard: docs/deploy.md, "What 100,000
+/// recordings cost".
 const USD_EACH: f64 = 8.08 / 100_000.0;
+const BULK_USD_EACH: f64 = 3.33 / 100_000.0;
 const USD_PER_GB_MONTH: f64 = 0.023;
 
-/// The expected time, requests and cost of a backfill.
+/// The expected time, requests and cost of a backfill, one by one.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Estimate {
     /// Jobs to send.
     pub jobs: u64,
-    /// Bytes, as WAV in stereo.
+    /// The live lane.
+    #[serde(flatten)]
+    pub live: Lane,
+    /// The same by batch downloads, with `--bulk`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bulk: Option<Lane>,
+}
+
+/// The expected time, requests and cost by one of the lanes.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Lane {
+    /// Bytes: as WAV in stereo, or as recorded.
     pub bytes: u64,
     /// Requests to Genesys.
     pub genesys_requests: u64,
@@ -34,23 +58,48 @@ pub struct Estimate {
 }
 
 impl Estimate {
-    /// Estimates the jobs counted as sent, at `per_minute` jobs a minute.
+    /// Estimates the jobs counted as sent, at `per_minute` jobs a minute; in `bulk`, both lanes side by side.
+    pub(super) fn new(totals: &Totals, per_minute: f64, bulk: bool) -> Self {
+        let (jobs, seconds) = (totals.counts.sent, totals.seconds);
+        let live_rate = if bulk { LIVE_RATE } else { per_minute };
+        let requests = (jobs * REQUEST_TENTHS_EACH).div_ceil(10);
+        let bulk_requests = (jobs * BULK_REQUEST_HUNDREDTHS_EACH).div_ceil(100);
+        let lane = |bytes, requests, rate, usd_each| Lane::new(jobs, bytes, requests, rate, usd_each);
+        Self {
+            jobs,
+            live: lane(seconds * BYTES_PER_SECOND, requests, live_rate, USD_EACH),
+            bulk: bulk.then(|| {
+                let bytes = seconds * ORIGINAL_BYTES_PER_SECOND;
+                lane(bytes, bulk_requests, per_minute, BULK_USD_EACH)
+            }),
+        }
+    }
+}
+
+impl Lane {
     #[expect(
         clippy::cast_precision_loss,
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
         reason = "an estimate, of what is not negative"
     )]
-    pub(super) fn new(totals: &Totals, per_minute: f64) -> Self {
-        let jobs = totals.counts.sent;
-        let bytes = totals.seconds * BYTES_PER_SECOND;
+    fn new(jobs: u64, bytes: u64, genesys_requests: u64, per_minute: f64, usd_each: f64) -> Self {
         Self {
-            jobs,
             bytes,
-            genesys_requests: (jobs * REQUEST_TENTHS_EACH).div_ceil(10),
+            genesys_requests,
             seconds: (jobs as f64 / per_minute * 60.0) as u64,
-            usd: jobs as f64 * USD_EACH,
+            usd: jobs as f64 * usd_each,
             usd_per_month: bytes as f64 / 1e9 * USD_PER_GB_MONTH,
         }
     }
+}
+
+/// Returns how many conversations a minute take a share of so many requests to Genesys a minute.
+#[expect(clippy::cast_precision_loss, reason = "a limit of some hundreds")]
+pub(super) fn rate_of(share: f64, requests_a_minute: u64, bulk: bool) -> f64 {
+    let each = match bulk {
+        true => BULK_REQUEST_HUNDREDTHS_EACH as f64 / 100.0,
+        false => REQUEST_TENTHS_EACH as f64 / 10.0,
+    };
+    (share * requests_a_minute as f64 / each).max(1.0)
 }

@@ -54,7 +54,8 @@ impl Backfill<'_> {
         if let Some(lines) = count_lines(path) {
             self.listener.total(lines);
         }
-        let mut list = List::new(BufReader::new(file), self.session.config.genesys.api);
+        let api = self.session.config.genesys.api;
+        let mut list = List::new(BufReader::new(file), api, self.bulk.is_some());
         let mut seen = HashSet::new();
         let mut candidates = Vec::new();
         while let Some(line) = list.next().map_err(|error| failed(path, &error))? {
@@ -84,6 +85,12 @@ impl Backfill<'_> {
         if job.requested_by.is_none() {
             job.requested_by = Some(self.session.requester("backfill", "a list"));
         }
-        Some(Candidate { key, job, seconds: 0 })
+        Some(Candidate {
+            key,
+            job,
+            seconds: 0,
+            times: [None; 2],
+            kinds: Vec::new(),
+        })
     }
 }

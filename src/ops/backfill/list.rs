@@ -14,6 +14,19 @@ const COLUMNS: [&str; 3] = ["conversationId", "recordingId", "expectedSha256"];
 /// Longest line that is read, in bytes: far more than a job may hold.
 const LONGEST_LINE: u64 = 64 * 1024;
 
+/// Why a job cannot be an entry of a bulk job.
+const NO_ENTRY: &str =
+    "a batch download takes conversationId and recordingId alone: give this line in a list without --bulk";
+
+/// Says whether an entry of a bulk job asks for all that a job asks for.
+fn is_entry(job: &Job) -> bool {
+    let entry = Job {
+        recording: job.recording,
+        ..Job::new(job.conversation)
+    };
+    *job == entry
+}
+
 /// A list, being read.
 pub(super) struct List<R> {
     lines: R,
@@ -23,16 +36,19 @@ pub(super) struct List<R> {
     columns: [Option<usize>; 3],
     /// The number of columns.
     width: usize,
+    /// The jobs become entries of bulk jobs.
+    bulk: bool,
 }
 
 impl<R: BufRead> List<R> {
-    pub(super) fn new(lines: R, api: RecordingApi) -> Self {
+    pub(super) fn new(lines: R, api: RecordingApi, bulk: bool) -> Self {
         Self {
             lines,
             api,
             number: 0,
             columns: [Some(0), Some(1), Some(2)],
             width: COLUMNS.len(),
+            bulk,
         }
     }
 
@@ -67,6 +83,7 @@ impl<R: BufRead> List<R> {
                 continue;
             }
             return match self.job(text) {
+                Ok(job) if self.bulk && !is_entry(&job) => bad(NO_ENTRY.to_owned()),
                 Ok(job) => Ok(Some(Ok(job))),
                 Err(error) => bad(error),
             };
@@ -145,7 +162,7 @@ mod tests {
     const RECORDING: &str = "e0000000-0000-4000-8000-000000000101";
 
     fn read(text: &[u8]) -> Vec<Result<Job, BadLine>> {
-        let mut list = List::new(text, RecordingApi::Conversations);
+        let mut list = List::new(text, RecordingApi::Conversations, false);
         std::iter::from_fn(|| list.next().unwrap()).collect()
     }
 

@@ -6,22 +6,27 @@ mod done;
 mod estimate;
 mod lines;
 mod list;
+mod rate;
 mod send;
 
 use std::ops::Sub;
 use std::path::PathBuf;
 
+use jiff::Timestamp;
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
 use super::filter::Filter;
 use super::sink::{Archived, Pace, Sink};
-use super::{Ended, Error, Listener, Session, Verdict};
+use super::{Ended, Error, Kind, Listener, Session, Verdict};
 use crate::aws::ledger::Ledger;
 use crate::domain::days::{Age, Range};
+use crate::domain::format::{Format, MediaKind, RecordingApi};
 use crate::domain::job::Job;
+use crate::genesys::Genesys;
 use checkpoint::{Checkpoint, Totals};
-pub use estimate::Estimate;
+pub use estimate::{Estimate, Lane};
+pub use rate::Rate;
 
 /// A backfill, as it is asked for.
 #[derive(Debug)]
@@ -30,12 +35,21 @@ pub struct Request {
     pub source: Source,
     /// Archive on this machine, this many at a time, without queue and function.
     pub local: Option<usize>,
+    /// Send bulk jobs, which archive a hundred conversations by one batch download.
+    pub bulk: Option<Bulk>,
     /// Send nothing.
     pub dry_run: bool,
-    /// Conversations a minute.
-    pub rate: f64,
+    /// The pace.
+    pub rate: Rate,
     /// The checkpoint file, if not the source's own.
     pub checkpoint: Option<PathBuf>,
+}
+
+/// Bulk jobs, as they are asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bulk {
+    /// The jobs themselves say that recordings come as they were recorded, whatever `RECORDING_FORMAT` says.
+    pub original: bool,
 }
 
 /// The conversations to archive.
@@ -217,6 +231,9 @@ pub async fn backfill(
     request: Request,
     listener: Listener<'_, Item>,
 ) -> Result<Ended<Figures>, Error> {
+    if let Some(bulk) = request.bulk {
+        bulk.fits(session)?;
+    }
     let sink = match (request.dry_run, request.local) {
         (true, _) => None,
         (_, Some(concurrency)) => Some(Sink::local(session, concurrency).await?),
@@ -239,11 +256,14 @@ pub async fn backfill(
     {
         listener.item(Item::Aged(age));
     }
+    let rate = request.rate.per_minute(session, request.bulk.is_some()).await?;
     let mut backfill = Backfill {
         session,
+        genesys: request.bulk.map(|_| session.genesys()).transpose()?,
         listener,
         ledger: session.ledger(),
         local: request.local.is_some(),
+        bulk: request.bulk,
         by_name: matches!(request.source, Source::List(_)),
         sink,
         sent_before: checkpoint.as_ref().map_or(0, Checkpoint::sent_before),
@@ -254,7 +274,7 @@ pub async fn backfill(
         findings: Findings::default(),
         batch: Vec::new(),
         sent: Vec::new(),
-        pace: Pace::new(request.rate),
+        pace: Pace::new(rate),
         settled: true,
     };
     let end = match (&request.source, list) {
@@ -268,7 +288,7 @@ pub async fn backfill(
     };
     let estimate = request
         .dry_run
-        .then(|| Estimate::new(&backfill.totals, request.rate));
+        .then(|| Estimate::new(&backfill.totals, rate, request.bulk.is_some()));
     Ok(Ended {
         figures: backfill.figures(&end, estimate),
         end,
@@ -291,11 +311,32 @@ impl Request {
             }
         };
         let path = self.checkpoint.clone().or(own)?;
+        let lane = if self.bulk.is_some() { " --bulk" } else { "" };
         let place = match sink {
             Sink::Queue { url, .. } => format!(" to {url}"),
             Sink::Local { .. } => " --local".to_owned(),
         };
-        Some((path, arguments + &place))
+        Some((path, arguments + lane + &place))
+    }
+}
+
+impl Bulk {
+    /// Refuses a configuration for which the function would refuse the jobs.
+    fn fits(self, session: &Session) -> Result<(), Error> {
+        let config = &session.config;
+        if config.genesys.api != RecordingApi::Conversations {
+            let message = "a batch download needs GENESYS_RECORDING_API=conversations";
+            return Err(Error::new(Kind::Configuration, message).remedy("leave --bulk out"));
+        }
+        let format = config.recording.format;
+        if format == Format::Original || self.original {
+            return Ok(());
+        }
+        let message = format!(
+            "a batch download gives recordings as they were recorded, and RECORDING_FORMAT is {format}"
+        );
+        Err(Error::new(Kind::Configuration, message)
+            .remedy("set RECORDING_FORMAT=original, give --format original, or leave --bulk out"))
     }
 }
 
@@ -316,14 +357,21 @@ struct Candidate {
     key: String,
     job: Job,
     seconds: u64,
+    /// When the conversation began and ended, as far as that is known.
+    times: [Option<Timestamp>; 2],
+    /// The kind of each recording that was started in it.
+    kinds: Vec<MediaKind>,
 }
 
 struct Backfill<'a> {
     session: &'a Session,
     listener: Listener<'a, Item>,
+    /// Asked about the conversations of a list, for bulk jobs.
+    genesys: Option<Genesys>,
     ledger: Ledger,
     /// Archive on this machine, also in a dry run.
     local: bool,
+    bulk: Option<Bulk>,
     /// A list names the conversations.
     by_name: bool,
     /// None in a dry run.

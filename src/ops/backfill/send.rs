@@ -5,11 +5,14 @@ use futures_util::{StreamExt as _, TryStreamExt as _};
 use super::done::{Proof, concerns, is_archived};
 use super::{Backfill, Candidate, Item, LeftOut, Refused};
 use crate::aws::ledger::Ledger;
+use crate::domain::bulk::{BulkJob, Entry, MOST_ENTRIES, MOST_KINDS};
 use crate::domain::job::Job;
 use crate::domain::record::Record;
+use crate::genesys::{Details, Told};
 use crate::ops::custody::Held;
 use crate::ops::finding::Code;
-use crate::ops::sink::{BATCH, Done};
+use crate::ops::session::PATIENCE;
+use crate::ops::sink::{BATCH, Done, Sink};
 use crate::ops::{Error, custody};
 
 /// Number of conversations that the tables are asked about at a time.
@@ -107,7 +110,7 @@ impl Backfill<'_> {
             let (count, left) = match fate {
                 Fate::Due => {
                     self.batch.push(candidate);
-                    if self.batch.len() == BATCH {
+                    if self.batch.len() == self.most() {
                         self.flush().await?;
                     }
                     continue;
@@ -126,9 +129,13 @@ impl Backfill<'_> {
 
     /// Sends the batch at the pace that was asked for.
     pub(super) async fn flush(&mut self) -> Result<(), Error> {
-        let batch = std::mem::take(&mut self.batch);
+        let mut batch = std::mem::take(&mut self.batch);
         if batch.is_empty() {
             return Ok(());
+        }
+        if self.bulk.is_some() {
+            let described = self.describe(&mut batch);
+            self.session.unless_interrupted(described).await?;
         }
         let Some(sink) = &self.sink else {
             batch.iter().for_each(|candidate| self.count_sent(candidate));
@@ -139,11 +146,8 @@ impl Backfill<'_> {
         if let Some(checkpoint) = &mut self.checkpoint {
             checkpoint.sending(keys.clone())?;
         }
-        let jobs: Vec<_> = batch.iter().map(|candidate| candidate.job.clone()).collect();
         // Not interrupted once begun: only the answer says which jobs arrived.
-        let listener = self.listener;
-        let report = |archived| listener.item(Item::Archived(archived));
-        let ends = sink.take(&jobs, self.session, &report).await?;
+        let ends = self.hand_in(sink, &batch).await?;
         if let Some(checkpoint) = &mut self.checkpoint {
             let arrived = keys
                 .into_iter()
@@ -165,6 +169,59 @@ impl Backfill<'_> {
         }
         // Jobs that Ctrl-C interrupted are left to the next run.
         if all { Ok(()) } else { self.session.go_on() }
+    }
+
+    /// Asks Genesys' analytics when conversations of a list began and ended, and what was recorded of them. Those of
+    /// which they say nothing are left as they are: the function takes them one by one.
+    async fn describe(&self, batch: &mut [Candidate]) -> Result<(), Error> {
+        let unknown = |candidate: &&mut Candidate| candidate.times[1].is_none();
+        let ids = batch.iter().filter(|candidate| candidate.times[1].is_none());
+        let details = Details::of(ids.map(|candidate| candidate.job.conversation));
+        let deadline = self.session.deadline(PATIENCE);
+        for candidate in batch.iter_mut().filter(unknown) {
+            let Some(genesys) = &self.genesys else { break };
+            let id = candidate.job.conversation;
+            if let Told::Known(known) = genesys.details(&details, id, &deadline).await? {
+                candidate.times = [Some(known.start), known.end];
+                candidate.kinds = known.started.into_iter().take(MOST_KINDS).collect();
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns how many jobs are sent at once.
+    fn most(&self) -> usize {
+        match self.bulk {
+            Some(_) => MOST_ENTRIES,
+            None => BATCH,
+        }
+    }
+
+    /// Gives a batch to the sink: as jobs of their own, or all in a bulk job. Returns the end of each.
+    async fn hand_in(&self, sink: &Sink, batch: &[Candidate]) -> Result<Vec<Done>, Error> {
+        let Some(bulk) = self.bulk else {
+            let jobs: Vec<_> = batch.iter().map(|candidate| candidate.job.clone()).collect();
+            let listener = self.listener;
+            let report = |archived| listener.item(Item::Archived(archived));
+            return sink.take(&jobs, self.session, &report).await;
+        };
+        let entries = batch.iter().map(|candidate| Entry {
+            conversation: candidate.job.conversation,
+            recording: candidate.job.recording,
+            start: candidate.times[0],
+            end: candidate.times[1],
+            kinds: candidate.kinds.clone(),
+            asked: None,
+        });
+        let job = BulkJob {
+            entries: entries.collect(),
+            original: bulk.original,
+            requested_by: batch.first().and_then(|first| first.job.requested_by.clone()),
+            batch: None,
+            deferrals: 0,
+            origin: None,
+        };
+        Ok(vec![sink.take_bulk(&job).await?; batch.len()])
     }
 
     fn count_sent(&mut self, candidate: &Candidate) {

@@ -7,7 +7,7 @@ use crate::domain::format::MediaKind;
 use crate::domain::format::RecordingApi;
 use crate::error::ErrorKind;
 use crate::genesys::{Genesys, Limit, Topic};
-use crate::ops::Error;
+use crate::ops::{Error, Session};
 
 /// The effects of missing permissions.
 const CALLS: &str = "calls, chats, e-mails and messages need it, unless the role has recording:recordingSegment:view instead: \
@@ -17,6 +17,13 @@ const ORPHANS: &str =
 
 /// The namespaces of limits that bound archiving.
 const NAMESPACES: [&str; 3] = ["platform.api", "recording", "analytics.data.extraction"];
+
+/// The remedy of batch downloads that cannot be asked for.
+const BATCHES: &str = "check GENESYS_BULK_SECRET_ID: a secret with clientId and clientSecret of an OAuth client of the same \
+     organisation; grant secretsmanager:GetSecretValue on it";
+
+/// Minutes for which the URLs of a batch download are valid, unless the organisation says otherwise. Polls end before.
+const URL_MINUTES: u32 = 60;
 
 /// The ends of conversations that the function understands.
 const ENDS: [&str; 3] = ["customer.end", "user.end", "acd.end"];
@@ -51,6 +58,11 @@ impl Doctor<'_> {
         self.sheet
             .check("limits", needs, reach, async {
                 limits(&genesys, &deadline()).await
+            })
+            .await?;
+        self.sheet
+            .check("batch_downloads", needs, BATCHES, async {
+                batches(session, &genesys, &deadline()).await
             })
             .await?;
         self.sheet
@@ -89,6 +101,25 @@ fn not_told(media: &[MediaKind]) -> Said {
         "Genesys cannot be asked; check that the role has: {}",
         permissions.join(", ")
     ))
+}
+
+/// Checks the client that asks for batch downloads, and how long their URLs are valid.
+async fn batches(session: &Session, genesys: &Genesys, deadline: &Deadline) -> Result<Said, Error> {
+    genesys.log_in_for_batches(deadline).await?;
+    let client = match &session.config.genesys.bulk_secret_id {
+        Some(id) => format!("by the client of {id}"),
+        None => "by the client of live calls, whose limit of requests they share".to_owned(),
+    };
+    Ok(match genesys.batch_url_minutes(deadline).await? {
+        Some(minutes) if minutes < URL_MINUTES => Said::warning(
+            format!("{client}; their URLs are valid for {minutes} minutes"),
+            "set recordingBatchDownloadUrlTtl of Genesys' recording settings to 60: what expires is asked for again",
+        ),
+        Some(minutes) => Said::Ok(format!("{client}; their URLs are valid for {minutes} minutes")),
+        None => Said::Unknown(format!(
+            "{client}; Genesys does not say how long their URLs are valid"
+        )),
+    })
 }
 
 /// Asks for the limits that bound archiving.

@@ -1,6 +1,7 @@
 //! The jobs in messages of the exception queue, of a dead-letter queue or of Lambda's failure destination.
 
 use crate::config::Config;
+use crate::domain::format::Format;
 use crate::error::ErrorKind;
 use crate::trigger::event::{self, Request, Wanted};
 use serde_json::Value;
@@ -33,8 +34,14 @@ pub(super) fn case(body: &str, config: &Config) -> Result<Case, String> {
         (body.to_owned(), None)
     };
     let request = renewed(request, code);
-    match event::from_body(&request, &Wanted::of(config)) {
-        Ok(Request::Archive { .. }) => Ok(Case {
+    // Whether batch downloads fit is the function's to say: this configuration may lack its format and its queue.
+    let wanted = Wanted {
+        format: Format::Original,
+        defers: true,
+        ..Wanted::of(config)
+    };
+    match event::from_body(&request, &wanted) {
+        Ok(Request::Archive { .. } | Request::Bulk { .. }) => Ok(Case {
             body: request,
             code: code.map(str::to_owned),
         }),
@@ -51,7 +58,8 @@ fn renewed(request: String, code: Option<&str>) -> String {
         return request;
     };
     let mut changed = false;
-    for field in ["firstSeen", "deferrals", "notBefore"] {
+    // Of a bulk job the batch download, whose results have expired.
+    for field in ["firstSeen", "deferrals", "notBefore", "batch"] {
         changed |= job.remove(field).is_some();
     }
     if code == Some(ErrorKind::AfterCallWorkOpen.code()) {
@@ -109,6 +117,16 @@ mod tests {
         let kept: Value = serde_json::from_str(&found.body).unwrap();
         assert_eq!(kept["look"], 9, "a dead letter: a look that was not taken");
         assert!(kept.get("notBefore").is_none());
+        let bulk = json!({"bulk": [{"conversationId": waited["conversationId"]}], "format": "original"});
+        let mut polled = bulk.clone();
+        polled["batch"] = json!({"id": "b-1", "polls": 7});
+        polled["deferrals"] = 1.into();
+        let found = case(&polled.to_string(), &config()).unwrap();
+        let again: Value = serde_json::from_str(&found.body).unwrap();
+        assert_eq!(
+            again, bulk,
+            "a new batch download, as the URLs of that one have expired"
+        );
         let open = json!({"code": "after_call_work_open", "job": looked});
         let found = case(&open.to_string(), &config()).unwrap();
         let again: Value = serde_json::from_str(&found.body).unwrap();

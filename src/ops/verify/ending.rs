@@ -128,6 +128,7 @@ mod tests {
             at: Some(at),
             kind: ObjectKind::Recording,
             stored_as: Some(StoredAs {
+                lane: None,
                 archived_at: at,
                 multipart: false,
                 kept: Kept {

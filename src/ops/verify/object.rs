@@ -46,6 +46,7 @@ fn metadata(stored: &Stored, [conversation, recording]: [&str; 2]) -> Named {
     ]);
     if let Some(then) = &stored.stored_as {
         values.insert("archived-at", then.archived_at.to_string());
+        values.extend(then.lane.iter().map(|lane| ("lane", lane.clone())));
         if !then.multipart {
             values.insert("sha256", stored.sha256.clone());
             values.insert("size-bytes", stored.size_bytes.to_string());
@@ -295,6 +296,7 @@ mod tests {
     fn compared_with(then: Option<Kept>, kept: Kept, now: &str, named: &[&str]) -> (Vec<Code>, usize) {
         let at = moment("2026-01-01T00:00:00Z");
         let stored = stored(then.map(|kept| StoredAs {
+            lane: None,
             archived_at: at,
             multipart: true,
             kept,

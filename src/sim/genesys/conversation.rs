@@ -134,8 +134,15 @@ impl Conversation {
 
     /// Returns whether analytics says that a call's recording was started.
     pub(super) fn is_marked(&self) -> bool {
-        self.marked
-            .unwrap_or_else(|| self.has(|recording| recording.kind == Kind::Audio && !recording.is_snippet()))
+        self.marked.unwrap_or_else(|| self.calls() > 0)
+    }
+
+    /// Returns the number of recordings of calls.
+    pub(super) fn calls(&self) -> usize {
+        let calls = self.recordings.iter();
+        calls
+            .filter(|recording| recording.kind == Kind::Audio && !recording.is_snippet())
+            .count()
     }
 
     pub(super) fn is_screen_marked(&self) -> bool {

@@ -22,6 +22,8 @@ pub enum Format {
     Zip,
     /// E-mails.
     Eml,
+    /// Chats, e-mails and messages in batch downloads.
+    Json,
 }
 
 impl Format {
@@ -42,7 +44,7 @@ impl Format {
 
     /// Returns the format of this id, those of chats and e-mails among them.
     pub(super) fn any(id: &str) -> Option<Self> {
-        let text = [Self::Zip, Self::Eml];
+        let text = [Self::Zip, Self::Eml, Self::Json];
         Self::from_id(id).or_else(|| text.into_iter().find(|format| format.id() == id))
     }
 
@@ -65,6 +67,7 @@ impl Format {
             Self::Original => "NONE",
             Self::Zip => "ZIP",
             Self::Eml => "EML",
+            Self::Json => "JSON",
         }
     }
 
@@ -114,7 +117,7 @@ impl Format {
             ),
             Self::Mp3 => Bytes::from_static(b"ID3\x04\0\0\0\0\0\0"),
             Self::Flac => Bytes::from_static(b"fLaC"),
-            Self::Original | Self::Zip | Self::Eml => return None,
+            Self::Original | Self::Zip | Self::Eml | Self::Json => return None,
         })
     }
 
@@ -127,6 +130,7 @@ impl Format {
             Self::Flac => "audio/flac",
             Self::Zip => "application/zip",
             Self::Eml => "message/rfc822",
+            Self::Json => "application/json",
         }
     }
 }

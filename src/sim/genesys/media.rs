@@ -128,6 +128,13 @@ pub enum Redirect {
 }
 
 impl Turn {
+    /// Returns this turn with other bytes, under an entity tag of their own.
+    pub(super) fn with(mut self, bytes: impl Into<Bytes>) -> Self {
+        self.content = Content::Bytes(bytes.into());
+        self.tag.push_str("-with");
+        self
+    }
+
     /// Returns the file in the format that was asked for, and under an entity tag of its own.
     pub(super) fn transcoded(mut self, format: Format) -> Self {
         if !self.delivery.as_it_is {
@@ -139,11 +146,8 @@ impl Turn {
 
     /// Returns the content type that the format asked for has; as it was recorded, that of the bytes.
     pub(super) fn content_type(&self, format: Format) -> &'static str {
-        let start = || self.content.read(0, 64).ok();
         match format {
-            Format::Original => start()
-                .and_then(|start| Format::of(&start))
-                .map_or("binary/octet-stream", Format::content_type),
+            Format::Original => recorded_type(&self.content),
             format => format.content_type(),
         }
     }
@@ -250,6 +254,11 @@ impl Media {
         self.content().millis()
     }
 
+    /// Returns the content type of the file as it was recorded.
+    pub(super) fn recorded_type(&self) -> &'static str {
+        recorded_type(&self.content())
+    }
+
     /// Counts one request and says what it meets.
     pub(super) fn turn(&self) -> Turn {
         let mut inner = self.lock();
@@ -278,6 +287,13 @@ impl Media {
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Returns the content type of these bytes.
+fn recorded_type(content: &Content) -> &'static str {
+    let start = content.read(0, 64).ok();
+    let format = start.and_then(|start| Format::of(&start));
+    format.map_or("binary/octet-stream", Format::content_type)
 }
 
 /// The file as one request meets it.

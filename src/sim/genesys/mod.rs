@@ -8,6 +8,7 @@ mod analytics;
 mod annotations;
 mod answer;
 mod api;
+mod batch;
 mod bodies;
 mod content;
 mod conversation;
@@ -47,6 +48,7 @@ use state::{Shared, State, lock};
 
 pub use annotations::{Annotation, Mark};
 pub use answer::failure;
+pub use batch::InBatch;
 pub use conversation::Conversation;
 pub use events::{Topic, event};
 pub use format::Format;
@@ -105,6 +107,7 @@ impl Genesys {
                 lifetime: Duration::from_secs(86_400),
                 issued: 0,
                 tokens: BTreeMap::new(),
+                others: BTreeMap::new(),
             },
             limiter: Limiter {
                 allowed: 300,
@@ -118,6 +121,7 @@ impl Genesys {
             media_url: site.url(media.port()),
             conversations: BTreeMap::new(),
             analytics: analytics::Analytics::default(),
+            batches: batch::Batches::default(),
             interactions: BTreeMap::new(),
             transcoding: 1,
             orphans: BTreeMap::new(),
@@ -238,6 +242,22 @@ impl Genesys {
         lock(&self.state).analytics.most_ids = most;
     }
 
+    /// Sets how many polls find a batch download in progress.
+    pub fn set_batch_polls(&self, polls: usize) {
+        lock(&self.state).batches.polls = polls;
+    }
+
+    /// Lets the next `jobs` batch downloads never complete: their last result never comes.
+    pub fn stick_batches(&self, jobs: usize) {
+        lock(&self.state).batches.stuck = jobs;
+    }
+
+    /// Sets how the batch downloads submitted from now on treat a recording.
+    pub fn treat_in_batches(&self, recording: impl Into<String>, treatment: InBatch) {
+        let mut state = lock(&self.state);
+        state.batches.treated.insert(recording.into(), treatment);
+    }
+
     /// Has the upload of a conversation's recordings fail, as reports say from now on.
     pub fn fail_upload(&self, conversation: impl Into<String>) {
         lock(&self.state).uploads.failed.push(conversation.into());
@@ -295,7 +315,13 @@ impl Genesys {
         (state.login.client_id.clone(), state.login.secret.clone())
     }
 
-    /// Changes the only secret that is accepted; tokens issued before stay valid.
+    /// Adds another OAuth client, or gives it another secret.
+    pub fn add_client(&self, id: &str, secret: &str) {
+        let mut state = lock(&self.state);
+        state.login.others.insert(id.to_owned(), secret.to_owned());
+    }
+
+    /// Changes the only secret of the archiver's client that is accepted; tokens issued before stay valid.
     pub fn rotate_secret(&self, secret: &str) {
         lock(&self.state).login.secret = secret.to_owned();
     }

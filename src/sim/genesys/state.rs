@@ -8,6 +8,7 @@ use axum::http::StatusCode;
 
 use super::analytics::Analytics;
 use super::answer::ApiError;
+use super::batch::Batches;
 use super::conversation::Conversation;
 use super::interaction::Interaction;
 use super::limit::Limiter;
@@ -30,6 +31,7 @@ pub(super) struct State {
     pub(super) media_url: String,
     pub(super) conversations: BTreeMap<String, Conversation>,
     pub(super) analytics: Analytics,
+    pub(super) batches: Batches,
     pub(super) interactions: BTreeMap<String, Interaction>,
     /// Number of requests for the media of a recording, in each format anew, that are answered 202.
     pub(super) transcoding: usize,

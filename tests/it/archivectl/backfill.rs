@@ -1,5 +1,6 @@
 //! `archivectl backfill`: from days, from lists, and right here; interrupted, and gone on with.
 
+mod bulk;
 mod interrupted;
 mod lists;
 

@@ -5,6 +5,7 @@ mod evidence;
 mod log;
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use recording_archiver::sim::wire::{Fault, Service};
 use recording_archiver::sim::{AUDIT_TABLE, LEDGER_TABLE, SECRET};
@@ -127,7 +128,7 @@ async fn a_sound_set_up_is_all_ok_and_is_left_as_it_was() {
     let ran = doctor(&bench, &letters, &["--webhook"]).await;
     assert_eq!(ran.code(), Some(0), "{ran:?}");
     assert!(
-        ran.stdout.contains("ok 25, warnings 6, problems 0"),
+        ran.stdout.contains("ok 26, warnings 6, problems 0"),
         "{}",
         ran.stdout
     );
@@ -230,6 +231,7 @@ async fn what_is_wrong_with_secret_and_genesys_is_told_where_it_is_wrong() {
         "orphan_view",
         "other_permissions",
         "limits",
+        "batch_downloads",
         "topics",
     ];
     let without_secret = [&genesys[..], &["webhook"]].concat();
@@ -284,6 +286,34 @@ async fn what_is_wrong_with_secret_and_genesys_is_told_where_it_is_wrong() {
     wire.calm();
     bench.world.webhook.always_answer(500);
     assert_problems(&bench, &[], &[("webhook", "answered 500")], &[]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_client_for_batch_downloads_and_the_life_of_their_urls_are_checked() {
+    let bench = Bench::new().await;
+    let of = async |changes: &[(&str, &str)]| {
+        let ran = doctor(&bench, changes, &["--json"]).await;
+        checks(&ran).remove("batch_downloads").unwrap()
+    };
+    let (state, detail) = of(&[]).await;
+    assert_eq!(state, "ok", "{detail}");
+    assert!(
+        detail.contains("share") && detail.contains("60 minutes"),
+        "{detail}"
+    );
+    bench.world.genesys.set_url_lifetime(Duration::from_secs(600));
+    let (state, detail) = of(&[]).await;
+    assert_eq!(state, "warning", "{detail}");
+    assert!(detail.contains("10 minutes"), "{detail}");
+    let apart = [("GENESYS_BULK_SECRET_ID", "genesys/bulk")];
+    let (state, detail) = of(&apart).await;
+    assert_eq!(state, "problem", "{detail}");
+    bench.world.genesys.add_client("bulk-client", "its-secret");
+    let secret = r#"{"clientId":"bulk-client","clientSecret":"its-secret"}"#;
+    let aws = &bench.world.aws;
+    aws.put_secret("genesys/bulk", secret).await.unwrap();
+    let (_, detail) = of(&apart).await;
+    assert!(detail.starts_with("by the client of genesys/bulk"), "{detail}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

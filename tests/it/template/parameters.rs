@@ -200,6 +200,7 @@ fn numbers_have_the_bounds_that_the_function_has() {
         "UnrecordedAfterMinutes",
         "TranscodeWaitSeconds",
         "RecordConcurrency",
+        "BulkConcurrency",
         "UploadPartSizeMib",
         "UploadConcurrency",
         "MaxAttempts",

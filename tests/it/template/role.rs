@@ -6,7 +6,7 @@ use recording_archiver::sim::genesys::{Conversation, Media, Recording};
 use recording_archiver::sim::wire::{Exchange, Fault, Service};
 use serde_json::{Value, json};
 
-use super::{SECRET, SECRET_KEY, collect};
+use super::{BULK_SECRET, SECRET, SECRET_KEY, collect};
 use crate::cloudformation::{Template, text};
 use crate::support::{Bench, PART, invoke, outcomes};
 use crate::work::Work;
@@ -125,6 +125,8 @@ fn asked_for(call: &Exchange, grants: &mut BTreeSet<(String, String)>) {
         }
         (Service::SecretsManager, "GetSecretValue") => {
             grant("secretsmanager:GetSecretValue", SECRET);
+            // Where batch downloads have an OAuth client of their own.
+            grant("secretsmanager:GetSecretValue", BULK_SECRET);
             grant("secretsmanager:GetSecretValue", "CatalogKey");
             grant("kms:Decrypt", SECRET_KEY);
         }
@@ -160,6 +162,7 @@ async fn the_role_allows_exactly_the_calls_that_the_code_makes() {
         ("S3ObjectLockDays", "1"),
         ("GenesysSecretArn", SECRET),
         ("GenesysSecretKmsKeyArn", SECRET_KEY),
+        ("GenesysBulkSecretArn", BULK_SECRET),
     ]);
     assert_eq!(stack.refused(), None);
     let policies = stack.value(&template.resource("ArchiverRole")["Policies"]);

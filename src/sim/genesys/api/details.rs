@@ -85,9 +85,15 @@ fn details(conversation: &Conversation, ended: bool) -> Value {
     details
 }
 
+/// Returns the customer's participant. Each recording of a call is one of a connection of its own.
 fn customer(conversation: &Conversation, ended: bool) -> Value {
-    let session = session(conversation, ["session", "agent session"], ended);
-    json!({"participantId": part(conversation, "participant"), "purpose": "customer", "sessions": [session]})
+    let first = session(conversation, ["session", "agent session"], ended);
+    let others = (1..conversation.calls()).map(|number| {
+        let names = ["session", "agent session"].map(|name| format!("{name} {number}"));
+        session(conversation, names.each_ref().map(String::as_str), ended)
+    });
+    let sessions: Vec<_> = std::iter::once(first).chain(others).collect();
+    json!({"participantId": part(conversation, "participant"), "purpose": "customer", "sessions": sessions})
 }
 
 /// Returns the agent's participant. Screens are recorded of participants, calls and snippets on sessions.

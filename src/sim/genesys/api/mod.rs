@@ -1,6 +1,7 @@
 //! The routes of the simulator, the names of its operations, and what every API request passes first.
 
 mod analytics;
+mod batch;
 mod calls;
 mod conversations;
 mod details;
@@ -22,8 +23,10 @@ use uuid::Uuid;
 
 use super::answer::ApiError;
 use super::delivery::{access_denied, deliver, xml};
+use super::format::Format;
 use super::login::bearer;
 use super::state::{Shared, lock};
+use super::transcripts::inline;
 use crate::sim::wire::Service;
 
 /// Returns the router of API and login in one: the archiver only sees two base URLs, which may be the same.
@@ -44,6 +47,8 @@ pub(super) fn router(shared: Shared) -> Router {
             get(conversations::recording),
         )
         .route("/recording/settings", get(conversations::settings))
+        .route("/recording/batchrequests", post(batch::submit))
+        .route("/recording/batchrequests/{job}", get(batch::job))
         .route("/recordings/retention/query", get(organisation::retention))
         .route("/recording/uploads/reports", post(uploads::request))
         .route("/recording/uploads/reports/{id}", get(uploads::one))
@@ -110,6 +115,8 @@ pub(super) fn classify(parts: &Parts) -> Option<(Service, String)> {
         ["conversations", _, "recordings"] => "recordings",
         ["conversations", _, "recordings", _] => "recording",
         ["recording", "settings"] => "settings",
+        ["recording", "batchrequests"] => "batch-submit",
+        ["recording", "batchrequests", _] => "batch-job",
         ["recordings", "retention", "query"] => "retention",
         ["recording", "uploads", "reports"] => "upload-report-request",
         ["recording", "uploads", "reports", _] => "upload-report",
@@ -207,7 +214,7 @@ async fn media(
         );
     }
     let uri = request.uri();
-    let (media, address) = {
+    let (media, address, transcript) = {
         let mut state = lock(&shared);
         let now = state.now();
         let target = uri.path_and_query().map_or("", |target| target.as_str());
@@ -218,10 +225,20 @@ async fn media(
             .conversations
             .get_mut(&address.conversation)
             .and_then(|conversation| conversation.find(&address.recording));
-        let media = recording.and_then(|recording| recording.media(&address.key).cloned());
-        (media, address)
+        let media = recording
+            .as_ref()
+            .and_then(|recording| recording.media(&address.key).cloned());
+        let transcript = recording
+            .and_then(|recording| inline(recording))
+            .map(|(_, messages)| messages);
+        (media, address, transcript)
     };
     match media {
+        Some(media) if address.format == Format::Json => {
+            let transcript = transcript.unwrap_or_default().to_string();
+            let content_type = Format::Json.content_type();
+            deliver(media.turn().with(transcript), content_type, uri, &headers)
+        }
         // Screens are films, and come as they were recorded.
         Some(media) if address.kind == "SCREEN" => deliver(media.turn(), "video/webm", uri, &headers),
         Some(media) => {

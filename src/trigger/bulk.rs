@@ -1,0 +1,319 @@
+//! Bulk jobs as invocations take them: submitted, asked about by deferred messages, and worked off until nothing is
+//! left. The state of a job travels in its message; what is archived is in the ledger, so that a message that comes
+//! twice does nothing twice.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use jiff::Timestamp;
+
+use super::handler::{Handler, Settled};
+use crate::archive::{Bulked, Run, left_to_live};
+use crate::clock::Deadline;
+use crate::domain::audit::{Actor, is_own};
+use crate::domain::bulk::{Batch, BulkJob, Entry};
+use crate::domain::outcome::{Outcome, RecordingResult};
+use crate::domain::recording::RecordingRef;
+use crate::error::{Disposition, Error, ErrorKind};
+use crate::genesys::Batched;
+
+/// Delay of the first poll; doubles from there.
+const FIRST_POLL: Duration = Duration::from_secs(30);
+
+/// Longest delay of a poll: as long as SQS delays a message.
+const LONGEST_POLL: Duration = Duration::from_secs(900);
+
+/// Polls of a batch download that may find it in progress. The last one comes 46 minutes after the first: the URLs of
+/// its results are good for an hour, unless the organisation shortened that.
+const MOST_POLLS: u32 = 7;
+
+/// Messages that one batch download may be worked off in.
+const MOST_MESSAGES: u32 = 2 * MOST_POLLS;
+
+/// Times that a batch download is submitted again: Genesys does not say what came of it, or it did not give an entry.
+const MOST_RESUBMISSIONS: u32 = 1;
+
+/// What a batch download did not give waits for the next quarter of an hour: the entries of all jobs come back at the
+/// same time then, and one batch download gives those of many.
+const GATHERED_EVERY: i64 = 900;
+
+/// The end of one message of a bulk job, in the making.
+struct Ending {
+    results: Vec<RecordingResult>,
+    sent: Result<(), Error>,
+}
+
+/// A bulk job in an invocation.
+#[derive(Clone, Copy)]
+struct Running<'a> {
+    job: &'a BulkJob,
+    actor: &'a Actor,
+    deadline: &'a Deadline,
+}
+
+impl Handler {
+    /// Takes the next step of a bulk job.
+    pub(super) async fn bulk(&self, mut job: BulkJob, mut actor: Actor, deadline: &Deadline) -> Settled {
+        actor.requested_by.clone_from(&job.requested_by);
+        let own_role = self.archiver().config().role_id.as_deref();
+        if !is_own(actor.sender_id.as_deref(), own_role) {
+            job.entries.iter_mut().for_each(|entry| entry.asked = None);
+        }
+        job.origin = Some(actor.asked_first(job.origin.take(), own_role));
+        if !deadline.allows_new_work() {
+            let error = Error::new(ErrorKind::DeadlineNear, "no time left to begin a batch download");
+            return Settled::retry(error);
+        }
+        let running = Running {
+            job: &job,
+            actor: &actor,
+            deadline,
+        };
+        let ending = match &job.batch {
+            None => self.submit(running).await,
+            Some(batch) => self.poll(running, batch).await,
+        };
+        Settled::of(ending.results, ending.sent)
+    }
+
+    /// Submits a batch download of the entries that it can settle, and leaves the others to the live lane.
+    async fn submit(&self, running: Running<'_>) -> Ending {
+        let job = running.job;
+        let now = self.archiver().clock().now();
+        let (entries, young): (Vec<_>, Vec<_>) =
+            job.entries.iter().cloned().partition(|entry| entry.is_over(now));
+        let mut live: Vec<_> = young.iter().map(|entry| (entry, YOUNG.to_owned())).collect();
+        if !entries.is_empty() {
+            match self.archiver().submit(&entries, running.deadline).await {
+                Ok(id) => {
+                    tracing::info!(batch_id = id, entries = entries.len(), "batch download submitted");
+                    let batch = Some(Batch { id, polls: 0 });
+                    if let Err(error) = self.go_on(job, entries, batch, FIRST_POLL).await {
+                        return Ending::of(Err(error));
+                    }
+                    return self.leave(running, &live).await;
+                }
+                Err(error) if error.disposition() == Disposition::Retry => return Ending::of(Err(error)),
+                Err(error) => {
+                    let why = format!("could not be submitted: {error}");
+                    live.extend(entries.iter().map(|entry| (entry, why.clone())));
+                    return self.leave(running, &live).await;
+                }
+            }
+        }
+        self.leave(running, &live).await
+    }
+
+    /// Asks what came of a batch download, and archives that once there is no more to come.
+    async fn poll(&self, running: Running<'_>, batch: &Batch) -> Ending {
+        let job = running.job;
+        let next = Batch {
+            id: batch.id.clone(),
+            polls: batch.polls.saturating_add(1),
+        };
+        let again = next.polls < MOST_POLLS;
+        let batched = match self.archiver().poll(&batch.id, running.deadline).await {
+            Ok(batched) => batched,
+            Err(error) => return self.not_told(running, next, error).await,
+        };
+        if !batched.complete && again {
+            tracing::info!(
+                batch_id = batch.id,
+                polls = next.polls,
+                "batch download is in progress"
+            );
+            return Ending::of(self.poll_later(job, next).await);
+        }
+        if batched.unreadable > 0 {
+            let unreadable = batched.unreadable;
+            tracing::warn!(
+                batch_id = batch.id,
+                unreadable,
+                "a batch download has unreadable results"
+            );
+        }
+        self.work_off(running, &batched, next).await
+    }
+
+    /// Decides what follows where Genesys does not say what came of a batch download: another poll, another batch
+    /// download, or the live lane.
+    async fn not_told(&self, running: Running<'_>, next: Batch, error: Error) -> Ending {
+        let job = running.job;
+        let (batch_id, text) = (&next.id, error.redacted());
+        let passing = error.disposition() == Disposition::Retry && !error.is_too_long();
+        // Sooner than SQS redelivers a message: the URLs of the results expire.
+        if passing && next.polls < MOST_POLLS {
+            tracing::warn!(batch_id, error = text, "batch download is asked about again");
+            return Ending::of(self.poll_later(job, next).await);
+        }
+        if !error.is_too_long() && job.deferrals < MOST_RESUBMISSIONS {
+            tracing::warn!(batch_id, error = text, "batch download is submitted again");
+            let again = BulkJob {
+                deferrals: job.deferrals + 1,
+                ..job.clone()
+            };
+            let entries = again.entries.clone();
+            return Ending::of(self.go_on(&again, entries, None, FIRST_POLL).await);
+        }
+        let why = format!("cannot be had: {error}");
+        let live = job.entries.iter().map(|entry| (entry, why.clone()));
+        self.leave(running, &live.collect::<Vec<_>>()).await
+    }
+
+    /// Archives the results of a batch download side by side, and sends on what is left when time is up.
+    async fn work_off(&self, running: Running<'_>, batched: &Batched, next: Batch) -> Ending {
+        let job = running.job;
+        let entries = job
+            .entries
+            .iter()
+            .map(|entry| self.entry(running, entry, batched));
+        let mut ending = Ending::of(Ok(()));
+        let (mut left, mut again) = (Vec::new(), Vec::new());
+        for (entry, ended) in job.entries.iter().zip(join_all(entries).await) {
+            ending.results.extend(ended.results);
+            left.extend(ended.left.then(|| entry.clone()));
+            again.extend(ended.again.then(|| entry.clone()));
+            // One message is redelivered for whatever could not be sent; the ledger knows the rest.
+            ending.sent = ending.sent.and(ended.sent);
+        }
+        if !again.is_empty() && ending.sent.is_ok() {
+            ending.sent = self.submit_later(job, again).await;
+        }
+        if left.is_empty() || ending.sent.is_err() {
+            return ending;
+        }
+        tracing::info!(
+            batch_id = next.id,
+            entries = left.len(),
+            "batch download goes on in another run"
+        );
+        if next.polls < MOST_MESSAGES {
+            ending.sent = self.go_on(job, left, Some(next), Duration::ZERO).await;
+            return ending;
+        }
+        let why = format!("was not done in {MOST_MESSAGES} runs");
+        let live: Vec<_> = left.iter().map(|entry| (entry, why.clone())).collect();
+        let live = self.leave(running, &live).await;
+        ending.results.extend(live.results);
+        ending.sent = live.sent;
+        ending
+    }
+
+    /// Archives what a batch download gave of an entry, and sends each result where it has to go.
+    async fn entry(&self, running: Running<'_>, entry: &Entry, batched: &Batched) -> EntryEnd {
+        let mut job = running.job.live(entry);
+        let actor = running.actor_for(entry);
+        let now = self.archiver().clock().now();
+        let run = Run::new(&mut job, &actor, running.deadline, now);
+        let second = running.job.deferrals < MOST_RESUBMISSIONS;
+        let Bulked {
+            mut results,
+            left,
+            recheck,
+            again,
+        } = self.archiver().archive_given(run, entry, batched, second).await;
+        job.recheck = recheck;
+        let sent = self.dispatch(&job, &actor, &mut results).await;
+        EntryEnd {
+            results,
+            left,
+            again,
+            sent,
+        }
+    }
+
+    /// Sends each entry as the live lane's job.
+    async fn leave(&self, running: Running<'_>, live: &[(&Entry, String)]) -> Ending {
+        let sending = live.iter().map(|(entry, why)| async move {
+            let job = running.job.live(entry);
+            let target = RecordingRef {
+                recording: entry.recording,
+                ..RecordingRef::whole(entry.conversation)
+            };
+            let error = left_to_live(target, why);
+            let mut results = vec![RecordingResult::ended(target, Outcome::Deferred, error)];
+            let sent = self.dispatch(&job, &running.actor_for(entry), &mut results).await;
+            (results, sent)
+        });
+        let mut ending = Ending::of(Ok(()));
+        for (results, sent) in join_all(sending).await {
+            ending.results.extend(results);
+            ending.sent = ending.sent.and(sent);
+        }
+        ending
+    }
+
+    /// Sends the job of the next poll.
+    async fn poll_later(&self, job: &BulkJob, next: Batch) -> Result<(), Error> {
+        let delay = FIRST_POLL.saturating_mul(1 << next.polls).min(LONGEST_POLL);
+        self.go_on(job, job.entries.clone(), Some(next), delay).await
+    }
+
+    /// Sends the job of a second batch download, for what the first one did not give.
+    async fn submit_later(&self, job: &BulkJob, entries: Vec<Entry>) -> Result<(), Error> {
+        let again = BulkJob {
+            deferrals: job.deferrals.saturating_add(1),
+            ..job.clone()
+        };
+        let delay = until_gathered(self.archiver().clock().now());
+        self.go_on(&again, entries, None, delay).await
+    }
+
+    /// Sends the job of the next step.
+    async fn go_on(
+        &self,
+        job: &BulkJob,
+        entries: Vec<Entry>,
+        batch: Option<Batch>,
+        delay: Duration,
+    ) -> Result<(), Error> {
+        let next = BulkJob {
+            entries,
+            batch,
+            ..job.clone()
+        };
+        self.queues().send_bulk(&next, delay).await
+    }
+}
+
+impl<'a> Running<'a> {
+    /// Returns who asked for an entry.
+    fn actor_for(&self, entry: &Entry) -> Cow<'a, Actor> {
+        match &entry.asked {
+            None => Cow::Borrowed(self.actor),
+            Some(asked) => Cow::Owned(Actor {
+                requested_by: asked.requested_by.clone(),
+                origin: Some(asked.origin.clone()),
+                ..self.actor.clone()
+            }),
+        }
+    }
+}
+
+/// Returns the time until the next quarter of an hour.
+fn until_gathered(now: Timestamp) -> Duration {
+    let past = now.as_second().rem_euclid(GATHERED_EVERY);
+    Duration::from_secs((GATHERED_EVERY - past).unsigned_abs())
+}
+
+/// Why an entry is none for a batch download.
+const YOUNG: &str = "has no conversationEnd that is 48 hours ago";
+
+/// The end of one entry.
+struct EntryEnd {
+    results: Vec<RecordingResult>,
+    left: bool,
+    again: bool,
+    sent: Result<(), Error>,
+}
+
+impl Ending {
+    /// Makes the end of a step without results.
+    fn of(sent: Result<(), Error>) -> Self {
+        Self {
+            results: Vec::new(),
+            sent,
+        }
+    }
+}

@@ -1,0 +1,180 @@
+//! `archivectl backfill --bulk`: a hundred conversations in a message, archived by one batch download.
+
+use recording_archiver::domain::record::State;
+
+use super::*;
+use crate::support::SETTLING;
+use crate::work::Work;
+
+/// Returns the recording of a conversation.
+fn recording(number: usize) -> String {
+    format!("e0000000-0000-4000-8000-{number:012x}")
+}
+
+/// Runs it over the days, with these arguments as well.
+async fn backfill_bulk(bench: &Bench, arguments: &[&str]) -> Ran {
+    let folder = Folder::new();
+    let mut command = command(bench, &["backfill", "--bulk", "--json"]);
+    let command = command.args(DAYS).args(arguments).current_dir(folder.path());
+    end(command.spawn().unwrap()).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_conversations_of_some_days_are_archived_by_one_batch_download() {
+    let bench = three_days().await;
+    let due = [0x11, 0x12, 0x13, 0x14, 0x18];
+    for number in due {
+        bench.world.genesys.conversation(&id(number), |conversation| {
+            let recording = Recording::audio(recording(number), [call()]);
+            conversation.recordings.push(recording);
+        });
+    }
+    let ran = backfill_bulk(&bench, &["--format", "original"]).await;
+    assert_eq!(ran.code(), Some(0), "{ran:?}");
+    assert_eq!(ran.summary()["sent"], 5);
+    let jobs: Vec<_> = bench.deferred().into_iter().map(|(job, _)| job).collect();
+    let entries: Vec<_> = jobs
+        .iter()
+        .flat_map(|job| job["bulk"].as_array().unwrap())
+        .collect();
+    assert_eq!(entries.len(), 5);
+    let first = json!({"conversationId": id(0x11), "conversationStart": "2026-01-05T08:00:00Z",
+        "conversationEnd": "2026-01-05T08:05:00Z", "kinds": ["audio"]});
+    assert_eq!(entries[0], &first);
+    let requester = jobs[0]["requestedBy"].as_str().unwrap();
+    assert!(
+        requester.starts_with("archivectl backfill of 2026-01-05"),
+        "{requester}"
+    );
+    bench.world.wire.forget();
+    let handler = bench.handler(&[SETTLING]);
+    Work::of(&bench).run_dry(&handler).await;
+    for number in due {
+        let archived = bench.record(&id(number), &recording(number)).await.unwrap();
+        assert_eq!(archived.state, State::Notified);
+        assert_eq!(archived.format, "original", "though the function's format is wav");
+        let whole = bench.record(&id(number), "-").await.unwrap();
+        assert_eq!(whole.settled_by.as_deref(), Some("bulk"));
+    }
+    assert_eq!(
+        bench.genesys_requests(),
+        4 * jobs.len(),
+        "nothing but batch downloads"
+    );
+    let mut again = command(
+        &bench,
+        &[
+            "backfill",
+            "--bulk",
+            "--format",
+            "original",
+            "--dry-run",
+            "--json",
+        ],
+    );
+    let again = again.args(DAYS).spawn().unwrap();
+    assert_eq!(end(again).await.summary()["sent"], 0, "nothing is left to do");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_configuration_that_transcodes_is_refused_before_anything_is_sent() {
+    let bench = three_days().await;
+    let ran = backfill_bulk(&bench, &[]).await;
+    assert_eq!(ran.code(), Some(2), "{ran:?}");
+    for way_out in [
+        "RECORDING_FORMAT=original",
+        "--format original",
+        "RECORDING_FORMAT is wav",
+    ] {
+        assert!(ran.stderr.contains(way_out), "{way_out}: {}", ran.stderr);
+    }
+    assert!(bench.deferred().is_empty());
+    for arguments in [&["--local"][..], &["--format", "wav"]] {
+        assert_eq!(backfill_bulk(&bench, arguments).await.code(), Some(2));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_dry_run_shows_the_requests_of_both_lanes() {
+    let bench = three_days().await;
+    let ran = backfill_bulk(&bench, &["--format", "original", "--dry-run"]).await;
+    let estimate = &ran.summary()["estimate"];
+    let bulk = &estimate["bulk"];
+    assert_eq!(
+        (&estimate["genesysRequests"], &bulk["genesysRequests"]),
+        (&json!(21), &json!(1))
+    );
+    assert_eq!((&estimate["seconds"], &bulk["seconds"]), (&json!(6), &json!(0)));
+    assert_eq!(bulk["bytes"], 5 * 300 * 4_000);
+    assert!(bulk["usd"].as_f64() < estimate["usd"].as_f64(), "{estimate}");
+    let mut dry = command(
+        &bench,
+        &["backfill", "--bulk", "--format", "original", "--dry-run"],
+    );
+    let ran = end(dry.args(DAYS).spawn().unwrap()).await;
+    let words: Vec<_> = ran.stdout.split_whitespace().collect();
+    for row in [["requests", "21", "1"], ["by", "one", "by"]] {
+        assert!(words.windows(3).any(|three| three == row), "{}", ran.stdout);
+    }
+    assert!(bench.deferred().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_list_is_sent_with_what_analytics_know_of_its_conversations() {
+    let bench = three_days().await;
+    for number in [0x11, 0x13] {
+        bench.world.genesys.conversation(&id(number), |conversation| {
+            for call in 0..2 {
+                let id = recording(number * 0x100 + call);
+                conversation
+                    .recordings
+                    .push(Recording::audio(id, [super::call()]));
+            }
+        });
+    }
+    let folder = Folder::new();
+    let list = folder.path().join("list.csv");
+    let hash = "0".repeat(64);
+    let lines = [id(0x11), id(0x13), id(0x99), format!("{},,{hash}", id(0x14))];
+    std::fs::write(&list, lines.join("\n")).unwrap();
+    let list = list.to_str().unwrap();
+    let arguments = [
+        "backfill", "--bulk", "--format", "original", "--json", "--ids", list,
+    ];
+    let ran = end(command(&bench, &arguments).spawn().unwrap()).await;
+    assert_eq!(ran.code(), Some(1), "{ran:?}");
+    let bad = ran.items().into_iter().find(|item| item["line"] == 4).unwrap();
+    assert!(bad["error"].as_str().unwrap().contains("without --bulk"), "{bad}");
+    let sent = bench.deferred();
+    let entries = sent[0].0["bulk"].as_array().unwrap();
+    assert_eq!(
+        entries[0],
+        json!({"conversationId": id(0x11), "conversationStart": "2026-01-05T08:00:00Z",
+            "conversationEnd": "2026-01-05T08:05:00Z", "kinds": ["audio", "audio"]})
+    );
+    assert_eq!(
+        entries[2],
+        json!({"conversationId": id(0x99)}),
+        "which nobody knows"
+    );
+    let asked = bench.world.wire.count(Service::Genesys, "details");
+    assert!((1..=2).contains(&asked), "{asked} requests for three");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rate_may_be_a_share_of_what_genesys_allows() {
+    let bench = three_days().await;
+    let seconds = async |arguments: &[&str]| {
+        let mut dry = command(&bench, &["backfill", "--dry-run", "--json"]);
+        let ran = end(dry.args(DAYS).args(arguments).spawn().unwrap()).await;
+        let estimate = ran.summary()["estimate"].clone();
+        estimate["seconds"].as_u64().unwrap()
+    };
+    // 3 of 300 requests a minute, of which each conversation takes 4.1.
+    assert_eq!(seconds(&["--rate", "1%"]).await, 300, "but one a minute at least");
+    let faster = seconds(&["--rate", "5%"]).await;
+    assert!((81..=82).contains(&faster), "{faster}");
+    assert_eq!(bench.world.wire.count(Service::Genesys, "limits"), 2);
+    let mut wrong = command(&bench, &["backfill", "--rate", "101%"]);
+    assert_eq!(end(wrong.args(DAYS).spawn().unwrap()).await.code(), Some(2));
+}
