@@ -109,7 +109,7 @@ async fn a_sound_set_up_is_all_ok_and_is_left_as_it_was() {
     let ran = doctor(&bench, &letters, &["--json"]).await;
     assert_eq!(ran.code(), Some(0), "{ran:?}");
     let checks = checks(&ran);
-    assert_eq!(checks.len(), 37, "{checks:?}");
+    assert_eq!(checks.len(), 38, "{checks:?}");
     for (name, (state, detail)) in &checks {
         let expected = if name == "dead_letter_queue" {
             "ok"

@@ -19,7 +19,7 @@ use crate::support::{Bench, invoke, sqs};
 use crate::work::Work;
 
 /// Calls that the function settles by itself.
-const SETTLED: usize = 300;
+const SETTLED: usize = 120;
 
 /// What one call is found by.
 struct Call {
