@@ -10,7 +10,7 @@ use super::{Archiver, AtHand, Run};
 use crate::clock::Deadline;
 use crate::domain::bulk::Entry;
 use crate::domain::call::Told;
-use crate::domain::outcome::{Outcome, RecordingResult};
+use crate::domain::outcome::{Outcome, RecordingResult, Timings};
 use crate::domain::recording::RecordingRef;
 use crate::error::{Error, ErrorKind};
 use crate::genesys::{Batched, Listed, Listing};
@@ -53,6 +53,19 @@ impl Archiver {
             recording: entry.recording,
             ..run.conversation()
         };
+        if entry.recording.is_none() {
+            match self.is_erased(run).await {
+                Ok(false) => {}
+                Ok(true) => {
+                    let (erased, timings) = (Outcome::Erased, Timings::default());
+                    return Bulked::done(vec![RecordingResult::done(target, erased, Vec::new(), timings)]);
+                }
+                Err(error) if error.kind() == ErrorKind::DeadlineNear => return Bulked::left(Vec::new()),
+                Err(error) => {
+                    return Bulked::live(target, Vec::new(), left_to_live(target, &error.to_string()));
+                }
+            }
+        }
         let recordings = match batched.of(entry) {
             Ok(recordings) => recordings,
             Err(lack) if lack.again && second => return Bulked::again(target, Vec::new(), &lack.why),
@@ -90,10 +103,6 @@ impl Archiver {
         if let Some(why) = self.lacks(entry, &told) {
             return Bulked::live(target, results, left_to_live(target, &why));
         }
-        if batched.unreadable > 0 {
-            let why = "may have one of the unreadable results";
-            return Bulked::live(target, results, left_to_live(target, why));
-        }
         match self.settle_at_hand(run, told, end).await {
             AtHand::Settled(settled) => {
                 results.extend(settled);
@@ -105,6 +114,15 @@ impl Archiver {
                 ..Bulked::live(target, results, left_to_live(target, why))
             },
         }
+    }
+
+    /// Returns whether the run's conversation was erased on purpose.
+    async fn is_erased(&self, run: Run<'_>) -> Result<bool, Error> {
+        let reading = self.ledger.records(run.job.conversation);
+        let records = run.deadline.in_time(reading).await?;
+        Ok(records
+            .iter()
+            .any(|record| record.recording_id == "-" && record.is_erased()))
     }
 
     /// Says which recordings are missing of those that were started, if any is: a batch download leaves sensitive ones

@@ -1,6 +1,6 @@
 //! Batch downloads: up to 100 recordings submitted in one request, and all that came of them read in another.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -150,7 +150,10 @@ impl Batched {
                 why: format!("{} for recording {id}", lack.why),
                 ..lack.clone()
             })?;
-            listed.push(files.listed(*id, entry.start, entry.end));
+            let file = files
+                .only()
+                .ok_or_else(|| Lack::lasting(format!("has several files for recording {id}")))?;
+            listed.push(files.listed(*id, file, (entry.start, entry.end)));
         }
         let error = given
             .error
@@ -229,23 +232,31 @@ impl Entity {
 }
 
 impl Files {
-    /// Returns the recording as a list of recordings would. Results come in any order, and URLs may be signed anew:
-    /// the files count in the order of their paths.
-    fn listed(&self, id: RecordingId, start: Option<Timestamp>, end: Option<Timestamp>) -> Listed {
-        let path = |url: &str| url.split(['?', '#']).next().unwrap_or_default().to_owned();
-        let urls = self.urls.iter().map(SignedUrl::expose);
-        let mut urls: Vec<_> = urls.map(|url| (path(url), url)).collect();
-        urls.sort();
-        urls.dedup();
-        let several = urls.len() > 1;
-        let source = |(position, (_, url)): (u32, (String, &str))| Source {
-            channel: several.then_some(position),
+    /// Returns the one file; `None` where there are several. Which of these is which channel or part is not told, nor
+    /// that it is the same in another batch, so they are the live lane's.
+    fn only(&self) -> Option<SignedUrl> {
+        // Results may be told twice, with URLs that were signed anew.
+        let path = |url: &SignedUrl| url.expose().split(['?', '#']).next().map(str::to_owned);
+        let paths: BTreeSet<_> = self.urls.iter().map(path).collect();
+        let url = self.urls.first().filter(|_| paths.len() == 1)?;
+        Some(SignedUrl::new(url.expose().to_owned()))
+    }
+
+    /// Returns the recording as a list of recordings would.
+    fn listed(
+        &self,
+        id: RecordingId,
+        file: SignedUrl,
+        (start, end): (Option<Timestamp>, Option<Timestamp>),
+    ) -> Listed {
+        let source = Source {
+            channel: None,
             format: None,
             media: self.media,
-            part: (several && self.media == MediaKind::Screen).then_some(position),
+            part: None,
             part_name: None,
             batch: true,
-            location: Location::Signed(SignedUrl::new(url.to_owned())),
+            location: Location::Signed(file),
         };
         let mut notes = Map::from_iter([("lane".to_owned(), LANE.into())]);
         notes.extend(start.map(|start| ("startTime".to_owned(), start.to_string().into())));
@@ -256,7 +267,7 @@ impl Files {
             start,
             end,
             notes,
-            given: Some((0..).zip(urls).map(source).collect()),
+            given: Some(vec![source]),
         }
     }
 }
@@ -297,22 +308,16 @@ mod tests {
     }
 
     #[test]
-    fn several_results_of_a_recording_count_by_their_paths_however_they_are_signed_and_ordered() {
+    fn several_files_of_a_recording_are_left_to_the_live_lane_and_one_that_is_told_twice_is_one() {
         let of = |urls: [&str; 2]| {
             let results = urls.map(|url| result(json!({ "resultUrl": url })));
-            let listed = batched(json!(results)).of(&entry(None)).unwrap();
-            let sources = listed[0].given.clone().unwrap().into_iter();
-            let files = sources.map(|source| match source.location {
-                Location::Signed(url) => (source.channel, url.expose().to_owned()),
-                Location::Api { .. } => panic!("no batch has one"),
-            });
-            files.collect::<Vec<_>>()
+            batched(json!(results)).of(&entry(None))
         };
-        let (a, b) = ("https://m/a?s=9", "https://m/b?s=1");
-        let expected = vec![(Some(0), a.to_owned()), (Some(1), b.to_owned())];
-        assert_eq!(of([a, b]), expected);
-        assert_eq!(of([b, a]), expected);
-        assert_eq!(of([a, a]), [(None, a.to_owned())], "one file told twice");
+        let told = of(["https://m/a?s=9", "https://m/b?s=1"]).unwrap_err();
+        assert!(told.why.contains("several files") && !told.again, "{told:?}");
+        let listed = of(["https://m/a?s=9", "https://m/a?s=1"]).unwrap();
+        let sources = listed[0].given.clone().unwrap();
+        assert_eq!((sources.len(), sources[0].channel), (1, None));
     }
 
     #[test]

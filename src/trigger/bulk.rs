@@ -125,15 +125,16 @@ impl Handler {
             );
             return Ending::of(self.poll_later(job, next).await);
         }
-        if batched.unreadable > 0 {
-            let unreadable = batched.unreadable;
-            tracing::warn!(
-                batch_id = batch.id,
-                unreadable,
-                "a batch download has unreadable results"
-            );
-        }
-        self.work_off(running, &batched, next).await
+        // What is missing of a recording, or of a conversation, nobody can tell then.
+        let why = if !batched.complete {
+            "is one of a batch download that does not complete"
+        } else if batched.unreadable > 0 {
+            "may have one of the unreadable results"
+        } else {
+            return self.work_off(running, &batched, next).await;
+        };
+        let live = job.entries.iter().map(|entry| (entry, why.to_owned()));
+        self.leave(running, &live.collect::<Vec<_>>()).await
     }
 
     /// Decides what follows where Genesys does not say what came of a batch download: another poll, another batch

@@ -211,7 +211,7 @@ async fn object_audit_and_call_record_say_by_which_lane_a_recording_came() {
 }
 
 #[tokio::test]
-async fn several_results_of_a_recording_become_several_files() {
+async fn several_files_of_a_recording_are_archived_by_the_live_lane() {
     let bench = Bench::new().await;
     let channels = [wav(1), wav(2)];
     let call = Recording::audio(recording(0, 0), channels.clone());
@@ -225,13 +225,10 @@ async fn several_results_of_a_recording_become_several_files() {
         .treat_in_batches(recording(0, 0), InBatch::PerChannel);
     work_off(&bench, &handler(&bench), &bulk(1)).await;
     let record = bench.record(&conversation(0), &recording(0, 0)).await.unwrap();
-    let files: Vec<_> = record
-        .files
-        .iter()
-        .map(|file| (file.channel, file.sha256.clone()))
-        .collect();
-    let expected = [0, 1].map(|n: u32| (Some(n), channels[n as usize].sha256().unwrap()));
-    assert_eq!(files, expected);
+    // Merged into one, as the live lane asks for it.
+    assert_eq!((record.files.len(), record.files[0].channel), (1, None));
+    let whole = bench.record(&conversation(0), "-").await.unwrap();
+    assert_eq!(whole.settled_by.as_deref(), Some("details"));
     assert_eq!(state(&bench, 0, "-").await, Some(State::Settled));
 }
 
