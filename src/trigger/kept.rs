@@ -7,7 +7,7 @@ use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
 use crate::domain::audit::Source;
-use crate::domain::bulk::{MOST_KINDS, is_batch_id};
+use crate::domain::bulk::{MOST_ENTRIES, MOST_KINDS, is_batch_id};
 use crate::domain::format::{Format, MediaKind};
 use crate::domain::job::is_plain;
 use crate::error::Error;
@@ -26,6 +26,7 @@ pub(super) struct Kept {
 /// The accepted content of a field.
 enum Shape {
     Value(fn(&Value) -> bool),
+    /// Up to [`MOST_ENTRIES`] of such fields.
     List(&'static [(&'static str, Shape)]),
     Fields(&'static [(&'static str, Shape)]),
 }
@@ -159,7 +160,10 @@ fn of_shape(fields: Map<String, Value>, shape: &[(&str, Shape)], dropped: &mut u
                 kept.insert(name, Value::Object(of_shape(fields, shape, dropped)));
             }
             (Some((_, Shape::List(shape))), Value::Array(entries)) => {
-                let entries = entries.into_iter().filter_map(|entry| match entry {
+                // A case has to fit into a message, and no list of a valid body is longer.
+                *dropped += entries.len().saturating_sub(MOST_ENTRIES);
+                let entries = entries.into_iter().take(MOST_ENTRIES);
+                let entries = entries.filter_map(|entry| match entry {
                     Value::Object(fields) => Some(Value::Object(of_shape(fields, shape, dropped))),
                     _ => {
                         *dropped += 1;
@@ -312,6 +316,18 @@ mod tests {
                 "what may {name} hold? It would be dropped"
             );
         }
+    }
+
+    #[test]
+    fn of_a_bulk_job_that_is_too_long_as_many_entries_are_kept_as_one_may_have() {
+        let entry = |n: usize| json!({"conversationId": format!("c0000000-0000-4000-8000-{n:012}")});
+        let entries: Vec<_> = (0..5_000).map(entry).collect();
+        let kept = kept(&json!({"bulk": entries}).to_string());
+        let body = kept.body.as_str().unwrap();
+        assert!(body.len() < 256 * 1024, "{}", body.len());
+        let body: Value = serde_json::from_str(body).unwrap();
+        assert_eq!(body["bulk"].as_array().unwrap()[..], entries[..100]);
+        assert_eq!(kept.dropped, 4_900);
     }
 
     proptest! {

@@ -2,12 +2,14 @@
 //! Cases: they are counted, as the ledger has them.
 
 use futures_util::future::join_all;
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::archive::{Archiver, Run};
 use crate::aws::dead_letters::{DeadLetter, DeadLetters};
 use crate::clock::{Clock, Deadline};
 use crate::domain::audit::Actor;
+use crate::domain::format::Format;
+use crate::domain::job::Job;
 use crate::error::{Error, ErrorKind};
 use crate::trigger::event::{self, Request, Wanted};
 
@@ -96,7 +98,8 @@ async fn next_old(
     Ok(any.then(|| due.collect()))
 }
 
-/// Records what a dead letter asked for as failed. One that asks for nothing names nothing that could be recorded.
+/// Records what a dead letter asked for as failed: of a bulk job, each of its entries. One that asks for nothing names
+/// nothing that could be recorded.
 async fn give_up(
     letter: DeadLetter,
     archiver: &Archiver,
@@ -104,22 +107,49 @@ async fn give_up(
     deadline: &Deadline,
 ) -> Result<(), Error> {
     let message_id = letter.id.as_str();
-    let request = event::from_body(&letter.body, &Wanted::of(archiver.config()));
-    let Ok(Request::Archive { mut job, event_id }) = request else {
-        tracing::warn!(message_id, "an old dead letter holds no job");
-        return Ok(());
+    // Whether batch downloads fit is the function's to say: this configuration may lack its format and its queue.
+    let wanted = Wanted {
+        format: Format::Original,
+        defers: true,
+        ..Wanted::of(archiver.config())
+    };
+    let jobs = match event::from_body(&letter.body, &wanted) {
+        Ok(Request::Archive { job, event_id }) => {
+            actor.event_id = event_id;
+            vec![job]
+        }
+        Ok(Request::Bulk { job }) => job.entries.iter().map(|entry| job.live(entry)).collect(),
+        Ok(Request::Nothing { .. }) | Err(_) => {
+            tracing::warn!(message_id, "an old dead letter holds no job");
+            return Ok(());
+        }
     };
     actor.message_id = Some(letter.id);
-    actor.event_id = event_id;
+    let mut ended = Ok(());
+    for mut job in jobs {
+        let failed = fail(&mut job, actor.clone(), letter.sent, archiver, deadline);
+        // One that cannot be recorded must not keep the others of its message back.
+        ended = ended.and(failed.await);
+    }
+    ended
+}
+
+/// Records that a job failed whose message was sent first at `sent`.
+async fn fail(
+    job: &mut Job,
+    mut actor: Actor,
+    sent: Timestamp,
+    archiver: &Archiver,
+    deadline: &Deadline,
+) -> Result<(), Error> {
     actor.requested_by.clone_from(&job.requested_by);
     let own_role = archiver.config().role_id.as_deref();
     actor.asked_first(job.origin.take(), own_role);
     let message = format!(
-        "its message, sent first at {:.0}, lies among the dead letters, and nobody sent it again for 7 days (archivectl \
-         redrive)",
-        letter.sent
+        "its message, sent first at {sent:.0}, lies among the dead letters, and nobody sent it again for 7 days \
+         (archivectl redrive)"
     );
     let error = Error::new(ErrorKind::DeadLetter, message);
-    let run = Run::new(&mut job, &actor, deadline, archiver.clock().now());
+    let run = Run::new(job, &actor, deadline, archiver.clock().now());
     archiver.give_up(run, error).await
 }

@@ -99,6 +99,31 @@ async fn a_dead_letter_that_nobody_sends_again_for_a_week_is_a_failure_with_its_
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_entry_of_a_bulk_job_that_nobody_sends_again_is_a_failure() {
+    let bench = Bench::stated().await;
+    let entry = |number: usize| json!({"conversationId": conversation(number)});
+    let mut second = entry(2);
+    second["recordingId"] = recording(2).into();
+    // The function here wants WAV, and would refuse it.
+    bench
+        .bury(&json!({"bulk": [entry(1), second], "requestedBy": "anna", "batch": {"id": "b-1", "polls": 3}}))
+        .await;
+    bench.pass(7);
+    bench.issue().await;
+    assert_eq!(bench.old(), 1);
+    for (number, recording) in [(1, "-"), (2, recording(2).as_str())] {
+        let state = bench.state_of(number, recording).await;
+        assert_eq!(state, Some(State::Failed), "{number}");
+        let events = bench.audit(&conversation(number), recording).await;
+        let actor = events[0].actor().unwrap();
+        assert_eq!(
+            (&events[0]["code"], actor.requested_by.as_deref()),
+            (&json!("dead_letter"), Some("anna"))
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_the_ledger_knows_better_stays() {
     let bench = Bench::stated().await;
     let all = 1..=5;
