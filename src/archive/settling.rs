@@ -170,7 +170,7 @@ impl View<'_> {
         match details {
             None => self.again(),
             Some(Told::Known(known)) => self.known(known),
-            Some(Told::Unknown) if self.is_late() && self.is_empty() => Next::Never,
+            Some(Told::Unknown | Told::TooLong) if self.is_late() && self.is_empty() => Next::Never,
             Some(Told::Unknown) => self.settled_by_listing(self.is_late()),
             // Without a word about the end, a list that stays the same has to do. Patience costs nothing where the list
             // is empty, or where the permission may be there and the data is not.

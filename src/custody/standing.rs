@@ -248,7 +248,7 @@ impl Patience {
     }
 
     /// Returns whether the next look at a conversation is not overdue.
-    fn expects_look(&self, record: &Record) -> bool {
+    pub fn expects_look(&self, record: &Record) -> bool {
         let next = record.next_look_at.filter(|_| record.looks > 0);
         next.is_some_and(|next| self.now.duration_since(next) <= OVERDUE)
     }

@@ -4,8 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::SignedDuration;
 use serde::Serialize;
 
+use super::custody::standing::Patience;
 use super::finding::{Code, Finding};
 use super::indexed::Indexed;
 use super::scan::{Portion, each};
@@ -19,6 +21,7 @@ use crate::domain::audit::{self, Action, AuditEvent, Stored, Subject};
 use crate::domain::call::CallRecord;
 use crate::domain::days::Range;
 use crate::domain::recording::{ConversationId, ObjectKind};
+use crate::domain::state::State;
 
 /// A rebuild in figures.
 #[derive(Debug, Default, PartialEq, Serialize)]
@@ -26,13 +29,14 @@ use crate::domain::recording::{ConversationId, ObjectKind};
 pub struct Figures {
     /// Conversations that the audit knows.
     pub conversations: u64,
-    /// Those with a call record.
+    /// Those whose last call record names each archived recording.
     pub described: u64,
-    /// Those with an archived recording and without a call record; the catalog cannot find them.
+    /// Those with an archived recording that the last call record does not name, or without one, and at which no look
+    /// follows; the catalog cannot find it.
     pub undescribed: u64,
     /// The first of them by id.
     pub undescribed_conversations: BTreeSet<String>,
-    /// Those without a call record, and at which the function still looks.
+    /// The same, and the next look is on the way and not overdue.
     pub settling: u64,
     /// Items that were put.
     pub items: u64,
@@ -70,6 +74,7 @@ struct Rebuild {
     ledger: Ledger,
     storage: Storage,
     catalog: Catalog,
+    patience: Patience,
     stop: Stop,
 }
 
@@ -112,6 +117,12 @@ async fn all(
         ledger: session.ledger(),
         storage: session.storage(),
         catalog: session.catalog()?,
+        patience: Patience {
+            now: session.now(),
+            readiness: SignedDuration::try_from(session.config.limits.readiness)
+                .unwrap_or(SignedDuration::MAX),
+            settles: session.config.settles(),
+        },
         stop: Stop::default(),
     });
     let mut events = Indexed::new(session, &rebuild.ledger, span).await?;
@@ -174,19 +185,15 @@ impl Rebuild {
         {
             return Ok(Rebuilt::default());
         }
-        let (described, recordings): (Vec<_>, Vec<_>) = audit::stored(&events)
-            .into_iter()
-            .partition(|stored| stored.kind == ObjectKind::CallRecord);
-        let without = described.is_empty() && !recordings.is_empty();
-        let is = |wanted| events.iter().any(|event| event.action() == Some(wanted));
-        let settling = is(Action::ConversationListed) && !is(Action::ConversationSettled);
-        let mut rebuilt = Rebuilt {
-            undescribed: Some(id).filter(|_| without && !settling),
-            settling: without && settling,
-            ..Rebuilt::default()
-        };
+        let stored = |event: &AuditEvent| audit::stored(std::slice::from_ref(event)).pop();
+        let (described, recordings): (Vec<_>, Vec<_>) = events
+            .iter()
+            .filter_map(|event| Some((event.recording()?, stored(event)?)))
+            .partition(|(_, stored)| stored.kind == ObjectKind::CallRecord);
+        let mut unnamed: BTreeSet<_> = recordings.into_iter().map(|(recording, _)| recording).collect();
+        let mut rebuilt = Rebuilt::default();
         let mut calls = Vec::new();
-        for stored in described {
+        for (_, stored) in described {
             match self.read(&stored).await {
                 Ok(call) => calls.push(call),
                 Err((code, detail)) => rebuilt.findings.push(Finding {
@@ -199,8 +206,11 @@ impl Rebuild {
             }
         }
         if let Some(last) = calls.pop() {
+            for recording in last.archived() {
+                unnamed.remove(recording.recording_id.as_str());
+            }
             let deadline = Deadline::new(PATIENCE, &self.stop);
-            rebuilt.described = true;
+            rebuilt.described = unnamed.is_empty();
             // Before the item that names them is replaced.
             let (stale, national) = self.catalog.stale(&last).await?;
             rebuilt.removed = stale.len();
@@ -208,7 +218,21 @@ impl Rebuild {
             self.catalog.remove(stale, &deadline).await?;
             rebuilt.items = self.catalog.put(&last, &calls, &deadline).await?;
         }
+        // A record that is there and cannot be read is a finding.
+        if !unnamed.is_empty() && rebuilt.findings.is_empty() {
+            rebuilt.settling = self.looks_go_on(id).await?;
+            rebuilt.undescribed = Some(id).filter(|_| !rebuilt.settling);
+        }
         Ok(rebuilt)
+    }
+
+    /// Checks whether the next look at a conversation is to come by itself, which may describe it.
+    async fn looks_go_on(&self, id: ConversationId) -> Result<bool, crate::error::Error> {
+        let records = self.ledger.all_records(id).await?.records;
+        let whole = records.iter().find(|record| record.recording_id == "-");
+        Ok(whole.is_some_and(|whole| {
+            matches!(whole.state, State::Settling | State::Deferred) && self.patience.expects_look(whole)
+        }))
     }
 
     async fn read(&self, stored: &Stored) -> Result<CallRecord, (Code, String)> {

@@ -43,7 +43,7 @@ pub struct Figures {
     pub downloaded: u64,
     /// Files whose SHA-256 was checked as a whole, and is that of the audit.
     pub checked: u64,
-    /// Files that were listened to, and whose SHA-256 was not checked as a whole before the end.
+    /// Files that were listened to or downloaded, and whose SHA-256 was not checked as a whole before the end.
     pub unchecked: u64,
     /// Files that are being restored from cold storage.
     pub restoring: u64,
@@ -59,7 +59,7 @@ impl Figures {
         }
     }
 
-    /// Returns whether there are findings, somebody listened to what was not checked, or nobody listened.
+    /// Returns whether there are findings, somebody got what was not checked, or nobody listened.
     pub fn verdict(&self) -> Verdict {
         if !self.findings.is_empty() || self.unchecked > 0 {
             Verdict::Findings
@@ -258,9 +258,7 @@ impl Call<'_> {
                 track.state.set(Check::Failed(error.to_string()));
             }
         })?;
-        if access == Access::Played {
-            track.state.heard.store(true, Ordering::Relaxed);
-        }
+        track.state.heard.store(true, Ordering::Relaxed);
         Ok(Reading {
             track: track.clone(),
             fetched: Some(fetched),
@@ -298,7 +296,12 @@ impl Reading {
             let Some(fetched) = &mut self.fetched else {
                 return Ok(self.held.take());
             };
-            match fetched.next().await? {
+            let next = fetched.next().await.inspect_err(|error| {
+                if self.track.check() == Check::Pending {
+                    self.track.state.set(Check::Failed(error.to_string()));
+                }
+            })?;
+            match next {
                 Some(bytes) if !self.kept => return Ok(Some(bytes)),
                 Some(bytes) => {
                     if let Some(before) = self.held.replace(bytes) {

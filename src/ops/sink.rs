@@ -85,6 +85,20 @@ impl Done {
             Delivery::Refused => Self::Refused,
         }
     }
+
+    /// Returns the end of a job that this came of.
+    pub(super) fn of_result(result: &RecordingResult) -> Self {
+        match result.outcome {
+            Outcome::Archived
+            | Outcome::AlreadyArchived
+            | Outcome::Skipped
+            | Outcome::Settled
+            | Outcome::Unrecorded
+            | Outcome::Erased => Self::Taken,
+            Outcome::Expired => Self::Expired,
+            Outcome::Deferred | Outcome::Settling | Outcome::Failed | Outcome::Retry => Self::Refused,
+        }
+    }
 }
 
 /// A sink of jobs.
@@ -218,22 +232,13 @@ async fn archive(
     let results = Box::pin(archiver.archive(run)).await;
     tracing::debug!(elapsed_ms = begun.elapsed().as_millis(), "archived");
     results.iter().for_each(|result| report(Archived::of(result)));
-    let done = |result: &RecordingResult| match result.outcome {
-        Outcome::Archived
-        | Outcome::AlreadyArchived
-        | Outcome::Skipped
-        | Outcome::Settled
-        | Outcome::Unrecorded
-        | Outcome::Erased => Done::Taken,
-        Outcome::Expired => Done::Expired,
-        Outcome::Deferred | Outcome::Settling | Outcome::Failed | Outcome::Retry => Done::Refused,
-    };
-    let all = results.iter().map(done).max().unwrap_or(Done::Taken);
+    let all = results.iter().map(Done::of_result).max().unwrap_or(Done::Taken);
     if all != Done::Taken || !archiver.settles(run.job) {
         return all;
     }
-    match looks::settle((session, archiver), (run.job, &actor, &deadline)).await {
-        Ok(()) => all,
+    let tell = |result: &RecordingResult| report(Archived::of(result));
+    match looks::settle((session, archiver), (run.job, &actor, &deadline), tell).await {
+        Ok(done) => done,
         Err(error) => {
             report(Archived {
                 interaction_id: job.conversation.to_string(),

@@ -154,6 +154,7 @@ enum Say {
     GoesOnRecorded,
     Unknown,
     Denied,
+    TooLong,
 }
 
 impl Say {
@@ -182,6 +183,7 @@ impl Say {
             Self::GoesOnRecorded => known(false, true),
             Self::Unknown => Told::Unknown,
             Self::Denied => Told::Denied,
+            Self::TooLong => Told::TooLong,
         }
     }
 }
@@ -331,6 +333,18 @@ fn without_the_permission_a_list_has_to_stay_the_same_for_an_hour() {
     let denied = |seconds| next(4, seconds, &[], Some(&empty), Say::Denied).1;
     assert_eq!(denied(HOUR), again(7200));
     assert_eq!(denied(24 * HOUR + 1), Next::Settled("listing"));
+}
+
+#[test]
+fn details_that_are_too_long_settle_what_is_listed_and_never_an_empty_list() {
+    let too_long = |seconds, listed: &[&str]| {
+        let before = looked(3, listed);
+        next(4, seconds, listed, Some(&before), Say::TooLong).1
+    };
+    assert_eq!(too_long(HOUR, &["a"]), Next::Settled("listing"));
+    assert_eq!(too_long(HOUR, &[]), again(7200));
+    assert_eq!(too_long(24 * HOUR + 1, &["a"]), Next::Settled("listing"));
+    assert_eq!(too_long(24 * HOUR + 1, &[]), Next::Never);
 }
 
 #[test]

@@ -45,7 +45,7 @@ pub(super) struct State {
     pub(super) findings: Mutex<Vec<Finding>>,
     /// The tag of the object that was read first: all bytes have to be of that one.
     tag: Mutex<Option<String>>,
-    /// Somebody was given bytes of it to listen to.
+    /// Somebody was given bytes of it, to listen to or to keep.
     pub(super) heard: AtomicBool,
 }
 
@@ -137,7 +137,7 @@ impl Track {
         missing(self.recording.conversation, &recording, &self.file)
     }
 
-    /// Returns whether somebody listened to it, and its bytes as a whole were not checked.
+    /// Returns whether somebody listened to it or kept it, and its bytes as a whole were not checked.
     pub(super) fn is_unchecked(&self) -> bool {
         let known = matches!(self.check(), Check::Matches | Check::Differs(_));
         self.state.heard.load(Ordering::Relaxed) && !known

@@ -1,8 +1,11 @@
 //! The catalog made again: of some days, for another country, and what it leaves out.
 
+use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::SignedDuration;
 use recording_archiver::domain::record::State;
+use recording_archiver::sim::LEDGER_TABLE;
 use recording_archiver::sim::genesys::{Conversation, Media, Recording};
+use recording_archiver::sim::wire::Fault;
 use serde_json::{Value, json};
 
 use super::described::SOON;
@@ -143,6 +146,88 @@ async fn a_backfill_on_this_machine_describes_what_it_archives() {
         let ran = archivectl(&bench, &["find", "--from", &day, "--to", &day, "--json"]).await;
         assert_eq!(ran.summary()["found"], 1, "{ran:?}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_backfill_on_this_machine_whose_look_cannot_read_the_ledger_is_no_success() {
+    let bench = Bench::with_a_call().await;
+    let folder = Folder::new();
+    let list = folder.file("list.csv");
+    std::fs::write(&list, CONVERSATION).unwrap();
+    let mut queries = 0;
+    bench.world.wire.disturb(move |exchange| {
+        queries += usize::from(exchange.operation == "Query");
+        // Two each before the archiving and before the look.
+        (exchange.operation == "Query" && queries == 5).then(|| Fault::status(403))
+    });
+    let mut backfill = command(&bench, &["backfill", "--local", "--ids", &list, "--json"]);
+    backfill.envs([("SETTLE_SECONDS", "900"), ("CALL_RECORD", "standard")]);
+    let ran = end(backfill.spawn().unwrap()).await;
+    assert_eq!(ran.code(), Some(1), "{ran:?}");
+    assert_eq!(ran.summary()["refused"], 1, "{ran:?}");
+    let items = ran.items();
+    let looked = items.iter().find(|item| item["recordingId"] == "-").unwrap();
+    assert_eq!(looked["outcome"], "retry");
+}
+
+/// Changes attributes of the ledger's record of the conversation as a whole.
+async fn set(bench: &Bench, change: &str, values: &[(&str, &str)]) {
+    let update = bench.world.aws.dynamodb().update_item().table_name(LEDGER_TABLE);
+    let text = |value: &str| AttributeValue::S(value.to_owned());
+    let mut update = update
+        .key("interactionId", text(CONVERSATION))
+        .key("recordingId", text("-"))
+        .update_expression(change);
+    for (name, value) in values {
+        update = update.expression_attribute_values(*name, text(value));
+    }
+    update.send().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_call_whose_looks_go_on_is_settling_and_one_whose_looks_were_lost_is_undescribed() {
+    let bench = Bench::with_a_call().await;
+    let handler = bench.handler(&[("SETTLE_SECONDS", "900"), ("CALL_RECORD", "standard")]);
+    invoke(&handler, json!({"conversationId": CONVERSATION}))
+        .await
+        .unwrap();
+    let rebuild = ["catalog", "rebuild", "--json"];
+    let names = ["described", "undescribed", "settling", "items"];
+    let ran = archivectl(&bench, &rebuild).await;
+    assert_eq!(ran.code(), Some(0), "{ran:?}");
+    assert_eq!(told(&ran, names), [json!(0), json!(0), json!(1), json!(0)]);
+    for (change, values) in [
+        ("SET nextLookAt = :at", &[(":at", "2026-01-16T08:00:00Z")][..]),
+        ("REMOVE nextLookAt", &[]),
+    ] {
+        set(&bench, change, values).await;
+        let ran = archivectl(&bench, &rebuild).await;
+        assert_eq!(ran.code(), Some(1), "{change}: {ran:?}");
+        assert_eq!(told(&ran, names), [json!(0), json!(1), json!(0), json!(0)]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_recording_that_came_after_the_last_call_record_is_undescribed() {
+    let bench = archive().await;
+    let later = "e0000000-0000-4000-8000-0000000000ff";
+    bench.world.genesys.conversation(CONVERSATION, |conversation| {
+        let recording = Recording::audio(later, [Media::generated_wav(2_000, 1)]);
+        *conversation = conversation.clone().recording(recording);
+    });
+    let job = json!({"conversationId": CONVERSATION, "recordingId": later});
+    invoke(&bench.handler(&SOON), job).await.unwrap();
+    let ran = archivectl(&bench, &["catalog", "rebuild", "--json"]).await;
+    assert_eq!(ran.code(), Some(1), "{ran:?}");
+    let names = ["described", "undescribed", "settling", "undescribedConversations"];
+    assert_eq!(
+        told(&ran, names),
+        [json!(0), json!(1), json!(0), json!([CONVERSATION])]
+    );
+    assert!(
+        ran.summary()["items"].as_u64().unwrap() > 0,
+        "what is described is found"
+    );
 }
 
 /// Returns the UTC day on which the call of [`CONVERSATION`] began.

@@ -1,10 +1,11 @@
 //! What the page says of files that change, or are not checked, while somebody listens.
 
+use recording_archiver::sim::genesys::Media;
 use recording_archiver::sim::wire::{Fault, Gate};
 use serde_json::json;
 
 use super::play::{Page, archive, media, put};
-use crate::support::{call, call_bytes};
+use crate::support::{CONVERSATION, call, call_bytes};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_file_that_is_replaced_after_its_check_differs_from_then_on() {
@@ -47,6 +48,23 @@ async fn what_was_played_and_not_checked_to_its_end_is_no_success() {
     let summary = ran.summary();
     assert_eq!(
         [&summary["played"], &summary["checked"], &summary["unchecked"]],
+        [1, 0, 1]
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_download_that_broke_off_is_no_success() {
+    let length = 8 * 1024 * 1024;
+    let bench = archive([Media::generated_wav(length, 1)], &[]).await;
+    let page = Page::play(&bench).await;
+    let mut kept = page.get(&format!("download/{CONVERSATION}/0")).await;
+    assert!(kept.chunk().await.unwrap().is_some());
+    drop(kept);
+    let ran = page.close().await;
+    assert_eq!(ran.code(), Some(1), "{ran:?}");
+    let summary = ran.summary();
+    assert_eq!(
+        [&summary["downloaded"], &summary["checked"], &summary["unchecked"]],
         [1, 0, 1]
     );
 }

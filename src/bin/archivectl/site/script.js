@@ -27,7 +27,7 @@
       for (;;) {
         const state = await (await fetch(call.dataset.state)).json();
         show(state);
-        const due = track => !state.files[track.number].done && (!track.player.paused || track.player.currentTime > 0);
+        const due = track => !state.files[track.number].done && (!track.player.paused || track.player.played.length > 0);
         const busy = state.files.some(file => file.busy) || tracks.some(due);
         if (!busy && tracks.every(track => track.player.paused)) break;
         await new Promise(done => setTimeout(done, busy ? 300 : 15000));
