@@ -7,9 +7,6 @@ use super::sink::Done;
 use super::{Error, Session};
 use crate::archive::{Archiver, Looked, Run};
 use crate::aws::queues::Queues;
-use crate::clock::Deadline;
-use crate::domain::audit::Actor;
-use crate::domain::job::Job;
 use crate::domain::outcome::{Outcome, RecordingResult};
 use crate::domain::recording::ConversationId;
 use crate::genesys::Details;
@@ -17,7 +14,7 @@ use crate::genesys::Details;
 /// Looks that are taken right here, at most: two that list the same settle a conversation.
 const HERE: usize = 2;
 
-/// Takes a look at a conversation, as the function does: the next one is sent before this one counts. Of a conversation
+/// Takes a look at the conversation of a run that archived it, as the function does: the next one is sent before this one counts. Of a conversation
 /// that ended longer ago than recordings are waited for, the next one is taken right here as well, and the function
 /// drops the one that was sent by its number.
 ///
@@ -25,19 +22,19 @@ const HERE: usize = 2;
 /// the worst end of all results.
 pub(super) async fn settle(
     (session, archiver): (&Session, &Archiver),
-    (job, actor, deadline): (&Job, &Actor, &Deadline),
+    archived: Run<'_>,
     tell: impl Fn(&RecordingResult),
 ) -> Result<Done, Error> {
     let queues = Queues::new(session.clients.sqs.clone(), session.config.queues.clone());
-    let looks = match is_long_over(session, job.conversation).await? {
+    let looks = match is_long_over(session, archived.job.conversation).await? {
         true => HERE,
         false => 1,
     };
-    let mut job = job.clone();
+    let mut job = archived.job.clone();
     let mut worst = Done::Taken;
     for _ in 0..looks {
         let mut this = job.clone();
-        let run = Run::new(&mut this, actor, deadline, session.now());
+        let run = Run::new(&mut this, archived.actor, archived.deadline, session.now());
         // Boxed, as the whole data path is in these futures.
         let Looked { results, taken } = Box::pin(archiver.look(run)).await;
         for result in &results {

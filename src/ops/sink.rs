@@ -237,7 +237,7 @@ async fn archive(
         return all;
     }
     let tell = |result: &RecordingResult| report(Archived::of(result));
-    match looks::settle((session, archiver), (run.job, &actor, &deadline), tell).await {
+    match looks::settle((session, archiver), run, tell).await {
         Ok(done) => done,
         Err(error) => {
             report(Archived {
