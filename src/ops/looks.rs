@@ -14,12 +14,12 @@ use crate::genesys::Details;
 /// Looks that are taken right here, at most: two that list the same settle a conversation.
 const HERE: usize = 2;
 
-/// Takes a look at the conversation of a run that archived it, as the function does: the next one is sent before this one counts. Of a conversation
-/// that ended longer ago than recordings are waited for, the next one is taken right here as well, and the function
-/// drops the one that was sent by its number.
+/// Takes a look at the conversation of a run that archived it, as the function does: the next one is sent before
+/// this one counts. Of a conversation that ended longer ago than recordings are waited for, the next one is taken
+/// right here as well, and the function drops the one that was sent by its number.
 ///
-/// Gives each result that a former run did not have to `tell`. Ends at a look that leaves something to a next run, with
-/// the worst end of all results.
+/// Gives each result that a former run did not have to `tell`. Ends at a look that leaves something to a next run,
+/// with the worst end of all results.
 pub(super) async fn settle(
     (session, archiver): (&Session, &Archiver),
     archived: Run<'_>,

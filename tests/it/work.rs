@@ -65,7 +65,9 @@ impl<'a> Work<'a> {
             self.bench.advance(wait + Duration::from_millis(1));
         }
         let now = self.bench.clock.now();
-        let ready = self.waiting.iter().take_while(|(due, _)| *due <= now).count();
+        // SQS counts whole seconds.
+        let next = Timestamp::from_second(now.as_second() + 1).unwrap();
+        let ready = self.waiting.iter().take_while(|(due, _)| *due < next).count();
         let batch: Vec<_> = self
             .waiting
             .drain(..ready.min(BATCH))
@@ -101,16 +103,10 @@ impl<'a> Work<'a> {
         let now = self.bench.clock.now();
         let sent = self.bench.deferred();
         for (body, delay) in &sent[self.seen..] {
-            let due = whole_second(now + jiff::SignedDuration::from_secs(*delay));
+            let due = now + jiff::SignedDuration::from_secs(*delay);
             self.waiting.push((due, body.to_string()));
         }
         self.seen = sent.len();
         self.waiting.sort_by_key(|(due, _)| *due);
     }
-}
-
-/// Returns the second in which a message comes: SQS counts whole ones.
-fn whole_second(time: Timestamp) -> Timestamp {
-    let beyond = i64::from(time.subsec_nanosecond() > 0);
-    Timestamp::from_second(time.as_second() + beyond).unwrap()
 }
