@@ -48,6 +48,11 @@ impl DeadLetters {
         }
     }
 
+    /// Returns the number of messages that were read.
+    pub fn read(&self) -> usize {
+        self.hidden.len()
+    }
+
     /// Returns the next messages, and hides them; none: there are no others.
     pub async fn next(&mut self) -> Result<Vec<DeadLetter>, Error> {
         let received = self

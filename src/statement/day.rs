@@ -95,7 +95,7 @@ impl Stater {
             };
             let Some(page) = page else {
                 day.complete &= !list.is_listless();
-                let orphans = known.orphans_of(day.date, &self.config.recording.media);
+                let orphans = known.orphans_of(day.date);
                 day.end(orphans);
                 return Ok(Left::Read);
             };
@@ -167,7 +167,7 @@ impl Stater {
         let mut asked = Vec::new();
         for conversation in page.conversations {
             let late = before.late.contains(&conversation.id);
-            let orphan = before.known.has_orphan(conversation.id, wanted);
+            let orphan = before.known.has_orphan(conversation.id);
             if late || orphan || wanted.iter().any(|kind| conversation.may_have(*kind)) {
                 asked.push(conversation);
             } else if conversation.recorded || conversation.snippet_recorded || conversation.screen_recorded {
@@ -206,18 +206,16 @@ impl Stater {
         let end = conversation.end.unwrap_or(now);
         let (standing, causes) = judge((&held.custodies, &held.findings), end, patience);
         let standing = standing.at_age(Age::of(conversation.start, now));
-        let wanted = &self.config.recording.media;
         let evidence = Evidence {
             custodies: &held.custodies,
             ended: conversation.end.is_some(),
             open: !conversation.open.is_empty(),
-            orphan: before.known.has_orphan(conversation.id, wanted),
+            orphan: before.known.has_orphan(conversation.id),
             upload_failed: before.known.has_failed_upload(conversation.id),
             late: before.late.contains(&conversation.id),
-            started: wanted.iter().any(|kind| conversation.may_have(*kind)),
         };
         let verdict = verdict(standing, &evidence);
-        found.orphans += before.known.orphans_with(conversation.id, day.date, wanted);
+        found.orphans += before.known.orphans_with(conversation.id, day.date);
         if evidence.late {
             found.late.insert(conversation.id.to_string());
         }

@@ -77,12 +77,6 @@ impl Stater {
         Ok(documents.collect())
     }
 
-    /// Returns whether the audit names a document of a day.
-    async fn names(&self, day: Date, document: &Reference) -> Result<bool, Error> {
-        let issued = self.issued(day).await?;
-        Ok(issued.iter().any(|named| named.document == *document))
-    }
-
     /// Returns whether the newest statement of a day is clean; `None`: there is none.
     pub(super) async fn is_clean(&self, day: Date) -> Result<Option<bool>, Error> {
         let issued = self.issued(day).await?.into_iter();
@@ -273,7 +267,11 @@ impl Stater {
         let page_hash = digest(page.as_bytes());
         let key = format!("{}{}.html", self.folder_of(day.date), statement.number);
         self.write(&key, "text/html; charset=utf-8", page.into()).await?;
-        self.record(&statement, &document, &page_hash, deadline).await?;
+        let event = AuditEvent::apart(Action::StatementIssued)
+            .with("pageHash", page_hash)
+            .with("number", statement.number)
+            .with("clean", statement.clean);
+        self.record(statement.day, &document, event, deadline).await?;
         Ok(Issued {
             day: statement.day,
             number: statement.number,
@@ -330,37 +328,26 @@ impl Stater {
         };
         // Written by this very run, if it is there already.
         let _: Written = self.write(key, "application/json", bytes).await?;
-        if self.names(day, &document).await? {
+        let event = AuditEvent::apart(Action::StatementRun);
+        self.record(day, &document, event, deadline).await
+    }
+
+    /// Has the audit name a document of a day by this event, unless it does.
+    async fn record(
+        &self,
+        day: Date,
+        document: &Reference,
+        event: AuditEvent,
+        deadline: &Deadline,
+    ) -> Result<(), Error> {
+        let issued = self.issued(day).await?;
+        if issued.iter().any(|named| named.document == *document) {
             return Ok(());
         }
-        let event = AuditEvent::apart(Action::StatementRun)
+        let event = event
             .with("archiveKey", document.archive_key.as_str())
             .with("hash", document.hash.as_str());
         let chain = Apart::Statement(day);
-        self.ledger
-            .append(&chain, &event, &self.actor, deadline)
-            .await
-            .map(drop)
-    }
-
-    /// Has the audit name the statement, unless it does.
-    async fn record(
-        &self,
-        statement: &Statement,
-        document: &Reference,
-        page_hash: &str,
-        deadline: &Deadline,
-    ) -> Result<(), Error> {
-        if self.names(statement.day, document).await? {
-            return Ok(());
-        }
-        let event = AuditEvent::apart(Action::StatementIssued)
-            .with("archiveKey", document.archive_key.as_str())
-            .with("hash", document.hash.as_str())
-            .with("pageHash", page_hash)
-            .with("number", statement.number)
-            .with("clean", statement.clean);
-        let chain = Apart::Statement(statement.day);
         self.ledger
             .append(&chain, &event, &self.actor, deadline)
             .await

@@ -197,8 +197,6 @@ pub(super) struct Evidence<'a> {
     pub(super) upload_failed: bool,
     /// Genesys keeps a recording of it that came up after the last look at it.
     pub(super) late: bool,
-    /// A recording of a wanted kind was started, by the flags of its sessions.
-    pub(super) started: bool,
 }
 
 /// Returns the reason of a conversation with this standing.
@@ -218,12 +216,6 @@ pub(super) fn verdict(standing: Standing, evidence: &Evidence<'_>) -> Verdict {
         Standing::Unsettled => Reason::Unsettled.into(),
         Standing::Expired => Reason::Expired.into(),
         Standing::NothingFound if evidence.late => Reason::Late.into(),
-        // What was listed is of another kind than what was started.
-        Standing::NothingFound
-            if by_source.is_none() && !evidence.started && evidence.state(State::Skipped) =>
-        {
-            Reason::Filtered.into()
-        }
         Standing::NothingFound => or_by_source(Reason::NothingFound),
         Standing::Deferred | Standing::Unfinished => Reason::Stalled.into(),
         Standing::Failed => evidence.failed(by_source),
@@ -333,7 +325,6 @@ mod tests {
             orphan: false,
             upload_failed: false,
             late: false,
-            started: true,
         }
     }
 

@@ -372,21 +372,24 @@ impl Stater {
     /// Has the schedule's run state the days to which a recording came late, or an orphan after a clean statement. A
     /// conversation may have begun on the day before its recording.
     async fn add_late_days(&self, state: &mut State, known: &Known) -> Result<(), Error> {
-        let late = state.walk.late.iter().filter_map(|late| late.day);
-        let mut days: BTreeSet<Date> = late.flat_map(|day| [days_before(day, 1), day]).collect();
-        for date in known.days_of_orphans(&self.config.recording.media) {
-            if !days.contains(&date) && self.is_clean(date).await? == Some(true) {
-                days.insert(date);
-            }
+        let Some(newest) = state.days.last().map(|day| day.date) else {
+            return Ok(());
+        };
+        if !state.scheduled {
+            return Ok(());
         }
-        let newest = state.days.last().map(|day| day.date);
-        for date in days
-            .into_iter()
-            .filter(|date| state.scheduled && Some(*date) < newest)
-        {
-            let there = state.days.iter().any(|day| day.date == date) || state.unread.contains(&date);
-            // What was never stated is from before the stack.
-            if there || state.left.contains(&date) || self.is_clean(date).await?.is_none() {
+        let late = state.walk.late.iter().filter_map(|late| late.day);
+        let late: BTreeSet<Date> = late.flat_map(|day| [days_before(day, 1), day]).collect();
+        let mut days: BTreeSet<Date> = known.days_of_orphans().collect();
+        days.extend(&late);
+        for date in days.range(..newest).copied() {
+            let there = state.days.iter().any(|day| day.date == date);
+            if there || state.unread.contains(&date) || state.left.contains(&date) {
+                continue;
+            }
+            // A day without a statement is from before the stack. One that is not clean names its orphans.
+            let clean = self.is_clean(date).await?;
+            if clean.is_none() || clean == Some(false) && !late.contains(&date) {
                 continue;
             }
             if state.days.len() >= MOST_DAYS {

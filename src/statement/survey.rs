@@ -1,6 +1,6 @@
 //! What Genesys says beside its lists of conversations: orphans, failed uploads, and all recordings that it keeps.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use jiff::civil::Date;
@@ -47,45 +47,53 @@ const LOOKUPS: usize = 16;
 pub(super) struct Known {
     orphans: Vec<OrphanRecording>,
     orphans_checked: Checked,
-    with_orphan: HashMap<String, Vec<OrphanRecording>>,
+    /// The numbers of orphans of wanted kinds, by the day on which they were made.
+    orphans_by_day: BTreeMap<Date, u64>,
+    /// The days of these by conversation, where that is known.
+    with_orphan: HashMap<String, Vec<Option<Date>>>,
     failed_uploads: HashSet<Uuid>,
     uploads_checked: Checked,
 }
 
 impl Known {
-    /// Returns whether Genesys holds a recording of these kinds as an orphan of a conversation.
-    pub(super) fn has_orphan(&self, id: ConversationId, wanted: &[MediaKind]) -> bool {
-        let orphans = self.with_orphan.get(&id.to_string());
-        orphans.is_some_and(|orphans| orphans.iter().any(|orphan| orphan.may_be(wanted)))
+    /// Adds the orphans that Genesys lists, of which those of these kinds are `wanted`.
+    fn add_orphans(&mut self, orphans: Vec<OrphanRecording>, wanted: &[MediaKind]) {
+        for orphan in orphans.iter().filter(|orphan| orphan.may_be(wanted)) {
+            let day = orphan.created_at.map(day_of);
+            if let Some(day) = day {
+                *self.orphans_by_day.entry(day).or_default() += 1;
+            }
+            if let Some(id) = orphan.interaction_id.clone() {
+                self.with_orphan.entry(id).or_default().push(day);
+            }
+        }
+        self.orphans = orphans;
     }
 
-    /// Returns the number of orphans of these kinds that were made on a day.
-    pub(super) fn orphans_of(&self, day: Date, wanted: &[MediaKind]) -> u64 {
-        let orphans = self.orphans.iter();
-        orphans.filter(|orphan| is_of(orphan, day, wanted)).count() as u64
+    /// Returns whether Genesys holds a wanted recording as an orphan of a conversation.
+    pub(super) fn has_orphan(&self, id: ConversationId) -> bool {
+        self.with_orphan.contains_key(&id.to_string())
+    }
+
+    /// Returns the number of wanted orphans that were made on a day.
+    pub(super) fn orphans_of(&self, day: Date) -> u64 {
+        self.orphans_by_day.get(&day).copied().unwrap_or_default()
     }
 
     /// Returns the number of those of a conversation.
-    pub(super) fn orphans_with(&self, id: ConversationId, day: Date, wanted: &[MediaKind]) -> u64 {
-        let orphans = self.with_orphan.get(&id.to_string()).into_iter().flatten();
-        orphans.filter(|orphan| is_of(orphan, day, wanted)).count() as u64
+    pub(super) fn orphans_with(&self, id: ConversationId, day: Date) -> u64 {
+        let days = self.with_orphan.get(&id.to_string()).into_iter().flatten();
+        days.filter(|made| **made == Some(day)).count() as u64
     }
 
-    /// Returns the days on which orphans of these kinds were made.
-    pub(super) fn days_of_orphans(&self, wanted: &[MediaKind]) -> BTreeSet<Date> {
-        let orphans = self.orphans.iter().filter(|orphan| orphan.may_be(wanted));
-        orphans
-            .filter_map(|orphan| Some(day_of(orphan.created_at?)))
-            .collect()
+    /// Returns the days on which wanted orphans were made.
+    pub(super) fn days_of_orphans(&self) -> impl Iterator<Item = Date> {
+        self.orphans_by_day.keys().copied()
     }
 
     pub(super) fn has_failed_upload(&self, id: ConversationId) -> bool {
         Uuid::try_parse(&id.to_string()).is_ok_and(|id| self.failed_uploads.contains(&id))
     }
-}
-
-fn is_of(orphan: &OrphanRecording, day: Date, wanted: &[MediaKind]) -> bool {
-    orphan.may_be(wanted) && orphan.created_at.is_some_and(|at| day_of(at) == day)
 }
 
 /// Returns whether Genesys does not answer a question, however often it is asked.
@@ -122,12 +130,7 @@ impl Stater {
                     read: orphans.len() as u64,
                     why: more.then(|| "Genesys lists more orphans than are read".to_owned()),
                 };
-                for orphan in &orphans {
-                    if let Some(id) = orphan.interaction_id.clone() {
-                        known.with_orphan.entry(id).or_default().push(orphan.clone());
-                    }
-                }
-                known.orphans = orphans;
+                known.add_orphans(orphans, &self.config.recording.media);
             }
             Err(error) => known.orphans_checked = unanswered(error)?,
         }
@@ -274,8 +277,7 @@ impl Stater {
                 custody.recording == "-"
                     && matches!(custody.state(), Some(Recorded::Settled | Recorded::Unrecorded))
             });
-            let named = walk.late.iter().any(|late| late.recording_id == id);
-            if known.is_none() && settled && !named {
+            if known.is_none() && settled && !walk.names(&id) {
                 let sent = before.sent.contains(&kept.conversation) || walk.has_sent(kept.conversation);
                 if !sent {
                     let mut job = Job::new(kept.conversation);
@@ -391,6 +393,11 @@ impl Walk {
     fn resume(&mut self, cursor: Option<String>) {
         self.resumed = cursor.is_some();
         self.cursor = cursor;
+    }
+
+    /// Returns whether it found out before that a recording came late.
+    fn names(&self, recording: &str) -> bool {
+        self.late.iter().any(|late| late.recording_id == recording)
     }
 
     /// Returns whether a job was sent for a conversation, as far as it is named.

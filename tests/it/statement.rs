@@ -145,21 +145,32 @@ impl Bench {
         ids
     }
 
-    /// Runs a statement whose time is up as soon as it asks for the `n`-th page of a day's list. Returns the answer.
-    pub(crate) async fn state_until_page(&self, body: &Value, changes: &[(&str, &str)], n: usize) -> Value {
+    /// Runs a statement whose time is up as soon as it makes the `n`-th request of this operation. Returns the end.
+    pub(crate) async fn state_until(
+        &self,
+        body: &Value,
+        changes: &[(&str, &str)],
+        (operation, n): (&'static str, usize),
+    ) -> Result<Value, Error> {
         let handler = Arc::new(self.statement(changes));
-        let (stopped, mut pages) = (handler.clone(), 0);
+        let (stopped, mut requests) = (handler.clone(), 0);
         self.world.wire.disturb(move |exchange| {
-            pages += usize::from(exchange.operation == "details-results");
+            requests += usize::from(exchange.operation == operation);
             // The answer must not win against the end of the time.
-            (pages == n && exchange.operation == "details-results").then(|| {
+            (requests == n && exchange.operation == operation).then(|| {
                 stopped.stop().pull();
                 Fault::Hang
             })
         });
-        let answer = state_within(&handler, body, LONG).await.unwrap();
+        let answer = state_within(&handler, body, LONG).await;
         self.world.wire.calm();
         answer
+    }
+
+    /// The same for the `n`-th page of a day's list. Returns the answer.
+    pub(crate) async fn state_until_page(&self, body: &Value, changes: &[(&str, &str)], n: usize) -> Value {
+        let page = ("details-results", n);
+        self.state_until(body, changes, page).await.unwrap()
     }
 
     /// Returns the last message of the statement's queue.

@@ -110,10 +110,9 @@ impl Explained {
         let key = (read.by.clone(), read.place.to_string());
         let led = |at: Timestamp| !audit::is_ahead(at, read.at) && read.at.duration_since(at) <= LASTS;
         let leading = self.by.get(&key).into_iter().flatten().filter(|(at, _)| led(*at));
-        let before = self.read.len();
         let places: Vec<_> = leading.map(|(_, place)| *place).collect();
         self.read.extend(&places);
-        self.read.len() > before || !places.is_empty()
+        !places.is_empty()
     }
 
     /// Returns the places of accesses that led to no read.

@@ -1,5 +1,5 @@
-//! What nobody touched for a week. Dead letters: before SQS forgets them, their jobs become failures of the ledger.
-//! Cases: they are counted, as the ledger has them.
+//! Messages that nobody touched for a week. Dead letters: before SQS forgets them, their jobs become failures of the
+//! ledger. Cases: they are counted, as the ledger has them.
 
 use futures_util::future::join_all;
 use jiff::{SignedDuration, Timestamp};
@@ -38,8 +38,8 @@ async fn all(
     actor: &Actor,
     deadline: &Deadline,
 ) -> Result<u64, Error> {
-    let (mut read, mut old) = (0, 0);
-    while let Some(due) = next_old(letters, &mut read, archiver.clock(), deadline).await? {
+    let mut old = 0;
+    while let Some(due) = next_old(letters, archiver.clock(), deadline).await? {
         let recorded = due
             .into_iter()
             .map(|letter| give_up(letter, archiver, actor.clone(), deadline));
@@ -64,32 +64,30 @@ pub(super) async fn old_cases(
     clock: &Clock,
     deadline: &Deadline,
 ) -> Result<u64, Error> {
-    let (mut read, mut old) = (0, 0);
-    let counted = loop {
-        match next_old(&mut cases, &mut read, clock, deadline).await {
-            Ok(Some(due)) => old += due.len() as u64,
-            Ok(None) => break Ok(old),
-            Err(error) => break Err(error),
-        }
-    };
+    let counted = count_old(&mut cases, clock, deadline).await;
     cases.show_again().await?;
     counted
 }
 
-/// Returns the old ones of the next messages, of which `read` were read before; `None`: there are no others, or a run
-/// reads no more.
+async fn count_old(cases: &mut DeadLetters, clock: &Clock, deadline: &Deadline) -> Result<u64, Error> {
+    let mut old = 0;
+    while let Some(due) = next_old(cases, clock, deadline).await? {
+        old += due.len() as u64;
+    }
+    Ok(old)
+}
+
+/// Returns the old ones of the next messages; `None`: there are no others, or a run reads no more.
 async fn next_old(
     letters: &mut DeadLetters,
-    read: &mut usize,
     clock: &Clock,
     deadline: &Deadline,
 ) -> Result<Option<Vec<DeadLetter>>, Error> {
-    if *read >= MOST || !deadline.allows_new_work() {
-        tracing::warn!(read, "not all messages of the queue were read");
+    if letters.read() >= MOST || !deadline.allows_new_work() {
+        tracing::warn!(read = letters.read(), "not all messages of the queue were read");
         return Ok(None);
     }
     let batch = letters.next().await?;
-    *read += batch.len();
     let any = !batch.is_empty();
     let now = clock.now();
     let due = batch

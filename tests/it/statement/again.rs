@@ -41,14 +41,7 @@ async fn a_recording_that_came_late_gets_one_job_and_is_named_until_it_is_archiv
         bench.advance(A_DAY);
     }
     let mut made = Made::default();
-    let entry = Entry {
-        number: 1,
-        recording: Some(&late),
-        action: Action::ArchiveStored,
-        state: State::Archived,
-        at: bench.clock.now(),
-    };
-    made.entry(&entry, json!({}), json!({}));
+    made.also_archived(1, &late, bench.clock.now());
     made.write(&bench).await;
     assert_eq!(survey(&bench).await["lateRecordings"], 0);
 }

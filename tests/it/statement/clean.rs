@@ -245,31 +245,14 @@ async fn a_job_of_analytics_that_never_ends_is_given_up() {
     bench.issue().await;
     bench.pass(2);
     bench.world.genesys.set_job_looks(1_000);
-    let until_job = async |body: &Value| {
-        let handler = std::sync::Arc::new(bench.statement(&[]));
-        let stopped = handler.clone();
-        bench.world.wire.disturb(move |exchange| {
-            (exchange.operation == "details-job").then(|| {
-                stopped.stop().pull();
-                Fault::Delay(Duration::from_millis(1))
-            })
-        });
-        let answer = state_within(&handler, body, LONG).await;
-        bench.world.wire.calm();
-        answer
-    };
-    assert_eq!(until_job(&json!({})).await.unwrap(), json!({"goesOn": true}));
+    let goes_on = json!({"goesOn": true});
+    let until_job = async |body: &Value| bench.state_until(body, &[], ("details-job", 1)).await;
+    assert_eq!(until_job(&json!({})).await.unwrap(), goes_on);
     bench.advance(Duration::from_secs(7 * 3_600));
     // The first of its two days is the next run's, and the second is all that there is.
-    let error = until_job(&bench.handed_over())
-        .await
-        .map(|answer| answer["goesOn"] == true);
-    if let Ok(true) = error {
-        let error = until_job(&bench.handed_over()).await.unwrap_err();
-        assert!(error.to_string().contains("longer than six hours"), "{error}");
-    } else {
-        panic!("{error:?}");
-    }
+    assert_eq!(until_job(&bench.handed_over()).await.unwrap(), goes_on);
+    let error = until_job(&bench.handed_over()).await.unwrap_err();
+    assert!(error.to_string().contains("longer than six hours"), "{error}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -314,15 +297,7 @@ async fn a_recording_that_came_late_opens_its_own_day_again() {
     assert_eq!(ran.code(), Some(1), "{ran:?}");
     assert_eq!(bench.jobs(), [conversation(1)], "sent once");
     let mut made = Made::default();
-    let id = recording(11);
-    let entry = Entry {
-        number: 1,
-        recording: Some(&id),
-        action: Action::ArchiveStored,
-        state: State::Archived,
-        at: bench.clock.now(),
-    };
-    made.entry(&entry, json!({}), json!({}));
+    made.also_archived(1, &recording(11), bench.clock.now());
     made.write(&bench).await;
     bench.pass(1);
     bench.issue().await;
@@ -357,19 +332,12 @@ async fn a_day_that_cannot_be_read_holds_up_no_other() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_job_of_analytics_that_takes_long_is_waited_for_by_the_next_invocation() {
     let bench = archived(1..=1).await;
-    bench.world.genesys.set_job_looks(1);
     bench.world.wire.forget();
-    let handler = std::sync::Arc::new(bench.statement(&[]));
-    let stopped = handler.clone();
-    bench.world.wire.disturb(move |exchange| {
-        (exchange.operation == "details-job").then(|| {
-            stopped.stop().pull();
-            Fault::Delay(Duration::from_millis(1))
-        })
-    });
-    let answer = state_within(&handler, &json!({}), LONG).await.unwrap();
+    let answer = bench
+        .state_until(&json!({}), &[], ("details-job", 1))
+        .await
+        .unwrap();
     assert_eq!(answer, json!({"goesOn": true}));
-    bench.world.wire.calm();
     let body = bench.handed_over();
     state_within(&bench.statement(&[]), &body, LONG).await.unwrap();
     assert_eq!(bench.statement_of(day(&bench, 0), 1).await["clean"], true);

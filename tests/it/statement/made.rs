@@ -89,6 +89,18 @@ impl Made {
         );
     }
 
+    /// Adds another recording of a conversation, archived without a file.
+    pub(crate) fn also_archived(&mut self, number: usize, recording: &str, at: Timestamp) {
+        let entry = Entry {
+            number,
+            recording: Some(recording),
+            action: Action::ArchiveStored,
+            state: State::Archived,
+            at,
+        };
+        self.entry(&entry, json!({}), json!({}));
+    }
+
     /// Adds the record of a conversation that is settled with its recording.
     pub(crate) fn settled(&mut self, number: usize, at: Timestamp) {
         let entry = Entry {
