@@ -6,6 +6,7 @@ use serde::Serialize;
 use super::finding::{Code, Finding};
 use super::{Custody, last_error};
 use crate::archive::OVERDUE;
+use crate::config::Config;
 use crate::domain::audit::AuditEvent;
 use crate::domain::days::Age;
 use crate::domain::record::{Record, State};
@@ -243,6 +244,15 @@ pub struct Patience {
 }
 
 impl Patience {
+    /// Returns the patience of a function with this configuration, at this time.
+    pub fn of(config: &Config, now: Timestamp) -> Self {
+        Self {
+            now,
+            readiness: SignedDuration::try_from(config.limits.readiness).unwrap_or(SignedDuration::MAX),
+            settles: config.settles(),
+        }
+    }
+
     fn is_early(&self, since: Timestamp) -> bool {
         self.now < since + self.readiness
     }

@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::SignedDuration;
 use serde::Serialize;
 
 use super::custody::standing::Patience;
@@ -117,12 +116,7 @@ async fn all(
         ledger: session.ledger(),
         storage: session.storage(),
         catalog: session.catalog()?,
-        patience: Patience {
-            now: session.now(),
-            readiness: SignedDuration::try_from(session.config.limits.readiness)
-                .unwrap_or(SignedDuration::MAX),
-            settles: session.config.settles(),
-        },
+        patience: Patience::of(&session.config, session.now()),
         stop: Stop::default(),
     });
     let mut events = Indexed::new(session, &rebuild.ledger, span).await?;

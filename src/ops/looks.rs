@@ -1,7 +1,6 @@
 //! Looks at a conversation whose recordings were archived on this machine, so that it is settled and described.
 
-use jiff::SignedDuration;
-
+use super::custody::standing::Patience;
 use super::custody::{self, noted};
 use super::sink::Done;
 use super::{Error, Session};
@@ -83,8 +82,7 @@ fn is_news(result: &RecordingResult) -> bool {
 /// Returns whether each recording of a conversation ended so long ago that no further one is waited for.
 async fn is_long_over(session: &Session, conversation: ConversationId) -> Result<bool, Error> {
     let held = custody::of(&session.ledger(), conversation).await?;
-    let readiness = SignedDuration::try_from(session.config.limits.readiness).unwrap_or(SignedDuration::MAX);
-    let now = session.now();
+    let Patience { now, readiness, .. } = Patience::of(&session.config, session.now());
     let recordings = held.custodies.iter().filter(|custody| custody.recording != "-");
     let mut ends = recordings.map(|custody| noted(&custody.events, "endTime"));
     Ok(ends.all(|end| end.is_some_and(|end| now.duration_since(end) > readiness)))

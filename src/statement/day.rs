@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use futures_util::{StreamExt as _, TryStreamExt as _};
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use super::reason::{Class, Evidence, Reason, Verdict, verdict};
 use super::state::{Day, Walk};
@@ -197,12 +197,7 @@ impl Stater {
         (day, before): (&Day, &Before<'_>),
     ) {
         let now = self.clock.now();
-        let readiness = SignedDuration::try_from(self.config.limits.readiness).unwrap_or(SignedDuration::MAX);
-        let patience = Patience {
-            now,
-            readiness,
-            settles: self.config.settles(),
-        };
+        let patience = Patience::of(&self.config, now);
         let end = conversation.end.unwrap_or(now);
         let (standing, causes) = judge((&held.custodies, &held.findings), end, patience);
         let standing = standing.at_age(Age::of(conversation.start, now));

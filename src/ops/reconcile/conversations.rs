@@ -1,8 +1,5 @@
 //! The conversations that are listed and not archived.
 
-use futures_util::{StreamExt as _, TryStreamExt as _};
-use jiff::SignedDuration;
-
 use super::{Cause, Item, LOOKUPS, Reason, Reconciliation, Standing};
 use crate::custody::standing::{Patience, judge};
 use crate::domain::days::Age;
@@ -15,6 +12,7 @@ use crate::ops::filter::Selection;
 use crate::ops::finding::Finding;
 use crate::ops::session::PATIENCE;
 use crate::ops::sink::{BATCH, Done};
+use futures_util::{StreamExt as _, TryStreamExt as _};
 
 impl Reconciliation<'_> {
     /// Asks the tables about each wanted conversation of a page.
@@ -65,14 +63,8 @@ impl Reconciliation<'_> {
         conversation: &Conversation,
         (custodies, findings): (&[Custody], &[Finding]),
     ) -> Result<(), Error> {
-        let readiness = self.session.config.limits.readiness;
-        let readiness = SignedDuration::try_from(readiness).unwrap_or(SignedDuration::MAX);
         let end = conversation.end.unwrap_or(conversation.start);
-        let patience = Patience {
-            now: self.session.now(),
-            readiness,
-            settles: self.session.config.settles(),
-        };
+        let patience = Patience::of(&self.session.config, self.session.now());
         let (mut reason, mut causes) = judge((custodies, findings), end, patience);
         let archived = matches!(reason, Reason::Archived | Reason::Settling | Reason::Unsettled);
         let asked = archived || matches!(reason, Reason::NothingFound | Reason::Expired);
