@@ -27,6 +27,9 @@ const QUEUES: u64 = 20;
 const WRAPUPS: u64 = 50;
 const DIVISIONS: u64 = 4;
 
+/// Facets that have so few hits: agent and number.
+const NARROW: usize = 2;
+
 /// The most that a search may take.
 const SECONDS: f64 = 1.0;
 const REQUESTS: u32 = 10;
@@ -144,7 +147,6 @@ async fn find(aws: &Aws, wanted: &[String]) -> Result<usize> {
     let limit = HITS.to_string();
     let output = Command::new(env!("CARGO_BIN_EXE_archivectl"))
         .args(["find", "--json", "--limit", &limit])
-        .args(["--from", "2026-01-01", "--to", "2026-01-31"])
         .args(wanted)
         .env_clear()
         .envs(
@@ -225,11 +227,15 @@ fn spread(number: u64, salt: u64) -> u64 {
     mixed ^ (mixed >> 29)
 }
 
+/// Returns the milliseconds from the month's beginning to the start of call `of` so many.
+fn after_midnight(of: u64, calls: u64) -> u64 {
+    of * (31 * 86_400_000 / calls)
+}
+
 /// Returns call `of` so many: all of them begin in January.
 fn call(of: u64, calls: u64) -> Result<CallRecord> {
     let month: Timestamp = "2026-01-01T00:00:00Z".parse()?;
-    let millis = i64::try_from(of * (31 * 86_400_000 / calls))?;
-    let start = month + SignedDuration::from_millis(millis);
+    let start = month + SignedDuration::from_millis(i64::try_from(after_midnight(of, calls))?);
     let end = start + SignedDuration::from_secs(300);
     let agents = (calls / HITS).max(1);
     let (agent, queue) = (spread(of, 3) % agents, spread(of, 4) % QUEUES);
@@ -256,11 +262,13 @@ fn call(of: u64, calls: u64) -> Result<CallRecord> {
     Ok(call)
 }
 
-/// Returns each facet alone, and pairs of which one has no more than about [`HITS`] hits, as the command's options.
+/// Returns each facet alone, and the pairs of which one has no more than about [`HITS`] hits, as the command's options.
+/// Without another facet the hours are read: of the day of one call, as few people would search a whole month so.
 fn wanted(calls: u64) -> Vec<(String, Vec<String>)> {
     // The values of one call, so that a pair finds something.
     let of = calls / 2;
     let agents = (calls / HITS).max(1);
+    let day = format!("2026-01-{:02}", after_midnight(of, calls) / 86_400_000 + 1);
     let facets = [
         ("agent", name('a', spread(of, 3) % agents)),
         ("number", number(spread(of, 2) % agents)),
@@ -269,15 +277,18 @@ fn wanted(calls: u64) -> Vec<(String, Vec<String>)> {
         ("division", name('d', spread(of, 1) % DIVISIONS)),
     ];
     let option = |(facet, value): &(&str, String)| [format!("--{facet}"), value.clone()];
-    let mut all = vec![];
+    let span = |from: &str, to: &str| ["--from", from, "--to", to].map(str::to_owned).to_vec();
+    let (month, day) = (span("2026-01-01", "2026-01-31"), span(&day, &day));
+    let mut all = vec![("hour".to_owned(), day.clone())];
     for (at, one) in facets.iter().enumerate() {
-        all.push((one.0.to_owned(), option(one).to_vec()));
-        let narrow = at < 2;
-        for other in facets.iter().skip(at + 1).filter(|_| narrow) {
-            all.push((
-                format!("{} and {}", one.0, other.0),
-                [option(one), option(other)].concat(),
-            ));
+        all.push((one.0.to_owned(), [&month[..], &option(one)].concat()));
+        if at >= NARROW {
+            continue;
+        }
+        all.push((format!("{} and hour", one.0), [&day[..], &option(one)].concat()));
+        for other in &facets[at + 1..] {
+            let pair = [&month[..], &option(one), &option(other)].concat();
+            all.push((format!("{} and {}", one.0, other.0), pair));
         }
     }
     all

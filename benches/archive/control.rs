@@ -17,7 +17,12 @@ const IN_MEMORY: &str = "/dev/shm";
 
 /// The running simulators. They end with their stdin.
 pub(crate) struct Simulators {
+    /// What leads the function to them: by plain HTTP or by TLS.
     pub(crate) environment: BTreeMap<String, String>,
+    /// The other one.
+    other: BTreeMap<String, String>,
+    /// Whether the first is by TLS.
+    secure: bool,
     /// The number of the next conversation.
     next: u64,
     stdin: ChildStdin,
@@ -36,8 +41,11 @@ impl Simulators {
         let stdin = child.stdin.take().ok_or("no stdin")?;
         let mut stdout = BufReader::new(child.stdout.take().ok_or("no stdout")?).lines();
         let first = stdout.next_line().await?.ok_or("the simulators did not start")?;
+        let [environment, other] = serde_json::from_str(&first)?;
         Ok(Self {
-            environment: serde_json::from_str(&first)?,
+            environment,
+            other,
+            secure: false,
             next: 1,
             stdin,
             stdout,
@@ -77,6 +85,15 @@ impl Simulators {
         let first = self.next;
         self.next += count;
         self.ask(Ask::History { first, count }).await
+    }
+
+    /// Lets the next functions, and whoever downloads media, reach them by TLS or not.
+    pub(crate) async fn secure(&mut self, secure: bool) -> Result<()> {
+        if self.secure != secure {
+            std::mem::swap(&mut self.environment, &mut self.other);
+            self.secure = secure;
+        }
+        self.ask(Ask::Secure { secure }).await
     }
 
     /// Delays every answer by so many milliseconds, and every part of an upload by that much more.

