@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use jiff::{SignedDuration, Timestamp};
 use recording_archiver::sim::genesys::{Conversation, InBatch, Media, Recording};
 use recording_archiver::sim::wire::Fault;
-use recording_archiver::sim::{BUCKET, World};
+use recording_archiver::sim::{AUDIT_TABLE, BUCKET, World};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
@@ -97,6 +97,7 @@ struct Simulators {
 pub(crate) async fn run() -> Result<()> {
     let world = World::temporary().await?;
     world.genesys.set_rate_limit(u32::MAX);
+    world.aws.end_stream(AUDIT_TABLE).await?;
     let observed = Arc::new(Mutex::new(Observed::default()));
     observe(&world, observed.clone());
     let mut environment = world.environment();

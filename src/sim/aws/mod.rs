@@ -242,6 +242,14 @@ impl Aws {
         Ok(())
     }
 
+    /// Ends the stream of `table`, where nobody reads it: each write takes longer, the more there were before.
+    pub async fn end_stream(&self, table: &str) -> Result<(), StreamError> {
+        let off = StreamSpecification::builder().stream_enabled(false).build()?;
+        let update = self.dynamodb().update_table().table_name(table);
+        update.stream_specification(off).send().await?;
+        Ok(())
+    }
+
     /// Returns a reader of the stream of `table`.
     pub async fn stream(&self, table: &str) -> Result<Stream, StreamError> {
         let described = self.dynamodb().describe_table().table_name(table).send().await?;

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::{SignedDuration, Timestamp};
 use recording_archiver::domain::call::{CallRecord, Extent};
 use recording_archiver::domain::recording::ConversationId;
+use recording_archiver::sim::AUDIT_TABLE;
 use recording_archiver::sim::genesys::{Conversation, Media, Recording, Thing};
 use serde_json::{Value, json};
 
@@ -147,6 +148,7 @@ pub(super) fn caller(n: usize) -> String {
 /// Returns an archive of so many settled calls.
 pub(super) async fn archive(count: usize) -> (Bench, Vec<Call>) {
     let bench = Bench::new().await;
+    bench.world.aws.end_stream(AUDIT_TABLE).await.unwrap();
     let genesys = &bench.world.genesys;
     genesys.set_transcoding(0);
     for n in 0..16 {
