@@ -151,6 +151,8 @@ pub(super) async fn archive(count: usize) -> (Bench, Vec<Call>) {
     bench.world.aws.end_stream(AUDIT_TABLE).await.unwrap();
     let genesys = &bench.world.genesys;
     genesys.set_transcoding(0);
+    // So many at once are more than Genesys allows in a minute.
+    genesys.set_rate_limit(u32::MAX);
     for n in 0..16 {
         genesys.name(Thing::User, &agent(n), &format!("Agent {n:02}"), "active");
         genesys.name(Thing::Queue, &queue(n), &format!("Queue {n:02}"), "active");
