@@ -142,8 +142,8 @@ impl Kept {
         ids.iter().filter_map(named).collect()
     }
 
-    /// Asks for the names that are not known yet. Ids that Genesys refuses together are asked for by halves, so that one
-    /// of them takes no names of others away; the error is of those that it refuses alone.
+    /// Asks for the names that are not known yet. Ids that Genesys refuses together are asked for by halves, so that
+    /// one of them takes no names of others away; the error is of those that it refuses alone.
     async fn ask(
         &mut self,
         api: &Api,
