@@ -45,6 +45,8 @@ pub struct ObjectRead {
     pub at: Timestamp,
     /// The reader: an ARN where CloudTrail names one, otherwise a service, a principal or an account.
     pub by: String,
+    /// The principal, as AWS numbers it: of a session the unique id of the role, and its name.
+    pub principal: Option<String>,
     /// The source identity of the reader's session.
     pub source_identity: Option<String>,
     /// The object.
@@ -85,6 +87,16 @@ impl Trail {
         Ok(folders
             .filter_map(|folder| folder.prefix().map(str::to_owned))
             .collect())
+    }
+
+    /// Returns the first UTC day of which there is a log file.
+    pub async fn first_day(&self, folder: &str) -> Result<Option<Date>, Error> {
+        let first = self.client.list_objects_v2().bucket(&self.bucket);
+        let first = first.prefix(folder).max_keys(1).send().await;
+        let first = first.map_err(|error| failed(&format!("listing {}", self.place(folder)), error))?;
+        let key = first.contents().first().and_then(|object| object.key());
+        let day = key.and_then(|key| key.strip_prefix(folder)?.get(.."2026/01/15".len()));
+        Ok(day.and_then(|day| Date::strptime("%Y/%m/%d", day).ok()))
     }
 
     /// Returns a page of the log files that were delivered on a UTC day, in order of delivery, from `from` on.
@@ -188,6 +200,7 @@ impl Record {
             id: self.id,
             at: self.event_time,
             by: by.unwrap_or_else(|| "unknown".to_owned()),
+            principal: text(&who["principalId"]),
             source_identity: text(&who["sessionContext"]["sourceIdentity"]),
             place: ArchiveKey { bucket, key },
             address: self.address.unwrap_or_default(),

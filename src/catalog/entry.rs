@@ -53,6 +53,9 @@ pub struct Entry {
     /// Number of values by which this recording is not found: the call has too many of them.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub left_out: usize,
+    /// This recording does not have an item for each value of the call: it has too many, or Genesys gave no details.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub partial: bool,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
@@ -91,8 +94,8 @@ impl Named {
 
 /// Values of a list that each item carries.
 pub const MOST_CARRIED: usize = 40;
-/// Items by value that a call has. Beyond it, its further recordings are found by the hour alone, and by the call's id
-/// beside those that are found.
+/// Items by value that a call has. Beyond it, its further recordings are found by the hour alone, and are counted among
+/// those that a search may have missed ([`Facet::Partial`]).
 const MOST_ITEMS: usize = 10_000;
 /// Longest name in the directory, in characters.
 const LONGEST_NAME: usize = 1_024;
@@ -118,6 +121,7 @@ impl Entry {
             .flat_map(|facet| self.values(facet).iter().map(move |value| (facet, id(value))));
         by_value
             .chain([(Facet::Hour, "")])
+            .chain(self.partial.then_some((Facet::Partial, "")))
             .map(|(facet, value)| (partition(facet, value, self.start), self.at.clone()))
             .collect()
     }
@@ -131,7 +135,7 @@ impl Entry {
     /// Returns the values of a facet that it carries.
     pub fn values(&self, facet: Facet) -> &[String] {
         match facet {
-            Facet::Hour => &[],
+            Facet::Hour | Facet::Partial => &[],
             Facet::Agent => &self.agents,
             Facet::Queue => &self.queues,
             Facet::Wrapup => &self.wrapups,
@@ -141,10 +145,12 @@ impl Entry {
     }
 }
 
-/// Returns the partition key of a value, with the calls that began in the month of `start`.
+/// Returns the partition key of a value, with the calls that began in the month of `start` (by hour in its hour, and of
+/// partial ones in its year).
 pub(super) fn partition(facet: Facet, value: &str, start: Timestamp) -> String {
     match facet {
         Facet::Hour => format!("{facet}#{}", start.strftime("%Y-%m-%dT%H")),
+        Facet::Partial => format!("{facet}#{}", start.strftime("%Y")),
         _ => format!("{facet}#{value}#{}", start.strftime("%Y-%m")),
     }
 }
@@ -211,6 +217,10 @@ pub(super) fn of(call: &CallRecord, facts: &Facts, hashing: &Hashing) -> Vec<Ent
     for (position, recording) in call.archived().enumerate() {
         let id = &recording.recording_id;
         let media = facts.media.iter().take(MOST_CARRIED).chain(&recording.media);
+        let left_out = match position < by_value {
+            true => facts.left_out,
+            false => facts.left_out + values,
+        };
         let common = Entry {
             facet: partition(Facet::Hour, "", facts.start),
             at: format!("{}{id}", of_call(facts.start, &call.interaction_id)),
@@ -226,10 +236,8 @@ pub(super) fn of(call: &CallRecord, facts: &Facts, hashing: &Hashing) -> Vec<Ent
             divisions: carried(&facts.divisions, &call.names.divisions),
             numbers: carried(&numbers, &BTreeMap::new()),
             cut: lists.iter().any(|(_, values)| values.len() > MOST_CARRIED),
-            left_out: match position < by_value {
-                true => facts.left_out,
-                false => facts.left_out + values,
-            },
+            left_out,
+            partial: left_out > 0 || call.details.is_none(),
         };
         let lists = lists.iter().filter(|_| position < by_value);
         for (facet, values) in lists {
@@ -237,6 +245,13 @@ pub(super) fn of(call: &CallRecord, facts: &Facts, hashing: &Hashing) -> Vec<Ent
                 facet: partition(*facet, value, facts.start),
                 ..common.clone()
             }));
+        }
+        if common.partial {
+            let facet = partition(Facet::Partial, "", facts.start);
+            entries.push(Entry {
+                facet,
+                ..common.clone()
+            });
         }
         entries.push(common);
     }
@@ -382,16 +397,26 @@ mod tests {
         let entries = entries(500, 100);
         let by_hour = entries.iter().filter(|entry| entry.facet.starts_with("hour#"));
         assert_eq!((by_hour.count(), by_agent(&entries)), (100, 10_000));
-        let left_out = entries.iter().filter(|entry| entry.left_out == 500);
-        assert_eq!(left_out.count(), 80, "found by the hour alone");
+        let by_hour_alone = entries
+            .iter()
+            .filter(|entry| entry.facet == "partial#2026" && entry.left_out == 500);
+        assert_eq!(by_hour_alone.count(), 80);
     }
 
     #[test]
     fn the_keys_of_a_call_are_those_that_each_of_its_items_tells() {
-        let entries = entries(3, 1);
-        let keys: BTreeSet<_> = entries.iter().map(Entry::key).collect();
-        for entry in &entries {
-            assert_eq!(entry.keys().into_iter().collect::<BTreeSet<_>>(), keys);
+        let detailed = entries(3, 1);
+        let id = ConversationId::parse(&detailed[0].interaction_id).unwrap();
+        let mut call = CallRecord::new(id, "listing");
+        let recording = json!({"recordingId": "r", "state": "archived", "files": []});
+        call.recordings.push(serde_json::from_value(recording).unwrap());
+        let undetailed = of(&call, &call.facts(None), &Hashing::new(KEY).unwrap());
+        assert_eq!(undetailed.len(), 2, "by hour, and as partial");
+        for entries in [detailed, undetailed] {
+            let keys: BTreeSet<_> = entries.iter().map(Entry::key).collect();
+            for entry in &entries {
+                assert_eq!(entry.keys().into_iter().collect::<BTreeSet<_>>(), keys);
+            }
         }
     }
 }

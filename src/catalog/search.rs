@@ -4,10 +4,10 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use aws_sdk_dynamodb::types::AttributeValue;
+use aws_sdk_dynamodb::types::{AttributeValue, Select};
 use futures_util::future::try_join_all;
 use jiff::tz::TimeZone;
-use jiff::{SignedDuration, Span, Timestamp};
+use jiff::{SignedDuration, Span, Timestamp, ZonedDateTime};
 
 use super::entry::{self, Entry, Key, Named, directory, moment, of_call, partition};
 use super::{Catalog, Item};
@@ -47,6 +47,9 @@ pub struct Answer {
     pub entries: Vec<Entry>,
     /// The mark after which a search for more begins; `None`: there are no more.
     pub after: Option<String>,
+    /// Recordings of the time that was looked at that the catalog does not have by each value, up to a page of each
+    /// year; 0 where no value is wanted.
+    pub partial: u64,
     /// Requests to DynamoDB.
     pub requests: u64,
 }
@@ -143,6 +146,9 @@ impl Catalog {
             answer: Answer::default(),
         };
         search.all(after).await?;
+        if !values.is_empty() {
+            search.count_partial(after).await?;
+        }
         Ok(search.answer)
     }
 
@@ -187,6 +193,26 @@ impl Catalog {
                 .collect::<Result<_, _>>()?,
             more: page.last_evaluated_key.is_some(),
         })
+    }
+
+    /// Counts the items of a partition from one sort key to another, those of a page.
+    async fn count(&self, facet: &str, from: &str, to: &str) -> Result<u64, Error> {
+        let table = &self.config.table;
+        let counted = self
+            .dynamodb
+            .query()
+            .table_name(table)
+            .select(Select::Count)
+            .key_condition_expression("facet = :facet AND #at BETWEEN :from AND :to")
+            .expression_attribute_names("#at", "at")
+            .expression_attribute_values(":facet", AttributeValue::S(facet.to_owned()))
+            .expression_attribute_values(":from", AttributeValue::S(from.to_owned()))
+            .expression_attribute_values(":to", AttributeValue::S(to.to_owned()))
+            .limit(PAGE)
+            .send()
+            .await
+            .map_err(|error| failed(&format!("reading the catalog (table {table})"), error))?;
+        Ok(u64::try_from(counted.count).unwrap_or_default())
     }
 
     /// Returns a page of the recordings whose calls began in the hour of `at`, after the mark of the last page, and
@@ -285,14 +311,17 @@ impl Catalog {
     }
 }
 
+/// Returns the moment that is so much after the beginning of a day.
+fn next_of(first: Result<ZonedDateTime, jiff::Error>, step: Span) -> Timestamp {
+    let next = first.and_then(|first| first.start_of_day()?.checked_add(step));
+    next.map_or(Timestamp::MAX, |next| next.timestamp())
+}
+
 impl Search<'_> {
     /// Reads month by month, or hour by hour where no value is wanted. The first pages of the next ones are read at the
     /// same time: of the more, the less was found so far.
     async fn all(&mut self, after: Option<&str>) -> Result<(), Error> {
-        let (mut start, end) = (self.range.start(), self.range.end());
-        if let Some(at) = after.and_then(|after| after.split('#').next()?.parse::<Timestamp>().ok()) {
-            start = start.max(at);
-        }
+        let (mut start, end) = (self.begin(after), self.range.end());
         // A key begins with the moment and goes on, so that one that is just the moment stands before all of it.
         let to = moment(end);
         let mut ahead = 1;
@@ -320,21 +349,46 @@ impl Search<'_> {
         Ok(())
     }
 
+    /// Returns where the search begins: at its first day, or at the call of a mark.
+    fn begin(&self, after: Option<&str>) -> Timestamp {
+        let start = self.range.start();
+        let at = after.and_then(|after| after.split('#').next()?.parse::<Timestamp>().ok());
+        at.map_or(start, |at| start.max(at))
+    }
+
+    /// Counts the recordings that no value finds, as far as the search went.
+    async fn count_partial(&mut self, after: Option<&str>) -> Result<(), Error> {
+        let (mut start, end) = (self.begin(after), self.range.end());
+        let to = self.answer.after.clone().unwrap_or_else(|| moment(end));
+        let partial = [(Facet::Partial, String::new())];
+        while start < end && moment(start) <= to {
+            let Bucket { keys, from, .. } = Bucket::new(&partial, start, after);
+            for key in keys {
+                self.answer.partial += self.catalog.count(&key, &from, &to).await?;
+                self.answer.requests += 1;
+            }
+            let zoned = start.to_zoned_datetime(TimeZone::UTC);
+            start = next_of(zoned.first_of_year(), Span::new().years(1));
+        }
+        Ok(())
+    }
+
     /// Returns the beginning of the partitions after those of a moment.
     fn next(&self, at: Timestamp) -> Timestamp {
-        let zoned = at.to_zoned_datetime(TimeZone::UTC);
-        let next = match self.wanted {
-            [] => at.checked_add(SignedDuration::from_hours(1)).map(|next| {
-                let past = next.as_second().rem_euclid(3_600);
-                Timestamp::from_second(next.as_second() - past).unwrap_or(Timestamp::MAX)
-            }),
-            _ => zoned
-                .first_of_month()
-                .and_then(|first| first.start_of_day())
-                .and_then(|first| first.checked_add(Span::new().months(1)))
-                .map(|next| next.timestamp()),
-        };
-        next.unwrap_or(Timestamp::MAX)
+        match self.wanted {
+            [] => {
+                let next = at.checked_add(SignedDuration::from_hours(1));
+                let hour = next.and_then(|next| {
+                    let past = next.as_second().rem_euclid(3_600);
+                    Timestamp::from_second(next.as_second() - past)
+                });
+                hour.unwrap_or(Timestamp::MAX)
+            }
+            _ => {
+                let zoned = at.to_zoned_datetime(TimeZone::UTC);
+                next_of(zoned.first_of_month(), Span::new().months(1))
+            }
+        }
     }
 
     /// Reads the partitions of a bucket, of which the first pages are there.

@@ -17,7 +17,7 @@ use super::record::Record;
 use super::recording::{ArchiveKey, ArchivedFile, ConversationId};
 use super::state::State;
 
-pub use facts::{Facet, Facts};
+pub use facts::{Facet, Facts, may_be_id};
 
 /// `schema` of a call record.
 pub const SCHEMA: &str = "genesys-recording-archiver/call";

@@ -48,6 +48,8 @@ impl Kind {
 
 /// Ids in one request. The maximum is not documented; this many keep the URL below 2,000 characters.
 const MOST_IDS: usize = 40;
+/// Refused requests of a call's ids of one kind that are asked again by halves: 40 ids take six to find one of them.
+const MOST_HALVED: usize = 12;
 /// Names that are kept. More than an organisation has; beyond it, all are asked for again.
 const MOST_KEPT: usize = 50_000;
 /// Longest name that is kept, in characters.
@@ -140,7 +142,8 @@ impl Kept {
         ids.iter().filter_map(named).collect()
     }
 
-    /// Asks for the names that are not known yet.
+    /// Asks for the names that are not known yet. Ids that Genesys refuses together are asked for by halves, so that
+    /// one of them takes no names of others away; the error is of those that it refuses alone.
     async fn ask(
         &mut self,
         api: &Api,
@@ -150,42 +153,82 @@ impl Kept {
     ) -> Result<(), Error> {
         let new = |id: &&String| !self.names.contains_key(&(kind, (*id).clone()));
         let new: Vec<_> = ids.iter().filter(new).cloned().collect();
-        let (path, permission) = kind.list();
-        for ids in new.chunks(MOST_IDS) {
-            let size = MOST_IDS.to_string();
-            let mut query = vec![("pageSize", size.as_str())];
-            if kind == Kind::Users {
-                // The default leaves out former agents.
-                query.push(("state", "any"));
-            }
-            query.extend(ids.iter().map(|id| ("id", id.as_str())));
-            let what = format!("the names of {} {}", ids.len(), kind.as_str());
-            let answer = match api.get(path, &query, &what, deadline).await {
-                Ok(answer) => answer,
-                Err(error) if error.kind() == ErrorKind::Forbidden => {
-                    tracing::warn!(
-                        kind = kind.as_str(),
-                        permission,
-                        "Genesys answers 403 about names: call records hold ids without names. Grant the OAuth \
-                         client's role this permission"
-                    );
-                    self.denied.insert(kind);
-                    return Ok(());
-                }
-                Err(error) => return Err(error),
+        let mut parts: Vec<&[String]> = new.chunks(MOST_IDS).collect();
+        let (mut halved, mut refused) = (0, None);
+        while let Some(ids) = parts.pop() {
+            let Err(error) = self.ask_for(api, kind, ids, deadline).await else {
+                continue;
             };
-            let Bounded(entities) = answer.json::<Page>(&what)?.entities.unwrap_or_default();
-            let named = entities
-                .into_iter()
-                .filter_map(|entity| Some((entity.id?, entity.name?)));
-            let named: HashMap<_, _> = named.collect();
-            for id in ids {
-                let name = named.get(id).map(|name| bounded(name));
-                self.names.insert((kind, id.clone()), name);
+            match ids {
+                _ if !is_refusal(&error) => return Err(error),
+                // Built-in things have ids that are no UUIDs, and no list of Genesys has to know them.
+                [id] if uuid::Uuid::try_parse(id).is_err() => {
+                    self.names.insert((kind, id.clone()), None);
+                }
+                [_, _, ..] if halved < MOST_HALVED => {
+                    halved += 1;
+                    let (one, other) = ids.split_at(ids.len() / 2);
+                    parts.extend([one, other]);
+                }
+                _ => refused = Some(error),
             }
+        }
+        refused.map_or(Ok(()), Err)
+    }
+
+    /// Asks for the names of so many ids by one request.
+    async fn ask_for(
+        &mut self,
+        api: &Api,
+        kind: Kind,
+        ids: &[String],
+        deadline: &Deadline,
+    ) -> Result<(), Error> {
+        if self.denied.contains(&kind) {
+            return Ok(());
+        }
+        let (path, permission) = kind.list();
+        let size = MOST_IDS.to_string();
+        let mut query = vec![("pageSize", size.as_str())];
+        if kind == Kind::Users {
+            // The default leaves out former agents.
+            query.push(("state", "any"));
+        }
+        query.extend(ids.iter().map(|id| ("id", id.as_str())));
+        let what = format!("the names of {} {}", ids.len(), kind.as_str());
+        let answer = match api.get(path, &query, &what, deadline).await {
+            Ok(answer) => answer,
+            Err(error) if error.kind() == ErrorKind::Forbidden => {
+                tracing::warn!(
+                    kind = kind.as_str(),
+                    permission,
+                    "Genesys answers 403 about names: call records hold ids without names. Grant the OAuth client's \
+                     role this permission"
+                );
+                self.denied.insert(kind);
+                return Ok(());
+            }
+            Err(error) => return Err(error),
+        };
+        let Bounded(entities) = answer.json::<Page>(&what)?.entities.unwrap_or_default();
+        let named = entities
+            .into_iter()
+            .filter_map(|entity| Some((entity.id?, entity.name?)));
+        let named: HashMap<_, _> = named.collect();
+        for id in ids {
+            let name = named.get(id).map(|name| bounded(name));
+            self.names.insert((kind, id.clone()), name);
         }
         Ok(())
     }
+}
+
+/// Checks whether Genesys refused a request for what is asked, which another id of it may be the reason of.
+fn is_refusal(error: &Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::Rejected | ErrorKind::NotReady { .. } | ErrorKind::Expired
+    )
 }
 
 fn bounded(name: &str) -> String {

@@ -84,13 +84,10 @@ pub struct Figures {
 }
 
 impl Figures {
-    /// Returns whether a chain is not whole, a log file cannot be read, or trail and audit differ: somebody read past
-    /// `archivectl`, or the trail names no read of an access.
+    /// Returns whether a chain is not whole, a log file cannot be read, or trail and audit differ: somebody read
+    /// without an access, whatever the program calls itself, or the trail names no read of an access.
     pub fn verdict(&self) -> Verdict {
-        let past = self
-            .reads
-            .as_ref()
-            .map_or(0, |reads| reads.unrecorded + reads.untrailed);
+        let past = self.reads.as_ref().map_or(0, TrailFigures::unexplained);
         let seen = self.reads.as_ref().map_or(0, |reads| reads.reads);
         match (self.findings.is_empty() && past == 0, self.accesses + seen) {
             (false, _) => Verdict::Findings,

@@ -19,8 +19,10 @@ use crate::clock::{Deadline, Stop};
 use crate::domain::audit::{self, Action, AuditEvent, Stored, Subject};
 use crate::domain::call::CallRecord;
 use crate::domain::days::Range;
+use crate::domain::record::Record;
 use crate::domain::recording::{ConversationId, ObjectKind};
 use crate::domain::state::State;
+use crate::retry::{Retry, RetryPolicy};
 
 /// A rebuild in figures.
 #[derive(Debug, Default, PartialEq, Serialize)]
@@ -35,7 +37,7 @@ pub struct Figures {
     pub undescribed: u64,
     /// The first of them by id.
     pub undescribed_conversations: BTreeSet<String>,
-    /// The same, and the next look is on the way and not overdue.
+    /// The same, and the next look is on the way and not overdue; or a run describes the conversation at this moment.
     pub settling: u64,
     /// Items that were put.
     pub items: u64,
@@ -68,12 +70,20 @@ const NAMED: usize = 10;
 /// Longest time that the items of one call may take.
 const PATIENCE: Duration = Duration::from_secs(600);
 
+/// Returns how often a conversation was described or erased.
+fn turns(events: &[AuditEvent]) -> usize {
+    let turn =
+        |event: &&AuditEvent| matches!(event.action(), Some(Action::CallDescribed | Action::ObjectErased));
+    events.iter().filter(turn).count()
+}
+
 /// What the rebuild of one conversation works with.
 struct Rebuild {
     ledger: Ledger,
     storage: Storage,
     catalog: Catalog,
     patience: Patience,
+    retry: RetryPolicy,
     stop: Stop,
 }
 
@@ -117,6 +127,7 @@ async fn all(
         storage: session.storage(),
         catalog: session.catalog()?,
         patience: Patience::of(&session.config, session.now()),
+        retry: session.config.limits.retry_policy(),
         stop: Stop::default(),
     });
     let mut events = Indexed::new(session, &rebuild.ledger, span).await?;
@@ -169,14 +180,51 @@ fn report(finding: Finding, figures: &mut Figures, listener: Listener<'_, Findin
 }
 
 impl Rebuild {
-    /// Puts the items of one conversation, from the last of its call records that can be read.
+    /// Puts the items of one conversation, and again where it was erased or described meanwhile: what was put may be
+    /// what that took away.
     async fn conversation(&self, id: ConversationId) -> Result<Rebuilt, crate::error::Error> {
+        let deadline = Deadline::new(PATIENCE, &self.stop);
+        let mut retry = Retry::new(self.retry, &deadline);
+        let mut put = Vec::new();
         let mut events = self.ledger.events(id).await?.events;
+        loop {
+            let seen = turns(&events);
+            let mut rebuilt = self.put(id, events, &mut put, &deadline).await?;
+            if put.is_empty() {
+                return Ok(rebuilt);
+            }
+            // Before the events: a run that ends in between leaves one.
+            let described = self.is_being_described(id).await?;
+            events = self.ledger.events(id).await?.events;
+            if turns(&events) > seen {
+                continue;
+            }
+            if !described {
+                return Ok(rebuilt);
+            }
+            let wait = crate::error::Error::transient(format!("a run describes the conversation {id}"));
+            if retry.wait(wait, None).await.is_err() {
+                // Its run puts the items, or else the next rebuild.
+                (rebuilt.settling, rebuilt.described, rebuilt.undescribed) = (true, false, None);
+                return Ok(rebuilt);
+            }
+        }
+    }
+
+    /// Puts the items of one conversation, from the last of its call records that can be read. `put` are the call
+    /// records whose items were put before; of a conversation that was erased meanwhile, these are removed.
+    async fn put(
+        &self,
+        id: ConversationId,
+        mut events: Vec<AuditEvent>,
+        put: &mut Vec<CallRecord>,
+        deadline: &Deadline,
+    ) -> Result<Rebuilt, crate::error::Error> {
         events.sort_by_key(AuditEvent::seq);
-        if events
-            .iter()
-            .any(|event| event.action() == Some(Action::ObjectErased))
-        {
+        let erased = |event: &AuditEvent| event.action() == Some(Action::ObjectErased);
+        if events.iter().any(erased) {
+            let items = self.catalog.items(&std::mem::take(put)).await?;
+            self.catalog.remove(items, deadline).await?;
             return Ok(Rebuilt::default());
         }
         let stored = |event: &AuditEvent| audit::stored(std::slice::from_ref(event)).pop();
@@ -203,14 +251,14 @@ impl Rebuild {
             for recording in last.archived() {
                 unnamed.remove(recording.recording_id.as_str());
             }
-            let deadline = Deadline::new(PATIENCE, &self.stop);
             rebuilt.described = unnamed.is_empty();
             // Before the item that names them is replaced.
             let (stale, national) = self.catalog.stale(&last).await?;
             rebuilt.removed = stale.len();
             rebuilt.national = national;
-            self.catalog.remove(stale, &deadline).await?;
-            rebuilt.items = self.catalog.put(&last, &calls, &deadline).await?;
+            self.catalog.remove(stale, deadline).await?;
+            rebuilt.items = self.catalog.put(&last, &calls, deadline).await?;
+            put.push(last);
         }
         // A record that is there and cannot be read is a finding.
         if !unnamed.is_empty() && rebuilt.findings.is_empty() {
@@ -220,12 +268,25 @@ impl Rebuild {
         Ok(rebuilt)
     }
 
+    /// Checks whether a run is about to make a call record visible.
+    async fn is_being_described(&self, id: ConversationId) -> Result<bool, crate::error::Error> {
+        let now = self.patience.now.as_millisecond();
+        Ok(self
+            .whole(id)
+            .await?
+            .is_some_and(|whole| whole.is_being_described(now)))
+    }
+
+    /// Returns the record of a conversation as a whole.
+    async fn whole(&self, id: ConversationId) -> Result<Option<Record>, crate::error::Error> {
+        let records = self.ledger.all_records(id).await?.records;
+        Ok(records.into_iter().find(|record| record.recording_id == "-"))
+    }
+
     /// Checks whether the next look at a conversation is to come by itself, which may describe it.
     async fn looks_go_on(&self, id: ConversationId) -> Result<bool, crate::error::Error> {
-        let records = self.ledger.all_records(id).await?.records;
-        let whole = records.iter().find(|record| record.recording_id == "-");
-        Ok(whole.is_some_and(|whole| {
-            matches!(whole.state, State::Settling | State::Deferred) && self.patience.expects_look(whole)
+        Ok(self.whole(id).await?.is_some_and(|whole| {
+            matches!(whole.state, State::Settling | State::Deferred) && self.patience.expects_look(&whole)
         }))
     }
 

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::{Ended, Error, Kind, Listener, Session, Verdict};
 use crate::catalog::{self, Catalog, Entry, Filter, MOST_CARRIED, Named, Wanted};
-use crate::domain::call::Facet;
+use crate::domain::call::{Facet, may_be_id};
 use crate::domain::days::Range;
 use crate::domain::number::{Country, NotANumber, Number};
 
@@ -64,6 +64,9 @@ pub struct Hit {
     pub divisions: Vec<Party>,
     /// A list of [`MOST_CARRIED`] is cut: the call record has the rest.
     pub cut: bool,
+    /// The catalog does not have this recording by each value of the call: Genesys gave no details, or there are too
+    /// many values.
+    pub partial: bool,
 }
 
 impl Hit {
@@ -95,6 +98,9 @@ impl Party {
 pub struct Figures {
     /// Recordings that were found.
     pub found: u64,
+    /// Recordings that the catalog does not have by each value, so that some may fit and are not found: those of the
+    /// time that was looked at, up to 1,000 of a year. 0 for a search by nothing but time, which finds all.
+    pub partial: u64,
     /// The mark after which a search for more begins; `None`: there are no more.
     pub after: Option<String>,
     /// Everything that was asked for was done.
@@ -152,9 +158,18 @@ async fn search(
         catalog: &catalog,
         names: HashMap::new(),
     };
-    let mut wanted = Vec::new();
+    let (mut wanted, mut unnamed) = (Vec::new(), None);
     for (facet, text) in &request.parties {
-        wanted.push(Wanted::Id(*facet, directory.id(*facet, text).await?));
+        let id = match directory.id(*facet, text).await? {
+            Some(id) => id,
+            // Not every id has a name here, and some of Genesys are no UUIDs.
+            None if may_be_id(text) => {
+                unnamed = unnamed.or(Some((*facet, text)));
+                text.clone()
+            }
+            None => return Err(unknown(*facet, text)),
+        };
+        wanted.push(Wanted::Id(*facet, id));
     }
     if let Some(text) = &request.number {
         let configured = session
@@ -172,6 +187,10 @@ async fn search(
     };
     let page = (request.after.as_deref(), request.most);
     let answer = catalog.search(request.range, &wanted, &filter, page).await?;
+    if let Some((facet, text)) = unnamed.filter(|_| answer.entries.is_empty()) {
+        return Err(unknown(facet, text));
+    }
+    figures.partial = answer.partial;
     for entry in answer.entries {
         let hit = directory.hit(entry).await?;
         figures.found += 1;
@@ -237,14 +256,15 @@ impl Directory<'_> {
         }
     }
 
-    /// Returns the id that a text names: an id, or a name in any case, or else a part of one.
-    async fn id(&mut self, facet: Facet, text: &str) -> Result<String, Error> {
-        if uuid::Uuid::try_parse(text).is_ok() {
-            return Ok(text.to_lowercase());
+    /// Returns the id that a text names: an id, or a name in any case, or else a part of one. A UUID may be written in
+    /// any form. `None`: there is no such name.
+    async fn id(&mut self, facet: Facet, text: &str) -> Result<Option<String>, Error> {
+        if let Ok(id) = uuid::Uuid::try_parse(text) {
+            return Ok(Some(id.hyphenated().to_string()));
         }
         let names = &self.of(facet).await?.all;
         if names.iter().any(|named| named.id == text) {
-            return Ok(text.to_owned());
+            return Ok(Some(text.to_owned()));
         }
         let wanted = text.to_lowercase();
         let mut exact = ids(names, |name| name == wanted);
@@ -252,11 +272,8 @@ impl Directory<'_> {
             exact = ids(names, |name| name.contains(&wanted));
         }
         match exact.as_slice() {
-            [(id, _)] => Ok(id.clone()),
-            [] => Err(Error::usage(
-                format!("the catalog knows no {facet} named {}", shown(text)),
-                format!("check the spelling; a part of the name will do, or its id: --{facet} ID"),
-            )),
+            [(id, _)] => Ok(Some(id.clone())),
+            [] => Ok(None),
             several => Err(ambiguous(facet, text, several)),
         }
     }
@@ -283,8 +300,19 @@ impl Directory<'_> {
             direction: entry.direction,
             media: entry.media,
             cut: entry.cut,
+            partial: entry.partial,
         })
     }
+}
+
+/// Says that a text is neither a name nor an id of a call that was looked for.
+fn unknown(facet: Facet, text: &str) -> Error {
+    let message = format!(
+        "the catalog knows no {facet} named {}, and no call that fits has it as an id",
+        shown(text)
+    );
+    let remedy = format!("check the spelling; a part of the name will do, or its id: --{facet} ID");
+    Error::usage(message, remedy)
 }
 
 /// Lists the candidates for a name.

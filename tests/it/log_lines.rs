@@ -13,7 +13,7 @@ use crate::support::{Bench, call, invoke, sqs};
 
 /// Lines as they are written.
 #[derive(Clone, Default)]
-struct Written(Arc<Mutex<Vec<u8>>>);
+pub(crate) struct Written(Arc<Mutex<Vec<u8>>>);
 
 impl io::Write for Written {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
@@ -27,7 +27,7 @@ impl io::Write for Written {
 
 impl Written {
     /// Returns the function's own lines.
-    fn lines(&self) -> Vec<Value> {
+    pub(crate) fn lines(&self) -> Vec<Value> {
         let bytes = self.0.lock().unwrap().clone();
         let lines = String::from_utf8(bytes).unwrap();
         let lines = lines

@@ -1,5 +1,6 @@
 //! `archivectl accesses`: who listened to recordings or downloaded them, and why.
 
+use jiff::civil::Date;
 use recording_archiver::ops::accesses::{
     Accessed, Figures, Item, NAMED, Reads, TrailFigures, Untrailed, accesses,
 };
@@ -15,8 +16,8 @@ use crate::words::{Zone, count, counted};
 ///
 /// Reads the chains of accesses, which archivectl writes before the first byte is read, and checks each of them. Where
 /// the stack has a trail of reads (its parameter ReadTrail), also the reads that CloudTrail wrote down and that no
-/// access explains: by another program, or by commands that read files to prove them. CloudTrail delivers within
-/// minutes as a rule, so the reads of the last hour may be missing.
+/// access explains: by another program, or by one that calls itself archivectl, as those commands do that read files to
+/// prove them. CloudTrail delivers within minutes as a rule, so the reads of the last hour may be missing.
 #[derive(Debug, clap::Args)]
 #[command(mut_arg("from", |from| from.help("First day (UTC) of the accesses: 2026-01-01, today, yesterday, or 7d (seven days ago)")), after_help = "\
 Examples:
@@ -26,8 +27,8 @@ Examples:
   archivectl accesses --from 2026-03-01 --to 2026-03-31 --json
 
 It needs to read only: dynamodb:Query on both tables, and with a trail s3:ListBucket and GetObject on its bucket.
-Exit code 1: a chain of accesses is not whole, a log file cannot be read, somebody read past archivectl, or the trail \
-names no read of an access that is older than an hour; 3: nobody accessed anything.")]
+Exit code 1: a chain of accesses is not whole, a log file cannot be read, somebody but the function read without an \
+access, or the trail names no read of an access that is older than an hour; 3: nobody accessed anything.")]
 pub(crate) struct Args {
     #[command(flatten)]
     days: Days,
@@ -83,7 +84,7 @@ fn of_reads(reads: &Reads, zone: &Zone) -> Text {
     let number = counted(reads.reads, "read", "reads");
     let (style, kind) = match (&reads.refused, reads.own_program) {
         (Some(_), _) => (NOTE, "refused"),
-        (None, true) => (NOTE, "no access recorded"),
+        (None, true) => (BAD, "no access recorded"),
         (None, false) => (BAD, "past archivectl"),
     };
     let text = Text::styled(style, kind).add(format!(" {number} by {}", reads.by));
@@ -125,30 +126,47 @@ fn of_trail(text: Text, reads: &TrailFigures) -> Text {
     let seen = counted(reads.reads, "read", "reads");
     let files = counted(reads.files, "log file", "log files");
     let text = text.add(format!(
-        "{seen} by CloudTrail ({files}): {} of a recorded access, {} without one by programs that call themselves \
-         archivectl or the function, {} refused",
+        "{seen} by CloudTrail ({files}): {} of a recorded access, {} by the function, {} refused",
         count(reads.recorded),
-        count(reads.own_program),
+        count(reads.function),
         count(reads.refused)
     ));
-    let text = match reads.untrailed {
-        0 => text,
-        untrailed => text.add(", ").style(
-            BAD,
-            format!(
-                "{} of which it names no read",
-                counted(untrailed, "access", "accesses")
-            ),
+    let untrailed = counted(reads.untrailed, "access", "accesses");
+    let own = count(reads.own_program);
+    let text = [
+        (reads.untrailed, format!("{untrailed} of which it names no read")),
+        (
+            reads.own_program,
+            format!("{own} without one by programs that call themselves archivectl: a proof, or anybody"),
         ),
-    };
-    match reads.unrecorded {
+        (
+            reads.unrecorded,
+            format!("{} past archivectl", count(reads.unrecorded)),
+        ),
+    ]
+    .into_iter()
+    .filter(|(number, _)| *number > 0)
+    .fold(text, |text, (_, words)| text.add(", ").style(BAD, words));
+    let text = match reads.own_program + reads.unrecorded {
         0 if reads.files == 0 => text
             .add(", ")
             .style(NOTE, "so nothing shows whether other programs read"),
-        0 if reads.own_program > 0 => text.add(", none by a program of another name"),
-        0 => text.add(", none past archivectl"),
-        past => text
-            .add(", ")
-            .style(BAD, format!("{} past archivectl", count(past))),
+        0 if reads.days_without_files.is_empty() => text.add(", none past archivectl"),
+        _ => text,
+    };
+    match reads.days_without_files.as_slice() {
+        [] => text,
+        days => text.line().style(NOTE, without_files(days)),
     }
+}
+
+/// Names days without a log file.
+fn without_files(days: &[Date]) -> String {
+    let named: Vec<_> = days.iter().take(NAMED).map(Date::to_string).collect();
+    let more = if days.len() > NAMED { ", ..." } else { "" };
+    let number = counted(days.len() as u64, "day", "days");
+    format!(
+        "{number} without a log file, so nobody read, or the files are gone: {}{more}",
+        named.join(", ")
+    )
 }

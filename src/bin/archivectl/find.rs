@@ -18,7 +18,7 @@ use crate::get;
 use crate::out::Out;
 use crate::play;
 use crate::site::{self, Form, Found, Shown, SiteArgs};
-use crate::text::{DIM, NOTE, Text, width};
+use crate::text::{self, DIM, NOTE, Text, width};
 use crate::usage;
 use crate::words::{Zone, clock, count, counted};
 
@@ -186,10 +186,17 @@ pub(crate) async fn run(args: &Args, session: &Session, out: &Out) -> Result<Ver
     let listener = |event| progress.hear(event, show);
     let ended = find(session, request, Listener::new(&listener)).await;
     progress.finish();
-    match (args.csv, &ended.figures.after) {
-        (false, _) => out.ended(&ended, ended.figures.found > 0, || words(&ended.figures)),
+    let figures = &ended.figures;
+    match (args.csv, &figures.after) {
+        (false, _) => {
+            let begun = figures.found > 0 || figures.partial > 0;
+            out.ended(&ended, begun, || words(figures));
+        }
         (true, Some(mark)) => out.note(format!("there are more: --after '{mark}'")),
         (true, None) => {}
+    }
+    if args.csv && figures.partial > 0 {
+        out.note(perhaps(figures.partial));
     }
     ended.end?;
     Ok(ended.figures.verdict())
@@ -278,10 +285,18 @@ fn named(names: &[&str], columns: usize) -> String {
         return "-".to_owned();
     }
     let names = visible(&names.join(", "));
-    if names.chars().count() <= columns {
+    if text::columns(&names) <= columns {
         return names;
     }
-    let kept: String = names.chars().take(columns.saturating_sub(1)).collect();
+    let mut kept = String::new();
+    // Of marks without a width there may be any number.
+    for letter in names.chars().take(8 * columns) {
+        kept.push(letter);
+        if text::columns(&kept) >= columns {
+            kept.pop();
+            break;
+        }
+    }
     format!("{kept}…")
 }
 
@@ -297,22 +312,26 @@ fn lines(hit: &Hit, zone: &Zone, width: usize) -> Text {
         _ => "-",
     };
     let call = format!("{}  {length:>8}  {direction:3}  ", zone.second(hit.start));
-    let room = width.saturating_sub(call.chars().count() + 2) / 2;
+    let room = width.saturating_sub(text::columns(&call) + 2) / 2;
     let (agents, queues) = (
         named(&names(hit, &hit.agents), room),
         named(&names(hit, &hit.queues), room),
     );
-    let column = room.min(AGENTS);
-    let text = Text::new(call).add(format!("{agents:column$}  {queues}"));
+    let gap = room.min(AGENTS).saturating_sub(text::columns(&agents)) + 2;
+    let text = Text::new(call).add(format!("{agents}{:gap$}{queues}", ""));
     let ids = format!("{} {}", hit.interaction_id, hit.recording_id);
     text.line().add("  ").style(DIM, ids)
 }
 
 fn words(figures: &Figures) -> Text {
-    if figures.found == 0 {
-        return Text::new("no recording was found");
-    }
-    let text = Text::new(counted(figures.found, "recording", "recordings"));
+    let text = match figures.found {
+        0 => Text::new("no recording was found"),
+        found => Text::new(counted(found, "recording", "recordings")),
+    };
+    let text = match figures.partial {
+        0 => text,
+        partial => text.line().style(NOTE, perhaps(partial)),
+    };
     match &figures.after {
         None => text,
         Some(mark) => {
@@ -320,6 +339,15 @@ fn words(figures: &Figures) -> Text {
             text.line().style(NOTE, more).add(format!("--after '{mark}'"))
         }
     }
+}
+
+/// Says that a search may have missed recordings.
+fn perhaps(partial: u64) -> String {
+    let recordings = counted(partial, "recording", "recordings");
+    format!(
+        "{recordings} of this time may fit and are not found by each agent, queue, wrap-up code, division and number: \
+         without these, find --json lists them, as partial"
+    )
 }
 
 const CSV_HEADER: &str =
@@ -382,16 +410,22 @@ mod tests {
             wrapups: Vec::new(),
             divisions: Vec::new(),
             cut: false,
+            partial: false,
         }
     }
 
     #[test]
     fn a_hit_fits_the_terminal() {
         let zone = Zone::parse("UTC").unwrap();
-        for width in [80, 120] {
-            let text = lines(&hit(), &zone, width).plain_at(width);
-            assert!(text.lines().all(|line| line.chars().count() <= width), "{text}");
-            assert_eq!(text.lines().count(), 2, "{text}");
+        let mut wide = hit();
+        wide.agents[0].name = Some("山田太郎山田太郎山田太郎".to_owned());
+        wide.queues[0].name = Some("🙂🙂🙂🙂🙂🙂🙂🙂🙂🙂🙂🙂🙂🙂".to_owned());
+        for hit in [hit(), wide] {
+            for width in [80, 120] {
+                let text = lines(&hit, &zone, width).plain_at(width);
+                assert!(text.lines().all(|line| text::columns(line) <= width), "{text}");
+                assert_eq!(text.lines().count(), 2, "{text}");
+            }
         }
         insta::assert_snapshot!(lines(&hit(), &zone, 80).plain_at(80), @r#"
         2026-01-15T10:14:20Z   0:06:40  in   =Anna "A" Example, …  \u{202e}Claims of a…

@@ -4,6 +4,7 @@ use std::fmt::Display;
 
 use anstyle::{AnsiColor, Style};
 use recording_archiver::redact::visible;
+use unicode_width::UnicodeWidthStr as _;
 
 /// The style of a finding, which a person has to look at.
 pub(crate) const BAD: Style = AnsiColor::Red.on_default().bold();
@@ -136,9 +137,10 @@ impl Line {
     }
 }
 
-/// Returns how many columns a text takes, without the codes of its colours.
-fn columns(text: &str) -> usize {
-    anstream::adapter::strip_str(text).to_string().chars().count()
+/// Returns how many columns a text takes, without the codes of its colours: two for a wide letter, none for a mark on
+/// another.
+pub(crate) fn columns(text: &str) -> usize {
+    anstream::adapter::strip_str(text).to_string().width()
 }
 
 /// The width where nobody tells another.
@@ -190,6 +192,15 @@ mod tests {
         assert_eq!(
             text.plain_at(80),
             "ok  one two three four\n  five six seven eight"
+        );
+    }
+
+    #[test]
+    fn a_letter_takes_the_columns_that_a_terminal_gives_it() {
+        let text = Text::new("山田太郎 山田太郎 e\u{301}e\u{301}e\u{301}e\u{301} 🙂🙂");
+        assert_eq!(
+            text.plain_at(16),
+            "山田太郎\n  山田太郎 e\u{301}e\u{301}e\u{301}e\u{301}\n  🙂🙂"
         );
     }
 

@@ -24,6 +24,8 @@ pub enum Facet {
     Division,
     /// A number of a party.
     Number,
+    /// The year of its start, of a recording that is not found by each of its other properties.
+    Partial,
 }
 
 impl Facet {
@@ -36,6 +38,7 @@ impl Facet {
             Self::Wrapup => "wrapup",
             Self::Division => "division",
             Self::Number => "number",
+            Self::Partial => "partial",
         }
     }
 }
@@ -133,7 +136,7 @@ impl Facts {
         self.start = moment("conversationStart").unwrap_or(self.start);
         self.end = moment("conversationEnd");
         self.direction = text(details, "originatingDirection")
-            .filter(|word| is_id(word))
+            .filter(|word| may_be_id(word))
             .map(str::to_owned);
         for division in list(details, "divisionIds").iter().filter_map(Value::as_str) {
             add(&mut self.divisions, Some(division));
@@ -173,7 +176,7 @@ impl Facts {
 }
 
 fn add(values: &mut BTreeSet<String>, value: Option<&str>) {
-    values.extend(value.filter(|value| is_id(value)).map(str::to_owned));
+    values.extend(value.filter(|value| may_be_id(value)).map(str::to_owned));
 }
 
 /// Leaves the last values of a list out, and returns how many.
@@ -185,7 +188,8 @@ fn cut<T: Ord>(values: &mut BTreeSet<T>) -> usize {
     too_many
 }
 
-fn is_id(text: &str) -> bool {
+/// Checks whether a text may be an id of Genesys.
+pub fn may_be_id(text: &str) -> bool {
     (1..=LONGEST_ID).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#')
 }
 

@@ -59,7 +59,9 @@ pub struct TrailFigures {
     pub reads: u64,
     /// Those for which the audit holds an access of the same identity to the same object.
     pub recorded: u64,
-    /// Those without, by a program that calls itself one of this project.
+    /// Those without, by the function: its role, and a program that calls itself one of this project.
+    pub function: u64,
+    /// Those without, by anybody else whose program calls itself one of this project, which any program can.
     pub own_program: u64,
     /// Those without, by any other program.
     pub unrecorded: u64,
@@ -67,6 +69,15 @@ pub struct TrailFigures {
     pub refused: u64,
     /// Accesses that the audit holds, and of which no log file names a read.
     pub untrailed: u64,
+    /// Days of the span, from the first log file of the trail on, without a log file: nobody read, or they are gone.
+    pub days_without_files: Vec<Date>,
+}
+
+impl TrailFigures {
+    /// Returns how many reads and accesses there are of which trail and audit do not say the same.
+    pub fn unexplained(&self) -> u64 {
+        self.own_program + self.unrecorded + self.untrailed
+    }
 }
 
 /// An access that the audit holds, and of which no log file names a read.
@@ -130,17 +141,19 @@ impl Search<'_> {
         trail: &Trail,
         accesses: &[Accessed],
     ) -> Result<(TrailFigures, Vec<Reads>, Vec<Untrailed>), Error> {
+        let session = self.session;
+        let storage = &session.config.storage;
         let mut gathered = Gathered {
             explained: Explained::by(accesses),
             range: self.range,
+            archive: (storage.bucket.clone(), storage.key_template.prefix().to_owned()),
+            role: session.config.role_id.clone(),
             figures: TrailFigures::default(),
-            since: None,
+            began: None,
+            with_files: BTreeSet::new(),
             seen: HashSet::new(),
             groups: BTreeMap::new(),
         };
-        let session = self.session;
-        let storage = &session.config.storage;
-        let (bucket, prefix) = (storage.bucket.clone(), storage.key_template.prefix().to_owned());
         // A file holds what was before its delivery, which is minutes later as a rule.
         let last = self.range.last.tomorrow().unwrap_or(self.range.last);
         let days = Range {
@@ -148,46 +161,25 @@ impl Search<'_> {
             ..self.range
         };
         for folder in session.unless_interrupted(trail.folders()).await? {
+            let first = session.unless_interrupted(trail.first_day(&folder)).await?;
+            gathered.began = gathered.began.into_iter().chain(first).min();
             for day in days.days() {
-                self.listener.at(format!("{folder} {day}"));
-                let mut from = None;
-                loop {
-                    let listing = trail.files(&folder, day, from.take());
-                    let page = session.unless_interrupted(listing).await?;
-                    if !page.keys.is_empty() {
-                        gathered.since = Some(gathered.since.map_or(day, |since| since.min(day)));
-                    }
-                    for key in page.keys {
-                        match session.unless_interrupted(trail.reads(&key)).await? {
-                            Ok(reads) => {
-                                gathered.figures.files += 1;
-                                let archived = |read: &ObjectRead| is_archived(&read.place, &bucket, &prefix);
-                                reads
-                                    .into_iter()
-                                    .filter(archived)
-                                    .for_each(|read| gathered.add(read));
-                            }
-                            Err(why) => {
-                                found_in(&mut self.figures, self.listener, unreadable(trail, &key, why));
-                            }
-                        }
-                    }
-                    from = page.next;
-                    if from.is_none() {
-                        break;
-                    }
-                }
+                self.day(trail, (&folder, day), &mut gathered).await?;
             }
         }
-        // Before its first file of these days, the trail may not have been on.
-        let seen = |access: &Accessed| gathered.since.is_some_and(|since| day_of(access.at) >= since);
-        let delivered =
-            |access: &&Accessed| seen(access) && session.now().duration_since(access.at) > DELIVERED;
+        let delivered = session.now() - DELIVERED;
+        let began = gathered.began;
+        // Before its first file, the trail may not have been on.
+        let trailed = |day: Date| began.is_some_and(|began| day >= began);
+        let over = |day: &Date| trailed(*day) && *day < day_of(delivered);
+        let empty = self.range.days().filter(over);
+        gathered.figures.days_without_files =
+            empty.filter(|day| !gathered.with_files.contains(day)).collect();
         let unread = gathered.explained.unread();
         let unread = unread.into_iter().filter_map(|place| accesses.get(place));
         let unread = unread
             .filter(|access| self.range.holds(access.at))
-            .filter(delivered);
+            .filter(|access| trailed(day_of(access.at)) && access.at < delivered);
         let unread: Vec<_> = unread
             .map(|access| Untrailed {
                 untrailed: access.clone(),
@@ -196,6 +188,37 @@ impl Search<'_> {
         gathered.figures.untrailed = unread.len() as u64;
         let groups = gathered.groups.into_values().collect();
         Ok((gathered.figures, groups, unread))
+    }
+
+    /// Reads the log files of a folder that were delivered on a day.
+    async fn day(
+        &mut self,
+        trail: &Trail,
+        (folder, day): (&str, Date),
+        gathered: &mut Gathered,
+    ) -> Result<(), Error> {
+        let session = self.session;
+        self.listener.at(format!("{folder} {day}"));
+        let mut from = None;
+        loop {
+            let page = session
+                .unless_interrupted(trail.files(folder, day, from.take()))
+                .await?;
+            for key in page.keys {
+                gathered.with_files.insert(day);
+                match session.unless_interrupted(trail.reads(&key)).await? {
+                    Ok(reads) => {
+                        gathered.figures.files += 1;
+                        reads.into_iter().for_each(|read| gathered.add(read));
+                    }
+                    Err(why) => found_in(&mut self.figures, self.listener, unreadable(trail, &key, why)),
+                }
+            }
+            from = page.next;
+            if from.is_none() {
+                return Ok(());
+            }
+        }
     }
 }
 
@@ -209,19 +232,36 @@ fn unreadable(trail: &Trail, key: &str, why: String) -> Finding {
     }
 }
 
+/// The reads so far.
 struct Gathered {
     explained: Explained,
     range: Range,
+    /// Bucket and prefix of what is archived.
+    archive: (String, String),
+    /// The unique id of the function's role, if it is known.
+    role: Option<String>,
     figures: TrailFigures,
-    /// The first of these days with a log file.
-    since: Option<Date>,
+    /// The first day with a log file, of all days.
+    began: Option<Date>,
+    /// The days that were looked at with a log file.
+    with_files: BTreeSet<Date>,
     /// CloudTrail delivers an event twice at times.
     seen: HashSet<uuid::Uuid>,
     groups: BTreeMap<Key, Reads>,
 }
 
 impl Gathered {
+    /// Returns whether the function's role read: `AROA...:SESSION`, which AWS says and no reader chooses.
+    fn is_function(&self, read: &ObjectRead) -> bool {
+        let role = read.principal.as_deref().and_then(|name| name.split(':').next());
+        role.is_some() && role == self.role.as_deref()
+    }
+
     fn add(&mut self, read: ObjectRead) {
+        let (bucket, prefix) = &self.archive;
+        if !is_archived(&read.place, bucket, prefix) {
+            return;
+        }
         // Also where the read is of the day after.
         let explained = self.explained.holds(&read);
         if !self.range.holds(read.at) || !self.seen.insert(read.id) {
@@ -233,6 +273,9 @@ impl Gathered {
             &mut self.figures.refused
         } else if explained {
             self.figures.recorded += 1;
+            return;
+        } else if own_program && self.is_function(&read) {
+            self.figures.function += 1;
             return;
         } else if own_program {
             &mut self.figures.own_program
@@ -300,6 +343,7 @@ mod tests {
             id: uuid::Uuid::nil(),
             at,
             by: by.to_owned(),
+            principal: None,
             source_identity: None,
             place: ArchiveKey::try_from(place.to_owned()).unwrap(),
             address: String::new(),

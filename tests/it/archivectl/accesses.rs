@@ -6,8 +6,8 @@ use std::io::Write as _;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use jiff::{SignedDuration, Timestamp};
-use recording_archiver::sim::BUCKET;
 use recording_archiver::sim::wire::Service;
+use recording_archiver::sim::{BUCKET, ROLE_ID};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -155,11 +155,13 @@ async fn a_read_is_explained_by_an_access_of_the_same_identity_to_the_same_objec
     deliver(&bench, now, &[read(now, OPERATOR, KEY, &own)]).await;
     let ran = with_trail(&bench, &["--json"]).await;
     assert_eq!(ran.code(), Some(0), "{ran:?}");
-    let counts = |reads: u64, recorded: u64, own: u64, unrecorded: u64, refused: u64| json!({"reads": reads, "recorded": recorded, "ownProgram": own, "unrecorded": unrecorded, "refused": refused});
+    let counts = |reads: u64, recorded: u64, own: u64, unrecorded: u64, refused: u64| json!({"reads": reads, "recorded": recorded, "function": 0, "ownProgram": own, "unrecorded": unrecorded, "refused": refused});
     let told = |ran: &Ran| {
         let mut reads = ran.summary()["reads"].clone();
-        reads.as_object_mut().unwrap().remove("files");
-        assert_eq!(reads.as_object_mut().unwrap().remove("untrailed"), Some(json!(0)));
+        let left = reads.as_object_mut().unwrap();
+        left.remove("files");
+        assert_eq!(left.remove("untrailed"), Some(json!(0)));
+        assert_eq!(left.remove("daysWithoutFiles"), Some(json!([])));
         reads
     };
     assert_eq!(told(&ran), counts(1, 1, 0, 0, 0));
@@ -170,9 +172,11 @@ async fn a_read_is_explained_by_an_access_of_the_same_identity_to_the_same_objec
     let ran = with_trail(&bench, &["--json"]).await;
     assert_eq!(
         (ran.code(), told(&ran)),
-        (Some(0), counts(3, 1, 1, 0, 1)),
+        (Some(1), counts(3, 1, 1, 0, 1)),
         "{ran:?}"
     );
+    let text = with_trail(&bench, &[]).await.stdout;
+    assert!(!text.contains("none past archivectl"), "{text}");
     // The thief, twice, one of them delivered twice; the operator before the access, and with another program
     // elsewhere.
     let twice = read(now, thief, KEY, cli);
@@ -226,4 +230,65 @@ async fn a_log_file_that_cannot_be_read_is_a_finding_and_an_empty_trail_none() {
     let ran = with_trail(&bench, &["--json"]).await;
     assert_eq!(ran.code(), Some(1), "{ran:?}");
     assert_eq!(ran.summary()["findings"], json!({"object_unreadable": 1}));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn reads_of_the_function_are_told_by_its_role_and_by_no_name_that_a_program_takes() {
+    let bench = downloaded().await;
+    bench.world.aws.create_bucket(TRAIL).await.unwrap();
+    let now = bench.clock.now();
+    let other = KEY.replace(RECORDING, "e0000000-0000-4000-8000-0000000000ff");
+    let role = "arn:aws:sts::123456789012:assumed-role/archiver/function";
+    let mut function = read(now, role, &other, "app/recording-archiver");
+    function["userIdentity"]["principalId"] = json!(format!("{ROLE_ID}:function"));
+    deliver(&bench, now, &[function.clone()]).await;
+    let ran = with_trail(&bench, &["--json"]).await;
+    assert_eq!(
+        (ran.code(), &ran.summary()["reads"]["function"]),
+        (Some(0), &json!(1)),
+        "{ran:?}"
+    );
+    function["userIdentity"]["principalId"] = json!("AROAOTHER:function");
+    function["eventID"] = json!(Uuid::new_v4());
+    deliver(&bench, now, &[function]).await;
+    let ran = with_trail(&bench, &["--json"]).await;
+    assert_eq!(
+        (ran.code(), &ran.summary()["reads"]["ownProgram"]),
+        (Some(1), &json!(1)),
+        "{ran:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn days_of_a_span_whose_log_files_are_gone_are_named_and_no_trail_is_missed_before_its_first() {
+    let bench = downloaded().await;
+    bench.world.aws.create_bucket(TRAIL).await.unwrap();
+    let now = bench.clock.now();
+    let day = |ago: i64| {
+        (now - SignedDuration::from_hours(24 * ago))
+            .strftime("%Y-%m-%d")
+            .to_string()
+    };
+    let within = async |from: &str, to: &str, more: &[&str]| {
+        let mut command = command(
+            &bench,
+            &[&["accesses", "--from", from, "--to", to], more].concat(),
+        );
+        command.env("TRAIL_BUCKET_NAME", TRAIL);
+        end(command.spawn().unwrap()).await
+    };
+    let without = |ran: &Ran| ran.summary()["reads"]["daysWithoutFiles"].clone();
+    for ago in [3, 6] {
+        deliver(&bench, now - SignedDuration::from_hours(24 * ago), &[]).await;
+    }
+    let ran = within(&day(5), &day(3), &["--json"]).await;
+    assert_eq!(
+        without(&ran),
+        json!([day(5), day(4)]),
+        "also at the start of the span: {ran:?}"
+    );
+    let text = within(&day(5), &day(3), &[]).await.stdout;
+    assert!(text.contains("2 days without a log file"), "{text}");
+    let ran = within(&day(9), &day(6), &["--json"]).await;
+    assert_eq!(without(&ran), json!([]), "{ran:?}");
 }

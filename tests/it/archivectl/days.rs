@@ -253,22 +253,22 @@ async fn a_day_on_which_a_former_version_wrote_is_scanned_as_the_sealer_saw_it()
     assert_eq!(imported.stdout, after.stdout);
 }
 
-/// Runs a command over a day without a log, and returns with it how many requests to DynamoDB and S3 it made.
-async fn requests(bench: &Bench, name: &str, of: &str) -> (Ran, [usize; 2]) {
+/// Runs a command over days without a log, and returns with it how many requests to DynamoDB and S3 it made.
+async fn requests(bench: &Bench, name: &str, [from, to]: [&str; 2]) -> (Ran, [usize; 2]) {
     let services = [Service::DynamoDb, Service::S3];
     let count = |service| {
         let exchanges = bench.world.wire.exchanges();
         exchanges.iter().filter(|call| call.service == service).count()
     };
     let before = services.map(count);
-    let mut command = command(bench, &[name, "--from", of, "--to", of, "--json"]);
+    let mut command = command(bench, &[name, "--from", from, "--to", to, "--json"]);
     let ran = end(command.env_remove("SEAL_BUCKET_NAME").spawn().unwrap()).await;
     let after = services.map(count);
     (ran, [after[0] - before[0], after[1] - before[1]])
 }
 
 async fn verified(bench: &Bench, of: &str) -> (Ran, [usize; 2]) {
-    requests(bench, "verify", of).await
+    requests(bench, "verify", [of; 2]).await
 }
 
 /// Puts so many large items of a day into both tables, each of a conversation of its own.
@@ -336,16 +336,18 @@ async fn a_span_costs_the_same_whatever_the_archive_holds_besides() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_report_costs_the_same_out_of_an_archive_ten_times_as_large() {
+async fn a_report_of_a_month_costs_the_same_out_of_an_archive_ten_times_as_large() {
     let bench = archived(2, DAY).await;
-    let today = day(bench.clock.now());
-    let before = bench.clock.now() - DAY * 3;
+    let now = bench.clock.now();
+    let month = [day(now - DAY * 29), day(now)];
+    let month = month.each_ref().map(String::as_str);
+    let before = now - DAY * 32;
     crowd(&bench, 100..110, before).await;
-    let (few, small) = requests(&bench, "report", &today).await;
+    let (few, small) = requests(&bench, "report", month).await;
     crowd(&bench, 110..200, before).await;
-    let (many, large) = requests(&bench, "report", &today).await;
+    let (many, large) = requests(&bench, "report", month).await;
     assert_eq!((many.code(), &many.stdout), (Some(0), &few.stdout), "{many:?}");
-    assert_eq!(recordings(&many), [2]);
+    assert_eq!(recordings(&many), [vec![0; 29], vec![2]].concat());
     assert_eq!(large, small, "requests to DynamoDB and to S3");
     assert_eq!(large[1], 0);
 }

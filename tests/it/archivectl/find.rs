@@ -2,13 +2,14 @@
 
 mod calls;
 mod facets;
+mod values;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use recording_archiver::sim::CATALOG_TABLE;
 
 use self::calls::{Call, archive, queue};
-use super::{Item, Ran, command, end};
+use super::{Item, Ran, archivectl, command, end};
 use crate::support::Bench;
 
 /// Searches a month that holds all of the calls.

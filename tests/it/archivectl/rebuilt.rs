@@ -1,12 +1,15 @@
 //! The catalog made again: of some days, for another country, and what it leaves out.
 
+use std::collections::BTreeSet;
+
 use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::SignedDuration;
 use recording_archiver::domain::record::State;
-use recording_archiver::sim::LEDGER_TABLE;
 use recording_archiver::sim::genesys::{Conversation, Media, Recording};
-use recording_archiver::sim::wire::Fault;
+use recording_archiver::sim::wire::{Exchange, Fault, Gate};
+use recording_archiver::sim::{CATALOG_TABLE, LEDGER_TABLE};
 use serde_json::{Value, json};
+use tokio::process::Child;
 
 use super::described::SOON;
 use super::{Folder, Ran, archivectl, command, end};
@@ -228,6 +231,81 @@ async fn a_recording_that_came_after_the_last_call_record_is_undescribed() {
         ran.summary()["items"].as_u64().unwrap() > 0,
         "what is described is found"
     );
+}
+
+/// Begins a rebuild whose first write to the catalog waits at the gate.
+async fn held_rebuild(bench: &Bench, gate: &Gate) -> Child {
+    let (held, mut writes) = (gate.clone(), 0);
+    let wire = &bench.world.wire;
+    wire.forget();
+    wire.disturb(move |exchange| {
+        writes += usize::from(exchange.operation == "BatchWriteItem");
+        (exchange.operation == "BatchWriteItem" && writes == 1).then(|| Fault::Hold(held.clone()))
+    });
+    let rebuilding = command(bench, &["catalog", "rebuild", "--json"]).spawn().unwrap();
+    let writes = |exchange: &Exchange| exchange.operation == "BatchWriteItem";
+    wire.wait_until(|exchanges| exchanges.iter().any(writes)).await;
+    rebuilding
+}
+
+/// Returns the keys of the catalog's items of calls.
+async fn items_of_calls(bench: &Bench) -> BTreeSet<(String, String)> {
+    let scan = bench.world.aws.dynamodb().scan().table_name(CATALOG_TABLE);
+    let items = scan.send().await.unwrap().items.unwrap_or_default();
+    let text = |item: &super::Item, name: &str| item[name].as_s().unwrap().clone();
+    let of_calls = items.iter().filter(|item| item.contains_key("interactionId"));
+    of_calls
+        .map(|item| (text(item, "facet"), text(item, "at")))
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_erased_while_a_rebuild_puts_it_does_not_come_back() {
+    let bench = archive().await;
+    let gate = Gate::default();
+    let rebuilding = held_rebuild(&bench, &gate).await;
+    let erase = ["erase", CONVERSATION, "--reason", "request 4711", "--yes"];
+    let erased = archivectl(&bench, &erase).await;
+    assert_eq!(erased.code(), Some(0), "{erased:?}");
+    gate.open();
+    let ran = end(rebuilding).await;
+    assert_eq!(
+        (ran.code(), &ran.summary()["items"]),
+        (Some(0), &json!(0)),
+        "{ran:?}"
+    );
+    assert_eq!(items_of_calls(&bench).await, BTreeSet::new());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_described_anew_while_a_rebuild_puts_it_stays_as_it_was_described() {
+    let bench = Bench::with_a_call().await;
+    // By its details the call began before its recording.
+    bench.world.genesys.conversation(CONVERSATION, |conversation| {
+        conversation.start -= SignedDuration::from_mins(3);
+    });
+    bench.world.genesys.deny_analytics(true);
+    let settle = async |job: Value| {
+        let handler = bench.handler(&DESCRIBING);
+        invoke(&handler, job).await.unwrap();
+        Work::of(&bench).run_dry(&handler).await;
+    };
+    settle(json!({"conversationId": CONVERSATION})).await;
+    let by_listing = items_of_calls(&bench).await;
+    let gate = Gate::default();
+    let rebuilding = held_rebuild(&bench, &gate).await;
+    bench.world.genesys.deny_analytics(false);
+    settle(json!({"conversationId": CONVERSATION, "recheck": true})).await;
+    let by_details = items_of_calls(&bench).await;
+    assert!(by_details.is_disjoint(&by_listing), "{by_details:?}");
+    gate.open();
+    let ran = end(rebuilding).await;
+    assert_eq!(
+        (ran.code(), &ran.summary()["described"]),
+        (Some(0), &json!(1)),
+        "{ran:?}"
+    );
+    assert_eq!(items_of_calls(&bench).await, by_details);
 }
 
 /// Returns the UTC day on which the call of [`CONVERSATION`] began.

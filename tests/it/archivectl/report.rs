@@ -394,6 +394,15 @@ async fn locks_and_holds_are_told_by_month_as_archived_or_as_they_are_now() {
         (&json!(1), &json!(1)),
         "{now}"
     );
+    let folder = Folder::new();
+    let line = async |name: &str| {
+        let list = folder.file(name);
+        months(&["--locks", "--ids", &list]).await;
+        let lines = std::fs::read_to_string(&list).unwrap();
+        lines.lines().nth(1).unwrap().to_owned()
+    };
+    let locked = line("locked.csv").await;
+    assert!(locked.ends_with(",GOVERNANCE,on"), "{locked}");
     // Somebody lifts the lock: the audit still holds it, and S3 no more.
     let lift = bench
         .world
@@ -414,4 +423,6 @@ async fn locks_and_holds_are_told_by_month_as_archived_or_as_they_are_now() {
         (&json!(0), &json!(1)),
         "{now}"
     );
+    let lifted = line("lifted.csv").await;
+    assert!(lifted.ends_with(",,none,on"), "{lifted}");
 }

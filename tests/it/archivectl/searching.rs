@@ -114,7 +114,7 @@ async fn a_year_is_searched_by_a_name_and_not_hour_by_hour() {
     let queue = "b0000000-0000-4000-8000-000000000001";
     let ran = archivectl(&bench, &[&year[..], &["--queue", queue]].concat()).await;
     assert_eq!(ran.code(), Some(3), "{ran:?}");
-    assert_eq!(bench.world.wire.count(Service::DynamoDb, "Query"), 12);
+    assert_eq!(bench.world.wire.count(Service::DynamoDb, "Query"), 13);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -2,9 +2,12 @@
 
 use recording_archiver::sim::genesys::{Conversation, Recording, Thing};
 use recording_archiver::sim::wire::{Fault, Service};
+use recording_archiver::telemetry;
 use serde_json::{Value, json};
+use tracing_subscriber::layer::SubscriberExt as _;
 
 use super::{CALL, DESCRIBING, read, settle_with};
+use crate::log_lines::Written;
 use crate::support::{Bench, CONVERSATION, call, invoke, job, sqs};
 use crate::work::Work;
 
@@ -108,4 +111,103 @@ async fn a_kind_of_names_that_genesys_refuses_takes_no_other_names_away() {
     assert_eq!(names["missing"], json!({"users": "unavailable"}));
     assert_eq!(names["users"], Value::Null);
     assert_eq!(names["divisions"].as_object().unwrap().len(), 1, "{names}");
+}
+
+/// Returns a call whose agents of these numbers ended it with a built-in wrap-up code.
+async fn with_agents(numbers: std::ops::Range<usize>) -> Bench {
+    let bench = Bench::with_a_call().await;
+    let agents = numbers.map(|n| {
+        let id = format!("a0000000-0000-4000-8000-{n:012}");
+        bench
+            .world
+            .genesys
+            .name(Thing::User, &id, &format!("Agent {n}"), "active");
+        let segment = json!({"segmentType": "wrapup", "segmentEnd": "2026-01-15T10:20:30Z",
+                             "wrapUpCode": "ININ-WRAP-UP-TIMEOUT"});
+        json!({"purpose": "agent", "userId": id,
+               "sessions": [{"mediaType": "voice", "recording": true, "segments": [segment]}]})
+    });
+    let agents: Vec<_> = agents.collect();
+    bench.world.genesys.conversation(CONVERSATION, |conversation| {
+        conversation.participants = Some(agents.into());
+    });
+    bench
+}
+
+#[tokio::test]
+async fn an_id_that_genesys_refuses_takes_no_other_name_away() {
+    for status in [400, 404] {
+        let bench = with_agents(0..40).await;
+        let odd = "a0000000-0000-4000-8000-000000000017";
+        bench.world.wire.disturb(move |exchange| {
+            let refused = [odd, "ININ-WRAP-UP"]
+                .iter()
+                .any(|id| exchange.target.contains(id));
+            (exchange.service == Service::Genesys && refused).then(|| Fault::status(status))
+        });
+        settle_with(&bench, &[]).await;
+        let names = &read(&bench, CALL).await["names"];
+        assert_eq!(names["users"].as_object().unwrap().len(), 39, "{names}");
+        assert_eq!(names["users"][odd], Value::Null);
+        // A built-in code needs no list to know it.
+        assert_eq!(names["missing"], json!({"users": "unavailable"}));
+    }
+}
+
+#[tokio::test]
+async fn an_id_that_genesys_refuses_is_found_by_few_requests_and_a_built_in_one_is_waited_for_by_none() {
+    let bench = with_agents(0..40).await;
+    let odd = "a0000000-0000-4000-8000-000000000017";
+    bench.world.wire.disturb(move |exchange| {
+        let refused = [odd, "ININ-WRAP-UP"]
+            .iter()
+            .any(|id| exchange.target.contains(id));
+        (exchange.service == Service::Genesys && refused).then(|| Fault::status(400))
+    });
+    let handler = bench.handler(&DESCRIBING);
+    invoke(&handler, job()).await.unwrap();
+    let mut work = Work::of(&bench);
+    work.deliver(&handler).await;
+    // 40, 20, 20, 10, 10, 5, 5, 2, 3, and the last two or three alone.
+    let users = bench.world.wire.count(Service::Genesys, "users");
+    assert!((11..=13).contains(&users), "{users}");
+    // What is known is not asked for again, but for the id that was refused.
+    let asked = || bench.world.wire.count(Service::Genesys, "users");
+    while asked() == users {
+        assert!(work.deliver(&handler).await > 0, "another look follows");
+    }
+    assert_eq!(asked(), users + 1);
+}
+
+#[tokio::test]
+async fn names_that_genesys_denies_are_logged_once_for_a_container() {
+    let bench = Bench::new().await;
+    bench.world.genesys.deny("routing:queue:view", true);
+    bench.world.genesys.deny("routing:queue:search", true);
+    let written = Written::default();
+    let writer = written.clone();
+    let layer = telemetry::layer("warn", move || writer.clone());
+    let _guard = tracing::subscriber::set_default(tracing_subscriber::registry().with(layer));
+    let mut work = Work::of(&bench);
+    for container in 1..3 {
+        let handler = bench.handler(&DESCRIBING);
+        for n in 0..3 {
+            let id = format!("c0000000-0000-4000-8000-00000000{container:02}{n:02}");
+            let recording = Recording::audio(
+                format!("e0000000-0000-4000-8000-00000000{container:02}{n:02}"),
+                [call()],
+            );
+            let mut conversation = Conversation::new(&id).recording(recording);
+            conversation.queue = Some(QUEUE.to_owned());
+            bench.world.genesys.add(conversation);
+            invoke(&handler, json!({"conversationId": id})).await.unwrap();
+            work.run_dry(&handler).await;
+        }
+        let lines = written.lines();
+        let denied = lines
+            .iter()
+            .filter(|line| line["message"].as_str().unwrap().contains("403 about names"));
+        let kinds: Vec<_> = denied.map(|line| line["kind"].as_str().unwrap()).collect();
+        assert_eq!(kinds, vec!["queues"; container], "{lines:#?}");
+    }
 }

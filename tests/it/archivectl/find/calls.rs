@@ -13,6 +13,8 @@ use crate::calls::DESCRIBING;
 use crate::support::{Bench, invoke, sqs};
 use crate::work::Work;
 
+/// The agent whom others consult.
+const CONSULTED: usize = 15;
 /// Calls that settle at the same time.
 const TOGETHER: usize = 120;
 
@@ -42,7 +44,7 @@ impl Call {
             call.queues.insert(5 + number % 2);
         }
         if number.is_multiple_of(5) {
-            call.agents.insert(15);
+            call.agents.insert(CONSULTED);
         }
         call
     }
@@ -60,7 +62,7 @@ impl Call {
         self.start() + SignedDuration::from_secs(60 + i64::try_from(self.number).unwrap())
     }
 
-    fn recording(&self) -> String {
+    pub(super) fn recording(&self) -> String {
         format!("e0000000-0000-4000-8000-{:012}", self.number)
     }
 
@@ -81,10 +83,16 @@ impl Call {
         let queues = self.queues.iter();
         let queues = queues.map(|queue_id| segment(json!({"queueId": queue(*queue_id)})));
         let mut participants = vec![json!({"purpose": "customer", "sessions": [session(queues.collect())]})];
-        for id in &self.agents {
+        for id in self.agents.iter().filter(|id| **id != CONSULTED) {
             let wrapup = segment(json!({"wrapUpCode": wrapup(self.wrapup)}));
             participants
                 .push(json!({"purpose": "agent", "userId": agent(*id), "sessions": [session(vec![wrapup])]}));
+        }
+        if self.agents.contains(&CONSULTED) {
+            // A leg of its own, without the caller, a queue and a wrap-up.
+            let consult = json!({"mediaType": "voice", "direction": "inbound", "recording": false,
+                                 "segments": [segment(json!({}))]});
+            participants.push(json!({"purpose": "agent", "userId": agent(CONSULTED), "sessions": [consult]}));
         }
         participants.into()
     }
@@ -95,10 +103,9 @@ impl Call {
         let mut conversation = Conversation::new(self.id()).lasting(self.start(), length);
         conversation.division = division(self.division);
         conversation.participants = Some(self.participants());
-        conversation.recording(Recording::audio(
-            self.recording(),
-            [Media::generated_wav(2_000, 1)],
-        ))
+        let mut recording = Recording::audio(self.recording(), [Media::generated_wav(2_000, 1)]);
+        recording.start = self.start();
+        conversation.recording(recording)
     }
 
     /// Returns its call record.
@@ -133,11 +140,11 @@ pub(super) fn queue(n: usize) -> String {
     format!("b0000000-0000-4000-8000-{n:012}")
 }
 
-fn wrapup(n: usize) -> String {
+pub(super) fn wrapup(n: usize) -> String {
     format!("f0000000-0000-4000-8000-{n:012}")
 }
 
-fn division(n: usize) -> String {
+pub(super) fn division(n: usize) -> String {
     format!("d0000000-0000-4000-8000-{n:012}")
 }
 
