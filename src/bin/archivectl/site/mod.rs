@@ -86,7 +86,7 @@ pub(crate) async fn serve<'a>(
         }
         Shown::Search(search, form) => {
             site.search = Some(search);
-            site.form = form.into();
+            site.form = form;
             String::new()
         }
     };
