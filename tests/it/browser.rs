@@ -70,6 +70,8 @@ impl Browser {
                 "--disable-dev-shm-usage",
                 "--no-first-run",
                 "--disable-extensions",
+                // Dates are typed as month, day and year.
+                "--lang=en-US",
             ])
             .arg(format!("--user-data-dir={}", profile.display()))
             .stdin(Stdio::piped())
@@ -186,21 +188,86 @@ impl Browser {
         while self.message().await["method"] != "Page.loadEventFired" {}
     }
 
-    /// Follows the link that has the focus.
+    /// Presses Enter, and waits for the page that this leads to.
     pub(crate) async fn follow(&mut self) {
-        const LOADED: &str = "Page.loadEventFired";
-        let loaded = |browser: &Self| {
-            browser
-                .heard
-                .iter()
-                .filter(|event| event["method"] == LOADED)
-                .count()
-        };
-        let before = loaded(self);
+        let loaded = self.loaded();
         self.press("Enter", 13).await;
-        while loaded(self) == before {
+        self.wait_for_load(loaded).await;
+    }
+
+    /// Clicks the middle of the first element that a selector finds, and waits for the page that this leads to.
+    pub(crate) async fn click_through(&mut self, selector: &str) {
+        let loaded = self.loaded();
+        self.click(selector, 0.5).await;
+        self.wait_for_load(loaded).await;
+    }
+
+    /// Returns how many pages were loaded.
+    fn loaded(&self) -> usize {
+        let heard = self.heard.iter();
+        heard
+            .filter(|event| event["method"] == "Page.loadEventFired")
+            .count()
+    }
+
+    async fn wait_for_load(&mut self, before: usize) {
+        while self.loaded() == before {
             self.message().await;
         }
+    }
+
+    /// Moves the pointer to the first element that a selector finds, to this share of its width, and clicks.
+    pub(crate) async fn click(&mut self, selector: &str, across: f64) {
+        let place = format!(
+            "(() => {{ const one = document.querySelector({selector:?}); one.scrollIntoView({{block: 'center'}});
+                const box = one.getBoundingClientRect();
+                return {{x: box.left + box.width * {across}, y: box.top + box.height / 2}}; }})()"
+        );
+        let place = self.evaluate(&place).await;
+        for kind in ["mouseMoved", "mousePressed", "mouseReleased"] {
+            let params =
+                json!({"type": kind, "x": place["x"], "y": place["y"], "button": "left", "clickCount": 1});
+            self.call("Input.dispatchMouseEvent", params).await;
+        }
+    }
+
+    /// Types letters, digits and spaces where the focus is, key by key.
+    pub(crate) async fn write(&mut self, text: &str) {
+        for key in text.chars() {
+            let code = u32::from(key.to_ascii_uppercase());
+            for kind in ["keyDown", "keyUp"] {
+                let mut params = json!({"type": kind, "key": key.to_string(), "windowsVirtualKeyCode": code});
+                if kind == "keyDown" {
+                    params["text"] = json!(key.to_string());
+                }
+                self.call("Input.dispatchKeyEvent", params).await;
+            }
+        }
+    }
+
+    /// Clicks a link to a file to keep, and returns the file and its bytes once the browser has all of it.
+    pub(crate) async fn download(&mut self, selector: &str) -> (String, Vec<u8>) {
+        let folder = self.profile.join("downloads");
+        let keep = json!({"behavior": "allow", "downloadPath": folder, "eventsEnabled": true});
+        // Of the browser, and of no page.
+        let session = self.session.take();
+        self.call("Browser.setDownloadBehavior", keep).await;
+        self.session = session;
+        self.click(selector, 0.5).await;
+        loop {
+            let ended = self.heard.iter().find(|event| {
+                event["method"] == "Browser.downloadProgress" && event["params"]["state"] != "inProgress"
+            });
+            if let Some(ended) = ended {
+                assert_eq!(ended["params"]["state"], "completed", "{ended}");
+                break;
+            }
+            self.message().await;
+        }
+        let mut files = std::fs::read_dir(folder).unwrap();
+        let file = files.next().unwrap().unwrap();
+        let name = file.file_name().into_string().unwrap();
+        (name, std::fs::read(file.path()).unwrap())
     }
 
     /// Returns the value of an expression, or of what it promises.

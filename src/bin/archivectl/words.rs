@@ -48,10 +48,15 @@ impl Zone {
         zoned.strftime("%Y-%m-%d %H:%M").to_string()
     }
 
+    /// Writes a moment as people speak of it, to the second, where the zone is named beside it.
+    pub(crate) fn spoken(&self, moment: Timestamp) -> String {
+        let zoned = moment.to_zoned_datetime(self.0.clone());
+        zoned.strftime("%Y-%m-%d %H:%M:%S").to_string()
+    }
+
     /// Writes a moment as people speak of it, to the second.
     pub(crate) fn moment(&self, moment: Timestamp) -> String {
-        let zoned = moment.to_zoned_datetime(self.0.clone());
-        format!("{} {}", zoned.strftime("%Y-%m-%d %H:%M:%S"), self.name())
+        format!("{} {}", self.spoken(moment), self.name())
     }
 
     fn write(&self, moment: Timestamp, form: &str) -> String {
@@ -64,6 +69,22 @@ impl Zone {
 impl fmt::Display for Zone {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
+    }
+}
+
+/// Returns a text that begins with a capital letter.
+pub(crate) fn capitalised(text: &str) -> String {
+    let mut letters = text.chars();
+    let first = letters.next().map(|letter| letter.to_uppercase().to_string());
+    first.unwrap_or_default() + letters.as_str()
+}
+
+/// Returns a text that begins with a capital letter, unless it begins with an id, a key or the like.
+pub(crate) fn sentence(text: &str) -> String {
+    let word = text.split(' ').next().unwrap_or_default();
+    match word.chars().all(char::is_alphabetic) {
+        true => capitalised(text),
+        false => text.to_owned(),
     }
 }
 

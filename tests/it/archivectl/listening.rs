@@ -2,7 +2,7 @@
 
 use recording_archiver::sim::genesys::{Annotation, Conversation, Mark, Media, Recording, Thing};
 use recording_archiver::sim::wire::{Fault, Gate, Service};
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
@@ -10,7 +10,6 @@ use tokio::sync::mpsc;
 use super::described::SOON;
 use super::play::Page;
 use crate::apart::ACCESSES;
-use crate::browser::{Browser, SCHEMES};
 use crate::support::{Bench, CONVERSATION, RECORDING, invoke, project};
 use crate::work::Work;
 
@@ -65,11 +64,60 @@ pub(super) async fn archive(agent: &str, queue: &str) -> Bench {
     bench
 }
 
-/// Fills the form in and sends it, and returns the page that answers.
-pub(super) async fn search(page: &Page, fields: &[(&str, &str)]) -> String {
+/// Fills the form in and sends it, and returns where the answer is.
+pub(super) async fn sent(page: &Page, fields: &[(&str, &str)]) -> String {
     let sent = page.post(fields).await;
     assert_eq!(sent.status(), 303);
-    page.get("").await.text().await.unwrap()
+    let place = sent.headers()["location"].to_str().unwrap();
+    place.split('/').skip(2).collect::<Vec<_>>().join("/")
+}
+
+/// Fills the form in and sends it, and returns the page that answers.
+pub(super) async fn search(page: &Page, fields: &[(&str, &str)]) -> String {
+    let path = sent(page, fields).await;
+    page.get(&path).await.text().await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_tab_shows_its_own_search_and_no_url_what_it_is_for() {
+    let bench = archive("Anna Example", "Claims").await;
+    let page = Page::of(&bench, &FIND).await;
+    let days = [("from", DAY), ("to", DAY)];
+    let one = sent(&page, &[&days[..], &[("agent", "anna")]].concat()).await;
+    let other = sent(&page, &[&days[..], &[("queue", "nonsense")]].concat()).await;
+    let mut found = Vec::new();
+    for place in [&one, &other, &one, &String::new()] {
+        assert!(!place.contains("anna") && !place.contains("nonsense"), "{place}");
+        let html = page.get(place).await.text().await.unwrap();
+        let told = ["value=\"anna\"", "value=\"nonsense\"", "/call/"];
+        found.push(told.map(|told| html.contains(told)));
+    }
+    let (own, others, first) = ([true, false, true], [false, true, false], [false, false, true]);
+    assert_eq!(found, [own, others, own, first]);
+    // The way back from a call is to the search that it was found by.
+    let call = format!(
+        "call/{CONVERSATION}?{}",
+        one.split('#').next().unwrap().replace('/', "=")
+    );
+    let html = page.get(&one).await.text().await.unwrap();
+    assert!(html.contains(&format!("{call}#{RECORDING}")), "{html}");
+    let html = page.get(&call).await.text().await.unwrap();
+    assert!(
+        html.contains(&format!("/{one}\">&larr; Back to the search")),
+        "{html}"
+    );
+    // One of long ago is not kept.
+    for _ in 0..100 {
+        sent(&page, &days).await;
+    }
+    let gone = page.get(&one).await;
+    assert_eq!(gone.status(), 404);
+    let html = gone.text().await.unwrap();
+    assert!(
+        html.contains("not kept any more") && html.contains("name=\"from\""),
+        "{html}"
+    );
+    page.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -106,7 +154,7 @@ async fn a_connection_that_ends_while_a_call_is_opened_holds_nothing_up() {
 async fn a_form_finds_what_the_command_line_finds_and_each_play_has_the_reason() {
     let bench = archive("Anna Example", "Claims").await;
     let page = Page::of(&bench, &FIND).await;
-    let call = format!("/call/{CONVERSATION}#");
+    let call = format!("/call/{CONVERSATION}");
     assert!(
         page.get("").await.text().await.unwrap().contains(&call),
         "found at once"
@@ -203,107 +251,21 @@ async fn names_and_forms_are_shown_and_never_obeyed() {
     page.close().await;
 }
 
-/// Waits until an expression is true.
-async fn until(browser: &mut Browser, expression: &str) {
-    let wait = format!(
-        "new Promise(done => {{ const look = () => ({expression}) ? done(true) : setTimeout(look, 20); look(); }})"
-    );
-    assert_eq!(browser.evaluate(&wait).await, true);
-}
-
-async fn assert_hinders_nobody(browser: &mut Browser, what: &str, width: u32) {
-    assert_eq!(browser.hindrances().await, [""; 0], "{what}");
-    let reach = browser.evaluate("document.documentElement.scrollWidth").await;
-    assert!(
-        reach.as_u64().is_some_and(|reach| reach <= width.into()),
-        "{what} is {reach} wide"
-    );
-    // docs/play.png is the upper part of one of these.
-    if let Some(folder) = std::env::var_os("PHOTOGRAPHS") {
-        let name = what.replace(' ', "-") + ".png";
-        browser
-            .photograph(&std::path::Path::new(&folder).join(name))
-            .await;
-    }
-}
-
-const PLAYERS: &str = "[...document.querySelectorAll('audio')]";
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_call_is_found_heard_and_followed_by_keyboard() {
-    let Some(mut browser) = Browser::start().await else {
-        return;
-    };
+async fn a_page_that_can_take_no_more_connections_says_so_and_goes_on() {
     let bench = archive("Anna Example", "Claims").await;
-    let page = Page::of(&bench, &FIND).await;
-    browser.listen().await;
-    for (width, scheme) in [
-        (1280, SCHEMES[0]),
-        (390, SCHEMES[1]),
-        (390, SCHEMES[0]),
-        (1280, SCHEMES[1]),
-    ] {
-        browser.visit(&page.url, width, scheme).await;
-        assert_hinders_nobody(&mut browser, &format!("search {width} {scheme}"), width).await;
-        // Past the form to the first hit, and in.
-        browser
-            .evaluate("document.querySelector('form .button').focus()")
-            .await;
-        browser.press("Tab", 9).await;
-        let hit = browser
-            .evaluate("document.activeElement.closest('.hits') !== null")
-            .await;
-        assert_eq!(hit, true);
-        browser.follow().await;
-        let events = bench.audit(CONVERSATION, ACCESSES).await;
-        assert_eq!(
-            events.is_empty(),
-            width == 1280 && scheme == "light",
-            "opening a page is no listening"
-        );
-        browser.evaluate(&format!("{PLAYERS}[0].play()")).await;
-        until(
-            &mut browser,
-            &format!("{PLAYERS}.every(one => one.currentTime > 0.1 && one.duration > 4.4)"),
-        )
-        .await;
-        until(
-            &mut browser,
-            "document.querySelectorAll('.wave[data-drawn] .bars[d]').length === 4",
-        )
-        .await;
-        until(
-            &mut browser,
-            "[...document.querySelectorAll('.check')].every(one => one.className === 'check good')",
-        )
-        .await;
-        // Who pauses one channel pauses both, and a mark leads both to its place.
-        browser.evaluate(&format!("{PLAYERS}[1].pause()")).await;
-        until(&mut browser, &format!("{PLAYERS}.every(one => one.paused)")).await;
-        let before = format!("{PLAYERS}.every(one => one.currentTime < 3)");
-        assert_eq!(browser.evaluate(&before).await, true);
-        browser
-            .evaluate("document.querySelector('.mark.hold[data-begin=\"3200\"]').focus()")
-            .await;
-        browser.press("Enter", 13).await;
-        let there = format!("{PLAYERS}.every(one => one.paused && Math.abs(one.currentTime - 3.2) < 0.05)");
-        until(&mut browser, &there).await;
-        assert_hinders_nobody(&mut browser, &format!("call {width} {scheme}"), width).await;
+    let mut page = Page::limited(&bench, 48, &FIND).await;
+    let host = page.url.split('/').nth(2).unwrap().to_owned();
+    let mut connections = Vec::new();
+    for _ in 0..48 {
+        connections.push(TcpStream::connect(&host).await.unwrap());
     }
-    assert_eq!(bench.audit(CONVERSATION, ACCESSES).await.len(), 1);
-    assert_eq!(browser.complaints(), [""; 0]);
-    let host: Vec<_> = page.url.split('/').take(3).collect();
-    let host = host.join("/");
-    let elsewhere: Vec<_> = browser
-        .asked()
-        .into_iter()
-        .filter(|url| !url.starts_with(&host) && !url.starts_with("data:") && !url.starts_with("blob:"))
-        .collect();
-    assert_eq!(elsewhere, [""; 0]);
-    let ran = page.close().await;
-    assert_eq!(ran.code(), Some(0), "{ran:?}");
-    let gone: Value = browser
-        .evaluate("fetch(location.href).then(() => 'there', () => 'gone')")
-        .await;
-    assert_eq!(gone, "gone");
+    let told = page.told().await;
+    assert!(
+        told.contains("no more connections for now: Too many open files"),
+        "{told}"
+    );
+    drop(connections);
+    assert!(page.get("").await.text().await.unwrap().contains("/call/"));
+    assert_eq!(page.close().await.code(), Some(3));
 }

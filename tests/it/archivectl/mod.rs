@@ -4,6 +4,7 @@ mod accesses;
 mod apart;
 mod audit;
 mod backfill;
+mod browsing;
 mod contradicted;
 mod days;
 mod described;
@@ -62,7 +63,17 @@ const COMMANDS: [&str; 10] = [
 
 /// Returns the command with these arguments and the configuration of `bench`, and nothing else from around it.
 fn command(bench: &Bench, arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_archivectl"));
+    let mut command = configured(bench, ARCHIVECTL);
+    command.args(arguments);
+    command
+}
+
+/// The command.
+const ARCHIVECTL: &str = env!("CARGO_BIN_EXE_archivectl");
+
+/// Returns a program that has the configuration of `bench`, and nothing else from around it.
+fn configured(bench: &Bench, program: &str) -> Command {
+    let mut command = Command::new(program);
     command
         .env_clear()
         .envs(bench.world.environment())
@@ -70,7 +81,6 @@ fn command(bench: &Bench, arguments: &[&str]) -> Command {
         .env("SETTLE_SECONDS", "0")
         // Lines do not fold, so that a test finds what it looks for.
         .env("COLUMNS", "10000")
-        .args(arguments)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

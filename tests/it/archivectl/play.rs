@@ -10,7 +10,7 @@ use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, Buf
 use tokio::net::TcpStream;
 use tokio::process::{Child, ChildStdout};
 
-use super::{Ran, archivectl, command, items, remove, signal};
+use super::{ARCHIVECTL, Ran, archivectl, command, configured, items, remove, signal};
 use crate::apart::ACCESSES;
 use crate::support::{
     Bench, CONVERSATION, KEY, RECORDING, call, call_bytes, invoke, job, outcomes, project, sha256,
@@ -31,9 +31,20 @@ pub(super) struct Page {
 impl Page {
     /// Shows the page of a command.
     pub(super) async fn of(bench: &Bench, arguments: &[&str]) -> Self {
-        let mut child = command(bench, &[arguments, &["--json"]].concat())
-            .spawn()
-            .unwrap();
+        let mut command = command(bench, &[arguments, &["--json"]].concat());
+        Self::shown(command.spawn().unwrap()).await
+    }
+
+    /// Shows the page of a command that may have so many files and connections open.
+    pub(super) async fn limited(bench: &Bench, most: u32, arguments: &[&str]) -> Self {
+        let mut command = configured(bench, "/bin/sh");
+        let limit = format!("ulimit -n {most}; exec \"$@\"");
+        command.args(["-c", &limit, "sh", ARCHIVECTL]);
+        let command = command.args(arguments).arg("--json");
+        Self::shown(command.spawn().unwrap()).await
+    }
+
+    async fn shown(mut child: Child) -> Self {
         let mut from = BufReader::new(child.stdout.take().unwrap());
         let mut first = String::new();
         from.read_line(&mut first).await.unwrap();
@@ -57,7 +68,7 @@ impl Page {
     }
 
     /// Returns a URL below the token.
-    fn at(&self, path: &str) -> String {
+    pub(super) fn at(&self, path: &str) -> String {
         let parts: Vec<_> = self.url.split('/').take(4).collect();
         format!("{}/{path}", parts.join("/"))
     }
@@ -98,6 +109,14 @@ impl Page {
                 return (class, text);
             }
         }
+    }
+
+    /// Returns the next line that it tells people.
+    pub(super) async fn told(&mut self) -> String {
+        let mut line = String::new();
+        let from = self.child.stderr.as_mut().unwrap();
+        BufReader::new(from).read_line(&mut line).await.unwrap();
+        line
     }
 
     /// Presses Ctrl-C.

@@ -5,9 +5,9 @@ use recording_archiver::domain::audit::AuditEvent;
 use recording_archiver::ops::audit::Audit;
 use recording_archiver::ops::custody::{self, Custody};
 
-use super::told::{capitalised, files_read, not_archived, particulars, sealed, state, with_before};
+use super::told::{files_read, not_archived, particulars, sealed, state, with_before};
 use crate::html::{self, cards, escape, figures, texts};
-use crate::words::{Zone, exact_bytes};
+use crate::words::{Zone, capitalised, exact_bytes};
 
 /// Returns the page for people.
 pub(super) fn page(audit: &Audit, now: Timestamp, zone: &Zone) -> String {

@@ -6,7 +6,7 @@ use recording_archiver::ops::custody::{self, Custody};
 use recording_archiver::ops::verify::Ending;
 use serde_json::Value;
 
-use crate::words::{counted, duration, exact_bytes};
+use crate::words::{capitalised, counted, duration, exact_bytes};
 
 /// Says that a recording of a conversation is not archived, and how it stands.
 pub(super) fn not_archived(custody: &Custody) -> String {
@@ -160,11 +160,4 @@ pub(super) fn particulars(event: &AuditEvent, before: Option<&AuditEvent>) -> Ve
         told.push(("Genesys", notes.collect::<Vec<_>>().join(", ")));
     }
     told
-}
-
-/// Returns a text that begins with a capital letter.
-pub(super) fn capitalised(text: &str) -> String {
-    let mut letters = text.chars();
-    let first = letters.next().map(|letter| letter.to_uppercase().to_string());
-    first.unwrap_or_default() + letters.as_str()
 }

@@ -12,10 +12,11 @@ use recording_archiver::ops::play::{Call, Check, Described, Track};
 use recording_archiver::ops::{Error, Kind};
 
 use super::answer::{self, Body};
+use super::search;
 use super::state::Site;
 use crate::audit::page::custody;
 use crate::html::escape;
-use crate::words::{bytes, clock, duration, exact_bytes};
+use crate::words::{bytes, clock, duration, exact_bytes, sentence};
 
 /// Most names of a kind that are shown.
 const MOST_NAMES: usize = 20;
@@ -82,11 +83,14 @@ pub(super) fn check(track: &Track) -> (&'static str, String) {
 }
 
 /// Returns the page of a call that cannot be opened.
-pub(super) fn failed(site: &Site<'_>, conversation: ConversationId, error: &Error) -> Response<Body> {
-    let mut body = back(site);
-    body.push_str(&format!("<p class=\"verdict bad\">{}</p>\n", escape(error)));
+pub(super) fn failed(conversation: ConversationId, error: &Error, back: String) -> Response<Body> {
+    let mut body = back;
+    body.push_str(&format!(
+        "<p class=\"verdict bad\" role=\"alert\">{}</p>\n",
+        escape(sentence(&error.to_string()))
+    ));
     if let Some(way_out) = error.way_out() {
-        body.push_str(&format!("<p>{}</p>\n", escape(way_out)));
+        body.push_str(&format!("<p>{}</p>\n", escape(sentence(way_out))));
     }
     let subject = format!("of conversation {conversation}");
     let status = match error.kind() {
@@ -96,14 +100,14 @@ pub(super) fn failed(site: &Site<'_>, conversation: ConversationId, error: &Erro
     answer::page(status, ("Recordings", &subject), &body)
 }
 
-/// Returns the page of a call.
+/// Returns the page of a call, with this way back.
 pub(super) fn page(
     site: &Site<'_>,
     conversation: ConversationId,
-    call: &Call<'_>,
-    described: &Described,
+    (call, described): (&Call<'_>, &Described),
+    back: &str,
 ) -> Response<Body> {
-    let mut body = back(site);
+    let mut body = back.to_owned();
     body.push_str(&format!(
         "<p class=\"dim\">Reason: <b class=\"ink\">{}</b>. Each listening is written into the audit before the first byte is \
          read, with this reason and <code>{}</code>.</p>\n",
@@ -137,15 +141,16 @@ pub(super) fn page(
     answer::page(StatusCode::OK, ("Recordings", &subject), &body)
 }
 
-/// Returns the way back to the search, where there is one.
-fn back(site: &Site<'_>) -> String {
-    match site.search {
-        Some(_) => format!(
-            "<p><a href=\"/{}/\">&larr; Back to the search</a></p>\n",
-            site.token
-        ),
-        None => String::new(),
+/// Returns the way back to the search that a `query` names, where calls are searched for.
+pub(super) fn back(site: &Site<'_>, query: Option<&str>) -> String {
+    if site.search.is_none() {
+        return String::new();
     }
+    let number = query.and_then(|query| query.strip_prefix("search=")?.parse().ok());
+    format!(
+        "<p><a href=\"{}\">&larr; Back to the search</a></p>\n",
+        search::path(site, number)
+    )
 }
 
 /// Returns what the call was, by its call record.
@@ -377,12 +382,17 @@ fn player(
 
 /// Returns the time line that the script draws on.
 fn wave(label: &str, element: &str) -> String {
+    let note = if element == "audio" {
+        "drawn once it plays"
+    } else {
+        ""
+    };
     format!(
         "<div class=\"line\"><svg class=\"wave\" data-draw=\"{element}\" viewBox=\"0 0 1000 100\" preserveAspectRatio=\"none\" \
          role=\"img\" aria-label=\"Time line of {}\"><line class=\"axis\" x1=\"0\" y1=\"50\" x2=\"1000\" y2=\"50\"/>\
          <g class=\"stretches\"></g><path class=\"bars\"/><path class=\"bars played\"/>\
          <line class=\"head\" x1=\"0\" y1=\"0\" x2=\"0\" y2=\"100\"/></svg>\
-         <p class=\"scale dim\"><span class=\"now\">0:00</span> <span class=\"note\"></span> <span class=\"end\"></span></p></div>\n",
+         <p class=\"scale dim\"><span class=\"now\">0:00</span> <span class=\"note\">{note}</span> <span class=\"end\"></span></p></div>\n",
         label.to_lowercase()
     )
 }

@@ -1,6 +1,7 @@
 //! The page on which people listen: a server on loopback, which nobody else reaches and which ends with its reader.
 
 mod answer;
+mod arrivals;
 mod call;
 mod quiet;
 mod range;
@@ -37,6 +38,7 @@ use crate::args;
 use crate::out::Out;
 use crate::text::{HEAD, Text};
 use crate::verify;
+use arrivals::arrivals;
 use state::Site;
 pub(crate) use state::{Form, Found, Search};
 
@@ -84,7 +86,7 @@ pub(crate) async fn serve<'a>(
         }
         Shown::Search(search, form) => {
             site.search = Some(search);
-            site.form = form.into();
+            site.form = form;
             String::new()
         }
     };
@@ -93,10 +95,14 @@ pub(crate) async fn serve<'a>(
     let idle = args.close_after.unsigned_abs();
     let mut work: FuturesUnordered<Pin<Box<dyn Future<Output = ()> + '_>>> = FuturesUnordered::new();
     let mut strangers = VecDeque::new();
+    let accept = async || listener.accept().await.map(|(stream, _)| stream);
+    let mut arrivals = std::pin::pin!(arrivals(accept, |error| {
+        out.note(format!("the page takes no more connections for now: {error}"));
+    }));
     loop {
         tokio::select! {
-            accepted = listener.accept() => {
-                let (stream, _) = accepted.map_err(|error| broken(&error))?;
+            Some(arrived) = arrivals.next() => {
+                let stream = arrived.map_err(|error| broken(&error))?;
                 let stranger = Rc::<Stranger>::default();
                 // One that is known, or whose connection ended, is in nobody's way.
                 strangers.retain(|one: &Weak<Stranger>| one.upgrade().is_some_and(|one| !one.known.get()));

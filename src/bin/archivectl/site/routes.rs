@@ -50,11 +50,9 @@ pub(super) async fn answer(site: &Site<'_>, request: Request<Incoming>) -> Respo
             set(&mut refused, header::ALLOW, "GET, HEAD");
             refused
         }
-        [""] => match site.search {
-            Some(find) => search::page(site, find).await,
-            None => answer::text(StatusCode::NOT_FOUND, "not found"),
-        },
-        ["call", conversation] => of_call(site, conversation).await,
+        [""] => searched(site, None).await,
+        ["search", number] => searched(site, Some(number)).await,
+        ["call", conversation] => of_call(site, conversation, request.uri().query()).await,
         [what, conversation, number] => of_file(site, &request, what, (conversation, number)).await,
         ["state", conversation] => match open(site, conversation).await {
             Some(call) => answer::json(&state(&call)),
@@ -71,8 +69,21 @@ fn same(one: &str, other: &str) -> bool {
     one.len() == other.len() && differences == 0
 }
 
-/// Remembers a search, and leads back to the page: so what was searched for stands in no URL, and going back to the
-/// page sends nothing again.
+/// Answers with the search of this number, or with the one that the page begins with.
+async fn searched(site: &Site<'_>, number: Option<&str>) -> Response<Body> {
+    let number = number.map(|number| number.parse::<u64>());
+    match (site.search, number) {
+        (None, _) | (_, Some(Err(_))) => answer::text(StatusCode::NOT_FOUND, "not found"),
+        (Some(find), None) => search::page(site, find, (None, &site.form)).await,
+        (Some(find), Some(Ok(number))) => match site.kept(number) {
+            Some(form) => search::page(site, find, (Some(number), &form)).await,
+            None => search::forgotten(site),
+        },
+    }
+}
+
+/// Keeps a search, and leads to its page: so what was searched for stands in no URL, and going back to the page sends
+/// nothing again.
 async fn sent(site: &Site<'_>, request: Request<Incoming>) -> Response<Body> {
     if site.search.is_none() {
         return answer::text(StatusCode::NOT_FOUND, "not found");
@@ -82,9 +93,9 @@ async fn sent(site: &Site<'_>, request: Request<Incoming>) -> Response<Body> {
         return answer::text(StatusCode::PAYLOAD_TOO_LARGE, "the form is too long");
     };
     let fields = url::form_urlencoded::parse(&body).into_owned();
-    search::remember(site, fields.collect());
+    let number = site.keep(search::read(fields.collect()));
     let mut answer = answer::empty(StatusCode::SEE_OTHER);
-    set(&mut answer, header::LOCATION, &format!("/{}/", site.token));
+    set(&mut answer, header::LOCATION, &search::path(site, Some(number)));
     answer
 }
 
@@ -93,18 +104,20 @@ async fn open<'a>(site: &Site<'a>, conversation: &str) -> Option<Arc<Call<'a>>> 
     site.call(conversation).await.ok()
 }
 
-async fn of_call(site: &Site<'_>, conversation: &str) -> Response<Body> {
+/// Answers with the page of a call, whose `query` may name the search that it was found by.
+async fn of_call(site: &Site<'_>, conversation: &str, query: Option<&str>) -> Response<Body> {
     let Ok(conversation) = ConversationId::parse(conversation) else {
         return answer::text(StatusCode::NOT_FOUND, "not found");
     };
+    let back = call::back(site, query);
     let described = async {
         let call = site.call(conversation).await?;
         let described = call.describe().await?;
-        Ok(call::page(site, conversation, &call, &described))
+        Ok(call::page(site, conversation, (&call, &described), &back))
     };
     match described.await {
         Ok(page) => page,
-        Err(error) => call::failed(site, conversation, &error),
+        Err(error) => call::failed(conversation, &error, back),
     }
 }
 

@@ -1,4 +1,10 @@
 "use strict";
+// A search of many days takes a while: it says that it goes on, until the page is shown again.
+document.querySelectorAll(".search form").forEach(form => {
+  const button = form.querySelector("button"), label = button.textContent;
+  form.addEventListener("submit", () => { form.setAttribute("aria-busy", "true"); button.textContent = "Searching …"; });
+  addEventListener("pageshow", () => { form.removeAttribute("aria-busy"); button.textContent = label; });
+});
 (() => {
   const call = document.getElementById("call");
   if (!call) return;
@@ -100,11 +106,6 @@
       group.append(stretch);
     });
   };
-  const seek = (track, seconds) => {
-    const all = length(track);
-    track.player.currentTime = all ? Math.min(Math.max(seconds, 0), all) : seconds;
-  };
-
   const tracks = [...call.querySelectorAll(".track")].flatMap(box => {
     const player = box.querySelector(".player");
     if (!player) return [];
@@ -115,7 +116,7 @@
     path.append(clip);
     svg.prepend(path);
     return [{
-      player, svg, clip, recording, number: Number(box.dataset.number),
+      player, svg, clip, recording, led: NaN, number: Number(box.dataset.number),
       size: Number(box.dataset.size), told: Number(box.dataset.length || 0) / 1000,
       bars: [...svg.querySelectorAll(".bars")], head: svg.querySelector(".head"),
       now: box.querySelector(".now"), end: box.querySelector(".end"), note: box.querySelector(".note"),
@@ -128,15 +129,33 @@
     const together = track.recording.querySelector(".together");
     return together && together.checked ? tracks.filter(other => other !== track && other.recording === track.recording) : [];
   };
+  const lead = (other, place) => {
+    other.player.currentTime = place;
+    // Its last place, where it is shorter.
+    other.led = other.player.currentTime;
+  };
+  // Those that play are never at quite the same place.
   const follow = track => others(track).forEach(other => {
-    if (Math.abs(other.player.currentTime - track.player.currentTime) > 0.2) other.player.currentTime = track.player.currentTime;
+    const place = track.player.currentTime, apart = Math.abs(other.player.currentTime - place);
+    if (apart > (track.player.paused ? 0 : 0.2)) lead(other, place);
   });
+  // One that comes late to where it was led leads nobody back.
+  const arrived = track => {
+    const led = Math.abs(track.player.currentTime - track.led) < 0.05;
+    track.led = NaN;
+    if (!led) follow(track);
+  };
+  const seek = (track, seconds) => {
+    const all = length(track), place = all ? Math.min(Math.max(seconds, 0), all) : seconds;
+    track.player.currentTime = place;
+    others(track).forEach(other => lead(other, place));
+  };
 
   tracks.forEach(track => {
     const {player, svg} = track;
     player.addEventListener("loadedmetadata", () => { stretches(track); place(track); decode(track); }, {once: true});
     const run = () => { place(track); if (!player.paused) requestAnimationFrame(run); };
-    player.addEventListener("seeked", () => { place(track); follow(track); });
+    player.addEventListener("seeked", () => { place(track); arrived(track); });
     player.addEventListener("play", () => {
       run();
       follow(track);

@@ -32,6 +32,9 @@ pub(crate) struct Found {
     pub(crate) after: Option<String>,
 }
 
+/// Most searches that are kept; of more, the oldest are forgotten.
+const MOST_SEARCHES: usize = 100;
+
 /// A call that is open, and how many of its findings were shown.
 struct Opened<'a> {
     call: Arc<Call<'a>>,
@@ -55,8 +58,10 @@ pub(super) struct Site<'a> {
     pub(super) reason: String,
     /// Where calls are found; `None`: only those are shown that are open.
     pub(super) search: Option<&'a Search<'a>>,
-    /// The fields of the last search; none before the first.
-    pub(super) form: RefCell<Form>,
+    /// The fields that the form begins with.
+    pub(super) form: Form,
+    /// The searches that were sent, by their numbers.
+    searches: RefCell<BTreeMap<u64, Form>>,
     /// Never borrowed while something is awaited.
     calls: RefCell<BTreeMap<ConversationId, Opened<'a>>>,
 }
@@ -79,9 +84,26 @@ impl<'a> Site<'a> {
             // As the audit keeps it.
             reason: people(reason),
             search: None,
-            form: RefCell::default(),
+            form: Form::new(),
+            searches: RefCell::default(),
             calls: RefCell::default(),
         }
+    }
+
+    /// Keeps a search, and returns its number: each has one of its own, so that no tab shows the search of another.
+    pub(super) fn keep(&self, form: Form) -> u64 {
+        let mut searches = self.searches.borrow_mut();
+        let number = searches.last_key_value().map_or(1, |(last, _)| last + 1);
+        searches.insert(number, form);
+        if searches.len() > MOST_SEARCHES {
+            searches.pop_first();
+        }
+        number
+    }
+
+    /// Returns a search that is kept.
+    pub(super) fn kept(&self, number: u64) -> Option<Form> {
+        self.searches.borrow().get(&number).cloned()
     }
 
     /// Adds a call that is open.
