@@ -215,6 +215,7 @@ impl Backfill<'_> {
             requested_by: batch.first().and_then(|first| first.job.requested_by.clone()),
             batch: None,
             deferrals: 0,
+            waits: 0,
             origin: None,
         };
         Ok(vec![sink.take_bulk(&job).await?; batch.len()])
