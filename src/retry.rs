@@ -98,16 +98,22 @@ impl<'a> Retry<'a> {
             return Err(error);
         }
         let wait = asked.unwrap_or_else(|| self.policy.backoff(self.attempt));
-        if wait >= self.deadline.working_time() {
-            let message = format!("no time left to try again in {} s", wait.as_secs());
-            return Err(Error::new(ErrorKind::DeadlineNear, message).caused_by(error));
-        }
+        pause(wait, self.deadline, error).await?;
         self.attempt += 1;
-        tokio::select! {
-            () = tokio::time::sleep(wait) => Ok(()),
-            () = self.deadline.work_ends() => {
-                Err(Error::new(ErrorKind::DeadlineNear, "the invocation ends").caused_by(error))
-            }
+        Ok(())
+    }
+}
+
+/// Waits that long, because of `why`. Fails at once if the wait would outlast the working time.
+pub async fn pause(wait: Duration, deadline: &Deadline, why: Error) -> Result<(), Error> {
+    if wait >= deadline.working_time() {
+        let message = format!("no time left to try again in {} s", wait.as_secs());
+        return Err(Error::new(ErrorKind::DeadlineNear, message).caused_by(why));
+    }
+    tokio::select! {
+        () = tokio::time::sleep(wait) => Ok(()),
+        () = deadline.work_ends() => {
+            Err(Error::new(ErrorKind::DeadlineNear, "the invocation ends").caused_by(why))
         }
     }
 }

@@ -123,9 +123,9 @@ impl Archiver {
     pub fn connect(config: Config, clients: &Clients, clock: Clock, lines: Lines) -> Result<Self, Error> {
         let counters = Arc::new(Counters::default());
         let secrets = clients.secrets(&config, clock.clone());
-        let mut genesys = Genesys::new(&config, secrets.clone(), counters.clone())?;
+        let mut genesys = Genesys::new(&config, secrets.clone(), clock.clone(), counters.clone())?;
         if let Some(secrets) = clients.bulk_secrets(&config, clock.clone()) {
-            genesys = genesys.with_bulk(&config, secrets, counters.clone())?;
+            genesys = genesys.with_bulk(&config, secrets, clock.clone(), counters.clone())?;
         }
         Ok(Self {
             webhook: Webhook::new(&config, secrets, clock.clone(), counters.clone())?,

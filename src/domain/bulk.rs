@@ -37,6 +37,8 @@ pub struct BulkJob {
     pub batch: Option<Batch>,
     /// Number of batch downloads before this one, which Genesys lost or which did not give the entries.
     pub deferrals: u32,
+    /// Number of times in a row that it waited for a limit of Genesys.
+    pub waits: u32,
     /// Who asked first, as the job says.
     pub origin: Option<Box<Origin>>,
 }
@@ -94,6 +96,8 @@ struct Wire {
     #[serde(skip_serializing_if = "Option::is_none")]
     deferrals: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    waits: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     origin: Option<Box<Origin>>,
 }
 
@@ -134,6 +138,7 @@ impl BulkJob {
             requested_by: self.requested_by.clone(),
             batch: self.batch.clone(),
             deferrals: (self.deferrals > 0).then_some(self.deferrals),
+            waits: (self.waits > 0).then_some(self.waits),
             origin: self.origin.clone(),
         };
         // A struct of strings and numbers always serialises.
@@ -183,6 +188,7 @@ impl BulkJob {
         self.entries.extend(entries);
         self.entries = distinct(std::mem::take(&mut self.entries));
         self.deferrals = self.deferrals.max(other.deferrals);
+        self.waits = self.waits.max(other.waits);
         true
     }
 }
@@ -228,6 +234,7 @@ impl Wire {
             requested_by: self.requested_by,
             batch: self.batch,
             deferrals: self.deferrals.unwrap_or(0),
+            waits: self.waits.unwrap_or(0),
             origin: self.origin,
         })
     }
@@ -357,6 +364,7 @@ mod tests {
                  "asked": {"requestedBy": "ben", "origin": {"source": "sqs", "messageId": "m-2"}}},
             ],
             "format": "original", "requestedBy": "anna@example.com", "batch": {"id": "b-1", "polls": 2}, "deferrals": 1,
+            "waits": 3,
         });
         assert_eq!(BulkJob::parse(&job).unwrap().to_json(), job);
     }

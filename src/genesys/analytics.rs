@@ -17,7 +17,7 @@ use super::api::Api;
 use super::bounded::Bounded;
 use super::details::{self, Entry};
 use crate::aws::secrets::Secrets;
-use crate::clock::Deadline;
+use crate::clock::{Clock, Deadline};
 use crate::config::Config;
 use crate::domain::days::{day_of, start_of};
 use crate::domain::recording::ConversationId;
@@ -111,9 +111,14 @@ impl Position {
 
 impl Analytics {
     /// Connects to the organisation of this configuration. Sends nothing.
-    pub fn new(config: &Config, secrets: Arc<Secrets>, counters: Arc<Counters>) -> Result<Self, Error> {
+    pub fn new(
+        config: &Config,
+        secrets: Arc<Secrets>,
+        clock: Clock,
+        counters: Arc<Counters>,
+    ) -> Result<Self, Error> {
         Ok(Self {
-            api: Api::new(config, secrets, counters, ACCESS)?,
+            api: Api::new(config, secrets, clock, counters, ACCESS)?,
             policy: config.limits.retry_policy(),
         })
     }

@@ -3,30 +3,34 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use reqwest::header::HeaderMap;
 use reqwest::{Client, Method, RequestBuilder, Response, StatusCode, Url};
 use secrecy::ExposeSecret as _;
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use tokio::time::timeout;
 
 use super::auth::{Token, Tokens};
 use super::bounded::TOO_MANY;
+use super::budget::{Asking, Budget, Share};
+use super::refusal::{asked_to_wait, correlation, limited, refusal};
 use crate::aws::secrets::Secrets;
-use crate::clock::Deadline;
+use crate::clock::{Clock, Deadline};
 use crate::config::Config;
 use crate::error::{Error, ErrorKind};
 use crate::http::retry_after;
 use crate::http::{self, Unread, read_within};
-use crate::retry::{Retry, RetryPolicy, patience};
+use crate::retry::{Retry, RetryPolicy, patience, pause};
 use crate::telemetry::Counters;
 
-/// A connection to one organisation's API.
-#[derive(Debug)]
+/// A connection to one organisation's API; clones share token and budget.
+#[derive(Debug, Clone)]
 pub(super) struct Api {
     http: Client,
     base: Url,
-    tokens: Tokens,
+    tokens: Arc<Tokens>,
+    budget: Arc<Budget>,
+    /// The share of the budget beyond which a request is refused, to be sent later. `None`: each waits for its turn.
+    later: Option<Share>,
     policy: RetryPolicy,
     answer_timeout: Duration,
     counters: Arc<Counters>,
@@ -64,6 +68,7 @@ impl Api {
     pub(super) fn new(
         config: &Config,
         secrets: Arc<Secrets>,
+        clock: Clock,
         counters: Arc<Counters>,
         access: &'static str,
     ) -> Result<Self, Error> {
@@ -73,12 +78,23 @@ impl Api {
         Ok(Self {
             http,
             base: config.genesys.api_base.clone(),
-            tokens,
+            tokens: Arc::new(tokens),
+            budget: Arc::new(Budget::new(clock)),
+            later: None,
             policy,
             counters,
             answer_timeout,
             access,
         })
+    }
+
+    /// Returns the same connection for requests that need not be sent now: a limit of Genesys makes them
+    /// [`ErrorKind::NotReady`] with the time after which to come back, and so does the end of their share.
+    pub(super) fn later(&self, share: Share) -> Self {
+        Self {
+            later: Some(share),
+            ..self.clone()
+        }
     }
 
     /// Gets `path`. `what` names the thing in errors.
@@ -183,7 +199,7 @@ impl Api {
     /// Sends the request that `build` makes of the token until it succeeds (2xx) or fails for good.
     ///
     /// 401: once more with a fresh token. 429, 5xx and broken connections: again, after the wait that Genesys asked
-    /// for.
+    /// for. A request that can be sent later is not repeated after a limit of Genesys refused it.
     pub(super) async fn authorised(
         &self,
         what: &str,
@@ -194,6 +210,7 @@ impl Api {
         let mut token = self.tokens.get(deadline).await?;
         let mut renewed = false;
         loop {
+            let asking = self.turn(what, deadline).await?;
             self.counters.genesys_requests.add_one();
             let response = match timeout(self.answer_timeout, build(&token).send()).await {
                 Ok(Ok(response)) => response,
@@ -211,6 +228,8 @@ impl Api {
                 }
             };
             let (status, headers) = (response.status(), response.headers().clone());
+            asking.answered(&headers);
+            drop(asking);
             if status.is_success() {
                 return Ok((status, headers, response));
             }
@@ -219,6 +238,10 @@ impl Api {
             }
             let body = read_within(response, LONGEST_ERROR).await.unwrap_or_default();
             let error = refusal(what, status, &headers, &body, self.access);
+            let limit = self.later.and_then(|_| limited(status, &headers, &body));
+            if let Some(wait) = limit {
+                return Err(not_now(error.to_string(), wait));
+            }
             if status == StatusCode::UNAUTHORIZED && !renewed {
                 token = self.tokens.renew(&token, deadline).await?;
                 renewed = true;
@@ -231,6 +254,27 @@ impl Api {
             }
         }
     }
+
+    /// Waits for the turn of a request: Genesys would refuse more than it allows.
+    async fn turn(&self, what: &str, deadline: &Deadline) -> Result<Asking<'_>, Error> {
+        loop {
+            let wait = match self.budget.take(self.later.unwrap_or(Share::All)) {
+                Ok(asking) => return Ok(asking),
+                Err(wait) => wait,
+            };
+            let message =
+                format!("asking Genesys for {what} has to wait: its share of this minute's requests is used");
+            if self.later.is_some() {
+                return Err(not_now(message, wait));
+            }
+            pause(wait, deadline, Error::transient(message)).await?;
+        }
+    }
+}
+
+/// Returns the error of a request that is to be sent later.
+fn not_now(message: String, wait: Duration) -> Error {
+    Error::new(ErrorKind::NotReady { after: Some(wait) }, message)
 }
 
 /// Sets the bearer token of a request.
@@ -274,189 +318,5 @@ impl Answer {
             error.line(),
             error.column()
         ))
-    }
-}
-
-/// Genesys' error body; every field may be missing.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct ErrorBody {
-    message: Option<String>,
-    code: Option<String>,
-    #[serde(rename = "contextId")]
-    context_id: Option<String>,
-}
-
-/// Returns the wait that Genesys asks for. A 429 may lack `Retry-After`; then the end of the rate limit's window gives
-/// it, or the text of the error.
-fn asked_to_wait(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Option<Duration> {
-    let told = retry_after(headers);
-    if told.is_some() || status != StatusCode::TOO_MANY_REQUESTS {
-        return told;
-    }
-    let reset = || {
-        headers
-            .get("inin-ratelimit-reset")?
-            .to_str()
-            .ok()?
-            .trim()
-            .parse()
-            .ok()
-    };
-    let text = || {
-        let body: ErrorBody = serde_json::from_slice(body).ok()?;
-        let message = body.message?.to_ascii_lowercase();
-        let (_, rest) = message.split_once("retry the request in [")?;
-        rest.split_once(']')?.0.trim().parse().ok()
-    };
-    let seconds: u64 = reset().or_else(text)?;
-    Some(Duration::from_secs(seconds)).filter(|wait| !wait.is_zero())
-}
-
-/// Returns the error that a status other than 2xx means.
-fn refusal(what: &str, status: StatusCode, headers: &HeaderMap, body: &[u8], access: &str) -> Error {
-    let body: ErrorBody = serde_json::from_slice(body).unwrap_or_default();
-    let code = body.code.as_deref().unwrap_or_default();
-    let mut told = format!("Genesys answered {} about {what}", status.as_u16());
-    if !code.is_empty() {
-        told.push_str(&format!(", {}", crate::redact::clip(code)));
-    }
-    if let Some(message) = &body.message {
-        told.push_str(&format!(": {}", crate::redact::quote(message)));
-    }
-    told.push_str(&match &body.context_id {
-        Some(id) if !headers.contains_key(CORRELATION[0]) => {
-            format!(" (correlation id {})", crate::redact::clip(id))
-        }
-        _ => correlation(headers),
-    });
-    let (kind, hint) = match status.as_u16() {
-        401 => (
-            ErrorKind::Transient,
-            "; a fresh token did not help: check that the OAuth client is active",
-        ),
-        403 => {
-            told.push_str("; ");
-            (ErrorKind::Forbidden, access)
-        }
-        404 if code == "conversation.not.found" => (ErrorKind::UnknownConversation, ""),
-        // Also how "no recording yet" can look: an empty list is the other way.
-        404 => (ErrorKind::NotReady { after: None }, ""),
-        410 => (ErrorKind::Expired, "; the retention period is over"),
-        // A redirect is a proxy or a maintenance page in between.
-        300..=399 | 408 | 409 | 425 | 429 | 500.. => (ErrorKind::Transient, ""),
-        _ => (ErrorKind::Rejected, ""),
-    };
-    Error::new(kind, format!("{told}{hint}"))
-}
-
-/// The header goes by either name: one client reads the newer one first.
-const CORRELATION: [&str; 2] = ["inin-correlation-id", "genesys-correlation-id"];
-
-fn correlation(headers: &HeaderMap) -> String {
-    let id = CORRELATION
-        .iter()
-        .find_map(|name| headers.get(HeaderName::from_static(name)));
-    let id = id.map(HeaderValue::as_bytes).map(String::from_utf8_lossy);
-    id.map_or_else(String::new, |id| {
-        format!(" (correlation id {})", crate::redact::clip(&id))
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn of(status: u16, body: &str) -> Error {
-        refusal(
-            "x",
-            StatusCode::from_u16(status).unwrap(),
-            &HeaderMap::new(),
-            body.as_bytes(),
-            RECORDING_ACCESS,
-        )
-    }
-
-    #[test]
-    fn each_status_leads_where_the_interface_says() {
-        assert_eq!(of(403, "").kind(), ErrorKind::Forbidden);
-        assert_eq!(
-            of(404, r#"{"code":"conversation.not.found"}"#).kind(),
-            ErrorKind::UnknownConversation
-        );
-        assert_eq!(
-            of(404, r#"{"code":"not.found"}"#).kind(),
-            ErrorKind::NotReady { after: None }
-        );
-        assert_eq!(of(410, "").kind(), ErrorKind::Expired);
-        assert_eq!(of(400, "").kind(), ErrorKind::Rejected);
-        for transient in [401, 408, 409, 429, 500, 502, 503, 504] {
-            assert_eq!(
-                of(transient, "<html>").kind(),
-                ErrorKind::Transient,
-                "{transient}"
-            );
-        }
-    }
-
-    #[test]
-    fn a_429_says_when_to_come_back_in_one_of_three_places() {
-        let asked = |named: &[(&'static str, &str)], message: &str| {
-            let mut headers = HeaderMap::new();
-            for (name, value) in named {
-                headers.insert(*name, HeaderValue::from_str(value).unwrap());
-            }
-            let body = serde_json::json!({ "message": message }).to_string();
-            asked_to_wait(StatusCode::TOO_MANY_REQUESTS, &headers, body.as_bytes()).map(|wait| wait.as_secs())
-        };
-        let text = "Rate limit exceeded the maximum. Retry the request in [12] seconds";
-        let (after, reset) = (("retry-after", "7"), ("inin-ratelimit-reset", "34"));
-        assert_eq!(asked(&[after, reset], text), Some(7));
-        assert_eq!(asked(&[reset], text), Some(34));
-        assert_eq!(asked(&[], text), Some(12));
-        assert_eq!(
-            asked(&[("retry-after", "soon"), ("inin-ratelimit-reset", "x")], text),
-            Some(12)
-        );
-        // The old text names a window, and the new one may come with its blank not filled in.
-        for silent in [
-            "Rate limit exceeded the maximum [300] requests within [60] seconds",
-            "Retry the request in [%s] seconds",
-            "",
-        ] {
-            assert_eq!(asked(&[], silent), None, "{silent}");
-        }
-        assert_eq!(
-            asked(&[("inin-ratelimit-reset", "0")], ""),
-            None,
-            "backoff knows better"
-        );
-        let mut headers = HeaderMap::new();
-        headers.insert("inin-ratelimit-reset", HeaderValue::from_static("34"));
-        assert_eq!(
-            asked_to_wait(StatusCode::SERVICE_UNAVAILABLE, &headers, b""),
-            None
-        );
-    }
-
-    #[test]
-    fn a_403_names_the_permission_and_what_genesys_said() {
-        let error = of(
-            403,
-            r#"{"code":"missing.permissions","message":"no","contextId":"7d-8e"}"#,
-        )
-        .to_string();
-        for part in [
-            "403",
-            "missing.permissions",
-            "\"no\"",
-            "7d-8e",
-            "recording:recording:view",
-            "recording:snippetRecording:view",
-            "recording:screenRecording:view",
-            "division",
-        ] {
-            assert!(error.contains(part), "{error} lacks {part}");
-        }
     }
 }

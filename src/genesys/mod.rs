@@ -9,6 +9,7 @@ mod api;
 mod auth;
 mod batch;
 mod bounded;
+mod budget;
 mod conversations;
 mod details;
 mod interactions;
@@ -18,13 +19,15 @@ mod names;
 mod orphans;
 #[cfg(feature = "cli")]
 mod probe;
+mod refusal;
 pub mod survey;
 
 use std::sync::{Arc, Once};
 
 use self::api::{Api, RECORDING_ACCESS};
+use self::budget::Share;
 use crate::aws::secrets::Secrets;
-use crate::clock::Deadline;
+use crate::clock::{Clock, Deadline};
 use crate::config::Config;
 use crate::domain::bulk::Entry;
 use crate::domain::call::{CallRecord, Names};
@@ -47,8 +50,8 @@ pub use probe::{Limit, Topic};
 #[derive(Debug)]
 pub struct Genesys {
     api: Api,
-    /// The same organisation as another OAuth client sees it, which submits and polls batch downloads.
-    bulk: Option<Api>,
+    /// Submits and polls batch downloads, which can wait: with another OAuth client, or with what this one can spare.
+    bulk: Api,
     variant: RecordingApi,
     channels: Channels,
     media: media::MediaClient,
@@ -59,10 +62,16 @@ pub struct Genesys {
 
 impl Genesys {
     /// Connects to the organisation and the API of this configuration. Sends nothing.
-    pub fn new(config: &Config, secrets: Arc<Secrets>, counters: Arc<Counters>) -> Result<Self, Error> {
+    pub fn new(
+        config: &Config,
+        secrets: Arc<Secrets>,
+        clock: Clock,
+        counters: Arc<Counters>,
+    ) -> Result<Self, Error> {
+        let api = Api::new(config, secrets, clock, counters, RECORDING_ACCESS)?;
         Ok(Self {
-            api: Api::new(config, secrets, counters, RECORDING_ACCESS)?,
-            bulk: None,
+            bulk: api.later(Share::Quarter),
+            api,
             variant: config.genesys.api,
             channels: config.recording.channels,
             media: media::MediaClient::new(config)?,
@@ -76,22 +85,25 @@ impl Genesys {
         self,
         config: &Config,
         secrets: Arc<Secrets>,
+        clock: Clock,
         counters: Arc<Counters>,
     ) -> Result<Self, Error> {
+        let api = Api::new(config, secrets, clock, counters, RECORDING_ACCESS)?;
         Ok(Self {
-            bulk: Some(Api::new(config, secrets, counters, RECORDING_ACCESS)?),
+            bulk: api.later(Share::All),
             ..self
         })
     }
 
-    /// Submits a batch download of up to 100 entries. Returns its id.
+    /// Submits a batch download of up to 100 entries. Returns its id. A limit of Genesys is [`ErrorKind::NotReady`],
+    /// with the time after which to come back; so it is for [`Genesys::poll`].
     pub async fn submit(&self, entries: &[Entry], deadline: &Deadline) -> Result<String, Error> {
-        batch::submit(self.bulk.as_ref().unwrap_or(&self.api), entries, deadline).await
+        batch::submit(&self.bulk, entries, deadline).await
     }
 
     /// Asks what came of a batch download that this client submitted.
     pub async fn poll(&self, id: &str, deadline: &Deadline) -> Result<Batched, Error> {
-        batch::poll(self.bulk.as_ref().unwrap_or(&self.api), id, deadline).await
+        batch::poll(&self.bulk, id, deadline).await
     }
 
     /// Returns all recordings that Genesys lists for a conversation, which may be none.

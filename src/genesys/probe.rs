@@ -144,7 +144,7 @@ impl Genesys {
 
     /// Gets a token with the OAuth client that asks for batch downloads.
     pub async fn log_in_for_batches(&self, deadline: &Deadline) -> Result<(), Error> {
-        self.bulk.as_ref().unwrap_or(&self.api).log_in(deadline).await
+        self.bulk.log_in(deadline).await
     }
 
     /// Returns for how many minutes the URLs of a batch download are valid; `None` if Genesys does not say.

@@ -196,14 +196,20 @@ impl Session {
 
     /// Connects to Genesys' lists of conversations.
     pub(super) fn analytics(&self) -> Result<Analytics, Error> {
-        Ok(Analytics::new(&self.config, self.secrets(), Arc::default())?)
+        Ok(Analytics::new(
+            &self.config,
+            self.secrets(),
+            self.clock.clone(),
+            Arc::default(),
+        )?)
     }
 
     /// Connects to Genesys' recordings.
     pub(super) fn genesys(&self) -> Result<Genesys, Error> {
-        let genesys = Genesys::new(&self.config, self.secrets(), Arc::default())?;
-        match self.clients.bulk_secrets(&self.config, self.clock.clone()) {
-            Some(secrets) => Ok(genesys.with_bulk(&self.config, secrets, Arc::default())?),
+        let clock = || self.clock.clone();
+        let genesys = Genesys::new(&self.config, self.secrets(), clock(), Arc::default())?;
+        match self.clients.bulk_secrets(&self.config, clock()) {
+            Some(secrets) => Ok(genesys.with_bulk(&self.config, secrets, clock(), Arc::default())?),
             None => Ok(genesys),
         }
     }

@@ -45,7 +45,7 @@ impl Pace {
 
     /// Counts `count` conversations as sent.
     pub(super) fn spend(&mut self, count: usize) {
-        #[expect(clippy::cast_precision_loss, reason = "at most a hundred")]
+        #[expect(clippy::cast_precision_loss, reason = "some hundreds at most")]
         let share = Duration::from_secs_f64(count as f64 / self.per_minute * 60.0);
         self.next = self.next.max(Instant::now()) + share;
     }

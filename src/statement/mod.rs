@@ -310,8 +310,8 @@ impl Stater {
         let counters: Arc<Counters> = Arc::default();
         let secrets = clients.secrets(&config, clock.clone());
         Ok(Self {
-            analytics: Analytics::new(&config, secrets.clone(), counters.clone())?,
-            genesys: Genesys::new(&config, secrets, counters.clone())?,
+            analytics: Analytics::new(&config, secrets.clone(), clock.clone(), counters.clone())?,
+            genesys: Genesys::new(&config, secrets, clock.clone(), counters.clone())?,
             ledger: clients.ledger(&config, clock.clone(), lines),
             storage: clients.storage(&config, counters),
             queues: clients.queues(&config),

@@ -9,7 +9,8 @@ use futures_util::future::join_all;
 use jiff::Timestamp;
 
 use super::handler::{Handler, Settled};
-use crate::archive::{Bulked, Run, left_to_live};
+use crate::archive::{Bulked, Run, asked, left_to_live};
+use crate::aws::queues;
 use crate::clock::Deadline;
 use crate::domain::audit::{Actor, is_own};
 use crate::domain::bulk::{Batch, BulkJob, Entry};
@@ -18,18 +19,23 @@ use crate::domain::recording::RecordingRef;
 use crate::error::{Disposition, Error, ErrorKind};
 use crate::genesys::Batched;
 
-/// Delay of the first poll; doubles from there.
+/// Delay of the first poll, and as much more for each entry: an estimate of the time that a batch download takes, as
+/// Genesys names none. Doubles from there.
 const FIRST_POLL: Duration = Duration::from_secs(30);
+const FIRST_POLL_EACH: Duration = Duration::from_secs(1);
 
 /// Longest delay of a poll: as long as SQS delays a message.
 const LONGEST_POLL: Duration = Duration::from_secs(900);
 
-/// Polls of a batch download that may find it in progress. The last one comes 46 minutes after the first: the URLs of
-/// its results are good for an hour, unless the organisation shortened that.
-const MOST_POLLS: u32 = 7;
+/// Polls of a batch download that may find it in progress. The last one of 100 entries comes 45 minutes after it was
+/// submitted: the URLs of its results are good for an hour, unless the organisation shortened that.
+const MOST_POLLS: u32 = 5;
 
 /// Messages that one batch download may be worked off in.
-const MOST_MESSAGES: u32 = 2 * MOST_POLLS;
+const MOST_MESSAGES: u32 = 14;
+
+/// Times in a row that a job waits for a limit of Genesys: a submission for about a day.
+const MOST_WAITS: u32 = 100;
 
 /// Times that a batch download is submitted again: Genesys does not say what came of it, or it did not give an entry.
 const MOST_RESUBMISSIONS: u32 = 1;
@@ -85,21 +91,26 @@ impl Handler {
             job.entries.iter().cloned().partition(|entry| entry.is_over(now));
         let mut live: Vec<_> = young.iter().map(|entry| (entry, YOUNG.to_owned())).collect();
         if !entries.is_empty() {
-            match self.archiver().submit(&entries, running.deadline).await {
+            let sent = match self.archiver().submit(&entries, running.deadline).await {
                 Ok(id) => {
                     tracing::info!(batch_id = id, entries = entries.len(), "batch download submitted");
+                    let delay = poll_after(entries.len(), 0);
                     let batch = Some(Batch { id, polls: 0 });
-                    if let Err(error) = self.go_on(job, entries, batch, FIRST_POLL).await {
-                        return Ending::of(Err(error));
-                    }
-                    return self.leave(running, &live).await;
+                    self.go_on(job, entries.clone(), batch, delay).await
                 }
-                Err(error) if error.disposition() == Disposition::Retry => return Ending::of(Err(error)),
+                Err(error) if let Some(after) = limited(job, &error) => {
+                    let after = queues::delay(job.waits).max(after);
+                    self.wait(job, entries.clone(), after, &error).await
+                }
+                Err(error) if error.disposition() == Disposition::Retry => Err(error),
                 Err(error) => {
                     let why = format!("could not be submitted: {error}");
                     live.extend(entries.iter().map(|entry| (entry, why.clone())));
-                    return self.leave(running, &live).await;
+                    Ok(())
                 }
+            };
+            if let Err(error) = sent {
+                return Ending::of(Err(error));
             }
         }
         self.leave(running, &live).await
@@ -115,7 +126,12 @@ impl Handler {
         let again = next.polls < MOST_POLLS;
         let batched = match self.archiver().poll(&batch.id, running.deadline).await {
             Ok(batched) => batched,
-            Err(error) => return self.not_told(running, next, error).await,
+            Err(error) => match limited(job, &error) {
+                Some(after) => {
+                    return Ending::of(self.wait(job, job.entries.clone(), after, &error).await);
+                }
+                None => return self.not_told(running, next, error).await,
+            },
         };
         if !batched.complete && again {
             tracing::info!(
@@ -155,7 +171,7 @@ impl Handler {
                 ..job.clone()
             };
             let entries = again.entries.clone();
-            return Ending::of(self.go_on(&again, entries, None, FIRST_POLL).await);
+            return Ending::of(self.go_on(&again, entries, None, queues::delay(0)).await);
         }
         let why = format!("cannot be had: {error}");
         let live = job.entries.iter().map(|entry| (entry, why.clone()));
@@ -247,8 +263,25 @@ impl Handler {
 
     /// Sends the job of the next poll.
     async fn poll_later(&self, job: &BulkJob, next: Batch) -> Result<(), Error> {
-        let delay = FIRST_POLL.saturating_mul(1 << next.polls).min(LONGEST_POLL);
+        let delay = poll_after(job.entries.len(), next.polls);
         self.go_on(job, job.entries.clone(), Some(next), delay).await
+    }
+
+    /// Sends the job for the same step again, once Genesys takes more requests.
+    async fn wait(
+        &self,
+        job: &BulkJob,
+        entries: Vec<Entry>,
+        after: Duration,
+        why: &Error,
+    ) -> Result<(), Error> {
+        tracing::info!(seconds = after.as_secs(), why = why.redacted(), "bulk job waits");
+        let next = BulkJob {
+            entries,
+            waits: job.waits.saturating_add(1),
+            ..job.clone()
+        };
+        self.queues().send_bulk(&next, after).await
     }
 
     /// Sends the job of a second batch download, for what the first one did not give.
@@ -272,6 +305,7 @@ impl Handler {
         let next = BulkJob {
             entries,
             batch,
+            waits: 0,
             ..job.clone()
         };
         self.queues().send_bulk(&next, delay).await
@@ -290,6 +324,19 @@ impl<'a> Running<'a> {
             }),
         }
     }
+}
+
+/// Returns the delay of a poll of so many entries, before which there were so many others.
+fn poll_after(entries: usize, polls: u32) -> Duration {
+    let each = FIRST_POLL_EACH.saturating_mul(u32::try_from(entries).unwrap_or(u32::MAX));
+    let first = FIRST_POLL.saturating_add(each);
+    first.saturating_mul(1 << polls.min(10)).min(LONGEST_POLL)
+}
+
+/// Returns how long a job waits for the limit of Genesys that stopped it, if one did, and unless it waited for that
+/// long enough.
+fn limited(job: &BulkJob, error: &Error) -> Option<Duration> {
+    asked(error).filter(|_| job.waits < MOST_WAITS)
 }
 
 /// Returns the time until the next quarter of an hour.

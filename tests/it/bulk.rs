@@ -3,6 +3,7 @@
 mod again;
 mod crash;
 mod faults;
+mod limits;
 
 use recording_archiver::domain::record::State;
 use recording_archiver::sim::genesys::{Conversation, InBatch, Kind, Media, Recording};
@@ -16,8 +17,8 @@ use crate::work::Work;
 /// The configuration that batch downloads need.
 pub(crate) const ORIGINAL: (&str, &str) = ("RECORDING_FORMAT", "original");
 
-/// Delay of the first poll in seconds.
-const FIRST_POLL: i64 = 30;
+/// Delay of the first poll of two entries in seconds.
+const FIRST_POLL: i64 = 32;
 
 /// When every conversation here began and ended.
 const START: &str = "2026-01-15T10:14:20Z";

@@ -55,6 +55,15 @@ impl<'a> Work<'a> {
         self.waiting.clear();
     }
 
+    /// Takes up to so many messages that are due now.
+    pub(crate) fn due(&mut self, most: usize) -> Vec<String> {
+        self.collect();
+        let now = self.bench.clock.now();
+        let due = self.waiting.iter().take_while(|(due, _)| *due <= now).count();
+        let due = self.waiting.drain(..due.min(most));
+        due.map(|(_, body)| body).collect()
+    }
+
     /// Delivers the next batch, and says how many messages that were; 0: none is left.
     pub(crate) async fn deliver(&mut self, handler: &Handler) -> usize {
         self.collect();

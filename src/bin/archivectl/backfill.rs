@@ -58,7 +58,8 @@ pub(crate) struct Args {
     #[arg(long)]
     local: bool,
     /// By batch downloads of a hundred conversations, as they were recorded; needs RECORDING_FORMAT=original. What a
-    /// batch download does not give is archived one by one, and so are conversations that ended in the last 48 hours.
+    /// batch download does not give is archived one by one. So are conversations that ended in the last 48 hours, that
+    /// have more than 16 recordings, or a wanted chat, e-mail or message.
     #[arg(long, conflicts_with = "local")]
     bulk: bool,
     /// With --bulk, where RECORDING_FORMAT is another one: these recordings come as they were recorded.
@@ -71,7 +72,8 @@ pub(crate) struct Args {
     #[arg(long)]
     dry_run: bool,
     /// How many conversations a minute, or the share of the requests that Genesys allows the OAuth client, such as 25%.
-    /// With --bulk 1500, unless it is given: some 75 requests to Genesys.
+    /// With --bulk 1500, unless it is given: up to 120 requests to Genesys. A conversation that goes one by one
+    /// all the same counts as 51 others.
     #[arg(long, value_name = "N", default_value = "50", default_value_if("bulk", "true", "1500"), value_parser = rate)]
     rate: Rate,
     /// The checkpoint file. Default: backfill-FIRST-LAST.checkpoint in this folder, or FILE.checkpoint beside a list.

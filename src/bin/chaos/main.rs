@@ -81,8 +81,8 @@ async fn run(plan: Plan) -> Result<bool> {
     let faults: Vec<_> = faults.map(|(kind, count)| format!("{kind} {count}")).collect();
     println!("  faults: {}", faults.join(", "));
     println!(
-        "  settled: {} conversations ({} by batch downloads), with {} looks",
-        verdict.settled, verdict.by_bulk, verdict.looks
+        "  settled: {} conversations ({} by batch downloads), with {} looks; cases as named: {}",
+        verdict.settled, verdict.by_bulk, verdict.looks, verdict.cases
     );
     println!(
         "  lost {}, duplicated {}, corrupt {}",

@@ -21,6 +21,8 @@ pub(crate) struct Verdict {
     pub(crate) settled: usize,
     /// Conversations among them that batch downloads settled.
     pub(crate) by_bulk: usize,
+    /// Entries of bulk jobs that nobody can archive, and that ended as their case.
+    pub(crate) cases: usize,
     /// Looks that this took.
     pub(crate) looks: u32,
     pub(crate) lost: Vec<String>,
@@ -48,11 +50,7 @@ pub(crate) async fn judge(stage: &Stage) -> Result<Verdict> {
             .lost
             .push(format!("{} messages were still in the queue", stage.queue.left()));
     }
-    for exception in stage.world.aws.messages(&stage.world.exception_queue) {
-        verdict
-            .lost
-            .push(format!("handed over to people: {}", exception.body));
-    }
+    check_cases(stage, &mut verdict)?;
     let records: Vec<Record> = scan(stage, LEDGER_TABLE).await?;
     let records: BTreeMap<_, _> = records
         .into_iter()
@@ -105,6 +103,28 @@ pub(crate) async fn judge(stage: &Stage) -> Result<Verdict> {
     }
     check_news(stage, &records, &mut verdict);
     Ok(verdict)
+}
+
+/// Checks that each entry that nobody can archive ends as its case, and nothing else does.
+fn check_cases(stage: &Stage, verdict: &mut Verdict) -> Result<()> {
+    let mut missing = stage.cases.clone();
+    for exception in stage.world.aws.messages(&stage.world.exception_queue) {
+        let case: serde_json::Value = serde_json::from_str(&exception.body)?;
+        let id = case["interactionId"].as_str().unwrap_or_default();
+        if stage.cases.get(id).is_some_and(|code| case["code"] == *code) {
+            verdict.cases += usize::from(missing.remove(id).is_some());
+        } else {
+            verdict
+                .lost
+                .push(format!("handed over to people: {}", exception.body));
+        }
+    }
+    for (id, code) in missing {
+        verdict
+            .lost
+            .push(format!("{id} is no case, but should be {code}"));
+    }
+    Ok(())
 }
 
 /// Checks that each conversation is settled, with all its recordings, and its looks are in order, the last one

@@ -51,13 +51,11 @@ impl Queue {
     pub(crate) fn receive(&self, world: &World, most: usize) -> Option<Vec<String>> {
         loop {
             let mut state = self.lock();
-            let deferred = world.aws.messages(&world.work_queue);
+            let new = world.aws.messages_after(state.deferred, &world.work_queue);
             let now = Instant::now();
-            let new = deferred.iter().skip(state.deferred);
-            let new: Vec<_> = new
-                .map(|message| (now + delay_of(message), message.body.clone()))
-                .collect();
-            state.deferred = deferred.len();
+            state.deferred += new.len();
+            let new = new.into_iter();
+            let new = new.map(|message| (now + delay_of(&message), message.body));
             state.messages.extend(new);
             if now > self.closes || (state.messages.is_empty() && state.in_flight == 0) {
                 return None;

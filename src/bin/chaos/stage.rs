@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use recording_archiver::clock::Clock;
 use recording_archiver::sim::World;
 use recording_archiver::sim::genesys::{
-    Conversation, InBatch, Media, Recording, Topic, TranscodingBody, event,
+    Conversation, FileState, InBatch, Media, Recording, Topic, TranscodingBody, event,
 };
 use serde_json::{Value, json};
 
@@ -36,6 +36,8 @@ pub(crate) struct Stage {
     pub(crate) queue: Queue,
     /// By conversation and recording: for each file, everything that the source ever serves of it.
     pub(crate) truth: BTreeMap<(String, String), Vec<Vec<Media>>>,
+    /// Conversations of bulk jobs that nobody can archive, each with the code of its case.
+    pub(crate) cases: BTreeMap<String, &'static str>,
 }
 
 impl Stage {
@@ -43,17 +45,26 @@ impl Stage {
         let world = World::temporary().await?;
         world.genesys.set_rate_limit(u32::MAX);
         let weather = Weather::over(plan.recordings);
-        let mut cast = Cast::default();
+        let mut cast = Cast {
+            ordinary: 200_000_u64.min(40_000_000 / plan.recordings.max(1) as u64),
+            long_one_in: 12.max(u32::try_from(plan.recordings)? / 50),
+            ..Cast::default()
+        };
         while cast.truth.len() < plan.recordings {
             let left = plan.recordings - cast.truth.len();
             // Every second conversation is history, which bulk jobs ask for.
             let conversation = cast.conversation(&world, &weather, left, dice.bool(), dice);
             world.genesys.add(conversation);
+            if dice.u32(..20) == 0 {
+                cast.hopeless(&world, dice);
+            }
         }
         let Cast {
             truth,
+            cases,
             mut bodies,
             entries,
+            ..
         } = cast;
         world.genesys.set_batch_polls(1);
         let mut entries = entries.as_slice();
@@ -77,6 +88,7 @@ impl Stage {
             weather,
             queue: Queue::new(bodies, at_last + PATIENCE),
             truth,
+            cases,
         })
     }
 }
@@ -85,6 +97,11 @@ impl Stage {
 #[derive(Default)]
 struct Cast {
     truth: BTreeMap<(String, String), Vec<Vec<Media>>>,
+    cases: BTreeMap<String, &'static str>,
+    /// Most bytes of an ordinary file: fewer where there are many files.
+    ordinary: u64,
+    /// One file in so many takes several parts.
+    long_one_in: u32,
     /// The messages that ask for them one by one.
     bodies: Vec<String>,
     /// The entries of bulk jobs.
@@ -110,7 +127,7 @@ impl Cast {
         for number in 0..count {
             let recording = uuid(dice);
             let files: Vec<_> = (0..dice.usize(1..3))
-                .map(|_| file(weather, history, dice))
+                .map(|_| self.file(weather, history, dice))
                 .collect();
             let channels = files.iter().map(|served| served[0].clone());
             let mut source = Recording::audio(recording.clone(), channels)
@@ -143,6 +160,44 @@ impl Cast {
         }
         conversation
     }
+
+    /// Adds an entry of a bulk job that nobody can archive: of a conversation that Genesys does not know, or of one
+    /// whose recording is in its cold storage.
+    fn hopeless(&mut self, world: &World, dice: &mut fastrand::Rng) {
+        let mut conversation = Conversation::new(uuid(dice));
+        let mut code = "unknown_conversation";
+        if dice.bool() {
+            let media = Media::generated_wav(1_000, dice.u64(..));
+            let mut recording = Recording::audio(uuid(dice), [media]);
+            recording.state = FileState::Archived;
+            conversation = conversation.recording(recording);
+            world.genesys.add(conversation.clone());
+            code = "archived_at_source";
+        }
+        self.entries.push(entry(&conversation, 1));
+        self.cases.insert(conversation.id, code);
+    }
+
+    /// Returns one file with its mishaps, and each version of it that the source will serve.
+    fn file(&self, weather: &Weather, history: bool, dice: &mut fastrand::Rng) -> Vec<Media> {
+        // Of history there is much, as it was recorded: small.
+        let one_in = if history {
+            self.long_one_in.max(100)
+        } else {
+            self.long_one_in
+        };
+        let length = match dice.u32(..one_in) {
+            0 => PART + dice.u64(..PART),
+            1 => 2 * PART,
+            _ => dice.u64(100..self.ordinary.max(1_000)),
+        };
+        let seed = dice.u64(..);
+        let media = Media::generated_wav(length, seed);
+        // The first is the file itself, which may change; the second stays what it was.
+        let mut served = vec![media.clone(), Media::generated_wav(length, seed)];
+        weather.spoil(&media, length, &mut served, dice);
+        served
+    }
 }
 
 /// Returns the entry of a bulk job, with the kinds of so many recordings.
@@ -168,22 +223,6 @@ fn treat(world: &World, weather: &Weather, recording: &str, channels: usize, dic
     };
     fault.into_iter().for_each(|kind| weather.count(kind));
     world.genesys.treat_in_batches(recording, treatment);
-}
-
-/// Returns one file with its mishaps, and each version of it that the source will serve.
-fn file(weather: &Weather, history: bool, dice: &mut fastrand::Rng) -> Vec<Media> {
-    // Of history there is much, as it was recorded: small.
-    let length = match dice.u32(..if history { 100 } else { 12 }) {
-        0 => PART + dice.u64(..PART),
-        1 => 2 * PART,
-        _ => dice.u64(100..200_000),
-    };
-    let seed = dice.u64(..);
-    let media = Media::generated_wav(length, seed);
-    // The first is the file itself, which may change; the second stays what it was.
-    let mut served = vec![media.clone(), Media::generated_wav(length, seed)];
-    weather.spoil(&media, length, &mut served, dice);
-    served
 }
 
 fn uuid(dice: &mut fastrand::Rng) -> String {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use recording_archiver::sim::genesys::{Media, Mishap};
+use recording_archiver::sim::genesys::{Media, Mishap, failure};
 use recording_archiver::sim::wire::{Exchange, Fault, Service, Wire};
 
 /// One request in so many meets a fault.
@@ -129,6 +129,15 @@ impl Weather {
 }
 
 fn fault(exchange: &Exchange, dice: &mut fastrand::Rng) -> (&'static str, Fault) {
+    if exchange.operation == "batch-job" && dice.bool() {
+        return match dice.bool() {
+            true => (
+                "batch of another client",
+                failure(403, "batch.download.permission.denied"),
+            ),
+            false => ("batch lost", failure(404, "not.found")),
+        };
+    }
     match dice.u32(..10) {
         0 | 1 => ("reset", Fault::Reset),
         2 | 3 => ("done, then reset", Fault::ApplyThenReset),

@@ -81,6 +81,8 @@ pub(crate) fn work(stage: &Stage, mut dice: fastrand::Rng) {
         let up = container.take().map_or_else(|| Container::start(stage), Ok);
         let up = up.expect("a container starts: nothing that it needs for that is disturbed");
         stage.weather.count("invocation");
+        // Nobody looks at the requests afterwards, of which there are a hundred and more for each recording.
+        stage.world.wire.forget();
         let mut again: Vec<String> =
             match up.invoke(event(&batch), if rages { LEASE } else { CALM }, killed_after) {
                 Some(answer) => {

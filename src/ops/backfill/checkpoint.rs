@@ -27,6 +27,9 @@ pub(super) struct Totals {
     pub unreadable: u64,
     /// Length of the conversations sent, in seconds.
     pub seconds: u64,
+    /// Jobs of their own among those of a run by batch downloads, for the estimate of a dry run, which has no file.
+    #[serde(skip)]
+    pub alone: u64,
 }
 
 /// A line of the file.
@@ -346,6 +349,7 @@ mod tests {
             counts,
             unreadable,
             seconds,
+            ..
         } = checkpoint.totals;
         assert_eq!((counts.listed, counts.archived, counts.sent), (7, 2, 4));
         assert_eq!((unreadable, seconds), (1, 90));

@@ -5,7 +5,6 @@ use jiff::civil::Date;
 
 use super::done::key;
 use super::{Backfill, Candidate, Counts, Day, Item};
-use crate::domain::bulk::MOST_KINDS;
 use crate::domain::days::Range;
 use crate::domain::job::Job;
 use crate::genesys::analytics::Page;
@@ -61,13 +60,10 @@ impl Backfill<'_> {
             let lasted = conversation.end.map(|end| end.duration_since(conversation.start));
             let seconds = lasted.map_or(0, |lasted| lasted.as_secs().max(0).unsigned_abs());
             let key = key(&job);
-            wanted.push(Candidate {
-                key,
-                job,
-                seconds,
-                times: [Some(conversation.start), conversation.end],
-                kinds: conversation.started.into_iter().take(MOST_KINDS).collect(),
-            });
+            let mut candidate = Candidate::new(key, job);
+            candidate.seconds = seconds;
+            candidate.tell(conversation, &self.session.config.recording.media);
+            wanted.push(candidate);
         }
         wanted
     }

@@ -85,12 +85,6 @@ impl Backfill<'_> {
         if job.requested_by.is_none() {
             job.requested_by = Some(self.session.requester("backfill", "a list"));
         }
-        Some(Candidate {
-            key,
-            job,
-            seconds: 0,
-            times: [None; 2],
-            kinds: Vec::new(),
-        })
+        Some(Candidate::new(key, job))
     }
 }

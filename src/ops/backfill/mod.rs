@@ -4,6 +4,7 @@ mod checkpoint;
 mod days;
 mod done;
 mod estimate;
+mod lane;
 mod lines;
 mod list;
 mod rate;
@@ -361,6 +362,22 @@ struct Candidate {
     times: [Option<Timestamp>; 2],
     /// The kind of each recording that was started in it.
     kinds: Vec<MediaKind>,
+    /// There may be a transcript of a wanted kind.
+    text: bool,
+}
+
+impl Candidate {
+    /// Makes one of a conversation of which nothing is known.
+    fn new(key: String, job: Job) -> Self {
+        Self {
+            key,
+            job,
+            seconds: 0,
+            times: [None; 2],
+            kinds: Vec::new(),
+            text: false,
+        }
+    }
 }
 
 struct Backfill<'a> {

@@ -3,15 +3,13 @@
 use futures_util::{StreamExt as _, TryStreamExt as _};
 
 use super::done::{Proof, concerns, is_archived};
-use super::{Backfill, Candidate, Item, LeftOut, Refused};
+use super::{Backfill, Bulk, Candidate, Item, LeftOut, Refused, estimate};
 use crate::aws::ledger::Ledger;
-use crate::domain::bulk::{BulkJob, Entry, MOST_ENTRIES, MOST_KINDS};
+use crate::domain::bulk::{BulkJob, MOST_ENTRIES};
 use crate::domain::job::Job;
 use crate::domain::record::Record;
-use crate::genesys::{Details, Told};
 use crate::ops::custody::Held;
 use crate::ops::finding::Code;
-use crate::ops::session::PATIENCE;
 use crate::ops::sink::{BATCH, Done, Sink};
 use crate::ops::{Error, custody};
 
@@ -111,7 +109,7 @@ impl Backfill<'_> {
                 Fate::Due => {
                     self.batch.push(candidate);
                     if self.batch.len() == self.most() {
-                        self.flush().await?;
+                        self.give(self.most()).await?;
                     }
                     continue;
                 }
@@ -127,15 +125,30 @@ impl Backfill<'_> {
         Ok(())
     }
 
-    /// Sends the batch at the pace that was asked for.
+    /// Sends whatever waits.
     pub(super) async fn flush(&mut self) -> Result<(), Error> {
-        let mut batch = std::mem::take(&mut self.batch);
-        if batch.is_empty() {
+        self.give(0).await
+    }
+
+    /// Sends the jobs that go alone, and the batch if that is at least so many then.
+    async fn give(&mut self, least: usize) -> Result<(), Error> {
+        let mut alone = self.part().await?;
+        while !alone.is_empty() {
+            let some: Vec<_> = alone.drain(..alone.len().min(BATCH)).collect();
+            self.totals.alone += some.len() as u64;
+            self.send(some, None).await?;
+        }
+        if self.batch.len() < least {
             return Ok(());
         }
-        if self.bulk.is_some() {
-            let described = self.describe(&mut batch);
-            self.session.unless_interrupted(described).await?;
+        let batch = std::mem::take(&mut self.batch);
+        self.send(batch, self.bulk).await
+    }
+
+    /// Sends jobs, all in a `bulk` job or each by itself, at the pace that was asked for.
+    async fn send(&mut self, batch: Vec<Candidate>, bulk: Option<Bulk>) -> Result<(), Error> {
+        if batch.is_empty() {
+            return Ok(());
         }
         let Some(sink) = &self.sink else {
             batch.iter().for_each(|candidate| self.count_sent(candidate));
@@ -147,7 +160,7 @@ impl Backfill<'_> {
             checkpoint.sending(keys.clone())?;
         }
         // Not interrupted once begun: only the answer says which jobs arrived.
-        let ends = self.hand_in(sink, &batch).await?;
+        let ends = self.hand_in(sink, &batch, bulk).await?;
         if let Some(checkpoint) = &mut self.checkpoint {
             let arrived = keys
                 .into_iter()
@@ -155,7 +168,11 @@ impl Backfill<'_> {
                 .filter(|(_, end)| **end != Done::Refused);
             checkpoint.sent(arrived.map(|(key, _)| key).collect())?;
         }
-        self.pace.spend(batch.len());
+        let price = match (self.bulk, bulk) {
+            (Some(_), None) => estimate::ALONE,
+            _ => 1,
+        };
+        self.pace.spend(batch.len() * price);
         let all = !ends.contains(&Done::Refused);
         for (candidate, end) in batch.iter().zip(ends) {
             match end {
@@ -171,24 +188,6 @@ impl Backfill<'_> {
         if all { Ok(()) } else { self.session.go_on() }
     }
 
-    /// Asks Genesys' analytics when conversations of a list began and ended, and what was recorded of them. Those of
-    /// which they say nothing are left as they are: the function takes them one by one.
-    async fn describe(&self, batch: &mut [Candidate]) -> Result<(), Error> {
-        let unknown = |candidate: &&mut Candidate| candidate.times[1].is_none();
-        let ids = batch.iter().filter(|candidate| candidate.times[1].is_none());
-        let details = Details::of(ids.map(|candidate| candidate.job.conversation));
-        let deadline = self.session.deadline(PATIENCE);
-        for candidate in batch.iter_mut().filter(unknown) {
-            let Some(genesys) = &self.genesys else { break };
-            let id = candidate.job.conversation;
-            if let Told::Known(known) = genesys.details(&details, id, &deadline).await? {
-                candidate.times = [Some(known.start), known.end];
-                candidate.kinds = known.started.into_iter().take(MOST_KINDS).collect();
-            }
-        }
-        Ok(())
-    }
-
     /// Returns how many jobs are sent at once.
     fn most(&self) -> usize {
         match self.bulk {
@@ -198,27 +197,25 @@ impl Backfill<'_> {
     }
 
     /// Gives a batch to the sink: as jobs of their own, or all in a bulk job. Returns the end of each.
-    async fn hand_in(&self, sink: &Sink, batch: &[Candidate]) -> Result<Vec<Done>, Error> {
-        let Some(bulk) = self.bulk else {
+    async fn hand_in(
+        &self,
+        sink: &Sink,
+        batch: &[Candidate],
+        bulk: Option<Bulk>,
+    ) -> Result<Vec<Done>, Error> {
+        let Some(bulk) = bulk else {
             let jobs: Vec<_> = batch.iter().map(|candidate| candidate.job.clone()).collect();
             let listener = self.listener;
             let report = |archived| listener.item(Item::Archived(archived));
             return sink.take(&jobs, self.session, &report).await;
         };
-        let entries = batch.iter().map(|candidate| Entry {
-            conversation: candidate.job.conversation,
-            recording: candidate.job.recording,
-            start: candidate.times[0],
-            end: candidate.times[1],
-            kinds: candidate.kinds.clone(),
-            asked: None,
-        });
         let job = BulkJob {
-            entries: entries.collect(),
+            entries: batch.iter().map(Candidate::entry).collect(),
             original: bulk.original,
             requested_by: batch.first().and_then(|first| first.job.requested_by.clone()),
             batch: None,
             deferrals: 0,
+            waits: 0,
             origin: None,
         };
         Ok(vec![sink.take_bulk(&job).await?; batch.len()])

@@ -434,6 +434,11 @@ impl Aws {
     /// Returns all messages that this simulator was ever sent for a queue, in order: delayed, received and deleted
     /// ones, too.
     pub fn messages(&self, queue_url: &str) -> Vec<SentMessage> {
-        self.inner.queues.sent(queue_url)
+        self.messages_after(0, queue_url)
+    }
+
+    /// Returns the same without the first `known` of them.
+    pub fn messages_after(&self, known: usize, queue_url: &str) -> Vec<SentMessage> {
+        self.inner.queues.sent(known, queue_url)
     }
 }

@@ -69,11 +69,13 @@ impl Queues {
         Some(self.journal()?.depth(queue_name(queue_url)))
     }
 
-    pub(super) fn sent(&self, queue_url: &str) -> Vec<SentMessage> {
+    /// Returns the messages that were sent to a queue, in order, without the first `known`.
+    pub(super) fn sent(&self, known: usize, queue_url: &str) -> Vec<SentMessage> {
         let sent = self.sent.lock().unwrap_or_else(PoisonError::into_inner);
         let queue = queue_name(queue_url);
         sent.iter()
             .filter(|(name, _)| name == queue)
+            .skip(known)
             .map(|(_, message)| message.clone())
             .collect()
     }

@@ -16,6 +16,8 @@ pub(super) struct Limiter {
     pub(super) allowed: u32,
     /// True where a 429 carries `Retry-After`, which may be missing in the field.
     pub(super) retry_after: bool,
+    /// True where answers tell the count, as they do in the field.
+    pub(super) told: bool,
     /// Per token, the end of its window and the requests in it.
     pub(super) windows: BTreeMap<String, (Duration, u32)>,
 }
@@ -28,6 +30,7 @@ pub(super) struct Quota {
     /// Seconds to the end of the window.
     reset: u64,
     retry_after: bool,
+    told: bool,
 }
 
 impl Limiter {
@@ -42,6 +45,7 @@ impl Limiter {
             allowed: self.allowed,
             reset: (*end - now).as_secs() + 1, // the sample of the docs says 61 at the start of a window
             retry_after: self.retry_after,
+            told: self.told,
         }
     }
 }
@@ -62,9 +66,11 @@ impl Quota {
     }
 
     pub(super) fn describe(self, headers: &mut HeaderMap) {
-        headers.insert("inin-ratelimit-count", self.count.into());
-        headers.insert("inin-ratelimit-allowed", self.allowed.into());
-        headers.insert("inin-ratelimit-reset", HeaderValue::from(self.reset));
+        if self.told {
+            headers.insert("inin-ratelimit-count", self.count.into());
+            headers.insert("inin-ratelimit-allowed", self.allowed.into());
+            headers.insert("inin-ratelimit-reset", HeaderValue::from(self.reset));
+        }
         if self.count > self.allowed && self.retry_after {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(self.reset));
         }

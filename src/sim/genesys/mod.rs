@@ -112,6 +112,7 @@ impl Genesys {
             limiter: Limiter {
                 allowed: 300,
                 retry_after: true,
+                told: true,
                 windows: BTreeMap::new(),
             },
             signer: Signer {
@@ -354,6 +355,11 @@ impl Genesys {
     /// Sets whether a 429 has a `Retry-After`.
     pub fn send_retry_after(&self, send: bool) {
         lock(&self.state).limiter.retry_after = send;
+    }
+
+    /// Sets whether answers tell how many requests of the token were counted.
+    pub fn tell_rate_limit(&self, told: bool) {
+        lock(&self.state).limiter.told = told;
     }
 
     /// Sets how long new signed URLs are valid; zero: never.

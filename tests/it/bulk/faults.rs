@@ -58,13 +58,13 @@ async fn every_entry_ends_archived_or_as_a_named_case() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_batch_that_never_completes_is_left_to_the_live_lane_after_seven_polls() {
+async fn a_batch_that_never_completes_is_left_to_the_live_lane_after_five_polls() {
     let bench = bench(3).await;
     bench.world.genesys.stick_batches(1);
     let handler = handler(&bench);
     work_off(&bench, &handler, &bulk(3)).await;
     assert_eq!(bench.world.wire.count(Service::Genesys, "batch-submit"), 1);
-    assert_eq!(bench.world.wire.count(Service::Genesys, "batch-job"), 7);
+    assert_eq!(bench.world.wire.count(Service::Genesys, "batch-job"), 5);
     for n in 0..3 {
         assert_archived(&bench, n, &wav(n)).await;
         let record = bench.record(&conversation(n), "-").await.unwrap();
@@ -275,7 +275,7 @@ async fn a_poll_that_fails_in_passing_is_repeated_by_a_message() {
     let answer = invoke(&handler, sqs([poll.to_string()])).await.unwrap();
     assert_eq!(answer, json!({"batchItemFailures": []}));
     let (next, delay) = bulk_jobs(&bench).pop().unwrap();
-    assert_eq!((&next["batch"]["polls"], delay), (&json!(1), 60));
+    assert_eq!((&next["batch"]["polls"], delay), (&json!(1), 62));
     invoke(&handler, next).await.unwrap();
     assert_archived(&bench, 0, &wav(0)).await;
     assert!(live_jobs(&bench).is_empty());

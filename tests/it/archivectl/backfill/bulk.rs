@@ -122,9 +122,17 @@ async fn a_dry_run_shows_the_requests_of_both_lanes() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_list_is_sent_with_what_analytics_know_of_its_conversations() {
     let bench = three_days().await;
-    for number in [0x11, 0x13] {
-        bench.world.genesys.conversation(&id(number), |conversation| {
-            for call in 0..2 {
+    let genesys = &bench.world.genesys;
+    // One that ended a moment ago, one that may have a transcript, and one with more recordings than an entry names.
+    let (young, text, many) = (0x21, 0x22, 0x23);
+    genesys.add(call_at(young, Timestamp::now() - SignedDuration::from_mins(10)));
+    let mut chat = call_at(text, at("2026-01-06T10:00:00Z"));
+    chat.media_type = "chat";
+    genesys.add(chat);
+    genesys.add(call_at(many, at("2026-01-06T10:00:00Z")));
+    for (number, calls) in [(0x11, 2), (0x13, 2), (many, 17)] {
+        genesys.conversation(&id(number), |conversation| {
+            for call in 0..calls {
                 let id = recording(number * 0x100 + call);
                 conversation
                     .recordings
@@ -135,30 +143,56 @@ async fn a_list_is_sent_with_what_analytics_know_of_its_conversations() {
     let folder = Folder::new();
     let list = folder.path().join("list.csv");
     let hash = "0".repeat(64);
-    let lines = [id(0x11), id(0x13), id(0x99), format!("{},,{hash}", id(0x14))];
+    let bad = format!("{},,{hash}", id(0x14));
+    let alone = [0x99, young, text, many].map(id);
+    let lines = [&[id(0x11), id(0x13), bad][..], &alone].concat();
     std::fs::write(&list, lines.join("\n")).unwrap();
-    let list = list.to_str().unwrap();
-    let arguments = [
-        "backfill", "--bulk", "--format", "original", "--json", "--ids", list,
-    ];
-    let ran = end(command(&bench, &arguments).spawn().unwrap()).await;
-    assert_eq!(ran.code(), Some(1), "{ran:?}");
-    let bad = ran.items().into_iter().find(|item| item["line"] == 4).unwrap();
+    let run = async |more: &[&str]| {
+        let arguments = [
+            "backfill", "--bulk", "--format", "original", "--json", "--rate", "1000000", "--ids",
+        ];
+        let mut command = command(&bench, &arguments);
+        let command = command.arg(&list).args(more).env("RECORDING_MEDIA", "audio,chat");
+        end(command.spawn().unwrap()).await
+    };
+    let dry = run(&["--dry-run"]).await.summary()["estimate"].clone();
+    assert_eq!(
+        dry["bulk"]["genesysRequests"], 17,
+        "4.1 for each that goes alone: {dry}"
+    );
+    bench.world.wire.forget();
+    let ran = run(&[]).await;
+    assert_eq!(
+        (ran.code(), &ran.summary()["sent"]),
+        (Some(1), &json!(6)),
+        "{ran:?}"
+    );
+    let bad = ran.items().into_iter().find(|item| item["line"] == 3).unwrap();
     assert!(bad["error"].as_str().unwrap().contains("without --bulk"), "{bad}");
-    let sent = bench.deferred();
-    let entries = sent[0].0["bulk"].as_array().unwrap();
-    assert_eq!(
-        entries[0],
-        json!({"conversationId": id(0x11), "conversationStart": "2026-01-05T08:00:00Z",
-            "conversationEnd": "2026-01-05T08:05:00Z", "kinds": ["audio", "audio"]})
-    );
-    assert_eq!(
-        entries[2],
-        json!({"conversationId": id(0x99)}),
-        "which nobody knows"
-    );
+    let sent: Vec<_> = bench.deferred().into_iter().map(|(job, _)| job).collect();
+    let (jobs, bulk): (Vec<_>, Vec<_>) = sent.iter().partition(|job| job.get("bulk").is_none());
+    let entry = |number: usize, start: &str, end: &str| {
+        json!({"conversationId": id(number), "conversationStart": start, "conversationEnd": end,
+            "kinds": ["audio", "audio"]})
+    };
+    let entries = json!([
+        entry(0x11, "2026-01-05T08:00:00Z", "2026-01-05T08:05:00Z"),
+        entry(0x13, "2026-01-06T10:00:00Z", "2026-01-06T10:05:00Z"),
+    ]);
+    assert_eq!((bulk.len(), &bulk[0]["bulk"]), (1, &entries));
+    let mut by_themselves: Vec<_> = jobs
+        .iter()
+        .map(|job| {
+            assert_eq!(job["format"], "original");
+            job["conversationId"].as_str().unwrap()
+        })
+        .collect();
+    by_themselves.sort_unstable();
+    let mut alone = alone;
+    alone.sort_unstable();
+    assert_eq!(by_themselves, alone);
     let asked = bench.world.wire.count(Service::Genesys, "details");
-    assert!((1..=2).contains(&asked), "{asked} requests for three");
+    assert!((1..=2).contains(&asked), "{asked} requests for six");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
