@@ -20,7 +20,8 @@ const GIB: f64 = 1024.0 * MIB as f64;
 /// The line that the smallest function is to fill, in bytes a second: 0.6 Gbit/s.
 const LINE: f64 = 0.6e9 / 8.0;
 
-/// The memory that Lambda gives a whole CPU for, in MB. <https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html>
+/// The memory that Lambda gives a whole CPU for, in MB.
+/// <https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html>
 const WHOLE_CPU: f64 = 1_769.0;
 
 /// Where the simulators are.
@@ -32,7 +33,7 @@ pub(crate) struct Front {
 }
 
 impl Front {
-    /// Makes an authority and a certificate of it, and writes the authority's own where clients can be told to trust it.
+    /// Makes an authority and a certificate of it, and writes the own one of the authority where clients find it.
     pub(crate) fn new(authority: &Path) -> Result<Self> {
         let mut params = CertificateParams::default();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
