@@ -193,7 +193,7 @@ fn labelled(text: &str) -> String {
             let quoted = rest.starts_with(" <") && text[..at].ends_with('\'');
             let (range, field) = match rest.find(">'").filter(|_| quoted) {
                 Some(more) => (at - 1..end + more + 2, format!("“{label}”")),
-                None => named(at..end, rest, label),
+                None => named(at..end, &text, label),
             };
             text.replace_range(range, &field);
         }
@@ -201,23 +201,23 @@ fn labelled(text: &str) -> String {
     sentence(&text)
 }
 
-/// Names a field, with a value in capitals that stands behind its option: `--queue NAME`, `--country DE`.
-fn named(option: Range<usize>, rest: &str, label: &str) -> (Range<usize>, String) {
-    let after = rest.strip_prefix(' ').unwrap_or_default();
-    let capitals = after.find(|letter: char| !letter.is_ascii_uppercase());
-    let value = match &after[..capitals.unwrap_or(after.len())] {
-        "" => return (option, format!("“{label}”")),
-        value => value,
-    };
-    let what = match value {
-        "ID" => "the id",
-        "NAME" => "a name",
-        value => value,
-    };
-    (
-        option.start..option.end + 1 + value.len(),
-        format!("{what} in “{label}”"),
-    )
+/// Names a field, with a value in capitals that stands behind its option: `--queue NAME`, `--country DE`. An id that
+/// was spoken of before (`by its id: --agent ID`) is not named again.
+fn named(option: Range<usize>, text: &str, label: &str) -> (Range<usize>, String) {
+    let (begin, end) = (option.start, option.end);
+    let after = text[end..].strip_prefix(' ').unwrap_or_default();
+    let word = after.find(|letter: char| !letter.is_alphanumeric());
+    let word = &after[..word.unwrap_or(after.len())];
+    let capitals = word.chars().all(|letter| letter.is_ascii_uppercase());
+    let value = if capitals { word } else { "" };
+    let end = end + 1 + value.len();
+    match value {
+        "" => (option, format!("“{label}”")),
+        "ID" if text[..begin].ends_with(": ") => (begin - 2..end, format!(", in “{label}”")),
+        "ID" => (begin..end, format!("an id in “{label}”")),
+        "NAME" => (begin..end, format!("a name in “{label}”")),
+        value => (begin..end, format!("{value} in “{label}”")),
+    }
 }
 
 fn results(site: &Site<'_>, (number, form): (Option<u64>, &Form), found: Result<Found, Error>) -> String {
@@ -330,10 +330,7 @@ mod tests {
                 "or name its country: --country DE (or NUMBER_COUNTRY)",
                 "Or name its country: DE in “Its country”",
             ),
-            (
-                "name one by its id: --agent ID",
-                "Name one by its id: the id in “Agent”",
-            ),
+            ("name one by its id: --agent ID", "Name one by its id, in “Agent”"),
             (
                 "name one, such as --queue NAME, or name 31 days",
                 "Name one, such as a name in “Queue”, or name 31 days",
@@ -343,6 +340,7 @@ mod tests {
                 "Invalid value 'x' for “Lasted at least”: accepted: 90s",
             ),
             ("for today: --to today", "For today: “To” today"),
+            ("--agent Anna is nobody", "“Agent” Anna is nobody"),
         ] {
             assert_eq!(labelled(text), told);
         }
