@@ -13,7 +13,18 @@ use crate::domain::call::Told;
 use crate::domain::outcome::{Outcome, RecordingResult, Timings};
 use crate::domain::recording::RecordingRef;
 use crate::error::{Error, ErrorKind};
-use crate::genesys::{Batched, Listed, Listing};
+use crate::genesys::{Batched, Details, Listed, Listing};
+
+/// What is at hand of a batch download.
+#[derive(Debug, Clone, Copy)]
+pub struct Given<'a> {
+    /// Its results.
+    pub batched: &'a Batched,
+    /// The details of its conversations, once they are needed.
+    pub details: &'a Details,
+    /// Another batch download may follow for what this one did not give.
+    pub second: bool,
+}
 
 /// What came of an entry in a run.
 #[derive(Debug)]
@@ -40,15 +51,10 @@ impl Archiver {
     }
 
     /// Archives what a batch download gave of an entry, and settles its conversation where that is all of it. Whatever
-    /// failed is deferred to another batch download, where one may follow (`second`), and to the live lane like
-    /// everything else that this one did not give.
-    pub async fn archive_given(
-        &self,
-        run: Run<'_>,
-        entry: &Entry,
-        batched: &Batched,
-        second: bool,
-    ) -> Bulked {
+    /// failed is deferred to another batch download, where one may follow, and to the live lane like everything else
+    /// that this one did not give.
+    pub async fn archive_given(&self, run: Run<'_>, entry: &Entry, given: Given<'_>) -> Bulked {
+        let (batched, second) = (given.batched, given.second);
         let target = RecordingRef {
             recording: entry.recording,
             ..run.conversation()
@@ -103,7 +109,7 @@ impl Archiver {
         if let Some(why) = self.lacks(entry, &told) {
             return Bulked::live(target, results, left_to_live(target, &why));
         }
-        match self.settle_at_hand(run, told, end).await {
+        match self.settle_at_hand(run, told, end, given.details).await {
             AtHand::Settled(settled) => {
                 results.extend(settled);
                 Bulked::done(results)

@@ -7,7 +7,6 @@ use std::ops::ControlFlow;
 
 use uuid::Uuid;
 
-use super::settling::BULK;
 use super::{Archiver, Run};
 use crate::aws::ledger::Described;
 use crate::aws::storage::{CallObject, ObjectFacts, Published};
@@ -56,7 +55,6 @@ impl Archiver {
             }
             Some(genesys::Told::Denied) => call.details_missing = Some("denied".to_owned()),
             Some(genesys::Told::TooLong) => call.details_missing = Some("too_long".to_owned()),
-            None if proof == BULK => call.details_missing = Some("not_asked".to_owned()),
             Some(genesys::Told::Unknown) | None => call.details_missing = Some("unknown".to_owned()),
         }
         let asking = self.genesys.names(&call, run.deadline);

@@ -21,8 +21,8 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use tracing::Instrument as _;
 
 use self::attempt::Attempt;
-pub use self::bulk::Bulked;
 pub(crate) use self::bulk::left_to_live;
+pub use self::bulk::{Bulked, Given};
 pub(crate) use self::endings::asked;
 pub use self::look::{AtHand, Concluded, Looked, Taken};
 pub use self::settling::OVERDUE;

@@ -89,8 +89,7 @@ pub struct CallRecord {
     /// The conversation's details as Genesys gave them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub details: Option<Value>,
-    /// Why there are no details: `denied`, `too_long`, `unknown`, or `not_asked` where a batch download gave the
-    /// recordings.
+    /// Why there are no details: `denied`, `too_long` or `unknown`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub details_missing: Option<String>,
     /// The names of the ids in the details.

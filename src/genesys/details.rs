@@ -18,8 +18,12 @@ use crate::error::{Error, ErrorKind};
 
 const DETAILS: &str = "/api/v2/analytics/conversations";
 
-/// Ids in one request. The maximum is not documented; this many keep the URL below 2,000 characters.
-const MOST_IDS: usize = 40;
+/// Ids in one request, which make a URL of 4,000 characters. The maximum is not documented: where it is less, there are
+/// [`FEWER_IDS`] in one.
+const MOST_IDS: usize = 100;
+
+/// Ids in one request, where Genesys refuses more. They keep the URL below 2,000 characters.
+const FEWER_IDS: usize = 40;
 
 /// Parts of a conversation that are named as open, at most.
 const MOST_OPEN: usize = 5;
@@ -89,6 +93,8 @@ pub enum Told {
 #[derive(Debug, Default)]
 pub struct Details {
     due: HashSet<ConversationId>,
+    /// Analytics had time for all of them: one that the answer lacks they do not know.
+    history: bool,
     bulk: OnceCell<Bulk>,
 }
 
@@ -105,9 +111,19 @@ impl Details {
     pub fn of(due: impl IntoIterator<Item = ConversationId>) -> Self {
         Self {
             due: due.into_iter().collect(),
+            history: false,
             bulk: OnceCell::new(),
         }
     }
+
+    /// The same for conversations that ended days ago: one that the answer lacks is not asked for again.
+    pub fn of_history(due: impl IntoIterator<Item = ConversationId>) -> Self {
+        Self {
+            history: true,
+            ..Self::of(due)
+        }
+    }
+
     /// Asks what analytics say of a conversation. One of the batch is looked up in the batch's one answer; any other
     /// one is asked for alone.
     pub(super) async fn ask(
@@ -122,6 +138,9 @@ impl Details {
                 Bulk::Told(known) => {
                     if let Some(known) = known.get(&id) {
                         return Ok(Told::Known(Box::new(known.clone())));
+                    }
+                    if self.history {
+                        return Ok(Told::Unknown);
                     }
                 }
                 Bulk::Denied => return Ok(Told::Denied),
@@ -159,7 +178,8 @@ async fn bulk(api: &Api, due: &HashSet<ConversationId>, deadline: &Deadline) -> 
     let mut ids: Vec<_> = due.iter().map(ToString::to_string).collect();
     ids.sort();
     let mut known = HashMap::new();
-    for ids in ids.chunks(MOST_IDS) {
+    let mut left: Vec<_> = ids.chunks(MOST_IDS).collect();
+    while let Some(ids) = left.pop() {
         let answer = api
             .get_within(LONGEST_DETAILS, &path, &[("id", &ids.join(","))], &what, deadline)
             .await;
@@ -167,7 +187,11 @@ async fn bulk(api: &Api, due: &HashSet<ConversationId>, deadline: &Deadline) -> 
             Ok(answer) => answer,
             Err(error) if error.kind() == ErrorKind::Forbidden => return Ok(Bulk::Denied),
             Err(error) if error.kind() == ErrorKind::Rejected || error.is_too_long() => {
-                return Ok(Bulk::Refused);
+                if ids.len() <= FEWER_IDS {
+                    return Ok(Bulk::Refused);
+                }
+                left.extend(ids.chunks(FEWER_IDS));
+                continue;
             }
             // At least one of them is not known.
             Err(error) if error.kind().is_not_found() => continue,

@@ -9,7 +9,7 @@ use futures_util::future::join_all;
 use jiff::Timestamp;
 
 use super::handler::{Handler, Settled};
-use crate::archive::{Bulked, Run, asked, left_to_live};
+use crate::archive::{Bulked, Given, Run, asked, left_to_live};
 use crate::aws::queues;
 use crate::clock::Deadline;
 use crate::domain::audit::{Actor, is_own};
@@ -17,7 +17,7 @@ use crate::domain::bulk::{Batch, BulkJob, Entry};
 use crate::domain::outcome::{Outcome, RecordingResult};
 use crate::domain::recording::RecordingRef;
 use crate::error::{Disposition, Error, ErrorKind};
-use crate::genesys::Batched;
+use crate::genesys::{Batched, Details};
 
 /// Delay of the first poll, and as much more for each entry: an estimate of the time that a batch download takes, as
 /// Genesys names none. Doubles from there.
@@ -181,10 +181,14 @@ impl Handler {
     /// Archives the results of a batch download side by side, and sends on what is left when time is up.
     async fn work_off(&self, running: Running<'_>, batched: &Batched, next: Batch) -> Ending {
         let job = running.job;
-        let entries = job
-            .entries
-            .iter()
-            .map(|entry| self.entry(running, entry, batched));
+        let whole = job.entries.iter().filter(|entry| entry.recording.is_none());
+        let details = Details::of_history(whole.map(|entry| entry.conversation));
+        let given = Given {
+            batched,
+            details: &details,
+            second: job.deferrals < MOST_RESUBMISSIONS,
+        };
+        let entries = job.entries.iter().map(|entry| self.entry(running, entry, given));
         let mut ending = Ending::of(Ok(()));
         let (mut left, mut again) = (Vec::new(), Vec::new());
         for (entry, ended) in job.entries.iter().zip(join_all(entries).await) {
@@ -218,18 +222,17 @@ impl Handler {
     }
 
     /// Archives what a batch download gave of an entry, and sends each result where it has to go.
-    async fn entry(&self, running: Running<'_>, entry: &Entry, batched: &Batched) -> EntryEnd {
+    async fn entry(&self, running: Running<'_>, entry: &Entry, given: Given<'_>) -> EntryEnd {
         let mut job = running.job.live(entry);
         let actor = running.actor_for(entry);
         let now = self.archiver().clock().now();
         let run = Run::new(&mut job, &actor, running.deadline, now);
-        let second = running.job.deferrals < MOST_RESUBMISSIONS;
         let Bulked {
             mut results,
             left,
             recheck,
             again,
-        } = self.archiver().archive_given(run, entry, batched, second).await;
+        } = self.archiver().archive_given(run, entry, given).await;
         job.recheck = recheck;
         let sent = self.dispatch(&job, &actor, &mut results).await;
         EntryEnd {

@@ -8,10 +8,11 @@ use super::super::{Archiver, Run};
 use super::conclusion::Conclusion;
 use super::known::Known;
 use super::{Seen, Told};
+use crate::domain::call::Extent;
 use crate::domain::outcome::{Outcome, RecordingResult};
 use crate::domain::record::{Record, State};
 use crate::error::{Error, ErrorKind};
-use crate::genesys::Listing;
+use crate::genesys::{Details, Listing};
 
 /// What follows where a batch download gave all that it has of a conversation.
 #[derive(Debug)]
@@ -31,17 +32,19 @@ pub enum AtHand {
 
 impl Archiver {
     /// Settles the run's conversation, which ended at `end`, by the recordings that a batch download gave and that are
-    /// archived now. A conversation of which the live lane has begun to look is left to it.
+    /// archived now. Its call record has what `details` say. A conversation of which the live lane has begun to look is
+    /// left to it.
     pub(in crate::archive) async fn settle_at_hand(
         &self,
         run: Run<'_>,
         told: Vec<Told>,
         end: Timestamp,
+        details: &Details,
     ) -> AtHand {
         let reading = self.ledger.records(run.job.conversation);
         let records = match run.deadline.in_time(reading).await {
             Ok(records) => records,
-            Err(error) => return failed(error),
+            Err(error) => return failed(error, UNRECORDED),
         };
         let (whole, recordings): (Vec<_>, Vec<_>) =
             records.into_iter().partition(|record| record.recording_id == "-");
@@ -56,15 +59,26 @@ impl Archiver {
             let why = "a recording of it is not archived yet";
             return AtHand::Live { recheck: false, why };
         }
+        let details = match self.config.call_record {
+            Extent::Off => None,
+            Extent::Standard | Extent::Full => {
+                let asking = self.genesys.details(details, run.job.conversation, run.deadline);
+                match run.deadline.in_time(asking).await {
+                    Ok(details) => Some(details),
+                    Err(error) => return failed(error, "its details cannot be had now"),
+                }
+            }
+        };
         // Recorded before the call record is named: that needs a record, and a run that dies is followed by one that
         // finds it.
         if let Err(error) = self.begin(run, 1, &mut known).await {
-            return failed(error);
+            return failed(error, UNRECORDED);
         }
-        let drafting = self.draft(run, (BULK, None), &told, Unnamed::Accepted).await;
+        let proof = (BULK, details.as_ref());
+        let drafting = self.draft(run, proof, &told, Unnamed::Accepted).await;
         let draft = match drafting {
             Ok(draft) => draft,
-            Err(error) => return failed(error),
+            Err(error) => return failed(error, UNRECORDED),
         };
         let seen = seen(known, told, end);
         let concluded = self.looked(run, seen, Conclusion::Settled(BULK), None);
@@ -74,7 +88,7 @@ impl Archiver {
                 outcome: Outcome::Retry,
                 error: Some(error),
                 ..
-            }) => failed(error),
+            }) => failed(error, UNRECORDED),
             result => AtHand::Settled(result),
         }
     }
@@ -119,7 +133,10 @@ fn seen(known: Known, told: Vec<Told>, end: Timestamp) -> Seen {
     }
 }
 
-fn failed(error: Error) -> AtHand {
+/// Why the live lane goes on where the ledger could not be read or written.
+const UNRECORDED: &str = "writing that it is settled failed";
+
+fn failed(error: Error, why: &'static str) -> AtHand {
     if error.kind() == ErrorKind::DeadlineNear {
         return AtHand::Left(error);
     }
@@ -128,6 +145,5 @@ fn failed(error: Error) -> AtHand {
         error = text,
         "a conversation could not be settled by its batch download"
     );
-    let why = "writing that it is settled failed";
     AtHand::Live { recheck: false, why }
 }

@@ -72,8 +72,8 @@ pub(crate) struct Args {
     #[arg(long)]
     dry_run: bool,
     /// How many conversations a minute, or the share of the requests that Genesys allows the OAuth client, such as 25%.
-    /// With --bulk 1500, unless it is given: up to 120 requests to Genesys. A conversation that goes one by one
-    /// all the same counts as 51 others.
+    /// With --bulk 1500, unless it is given: up to 150 requests to Genesys. A conversation that goes one by one
+    /// all the same counts as 41 others.
     #[arg(long, value_name = "N", default_value = "50", default_value_if("bulk", "true", "1500"), value_parser = rate)]
     rate: Rate,
     /// The checkpoint file. Default: backfill-FIRST-LAST.checkpoint in this folder, or FILE.checkpoint beside a list.

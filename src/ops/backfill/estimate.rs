@@ -14,15 +14,15 @@ const REQUEST_TENTHS_EACH: u64 = 41;
 /// The same as it was recorded, in Opus of 16 kbit/s a channel: an eighth of WAV. A trunk of PCMU gives half of WAV.
 const ORIGINAL_BYTES_PER_SECOND: u64 = 4_000;
 
-/// Hundredths of requests to Genesys for a recording by batch downloads, with 2 errors in a hundred:
+/// Hundredths of requests to Genesys for a recording by batch downloads, with 2 errors in a hundred and call records:
 /// docs/performance.md, "Requests to Genesys".
-const BULK_REQUEST_HUNDREDTHS_EACH: u64 = 5;
+const BULK_REQUEST_HUNDREDTHS_EACH: u64 = 6;
 
 /// The same where the errors of each job come alone: the most that a pace is reckoned with.
-const BULK_REQUEST_HUNDREDTHS_MOST: u64 = 8;
+const BULK_REQUEST_HUNDREDTHS_MOST: u64 = 10;
 
-/// Conversations that go by batch downloads for as many requests as one that goes alone: 4.1 by 0.08.
-pub(super) const ALONE: usize = 51;
+/// Conversations that go by batch downloads for as many requests as one that goes alone: 4.1 by 0.1.
+pub(super) const ALONE: usize = 41;
 
 /// Conversations a minute that the live lane is sent, unless `--rate` says otherwise.
 const LIVE_RATE: f64 = 50.0;
