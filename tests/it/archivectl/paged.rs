@@ -37,7 +37,7 @@ async fn the_next_page_is_of_the_search_that_it_was_shown_with() {
     let of_queue = [&day[..], &[("queue", "Claims"), ("limit", "1")]].concat();
     let html = search(&page, &of_queue).await;
     assert!(
-        html.contains("empty: yesterday") && html.contains("1 recording"),
+        html.contains("all up to yesterday") && html.contains("1 recording"),
         "{html}"
     );
     page.close().await;
@@ -50,12 +50,12 @@ async fn the_page_names_its_fields_and_no_options() {
     let day = [("from", DAY), ("to", DAY)];
     for (fields, told) in [
         (&[("number", "030 123456")][..], "“Number” is in national form"),
-        (&[("number", "030 123456")], "“Its country” DE"),
-        (&[("queue", "Nonsense")], "“Queue” ID"),
-        (&[("min-duration", "long")], "for “At least”: accepted: a length"),
+        (&[("number", "030 123456")], "DE in “Its country”"),
+        (&[("queue", "Nonsense")], "in “Queue”"),
+        (&[("min-duration", "long")], "for “Lasted at least”: accepted: a length"),
         (
             &[("min-duration", "5m"), ("max-duration", "1m")],
-            "“At least” 300s is longer than “At most” 60s",
+            "“Lasted at least” 300s is longer than “Lasted at most” 60s",
         ),
         (&[("country", "DE")], "1 recording"),
     ] {
@@ -70,7 +70,7 @@ async fn the_page_names_its_fields_and_no_options() {
         "{html}"
     );
     let html = search(&page, &[("from", "2025-01-01"), ("to", "2025-12-31")]).await;
-    assert!(html.contains("a search of 365 days"), "{html}");
+    assert!(html.contains("A search of 365 days"), "{html}");
     page.close().await;
 }
 
