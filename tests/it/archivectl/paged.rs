@@ -52,7 +52,10 @@ async fn the_page_names_its_fields_and_no_options() {
         (&[("number", "030 123456")][..], "“Number” is in national form"),
         (&[("number", "030 123456")], "DE in “Its country”"),
         (&[("queue", "Nonsense")], "in “Queue”"),
-        (&[("min-duration", "long")], "for “Lasted at least”: accepted: a length"),
+        (
+            &[("min-duration", "long")],
+            "for “Lasted at least”: accepted: a length",
+        ),
         (
             &[("min-duration", "5m"), ("max-duration", "1m")],
             "“Lasted at least” 300s is longer than “Lasted at most” 60s",
