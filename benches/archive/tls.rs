@@ -11,11 +11,9 @@ use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::pki_types::PrivateKeyDer;
 
 use super::accounts::median;
-use super::large::{fresh, hashing_alone};
+use super::large::{GIB, fresh, hashing_alone};
 use super::table::{Row, Target};
-use super::{Bench, MIB, Result, peers};
-
-const GIB: f64 = 1024.0 * MIB as f64;
+use super::{Bench, Result, peers};
 
 /// The line that the smallest function is to fill, in bytes a second: 0.6 Gbit/s.
 const LINE: f64 = 0.6e9 / 8.0;

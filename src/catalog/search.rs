@@ -4,6 +4,8 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
+use aws_sdk_dynamodb::operation::query::QueryOutput;
+use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, Select};
 use futures_util::future::try_join_all;
 use jiff::tz::TimeZone;
@@ -170,22 +172,29 @@ impl Catalog {
         items.into_iter().map(crate::aws::ledger::from_item).collect()
     }
 
-    /// Returns a page of a partition, from one sort key to another.
-    async fn page(&self, facet: &str, from: &str, to: &str) -> Result<Page, Error> {
-        let table = &self.config.table;
-        let page = self
-            .dynamodb
+    /// Prepares a page of a partition, from one sort key to another.
+    fn query(&self, facet: &str, from: &str, to: &str) -> QueryFluentBuilder {
+        self.dynamodb
             .query()
-            .table_name(table)
+            .table_name(&self.config.table)
             .key_condition_expression("facet = :facet AND #at BETWEEN :from AND :to")
             .expression_attribute_names("#at", "at")
             .expression_attribute_values(":facet", AttributeValue::S(facet.to_owned()))
             .expression_attribute_values(":from", AttributeValue::S(from.to_owned()))
             .expression_attribute_values(":to", AttributeValue::S(to.to_owned()))
             .limit(PAGE)
-            .send()
-            .await
-            .map_err(|error| failed(&format!("reading the catalog (table {table})"), error))?;
+    }
+
+    /// Asks for a page.
+    async fn asked(&self, query: QueryFluentBuilder) -> Result<QueryOutput, Error> {
+        let table = &self.config.table;
+        let answer = query.send().await;
+        answer.map_err(|error| failed(&format!("reading the catalog (table {table})"), error))
+    }
+
+    /// Returns a page of a partition, from one sort key to another.
+    async fn page(&self, facet: &str, from: &str, to: &str) -> Result<Page, Error> {
+        let page = self.asked(self.query(facet, from, to)).await?;
         let entries = page.items.unwrap_or_default().into_iter();
         Ok(Page {
             entries: entries
@@ -197,21 +206,8 @@ impl Catalog {
 
     /// Counts the items of a partition from one sort key to another, those of a page.
     async fn count(&self, facet: &str, from: &str, to: &str) -> Result<u64, Error> {
-        let table = &self.config.table;
-        let counted = self
-            .dynamodb
-            .query()
-            .table_name(table)
-            .select(Select::Count)
-            .key_condition_expression("facet = :facet AND #at BETWEEN :from AND :to")
-            .expression_attribute_names("#at", "at")
-            .expression_attribute_values(":facet", AttributeValue::S(facet.to_owned()))
-            .expression_attribute_values(":from", AttributeValue::S(from.to_owned()))
-            .expression_attribute_values(":to", AttributeValue::S(to.to_owned()))
-            .limit(PAGE)
-            .send()
-            .await
-            .map_err(|error| failed(&format!("reading the catalog (table {table})"), error))?;
+        let query = self.query(facet, from, to).select(Select::Count);
+        let counted = self.asked(query).await?;
         Ok(u64::try_from(counted.count).unwrap_or_default())
     }
 

@@ -14,6 +14,9 @@ use crate::clock::Clock;
 /// Length of the window in which Genesys counts, until an answer says when it ends.
 pub(super) const WINDOW: Duration = Duration::from_secs(60);
 
+/// The header with the seconds to the end of the window.
+pub(super) const RESET: &str = "inin-ratelimit-reset";
+
 /// The end of a window is told in whole seconds: one that ends later than this after the known one is another.
 const ROUNDING: SignedDuration = SignedDuration::from_secs(5);
 
@@ -93,13 +96,18 @@ impl Budget {
     }
 }
 
+/// Returns the number in a header.
+pub(super) fn number(headers: &HeaderMap, name: &str) -> Option<u64> {
+    headers.get(name)?.to_str().ok()?.trim().parse().ok()
+}
+
 impl Asking<'_> {
     /// Takes over what an answer says of the token's requests, if it does.
     pub(super) fn answered(&self, headers: &HeaderMap) {
-        let number = |name: &str| headers.get(name)?.to_str().ok()?.trim().parse::<u64>().ok();
         let told = || {
-            let (count, allowed) = (number("inin-ratelimit-count")?, number("inin-ratelimit-allowed")?);
-            let reset = number("inin-ratelimit-reset")?.min(LONGEST);
+            let count = number(headers, "inin-ratelimit-count")?;
+            let allowed = number(headers, "inin-ratelimit-allowed")?;
+            let reset = number(headers, RESET)?.min(LONGEST);
             (allowed > 0).then_some((count, allowed, Duration::from_secs(reset)))
         };
         let Some((count, allowed, reset)) = told() else {

@@ -6,7 +6,7 @@ use reqwest::StatusCode;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use serde::Deserialize;
 
-use super::budget::WINDOW;
+use super::budget::{RESET, WINDOW, number};
 use crate::error::{Error, ErrorKind};
 use crate::http::retry_after;
 
@@ -39,22 +39,13 @@ pub(super) fn asked_to_wait(status: StatusCode, headers: &HeaderMap, body: &[u8]
     if told.is_some() || status != StatusCode::TOO_MANY_REQUESTS {
         return told;
     }
-    let reset = || {
-        headers
-            .get("inin-ratelimit-reset")?
-            .to_str()
-            .ok()?
-            .trim()
-            .parse()
-            .ok()
-    };
     let text = || {
         let body: ErrorBody = serde_json::from_slice(body).ok()?;
         let message = body.message?.to_ascii_lowercase();
         let (_, rest) = message.split_once("retry the request in [")?;
         rest.split_once(']')?.0.trim().parse().ok()
     };
-    let seconds: u64 = reset().or_else(text)?;
+    let seconds = number(headers, RESET).or_else(text)?;
     Some(Duration::from_secs(seconds)).filter(|wait| !wait.is_zero())
 }
 

@@ -134,21 +134,28 @@ async fn with_agents(numbers: std::ops::Range<usize>) -> Bench {
     bench
 }
 
+/// The user whose id Genesys refuses.
+const ODD: &str = "a0000000-0000-4000-8000-000000000017";
+
+/// Lets Genesys refuse each request with that id, or with a built-in wrap-up code.
+fn refuse_odd(bench: &Bench, status: u16) {
+    bench.world.wire.disturb(move |exchange| {
+        let refused = [ODD, "ININ-WRAP-UP"]
+            .iter()
+            .any(|id| exchange.target.contains(id));
+        (exchange.service == Service::Genesys && refused).then(|| Fault::status(status))
+    });
+}
+
 #[tokio::test]
 async fn an_id_that_genesys_refuses_takes_no_other_name_away() {
     for status in [400, 404] {
         let bench = with_agents(0..40).await;
-        let odd = "a0000000-0000-4000-8000-000000000017";
-        bench.world.wire.disturb(move |exchange| {
-            let refused = [odd, "ININ-WRAP-UP"]
-                .iter()
-                .any(|id| exchange.target.contains(id));
-            (exchange.service == Service::Genesys && refused).then(|| Fault::status(status))
-        });
+        refuse_odd(&bench, status);
         settle_with(&bench, &[]).await;
         let names = &read(&bench, CALL).await["names"];
         assert_eq!(names["users"].as_object().unwrap().len(), 39, "{names}");
-        assert_eq!(names["users"][odd], Value::Null);
+        assert_eq!(names["users"][ODD], Value::Null);
         // A built-in code needs no list to know it.
         assert_eq!(names["missing"], json!({"users": "unavailable"}));
     }
@@ -157,13 +164,7 @@ async fn an_id_that_genesys_refuses_takes_no_other_name_away() {
 #[tokio::test]
 async fn an_id_that_genesys_refuses_is_found_by_few_requests_and_a_built_in_one_is_waited_for_by_none() {
     let bench = with_agents(0..40).await;
-    let odd = "a0000000-0000-4000-8000-000000000017";
-    bench.world.wire.disturb(move |exchange| {
-        let refused = [odd, "ININ-WRAP-UP"]
-            .iter()
-            .any(|id| exchange.target.contains(id));
-        (exchange.service == Service::Genesys && refused).then(|| Fault::status(400))
-    });
+    refuse_odd(&bench, 400);
     let handler = bench.handler(&DESCRIBING);
     invoke(&handler, job()).await.unwrap();
     let mut work = Work::of(&bench);
