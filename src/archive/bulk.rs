@@ -31,7 +31,7 @@ pub struct Given<'a> {
 pub struct Bulked {
     /// Results that have to be sent where they have to go.
     pub results: Vec<RecordingResult>,
-    /// The entry is not done, as time is up.
+    /// The entry is not done, as time is up, or as Genesys gives no details now.
     pub left: bool,
     /// The live lane has to look at a conversation that is settled.
     pub recheck: bool,
@@ -175,7 +175,7 @@ impl Bulked {
         }
     }
 
-    /// Makes the end of a run whose time is up.
+    /// Makes the end of an entry that another run goes on with.
     fn left(results: Vec<RecordingResult>) -> Self {
         Self {
             left: true,

@@ -15,13 +15,24 @@ use crate::domain::call::{self, CONTENT_TYPE, CallRecord, Extent, FORMAT, Told};
 use crate::domain::record::Record;
 use crate::domain::recording::{ArchivedFile, ObjectKind};
 use crate::error::{Error, ErrorKind};
-use crate::genesys;
+use crate::genesys::{self, Details};
 
 /// A call record without its recordings, and what the last list said of them.
 #[derive(Debug)]
 pub(super) struct Draft {
     call: CallRecord,
     told: Vec<Told>,
+}
+
+/// What a conversation is settled by.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Proof<'a> {
+    /// `details`, `listing` or `bulk`.
+    pub(super) by: &'static str,
+    /// What analytics say of it, if they were asked.
+    pub(super) details: Option<&'a genesys::Told>,
+    /// The details of the batch that it belongs to.
+    pub(super) batch: &'a Details,
 }
 
 /// Whether a call record is written without the names that Genesys does not give now.
@@ -34,12 +45,12 @@ pub(super) enum Unnamed {
 }
 
 impl Archiver {
-    /// Begins the call record of a conversation that is settled by `proof`: its details, and the names of the ids in
-    /// them. `None` where call records are off.
+    /// Begins the call record of a conversation: its details, and the names of the ids in them. `None` where call
+    /// records are off.
     pub(super) async fn draft(
         &self,
         run: Run<'_>,
-        (proof, details): (&'static str, Option<&genesys::Told>),
+        proof: Proof<'_>,
         told: &[Told],
         unnamed: Unnamed,
     ) -> Result<Option<Draft>, Error> {
@@ -47,8 +58,8 @@ impl Archiver {
         if extent == Extent::Off {
             return Ok(None);
         }
-        let mut call = CallRecord::new(run.job.conversation, proof);
-        match details {
+        let mut call = CallRecord::new(run.job.conversation, proof.by);
+        match proof.details {
             Some(genesys::Told::Known(known)) => {
                 let given = known.given.as_deref().unwrap_or_default();
                 call = call.with_details(given, extent);
@@ -57,7 +68,7 @@ impl Archiver {
             Some(genesys::Told::TooLong) => call.details_missing = Some("too_long".to_owned()),
             Some(genesys::Told::Unknown) | None => call.details_missing = Some("unknown".to_owned()),
         }
-        let asking = self.genesys.names(&call, run.deadline);
+        let asking = self.genesys.names(proof.batch, &call, run.deadline);
         let (names, failed) = run.deadline.in_time(asking).await?;
         if let Some(error) = failed.filter(|_| unnamed == Unnamed::Waits) {
             return Err(error);

@@ -20,8 +20,8 @@ pub(super) const RESET: &str = "inin-ratelimit-reset";
 /// The end of a window is told in whole seconds: one that ends later than this after the known one is another.
 const ROUNDING: SignedDuration = SignedDuration::from_secs(5);
 
-/// No window ends later than this, whatever an answer says.
-const LONGEST: u64 = 900;
+/// No window ends later than this, whatever an answer or a clock says.
+const LONGEST: Duration = Duration::from_secs(120);
 
 /// The part of the budget that requests may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,7 +75,7 @@ impl Budget {
         let mut guard = self.lock();
         let state = &mut *guard;
         if let Some(window) = &mut state.window {
-            if window.ends <= now {
+            if window.ends <= now || window.ends > now + LONGEST {
                 (window.used, window.ends) = (state.under_way, now + WINDOW);
                 state.of_quarter = 0;
             }
@@ -107,8 +107,8 @@ impl Asking<'_> {
         let told = || {
             let count = number(headers, "inin-ratelimit-count")?;
             let allowed = number(headers, "inin-ratelimit-allowed")?;
-            let reset = number(headers, RESET)?.min(LONGEST);
-            (allowed > 0).then_some((count, allowed, Duration::from_secs(reset)))
+            let reset = Duration::from_secs(number(headers, RESET)?);
+            (allowed > 0).then_some((count, allowed, reset.min(LONGEST)))
         };
         let Some((count, allowed, reset)) = told() else {
             return;
@@ -118,11 +118,9 @@ impl Asking<'_> {
         // Those under way may be counted already, or not.
         let mut used = count.max(state.under_way);
         match state.window {
-            Some(known) if known.allowed == allowed && ends <= known.ends + ROUNDING => {
-                used = count.max(known.used);
-            }
-            Some(_) => state.of_quarter = 0,
-            None => {}
+            Some(known) if ends > known.ends + ROUNDING => state.of_quarter = 0,
+            Some(known) if known.allowed == allowed => used = count.max(known.used),
+            Some(_) | None => {}
         }
         state.window = Some(Window { allowed, used, ends });
     }
@@ -199,7 +197,18 @@ mod tests {
         told(&asking, 290, 300, 60);
         assert_eq!(left(&budget, Share::All), 10);
         told(&asking, 3, 180, 60);
+        assert_eq!(left(&budget, Share::Quarter), 0, "75 of the window are taken");
         assert_eq!(left(&budget, Share::All), 177);
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_holds_nothing_back_for_longer_than_a_window() {
+        let budget = Budget::new(Clock::default());
+        told(&budget.take(Share::All).unwrap(), 5, 5, 60);
+        assert_eq!(left(&budget, Share::All), 0);
+        let set_back = SignedDuration::from_hours(1);
+        budget.lock().window.as_mut().unwrap().ends += set_back;
+        assert_eq!(left(&budget, Share::All), 5);
     }
 
     #[test]
@@ -210,6 +219,6 @@ mod tests {
         asking.answered(&HeaderMap::new());
         assert!(budget.lock().window.is_none());
         told(&asking, 5, 5, u64::MAX);
-        assert!(budget.take(Share::All).unwrap_err() <= Duration::from_secs(LONGEST));
+        assert!(budget.take(Share::All).unwrap_err() <= LONGEST);
     }
 }

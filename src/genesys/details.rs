@@ -9,9 +9,12 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use tokio::sync::OnceCell;
 
-use super::api::{Api, LONGEST_DETAILS};
+use super::api::{Answer, Api, LONGEST_DETAILS};
 use super::bounded::Bounded;
+use super::names::Ids;
+use super::refusal::is_refusal;
 use crate::clock::Deadline;
+use crate::domain::call::{CallRecord, Extent};
 use crate::domain::format::MediaKind;
 use crate::domain::recording::ConversationId;
 use crate::error::{Error, ErrorKind};
@@ -96,14 +99,21 @@ pub struct Details {
     /// Analytics had time for all of them: one that the answer lacks they do not know.
     history: bool,
     bulk: OnceCell<Bulk>,
+    /// The names of all that the answer names were asked for.
+    pub(super) named: OnceCell<()>,
 }
 
+/// The answer to the request for all of a batch. A conversation that it says nothing of is asked for alone.
 #[derive(Debug)]
 enum Bulk {
-    Told(HashMap<ConversationId, Conversation>),
+    Told {
+        known: HashMap<ConversationId, Conversation>,
+        /// Those that analytics do not know.
+        unknown: HashSet<ConversationId>,
+    },
     Denied,
-    /// Genesys does not take the list of ids, or its answer cannot be read: each is asked for alone.
-    Refused,
+    /// There was none, for this reason.
+    Failed(String),
 }
 
 impl Details {
@@ -111,8 +121,7 @@ impl Details {
     pub fn of(due: impl IntoIterator<Item = ConversationId>) -> Self {
         Self {
             due: due.into_iter().collect(),
-            history: false,
-            bulk: OnceCell::new(),
+            ..Self::default()
         }
     }
 
@@ -124,8 +133,27 @@ impl Details {
         }
     }
 
-    /// Asks what analytics say of a conversation. One of the batch is looked up in the batch's one answer; any other
-    /// one is asked for alone.
+    /// Says whether the request for all of them failed, so that none of them can be settled now.
+    pub fn failed(&self) -> bool {
+        matches!(self.bulk.get(), Some(Bulk::Failed(_)))
+    }
+
+    /// Returns the ids of things in all that is told so far.
+    pub(super) fn ids(&self) -> Ids {
+        let known = match self.bulk.get() {
+            Some(Bulk::Told { known, .. }) => known.values(),
+            _ => return Ids::default(),
+        };
+        let facts = known.map(|known| {
+            let given = known.given.as_deref().unwrap_or_default();
+            let call = CallRecord::new(known.id, "").with_details(given, Extent::Standard);
+            call.facts(None)
+        });
+        facts.collect()
+    }
+
+    /// Asks what analytics say of a conversation. One of the batch is looked up in the batch's one answer, or fails as
+    /// that did; any other one is asked for alone.
     pub(super) async fn ask(
         &self,
         api: &Api,
@@ -133,18 +161,25 @@ impl Details {
         deadline: &Deadline,
     ) -> Result<Told, Error> {
         if self.due.len() > 1 && self.due.contains(&id) {
-            let asked = self.bulk.get_or_try_init(|| bulk(api, &self.due, deadline));
+            let asked = self.bulk.get_or_try_init(|| async {
+                match bulk(api, &self.due, deadline).await {
+                    Err(error) if error.kind() != ErrorKind::DeadlineNear => {
+                        Ok(Bulk::Failed(error.redacted()))
+                    }
+                    told => told,
+                }
+            });
             match asked.await? {
-                Bulk::Told(known) => {
+                Bulk::Told { known, unknown } => {
                     if let Some(known) = known.get(&id) {
                         return Ok(Told::Known(Box::new(known.clone())));
                     }
-                    if self.history {
+                    if self.history && unknown.contains(&id) {
                         return Ok(Told::Unknown);
                     }
                 }
                 Bulk::Denied => return Ok(Told::Denied),
-                Bulk::Refused => {}
+                Bulk::Failed(why) => return Err(Error::transient(why)),
             }
         }
         let what = format!("the details of conversation {id}");
@@ -167,52 +202,60 @@ impl Details {
     }
 }
 
-/// Asks for all of a batch, in as few requests as the ids fit into.
+/// Asks for all of a batch, in as few requests as the ids fit into. A list that Genesys refuses is asked for in shorter
+/// ones, and so is what the answer to a long one lacks: nobody documents how many ids it minds.
 async fn bulk(api: &Api, due: &HashSet<ConversationId>, deadline: &Deadline) -> Result<Bulk, Error> {
-    #[derive(Deserialize)]
-    struct Answer {
-        conversations: Option<Bounded<Vec<Box<RawValue>>>>,
-    }
     let what = format!("the details of {} conversations", due.len());
     let path = format!("{DETAILS}/details");
-    let mut ids: Vec<_> = due.iter().map(ToString::to_string).collect();
+    let mut ids: Vec<_> = due.iter().copied().collect();
     ids.sort();
-    let mut known = HashMap::new();
-    let mut left: Vec<_> = ids.chunks(MOST_IDS).collect();
+    let (mut known, mut unknown) = (HashMap::new(), HashSet::new());
+    let mut left: Vec<Vec<ConversationId>> = ids.chunks(MOST_IDS).map(<[_]>::to_vec).collect();
     while let Some(ids) = left.pop() {
+        let listed: Vec<_> = ids.iter().map(ToString::to_string).collect();
         let answer = api
-            .get_within(LONGEST_DETAILS, &path, &[("id", &ids.join(","))], &what, deadline)
+            .get_within(
+                LONGEST_DETAILS,
+                &path,
+                &[("id", &listed.join(","))],
+                &what,
+                deadline,
+            )
             .await;
-        let answer = match answer {
-            Ok(answer) => answer,
+        let (told, readable) = match answer {
+            Ok(answer) => read(&answer, &what),
             Err(error) if error.kind() == ErrorKind::Forbidden => return Ok(Bulk::Denied),
-            Err(error) if error.kind() == ErrorKind::Rejected || error.is_too_long() => {
-                if ids.len() <= FEWER_IDS {
-                    return Ok(Bulk::Refused);
-                }
-                left.extend(ids.chunks(FEWER_IDS));
-                continue;
-            }
-            // At least one of them is not known.
-            Err(error) if error.kind().is_not_found() => continue,
+            Err(error) if is_refusal(&error) || error.is_too_long() => (Vec::new(), false),
             Err(error) => return Err(error),
         };
-        if answer.is_blank() {
-            continue;
-        }
-        // One invalid entry must not keep the others from settling.
-        let Ok(answer) = answer.json::<Answer>(&what) else {
-            return Ok(Bulk::Refused);
-        };
-        let Bounded(entries) = answer.conversations.unwrap_or_default();
-        for given in &entries {
-            let Ok(read) = keeping(given) else {
-                return Ok(Bulk::Refused);
-            };
-            known.extend(read.map(|known| (known.id, known)));
+        known.extend(told.into_iter().map(|known| (known.id, known)));
+        let lacking: Vec<_> = ids.into_iter().filter(|id| !known.contains_key(id)).collect();
+        if listed.len() > FEWER_IDS {
+            left.extend(lacking.chunks(FEWER_IDS).map(<[_]>::to_vec));
+        } else if readable {
+            unknown.extend(lacking);
         }
     }
-    Ok(Bulk::Told(known))
+    Ok(Bulk::Told { known, unknown })
+}
+
+/// Reads the answer to a list of ids. Returns what can be read, and whether that is all of it.
+fn read(answer: &Answer, what: &str) -> (Vec<Conversation>, bool) {
+    #[derive(Default, Deserialize)]
+    struct Page {
+        conversations: Option<Bounded<Vec<Box<RawValue>>>>,
+    }
+    let page = match answer.is_blank() {
+        true => Ok(Page::default()),
+        false => answer.json(what),
+    };
+    let Ok(page) = page else {
+        return (Vec::new(), false);
+    };
+    let Bounded(entries) = page.conversations.unwrap_or_default();
+    let told: Vec<_> = entries.iter().filter_map(|given| keeping(given).ok()?).collect();
+    let readable = told.len() == entries.len();
+    (told, readable)
 }
 
 /// `AnalyticsConversation` and `AnalyticsConversationWithoutAttributes`. Every field may be missing.

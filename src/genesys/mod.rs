@@ -68,7 +68,7 @@ impl Genesys {
         clock: Clock,
         counters: Arc<Counters>,
     ) -> Result<Self, Error> {
-        let api = Api::new(config, secrets, clock, counters, RECORDING_ACCESS)?;
+        let api = Api::new(config, secrets, clock.clone(), counters, RECORDING_ACCESS)?;
         Ok(Self {
             bulk: api.later(Share::Quarter),
             api,
@@ -76,7 +76,7 @@ impl Genesys {
             channels: config.recording.channels,
             media: media::MediaClient::new(config)?,
             details_denied: Once::new(),
-            names: names::Known::default(),
+            names: names::Known::new(clock),
         })
     }
 
@@ -180,14 +180,21 @@ impl Genesys {
         Ok(told)
     }
 
-    /// Returns the names of the ids in a call, and the error of a kind that Genesys gives none of now. Each is asked
-    /// for once in the life of a container.
+    /// Returns the names of the ids in a call, and the error of a kind that Genesys does not give all of now. Each is
+    /// asked for once in the life of a container, those of the calls of `batch` together.
     pub async fn names(
         &self,
+        batch: &Details,
         call: &CallRecord,
         deadline: &Deadline,
     ) -> Result<(Names, Option<Error>), Error> {
-        self.names.of(&self.api, &call.facts(None), deadline).await
+        let all = batch.named.get_or_try_init(|| async {
+            let named = self.names.of(&self.api, &batch.ids(), deadline).await;
+            named.map(drop)
+        });
+        all.await?;
+        let ids = std::iter::once(call.facts(None)).collect();
+        self.names.of(&self.api, &ids, deadline).await
     }
 
     /// Describes the orphan recording that Genesys holds for a conversation, in a sentence for the person who gets the

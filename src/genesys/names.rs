@@ -4,12 +4,14 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
+use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 use tokio::sync::Mutex;
 
 use super::api::Api;
 use super::bounded::Bounded;
-use crate::clock::Deadline;
+use super::refusal::is_refusal;
+use crate::clock::{Clock, Deadline};
 use crate::domain::call::{Facts, Names};
 use crate::error::{Error, ErrorKind};
 
@@ -48,24 +50,53 @@ impl Kind {
 
 /// Ids in one request. The maximum is not documented; this many keep the URL below 2,000 characters.
 const MOST_IDS: usize = 40;
-/// Refused requests of a call's ids of one kind that are asked again by halves: 40 ids take six to find one of them.
+/// Refused requests for ids of one kind that are asked again by halves: 40 ids take six to find one of them.
 const MOST_HALVED: usize = 12;
+/// Refused lists without a success among them: one of 40 ids takes fewer, so all of the kind are refused.
+const MOST_REFUSED: usize = 7;
 /// Names that are kept. More than an organisation has; beyond it, all are asked for again.
 const MOST_KEPT: usize = 50_000;
 /// Longest name that is kept, in characters.
 const LONGEST_NAME: usize = 1_024;
+/// Time in which nobody asks again for what Genesys gave no names of: the other calls of a batch would ask as well.
+const RESTS: SignedDuration = SignedDuration::from_secs(60);
+
+/// Ids of things of which the names are wanted, by kind.
+#[derive(Debug, Default)]
+pub(super) struct Ids(HashMap<Kind, BTreeSet<String>>);
+
+impl FromIterator<Facts> for Ids {
+    fn from_iter<T: IntoIterator<Item = Facts>>(calls: T) -> Self {
+        let mut ids = Self::default();
+        for facts in calls {
+            for (kind, named) in [
+                (Kind::Users, facts.agents),
+                (Kind::Queues, facts.queues),
+                (Kind::WrapUpCodes, facts.wrapups),
+                (Kind::Divisions, facts.divisions),
+            ] {
+                ids.0.entry(kind).or_default().extend(named);
+            }
+        }
+        ids
+    }
+}
 
 /// The names that were asked for so far.
-#[derive(Debug, Default)]
-pub(super) struct Known(Mutex<Kept>);
+#[derive(Debug)]
+pub(super) struct Known {
+    clock: Clock,
+    kept: Mutex<Kept>,
+}
 
 #[derive(Debug, Default)]
 struct Kept {
     /// `None`: Genesys knows no such thing.
     names: HashMap<(Kind, String), Option<String>>,
     denied: HashSet<Kind>,
-    /// Kinds that Genesys gave no names of when it was last asked.
-    failing: HashSet<Kind>,
+    /// What Genesys gave no names of when it was last asked: all of a kind, or one id. Until when nobody asks again,
+    /// and why.
+    resting: HashMap<(Kind, Option<String>), (Timestamp, String)>,
 }
 
 #[derive(Deserialize)]
@@ -80,49 +111,39 @@ struct Entity {
 }
 
 impl Known {
-    /// Returns the names of the ids in a call, and the error of a kind that Genesys gives none of now. Ids of a kind
+    /// Knows no name yet.
+    pub(super) fn new(clock: Clock) -> Self {
+        let kept = Mutex::default();
+        Self { clock, kept }
+    }
+
+    /// Returns the names of these ids, and the error of a kind that Genesys does not give all of now. Ids of a kind
     /// that the OAuth client may not ask for have none, which is logged once.
     pub(super) async fn of(
         &self,
         api: &Api,
-        facts: &Facts,
+        ids: &Ids,
         deadline: &Deadline,
     ) -> Result<(Names, Option<Error>), Error> {
-        let mut kept = self.0.lock().await;
-        if kept.names.len() > MOST_KEPT {
+        let mut kept = self.kept.lock().await;
+        if kept.names.len() + kept.resting.len() > MOST_KEPT {
             kept.names.clear();
+            kept.resting.clear();
         }
+        let now = self.clock.now();
         let (mut names, mut failed) = (Names::default(), None);
         for kind in Kind::ALL {
-            let ids = match kind {
-                Kind::Users => &facts.agents,
-                Kind::Queues => &facts.queues,
-                Kind::WrapUpCodes => &facts.wrapups,
-                Kind::Divisions => &facts.divisions,
+            let Some(ids) = ids.0.get(&kind).filter(|ids| !ids.is_empty()) else {
+                continue;
             };
-            let asked = match kept.denied.contains(&kind) {
-                true => Ok(()),
-                false => kept.ask(api, kind, ids, deadline).await,
-            };
-            match asked {
-                Ok(()) => {
-                    kept.failing.remove(&kind);
-                }
-                Err(error) if error.kind() == ErrorKind::DeadlineNear => return Err(error),
-                Err(error) => {
-                    if kept.failing.insert(kind) {
-                        let error = error.redacted();
-                        tracing::warn!(kind = kind.as_str(), error, "Genesys gives no names of a kind");
-                    }
-                    let missing = (kind.as_str().to_owned(), "unavailable".to_owned());
-                    names.missing.extend([missing]);
-                    failed = Some(error);
-                }
+            if let Some(error) = kept.ask(api, (kind, ids), now, deadline).await? {
+                let missing = (kind.as_str().to_owned(), "unavailable".to_owned());
+                names.missing.extend([missing]);
+                failed = Some(error);
             }
-            if kept.denied.contains(&kind) && !ids.is_empty() {
-                names
-                    .missing
-                    .insert(kind.as_str().to_owned(), "denied".to_owned());
+            if kept.denied.contains(&kind) {
+                let missing = (kind.as_str().to_owned(), "denied".to_owned());
+                names.missing.extend([missing]);
             }
             let found = kept.found(kind, ids);
             match kind {
@@ -142,25 +163,60 @@ impl Kept {
         ids.iter().filter_map(named).collect()
     }
 
+    /// Returns why nobody asks for this now, if that is so.
+    fn rests(&self, kind: Kind, id: Option<&String>, now: Timestamp) -> Option<Error> {
+        let (until, why) = self.resting.get(&(kind, id.cloned()))?;
+        (now < *until).then(|| Error::transient(why.clone()))
+    }
+
+    /// Asks nobody for this for a while.
+    fn rest(&mut self, kind: Kind, id: Option<&String>, now: Timestamp, error: &Error) {
+        let error = error.redacted();
+        let until = now.saturating_add(RESTS).unwrap_or(Timestamp::MAX);
+        let before = self.resting.insert((kind, id.cloned()), (until, error.clone()));
+        if before.is_none() {
+            let kind = kind.as_str();
+            tracing::warn!(kind, id, error, "Genesys gives no names of a kind");
+        }
+    }
+
     /// Asks for the names that are not known yet. Ids that Genesys refuses together are asked for by halves, so that
-    /// one of them takes no names of others away; the error is of those that it refuses alone.
+    /// one of them takes no names of others away. Returns the error of a kind, or of an id alone, that it gives no
+    /// names of.
     async fn ask(
         &mut self,
         api: &Api,
-        kind: Kind,
-        ids: &BTreeSet<String>,
+        (kind, ids): (Kind, &BTreeSet<String>),
+        now: Timestamp,
         deadline: &Deadline,
-    ) -> Result<(), Error> {
+    ) -> Result<Option<Error>, Error> {
         let new = |id: &&String| !self.names.contains_key(&(kind, (*id).clone()));
         let new: Vec<_> = ids.iter().filter(new).cloned().collect();
+        if new.is_empty() || self.denied.contains(&kind) {
+            return Ok(None);
+        }
+        let mut failed = self.rests(kind, None, now);
+        if failed.is_some() {
+            return Ok(failed);
+        }
+        let (resting, new): (Vec<_>, Vec<_>) = new
+            .into_iter()
+            .partition(|id| self.rests(kind, Some(id), now).is_some());
+        failed = resting.first().and_then(|id| self.rests(kind, Some(id), now));
         let mut parts: Vec<&[String]> = new.chunks(MOST_IDS).collect();
-        let (mut halved, mut refused) = (0, None);
+        let (mut halved, mut refused, mut told) = (0, 0, false);
         while let Some(ids) = parts.pop() {
             let Err(error) = self.ask_for(api, kind, ids, deadline).await else {
+                told = true;
                 continue;
             };
+            refused += usize::from(ids.len() > 1);
             match ids {
-                _ if !is_refusal(&error) => return Err(error),
+                _ if error.kind() == ErrorKind::DeadlineNear => return Err(error),
+                _ if !is_refusal(&error) || refused == MOST_REFUSED && !told => {
+                    self.rest(kind, None, now, &error);
+                    return Ok(Some(error));
+                }
                 // Built-in things have ids that are no UUIDs, and no list of Genesys has to know them.
                 [id] if uuid::Uuid::try_parse(id).is_err() => {
                     self.names.insert((kind, id.clone()), None);
@@ -170,10 +226,15 @@ impl Kept {
                     let (one, other) = ids.split_at(ids.len() / 2);
                     parts.extend([one, other]);
                 }
-                _ => refused = Some(error),
+                _ => {
+                    for id in ids {
+                        self.rest(kind, Some(id), now, &error);
+                    }
+                    failed = Some(error);
+                }
             }
         }
-        refused.map_or(Ok(()), Err)
+        Ok(failed)
     }
 
     /// Asks for the names of so many ids by one request.
@@ -184,9 +245,6 @@ impl Kept {
         ids: &[String],
         deadline: &Deadline,
     ) -> Result<(), Error> {
-        if self.denied.contains(&kind) {
-            return Ok(());
-        }
         let (path, permission) = kind.list();
         let size = MOST_IDS.to_string();
         let mut query = vec![("pageSize", size.as_str())];
@@ -221,14 +279,6 @@ impl Kept {
         }
         Ok(())
     }
-}
-
-/// Checks whether Genesys refused a request for what is asked, which another id of it may be the reason of.
-fn is_refusal(error: &Error) -> bool {
-    matches!(
-        error.kind(),
-        ErrorKind::Rejected | ErrorKind::NotReady { .. } | ErrorKind::Expired
-    )
 }
 
 fn bounded(name: &str) -> String {

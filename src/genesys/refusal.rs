@@ -22,6 +22,12 @@ struct ErrorBody {
     limit: Option<serde::de::IgnoredAny>,
 }
 
+/// Checks whether Genesys refused a request for what it asks for. Another id in it may be the reason.
+pub(super) fn is_refusal(error: &Error) -> bool {
+    let kind = error.kind();
+    matches!(kind, ErrorKind::Rejected | ErrorKind::Expired) || kind.is_not_found()
+}
+
 /// Returns how long to wait if a limit of Genesys is why it refused: as long as it asks for, else a window.
 pub(super) fn limited(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Option<Duration> {
     let named = || {

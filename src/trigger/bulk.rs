@@ -27,9 +27,9 @@ const FIRST_POLL_EACH: Duration = Duration::from_secs(1);
 /// Longest delay of a poll: as long as SQS delays a message.
 const LONGEST_POLL: Duration = Duration::from_secs(900);
 
-/// Polls of a batch download that may find it in progress. The last one of 100 entries comes 45 minutes after it was
-/// submitted: the URLs of its results are good for an hour, unless the organisation shortened that.
-const MOST_POLLS: u32 = 5;
+/// Polls go on for this long after the submission: the URLs of the results are good for an hour, unless the
+/// organisation shortened that.
+const POLLED_FOR: Duration = Duration::from_secs(45 * 60);
 
 /// Messages that one batch download may be worked off in.
 const MOST_MESSAGES: u32 = 14;
@@ -123,7 +123,7 @@ impl Handler {
             id: batch.id.clone(),
             polls: batch.polls.saturating_add(1),
         };
-        let again = next.polls < MOST_POLLS;
+        let again = is_awaited(job.entries.len(), next.polls);
         let batched = match self.archiver().poll(&batch.id, running.deadline).await {
             Ok(batched) => batched,
             Err(error) => match limited(job, &error) {
@@ -160,7 +160,7 @@ impl Handler {
         let (batch_id, text) = (&next.id, error.redacted());
         let passing = error.disposition() == Disposition::Retry && !error.is_too_long();
         // Sooner than SQS redelivers a message: the URLs of the results expire.
-        if passing && next.polls < MOST_POLLS {
+        if passing && is_awaited(job.entries.len(), next.polls) {
             tracing::warn!(batch_id, error = text, "batch download is asked about again");
             return Ending::of(self.poll_later(job, next).await);
         }
@@ -210,7 +210,12 @@ impl Handler {
             "batch download goes on in another run"
         );
         if next.polls < MOST_MESSAGES {
-            ending.sent = self.go_on(job, left, Some(next), Duration::ZERO).await;
+            let delay = if details.failed() {
+                LONGEST_POLL
+            } else {
+                Duration::ZERO
+            };
+            ending.sent = self.go_on(job, left, Some(next), delay).await;
             return ending;
         }
         let why = format!("was not done in {MOST_MESSAGES} runs");
@@ -334,6 +339,12 @@ fn poll_after(entries: usize, polls: u32) -> Duration {
     let each = FIRST_POLL_EACH.saturating_mul(u32::try_from(entries).unwrap_or(u32::MAX));
     let first = FIRST_POLL.saturating_add(each);
     first.saturating_mul(1 << polls.min(10)).min(LONGEST_POLL)
+}
+
+/// Checks whether there is time for another poll of so many entries after so many.
+fn is_awaited(entries: usize, polls: u32) -> bool {
+    let waited: Duration = (0..polls).map(|before| poll_after(entries, before)).sum();
+    waited < POLLED_FOR
 }
 
 /// Returns how long a job waits for the limit of Genesys that stopped it, if one did, and unless it waited for that

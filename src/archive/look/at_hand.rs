@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::super::describe::Unnamed;
+use super::super::describe::{Proof, Unnamed};
 use super::super::settling::BULK;
 use super::super::{Archiver, Run};
 use super::conclusion::Conclusion;
@@ -26,20 +26,20 @@ pub enum AtHand {
         /// Why this lane does not settle it.
         why: &'static str,
     },
-    /// The same once more, as time is up.
+    /// The same once more, as time is up, or as Genesys gives no details now.
     Left(Error),
 }
 
 impl Archiver {
     /// Settles the run's conversation, which ended at `end`, by the recordings that a batch download gave and that are
-    /// archived now. Its call record has what `details` say. A conversation of which the live lane has begun to look is
-    /// left to it.
+    /// archived now. Its call record has what the details of `batch` say. A conversation of which the live lane has
+    /// begun to look is left to it.
     pub(in crate::archive) async fn settle_at_hand(
         &self,
         run: Run<'_>,
         told: Vec<Told>,
         end: Timestamp,
-        details: &Details,
+        batch: &Details,
     ) -> AtHand {
         let reading = self.ledger.records(run.job.conversation);
         let records = match run.deadline.in_time(reading).await {
@@ -62,9 +62,10 @@ impl Archiver {
         let details = match self.config.call_record {
             Extent::Off => None,
             Extent::Standard | Extent::Full => {
-                let asking = self.genesys.details(details, run.job.conversation, run.deadline);
+                let asking = self.genesys.details(batch, run.job.conversation, run.deadline);
                 match run.deadline.in_time(asking).await {
                     Ok(details) => Some(details),
+                    Err(error) if batch.failed() => return AtHand::Left(error),
                     Err(error) => return failed(error, "its details cannot be had now"),
                 }
             }
@@ -74,7 +75,8 @@ impl Archiver {
         if let Err(error) = self.begin(run, 1, &mut known).await {
             return failed(error, UNRECORDED);
         }
-        let proof = (BULK, details.as_ref());
+        let (by, details) = (BULK, details.as_ref());
+        let proof = Proof { by, details, batch };
         let drafting = self.draft(run, proof, &told, Unnamed::Accepted).await;
         let draft = match drafting {
             Ok(draft) => draft,

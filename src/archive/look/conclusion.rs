@@ -5,7 +5,7 @@
 
 use jiff::Timestamp;
 
-use super::super::describe::Draft;
+use super::super::describe::{Draft, Proof};
 use super::super::endings::{Ending, lasting, missing, not_settled};
 use super::super::settling::{Next, View};
 use super::super::{Archiver, Run};
@@ -85,9 +85,10 @@ impl Archiver {
                 asked.map_err(|error| RecordingResult::ended(run.conversation(), Outcome::Retry, error))?;
         }
         let (next, draft) = match view.next(details.as_ref()) {
-            Next::Settled(proof) => {
-                let settled = (proof, details.as_ref());
-                self.begin_call(run, &view, settled, &seen.told).await?
+            Next::Settled(by) => {
+                let details = details.as_ref();
+                let proof = Proof { by, details, batch };
+                self.begin_call(run, &view, proof, &seen.told).await?
             }
             next => (next, None),
         };
@@ -117,12 +118,11 @@ impl Archiver {
         &self,
         run: Run<'_>,
         view: &View<'_>,
-        settled: (&'static str, Option<&Told>),
+        proof: Proof<'_>,
         told: &[call::Told],
     ) -> Result<(Next, Option<Box<Draft>>), RecordingResult> {
-        let (proof, _) = settled;
-        match self.draft(run, settled, told, view.unnamed()).await {
-            Ok(draft) => Ok((Next::Settled(proof), draft.map(Box::new))),
+        match self.draft(run, proof, told, view.unnamed()).await {
+            Ok(draft) => Ok((Next::Settled(proof.by), draft.map(Box::new))),
             Err(error) if error.kind() == ErrorKind::DeadlineNear => {
                 Err(RecordingResult::ended(run.conversation(), Outcome::Retry, error))
             }

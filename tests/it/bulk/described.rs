@@ -1,11 +1,11 @@
 //! Call records of conversations that a batch download settled: found as those of the live lane are.
 
 use recording_archiver::sim::CATALOG_TABLE;
-use recording_archiver::sim::genesys::failure;
-use recording_archiver::sim::wire::Service;
+use recording_archiver::sim::genesys::{Thing, failure};
+use recording_archiver::sim::wire::{Fault, Service};
 use serde_json::{Value, json};
 
-use super::{ORIGINAL, bench, bulk, conversation, work_off};
+use super::{ORIGINAL, bench, bulk, bulk_jobs, conversation, live_jobs, work_off};
 use crate::calls::DESCRIBING;
 use crate::support::Bench;
 
@@ -13,11 +13,18 @@ const AGENT: &str = "a0000000-0000-4000-8000-000000000007";
 
 /// Settles so many conversations of one agent by a batch download.
 async fn described(bench: &Bench, count: usize) {
+    described_by(bench, count, |_| AGENT.to_owned()).await;
+}
+
+/// Settles so many conversations by a batch download, each of the agent with this id.
+async fn described_by(bench: &Bench, count: usize, agent: impl Fn(usize) -> String) {
     for n in 0..count {
         let session = json!({"mediaType": "voice", "direction": "inbound", "recording": true,
                              "segments": [{"segmentType": "interact", "segmentEnd": super::END}]});
-        let agent = json!([{"purpose": "agent", "userId": AGENT, "sessions": [session]}]);
+        let (id, name) = (agent(n), format!("Agent {n}"));
         let genesys = &bench.world.genesys;
+        genesys.name(Thing::User, &id, &name, "active");
+        let agent = json!([{"purpose": "agent", "userId": id, "sessions": [session]}]);
         genesys.conversation(&conversation(n), |known| known.participants = Some(agent));
     }
     let handler = bench.handler(&[&[ORIGINAL][..], &DESCRIBING].concat());
@@ -72,4 +79,68 @@ async fn a_list_of_ids_that_genesys_refuses_is_asked_for_in_shorter_ones() {
     described(&bench, 41).await;
     assert_eq!(bench.world.wire.count(Service::Genesys, "details"), 3);
     assert_eq!(of_agent(&bench).await, 41);
+}
+
+#[tokio::test]
+async fn an_unknown_conversation_takes_no_details_of_others_away() {
+    let bench = bench(41).await;
+    let absent = |known: &mut recording_archiver::sim::genesys::Conversation| known.details_absent_for = 9;
+    bench.world.genesys.conversation(&conversation(40), absent);
+    // As if a list were refused for one id in it.
+    let wire = &bench.world.wire;
+    wire.disturb_next(Service::Genesys, "details", 1, failure(404, "not.found"));
+    described(&bench, 41).await;
+    assert_eq!(wire.count(Service::Genesys, "details"), 3, "one, and two shorter");
+    assert_eq!(call_record(&bench, 40).await["detailsMissing"], "unknown");
+    assert_eq!(of_agent(&bench).await, 40);
+}
+
+#[tokio::test]
+async fn what_the_answer_to_a_long_list_lacks_is_asked_for_once_more() {
+    let bench = bench(41).await;
+    let absent = |known: &mut recording_archiver::sim::genesys::Conversation| known.details_absent_for = 1;
+    bench.world.genesys.conversation(&conversation(0), absent);
+    described(&bench, 41).await;
+    assert_eq!(bench.world.wire.count(Service::Genesys, "details"), 2);
+    assert_eq!(of_agent(&bench).await, 41);
+}
+
+#[tokio::test]
+async fn a_list_that_is_not_answered_is_asked_for_once_in_a_run_and_leaves_nothing_to_the_live_lane() {
+    let bench = bench(20).await;
+    let wire = &bench.world.wire;
+    let attempts = 4;
+    wire.disturb_next(Service::Genesys, "details", attempts, Fault::status(503));
+    described(&bench, 20).await;
+    assert_eq!(wire.count(Service::Genesys, "details"), attempts + 1);
+    assert!(live_jobs(&bench).is_empty());
+    let delays: Vec<i64> = bulk_jobs(&bench).iter().map(|(_, delay)| *delay).collect();
+    assert_eq!(delays.last(), Some(&900), "{delays:?}");
+    assert_eq!(of_agent(&bench).await, 20);
+}
+
+#[tokio::test]
+async fn the_names_of_a_batch_are_asked_for_together() {
+    let bench = bench(20).await;
+    described_by(&bench, 20, |n| format!("a0000000-0000-4000-8000-{n:012}")).await;
+    assert_eq!(bench.world.wire.count(Service::Genesys, "users"), 1);
+    for n in [0, 19] {
+        let names = &call_record(&bench, n).await["names"];
+        let id = format!("a0000000-0000-4000-8000-{n:012}");
+        assert_eq!(names["users"], json!({ id: format!("Agent {n}") }));
+    }
+}
+
+#[tokio::test]
+async fn names_that_genesys_does_not_give_are_asked_for_once_for_all_calls_of_a_batch() {
+    let bench = bench(20).await;
+    let wire = &bench.world.wire;
+    wire.disturb_next(Service::Genesys, "users", 10_000, Fault::status(503));
+    described(&bench, 20).await;
+    let asked = wire.count(Service::Genesys, "users");
+    assert!(asked <= 4, "{asked} for one kind");
+    for n in [0, 19] {
+        let names = &call_record(&bench, n).await["names"];
+        assert_eq!(names["missing"], json!({"users": "unavailable"}));
+    }
 }

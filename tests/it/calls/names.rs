@@ -181,6 +181,22 @@ async fn an_id_that_genesys_refuses_is_found_by_few_requests_and_a_built_in_one_
 }
 
 #[tokio::test]
+async fn a_kind_that_genesys_refuses_whatever_the_ids_is_given_up_for_a_minute() {
+    let bench = with_agents(0..40).await;
+    let wire = &bench.world.wire;
+    wire.disturb_next(Service::Genesys, "users", 10_000, Fault::status(400));
+    let handler = bench.handler(&DESCRIBING);
+    invoke(&handler, job()).await.unwrap();
+    let mut work = Work::of(&bench);
+    work.deliver(&handler).await;
+    // 40, 20, 10, 5, 3, 2, its two, the third, and the other two of five.
+    assert_eq!(wire.count(Service::Genesys, "users"), 10);
+    work.run_dry(&handler).await;
+    let names = &read(&bench, CALL).await["names"];
+    assert_eq!(names["missing"], json!({"users": "unavailable"}));
+}
+
+#[tokio::test]
 async fn names_that_genesys_denies_are_logged_once_for_a_container() {
     let bench = Bench::new().await;
     bench.world.genesys.deny("routing:queue:view", true);
