@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::{ORIGINAL, bench, bulk, bulk_jobs, conversation, live_jobs, work_off};
 use crate::calls::DESCRIBING;
 use crate::support::Bench;
+use crate::work::Work;
 
 const AGENT: &str = "a0000000-0000-4000-8000-000000000007";
 
@@ -117,6 +118,24 @@ async fn a_list_that_is_not_answered_is_asked_for_once_in_a_run_and_leaves_nothi
     let delays: Vec<i64> = bulk_jobs(&bench).iter().map(|(_, delay)| *delay).collect();
     assert_eq!(delays.last(), Some(&900), "{delays:?}");
     assert_eq!(of_agent(&bench).await, 20);
+}
+
+#[tokio::test]
+async fn where_details_do_not_come_for_hours_the_live_lane_gets_the_calls() {
+    let bench = bench(2).await;
+    let wire = &bench.world.wire;
+    wire.disturb_next(Service::Genesys, "details", 10_000, Fault::status(503));
+    let handler = bench.handler(&[&[ORIGINAL][..], &DESCRIBING].concat());
+    let mut work = Work::of(&bench);
+    work.send(&bulk(2));
+    while live_jobs(&bench).is_empty() {
+        assert!(work.deliver(&handler).await > 0, "nothing is left to do");
+    }
+    let (last, _) = bulk_jobs(&bench).pop().unwrap();
+    assert_eq!(last["batch"]["polls"], 13);
+    let waited: i64 = bulk_jobs(&bench).iter().map(|(_, delay)| *delay).sum();
+    assert!(waited > 2 * 3_600, "{waited} s");
+    assert_eq!(live_jobs(&bench).len(), 2);
 }
 
 #[tokio::test]
