@@ -6,14 +6,15 @@
 use tokio::sync::SemaphorePermit;
 
 use super::endings::log_end;
-use super::{Archiver, AtHand, Run};
+use super::{Archiver, AtHand, Gave, Run};
 use crate::clock::Deadline;
-use crate::domain::bulk::Entry;
+use crate::domain::bulk::{Entry, OVER_FOR};
 use crate::domain::call::Told;
+use crate::domain::format::MediaKind;
 use crate::domain::outcome::{Outcome, RecordingResult, Timings};
 use crate::domain::recording::RecordingRef;
 use crate::error::{Error, ErrorKind};
-use crate::genesys::{Batched, Details, Listed, Listing};
+use crate::genesys::{self, Batched, Details, Listed, Listing};
 
 /// What is at hand of a batch download.
 #[derive(Debug, Clone, Copy)]
@@ -24,6 +25,17 @@ pub struct Given<'a> {
     pub details: &'a Details,
     /// Another batch download may follow for what this one did not give.
     pub second: bool,
+    /// No other run follows for what Genesys does not tell now.
+    pub last: bool,
+}
+
+/// When another run goes on with an entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Left {
+    /// At once: time is up.
+    Now,
+    /// After a while: Genesys gives no details or names now.
+    Later,
 }
 
 /// What came of an entry in a run.
@@ -31,8 +43,8 @@ pub struct Given<'a> {
 pub struct Bulked {
     /// Results that have to be sent where they have to go.
     pub results: Vec<RecordingResult>,
-    /// The entry is not done, as time is up, or as Genesys gives no details now.
-    pub left: bool,
+    /// The entry is not done.
+    pub left: Option<Left>,
     /// The live lane has to look at a conversation that is settled.
     pub recheck: bool,
     /// Another batch download is to give the entry.
@@ -66,7 +78,9 @@ impl Archiver {
                     let (erased, timings) = (Outcome::Erased, Timings::default());
                     return Bulked::done(vec![RecordingResult::done(target, erased, Vec::new(), timings)]);
                 }
-                Err(error) if error.kind() == ErrorKind::DeadlineNear => return Bulked::left(Vec::new()),
+                Err(error) if error.kind() == ErrorKind::DeadlineNear => {
+                    return Bulked::left(Vec::new(), Left::Now);
+                }
                 Err(error) => {
                     return Bulked::live(target, Vec::new(), left_to_live(target, &error.to_string()));
                 }
@@ -88,8 +102,7 @@ impl Archiver {
             kind == Some(ErrorKind::DeadlineNear)
         };
         if results.iter().any(is_late) {
-            results.retain(|result| result.outcome != Outcome::Retry);
-            return Bulked::left(results);
+            return Bulked::left(results, Left::Now);
         }
         if let Some(failed) = results.iter().position(|result| result.outcome == Outcome::Retry) {
             let failed = results.swap_remove(failed);
@@ -106,18 +119,29 @@ impl Archiver {
         let Some(end) = end else {
             return Bulked::done(results);
         };
-        if let Some(why) = self.lacks(entry, &told) {
-            return Bulked::live(target, results, left_to_live(target, &why));
+        if let Some(why) = self.lacks(&entry.kinds, &told) {
+            // Without it, what an earlier run settled would be the answer.
+            let recheck = true;
+            let live = Bulked::live(target, results, left_to_live(target, &why));
+            return Bulked { recheck, ..live };
         }
-        match self.settle_at_hand(run, told, end, given.details).await {
+        let new = results.iter().any(|result| result.outcome == Outcome::Archived);
+        match self.settle_at_hand(run, Gave { told, new, end }, given).await {
             AtHand::Settled(settled) => {
                 results.extend(settled);
                 Bulked::done(results)
             }
-            AtHand::Left(_) => Bulked::left(results),
+            AtHand::Left(error) if error.kind() == ErrorKind::DeadlineNear => {
+                Bulked::left(results, Left::Now)
+            }
+            AtHand::Left(error) => {
+                let text = error.redacted();
+                tracing::warn!(interaction_id = %target.conversation, error = text, "a conversation waits to be settled");
+                Bulked::left(results, Left::Later)
+            }
             AtHand::Live { recheck, why } => Bulked {
                 recheck,
-                ..Bulked::live(target, results, left_to_live(target, why))
+                ..Bulked::live(target, results, left_to_live(target, &why))
             },
         }
     }
@@ -131,20 +155,28 @@ impl Archiver {
             .any(|record| record.recording_id == "-" && record.is_erased()))
     }
 
+    /// Says what there is of a conversation beyond what a batch download gave, if its details tell of more.
+    pub(super) fn more(&self, details: Option<&genesys::Told>, told: &[Told]) -> Option<String> {
+        let Some(genesys::Told::Known(known)) = details else {
+            return None;
+        };
+        let now = self.clock.now();
+        let is_over = known.end.is_some_and(|end| now.duration_since(end) > OVER_FOR);
+        if !is_over {
+            return Some("did not end 48 hours ago, as analytics say".to_owned());
+        }
+        self.lacks(&known.started, told)
+    }
+
     /// Says which recordings are missing of those that were started, if any is: a batch download leaves sensitive ones
     /// out without a word.
-    fn lacks(&self, entry: &Entry, told: &[Told]) -> Option<String> {
-        entry
-            .kinds
-            .iter()
-            .filter(|kind| self.wants(**kind))
-            .find_map(|kind| {
-                let started = entry.kinds.iter().filter(|other| *other == kind).count();
-                let given = told.iter().filter(|one| one.media == kind.as_str()).count();
-                let text =
-                    format!("has {given} recordings of the kind {kind}, of which {started} were started");
-                (given < started).then_some(text)
-            })
+    fn lacks(&self, kinds: &[MediaKind], told: &[Told]) -> Option<String> {
+        kinds.iter().filter(|kind| self.wants(**kind)).find_map(|kind| {
+            let started = kinds.iter().filter(|other| *other == kind).count();
+            let given = told.iter().filter(|one| one.media == kind.as_str()).count();
+            let text = format!("has {given} recordings of the kind {kind}, of which {started} were started");
+            (given < started).then_some(text)
+        })
     }
 
     /// Waits for the right to transfer what a batch download gave.
@@ -169,16 +201,17 @@ impl Bulked {
     fn done(results: Vec<RecordingResult>) -> Self {
         Self {
             results,
-            left: false,
+            left: None,
             recheck: false,
             again: false,
         }
     }
 
-    /// Makes the end of an entry that another run goes on with.
-    fn left(results: Vec<RecordingResult>) -> Self {
+    /// Makes the end of an entry that another run goes on with. That meets again what is deferred.
+    fn left(mut results: Vec<RecordingResult>, left: Left) -> Self {
+        results.retain(|result| !matches!(result.outcome, Outcome::Deferred | Outcome::Retry));
         Self {
-            left: true,
+            left: Some(left),
             ..Self::done(results)
         }
     }

@@ -14,7 +14,7 @@ use crate::domain::audit::{Action, AuditEvent};
 use crate::domain::call::{self, CONTENT_TYPE, CallRecord, Extent, FORMAT, Told};
 use crate::domain::record::Record;
 use crate::domain::recording::{ArchivedFile, ObjectKind};
-use crate::error::{Error, ErrorKind};
+use crate::error::{Disposition, Error, ErrorKind};
 use crate::genesys::{self, Details};
 
 /// A call record without its recordings, and what the last list said of them.
@@ -40,6 +40,8 @@ pub(super) struct Proof<'a> {
 pub(super) enum Unnamed {
     /// Genesys is asked again at the next look.
     Waits,
+    /// The same, unless Genesys refuses to give them.
+    WaitsUnlessRefused,
     /// The record says that they are missing.
     Accepted,
 }
@@ -70,7 +72,12 @@ impl Archiver {
         }
         let asking = self.genesys.names(proof.batch, &call, run.deadline);
         let (names, failed) = run.deadline.in_time(asking).await?;
-        if let Some(error) = failed.filter(|_| unnamed == Unnamed::Waits) {
+        let waits = |error: &Error| match unnamed {
+            Unnamed::Waits => true,
+            Unnamed::WaitsUnlessRefused => error.disposition() == Disposition::Retry,
+            Unnamed::Accepted => false,
+        };
+        if let Some(error) = failed.filter(waits) {
             return Err(error);
         }
         call.names = names;

@@ -6,7 +6,7 @@ mod known;
 
 use jiff::Timestamp;
 
-pub use self::at_hand::AtHand;
+pub use self::at_hand::{AtHand, Gave};
 pub use self::conclusion::Concluded;
 use self::known::Known;
 use super::settling::{Plan, has_job, plan};

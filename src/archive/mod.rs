@@ -22,9 +22,9 @@ use tracing::Instrument as _;
 
 use self::attempt::Attempt;
 pub(crate) use self::bulk::left_to_live;
-pub use self::bulk::{Bulked, Given};
+pub use self::bulk::{Bulked, Given, Left};
 pub(crate) use self::endings::asked;
-pub use self::look::{AtHand, Concluded, Looked, Taken};
+pub use self::look::{AtHand, Concluded, Gave, Looked, Taken};
 pub use self::settling::OVERDUE;
 use crate::aws::Clients;
 use crate::aws::ledger::{Goal, Ledger, Writer};

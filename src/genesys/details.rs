@@ -28,6 +28,9 @@ const MOST_IDS: usize = 100;
 /// Ids in one request, where Genesys refuses more. They keep the URL below 2,000 characters.
 const FEWER_IDS: usize = 40;
 
+/// Ids that Genesys refuses together and that are asked for by halves. Of fewer each is asked for alone.
+const HALVED_IDS: usize = 10;
+
 /// Parts of a conversation that are named as open, at most.
 const MOST_OPEN: usize = 5;
 
@@ -133,11 +136,6 @@ impl Details {
         }
     }
 
-    /// Says whether the request for all of them failed, so that none of them can be settled now.
-    pub fn failed(&self) -> bool {
-        matches!(self.bulk.get(), Some(Bulk::Failed(_)))
-    }
-
     /// Returns the ids of things in all that is told so far.
     pub(super) fn ids(&self) -> Ids {
         let known = match self.bulk.get() {
@@ -230,11 +228,16 @@ async fn bulk(api: &Api, due: &HashSet<ConversationId>, deadline: &Deadline) -> 
         };
         known.extend(told.into_iter().map(|known| (known.id, known)));
         let lacking: Vec<_> = ids.into_iter().filter(|id| !known.contains_key(id)).collect();
-        if listed.len() > FEWER_IDS {
-            left.extend(lacking.chunks(FEWER_IDS).map(<[_]>::to_vec));
-        } else if readable {
-            unknown.extend(lacking);
-        }
+        let shorter = match listed.len() {
+            0..=FEWER_IDS if readable => {
+                unknown.extend(lacking);
+                continue;
+            }
+            0..=HALVED_IDS => continue,
+            length @ ..=FEWER_IDS => length.div_ceil(2),
+            _ => FEWER_IDS,
+        };
+        left.extend(lacking.chunks(shorter).map(<[_]>::to_vec));
     }
     Ok(Bulk::Told { known, unknown })
 }

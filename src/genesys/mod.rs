@@ -76,7 +76,7 @@ impl Genesys {
             channels: config.recording.channels,
             media: media::MediaClient::new(config)?,
             details_denied: Once::new(),
-            names: names::Known::new(clock),
+            names: names::Known::new(&clock),
         })
     }
 

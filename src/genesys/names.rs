@@ -2,11 +2,11 @@
 //!
 //! They are asked for when a call is archived, as objects get renamed and deleted later.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
-use tokio::sync::Mutex;
 
 use super::api::Api;
 use super::bounded::Bounded;
@@ -50,11 +50,11 @@ impl Kind {
 
 /// Ids in one request. The maximum is not documented; this many keep the URL below 2,000 characters.
 const MOST_IDS: usize = 40;
-/// Refused requests for ids of one kind that are asked again by halves: 40 ids take six to find one of them.
+/// Refused requests for one list that are asked again by halves: to find one of 40 ids takes six.
 const MOST_HALVED: usize = 12;
 /// Refused lists without a success among them: one of 40 ids takes fewer, so all of the kind are refused.
 const MOST_REFUSED: usize = 7;
-/// Names that are kept. More than an organisation has; beyond it, all are asked for again.
+/// Names of a kind that are kept. More than an organisation has; beyond it, all are asked for again.
 const MOST_KEPT: usize = 50_000;
 /// Longest name that is kept, in characters.
 const LONGEST_NAME: usize = 1_024;
@@ -84,19 +84,33 @@ impl FromIterator<Facts> for Ids {
 
 /// The names that were asked for so far.
 #[derive(Debug)]
-pub(super) struct Known {
+pub(super) struct Known([OfKind; 4]);
+
+/// The names of one kind.
+#[derive(Debug)]
+struct OfKind {
+    kind: Kind,
     clock: Clock,
     kept: Mutex<Kept>,
+    /// Held by who asks Genesys. What is kept can be read meanwhile.
+    asking: tokio::sync::Mutex<()>,
 }
 
 #[derive(Debug, Default)]
 struct Kept {
     /// `None`: Genesys knows no such thing.
-    names: HashMap<(Kind, String), Option<String>>,
-    denied: HashSet<Kind>,
-    /// What Genesys gave no names of when it was last asked: all of a kind, or one id. Until when nobody asks again,
-    /// and why.
-    resting: HashMap<(Kind, Option<String>), (Timestamp, String)>,
+    names: HashMap<String, Option<String>>,
+    denied: bool,
+    /// What Genesys gave no names of when it was last asked: one id, or for `None` the kind.
+    resting: HashMap<Option<String>, Resting>,
+}
+
+/// Nobody asks again until then, for this reason.
+#[derive(Debug)]
+struct Resting {
+    until: Timestamp,
+    kind: ErrorKind,
+    why: String,
 }
 
 #[derive(Deserialize)]
@@ -112,9 +126,13 @@ struct Entity {
 
 impl Known {
     /// Knows no name yet.
-    pub(super) fn new(clock: Clock) -> Self {
-        let kept = Mutex::default();
-        Self { clock, kept }
+    pub(super) fn new(clock: &Clock) -> Self {
+        Self(Kind::ALL.map(|kind| OfKind {
+            kind,
+            clock: clock.clone(),
+            kept: Mutex::default(),
+            asking: tokio::sync::Mutex::default(),
+        }))
     }
 
     /// Returns the names of these ids, and the error of a kind that Genesys does not give all of now. Ids of a kind
@@ -125,27 +143,22 @@ impl Known {
         ids: &Ids,
         deadline: &Deadline,
     ) -> Result<(Names, Option<Error>), Error> {
-        let mut kept = self.kept.lock().await;
-        if kept.names.len() + kept.resting.len() > MOST_KEPT {
-            kept.names.clear();
-            kept.resting.clear();
-        }
-        let now = self.clock.now();
         let (mut names, mut failed) = (Names::default(), None);
-        for kind in Kind::ALL {
+        for known in &self.0 {
+            let kind = known.kind;
             let Some(ids) = ids.0.get(&kind).filter(|ids| !ids.is_empty()) else {
                 continue;
             };
-            if let Some(error) = kept.ask(api, (kind, ids), now, deadline).await? {
-                let missing = (kind.as_str().to_owned(), "unavailable".to_owned());
-                names.missing.extend([missing]);
-                failed = Some(error);
+            let error = known.ask(api, ids, deadline).await?;
+            let (found, missing) = known.found(ids);
+            names
+                .missing
+                .extend(missing.map(|why| (kind.as_str().to_owned(), why.to_owned())));
+            // Of a failure that passes, more is to be expected.
+            let passes = |error: &Error| !is_refusal(error);
+            if failed.is_none() || error.as_ref().is_some_and(passes) {
+                failed = error.or(failed);
             }
-            if kept.denied.contains(&kind) {
-                let missing = (kind.as_str().to_owned(), "denied".to_owned());
-                names.missing.extend([missing]);
-            }
-            let found = kept.found(kind, ids);
             match kind {
                 Kind::Users => names.users = found,
                 Kind::Queues => names.queues = found,
@@ -157,114 +170,164 @@ impl Known {
     }
 }
 
-impl Kept {
-    fn found(&self, kind: Kind, ids: &BTreeSet<String>) -> BTreeMap<String, String> {
-        let named = |id: &String| Some((id.clone(), self.names.get(&(kind, id.clone()))?.clone()?));
-        ids.iter().filter_map(named).collect()
+impl OfKind {
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Returns why nobody asks for this now, if that is so.
-    fn rests(&self, kind: Kind, id: Option<&String>, now: Timestamp) -> Option<Error> {
-        let (until, why) = self.resting.get(&(kind, id.cloned()))?;
-        (now < *until).then(|| Error::transient(why.clone()))
+    /// Forgets what is kept where that is too much.
+    fn make_room(&self) {
+        let mut kept = self.kept();
+        if kept.names.len() + kept.resting.len() > MOST_KEPT {
+            (kept.names, kept.resting) = Default::default();
+        }
+    }
+
+    /// Returns the known names of these ids, and why others are missing.
+    fn found(&self, ids: &BTreeSet<String>) -> (BTreeMap<String, String>, Option<&'static str>) {
+        let kept = self.kept();
+        let named = |id: &String| Some((id.clone(), kept.names.get(id)?.clone()?));
+        let found = ids.iter().filter_map(named).collect();
+        let lacks = ids.iter().any(|id| !kept.names.contains_key(id));
+        let missing = lacks.then_some(if kept.denied { "denied" } else { "unavailable" });
+        (found, missing)
+    }
+
+    /// Returns the ids of which nothing is known, and may be asked for. The error is why others are not asked for now.
+    fn new<'a>(&self, ids: impl Iterator<Item = &'a String>) -> (Vec<String>, Option<Error>) {
+        let kept = self.kept();
+        let now = self.clock.now();
+        let rests = |what: &Option<String>| {
+            let resting = kept.resting.get(what).filter(|resting| now < resting.until)?;
+            Some(Error::new(resting.kind, resting.why.clone()))
+        };
+        let (mut new, mut failed) = (Vec::new(), None);
+        if kept.denied {
+            return (new, failed);
+        }
+        for id in ids.filter(|id| !kept.names.contains_key(*id)) {
+            match rests(&None).or_else(|| rests(&Some(id.clone()))) {
+                Some(error) => failed = Some(error),
+                None => new.push(id.clone()),
+            }
+        }
+        (new, failed)
     }
 
     /// Asks nobody for this for a while.
-    fn rest(&mut self, kind: Kind, id: Option<&String>, now: Timestamp, error: &Error) {
-        let error = error.redacted();
-        let until = now.saturating_add(RESTS).unwrap_or(Timestamp::MAX);
-        let before = self.resting.insert((kind, id.cloned()), (until, error.clone()));
-        if before.is_none() {
-            let kind = kind.as_str();
-            tracing::warn!(kind, id, error, "Genesys gives no names of a kind");
+    fn rest(&self, id: Option<&String>, error: &Error) {
+        let until = self.clock.now().saturating_add(RESTS).unwrap_or(Timestamp::MAX);
+        let (kind, why) = (error.kind(), error.redacted());
+        let resting = Resting { until, kind, why };
+        let kind = self.kind.as_str();
+        let mut kept = self.kept();
+        if !kept.resting.contains_key(&id.cloned()) {
+            tracing::warn!(kind, id, error = resting.why, "Genesys gives no names of a kind");
         }
+        kept.resting.insert(id.cloned(), resting);
     }
 
-    /// Asks for the names that are not known yet. Ids that Genesys refuses together are asked for by halves, so that
-    /// one of them takes no names of others away. Returns the error of a kind, or of an id alone, that it gives no
+    /// Asks for the names that are not known yet. Returns the error of the kind, or of ids of it, that Genesys gives no
     /// names of.
     async fn ask(
-        &mut self,
+        &self,
         api: &Api,
-        (kind, ids): (Kind, &BTreeSet<String>),
-        now: Timestamp,
+        ids: &BTreeSet<String>,
         deadline: &Deadline,
     ) -> Result<Option<Error>, Error> {
-        let new = |id: &&String| !self.names.contains_key(&(kind, (*id).clone()));
-        let new: Vec<_> = ids.iter().filter(new).cloned().collect();
-        if new.is_empty() || self.denied.contains(&kind) {
-            return Ok(None);
-        }
-        let mut failed = self.rests(kind, None, now);
-        if failed.is_some() {
+        let (new, failed) = self.new(ids.iter());
+        if new.is_empty() {
             return Ok(failed);
         }
-        let (resting, new): (Vec<_>, Vec<_>) = new
-            .into_iter()
-            .partition(|id| self.rests(kind, Some(id), now).is_some());
-        failed = resting.first().and_then(|id| self.rests(kind, Some(id), now));
-        let mut parts: Vec<&[String]> = new.chunks(MOST_IDS).collect();
-        let (mut halved, mut refused, mut told) = (0, 0, false);
-        while let Some(ids) = parts.pop() {
-            let Err(error) = self.ask_for(api, kind, ids, deadline).await else {
-                told = true;
-                continue;
-            };
-            refused += usize::from(ids.len() > 1);
-            match ids {
-                _ if error.kind() == ErrorKind::DeadlineNear => return Err(error),
-                _ if !is_refusal(&error) || refused == MOST_REFUSED && !told => {
-                    self.rest(kind, None, now, &error);
+        let _asking = self.asking.lock().await;
+        self.make_room();
+        // Some may be known by now.
+        let (new, mut failed) = self.new(ids.iter());
+        // Built-in things have ids that are no UUIDs, and Genesys may refuse a list for one of them.
+        let is_built_in = |id: &String| uuid::Uuid::try_parse(id).is_err();
+        let (built_in, own): (Vec<_>, Vec<_>) = new.into_iter().partition(is_built_in);
+        for list in own.chunks(MOST_IDS).chain(built_in.chunks(MOST_IDS)) {
+            match self.ask_for_parts(api, list, deadline).await? {
+                Some(Refused::All(error)) => {
+                    self.rest(None, &error);
                     return Ok(Some(error));
                 }
-                // Built-in things have ids that are no UUIDs, and no list of Genesys has to know them.
-                [id] if uuid::Uuid::try_parse(id).is_err() => {
-                    self.names.insert((kind, id.clone()), None);
-                }
-                [_, _, ..] if halved < MOST_HALVED => {
-                    halved += 1;
-                    let (one, other) = ids.split_at(ids.len() / 2);
-                    parts.extend([one, other]);
-                }
-                _ => {
-                    for id in ids {
-                        self.rest(kind, Some(id), now, &error);
-                    }
-                    failed = Some(error);
-                }
+                Some(Refused::Some(error)) => failed = Some(error),
+                None => {}
             }
         }
         Ok(failed)
     }
 
-    /// Asks for the names of so many ids by one request.
-    async fn ask_for(
-        &mut self,
+    /// Asks for the names of so many ids by one request. Those that Genesys refuses together are asked for by halves, so
+    /// that one of them takes no names of others away, and those that an answer lacks once more.
+    async fn ask_for_parts(
+        &self,
         api: &Api,
-        kind: Kind,
         ids: &[String],
         deadline: &Deadline,
-    ) -> Result<(), Error> {
-        let (path, permission) = kind.list();
+    ) -> Result<Option<Refused>, Error> {
+        let mut parts = vec![ids.to_vec()];
+        let (mut halved, mut lists, mut told) = (0, 0, false);
+        let mut refused = None;
+        while let Some(ids) = parts.pop() {
+            let error = match self.ask_for(api, &ids, deadline).await {
+                Ok(lacking) => {
+                    told = true;
+                    parts.extend(Some(lacking).filter(|lacking| !lacking.is_empty()));
+                    continue;
+                }
+                Err(error) => error,
+            };
+            lists += usize::from(ids.len() > 1);
+            match ids.as_slice() {
+                _ if error.kind() == ErrorKind::DeadlineNear => return Err(error),
+                _ if !is_refusal(&error) || lists == MOST_REFUSED && !told => {
+                    return Ok(Some(Refused::All(error)));
+                }
+                // No list of Genesys has to know a built-in thing.
+                [id] if uuid::Uuid::try_parse(id).is_err() => {
+                    self.kept().names.insert(id.clone(), None);
+                }
+                [id] => {
+                    self.rest(Some(id), &error);
+                    refused = Some(Refused::Some(error));
+                }
+                _ if halved < MOST_HALVED => {
+                    halved += 1;
+                    let (one, other) = ids.split_at(ids.len() / 2);
+                    parts.extend([one.to_vec(), other.to_vec()]);
+                }
+                _ => refused = Some(Refused::Some(error)),
+            }
+        }
+        Ok(refused)
+    }
+
+    /// Asks for the names of these ids by one request. Returns those that the answer lacks although it has others: it
+    /// may have been cut.
+    async fn ask_for(&self, api: &Api, ids: &[String], deadline: &Deadline) -> Result<Vec<String>, Error> {
+        let (path, permission) = self.kind.list();
         let size = MOST_IDS.to_string();
         let mut query = vec![("pageSize", size.as_str())];
-        if kind == Kind::Users {
+        if self.kind == Kind::Users {
             // The default leaves out former agents.
             query.push(("state", "any"));
         }
         query.extend(ids.iter().map(|id| ("id", id.as_str())));
-        let what = format!("the names of {} {}", ids.len(), kind.as_str());
+        let kind = self.kind.as_str();
+        let what = format!("the names of {} {kind}", ids.len());
         let answer = match api.get(path, &query, &what, deadline).await {
             Ok(answer) => answer,
             Err(error) if error.kind() == ErrorKind::Forbidden => {
                 tracing::warn!(
-                    kind = kind.as_str(),
+                    kind,
                     permission,
                     "Genesys answers 403 about names: call records hold ids without names. Grant the OAuth client's \
                      role this permission"
                 );
-                self.denied.insert(kind);
-                return Ok(());
+                self.kept().denied = true;
+                return Ok(Vec::new());
             }
             Err(error) => return Err(error),
         };
@@ -273,12 +336,25 @@ impl Kept {
             .into_iter()
             .filter_map(|entity| Some((entity.id?, entity.name?)));
         let named: HashMap<_, _> = named.collect();
-        for id in ids {
+        let (told, lacking): (Vec<_>, Vec<_>) = ids.iter().cloned().partition(|id| named.contains_key(id));
+        let mut kept = self.kept();
+        kept.resting.remove(&None);
+        let unknown = if told.is_empty() { lacking.as_slice() } else { &[] };
+        for id in told.iter().chain(unknown) {
             let name = named.get(id).map(|name| bounded(name));
-            self.names.insert((kind, id.clone()), name);
+            kept.resting.remove(&Some(id.clone()));
+            kept.names.insert(id.clone(), name);
         }
-        Ok(())
+        Ok(if told.is_empty() { Vec::new() } else { lacking })
     }
+}
+
+/// Ids of a list that Genesys gave no names of.
+enum Refused {
+    /// All of the kind.
+    All(Error),
+    /// Some of them.
+    Some(Error),
 }
 
 fn bounded(name: &str) -> String {

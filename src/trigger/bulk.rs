@@ -9,7 +9,7 @@ use futures_util::future::join_all;
 use jiff::Timestamp;
 
 use super::handler::{Handler, Settled};
-use crate::archive::{Bulked, Given, Run, asked, left_to_live};
+use crate::archive::{Bulked, Given, Left, Run, asked, left_to_live};
 use crate::aws::queues;
 use crate::clock::Deadline;
 use crate::domain::audit::{Actor, is_own};
@@ -187,13 +187,15 @@ impl Handler {
             batched,
             details: &details,
             second: job.deferrals < MOST_RESUBMISSIONS,
+            last: next.polls >= MOST_MESSAGES,
         };
         let entries = job.entries.iter().map(|entry| self.entry(running, entry, given));
         let mut ending = Ending::of(Ok(()));
-        let (mut left, mut again) = (Vec::new(), Vec::new());
+        let (mut left, mut again, mut at_once) = (Vec::new(), Vec::new(), false);
         for (entry, ended) in job.entries.iter().zip(join_all(entries).await) {
             ending.results.extend(ended.results);
-            left.extend(ended.left.then(|| entry.clone()));
+            left.extend(ended.left.map(|_| entry.clone()));
+            at_once |= ended.left == Some(Left::Now);
             again.extend(ended.again.then(|| entry.clone()));
             // One message is redelivered for whatever could not be sent; the ledger knows the rest.
             ending.sent = ending.sent.and(ended.sent);
@@ -210,11 +212,7 @@ impl Handler {
             "batch download goes on in another run"
         );
         if next.polls < MOST_MESSAGES {
-            let delay = if details.failed() {
-                LONGEST_POLL
-            } else {
-                Duration::ZERO
-            };
+            let delay = if at_once { Duration::ZERO } else { LONGEST_POLL };
             ending.sent = self.go_on(job, left, Some(next), delay).await;
             return ending;
         }
@@ -343,6 +341,7 @@ fn poll_after(entries: usize, polls: u32) -> Duration {
 
 /// Checks whether there is time for another poll of so many entries after so many.
 fn is_awaited(entries: usize, polls: u32) -> bool {
+    let polls = polls.min(MOST_MESSAGES);
     let waited: Duration = (0..polls).map(|before| poll_after(entries, before)).sum();
     waited < POLLED_FOR
 }
@@ -365,7 +364,7 @@ const YOUNG: &str = "has no conversationEnd that is 48 hours ago";
 /// The end of one entry.
 struct EntryEnd {
     results: Vec<RecordingResult>,
-    left: bool,
+    left: Option<Left>,
     again: bool,
     sent: Result<(), Error>,
 }

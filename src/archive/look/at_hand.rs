@@ -4,15 +4,26 @@ use jiff::Timestamp;
 
 use super::super::describe::{Proof, Unnamed};
 use super::super::settling::BULK;
-use super::super::{Archiver, Run};
+use super::super::{Archiver, Given, Run};
 use super::conclusion::Conclusion;
 use super::known::Known;
 use super::{Seen, Told};
 use crate::domain::call::Extent;
 use crate::domain::outcome::{Outcome, RecordingResult};
 use crate::domain::record::{Record, State};
-use crate::error::{Error, ErrorKind};
-use crate::genesys::{Details, Listing};
+use crate::error::{Disposition, Error, ErrorKind};
+use crate::genesys::Listing;
+
+/// What a batch download gave of a conversation, which is archived.
+#[derive(Debug)]
+pub struct Gave {
+    /// Its recordings.
+    pub told: Vec<Told>,
+    /// One of them was archived just now.
+    pub new: bool,
+    /// When the conversation ended.
+    pub end: Timestamp,
+}
 
 /// What follows where a batch download gave all that it has of a conversation.
 #[derive(Debug)]
@@ -24,23 +35,23 @@ pub enum AtHand {
         /// It is settled.
         recheck: bool,
         /// Why this lane does not settle it.
-        why: &'static str,
+        why: String,
     },
-    /// The same once more, as time is up, or as Genesys gives no details now.
+    /// The same once more: time is up, or Genesys gives no details or names now.
     Left(Error),
 }
 
 impl Archiver {
-    /// Settles the run's conversation, which ended at `end`, by the recordings that a batch download gave and that are
-    /// archived now. Its call record has what the details of `batch` say. A conversation of which the live lane has
-    /// begun to look is left to it.
+    /// Settles the run's conversation by the recordings that a batch download gave and that are archived now. Its call
+    /// record has what its details say. A conversation of which the live lane has begun to look is left to it, and so
+    /// is one of which the details say that there is more.
     pub(in crate::archive) async fn settle_at_hand(
         &self,
         run: Run<'_>,
-        told: Vec<Told>,
-        end: Timestamp,
-        batch: &Details,
+        gave: Gave,
+        given: Given<'_>,
     ) -> AtHand {
+        let (batch, told) = (given.details, &gave.told);
         let reading = self.ledger.records(run.job.conversation);
         let records = match run.deadline.in_time(reading).await {
             Ok(records) => records,
@@ -52,12 +63,11 @@ impl Archiver {
             conversation: whole.into_iter().next(),
             recordings,
         };
-        if let Some(answer) = answered(known.conversation.as_ref(), &told) {
+        if let Some(answer) = answered(known.conversation.as_ref(), &gave) {
             return answer;
         }
         if !known.recordings.iter().all(Record::is_final) {
-            let why = "a recording of it is not archived yet";
-            return AtHand::Live { recheck: false, why };
+            return live("has a recording that is not archived yet");
         }
         let details = match self.config.call_record {
             Extent::Off => None,
@@ -65,11 +75,14 @@ impl Archiver {
                 let asking = self.genesys.details(batch, run.job.conversation, run.deadline);
                 match run.deadline.in_time(asking).await {
                     Ok(details) => Some(details),
-                    Err(error) if batch.failed() => return AtHand::Left(error),
-                    Err(error) => return failed(error, "its details cannot be had now"),
+                    Err(error) if error.disposition() == Disposition::Retry => return AtHand::Left(error),
+                    Err(error) => return failed(error, "has details that cannot be had"),
                 }
             }
         };
+        if let Some(why) = self.more(details.as_ref(), told) {
+            return live(why);
+        }
         // Recorded before the call record is named: that needs a record, and a run that dies is followed by one that
         // finds it.
         if let Err(error) = self.begin(run, 1, &mut known).await {
@@ -77,12 +90,15 @@ impl Archiver {
         }
         let (by, details) = (BULK, details.as_ref());
         let proof = Proof { by, details, batch };
-        let drafting = self.draft(run, proof, &told, Unnamed::Accepted).await;
-        let draft = match drafting {
-            Ok(draft) => draft,
-            Err(error) => return failed(error, UNRECORDED),
+        let unnamed = match given.last {
+            true => Unnamed::Accepted,
+            false => Unnamed::WaitsUnlessRefused,
         };
-        let seen = seen(known, told, end);
+        let draft = match self.draft(run, proof, told, unnamed).await {
+            Ok(draft) => draft,
+            Err(error) => return AtHand::Left(error),
+        };
+        let seen = seen(known, gave);
         let concluded = self.looked(run, seen, Conclusion::Settled(BULK), None);
         let concluded = concluded.with(draft.map(Box::new));
         match self.record_look(run, concluded).await {
@@ -97,24 +113,31 @@ impl Archiver {
 }
 
 /// Returns what follows where the conversation's record decides it.
-fn answered(whole: Option<&Record>, told: &[Told]) -> Option<AtHand> {
+fn answered(whole: Option<&Record>, gave: &Gave) -> Option<AtHand> {
     let whole = whole?;
     let knows = |one: &Told| whole.recordings.contains(&one.recording_id);
-    if whole.is_erased() || whole.is_settled() && told.iter().all(knows) {
+    // One that is new stands in no call record, even if a look has listed it.
+    if whole.is_erased() || whole.is_settled() && !gave.new && gave.told.iter().all(knows) {
         return Some(AtHand::Settled(None));
     }
     if whole.is_settled() {
-        let why = "it is settled without a recording that the batch download gave";
+        let why = "is settled without a recording that the batch download gave".to_owned();
         return Some(AtHand::Live { recheck: true, why });
     }
     // Without a look that counts, a former run of this lane died, or the first look of the live lane is under way: the
     // ledger takes one of both.
     let begun = whole.state == State::Settling && whole.looks == 0;
-    let why = "the live lane looks at it";
-    (!begun).then_some(AtHand::Live { recheck: false, why })
+    (!begun).then(|| live("is looked at by the live lane"))
 }
 
-fn seen(known: Known, told: Vec<Told>, end: Timestamp) -> Seen {
+/// Leaves a conversation that is not settled to the live lane.
+fn live(why: impl Into<String>) -> AtHand {
+    let (recheck, why) = (false, why.into());
+    AtHand::Live { recheck, why }
+}
+
+fn seen(known: Known, gave: Gave) -> Seen {
+    let Gave { told, end, .. } = gave;
     let mut found = known.found(&Listing::default());
     found.listed = told.iter().map(|one| one.recording_id.clone()).collect();
     found.kinds = told.iter().map(|one| one.media.clone()).collect();
@@ -136,7 +159,7 @@ fn seen(known: Known, told: Vec<Told>, end: Timestamp) -> Seen {
 }
 
 /// Why the live lane goes on where the ledger could not be read or written.
-const UNRECORDED: &str = "writing that it is settled failed";
+const UNRECORDED: &str = "could not be recorded as settled";
 
 fn failed(error: Error, why: &'static str) -> AtHand {
     if error.kind() == ErrorKind::DeadlineNear {
@@ -147,5 +170,5 @@ fn failed(error: Error, why: &'static str) -> AtHand {
         error = text,
         "a conversation could not be settled by its batch download"
     );
-    AtHand::Live { recheck: false, why }
+    live(why)
 }

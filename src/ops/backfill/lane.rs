@@ -24,11 +24,11 @@ impl Candidate {
     }
 
     /// Says whether a batch download can settle it: it is over for long enough, an entry names all that was started,
-    /// and there is no transcript.
+    /// there is no transcript, and nothing was settled before.
     fn fits(&self, now: Timestamp) -> bool {
         let [_, end] = self.times;
         let is_over = end.is_some_and(|end| now.duration_since(end) > OVER_FOR);
-        is_over && !self.text && self.kinds.len() <= MOST_KINDS
+        is_over && !self.text && self.kinds.len() <= MOST_KINDS && !self.job.recheck
     }
 
     /// Returns the entry of a bulk job that asks for it.
@@ -69,7 +69,7 @@ impl Backfill<'_> {
     async fn describe(&self, batch: &mut [Candidate]) -> Result<(), Error> {
         let unknown = |candidate: &&mut Candidate| candidate.times[1].is_none();
         let ids = batch.iter().filter(|candidate| candidate.times[1].is_none());
-        let details = Details::of(ids.map(|candidate| candidate.job.conversation));
+        let details = Details::of_history(ids.map(|candidate| candidate.job.conversation));
         let deadline = self.session.deadline(PATIENCE);
         for candidate in batch.iter_mut().filter(unknown) {
             let Some(genesys) = &self.genesys else { break };

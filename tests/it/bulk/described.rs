@@ -1,11 +1,11 @@
 //! Call records of conversations that a batch download settled: found as those of the live lane are.
 
 use recording_archiver::sim::CATALOG_TABLE;
-use recording_archiver::sim::genesys::{Thing, failure};
+use recording_archiver::sim::genesys::{InBatch, Recording, Thing, failure};
 use recording_archiver::sim::wire::{Fault, Service};
 use serde_json::{Value, json};
 
-use super::{ORIGINAL, bench, bulk, bulk_jobs, conversation, live_jobs, work_off};
+use super::{ORIGINAL, bench, bulk, bulk_jobs, conversation, live_jobs, recording, state, wav, work_off};
 use crate::calls::DESCRIBING;
 use crate::support::Bench;
 use crate::work::Work;
@@ -97,6 +97,42 @@ async fn an_unknown_conversation_takes_no_details_of_others_away() {
 }
 
 #[tokio::test]
+async fn one_id_for_which_genesys_refuses_every_list_costs_few_requests() {
+    let bench = bench(100).await;
+    let odd = conversation(77);
+    bench.world.wire.disturb(move |exchange| {
+        let list = exchange.service == Service::Genesys && exchange.target.contains("details?id=");
+        (list && exchange.target.contains(&odd)).then(|| Fault::status(400))
+    });
+    described(&bench, 100).await;
+    // 100; 20, 40, 40; 20, 20; 10, 10. The ten with that id are then asked for alone.
+    assert_eq!(bench.world.wire.count(Service::Genesys, "details"), 8);
+    assert_eq!(of_agent(&bench).await, 100);
+}
+
+#[tokio::test]
+async fn what_the_details_say_is_held_against_what_came() {
+    let bench = bench(4).await;
+    let genesys = &bench.world.genesys;
+    // A batch download leaves a sensitive recording out without a word.
+    let sensitive = Recording::audio(recording(0, 1), [wav(9)]);
+    genesys.conversation(&conversation(0), |known| known.recordings.push(sensitive));
+    genesys.treat_in_batches(&recording(0, 1), InBatch::LeftOut);
+    // Analytics contradict the job: this one goes on.
+    genesys.conversation(&conversation(2), |known| known.end = None);
+    let handler = bench.handler(&[&[ORIGINAL][..], &DESCRIBING].concat());
+    work_off(&bench, &handler, &bulk(4)).await;
+    let by = async |n: usize| {
+        let record = bench.record(&conversation(n), "-").await.unwrap();
+        record.settled_by.clone()
+    };
+    assert_eq!(by(0).await.as_deref(), Some("details"), "two were started");
+    assert_eq!(by(1).await.as_deref(), Some("bulk"));
+    assert_ne!(by(2).await.as_deref(), Some("bulk"), "it goes on");
+    assert!(state(&bench, 0, &recording(0, 1)).await.is_some());
+}
+
+#[tokio::test]
 async fn what_the_answer_to_a_long_list_lacks_is_asked_for_once_more() {
     let bench = bench(41).await;
     let absent = |known: &mut recording_archiver::sim::genesys::Conversation| known.details_absent_for = 1;
@@ -156,8 +192,11 @@ async fn names_that_genesys_does_not_give_are_asked_for_once_for_all_calls_of_a_
     let wire = &bench.world.wire;
     wire.disturb_next(Service::Genesys, "users", 10_000, Fault::status(503));
     described(&bench, 20).await;
+    // Four tries of each of the runs that wait for them, of which the last one goes without.
+    let runs = bulk_jobs(&bench).len();
     let asked = wire.count(Service::Genesys, "users");
-    assert!(asked <= 4, "{asked} for one kind");
+    assert!(asked <= 4 * runs, "{asked} in {runs} runs");
+    assert!(live_jobs(&bench).is_empty());
     for n in [0, 19] {
         let names = &call_record(&bench, n).await["names"];
         assert_eq!(names["missing"], json!({"users": "unavailable"}));
