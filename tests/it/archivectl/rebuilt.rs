@@ -58,7 +58,8 @@ async fn a_rebuild_for_another_country_leaves_no_item_of_the_former_one() {
     );
     let german = run_in(&bench, "DE", &rebuild).await;
     let items = german.summary()["items"].as_u64().unwrap();
-    assert_eq!(told(&german, names), [json!(1), json!(items), json!(0), json!(0)]);
+    // The item that counted the call among those with a number that is left out.
+    assert_eq!(told(&german, names), [json!(1), json!(items), json!(1), json!(0)]);
     let austrian = run_in(&bench, "AT", &rebuild).await;
     assert_eq!(
         told(&austrian, names),
