@@ -56,6 +56,9 @@ pub struct Entry {
     /// This recording does not have an item for each value of the call: it has too many, or Genesys gave no details.
     #[serde(default, skip_serializing_if = "is_false")]
     pub partial: bool,
+    /// Number of numbers by which this recording is not found: they are in national form, and no country is known.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub national: usize,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
@@ -121,9 +124,16 @@ impl Entry {
             .flat_map(|facet| self.values(facet).iter().map(move |value| (facet, id(value))));
         by_value
             .chain([(Facet::Hour, "")])
-            .chain(self.partial.then_some((Facet::Partial, "")))
+            .chain(self.missed_by().map(|facet| (facet, "")))
             .map(|(facet, value)| (partition(facet, value, self.start), self.at.clone()))
             .collect()
+    }
+
+    /// Returns the facets in which the recording is counted, as a search may miss it.
+    fn missed_by(&self) -> impl Iterator<Item = Facet> + use<> {
+        let partial = self.partial.then_some(Facet::Partial);
+        let national = (self.national > 0).then_some(Facet::National);
+        partial.into_iter().chain(national)
     }
 
     /// Returns whether it carries a value of a facet.
@@ -135,7 +145,7 @@ impl Entry {
     /// Returns the values of a facet that it carries.
     pub fn values(&self, facet: Facet) -> &[String] {
         match facet {
-            Facet::Hour | Facet::Partial => &[],
+            Facet::Hour | Facet::Partial | Facet::National => &[],
             Facet::Agent => &self.agents,
             Facet::Queue => &self.queues,
             Facet::Wrapup => &self.wrapups,
@@ -146,11 +156,11 @@ impl Entry {
 }
 
 /// Returns the partition key of a value, with the calls that began in the month of `start` (by hour in its hour, and of
-/// partial ones in its year).
+/// those that a search may miss in its year).
 pub(super) fn partition(facet: Facet, value: &str, start: Timestamp) -> String {
     match facet {
         Facet::Hour => format!("{facet}#{}", start.strftime("%Y-%m-%dT%H")),
-        Facet::Partial => format!("{facet}#{}", start.strftime("%Y")),
+        Facet::Partial | Facet::National => format!("{facet}#{}", start.strftime("%Y")),
         _ => format!("{facet}#{value}#{}", start.strftime("%Y-%m")),
     }
 }
@@ -238,6 +248,7 @@ pub(super) fn of(call: &CallRecord, facts: &Facts, hashing: &Hashing) -> Vec<Ent
             cut: lists.iter().any(|(_, values)| values.len() > MOST_CARRIED),
             left_out,
             partial: left_out > 0 || call.details.is_none(),
+            national: facts.national,
         };
         let lists = lists.iter().filter(|_| position < by_value);
         for (facet, values) in lists {
@@ -246,13 +257,10 @@ pub(super) fn of(call: &CallRecord, facts: &Facts, hashing: &Hashing) -> Vec<Ent
                 ..common.clone()
             }));
         }
-        if common.partial {
-            let facet = partition(Facet::Partial, "", facts.start);
-            entries.push(Entry {
-                facet,
-                ..common.clone()
-            });
-        }
+        entries.extend(common.missed_by().map(|facet| Entry {
+            facet: partition(facet, "", facts.start),
+            ..common.clone()
+        }));
         entries.push(common);
     }
     entries
@@ -285,7 +293,7 @@ pub(super) fn names(call: &CallRecord, hashing: &Hashing) -> Vec<Named> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
     use crate::domain::call::Extent;
@@ -356,9 +364,12 @@ mod tests {
 
     /// Returns the items of a call with so many agents and recordings.
     fn entries(agents: usize, recordings: usize) -> Vec<Entry> {
-        let participants: Vec<_> = (0..agents)
-            .map(|n| json!({"userId": format!("a{n:05}"), "sessions": []}))
-            .collect();
+        let participants = (0..agents).map(|n| json!({"userId": format!("a{n:05}"), "sessions": []}));
+        entries_of(participants.collect(), recordings)
+    }
+
+    /// Returns the items of a call with these participants and so many recordings, where no country is known.
+    fn entries_of(participants: Vec<Value>, recordings: usize) -> Vec<Entry> {
         let details = json!({"conversationStart": "2026-01-15T10:14:20.014Z", "participants": participants});
         let id = ConversationId::parse("c0000000-0000-4000-8000-000000000001").unwrap();
         let mut call = CallRecord::new(id, "details").with_details(&details.to_string(), Extent::Standard);
@@ -368,6 +379,15 @@ mod tests {
         }
         let hashing = Hashing::new(KEY).unwrap();
         of(&call, &call.facts(None), &hashing)
+    }
+
+    #[test]
+    fn an_item_of_before_numbers_were_counted_is_read_as_one_that_leaves_none_out() {
+        let entry = entries(1, 1).remove(0);
+        let written = serde_json::to_value(&entry).unwrap();
+        assert_eq!(written.get("national"), None);
+        let read: Entry = serde_json::from_value(written).unwrap();
+        assert_eq!((read.national, &read), (0, &entry));
     }
 
     fn by_agent(entries: &[Entry]) -> usize {
@@ -412,7 +432,15 @@ mod tests {
         call.recordings.push(serde_json::from_value(recording).unwrap());
         let undetailed = of(&call, &call.facts(None), &Hashing::new(KEY).unwrap());
         assert_eq!(undetailed.len(), 2, "by hour, and as partial");
-        for entries in [detailed, undetailed] {
+        let session = json!({"ani": "tel:030123456", "dnis": "tel:0800123456"});
+        let national = entries_of(vec![json!({"purpose": "customer", "sessions": [session]})], 1);
+        assert_eq!(
+            national.len(),
+            2,
+            "by hour, and as one with numbers that are left out"
+        );
+        assert!(national.iter().all(|entry| entry.national == 2 && !entry.partial));
+        for entries in [detailed, undetailed, national] {
             let keys: BTreeSet<_> = entries.iter().map(Entry::key).collect();
             for entry in &entries {
                 assert_eq!(entry.keys().into_iter().collect::<BTreeSet<_>>(), keys);

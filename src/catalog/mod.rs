@@ -28,7 +28,7 @@ pub use entry::{Entry, MOST_CARRIED, Named};
 #[cfg(feature = "cli")]
 pub use entry::{id, is_mark};
 #[cfg(feature = "cli")]
-pub use search::{Answer, Filter, Items, Wanted};
+pub use search::{Answer, Filter, Items, MOST_COUNTED, Wanted};
 
 /// An item as DynamoDB takes it.
 type Item = HashMap<String, AttributeValue>;

@@ -52,6 +52,8 @@ pub struct Answer {
     /// Recordings of the time that was looked at that the catalog does not have by each value, up to a page of each
     /// year; 0 where no value is wanted.
     pub partial: u64,
+    /// The same of recordings that the catalog does not have by each number; 0 where no number is wanted.
+    pub national: u64,
     /// Requests to DynamoDB.
     pub requests: u64,
 }
@@ -73,7 +75,9 @@ impl Items {
 }
 
 /// Items in a page.
-const PAGE: i32 = 1_000;
+const PAGE: u16 = 1_000;
+/// Most recordings of a year that are counted as missed: a page.
+pub const MOST_COUNTED: u64 = PAGE as u64;
 /// Most months or hours whose first pages are read at the same time.
 const AHEAD: usize = 32;
 
@@ -149,7 +153,10 @@ impl Catalog {
         };
         search.all(after).await?;
         if !values.is_empty() {
-            search.count_partial(after).await?;
+            search.answer.partial = search.count(Facet::Partial, after).await?;
+        }
+        if values.iter().any(|(facet, _)| *facet == Facet::Number) {
+            search.answer.national = search.count(Facet::National, after).await?;
         }
         Ok(search.answer)
     }
@@ -182,7 +189,7 @@ impl Catalog {
             .expression_attribute_values(":facet", AttributeValue::S(facet.to_owned()))
             .expression_attribute_values(":from", AttributeValue::S(from.to_owned()))
             .expression_attribute_values(":to", AttributeValue::S(to.to_owned()))
-            .limit(PAGE)
+            .limit(PAGE.into())
     }
 
     /// Asks for a page.
@@ -352,21 +359,22 @@ impl Search<'_> {
         at.map_or(start, |at| start.max(at))
     }
 
-    /// Counts the recordings that no value finds, as far as the search went.
-    async fn count_partial(&mut self, after: Option<&str>) -> Result<(), Error> {
+    /// Counts the recordings of a facet of those that a search may miss, as far as this one went.
+    async fn count(&mut self, missed: Facet, after: Option<&str>) -> Result<u64, Error> {
         let (mut start, end) = (self.begin(after), self.range.end());
+        let mut counted = 0;
         let to = self.answer.after.clone().unwrap_or_else(|| moment(end));
-        let partial = [(Facet::Partial, String::new())];
+        let missed = [(missed, String::new())];
         while start < end && moment(start) <= to {
-            let Bucket { keys, from, .. } = Bucket::new(&partial, start, after);
+            let Bucket { keys, from, .. } = Bucket::new(&missed, start, after);
             for key in keys {
-                self.answer.partial += self.catalog.count(&key, &from, &to).await?;
+                counted += self.catalog.count(&key, &from, &to).await?;
                 self.answer.requests += 1;
             }
             let zoned = start.to_zoned_datetime(TimeZone::UTC);
             start = next_of(zoned.first_of_year(), Span::new().years(1));
         }
-        Ok(())
+        Ok(counted)
     }
 
     /// Returns the beginning of the partitions after those of a moment.

@@ -15,7 +15,7 @@ use super::{Ended, Error, Listener, Session, Verdict};
 use crate::aws::ledger::Ledger;
 use crate::aws::storage::Storage;
 use crate::catalog::Catalog;
-use crate::clock::{Deadline, Stop};
+use crate::clock::{Clock, Deadline, Stop};
 use crate::domain::audit::{self, Action, AuditEvent, Stored, Subject};
 use crate::domain::call::CallRecord;
 use crate::domain::days::Range;
@@ -82,6 +82,9 @@ struct Rebuild {
     ledger: Ledger,
     storage: Storage,
     catalog: Catalog,
+    /// A rebuild may take hours, and runs and looks of meanwhile are judged by the time at which they are read.
+    clock: Clock,
+    /// As of the time at which it began.
     patience: Patience,
     retry: RetryPolicy,
     stop: Stop,
@@ -126,6 +129,7 @@ async fn all(
         ledger: session.ledger(),
         storage: session.storage(),
         catalog: session.catalog()?,
+        clock: session.clock.clone(),
         patience: Patience::of(&session.config, session.now()),
         retry: session.config.limits.retry_policy(),
         stop: Stop::default(),
@@ -270,7 +274,7 @@ impl Rebuild {
 
     /// Checks whether a run is about to make a call record visible.
     async fn is_being_described(&self, id: ConversationId) -> Result<bool, crate::error::Error> {
-        let now = self.patience.now.as_millisecond();
+        let now = self.clock.now_ms();
         Ok(self
             .whole(id)
             .await?
@@ -285,8 +289,13 @@ impl Rebuild {
 
     /// Checks whether the next look at a conversation is to come by itself, which may describe it.
     async fn looks_go_on(&self, id: ConversationId) -> Result<bool, crate::error::Error> {
-        Ok(self.whole(id).await?.is_some_and(|whole| {
-            matches!(whole.state, State::Settling | State::Deferred) && self.patience.expects_look(&whole)
+        let whole = self.whole(id).await?;
+        let patience = Patience {
+            now: self.clock.now(),
+            ..self.patience
+        };
+        Ok(whole.is_some_and(|whole| {
+            matches!(whole.state, State::Settling | State::Deferred) && patience.expects_look(&whole)
         }))
     }
 

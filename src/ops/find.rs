@@ -67,6 +67,8 @@ pub struct Hit {
     /// The catalog does not have this recording by each value of the call: Genesys gave no details, or there are too
     /// many values.
     pub partial: bool,
+    /// Number of its numbers that the catalog does not have: they are in national form, and no country was known.
+    pub national: usize,
 }
 
 impl Hit {
@@ -101,6 +103,9 @@ pub struct Figures {
     /// Recordings that the catalog does not have by each value, so that some may fit and are not found: those of the
     /// time that was looked at, up to 1,000 of a year. 0 for a search by nothing but time, which finds all.
     pub partial: u64,
+    /// The same of recordings with a number in national form, which the catalog does not have without a country. 0 for
+    /// a search without a number.
+    pub national: u64,
     /// The mark after which a search for more begins; `None`: there are no more.
     pub after: Option<String>,
     /// Everything that was asked for was done.
@@ -190,7 +195,7 @@ async fn search(
     if let Some((facet, text)) = unnamed.filter(|_| answer.entries.is_empty()) {
         return Err(unknown(facet, text));
     }
-    figures.partial = answer.partial;
+    (figures.partial, figures.national) = (answer.partial, answer.national);
     for entry in answer.entries {
         let hit = directory.hit(entry).await?;
         figures.found += 1;
@@ -301,6 +306,7 @@ impl Directory<'_> {
             media: entry.media,
             cut: entry.cut,
             partial: entry.partial,
+            national: entry.national,
         })
     }
 }

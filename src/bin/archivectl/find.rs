@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::{CommandFactory as _, Parser};
 use futures_util::future::LocalBoxFuture;
 use jiff::Timestamp;
-use recording_archiver::catalog::is_mark;
+use recording_archiver::catalog::{MOST_COUNTED, is_mark};
 use recording_archiver::domain::call::Facet;
 use recording_archiver::domain::number::Country;
 use recording_archiver::ops::find::{Figures, Hit, Party, Request, find};
@@ -189,14 +189,16 @@ pub(crate) async fn run(args: &Args, session: &Session, out: &Out) -> Result<Ver
     let figures = &ended.figures;
     match (args.csv, &figures.after) {
         (false, _) => {
-            let begun = figures.found > 0 || figures.partial > 0;
+            let begun = figures.found > 0 || figures.partial > 0 || figures.national > 0;
             out.ended(&ended, begun, || words(figures));
         }
         (true, Some(mark)) => out.note(format!("there are more: --after '{mark}'")),
         (true, None) => {}
     }
-    if args.csv && figures.partial > 0 {
-        out.note(perhaps(figures.partial));
+    if args.csv {
+        missed(figures, LISTED)
+            .into_iter()
+            .for_each(|note| out.note(note));
     }
     ended.end?;
     Ok(ended.figures.verdict())
@@ -237,6 +239,7 @@ async fn again(form: Form, session: &Session) -> Result<Found, Error> {
     ended.end?;
     Ok(Found {
         hits: hits.into_inner(),
+        missed: missed(&ended.figures, ON_PAGE),
         after: ended.figures.after,
     })
 }
@@ -328,10 +331,9 @@ fn words(figures: &Figures) -> Text {
         0 => Text::new("no recording was found"),
         found => Text::new(counted(found, "recording", "recordings")),
     };
-    let text = match figures.partial {
-        0 => text,
-        partial => text.line().style(NOTE, perhaps(partial)),
-    };
+    let text = missed(figures, LISTED)
+        .into_iter()
+        .fold(text, |text, note| text.line().style(NOTE, note));
     match &figures.after {
         None => text,
         Some(mark) => {
@@ -341,13 +343,30 @@ fn words(figures: &Figures) -> Text {
     }
 }
 
-/// Says that a search may have missed recordings.
-fn perhaps(partial: u64) -> String {
-    let recordings = counted(partial, "recording", "recordings");
-    format!(
-        "{recordings} of this time may fit and are not found by each agent, queue, wrap-up code, division and number: \
-         without these, find --json lists them, as partial"
-    )
+/// How the command lists recordings that a search by value, and one by number, may have missed.
+const LISTED: [&str; 2] = [
+    "without these, find --json lists them, as partial",
+    "without it, find --json lists them, as national; set NUMBER_COUNTRY and run archivectl catalog rebuild to find them",
+];
+
+/// How the page lists them.
+const ON_PAGE: [&str; 2] = [
+    "leave these fields empty to find them",
+    "leave this field empty to find them",
+];
+
+/// Says that a search may have missed recordings, and how to list them.
+fn missed(figures: &Figures, [partial, national]: [&str; 2]) -> Vec<String> {
+    let of_value = format!("by each agent, queue, wrap-up code, division and number: {partial}");
+    let of_number = format!("by number, as numbers in national form are left out: {national}");
+    let missed = [(figures.partial, of_value), (figures.national, of_number)];
+    let missed = missed.into_iter().filter(|(number, _)| *number > 0);
+    let told = missed.map(|(number, how)| {
+        let least = if number < MOST_COUNTED { "" } else { "at least " };
+        let recordings = counted(number, "recording", "recordings");
+        format!("{least}{recordings} of this time may fit and not be found {how}")
+    });
+    told.collect()
 }
 
 const CSV_HEADER: &str =
@@ -411,6 +430,7 @@ mod tests {
             divisions: Vec::new(),
             cut: false,
             partial: false,
+            national: 0,
         }
     }
 
@@ -438,6 +458,23 @@ mod tests {
         let line = csv(&hit());
         assert!(line.contains(r#","'=Anna ""A"" Example; u2","#), "{line}");
         assert!(line.ends_with("\r\n") && !line.contains('\u{202e}'), "{line}");
+    }
+
+    #[test]
+    fn recordings_that_are_counted_up_to_a_bound_are_at_least_so_many() {
+        let told = |partial, national| {
+            let figures = Figures {
+                partial,
+                national,
+                ..Figures::default()
+            };
+            missed(&figures, ["", ""])
+        };
+        assert_eq!(told(0, 0), [""; 0]);
+        assert!(told(999, 0)[0].starts_with("999 recordings of this time may fit"));
+        let both = told(1_000, 1_001);
+        assert!(both[0].starts_with("at least 1,000 recordings of this time may fit"));
+        assert!(both[1].starts_with("at least 1,001 recordings of this time may fit"));
     }
 
     #[test]

@@ -26,6 +26,8 @@ pub enum Facet {
     Number,
     /// The year of its start, of a recording that is not found by each of its other properties.
     Partial,
+    /// The year of its start, of a recording that is not found by each of its numbers, as no country is known.
+    National,
 }
 
 impl Facet {
@@ -39,6 +41,7 @@ impl Facet {
             Self::Division => "division",
             Self::Number => "number",
             Self::Partial => "partial",
+            Self::National => "national",
         }
     }
 }

@@ -1,14 +1,18 @@
 //! The page of `find --open` in the hands of several: tabs, strangers, and files in cold storage.
 
 use recording_archiver::sim::BUCKET;
+use recording_archiver::sim::genesys::{Conversation, Media, Recording};
 use reqwest::StatusCode;
+use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use super::archivectl;
+use super::described::SOON;
 use super::listening::{DAY, FIND, archive as settled, search};
 use super::play::{Page, archive, media};
-use crate::support::{CONVERSATION, KEY, call};
+use crate::support::{CONVERSATION, KEY, call, invoke};
+use crate::work::Work;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_next_page_is_of_the_search_that_it_was_shown_with() {
@@ -74,6 +78,63 @@ async fn the_page_names_its_fields_and_no_options() {
     );
     let html = search(&page, &[("from", "2025-01-01"), ("to", "2025-12-31")]).await;
     assert!(html.contains("A search of 365 days"), "{html}");
+    page.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_page_of_results_says_how_many_recordings_it_may_lack_also_where_it_has_none() {
+    let bench = settled("Anna Example", "Claims").await;
+    let handler = bench.handler(&SOON);
+    // Of one call Genesys gives no details, of another one a number in national form.
+    for (number, denied) in [(2, true), (3, false)] {
+        let recording = format!("e0000000-0000-4000-8000-{number:012}");
+        let recording = Recording::audio(recording, [Media::generated_wav(2_000, 1)]);
+        let id = format!("c0000000-0000-4000-8000-{number:012}");
+        let mut conversation = Conversation::new(&id).recording(recording);
+        let session =
+            json!({"mediaType": "voice", "direction": "inbound", "recording": true, "ani": "tel:030123456"});
+        conversation.participants = Some(json!([{"purpose": "customer", "sessions": [session]}]));
+        bench.world.genesys.add(conversation);
+        bench.world.genesys.deny_analytics(denied);
+        invoke(&handler, json!({"conversationId": id})).await.unwrap();
+        Work::of(&bench).run_dry(&handler).await;
+    }
+    let page = Page::of(&bench, &FIND).await;
+    let day = [("from", DAY), ("to", DAY)];
+    let by_value = "1 recording of this time may fit and not be found by each agent";
+    let by_number = "1 recording of this time may fit and not be found by number";
+    for (fields, found, told) in [
+        (&[][..], "3 recordings", &[][..]),
+        (&[("agent", "anna")], "1 recording", &[by_value]),
+        (
+            &[("agent", "anna"), ("direction", "outbound")],
+            "No recording",
+            &[by_value],
+        ),
+        (
+            &[("number", "+4930123456")],
+            "1 recording",
+            &[by_value, by_number],
+        ),
+        (
+            &[("number", "+4930123457")],
+            "No recording",
+            &[by_value, by_number],
+        ),
+    ] {
+        let html = search(&page, &[&day[..], fields].concat()).await;
+        let shown = html.split("class=\"results\"").nth(1).unwrap();
+        let shown = shown.split("</section>").next().unwrap();
+        assert!(shown.contains(found), "{found}: {shown}");
+        for words in [by_value, by_number] {
+            assert_eq!(
+                shown.contains(words),
+                told.contains(&words),
+                "{fields:?}: {shown}"
+            );
+        }
+        assert!(!shown.contains("--"), "{shown}");
+    }
     page.close().await;
 }
 

@@ -225,11 +225,17 @@ fn results(site: &Site<'_>, (number, form): (Option<u64>, &Form), found: Result<
         Ok(found) => found,
         Err(error) => return refusal(&error),
     };
+    let missed = found
+        .missed
+        .iter()
+        .map(|told| format!("<p class=\"verdict warn\">{}.</p>\n", escape(sentence(told))));
+    let missed: String = missed.collect();
     if found.hits.is_empty() {
-        return "<p role=\"status\"><b>No recording was found.</b></p>\n<p class=\"dim\">Look at the days, which are those on \
-                which the call began, in UTC; or leave a field empty. A call is found once it is settled, some time \
-                after its end.</p>\n"
-            .to_owned();
+        return format!(
+            "<p role=\"status\"><b>No recording was found.</b></p>\n{missed}<p class=\"dim\">Look at the days, which are \
+             those on which the call began, in UTC; or leave a field empty. A call is found once it is settled, some \
+             time after its end.</p>\n"
+        );
     }
     let count = counted(found.hits.len() as u64, "recording", "recordings");
     let began = format!("Began ({})", site.zone);
@@ -246,7 +252,7 @@ fn results(site: &Site<'_>, (number, form): (Option<u64>, &Form), found: Result<
         Some(mark) => (format!("{count}, and there are more."), next(site, form, &mark)),
     };
     format!(
-        "<p role=\"status\"><b>{told}</b></p>\n<div class=\"hits\">{}</div>\n{more}",
+        "<p role=\"status\"><b>{told}</b></p>\n{missed}<div class=\"hits\">{}</div>\n{more}",
         cards("In the order in which the calls began", &columns, &rows)
     )
 }

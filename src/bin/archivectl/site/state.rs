@@ -28,6 +28,8 @@ pub(crate) type Search<'a> = dyn Fn(Form) -> LocalBoxFuture<'a, Result<Found, Er
 pub(crate) struct Found {
     /// Recordings.
     pub(crate) hits: Vec<Hit>,
+    /// Sentences about recordings that may fit and are not among them.
+    pub(crate) missed: Vec<String>,
     /// The mark after which the next ones begin; `None`: there are no more.
     pub(crate) after: Option<String>,
 }

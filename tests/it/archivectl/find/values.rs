@@ -8,20 +8,25 @@ use recording_archiver::sim::wire::Service;
 use recording_archiver::sim::{BUCKET, CATALOG_TABLE};
 use serde_json::{Value, json};
 
-use super::calls::{Call, agent, wrapup};
-use super::{archivectl, catalog, find, found, those};
+use super::calls::{Call, agent, caller, wrapup};
+use super::{archivectl, catalog, command, end, find, found, those};
 use crate::calls::DESCRIBING;
 use crate::support::{Bench, invoke};
 use crate::work::Work;
 
+/// Returns a call as Genesys has it, with another value instead of one.
+fn with(call: &Call, (value, other): (&str, &str)) -> Conversation {
+    let mut conversation = call.conversation();
+    let participants = conversation.participants.unwrap().to_string();
+    let participants = participants.replace(value, other);
+    conversation.participants = Some(serde_json::from_str(&participants).unwrap());
+    conversation
+}
+
 /// Returns call `number` as Genesys has it, with another wrap-up code.
 fn wrapped_up(number: usize, code: &str) -> Conversation {
     let call = Call::new(number);
-    let mut conversation = call.conversation();
-    let participants = conversation.participants.unwrap().to_string();
-    let participants = participants.replace(&wrapup(call.wrapup), code);
-    conversation.participants = Some(serde_json::from_str(&participants).unwrap());
-    conversation
+    with(&call, (&wrapup(call.wrapup), code))
 }
 
 /// Archives a conversation until it is settled.
@@ -121,6 +126,52 @@ async fn a_search_says_how_many_recordings_it_may_have_missed_and_one_by_time_fi
         items.keys().all(|(_, at)| !at.contains(&calls[1].id())),
         "{items:?}"
     );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_search_by_number_says_how_many_recordings_have_numbers_that_are_left_out_and_no_other_search_does()
+{
+    let bench = Bench::new().await;
+    let calls: Vec<_> = (0..3).map(Call::new).collect();
+    for call in &calls {
+        // Of the second one Genesys gives a number in national form, of the third one no details.
+        bench.world.genesys.deny_analytics(call.number == 2);
+        let given = if call.number == 1 {
+            "030123001"
+        } else {
+            &caller(call.caller)
+        };
+        settle(&bench, with(call, (&caller(call.caller), given))).await;
+    }
+    let told = |ran: &super::Ran| ["found", "partial", "national"].map(|name| ran.summary()[name].clone());
+    let number = caller(1);
+    let by_number = ["--number", &number];
+    let ran = find(&bench, CATALOG_TABLE, &[&by_number[..], &["--json"]].concat()).await;
+    assert_eq!(told(&ran), [json!(0), json!(1), json!(1)], "{ran:?}");
+    for options in [&[][..], &["--csv"]] {
+        let ran = find(&bench, CATALOG_TABLE, &[&by_number, options].concat()).await;
+        let words = [ran.stdout.as_str(), &ran.stderr].concat();
+        assert!(
+            words.contains("1 recording of this time may fit and not be found by number")
+                && words.contains("set NUMBER_COUNTRY"),
+            "{ran:?}"
+        );
+    }
+    let by_agent = ["--agent", &agent(1), "--json"];
+    let ran = find(&bench, CATALOG_TABLE, &by_agent).await;
+    assert_eq!(told(&ran), [json!(1), json!(1), json!(0)], "{ran:?}");
+    let by_time = find(&bench, CATALOG_TABLE, &["--json"]).await;
+    assert_eq!(told(&by_time), [json!(3), json!(0), json!(0)], "{by_time:?}");
+    let items = by_time.items();
+    let marks = |name: &str| items.iter().map(|item| item[name].clone()).collect::<Vec<_>>();
+    assert_eq!(marks("national"), [0, 1, 0].map(Value::from));
+    assert_eq!(marks("partial"), [false, false, true].map(Value::from));
+    // With a country the number is found, and nothing says that it is not.
+    let mut rebuild = command(&bench, &["catalog", "rebuild", "--json"]);
+    let rebuilt = end(rebuild.env("NUMBER_COUNTRY", "DE").spawn().unwrap()).await;
+    assert_eq!(rebuilt.summary()["removed"], 1, "{rebuilt:?}");
+    let ran = find(&bench, CATALOG_TABLE, &[&by_number[..], &["--json"]].concat()).await;
+    assert_eq!(told(&ran), [json!(1), json!(1), json!(0)], "{ran:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
