@@ -12,6 +12,7 @@ use crate::domain::bulk::{Entry, OVER_FOR};
 use crate::domain::call::Told;
 use crate::domain::format::MediaKind;
 use crate::domain::outcome::{Outcome, RecordingResult, Timings};
+use crate::domain::record::Record;
 use crate::domain::recording::RecordingRef;
 use crate::error::{Error, ErrorKind};
 use crate::genesys::{self, Batched, Details, Listed, Listing};
@@ -71,20 +72,10 @@ impl Archiver {
             recording: entry.recording,
             ..run.conversation()
         };
-        if entry.recording.is_none() {
-            match self.is_erased(run).await {
-                Ok(false) => {}
-                Ok(true) => {
-                    let (erased, timings) = (Outcome::Erased, Timings::default());
-                    return Bulked::done(vec![RecordingResult::done(target, erased, Vec::new(), timings)]);
-                }
-                Err(error) if error.kind() == ErrorKind::DeadlineNear => {
-                    return Bulked::left(Vec::new(), Left::Now);
-                }
-                Err(error) => {
-                    return Bulked::live(target, Vec::new(), left_to_live(target, &error.to_string()));
-                }
-            }
+        if entry.recording.is_none()
+            && let Some(ended) = self.unless_erased(run, target).await
+        {
+            return ended;
         }
         let recordings = match batched.of(entry) {
             Ok(recordings) => recordings,
@@ -131,14 +122,7 @@ impl Archiver {
                 results.extend(settled);
                 Bulked::done(results)
             }
-            AtHand::Left(error) if error.kind() == ErrorKind::DeadlineNear => {
-                Bulked::left(results, Left::Now)
-            }
-            AtHand::Left(error) => {
-                let text = error.redacted();
-                tracing::warn!(interaction_id = %target.conversation, error = text, "a conversation waits to be settled");
-                Bulked::left(results, Left::Later)
-            }
+            AtHand::Left(left) => Bulked::left(results, left),
             AtHand::Live { recheck, why } => Bulked {
                 recheck,
                 ..Bulked::live(target, results, left_to_live(target, &why))
@@ -146,13 +130,25 @@ impl Archiver {
         }
     }
 
-    /// Returns whether the run's conversation was erased on purpose.
-    async fn is_erased(&self, run: Run<'_>) -> Result<bool, Error> {
+    /// Returns the end of an entry whose conversation was erased on purpose, or of which nobody can tell.
+    async fn unless_erased(&self, run: Run<'_>, target: RecordingRef) -> Option<Bulked> {
         let reading = self.ledger.records(run.job.conversation);
-        let records = run.deadline.in_time(reading).await?;
-        Ok(records
-            .iter()
-            .any(|record| record.recording_id == "-" && record.is_erased()))
+        let erased = |record: &Record| record.recording_id == "-" && record.is_erased();
+        match run.deadline.in_time(reading).await {
+            Ok(records) if !records.iter().any(erased) => None,
+            Ok(_) => {
+                let (erased, timings) = (Outcome::Erased, Timings::default());
+                let result = RecordingResult::done(target, erased, Vec::new(), timings);
+                Some(Bulked::done(vec![result]))
+            }
+            Err(error) if error.kind() == ErrorKind::DeadlineNear => {
+                Some(Bulked::left(Vec::new(), Left::Now))
+            }
+            Err(error) => {
+                let error = left_to_live(target, &error.to_string());
+                Some(Bulked::live(target, Vec::new(), error))
+            }
+        }
     }
 
     /// Says what there is of a conversation beyond what a batch download gave, if its details tell of more.

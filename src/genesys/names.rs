@@ -259,8 +259,8 @@ impl OfKind {
         Ok(failed)
     }
 
-    /// Asks for the names of so many ids by one request. Those that Genesys refuses together are asked for by halves, so
-    /// that one of them takes no names of others away, and those that an answer lacks once more.
+    /// Asks for the names of a list of ids. Those that Genesys refuses together are asked for by halves, so that one of
+    /// them takes no names of others away, and those that an answer lacks once more.
     async fn ask_for_parts(
         &self,
         api: &Api,

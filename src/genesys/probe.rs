@@ -6,6 +6,7 @@ use serde::Deserialize;
 use serde_json::Map;
 
 use super::Genesys;
+use super::api::Api;
 use super::listing::{Availability, Listed};
 use super::names::Kind;
 use crate::clock::Deadline;
@@ -98,12 +99,12 @@ impl Genesys {
     /// Checks that the client has `recording:recording:view`. The list of recordings kept longer than a century needs
     /// just that permission, and is empty.
     pub async fn may_view_calls(&self, deadline: &Deadline) -> Result<(), Error> {
-        let query = [("retentionThresholdDays", "36500"), ("pageSize", "1")];
-        let path = "/api/v2/recordings/retention/query";
-        let asked = self
-            .api
-            .get(path, &query, "how long recordings are kept", deadline);
-        asked.await.map(drop)
+        may_view_calls(&self.api, deadline).await
+    }
+
+    /// Checks the same of the client that asks for batch downloads.
+    pub async fn may_view_batches(&self, deadline: &Deadline) -> Result<(), Error> {
+        may_view_calls(&self.bulk, deadline).await
     }
 
     /// Checks that the client has `recording:orphan:view`.
@@ -203,4 +204,11 @@ fn allowed<T>(answer: Result<T, Error>) -> Result<(), Error> {
         Err(error) if error.kind().is_not_found() => Ok(()),
         Err(error) => Err(error),
     }
+}
+
+async fn may_view_calls(api: &Api, deadline: &Deadline) -> Result<(), Error> {
+    let query = [("retentionThresholdDays", "36500"), ("pageSize", "1")];
+    let path = "/api/v2/recordings/retention/query";
+    let what = "how long recordings are kept";
+    api.get(path, &query, what, deadline).await.map(drop)
 }

@@ -5,6 +5,7 @@ mod crash;
 mod described;
 mod faults;
 mod limits;
+mod named;
 
 use recording_archiver::domain::record::State;
 use recording_archiver::sim::genesys::{Conversation, InBatch, Kind, Media, Recording};

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::super::describe::{Proof, Unnamed};
 use super::super::settling::BULK;
-use super::super::{Archiver, Given, Run};
+use super::super::{Archiver, Given, Left, Run};
 use super::conclusion::Conclusion;
 use super::known::Known;
 use super::{Seen, Told};
@@ -38,7 +38,7 @@ pub enum AtHand {
         why: String,
     },
     /// The same once more: time is up, or Genesys gives no details or names now.
-    Left(Error),
+    Left(Left),
 }
 
 impl Archiver {
@@ -55,7 +55,7 @@ impl Archiver {
         let reading = self.ledger.records(run.job.conversation);
         let records = match run.deadline.in_time(reading).await {
             Ok(records) => records,
-            Err(error) => return failed(error, UNRECORDED),
+            Err(error) => return failed(&error, UNRECORDED),
         };
         let (whole, recordings): (Vec<_>, Vec<_>) =
             records.into_iter().partition(|record| record.recording_id == "-");
@@ -75,8 +75,8 @@ impl Archiver {
                 let asking = self.genesys.details(batch, run.job.conversation, run.deadline);
                 match run.deadline.in_time(asking).await {
                     Ok(details) => Some(details),
-                    Err(error) if error.disposition() == Disposition::Retry => return AtHand::Left(error),
-                    Err(error) => return failed(error, "has details that cannot be had"),
+                    Err(error) if error.disposition() == Disposition::Retry => return left(run, &error),
+                    Err(error) => return failed(&error, "has details that cannot be had"),
                 }
             }
         };
@@ -86,7 +86,7 @@ impl Archiver {
         // Recorded before the call record is named: that needs a record, and a run that dies is followed by one that
         // finds it.
         if let Err(error) = self.begin(run, 1, &mut known).await {
-            return failed(error, UNRECORDED);
+            return failed(&error, UNRECORDED);
         }
         let (by, details) = (BULK, details.as_ref());
         let proof = Proof { by, details, batch };
@@ -96,7 +96,7 @@ impl Archiver {
         };
         let draft = match self.draft(run, proof, told, unnamed).await {
             Ok(draft) => draft,
-            Err(error) => return AtHand::Left(error),
+            Err(error) => return left(run, &error),
         };
         let seen = seen(known, gave);
         let concluded = self.looked(run, seen, Conclusion::Settled(BULK), None);
@@ -106,7 +106,7 @@ impl Archiver {
                 outcome: Outcome::Retry,
                 error: Some(error),
                 ..
-            }) => failed(error, UNRECORDED),
+            }) => failed(&error, UNRECORDED),
             result => AtHand::Settled(result),
         }
     }
@@ -128,6 +128,16 @@ fn answered(whole: Option<&Record>, gave: &Gave) -> Option<AtHand> {
     // ledger takes one of both.
     let begun = whole.state == State::Settling && whole.looks == 0;
     (!begun).then(|| live("is looked at by the live lane"))
+}
+
+/// Leaves a conversation to another run.
+fn left(run: Run<'_>, error: &Error) -> AtHand {
+    if error.kind() == ErrorKind::DeadlineNear {
+        return AtHand::Left(Left::Now);
+    }
+    let (id, error) = (run.job.conversation, error.redacted());
+    tracing::warn!(interaction_id = %id, error, "a conversation waits to be settled");
+    AtHand::Left(Left::Later)
 }
 
 /// Leaves a conversation that is not settled to the live lane.
@@ -161,9 +171,9 @@ fn seen(known: Known, gave: Gave) -> Seen {
 /// Why the live lane goes on where the ledger could not be read or written.
 const UNRECORDED: &str = "could not be recorded as settled";
 
-fn failed(error: Error, why: &'static str) -> AtHand {
+fn failed(error: &Error, why: &'static str) -> AtHand {
     if error.kind() == ErrorKind::DeadlineNear {
-        return AtHand::Left(error);
+        return AtHand::Left(Left::Now);
     }
     let text = error.redacted();
     tracing::warn!(

@@ -107,7 +107,14 @@ fn not_told(media: &[MediaKind]) -> Said {
 async fn batches(session: &Session, genesys: &Genesys, deadline: &Deadline) -> Result<Said, Error> {
     genesys.log_in_for_batches(deadline).await?;
     let client = match &session.config.genesys.bulk_secret_id {
-        Some(id) => format!("by the client of {id}"),
+        Some(id) => {
+            let asked = genesys.may_view_batches(deadline).await;
+            if asked.is_err_and(|error| error.kind() == ErrorKind::Forbidden) {
+                let lacks = format!("recording:recording:view is not held by the client of {id}");
+                return Ok(Said::warning(lacks, CALLS));
+            }
+            format!("by the client of {id}")
+        }
         None => "by the client of live calls, whose limit of requests they share".to_owned(),
     };
     Ok(match genesys.batch_url_minutes(deadline).await? {

@@ -314,6 +314,13 @@ async fn the_client_for_batch_downloads_and_the_life_of_their_urls_are_checked()
     aws.put_secret("genesys/bulk", secret).await.unwrap();
     let (_, detail) = of(&apart).await;
     assert!(detail.starts_with("by the client of genesys/bulk"), "{detail}");
+    bench.world.genesys.deny("recording:recording:view", true);
+    let (state, detail) = of(&apart).await;
+    assert_eq!(state, "warning", "{detail}");
+    assert!(
+        detail.contains("is not held by the client of genesys/bulk"),
+        "{detail}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,11 +1,14 @@
 //! Call records of conversations that a batch download settled: found as those of the live lane are.
 
+use recording_archiver::domain::record::State;
 use recording_archiver::sim::CATALOG_TABLE;
 use recording_archiver::sim::genesys::{InBatch, Recording, Thing, failure};
 use recording_archiver::sim::wire::{Fault, Service};
 use serde_json::{Value, json};
 
-use super::{ORIGINAL, bench, bulk, bulk_jobs, conversation, live_jobs, recording, state, wav, work_off};
+use super::{
+    ORIGINAL, bench, bulk, bulk_jobs, conversation, handler, live_jobs, recording, state, wav, work_off,
+};
 use crate::calls::DESCRIBING;
 use crate::support::Bench;
 use crate::work::Work;
@@ -13,26 +16,30 @@ use crate::work::Work;
 const AGENT: &str = "a0000000-0000-4000-8000-000000000007";
 
 /// Settles so many conversations of one agent by a batch download.
-async fn described(bench: &Bench, count: usize) {
+pub(super) async fn described(bench: &Bench, count: usize) {
     described_by(bench, count, |_| AGENT.to_owned()).await;
 }
 
 /// Settles so many conversations by a batch download, each of the agent with this id.
-async fn described_by(bench: &Bench, count: usize, agent: impl Fn(usize) -> String) {
+pub(super) async fn described_by(bench: &Bench, count: usize, agent: impl Fn(usize) -> String) {
     for n in 0..count {
-        let session = json!({"mediaType": "voice", "direction": "inbound", "recording": true,
-                             "segments": [{"segmentType": "interact", "segmentEnd": super::END}]});
-        let (id, name) = (agent(n), format!("Agent {n}"));
-        let genesys = &bench.world.genesys;
-        genesys.name(Thing::User, &id, &name, "active");
-        let agent = json!([{"purpose": "agent", "userId": id, "sessions": [session]}]);
-        genesys.conversation(&conversation(n), |known| known.participants = Some(agent));
+        taken_by(bench, n, &agent(n));
     }
     let handler = bench.handler(&[&[ORIGINAL][..], &DESCRIBING].concat());
     work_off(bench, &handler, &bulk(count)).await;
 }
 
-async fn call_record(bench: &Bench, n: usize) -> Value {
+/// Lets a conversation be that of an agent, whose name is its number.
+pub(super) fn taken_by(bench: &Bench, n: usize, agent: &str) {
+    let session = json!({"mediaType": "voice", "direction": "inbound", "recording": true,
+                         "segments": [{"segmentType": "interact", "segmentEnd": super::END}]});
+    let genesys = &bench.world.genesys;
+    genesys.name(Thing::User, agent, &format!("Agent {n}"), "active");
+    let agent = json!([{"purpose": "agent", "userId": agent, "sessions": [session]}]);
+    genesys.conversation(&conversation(n), |known| known.participants = Some(agent));
+}
+
+pub(super) async fn call_record(bench: &Bench, n: usize) -> Value {
     let key = format!("recordings/{}/call.json", conversation(n));
     serde_json::from_slice(&bench.object(&key).await.unwrap().bytes).unwrap()
 }
@@ -133,6 +140,32 @@ async fn what_the_details_say_is_held_against_what_came() {
 }
 
 #[tokio::test]
+async fn a_settled_conversation_of_which_a_recording_is_archived_now_is_looked_at_again() {
+    let bench = bench(1).await;
+    let changes = [&[ORIGINAL][..], &DESCRIBING].concat();
+    let unwanted = bench.handler(&[&changes[..], &[("RECORDING_MEDIA", "screen")]].concat());
+    work_off(&bench, &unwanted, &bulk(1)).await;
+    assert_eq!(state(&bench, 0, &recording(0, 0)).await, Some(State::Skipped));
+    assert_eq!(state(&bench, 0, "-").await, Some(State::Settled));
+    work_off(&bench, &bench.handler(&changes), &bulk(1)).await;
+    assert_eq!(state(&bench, 0, &recording(0, 0)).await, Some(State::Notified));
+    assert_eq!(live_jobs(&bench)[0]["recheck"], true);
+    let call = call_record(&bench, 0).await;
+    assert_eq!(call["recordings"][0]["recordingId"], recording(0, 0));
+}
+
+#[tokio::test]
+async fn a_settled_conversation_of_which_more_was_started_is_looked_at_again() {
+    let bench = bench(1).await;
+    let handler = handler(&bench);
+    work_off(&bench, &handler, &bulk(1)).await;
+    let mut more = bulk(1);
+    more["bulk"][0]["kinds"] = json!(["audio", "audio"]);
+    work_off(&bench, &handler, &more).await;
+    assert_eq!(live_jobs(&bench)[0]["recheck"], true);
+}
+
+#[tokio::test]
 async fn what_the_answer_to_a_long_list_lacks_is_asked_for_once_more() {
     let bench = bench(41).await;
     let absent = |known: &mut recording_archiver::sim::genesys::Conversation| known.details_absent_for = 1;
@@ -172,33 +205,4 @@ async fn where_details_do_not_come_for_hours_the_live_lane_gets_the_calls() {
     let waited: i64 = bulk_jobs(&bench).iter().map(|(_, delay)| *delay).sum();
     assert!(waited > 2 * 3_600, "{waited} s");
     assert_eq!(live_jobs(&bench).len(), 2);
-}
-
-#[tokio::test]
-async fn the_names_of_a_batch_are_asked_for_together() {
-    let bench = bench(20).await;
-    described_by(&bench, 20, |n| format!("a0000000-0000-4000-8000-{n:012}")).await;
-    assert_eq!(bench.world.wire.count(Service::Genesys, "users"), 1);
-    for n in [0, 19] {
-        let names = &call_record(&bench, n).await["names"];
-        let id = format!("a0000000-0000-4000-8000-{n:012}");
-        assert_eq!(names["users"], json!({ id: format!("Agent {n}") }));
-    }
-}
-
-#[tokio::test]
-async fn names_that_genesys_does_not_give_are_asked_for_once_for_all_calls_of_a_batch() {
-    let bench = bench(20).await;
-    let wire = &bench.world.wire;
-    wire.disturb_next(Service::Genesys, "users", 10_000, Fault::status(503));
-    described(&bench, 20).await;
-    // Four tries of each of the runs that wait for them, of which the last one goes without.
-    let runs = bulk_jobs(&bench).len();
-    let asked = wire.count(Service::Genesys, "users");
-    assert!(asked <= 4 * runs, "{asked} in {runs} runs");
-    assert!(live_jobs(&bench).is_empty());
-    for n in [0, 19] {
-        let names = &call_record(&bench, n).await["names"];
-        assert_eq!(names["missing"], json!({"users": "unavailable"}));
-    }
 }

@@ -212,3 +212,35 @@ async fn a_rate_may_be_a_share_of_what_genesys_allows() {
     let mut wrong = command(&bench, &["backfill", "--rate", "101%"]);
     assert_eq!(end(wrong.args(DAYS).spawn().unwrap()).await.code(), Some(2));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_settled_without_a_recording_goes_alone_as_it_has_to_be_looked_at_again() {
+    let bench = three_days().await;
+    let marked = |marked| {
+        let genesys = &bench.world.genesys;
+        genesys.conversation(&id(0x11), |conversation| conversation.marked = Some(marked));
+    };
+    marked(false);
+    let handler = bench.handler(&[SETTLING]);
+    invoke(&handler, json!({"conversationId": id(0x11)}))
+        .await
+        .unwrap();
+    Work::of(&bench).run_dry(&handler).await;
+    let whole = bench.record(&id(0x11), "-").await.unwrap();
+    assert_eq!(whole.state, State::Unrecorded);
+    marked(true);
+    let before = bench.deferred().len();
+    let folder = Folder::new();
+    let arguments = ["backfill", "--bulk", "--json", "--format", "original"];
+    let mut command = command(&bench, &arguments);
+    let command = command.args(DAYS).current_dir(folder.path());
+    let command = command.env(SETTLING.0, SETTLING.1);
+    assert_eq!(end(command.spawn().unwrap()).await.code(), Some(0));
+    let sent: Vec<_> = bench.deferred().into_iter().skip(before).collect();
+    let alone = sent.iter().find(|(job, _)| job["conversationId"] == id(0x11));
+    let (job, _) = alone.unwrap_or_else(|| panic!("{sent:?}"));
+    assert_eq!(
+        (&job["recheck"], &job["format"]),
+        (&json!(true), &json!("original"))
+    );
+}
