@@ -119,7 +119,7 @@ impl Archiver {
         let new = results.iter().any(|result| result.outcome == Outcome::Archived);
         match self.settle_at_hand(run, Gave { told, new, end }, given).await {
             AtHand::Settled(settled) => {
-                results.extend(settled);
+                results.extend(settled.map(|settled| *settled));
                 Bulked::done(results)
             }
             AtHand::Left(left) => Bulked::left(results, left),

@@ -194,7 +194,7 @@ impl OfKind {
     }
 
     /// Returns the ids of which nothing is known, and may be asked for. The error is why others are not asked for now.
-    fn new<'a>(&self, ids: impl Iterator<Item = &'a String>) -> (Vec<String>, Option<Error>) {
+    fn due(&self, ids: &BTreeSet<String>) -> (Vec<String>, Option<Error>) {
         let kept = self.kept();
         let now = self.clock.now();
         let rests = |what: &Option<String>| {
@@ -205,7 +205,7 @@ impl OfKind {
         if kept.denied {
             return (new, failed);
         }
-        for id in ids.filter(|id| !kept.names.contains_key(*id)) {
+        for id in ids.iter().filter(|id| !kept.names.contains_key(*id)) {
             match rests(&None).or_else(|| rests(&Some(id.clone()))) {
                 Some(error) => failed = Some(error),
                 None => new.push(id.clone()),
@@ -235,14 +235,14 @@ impl OfKind {
         ids: &BTreeSet<String>,
         deadline: &Deadline,
     ) -> Result<Option<Error>, Error> {
-        let (new, failed) = self.new(ids.iter());
+        let (new, failed) = self.due(ids);
         if new.is_empty() {
             return Ok(failed);
         }
         let _asking = self.asking.lock().await;
         self.make_room();
         // Some may be known by now.
-        let (new, mut failed) = self.new(ids.iter());
+        let (new, mut failed) = self.due(ids);
         // Built-in things have ids that are no UUIDs, and Genesys may refuse a list for one of them.
         let is_built_in = |id: &String| uuid::Uuid::try_parse(id).is_err();
         let (built_in, own): (Vec<_>, Vec<_>) = new.into_iter().partition(is_built_in);

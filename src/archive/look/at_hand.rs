@@ -29,7 +29,7 @@ pub struct Gave {
 #[derive(Debug)]
 pub enum AtHand {
     /// Nothing: the conversation is settled, by this run or by a former one.
-    Settled(Option<RecordingResult>),
+    Settled(Option<Box<RecordingResult>>),
     /// The live lane looks at the conversation. One that is settled is looked at again.
     Live {
         /// It is settled.
@@ -107,7 +107,7 @@ impl Archiver {
                 error: Some(error),
                 ..
             }) => failed(&error, UNRECORDED),
-            result => AtHand::Settled(result),
+            result => AtHand::Settled(result.map(Box::new)),
         }
     }
 }

@@ -124,14 +124,14 @@ async fn what_the_details_say_is_held_against_what_came() {
     // A batch download leaves a sensitive recording out without a word.
     let sensitive = Recording::audio(recording(0, 1), [wav(9)]);
     genesys.conversation(&conversation(0), |known| known.recordings.push(sensitive));
-    genesys.treat_in_batches(&recording(0, 1), InBatch::LeftOut);
+    genesys.treat_in_batches(recording(0, 1), InBatch::LeftOut);
     // Analytics contradict the job: this one goes on.
     genesys.conversation(&conversation(2), |known| known.end = None);
     let handler = bench.handler(&[&[ORIGINAL][..], &DESCRIBING].concat());
     work_off(&bench, &handler, &bulk(4)).await;
     let by = async |n: usize| {
         let record = bench.record(&conversation(n), "-").await.unwrap();
-        record.settled_by.clone()
+        record.settled_by
     };
     assert_eq!(by(0).await.as_deref(), Some("details"), "two were started");
     assert_eq!(by(1).await.as_deref(), Some("bulk"));
