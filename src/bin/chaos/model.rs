@@ -11,6 +11,7 @@ use recording_archiver::sim::genesys::Media;
 use recording_archiver::sim::{AUDIT_TABLE, BUCKET, LEDGER_TABLE};
 use sha2::{Digest as _, Sha256};
 
+use crate::calls;
 use crate::stage::{Result, Stage};
 
 /// The faults that were found; each case in words.
@@ -23,6 +24,8 @@ pub(crate) struct Verdict {
     pub(crate) by_bulk: usize,
     /// Entries of bulk jobs that nobody can archive, and that ended as their case.
     pub(crate) cases: usize,
+    /// Call records that describe them.
+    pub(crate) calls: usize,
     /// Looks that this took.
     pub(crate) looks: u32,
     pub(crate) lost: Vec<String>,
@@ -35,7 +38,7 @@ impl Verdict {
         self.lost.is_empty() && self.duplicated.is_empty() && self.corrupt.is_empty()
     }
 
-    fn corrupt_unless(&mut self, right: bool, what: impl FnOnce() -> String) {
+    pub(crate) fn corrupt_unless(&mut self, right: bool, what: impl FnOnce() -> String) {
         if !right {
             self.corrupt.push(what());
         }
@@ -91,6 +94,7 @@ pub(crate) async fn judge(stage: &Stage) -> Result<Verdict> {
         story.sort_by_key(AuditEvent::seq);
         check_story(record, &story, &mut verdict);
     }
+    calls::check(stage, &records, &events, &mut verdict).await?;
     check_settled(stage, &records, &mut events, &mut verdict);
     // Call records.
     let wholes = records.iter().filter(|((_, recording), _)| recording == "-");
@@ -281,7 +285,7 @@ async fn keys(stage: &Stage) -> Result<BTreeSet<String>> {
         .collect())
 }
 
-async fn scan<T: serde::de::DeserializeOwned>(stage: &Stage, table: &str) -> Result<Vec<T>> {
+pub(crate) async fn scan<T: serde::de::DeserializeOwned>(stage: &Stage, table: &str) -> Result<Vec<T>> {
     let scan = stage
         .world
         .aws
