@@ -9,8 +9,8 @@ use recording_archiver::sim::CATALOG_TABLE;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
-use crate::model::{Verdict, scan};
 use crate::stage::{Result, Stage};
+use crate::verdict::{Verdict, scan};
 
 /// A conversation, and a recording or `-`.
 type Id = (String, String);

@@ -9,6 +9,7 @@ mod model;
 mod plan;
 mod queue;
 mod stage;
+mod verdict;
 mod weather;
 mod worker;
 
