@@ -10,6 +10,7 @@ use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 
 use super::Result;
+use super::accounts::{self, Cpu};
 use super::simulators::{Arrival, Ask, ROLE};
 
 /// A file system in memory: no disk takes part.
@@ -58,6 +59,11 @@ impl Simulators {
         drop(self.stdin);
         self.child.wait().await?;
         Ok(())
+    }
+
+    /// Returns CPU time since they started.
+    pub(crate) fn cpu(&self) -> Result<Cpu> {
+        Ok(accounts::cpu(self.child.id().ok_or("the simulators ended")?)?.1)
     }
 
     async fn ask<T: DeserializeOwned>(&mut self, ask: Ask) -> Result<T> {
@@ -111,6 +117,16 @@ impl Simulators {
         self.ask(Ask::FailOnce { first, count, one_in }).await
     }
 
+    /// Has the details of these conversations name an agent, a queue and a wrap-up code, each with a name.
+    pub(crate) async fn staff(&mut self, first: u64, count: u64) -> Result<()> {
+        self.ask(Ask::Staff { first, count }).await
+    }
+
+    /// Allows each token so many requests to Genesys a minute; any number until then.
+    pub(crate) async fn limit(&mut self, allowed: u32) -> Result<()> {
+        self.ask(Ask::Limit { allowed }).await
+    }
+
     /// Returns the messages that were sent to the work queue since the last time.
     pub(crate) async fn sent(&mut self) -> Result<Vec<String>> {
         self.ask(Ask::Sent).await
@@ -126,6 +142,14 @@ impl Simulators {
         match self.ask(Ask::Check { of }).await? {
             true => Ok(()),
             false => Err(format!("WRONG: the object of conversation {of} has another SHA-256").into()),
+        }
+    }
+
+    /// Fails unless the call record has the names of all that [`Self::staff`] gave its conversation; then it is gone.
+    pub(crate) async fn check_names(&mut self, of: u64) -> Result<()> {
+        match self.ask(Ask::CheckNames { of }).await? {
+            true => Ok(()),
+            false => Err(format!("WRONG: the call record of conversation {of} lacks names").into()),
         }
     }
 

@@ -12,12 +12,14 @@ mod control;
 mod function;
 mod growth;
 mod history;
+mod lanes;
 mod large;
 mod log;
 mod peers;
 mod plot;
 mod simulators;
 mod small;
+mod staff;
 mod table;
 mod tls;
 
@@ -193,8 +195,11 @@ async fn all(bench: &mut Bench, wishes: &Wishes) -> Result<()> {
         small::batch(bench).await?;
     }
     if wishes.wants("bulk") {
-        bulk::requests(bench, if wishes.quick { 1_000 } else { 10_000 }).await?;
         bulk::throughput(bench).await?;
+        lanes::shares(bench).await?;
+        lanes::live_beside_bulk(bench).await?;
+        // Last: each transaction takes the simulator longer, the more there were in the ten minutes before.
+        bulk::requests(bench, if wishes.quick { 1_000 } else { 10_000 }).await?;
     }
     if wishes.wants("package") {
         small::package(bench)?;

@@ -20,6 +20,7 @@ use tokio::io::{AsyncBufReadExt as _, BufReader};
 
 use super::Result;
 use super::history::{DAYS, FIRST_DAY};
+use super::staff;
 use super::tls::Front;
 
 /// The name of the process's role, its first argument.
@@ -44,12 +45,18 @@ pub(crate) enum Ask {
     Transcoding { answers: usize },
     /// The next batch download answers one in so many of these recordings with an error.
     FailOnce { first: u64, count: u64, one_in: u64 },
+    /// The details of these conversations name an agent, a queue and a wrap-up code.
+    Staff { first: u64, count: u64 },
+    /// Requests that Genesys allows a token a minute.
+    Limit { allowed: u32 },
     /// The messages that were sent to the work queue since the last time.
     Sent,
     /// The requests since the last time.
     Trace,
     /// Asks whether the object of this conversation has the right bytes, and deletes it.
     Check { of: u64 },
+    /// Asks whether the call record of this conversation has the names of [`Ask::Staff`], and deletes it.
+    CheckNames { of: u64 },
     /// A signed URL of this conversation's recording.
     Url { of: u64 },
 }
@@ -203,6 +210,22 @@ impl Simulators {
                 }
                 Value::Null
             }
+            Ask::Staff { first, count } => {
+                let genesys = &self.world.genesys;
+                staff::hire(genesys);
+                for number in first..first + count {
+                    let participants = Some(staff::participants(number));
+                    let known = genesys.conversation(&conversation(number), |known| {
+                        known.participants = participants;
+                    });
+                    known.ok_or("no such conversation")?;
+                }
+                Value::Null
+            }
+            Ask::Limit { allowed } => {
+                self.world.genesys.set_rate_limit(allowed);
+                Value::Null
+            }
             Ask::Sent => {
                 let sent = self.world.aws.messages(&self.world.work_queue);
                 let new: Vec<_> = sent[self.sent..].iter().map(|message| &message.body).collect();
@@ -215,6 +238,7 @@ impl Simulators {
                 json!(std::mem::take(&mut self.observed().arrivals))
             }
             Ask::Check { of } => json!(self.check(of)?),
+            Ask::CheckNames { of } => json!(self.check_names(of)?),
             Ask::Url { of } => json!(self.signed_url(of).await?),
         })
     }
@@ -242,6 +266,17 @@ impl Simulators {
         }
         std::fs::remove_file(path)?;
         Ok(hex::encode(sha256.finalize()) == expected)
+    }
+
+    fn check_names(&self, of: u64) -> Result<bool> {
+        let key = format!("recordings/{}/call.json", conversation(of));
+        let path = self.world.aws.object_path(BUCKET, &key);
+        let call: Value = serde_json::from_slice(&std::fs::read(&path)?)?;
+        std::fs::remove_file(path)?;
+        let right = staff::names(of);
+        Ok(["users", "queues", "wrapUpCodes"]
+            .iter()
+            .all(|kind| call["names"][kind] == right[kind]))
     }
 
     /// Asks the API as the function does: log in, then ask for the recording.

@@ -8,6 +8,7 @@ use flate2::write::DeflateEncoder;
 use serde_json::Value;
 
 use super::accounts::{median, millis};
+use super::function::Cost;
 use super::simulators::Arrival;
 use super::table::{Row, Target};
 use super::{Bench, KIB, MIB, Result};
@@ -136,14 +137,19 @@ pub(crate) async fn warmed(bench: &mut Bench, runs: u64) -> Result<Warm> {
 
 /// Returns the requests to each service since the last time, for one of so many recordings.
 async fn requests(bench: &mut Bench, recordings: u64) -> Result<BTreeMap<String, f64>> {
+    Ok(for_each(bench.simulators.trace().await?, recordings))
+}
+
+/// Returns how many of these requests went to each service, for one of so many recordings.
+fn for_each(trace: Vec<Arrival>, recordings: u64) -> BTreeMap<String, f64> {
     let mut requests: BTreeMap<String, f64> = BTreeMap::new();
-    for arrival in bench.simulators.trace().await? {
+    for arrival in trace {
         *requests.entry(arrival.service).or_default() += 1.0;
     }
     for count in requests.values_mut() {
         *count = (*count / recordings as f64 * 100.0).round() / 100.0;
     }
-    Ok(requests)
+    requests
 }
 
 /// Reports the requests to these services, and those to all others together.
@@ -196,30 +202,76 @@ fn at_once(messages: Vec<String>) -> Result<Vec<String>> {
     messages.into_iter().map(due).collect()
 }
 
-/// Measures a batch as in production: each recording is transcoded first, each conversation looked at again.
-pub(crate) async fn production(bench: &mut Bench) -> Result<()> {
+/// A batch as in production, until its conversations are settled.
+pub(crate) struct Production {
+    pub(crate) recordings: u64,
+    /// The batch itself, the same jobs again, and the looks that settle.
+    pub(crate) archived: Cost,
+    pub(crate) again: Cost,
+    pub(crate) looks: Cost,
+    /// CPU time of archiving one, in milliseconds.
+    cpu: f64,
+    /// Messages that the function was given.
+    pub(crate) messages: usize,
+    /// All requests, and how many of them the batch itself made.
+    pub(crate) trace: Vec<Arrival>,
+    first: usize,
+}
+
+/// Archives a batch of recordings of this length as in production: each conversation is asked for twice and looked at
+/// again. So many requests for a recording find it being transcoded.
+pub(crate) async fn produced(bench: &mut Bench, bytes: u64, transcoding: usize) -> Result<Production> {
     let mut function = bench.function(&[("SETTLE_SECONDS", "900".to_owned())]).await?;
     // Makes the connections and gets the token.
-    let first = bench.simulators.add(1, CALL).await?;
+    let first = bench.simulators.add(1, bytes).await?;
     function.batch(first, 1).await?;
     bench.simulators.check(first).await?;
-    let first = bench.simulators.add(BATCH, CALL).await?;
-    bench.simulators.transcoding(1).await?;
+    let first = bench.simulators.add(BATCH, bytes).await?;
+    bench.simulators.transcoding(transcoding).await?;
     bench.simulators.slow(PRODUCTION, 0).await?;
     bench.simulators.trace().await?;
     bench.simulators.sent().await?;
     let before = function.precise_cpu()?;
-    let cost = function.batch(first, BATCH).await?;
+    let archived = function.batch(first, BATCH).await?;
     let cpu = (function.precise_cpu()? - before) / BATCH as f64;
-    let requests = requests(bench, BATCH).await?;
+    let mut trace = bench.simulators.trace().await?;
+    let of_batch = trace.len();
     let again = function.batch(first, BATCH).await?;
-    let looks = function
-        .messages(&at_once(bench.simulators.sent().await?)?)
-        .await?;
+    let due = at_once(bench.simulators.sent().await?)?;
+    let looks = function.messages(&due).await?;
+    trace.extend(bench.simulators.trace().await?);
     bench.simulators.slow(0, 0).await?;
     for number in first..first + BATCH {
         bench.simulators.check(number).await?;
     }
+    match bench.simulators.sent().await?.len() {
+        0 => Ok(Production {
+            recordings: BATCH,
+            archived,
+            again,
+            looks,
+            cpu,
+            messages: 2 * BATCH as usize + due.len(),
+            trace,
+            first: of_batch,
+        }),
+        left => Err(format!("WRONG: the looks sent {left} messages, and were to settle").into()),
+    }
+}
+
+/// Measures a batch as in production, whose recordings Genesys has to transcode first.
+pub(crate) async fn production(bench: &mut Bench) -> Result<()> {
+    let Production {
+        archived,
+        again,
+        looks,
+        cpu,
+        mut trace,
+        first,
+        ..
+    } = produced(bench, CALL, 1).await?;
+    trace.truncate(first);
+    let requests = for_each(trace, BATCH);
     bench.rows.extend([
         Row::new(
             "as in production, batch of 10 x 5 MiB, 20 ms per request: CPU for each",
@@ -230,13 +282,13 @@ pub(crate) async fn production(bench: &mut Bench) -> Result<()> {
         Row::new(
             "  wall clock of the batch, 3 s of it Genesys' transcoding",
             Target::None,
-            cost.wall.as_secs_f64(),
+            archived.wall.as_secs_f64(),
             "s",
         ),
         Row::new(
             "  time of the function for each recording",
             Target::None,
-            cost.wall.as_secs_f64() / BATCH as f64,
+            archived.wall.as_secs_f64() / BATCH as f64,
             "s",
         ),
         Row::new(

@@ -4,10 +4,12 @@
 //! The handler, the clients and the sockets are the real ones; only the other ends are simulated. The dice have a seed;
 //! how the threads interleave is the machine's affair.
 
+mod calls;
 mod model;
 mod plan;
 mod queue;
 mod stage;
+mod verdict;
 mod weather;
 mod worker;
 
@@ -81,8 +83,8 @@ async fn run(plan: Plan) -> Result<bool> {
     let faults: Vec<_> = faults.map(|(kind, count)| format!("{kind} {count}")).collect();
     println!("  faults: {}", faults.join(", "));
     println!(
-        "  settled: {} conversations ({} by batch downloads), with {} looks; cases as named: {}",
-        verdict.settled, verdict.by_bulk, verdict.looks, verdict.cases
+        "  settled: {} conversations ({} by batch downloads), with {} looks and {} call records; cases as named: {}",
+        verdict.settled, verdict.by_bulk, verdict.looks, verdict.calls, verdict.cases
     );
     println!(
         "  lost {}, duplicated {}, corrupt {}",

@@ -2,8 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use aws_sdk_dynamodb::types::AttributeValue;
-use recording_archiver::aws::ledger::from_item;
 use recording_archiver::domain::audit::{self, AuditEvent};
 use recording_archiver::domain::record::{Record, State};
 use recording_archiver::domain::recording::ArchiveKey;
@@ -11,36 +9,9 @@ use recording_archiver::sim::genesys::Media;
 use recording_archiver::sim::{AUDIT_TABLE, BUCKET, LEDGER_TABLE};
 use sha2::{Digest as _, Sha256};
 
+use crate::calls;
 use crate::stage::{Result, Stage};
-
-/// The faults that were found; each case in words.
-#[derive(Debug, Default)]
-pub(crate) struct Verdict {
-    pub(crate) files: usize,
-    /// Conversations that are settled.
-    pub(crate) settled: usize,
-    /// Conversations among them that batch downloads settled.
-    pub(crate) by_bulk: usize,
-    /// Entries of bulk jobs that nobody can archive, and that ended as their case.
-    pub(crate) cases: usize,
-    /// Looks that this took.
-    pub(crate) looks: u32,
-    pub(crate) lost: Vec<String>,
-    pub(crate) duplicated: Vec<String>,
-    pub(crate) corrupt: Vec<String>,
-}
-
-impl Verdict {
-    pub(crate) fn is_clean(&self) -> bool {
-        self.lost.is_empty() && self.duplicated.is_empty() && self.corrupt.is_empty()
-    }
-
-    fn corrupt_unless(&mut self, right: bool, what: impl FnOnce() -> String) {
-        if !right {
-            self.corrupt.push(what());
-        }
-    }
-}
+use crate::verdict::{Verdict, scan};
 
 /// Looks at everything that the run left behind.
 pub(crate) async fn judge(stage: &Stage) -> Result<Verdict> {
@@ -91,6 +62,7 @@ pub(crate) async fn judge(stage: &Stage) -> Result<Verdict> {
         story.sort_by_key(AuditEvent::seq);
         check_story(record, &story, &mut verdict);
     }
+    calls::check(stage, &records, &events, &mut verdict).await?;
     check_settled(stage, &records, &mut events, &mut verdict);
     // Call records.
     let wholes = records.iter().filter(|((_, recording), _)| recording == "-");
@@ -279,18 +251,4 @@ async fn keys(stage: &Stage) -> Result<BTreeSet<String>> {
     Ok(objects
         .filter_map(|object| object.key().map(str::to_owned))
         .collect())
-}
-
-async fn scan<T: serde::de::DeserializeOwned>(stage: &Stage, table: &str) -> Result<Vec<T>> {
-    let scan = stage
-        .world
-        .aws
-        .dynamodb()
-        .scan()
-        .table_name(table)
-        .consistent_read(true);
-    let items: Vec<HashMap<String, AttributeValue>> =
-        scan.into_paginator().items().send().try_collect().await?;
-    let items: std::result::Result<Vec<T>, _> = items.into_iter().map(from_item).collect();
-    Ok(items?)
 }

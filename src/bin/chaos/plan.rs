@@ -13,7 +13,8 @@ stalls, turns into error pages or changes; messages come twice; containers are k
 the conversations are history that bulk jobs ask for, some of it together with an event: batch downloads answer with
 errors, leave recordings out, never complete, are another client's or lost, or their URLs expire; some entries nobody can
 archive. Then the storm ends, the queue is worked off until every conversation is settled, every recording is held against
-what the source ever served of it, and every entry without one has to be a case.
+what the source ever served of it, every entry without one has to be a case, and every conversation has to have a call
+record, by which the catalog finds its recordings.
 
 The seed (1) decides about all of that. Nothing leaves this machine, and the run ends by itself. Exit code 1: something
 was lost, stored twice or corrupt, or the storm did too little; the report says what, and which seed it was.";

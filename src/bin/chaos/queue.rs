@@ -1,24 +1,36 @@
 //! The queue that all containers share.
 
+use std::collections::BTreeSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use recording_archiver::clock::Clock;
 use recording_archiver::sim::World;
 use recording_archiver::sim::aws::SentMessage;
+use serde_json::Value;
 
 /// Time after which a message is received again.
 const AGAIN: Duration = Duration::from_millis(150);
+
+/// A conversation that Genesys does not know is waited for about an hour. Its jobs come again after that, when all else
+/// is done: one every [`AGAIN`] would be thousands, and more with each message that comes twice.
+const HOUR: Duration = Duration::from_secs(3_660);
 
 /// The queue: at least once, in any order, and gone only when somebody says so.
 #[derive(Debug)]
 pub(crate) struct Queue {
     state: Mutex<Waiting>,
     closes: Instant,
+    clock: Clock,
+    /// Conversations that Genesys does not know.
+    unknown: BTreeSet<String>,
 }
 
 #[derive(Debug)]
 struct Waiting {
     messages: Vec<(Instant, String)>,
+    /// Messages that wait until an hour has passed.
+    late: Vec<String>,
     in_flight: usize,
     delivered: usize,
     /// Number of the deferred jobs that were taken over from the simulated work queue.
@@ -26,15 +38,21 @@ struct Waiting {
 }
 
 impl Queue {
-    pub(crate) fn new(bodies: Vec<String>, closes: Instant) -> Self {
+    pub(crate) fn new(bodies: Vec<String>, closes: Instant, clock: Clock, unknown: BTreeSet<String>) -> Self {
         let now = Instant::now();
         let state = Mutex::new(Waiting {
             messages: bodies.into_iter().map(|body| (now, body)).collect(),
+            late: Vec::new(),
             in_flight: 0,
             delivered: 0,
             deferred: 0,
         });
-        Self { state, closes }
+        Self {
+            state,
+            closes,
+            clock,
+            unknown,
+        }
     }
 
     /// Returns how many messages were handed out, each time counted.
@@ -44,7 +62,8 @@ impl Queue {
 
     /// Returns how many are left.
     pub(crate) fn left(&self) -> usize {
-        self.lock().messages.len()
+        let state = self.lock();
+        state.messages.len() + state.late.len()
     }
 
     /// Returns up to `most` messages; `None` when all is done, or it took too long.
@@ -54,10 +73,17 @@ impl Queue {
             let new = world.aws.messages_after(state.deferred, &world.work_queue);
             let now = Instant::now();
             state.deferred += new.len();
+            let (late, new): (Vec<_>, Vec<_>) = new.into_iter().partition(|message| self.is_late(message));
+            state.late.extend(late.into_iter().map(|message| message.body));
             let new = new.into_iter();
             let new = new.map(|message| (now + delay_of(&message), message.body));
             state.messages.extend(new);
-            if now > self.closes || (state.messages.is_empty() && state.in_flight == 0) {
+            let is_done = state.messages.is_empty() && state.in_flight == 0;
+            if is_done && !state.late.is_empty() {
+                self.clock.advance(HOUR);
+                let late = std::mem::take(&mut state.late);
+                state.messages.extend(late.into_iter().map(|body| (now, body)));
+            } else if is_done || now > self.closes {
                 return None;
             }
             let ready = state.messages.extract_if(.., |(from, _)| *from <= now);
@@ -78,6 +104,13 @@ impl Queue {
         state.in_flight -= batch;
         let from = Instant::now() + AGAIN;
         state.messages.extend(again.into_iter().map(|body| (from, body)));
+    }
+
+    /// Says whether a message is the live lane's job of a conversation that Genesys does not know.
+    fn is_late(&self, message: &SentMessage) -> bool {
+        let job: Value = serde_json::from_str(&message.body).unwrap_or_default();
+        let conversation = job["conversationId"].as_str();
+        conversation.is_some_and(|id| self.unknown.contains(id))
     }
 
     fn lock(&self) -> MutexGuard<'_, Waiting> {

@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use recording_archiver::clock::Clock;
-use recording_archiver::sim::World;
 use recording_archiver::sim::genesys::{
     Conversation, FileState, InBatch, Media, Recording, Topic, TranscodingBody, event,
 };
+use recording_archiver::sim::{AUDIT_TABLE, World};
 use serde_json::{Value, json};
 
 use crate::plan::Plan;
@@ -20,6 +20,9 @@ pub(crate) type Result<T> = std::result::Result<T, Box<dyn std::error::Error + S
 
 /// Time that the calm may last before a message still in the queue counts as lost.
 const PATIENCE: Duration = Duration::from_secs(180);
+
+/// The code of the case of a conversation that Genesys does not know.
+const UNKNOWN: &str = "unknown_conversation";
 
 /// Most entries of a bulk job.
 const MOST_ENTRIES: usize = 100;
@@ -44,6 +47,7 @@ impl Stage {
     pub(crate) async fn set(plan: &Plan, dice: &mut fastrand::Rng) -> Result<Self> {
         let world = World::temporary().await?;
         world.genesys.set_rate_limit(u32::MAX);
+        world.aws.end_stream(AUDIT_TABLE).await?;
         let weather = Weather::over(plan.recordings);
         let mut cast = Cast {
             ordinary: 200_000_u64.min(40_000_000 / plan.recordings.max(1) as u64),
@@ -82,11 +86,14 @@ impl Stage {
         let at_last = calm_from + Duration::from_millis(100) * u32::try_from(plan.recordings)?;
         let weather = weather.until(calm_from, at_last);
         weather.disturb(&world.wire, dice.fork());
+        let clock = Clock::default();
+        let unknown = cases.iter().filter(|(_, code)| **code == UNKNOWN);
+        let unknown = unknown.map(|(id, _)| id.clone()).collect();
         Ok(Self {
             world,
-            clock: Clock::default(),
+            clock: clock.clone(),
             weather,
-            queue: Queue::new(bodies, at_last + PATIENCE),
+            queue: Queue::new(bodies, at_last + PATIENCE, clock, unknown),
             truth,
             cases,
         })
@@ -165,7 +172,7 @@ impl Cast {
     /// whose recording is in its cold storage.
     fn hopeless(&mut self, world: &World, dice: &mut fastrand::Rng) {
         let mut conversation = Conversation::new(uuid(dice));
-        let mut code = "unknown_conversation";
+        let mut code = UNKNOWN;
         if dice.bool() {
             let media = Media::generated_wav(1_000, dice.u64(..));
             let mut recording = Recording::audio(uuid(dice), [media]);
