@@ -110,14 +110,16 @@ impl Archiver {
         let Some(end) = end else {
             return Bulked::done(results);
         };
-        if let Some(why) = self.lacks(&entry.kinds, &told) {
-            // Without it, what an earlier run settled would be the answer.
-            let recheck = true;
-            let live = Bulked::live(target, results, left_to_live(target, &why));
-            return Bulked { recheck, ..live };
-        }
-        let new = results.iter().any(|result| result.outcome == Outcome::Archived);
-        match self.settle_at_hand(run, Gave { told, new, end }, given).await {
+        let new = results
+            .iter()
+            .filter(|result| result.outcome == Outcome::Archived);
+        let gave = Gave {
+            new: new.map(|result| result.target.recording_key()).collect(),
+            started: entry.kinds.clone(),
+            told,
+            end,
+        };
+        match self.settle_at_hand(run, gave, given).await {
             AtHand::Settled(settled) => {
                 results.extend(settled.map(|settled| *settled));
                 Bulked::done(results)
@@ -166,7 +168,7 @@ impl Archiver {
 
     /// Says which recordings are missing of those that were started, if any is: a batch download leaves sensitive ones
     /// out without a word.
-    fn lacks(&self, kinds: &[MediaKind], told: &[Told]) -> Option<String> {
+    pub(super) fn lacks(&self, kinds: &[MediaKind], told: &[Told]) -> Option<String> {
         kinds.iter().filter(|kind| self.wants(**kind)).find_map(|kind| {
             let started = kinds.iter().filter(|other| *other == kind).count();
             let given = told.iter().filter(|one| one.media == kind.as_str()).count();

@@ -9,6 +9,7 @@ use super::conclusion::Conclusion;
 use super::known::Known;
 use super::{Seen, Told};
 use crate::domain::call::Extent;
+use crate::domain::format::MediaKind;
 use crate::domain::outcome::{Outcome, RecordingResult};
 use crate::domain::record::{Record, State};
 use crate::error::{Disposition, Error, ErrorKind};
@@ -19,8 +20,10 @@ use crate::genesys::Listing;
 pub struct Gave {
     /// Its recordings.
     pub told: Vec<Told>,
-    /// One of them was archived just now.
-    pub new: bool,
+    /// Those that were archived just now.
+    pub new: Vec<String>,
+    /// The kind of each recording that was started, as far as the job says.
+    pub started: Vec<MediaKind>,
     /// When the conversation ended.
     pub end: Timestamp,
 }
@@ -63,8 +66,11 @@ impl Archiver {
             conversation: whole.into_iter().next(),
             recordings,
         };
-        if let Some(answer) = answered(known.conversation.as_ref(), &gave) {
+        if let Some(answer) = self.answered(known.conversation.as_ref(), &gave) {
             return answer;
+        }
+        if let Some(why) = self.lacks(&gave.started, told) {
+            return live(why);
         }
         if !known.recordings.iter().all(Record::is_final) {
             return live("has a recording that is not archived yet");
@@ -110,24 +116,30 @@ impl Archiver {
             result => AtHand::Settled(result.map(Box::new)),
         }
     }
-}
 
-/// Returns what follows where the conversation's record decides it.
-fn answered(whole: Option<&Record>, gave: &Gave) -> Option<AtHand> {
-    let whole = whole?;
-    let knows = |one: &Told| whole.recordings.contains(&one.recording_id);
-    // One that is new stands in no call record, even if a look has listed it.
-    if whole.is_erased() || whole.is_settled() && !gave.new && gave.told.iter().all(knows) {
-        return Some(AtHand::Settled(None));
+    /// Returns what follows where the conversation's record decides it.
+    fn answered(&self, whole: Option<&Record>, gave: &Gave) -> Option<AtHand> {
+        let whole = whole?;
+        let knows = |one: &Told| whole.recordings.contains(&one.recording_id);
+        // A look may have listed one that is archived only now: the call record lacks it, unless the conversation was
+        // settled since.
+        let describes = self.config.call_record != Extent::Off;
+        let lacks = |id: &String| describes && !whole.described.contains(id);
+        let complete = gave.told.iter().all(knows)
+            && !gave.new.iter().any(lacks)
+            && gave.started.len() <= whole.recordings.len().max(gave.told.len());
+        if whole.is_erased() || whole.is_settled() && complete {
+            return Some(AtHand::Settled(None));
+        }
+        if whole.is_settled() {
+            let why = "is settled without a recording that there is".to_owned();
+            return Some(AtHand::Live { recheck: true, why });
+        }
+        // Without a look that counts, a former run of this lane died, or the first look of the live lane is under way:
+        // the ledger takes one of both.
+        let begun = whole.state == State::Settling && whole.looks == 0;
+        (!begun).then(|| live("is looked at by the live lane"))
     }
-    if whole.is_settled() {
-        let why = "is settled without a recording that the batch download gave".to_owned();
-        return Some(AtHand::Live { recheck: true, why });
-    }
-    // Without a look that counts, a former run of this lane died, or the first look of the live lane is under way: the
-    // ledger takes one of both.
-    let begun = whole.state == State::Settling && whole.looks == 0;
-    (!begun).then(|| live("is looked at by the live lane"))
 }
 
 /// Leaves a conversation to another run.

@@ -29,8 +29,8 @@ const LIVE_RATE: f64 = 50.0;
 
 /// USD to archive one, by either lane, and to keep a GB for a month in S3 Standard: docs/deploy.md, "What 100,000
 /// recordings cost".
-const USD_EACH: f64 = 4.50 / 100_000.0;
-const BULK_USD_EACH: f64 = 3.31 / 100_000.0;
+const USD_EACH: f64 = 4.25 / 100_000.0;
+const BULK_USD_EACH: f64 = 3.26 / 100_000.0;
 const USD_PER_GB_MONTH: f64 = 0.023;
 
 /// The expected time, requests and cost of a backfill, one by one.
