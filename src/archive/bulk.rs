@@ -110,11 +110,7 @@ impl Archiver {
         let Some(end) = end else {
             return Bulked::done(results);
         };
-        let new = results
-            .iter()
-            .filter(|result| result.outcome == Outcome::Archived);
         let gave = Gave {
-            new: new.map(|result| result.target.recording_key()).collect(),
             started: entry.kinds.clone(),
             told,
             end,
@@ -205,9 +201,14 @@ impl Bulked {
         }
     }
 
-    /// Makes the end of an entry that another run goes on with. That meets again what is deferred.
+    /// Makes the end of an entry that another run goes on with. That meets again what is deferred, and all that needs a
+    /// person: whoever waits would get the same case from each run.
     fn left(mut results: Vec<RecordingResult>, left: Left) -> Self {
-        results.retain(|result| !matches!(result.outcome, Outcome::Deferred | Outcome::Retry));
+        results.retain(|result| match result.outcome {
+            Outcome::Deferred | Outcome::Retry => false,
+            Outcome::Failed | Outcome::Expired => left == Left::Now,
+            _ => true,
+        });
         Self {
             left: Some(left),
             ..Self::done(results)

@@ -247,6 +247,9 @@ impl OfKind {
         let is_built_in = |id: &String| uuid::Uuid::try_parse(id).is_err();
         let (built_in, own): (Vec<_>, Vec<_>) = new.into_iter().partition(is_built_in);
         for list in own.chunks(MOST_IDS).chain(built_in.chunks(MOST_IDS)) {
+            if self.kept().denied {
+                break;
+            }
             match self.ask_for_parts(api, list, deadline).await? {
                 Some(Refused::All(error)) => {
                     self.rest(None, &error);
@@ -279,7 +282,9 @@ impl OfKind {
                 }
                 Err(error) => error,
             };
-            lists += usize::from(ids.len() > 1);
+            // Each of the built-in ones may be refused, which says nothing of others.
+            let own = ids.iter().all(|id| uuid::Uuid::try_parse(id).is_ok());
+            lists += usize::from(own && ids.len() > 1);
             match ids.as_slice() {
                 _ if error.kind() == ErrorKind::DeadlineNear => return Err(error),
                 _ if !is_refusal(&error) || lists == MOST_REFUSED && !told => {
@@ -331,7 +336,11 @@ impl OfKind {
             }
             Err(error) => return Err(error),
         };
-        let Bounded(entities) = answer.json::<Page>(&what)?.entities.unwrap_or_default();
+        let Some(Bounded(entities)) = answer.json::<Page>(&what)?.entities else {
+            return Err(Error::transient(format!(
+                "Genesys' answer about {what} has no entities"
+            )));
+        };
         let named = entities
             .into_iter()
             .filter_map(|entity| Some((entity.id?, entity.name?)));

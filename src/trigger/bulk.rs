@@ -27,9 +27,9 @@ const FIRST_POLL_EACH: Duration = Duration::from_secs(1);
 /// Longest delay of a poll: as long as SQS delays a message.
 const LONGEST_POLL: Duration = Duration::from_secs(900);
 
-/// Polls go on for this long after the submission: the URLs of the results are good for an hour, unless the
+/// No poll comes later than this after the submission: the URLs of the results are good for an hour, unless the
 /// organisation shortened that.
-const POLLED_FOR: Duration = Duration::from_secs(45 * 60);
+const POLLED_FOR: Duration = Duration::from_secs(46 * 60);
 
 /// Messages that one batch download may be worked off in.
 const MOST_MESSAGES: u32 = 14;
@@ -339,10 +339,10 @@ fn poll_after(entries: usize, polls: u32) -> Duration {
     first.saturating_mul(1 << polls.min(10)).min(LONGEST_POLL)
 }
 
-/// Checks whether there is time for another poll of so many entries after so many.
+/// Checks whether there is time for another poll of so many entries after so many polls.
 fn is_awaited(entries: usize, polls: u32) -> bool {
     let polls = polls.min(MOST_MESSAGES);
-    let waited: Duration = (0..polls).map(|before| poll_after(entries, before)).sum();
+    let waited: Duration = (0..=polls).map(|before| poll_after(entries, before)).sum();
     waited < POLLED_FOR
 }
 

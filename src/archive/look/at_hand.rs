@@ -20,8 +20,6 @@ use crate::genesys::Listing;
 pub struct Gave {
     /// Its recordings.
     pub told: Vec<Told>,
-    /// Those that were archived just now.
-    pub new: Vec<String>,
     /// The kind of each recording that was started, as far as the job says.
     pub started: Vec<MediaKind>,
     /// When the conversation ended.
@@ -66,7 +64,7 @@ impl Archiver {
             conversation: whole.into_iter().next(),
             recordings,
         };
-        if let Some(answer) = self.answered(known.conversation.as_ref(), &gave) {
+        if let Some(answer) = self.answered(&known, &gave) {
             return answer;
         }
         if let Some(why) = self.lacks(&gave.started, told) {
@@ -118,16 +116,18 @@ impl Archiver {
     }
 
     /// Returns what follows where the conversation's record decides it.
-    fn answered(&self, whole: Option<&Record>, gave: &Gave) -> Option<AtHand> {
-        let whole = whole?;
-        let knows = |one: &Told| whole.recordings.contains(&one.recording_id);
-        // A look may have listed one that is archived only now: the call record lacks it, unless the conversation was
-        // settled since.
+    fn answered(&self, known: &Known, gave: &Gave) -> Option<AtHand> {
+        let whole = known.conversation.as_ref()?;
+        // A look may have listed one that was archived after it: the call record lacks it then.
         let describes = self.config.call_record != Extent::Off;
-        let lacks = |id: &String| describes && !whole.described.contains(id);
-        let complete = gave.told.iter().all(knows)
-            && !gave.new.iter().any(lacks)
-            && gave.started.len() <= whole.recordings.len().max(gave.told.len());
+        let knows = |one: &Told| {
+            let id = &one.recording_id;
+            let archived = known.of(id).is_some_and(Record::is_archived);
+            whole.recordings.contains(id) && !(describes && archived && !whole.described.contains(id))
+        };
+        let started = gave.started.iter().filter(|kind| self.wants(**kind)).count();
+        let lacks = self.lacks(&gave.started, &gave.told).is_some() && started > whole.recordings.len();
+        let complete = gave.told.iter().all(knows) && !lacks;
         if whole.is_erased() || whole.is_settled() && complete {
             return Some(AtHand::Settled(None));
         }

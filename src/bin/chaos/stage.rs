@@ -161,9 +161,13 @@ impl Cast {
         } else {
             dice.usize(1..4)
         };
+        // An event that tells of a later end than the one that settled it would have history looked at again.
+        let end = conversation
+            .end
+            .filter(|_| history)
+            .unwrap_or_else(Timestamp::now);
         for _ in 0..events {
-            self.bodies
-                .push(event(Topic::CustomerEnd, &id, Timestamp::now()).to_string());
+            self.bodies.push(event(Topic::CustomerEnd, &id, end).to_string());
         }
         conversation
     }

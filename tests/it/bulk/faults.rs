@@ -58,14 +58,14 @@ async fn every_entry_ends_archived_or_as_a_named_case() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_batch_that_never_completes_is_left_to_the_live_lane_after_45_minutes() {
+async fn a_batch_that_never_completes_is_left_to_the_live_lane_within_46_minutes() {
     let bench = bench(3).await;
     bench.world.genesys.stick_batches(1);
     let handler = handler(&bench);
     work_off(&bench, &handler, &bulk(3)).await;
     assert_eq!(bench.world.wire.count(Service::Genesys, "batch-submit"), 1);
     let waited: i64 = bulk_jobs(&bench).iter().map(|(_, delay)| *delay).sum();
-    assert!((2_700..3_600).contains(&waited), "{waited} s");
+    assert!((1_800..2_760).contains(&waited), "{waited} s");
     for n in 0..3 {
         assert_archived(&bench, n, &wav(n)).await;
         let record = bench.record(&conversation(n), "-").await.unwrap();
