@@ -8,7 +8,7 @@ use tokio::sync::SemaphorePermit;
 use super::endings::log_end;
 use super::{Archiver, AtHand, Gave, Run};
 use crate::clock::Deadline;
-use crate::domain::bulk::{Entry, OVER_FOR};
+use crate::domain::bulk::{Entry, is_over};
 use crate::domain::call::Told;
 use crate::domain::format::MediaKind;
 use crate::domain::outcome::{Outcome, RecordingResult, Timings};
@@ -154,9 +154,7 @@ impl Archiver {
         let Some(genesys::Told::Known(known)) = details else {
             return None;
         };
-        let now = self.clock.now();
-        let is_over = known.end.is_some_and(|end| now.duration_since(end) > OVER_FOR);
-        if !is_over {
+        if !is_over(known.end, self.clock.now()) {
             return Some("did not end 48 hours ago, as analytics say".to_owned());
         }
         self.lacks(&known.started, told)

@@ -19,7 +19,7 @@ pub const MOST_KINDS: usize = 16;
 
 /// A conversation that ended longer ago than this is settled without a look. Genesys' own exports see a recording
 /// within that time.
-pub const OVER_FOR: SignedDuration = SignedDuration::from_hours(48);
+const OVER_FOR: SignedDuration = SignedDuration::from_hours(48);
 
 /// The lane in the metadata of an object that a batch download gave.
 pub const LANE: &str = "bulk";
@@ -196,8 +196,13 @@ impl BulkJob {
 impl Entry {
     /// Checks whether the conversation has been over for so long that no more can come of it.
     pub fn is_over(&self, now: Timestamp) -> bool {
-        self.end.is_some_and(|end| now.duration_since(end) > OVER_FOR)
+        is_over(self.end, now)
     }
+}
+
+/// Checks whether a conversation with this end has been over for so long that no more can come of it.
+pub fn is_over(end: Option<Timestamp>, now: Timestamp) -> bool {
+    end.is_some_and(|end| now.duration_since(end) > OVER_FOR)
 }
 
 impl Wire {

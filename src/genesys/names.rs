@@ -243,9 +243,8 @@ impl OfKind {
         self.make_room();
         // Some may be known by now.
         let (new, mut failed) = self.due(ids);
-        // Built-in things have ids that are no UUIDs, and Genesys may refuse a list for one of them.
-        let is_built_in = |id: &String| uuid::Uuid::try_parse(id).is_err();
-        let (built_in, own): (Vec<_>, Vec<_>) = new.into_iter().partition(is_built_in);
+        // Genesys may refuse a list for one built-in thing.
+        let (built_in, own): (Vec<_>, Vec<_>) = new.into_iter().partition(|id| is_built_in(id));
         for list in own.chunks(MOST_IDS).chain(built_in.chunks(MOST_IDS)) {
             if self.kept().denied {
                 break;
@@ -283,15 +282,14 @@ impl OfKind {
                 Err(error) => error,
             };
             // Each of the built-in ones may be refused, which says nothing of others.
-            let own = ids.iter().all(|id| uuid::Uuid::try_parse(id).is_ok());
-            lists += usize::from(own && ids.len() > 1);
+            lists += usize::from(ids.len() > 1 && !ids.iter().any(|id| is_built_in(id)));
             match ids.as_slice() {
                 _ if error.kind() == ErrorKind::DeadlineNear => return Err(error),
                 _ if !is_refusal(&error) || lists == MOST_REFUSED && !told => {
                     return Ok(Some(Refused::All(error)));
                 }
                 // No list of Genesys has to know a built-in thing.
-                [id] if uuid::Uuid::try_parse(id).is_err() => {
+                [id] if is_built_in(id) => {
                     self.kept().names.insert(id.clone(), None);
                 }
                 [id] => {
@@ -364,6 +362,11 @@ enum Refused {
     All(Error),
     /// Some of them.
     Some(Error),
+}
+
+/// Checks whether an id is that of a built-in thing, such as `ININ-WRAP-UP-TIMEOUT`: all others are UUIDs.
+fn is_built_in(id: &str) -> bool {
+    uuid::Uuid::try_parse(id).is_err()
 }
 
 fn bounded(name: &str) -> String {

@@ -91,7 +91,7 @@ fn check_audit(whole: &Record, story: &[AuditEvent], verdict: &mut Verdict) {
     });
 }
 
-/// Returns the last call record of a conversation, after its bytes and the object's tags were checked.
+/// Returns the last call record of a conversation, after its bytes were checked.
 async fn last(stage: &Stage, whole: &Record, verdict: &mut Verdict) -> Result<Option<CallRecord>> {
     let id = &whole.interaction_id;
     let Some(file) = whole.files.last() else {

@@ -4,7 +4,7 @@
 use jiff::Timestamp;
 
 use super::{Backfill, Candidate};
-use crate::domain::bulk::{Entry, MOST_KINDS, OVER_FOR};
+use crate::domain::bulk::{Entry, MOST_KINDS, is_over};
 use crate::domain::format::{Format, MediaKind};
 use crate::genesys::analytics::Conversation;
 use crate::genesys::{Details, Told};
@@ -27,8 +27,7 @@ impl Candidate {
     /// there is no transcript, and nothing was settled before.
     fn fits(&self, now: Timestamp) -> bool {
         let [_, end] = self.times;
-        let is_over = end.is_some_and(|end| now.duration_since(end) > OVER_FOR);
-        is_over && !self.text && self.kinds.len() <= MOST_KINDS && !self.job.recheck
+        is_over(end, now) && !self.text && self.kinds.len() <= MOST_KINDS && !self.job.recheck
     }
 
     /// Returns the entry of a bulk job that asks for it.

@@ -4,6 +4,7 @@ use recording_archiver::domain::record::State;
 use recording_archiver::sim::CATALOG_TABLE;
 use recording_archiver::sim::genesys::{InBatch, Recording, Thing, failure};
 use recording_archiver::sim::wire::{Fault, Service};
+use recording_archiver::trigger::handler::Handler;
 use serde_json::{Value, json};
 
 use super::{
@@ -15,6 +16,17 @@ use crate::work::Work;
 
 const AGENT: &str = "a0000000-0000-4000-8000-000000000007";
 
+/// Returns the function as it is configured for the bulk lane and for call records.
+pub(super) fn describing(bench: &Bench) -> Handler {
+    bench.handler(&[&[ORIGINAL][..], &DESCRIBING].concat())
+}
+
+/// Hides a conversation from analytics for so many requests.
+fn hide(bench: &Bench, n: usize, requests: usize) {
+    let genesys = &bench.world.genesys;
+    genesys.conversation(&conversation(n), |known| known.details_absent_for = requests);
+}
+
 /// Settles so many conversations of one agent by a batch download.
 pub(super) async fn described(bench: &Bench, count: usize) {
     described_by(bench, count, |_| AGENT.to_owned()).await;
@@ -25,8 +37,7 @@ pub(super) async fn described_by(bench: &Bench, count: usize, agent: impl Fn(usi
     for n in 0..count {
         taken_by(bench, n, &agent(n));
     }
-    let handler = bench.handler(&[&[ORIGINAL][..], &DESCRIBING].concat());
-    work_off(bench, &handler, &bulk(count)).await;
+    work_off(bench, &describing(bench), &bulk(count)).await;
 }
 
 /// Lets a conversation be that of an agent, whose name is its number.
@@ -70,8 +81,7 @@ async fn the_details_of_a_batch_come_by_one_request_and_its_calls_are_found() {
 #[tokio::test]
 async fn what_analytics_do_not_know_is_not_asked_for_again() {
     let bench = bench(2).await;
-    let absent = |known: &mut recording_archiver::sim::genesys::Conversation| known.details_absent_for = 9;
-    bench.world.genesys.conversation(&conversation(1), absent);
+    hide(&bench, 1, 9);
     described(&bench, 2).await;
     assert_eq!(bench.world.wire.count(Service::Genesys, "details"), 1);
     assert_eq!(call_record(&bench, 1).await["detailsMissing"], "unknown");
@@ -92,8 +102,7 @@ async fn a_list_of_ids_that_genesys_refuses_is_asked_for_in_shorter_ones() {
 #[tokio::test]
 async fn an_unknown_conversation_takes_no_details_of_others_away() {
     let bench = bench(41).await;
-    let absent = |known: &mut recording_archiver::sim::genesys::Conversation| known.details_absent_for = 9;
-    bench.world.genesys.conversation(&conversation(40), absent);
+    hide(&bench, 40, 9);
     // As if a list were refused for one id in it.
     let wire = &bench.world.wire;
     wire.disturb_next(Service::Genesys, "details", 1, failure(404, "not.found"));
@@ -127,8 +136,7 @@ async fn what_the_details_say_is_held_against_what_came() {
     genesys.treat_in_batches(recording(0, 1), InBatch::LeftOut);
     // Analytics contradict the job: this one goes on.
     genesys.conversation(&conversation(2), |known| known.end = None);
-    let handler = bench.handler(&[&[ORIGINAL][..], &DESCRIBING].concat());
-    work_off(&bench, &handler, &bulk(4)).await;
+    work_off(&bench, &describing(&bench), &bulk(4)).await;
     let by = async |n: usize| {
         let record = bench.record(&conversation(n), "-").await.unwrap();
         record.settled_by
@@ -168,8 +176,7 @@ async fn a_settled_conversation_of_which_more_was_started_is_looked_at_again() {
 #[tokio::test]
 async fn what_the_answer_to_a_long_list_lacks_is_asked_for_once_more() {
     let bench = bench(41).await;
-    let absent = |known: &mut recording_archiver::sim::genesys::Conversation| known.details_absent_for = 1;
-    bench.world.genesys.conversation(&conversation(0), absent);
+    hide(&bench, 0, 1);
     described(&bench, 41).await;
     assert_eq!(bench.world.wire.count(Service::Genesys, "details"), 2);
     assert_eq!(of_agent(&bench).await, 41);
@@ -194,7 +201,7 @@ async fn where_details_do_not_come_for_hours_the_live_lane_gets_the_calls() {
     let bench = bench(2).await;
     let wire = &bench.world.wire;
     wire.disturb_next(Service::Genesys, "details", 10_000, Fault::status(503));
-    let handler = bench.handler(&[&[ORIGINAL][..], &DESCRIBING].concat());
+    let handler = describing(&bench);
     let mut work = Work::of(&bench);
     work.send(&bulk(2));
     while live_jobs(&bench).is_empty() {

@@ -7,9 +7,8 @@ use recording_archiver::domain::record::State;
 use recording_archiver::sim::wire::{Fault, Gate, Service};
 use serde_json::json;
 
-use super::described::{call_record, described, described_by, taken_by};
-use super::{ORIGINAL, bench, bulk_jobs, entry, faults, live_jobs, recording, state};
-use crate::calls::DESCRIBING;
+use super::described::{call_record, described, described_by, describing, taken_by};
+use super::{bench, bulk_jobs, entry, faults, live_jobs, recording, state};
 use crate::support::{Bench, invoke};
 
 /// Returns the id of an agent.
@@ -117,7 +116,7 @@ async fn who_has_all_names_at_hand_waits_for_nobody_who_asks() {
     for (n, of) in [(0, 0), (1, 1), (2, 0)] {
         taken_by(&bench, n, &agent(of));
     }
-    let handler = bench.handler(&[&[ORIGINAL][..], &DESCRIBING].concat());
+    let handler = describing(&bench);
     let job = |n: usize| json!({"bulk": [entry(n)]});
     let first = faults::last_poll(&bench, &handler, job(0)).await;
     invoke(&handler, first).await.unwrap();
